@@ -1,0 +1,25 @@
+"""Errors that a user can cause and mend."""
+
+import sys
+from collections.abc import Callable
+
+
+class DataError(ValueError):
+    """A file or folder cannot be used: the message names it, says what is wrong and what to do."""
+
+
+class ParamsError(ValueError):
+    """A parameter cannot be used: the message names its key, the value and what would be accepted."""
+
+
+class TrainingError(ValueError):
+    """A training cannot go on or learned nothing: the message says why and what to try."""
+
+
+def run_stage(main: Callable[[], None]) -> None:
+    """Run a stage and turn the errors a user can mend into one sentence on stderr and exit status 1."""
+    try:
+        main()
+    except (DataError, ParamsError, TrainingError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

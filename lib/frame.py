@@ -1,0 +1,74 @@
+"""One camera and LiDAR sample with its exact labels."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.geometry.camera import Camera
+
+
+class ScenarioType(StrEnum):
+    """AnoVox's scenario types, by their name in the scenario configuration files."""
+
+    NORMALITY = "NORMALITY"
+    STATIC = "STATIC"
+    DYNAMIC = "SUDDEN_BREAKING_OF_VEHICLE_AHEAD"
+
+
+@dataclass(frozen=True)
+class Lidar:
+    """The LiDAR's scan pattern: rays at `channels` elevations, evenly from lower_fov_deg to upper_fov_deg."""
+
+    channels: int
+    upper_fov_deg: float
+    lower_fov_deg: float
+    range_m: float
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """What an ANOMALY file says of the unusual object; it may exist in the town without any sensor seeing it."""
+
+    size: str | None = None
+    blueprint: str | None = None
+    kind: str | None = None
+    """Simulator only: `geometry`, `appearance` or `both`, that by which it differs from normality."""
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One camera and LiDAR sample. Frames are x forward, y left, z up; lengths in metres; class 255 = unknown.
+
+    image (H, W, 3) uint8 RGB; points (N, 4) float32 x, y, z, intensity in the LiDAR's frame; point_class (N,) uint8;
+    pixel_class (H, W) uint8; depth_m (H, W) float32 planar, sky = 1000; camera_SE3_lidar (4, 4) float64;
+    voxels (M, 4) uint16 ix, iy, iz, class id, of the full cloud (AnoVox's grid); world_SE3_ego (4, 4) float64 or None
+    when the pose is not known.
+    """
+
+    scenario: str
+    frame_id: int
+    scenario_type: ScenarioType
+    image: npt.NDArray[np.uint8]
+    points: npt.NDArray[np.float32]
+    point_class: npt.NDArray[np.uint8]
+    pixel_class: npt.NDArray[np.uint8]
+    depth_m: npt.NDArray[np.float32]
+    camera: Camera
+    lidar: Lidar
+    camera_SE3_lidar: npt.NDArray[np.float64]
+    voxels: npt.NDArray[np.uint16]
+    world_SE3_ego: npt.NDArray[np.float64] | None
+    speed_mps: float | None
+    time_s: float | None
+    anomaly: Anomaly | None
+
+    def __post_init__(self) -> None:
+        height, width = self.camera.height_px, self.camera.width_px
+        assert self.image.shape == (height, width, 3) and self.image.dtype == np.uint8
+        assert self.points.ndim == 2 and self.points.shape[1] == 4 and self.points.dtype == np.float32
+        assert self.point_class.shape == (len(self.points),) and self.point_class.dtype == np.uint8
+        assert self.pixel_class.shape == (height, width) and self.pixel_class.dtype == np.uint8
+        assert self.depth_m.shape == (height, width) and self.depth_m.dtype == np.float32
+        assert self.voxels.ndim == 2 and self.voxels.shape[1] == 4 and self.voxels.dtype == np.uint16

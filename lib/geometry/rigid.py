@@ -1,0 +1,42 @@
+"""Rigid transforms as 4 x 4 float64 matrices; `a_SE3_b` takes points of frame b to frame a."""
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+
+
+def yaw_transform(yaw_rad: float, translation_m: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Matrix:
+    """Transform (4, 4): turn counter-clockwise about z (x forward, y left, z up), then translate."""
+    cosine, sine = float(np.cos(yaw_rad)), float(np.sin(yaw_rad))
+    transform = np.eye(4)
+    transform[:2, :2] = [[cosine, -sine], [sine, cosine]]
+    transform[:3, 3] = translation_m
+    return transform
+
+
+def vehicle_SE3_sensor(location: tuple[float, float, float], rotation: tuple[float, float, float]) -> Matrix:
+    """Extrinsics (4, 4) of an AnoVox sensor in the vehicle frame (x forward, y left, z up) [m].
+
+    `location` [m] and `rotation` (roll, pitch, yaw) [degrees] as in sensor_setup.json: CARLA's left-handed frame.
+    Roll and pitch are 0 in every shipped sensor set; others raise ValueError.
+    """
+    roll, pitch, yaw = rotation
+    if roll != 0 or pitch != 0:
+        raise ValueError(f"sensor rotation {list(rotation)}: roll and pitch must be 0")
+    x, y, z = location
+    return yaw_transform(-float(np.deg2rad(yaw)), (x, -y, z))
+
+
+def invert(transform: Matrix) -> Matrix:
+    """Inverse (4, 4) of a rigid transform."""
+    inverse = np.eye(4)
+    inverse[:3, :3] = transform[:3, :3].T
+    inverse[:3, 3] = -transform[:3, :3].T @ transform[:3, 3]
+    return inverse
+
+
+def apply(transform: Matrix, points_m: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Points (..., 3) [m] taken through a transform (4, 4)."""
+    points = np.asarray(points_m, dtype=np.float64)
+    return np.asarray(points @ transform[:3, :3].T + transform[:3, 3], dtype=np.float64)

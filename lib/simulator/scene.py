@@ -1,0 +1,109 @@
+"""The simulator's scene: what streets.py and anomalies.py build and what sensors.py looks at.
+
+World frame: x along the street in driving direction, y left, z up; metres; the road's surface is z = 0.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Texture(IntEnum):
+    """Surface patterns. Those from STRIPES on are unusual; pseudo-anomalies of the training use none of them."""
+
+    PLAIN = 0  # one colour, slight value noise
+    ASPHALT = 1  # fine dark grain, patches
+    CONCRETE = 2  # light grain, slab joints each scale_m
+    GRASS = 3
+    BRICK = 4
+    WINDOWS = 5  # a facade: window grid of scale_m, color2 = glass
+    FOLIAGE = 6
+    WOOD = 7
+    METAL = 8
+    PAINT_WORN = 9  # road paint, worn
+    POSTER = 10  # a normal sign or advertisement: blocks of colour and color2
+    STRIPES = 20
+    CHECKS = 21
+    DOTS = 22
+    RINGS = 23
+    ZIGZAG = 24
+    PLAID = 25
+    HAZARD = 26  # diagonal bands
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a surface looks. Colours are RGB in [0, 1]; `scale_m` is the pattern's period."""
+
+    texture: Texture
+    color: tuple[float, float, float]
+    color2: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale_m: float = 0.5
+    specular: float = 0.0
+    emissive: float = 0.0
+    lidar_reflectivity: float = 0.4
+    camouflage: bool = False
+    """Take the look of the ground or wall that the camera would see without this surface: geometry-only anomalies."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A triangle mesh of one material and one class: vertices (V, 3) float32 [m], faces (F, 3) int32."""
+
+    vertices_m: npt.NDArray[np.float32]
+    faces: npt.NDArray[np.int32]
+    material: Material
+    class_id: int
+    instance_id: int
+
+
+@dataclass(frozen=True, eq=False)
+class Actor:
+    """Parts that move together: local frame (origin on the ground, x forward) to world by pose at time t."""
+
+    parts: tuple[Part, ...]
+    start_xy_m: tuple[float, float]
+    yaw_rad: float
+    speed_mps: float
+    """Along the actor's own x axis, so position(t) = start + t * speed * (cos yaw, sin yaw)."""
+
+
+@dataclass(frozen=True)
+class Weather:
+    """Light and air of a scenario; `preset` is AnoVox's name for it, such as SOFT_RAIN_SUNSET."""
+
+    preset: str
+    sun_direction: tuple[float, float, float]
+    """Unit vector towards the sun (or moon), world frame."""
+    sun_color: tuple[float, float, float]
+    ambient_color: tuple[float, float, float]
+    sky_color: tuple[float, float, float]
+    fog_density: float
+    """Extinction per metre; 0 = clear."""
+    night: bool
+    wetness: float
+    """0 dry to 1 wet: darker, shinier ground."""
+    camera_noise: float
+    """Standard deviation of the picture's noise, in [0, 1] units."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One scenario before any sensor looks at it."""
+
+    static_parts: tuple[Part, ...]
+    actors: tuple[Actor, ...]
+    weather: Weather
+    ego_start_xy_m: tuple[float, float]
+    ego_yaw_rad: float
+    ego_speed_mps: float
+    texture_seed: int
+    lidar_dropout: float
+    """Share of LiDAR rays without return by chance; puddles and glass lose more."""
+    anomaly_size: str | None = None
+    anomaly_kind: str | None = None
+    anomaly_blueprint: str | None = None
+    anomaly_class_id: int | None = None
+    anomaly_position_m: tuple[float, float, float] | None = None
