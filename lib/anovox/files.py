@@ -1,0 +1,218 @@
+"""AnoVox's files one by one: decoding, encoding, and every check that a damaged file can fail.
+
+Each reader raises FileError (a DataError) whose sentence names the file, what is wrong and what to do.
+"""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lib.errors import DataError
+from lib.geometry.voxels import GRID_SHAPE
+from lib.labels import UNKNOWN, is_known
+
+DEPTH_STEPS: Final = 2**24 - 1
+DEPTH_MAX_M: Final = 1000.0
+MAX_ROWS: Final = 10_000_000
+MAX_COORDINATE_M: Final = 10_000.0
+MAX_TEXT_BYTES: Final = 16_000_000
+REMEDY: Final = "unpack the archive again or delete the file"
+
+
+class Damage(StrEnum):
+    """What can be wrong with a file."""
+
+    IMAGE = "damaged_image"
+    ARRAY = "bad_array"
+    TEXT = "bad_text"
+
+
+class FileError(DataError):
+    """One file cannot be used."""
+
+    def __init__(self, path: Path, damage: Damage, problem: str) -> None:
+        super().__init__(f"{path}: {problem}; {REMEDY}")
+        self.damage = damage
+
+
+def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Read RGB-CAM or INSTANCE-CAM: (H, W, 3) uint8."""
+    return _read_png(path, height, width, "RGB")
+
+
+def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
+    """Read DEPTH_CAM: (H, W) float64 planar depth [m], sky = 1000."""
+    red, green, blue = np.moveaxis(_read_png(path, height, width, "RGB").astype(np.int64), -1, 0)
+    return np.asarray(DEPTH_MAX_M * (red + 256 * green + 65536 * blue) / DEPTH_STEPS, dtype=np.float64)
+
+
+def read_class_image(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Read SEMANTIC-CAM: (H, W) uint8 class ids; ids that AnoVox does not define become 255 (unknown)."""
+    return known_ids(_read_png(path, height, width, "L"))
+
+
+def read_lidar(path: Path) -> npt.NDArray[np.float32]:
+    """Read LIDAR: (N, 4) float32 x forward, y left, z up [m, sensor frame], intensity."""
+    cloud = _read_array(path, np.dtype("<f4"))
+    _check_coordinates(path, cloud)
+    return cloud
+
+
+def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
+    """Read SEMANTIC-LIDAR: (N, 4) float64 x, y, z [m, sensor frame], class id (undefined ids become 255)."""
+    cloud = _read_array(path, np.dtype("<f8"))
+    _check_coordinates(path, cloud)
+    ids = cloud[:, 3]
+    if not np.array_equal(ids, np.clip(np.rint(ids), 0, 255)):
+        raise FileError(path, Damage.ARRAY, "its class ids (column 4) are not whole numbers from 0 to 255")
+    cloud[:, 3] = known_ids(ids.astype(np.uint8))
+    return cloud
+
+
+def read_voxels(path: Path) -> npt.NDArray[np.uint16]:
+    """Read VOXEL_GRID: (M, 4) uint16 ix, iy, iz, class id (undefined ids become 255)."""
+    voxels = _read_array(path, np.dtype("<u2"))
+    if (voxels[:, :3] >= GRID_SHAPE).any() or (voxels[:, 3] > 255).any():
+        raise FileError(
+            path, Damage.ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE} or a class id above 255"
+        )
+    voxels[:, 3] = known_ids(voxels[:, 3].astype(np.uint8))
+    return voxels
+
+
+def lidar_size(path: Path) -> int:
+    """Number of points of a LIDAR file by its header alone; raises FileError as `read_lidar` would for a bad header."""
+    return _array_rows(path, np.dtype("<f4"))
+
+
+def read_key_values(path: Path) -> dict[str, str]:
+    """Read the `key ; value` lines of an ACTION or ANOMALY file, in order."""
+    text = _read_text(path)
+    pairs = [line.partition(";") for line in text.splitlines() if line.strip()]
+    if not pairs:
+        raise FileError(path, Damage.TEXT, "the file is empty")
+    if not all(separator and key.strip() for key, separator, _ in pairs):
+        raise FileError(path, Damage.TEXT, "a line is not of the form `key ; value`")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of AnoVox (sensor_setup.json, a scenario configuration)."""
+    try:
+        return json.loads(_read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise FileError(path, Damage.TEXT, f"not valid JSON ({error})") from None
+
+
+def write_rgb(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write RGB-CAM or INSTANCE-CAM from (H, W, 3) uint8."""
+    _write_png(path, image)
+
+
+def write_depth(path: Path, depth_m: npt.NDArray[np.float64]) -> None:
+    """Write DEPTH_CAM from (H, W) planar depth [m]; what lies beyond 1000 m becomes 1000."""
+    steps = np.rint(np.clip(depth_m / DEPTH_MAX_M, 0.0, 1.0) * DEPTH_STEPS).astype(np.uint32)
+    _write_png(path, np.stack([steps & 255, steps >> 8 & 255, steps >> 16], axis=-1).astype(np.uint8))
+
+
+def write_class_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
+    """Write SEMANTIC-CAM from (H, W) uint8 class ids."""
+    _write_png(path, class_ids)
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write LIDAR, SEMANTIC-LIDAR or VOXEL_GRID."""
+    with path.open("wb") as file:
+        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def write_key_values(path: Path, values: Mapping[str, str]) -> None:
+    """Write an ACTION or ANOMALY file."""
+    assert all("\n" not in text for pair in values.items() for text in pair)
+    assert all(key.strip() and ";" not in key for key in values)
+    path.write_text("".join(f"{key} ; {value}\n" for key, value in values.items()), encoding="utf-8")
+
+
+def known_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Class ids (any shape) with those that AnoVox does not define replaced by 255 (unknown)."""
+    return np.where(is_known(class_ids), class_ids, np.uint8(UNKNOWN))
+
+
+def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.uint8]:
+    """Decode a PNG after its header showed the expected size, so that no file can ask for more memory than that."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(24)
+            if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
+                raise FileError(path, Damage.IMAGE, f"not a PNG image ({path.stat().st_size} bytes)")
+            found = int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
+            if found != (height, width):
+                expected = f"{height} x {width} in sensor_setup.json"
+                raise FileError(path, Damage.IMAGE, f"{found[0]} x {found[1]} pixels (height x width), but {expected}")
+            file.seek(0)
+            with Image.open(file, formats=["PNG"]) as image:
+                if image.mode not in (mode, mode + "A"):
+                    raise FileError(path, Damage.IMAGE, f"pixels of mode {image.mode}, not {mode}")
+                return np.array(image.convert(mode))
+    except FileError:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise FileError(path, Damage.IMAGE, f"the image cannot be decoded ({error})") from None
+
+
+def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+    Image.fromarray(np.ascontiguousarray(pixels)).save(path, format="PNG", compress_level=1)
+
+
+def _array_rows(path: Path, dtype: np.dtype[Any]) -> int:
+    """Rows of an .npy file (N, 4) of `dtype`, checked by its header and size on disk alone."""
+    try:
+        with path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran, found = reader(file)
+            size = path.stat().st_size - file.tell()
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise FileError(path, Damage.ARRAY, f"not a readable .npy array ({' '.join(str(error).split())})") from None
+    if found.hasobject:
+        raise FileError(path, Damage.ARRAY, "the array holds pickled Python objects, which are never loaded")
+    if found != dtype or len(shape) != 2 or shape[1] != 4 or fortran:
+        raise FileError(path, Damage.ARRAY, f"{found} array of shape {shape}, expected {dtype} of shape (N, 4)")
+    rows = int(shape[0])
+    if rows == 0:
+        raise FileError(path, Damage.ARRAY, "the array is empty (0 rows)")
+    if rows > MAX_ROWS or size != rows * 4 * dtype.itemsize:
+        raise FileError(path, Damage.ARRAY, f"{size} bytes of data where its header promises {rows} rows")
+    return rows
+
+
+def _read_array(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    rows = _array_rows(path, dtype)
+    try:
+        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileError(path, Damage.ARRAY, f"not a readable .npy array ({error})") from None
+    assert array.shape == (rows, 4)
+    return array
+
+
+def _check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
+    if not np.isfinite(cloud).all():
+        raise FileError(path, Damage.ARRAY, "it holds NaN or infinite values")
+    if np.abs(cloud[:, :3]).max() > MAX_COORDINATE_M:
+        raise FileError(path, Damage.ARRAY, f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise FileError(path, Damage.TEXT, f"larger than {MAX_TEXT_BYTES // 10**6} MB, which no such file is")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(path, Damage.TEXT, f"cannot be read as text ({error})") from None

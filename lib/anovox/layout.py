@@ -1,0 +1,70 @@
+"""Every folder and file name of AnoVox's release layout.
+
+`Scenario_<uuid>/<sensor>/<sensor>_<frame>.<ending>` with `<sensor>` = `<type><location><rotation>_<hash of args>`,
+spaces, brackets and commas included; VOXEL_GRID, ANOMALY and ACTION folders carry no pose.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose
+
+SCENARIO_PREFIX: Final = "Scenario_"
+CONFIGURATION_FOLDER: Final = "Scenario_Configuration_Files"
+SENSOR_SETUP: Final = "sensor_setup.json"
+
+RGB: Final = "RGB-CAM"
+DEPTH: Final = "DEPTH_CAM"
+SEMANTIC: Final = "SEMANTIC-CAM"
+INSTANCE: Final = "INSTANCE-CAM"
+LIDAR: Final = "LIDAR"
+SEMANTIC_LIDAR: Final = "SEMANTIC-LIDAR"
+VOXEL_GRID: Final = "VOXEL_GRID"
+ANOMALY: Final = "ANOMALY"
+ACTION: Final = "ACTION"
+
+FILE_ENDINGS: Final[Mapping[str, str]] = {
+    RGB: ".png",
+    DEPTH: ".png",
+    SEMANTIC: ".png",
+    INSTANCE: ".png",
+    LIDAR: ".npy",
+    SEMANTIC_LIDAR: ".npy",
+    VOXEL_GRID: ".npy",
+    ANOMALY: ".csv",
+    ACTION: ".csv",
+}
+
+_FRAME_ID = re.compile(r"_(\d{1,18})$")
+
+
+def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs) -> str:
+    """Folder name of a sensor, such as `RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858`."""
+    digest = hashlib.sha256(json.dumps(asdict(args), sort_keys=True).encode()).digest()
+    args_hash = 10**18 + int.from_bytes(digest[:8], "big") % (9 * 10**18)
+    return f"{sensor_type}{_triple(pose.location)}{_triple(pose.rotation)}_{args_hash}"
+
+
+def frame_file(sensor: str, frame_id: int, ending: str) -> str:
+    """Path of a frame's file below its scenario: `<sensor>/<sensor>_<frame><ending>`."""
+    return f"{sensor}/{sensor}_{frame_id}{ending}"
+
+
+def frame_id_of(path: Path) -> int | None:
+    """The trailing integer of a frame's file name (sorts 996 before 1000), or None for another kind of file."""
+    match = _FRAME_ID.search(path.stem)
+    return int(match.group(1)) if match else None
+
+
+def is_scenario_name(name: str) -> bool:
+    """Say whether a folder of this name is a scenario."""
+    return name.startswith(SCENARIO_PREFIX) and name != CONFIGURATION_FOLDER
+
+
+def _triple(values: tuple[float, float, float]) -> str:
+    return "(" + ", ".join(str(int(v)) if float(v).is_integer() else str(float(v)) for v in values) + ")"

@@ -1,0 +1,130 @@
+"""Recordings -> AnoVox's release layout, for the built-in sample and for tests."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lib.anovox import files, layout
+from lib.anovox.grid import voxel_grid
+from lib.anovox.recording import (
+    CAMERA_SENSORS,
+    LIDAR_SENSORS,
+    CameraArgs,
+    CameraRecording,
+    LidarArgs,
+    LidarRecording,
+    Recording,
+    ScenarioConfig,
+    SensorPose,
+    SensorSet,
+)
+from lib.errors import DataError
+from lib.geometry.camera import Camera
+
+
+def write_scenario(
+    data_root: Path, config: ScenarioConfig, sensors: SensorSet, recordings: Iterable[Recording]
+) -> Path:
+    """Write one scenario folder below `data_root` and return its path.
+
+    Atomic: the folder appears under its name when all is written. `recordings` is consumed one by one. The voxel grid
+    is derived from the semantic LiDARs (at poses without one, from depth and semantic camera).
+    Raises DataError when the scenario exists already.
+    """
+    target = data_root / config.name
+    if target.exists():
+        raise DataError(f"{target}: exists already; delete it first or write to another folder")
+    partial = data_root / f".{config.name}.{os.getpid()}.partial"
+    try:
+        partial.mkdir(parents=True)
+        (partial / layout.SENSOR_SETUP).write_text(json.dumps(_sensor_setup(sensors)), encoding="utf-8")
+        for recording in recordings:
+            _write_recording(partial, sensors, recording)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def write_scenario_configuration(data_root: Path, configs: Iterable[ScenarioConfig]) -> None:
+    """Write `Scenario_Configuration_Files`: one file per town, each scenario's type, weather and anomaly in it."""
+    folder = data_root / layout.CONFIGURATION_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    by_town: dict[str, list[ScenarioConfig]] = {}
+    for config in configs:
+        by_town.setdefault(config.town, []).append(config)
+    for town, members in sorted(by_town.items()):
+        entries = [_configuration_entry(config) for config in sorted(members, key=lambda config: config.name)]
+        document = {"scenario_definition": {"map": town, "scenarios": entries}}
+        partial = folder / f".{town}.json.partial"
+        partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        partial.replace(folder / f"{town}.json")
+
+
+def _configuration_entry(config: ScenarioConfig) -> dict[str, Any]:
+    anomaly = {"anomalytype": config.type.value}
+    if config.anomaly_blueprint is not None:
+        anomaly["anomaly_bp_name"] = config.anomaly_blueprint
+    return {
+        "id": config.name.removeprefix(layout.SCENARIO_PREFIX),
+        "anomaly_config": anomaly,
+        "weather_preset": config.weather_preset,
+    }
+
+
+def _sensor_setup(sensors: SensorSet) -> dict[str, Any]:
+    placed: list[tuple[str, SensorPose, CameraArgs | LidarArgs]] = []
+    placed += [(kind, pose, sensors.camera_args) for pose in sensors.cameras for kind in CAMERA_SENSORS]
+    placed += [(kind, pose, sensors.lidar_args) for pose in sensors.lidars for kind in LIDAR_SENSORS]
+    return {
+        layout.sensor_name(kind, pose, args): {
+            "sensor_type": kind,
+            "file_ending": layout.FILE_ENDINGS[kind],
+            "location": list(pose.location),
+            "rotation": list(pose.rotation),
+            "args": asdict(args),
+            "save_data": True,
+        }
+        for kind, pose, args in placed
+    }
+
+
+def _write_recording(scenario: Path, sensors: SensorSet, recording: Recording) -> None:
+    frame_id = recording.frame_id
+    for camera_pose, camera in zip(sensors.cameras, recording.cameras, strict=True):
+        names = [layout.sensor_name(kind, camera_pose, sensors.camera_args) for kind in CAMERA_SENSORS]
+        rgb, depth, semantic, instance = (_file(scenario, name, frame_id, ".png") for name in names)
+        files.write_rgb(rgb, camera.rgb)
+        files.write_depth(depth, camera.depth_m)
+        files.write_class_image(semantic, camera.semantic)
+        files.write_rgb(instance, camera.instance)
+    for lidar_pose, lidar in zip(sensors.lidars, recording.lidars, strict=True):
+        names = [layout.sensor_name(kind, lidar_pose, sensors.lidar_args) for kind in LIDAR_SENSORS]
+        noisy, labelled = (_file(scenario, name, frame_id, ".npy") for name in names)
+        files.write_array(noisy, lidar.lidar.astype("<f4", copy=False))
+        files.write_array(labelled, lidar.semantic_lidar.astype("<f8", copy=False))
+    voxels = _voxels(sensors, recording.cameras, recording.lidars)
+    files.write_array(_file(scenario, layout.VOXEL_GRID, frame_id, ".npy"), voxels)
+    if recording.action:
+        files.write_key_values(_file(scenario, layout.ACTION, frame_id, ".csv"), recording.action)
+    if recording.anomaly is not None:
+        files.write_key_values(_file(scenario, layout.ANOMALY, frame_id, ".csv"), recording.anomaly)
+
+
+def _voxels(sensors: SensorSet, cameras: Sequence[CameraRecording], lidars: Sequence[LidarRecording]) -> Any:
+    args = sensors.camera_args
+    intrinsics = Camera.from_fov(args.image_width, args.image_height, args.camera_fov)
+    return voxel_grid(
+        [(pose, lidar.semantic_lidar) for pose, lidar in zip(sensors.lidars, lidars, strict=True)],
+        [(pose, intrinsics, c.depth_m, c.semantic) for pose, c in zip(sensors.cameras, cameras, strict=True)],
+    )
+
+
+def _file(scenario: Path, sensor: str, frame_id: int, ending: str) -> Path:
+    path = scenario / layout.frame_file(sensor, frame_id, ending)
+    path.parent.mkdir(exist_ok=True)
+    return path

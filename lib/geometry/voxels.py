@@ -1,0 +1,109 @@
+"""AnoVox's voxel grid: 0.5 m cells, 1000 x 1000 x 64, to the bit as its voxeliser (voxelize_separate.py) makes it.
+
+The grid *subtracts* a sensor's location, so its z lies the sensor's height twice below the truth: AnoVox's convention,
+reproduced here, not a calibration.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.labels import ROAD_LINE
+
+Vector = tuple[float, float, float]
+
+VOXEL_SIZE_M: Final = 0.5
+GRID_SHAPE: Final = (1000, 1000, 64)
+GRID_OFFSET_M: Final = (250.0, 250.0, 16.0)
+MONO_LOCATION: Final[Vector] = (0.0, 0.0, 1.8)
+OUTSIDE: Final = -1
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCloud:
+    """A sensor's cloud for the grid: points (N, 3) float64 [m, sensor frame], class_ids (N,) uint8, the sensor's pose.
+
+    `location` [m] and `rotation` (roll, pitch, yaw) [degrees] as in sensor_setup.json.
+    """
+
+    points_m: npt.NDArray[np.float64]
+    class_ids: npt.NDArray[np.uint8]
+    location: Vector = MONO_LOCATION
+    rotation: Vector = (0.0, 0.0, 0.0)
+
+
+def points_to_grid(
+    points_m: npt.NDArray[np.floating], location: Vector = MONO_LOCATION, rotation: Vector = (0.0, 0.0, 0.0)
+) -> npt.NDArray[np.float64]:
+    """Points (N, 3 or more) [m, sensor frame] as (N, 3) float64 [m] from the grid's lowest corner."""
+    points = np.asarray(points_m, dtype=np.float64)[:, :3]
+    if any(rotation):
+        points = (_grid_rotation(rotation) @ points.T).T
+    return points - np.asarray(location, dtype=np.float64) + GRID_OFFSET_M
+
+
+def points_to_voxels(
+    points_m: npt.NDArray[np.floating], location: Vector = MONO_LOCATION, rotation: Vector = (0.0, 0.0, 0.0)
+) -> npt.NDArray[np.int32]:
+    """Each point's voxel ix, iy, iz: (N, 3) int32; a point outside the grid has -1 in all three.
+
+    `points_m` (N, 3 or more) [m] in the frame of the LiDAR that stands at `location`, `rotation` (sensor_setup.json).
+    """
+    return _cells(points_to_grid(points_m, location, rotation))
+
+
+def voxel_keys(voxels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """One integer per voxel (M, 3 or more: ix, iy, iz): (M,) int64, in AnoVox's row order; -1 outside the grid."""
+    ix, iy, iz = (voxels[:, axis].astype(np.int64) for axis in range(3))
+    return np.where(ix < 0, OUTSIDE, ix + GRID_SHAPE[0] * (iy + GRID_SHAPE[1] * iz))
+
+
+def nearest_to_corner(
+    grid_points_m: npt.NDArray[np.float64], keys: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
+    """The occupied voxels' keys (M,), ascending, and the row of each one's point nearest to its lower corner (M,).
+
+    `grid_points_m` (N, 3) from `points_to_grid`, `keys` (N,) from `voxel_keys`. On a tie the earlier row wins.
+    """
+    corner_m = np.floor(grid_points_m / VOXEL_SIZE_M) * VOXEL_SIZE_M
+    distance_squared = ((grid_points_m - corner_m) ** 2).sum(axis=1)
+    inside = np.flatnonzero(keys != OUTSIDE)
+    order = inside[np.lexsort((distance_squared[inside], keys[inside]))]
+    occupied, first = np.unique(keys[order], return_index=True)
+    return occupied, order[first]
+
+
+def voxelize(clouds: Sequence[LabelledCloud]) -> npt.NDArray[np.uint16]:
+    """Occupied voxels (M, 4) uint16: ix, iy, iz, class id; x runs fastest, then y, then z.
+
+    A voxel is road line if any of its points is, else of the class of the point nearest to its lower corner.
+    Points outside the grid are dropped.
+    """
+    if not clouds:
+        return np.zeros((0, 4), dtype=np.uint16)
+    points_m = np.concatenate([points_to_grid(c.points_m, c.location, c.rotation) for c in clouds])
+    class_ids = np.concatenate([c.class_ids for c in clouds])
+    cells = _cells(points_m)
+    keys = voxel_keys(cells)
+    occupied, rows = nearest_to_corner(points_m, keys)
+    classes = class_ids[rows]
+    classes[np.isin(occupied, keys[class_ids == ROAD_LINE])] = ROAD_LINE
+    return np.column_stack([cells[rows], classes]).astype(np.uint16)
+
+
+def _cells(grid_points_m: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+    cells = np.floor(grid_points_m / VOXEL_SIZE_M)
+    cells[((cells < 0) | (cells >= GRID_SHAPE)).any(axis=1)] = OUTSIDE
+    return cells.astype(np.int32)
+
+
+def _grid_rotation(rotation: Vector) -> npt.NDArray[np.float64]:
+    """Rotation (3, 3) by minus the sensor's angles, as Rx Ry Rz."""
+    (cx, cy, cz), (sx, sy, sz) = (function(-np.deg2rad(rotation)) for function in (np.cos, np.sin))
+    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    return np.asarray(about_x @ about_y @ about_z, dtype=np.float64)
