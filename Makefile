@@ -1,0 +1,63 @@
+# `make repro` and `make test` set everything up by themselves; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed.lock# a copy of the lock, written when all of it is installed
+PLOTS_PAGE := .dvc/offline_plots.html
+ARGS ?=
+
+# DVC runs each stage as `python -m stages.<name>`: that python must be the environment's.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test quick smoke lint format lock
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+setup: $(INSTALLED) $(PLOTS_PAGE) ## Create .venv with the locked dependencies
+
+repro: setup ## Run the pipeline (ARGS go to dvc repro)
+	@$(BIN)/python -m dvc repro $(ARGS)
+
+test: setup ## Run every test (ARGS go to pytest: make test ARGS='-m "not slow"')
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+quick: setup ## Run the quick tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+smoke: setup ## Run the whole pipeline on a tiny sample in a temporary folder
+	@$(BIN)/python -m tools.smoke
+
+lint: setup ## Check style and types
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+
+format: setup ## Format the code
+	@$(BIN)/python -m ruff check --fix .
+	@$(BIN)/python -m ruff format .
+
+# Locked with the oldest supported Python. Accelerator packages stay out: torch asks for the right ones itself.
+lock: ## Resolve requirements.in anew into requirements.lock
+	@set -e; venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
+	$(PYTHON) -m venv "$$venv"; \
+	"$$venv/bin/python" -m pip install -q --disable-pip-version-check -r requirements.in; \
+	"$$venv/bin/python" -m pip freeze --all --disable-pip-version-check > "$$venv/freeze"; \
+	{ echo '# Made by `make lock` from requirements.in; do not edit.'; \
+	  sed -E 's/\+[a-z0-9.]+$$//' "$$venv/freeze" | grep -vE '^(pip|wheel|triton|nvidia-.*|cuda-.*)=='; } > requirements.lock
+
+$(INSTALLED): requirements.lock
+	@if cmp -s $< $@; then touch $@; exit; fi; set -e; rm -f $@; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); this project needs Python 3.11 or newer:" \
+	       "name one, as in: make repro PYTHON=python3.12" >&2; exit 1; }; \
+	echo "Installing the locked dependencies into $(VENV) (minutes the first time)"; \
+	$(PYTHON) -m venv $(VENV); \
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r $<; \
+	cp $< $@
+
+# `dvc plots show` without a network: the setting lies beside the page, in this checkout alone.
+$(PLOTS_PAGE): $(INSTALLED) tools/offline_plots.py
+	@$(BIN)/python -m tools.offline_plots $@
+	@$(BIN)/python -m dvc config -q --local plots.html_template $(notdir $@)

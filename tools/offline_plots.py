@@ -1,0 +1,53 @@
+"""Write the page that `dvc plots show` and `dvc plots diff` fill in, with Vega inside, so that it needs no network."""
+
+import sys
+from pathlib import Path
+
+import vl_convert
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+{refresh_tag}
+<title>DVC plots</title>
+<style>
+body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #222; background: #fff; }
+main { display: flex; flex-wrap: wrap; gap: 1.5rem 2rem; align-items: flex-start; }
+main > div { max-width: 100%; }
+main > div:has(> .vega-embed), main > .vega-embed { overflow-x: auto; }
+img { max-width: 100%; height: auto; }
+table { border-spacing: 12px; }
+</style>
+<script>
+%s
+</script>
+</head>
+<body>
+<main>
+{plot_divs}
+</main>
+</body>
+</html>
+"""
+VEGA_LITE_VERSION = "5.21"  # DVC's templates are written for Vega-Lite 5
+
+
+def offline_page() -> str:
+    """Return the page, with DVC's placeholders `{plot_divs}` and `{refresh_tag}` and the whole of Vega-Embed."""
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE_VERSION)
+    assert not any(text in bundle for text in ("{plot_divs}", "{refresh_tag}", "{scripts}", "</script"))
+    return PAGE.replace("%s", bundle)
+
+
+def main(page: Path) -> None:
+    """Write the page whole, or not at all."""
+    unfinished = page.with_suffix(".unfinished")
+    unfinished.write_text(offline_page(), encoding="utf-8")
+    unfinished.replace(page)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m tools.offline_plots PAGE.html")
+    main(Path(sys.argv[1]))
