@@ -1,0 +1,235 @@
+"""The house keeps its order: imports point downwards, files stay small, dvc.yaml names what each stage really uses."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lib.params import Params, load_params
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = ("simulate", "preprocess", "train", "predict", "evaluate", "plot")
+
+# Packages and modules of lib, lowest first; one imports from the levels below its own, never from its siblings.
+BASE = ("errors", "labels", "params", "frame", "geometry")
+LEVELS = (
+    BASE,
+    ("anovox",),
+    ("simulator", "shards"),
+    ("batches", "evaluation"),
+    ("model",),
+    ("training",),
+    ("figures",),
+)
+WITH_TORCH = {"batches", "model", "training"}
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 50
+
+
+def modules(*folders: str) -> list[Path]:
+    """All Python files of some top folders, as paths relative to the root."""
+    return sorted(path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"), filename=str(path))
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports, wherever in it; `from a import b` gives a.b."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{path}:{node.lineno}: relative import; write it out"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def imported_files(path: Path) -> frozenset[Path]:
+    """Files of this repository that a file imports directly; empty `__init__.py` left out."""
+    found = set()
+    for name in imported_names(path):
+        parts = name.split(".")
+        for candidate in (Path(*parts).with_suffix(".py"), Path(*parts[:-1]).with_suffix(".py") if parts[1:] else None):
+            if candidate and (ROOT / candidate).is_file():
+                found.add(candidate)
+                break
+    return frozenset(found)
+
+
+def closure(path: Path) -> set[Path]:
+    """A file and all files of this repository that it imports, directly or not."""
+    seen: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        current = waiting.pop()
+        if current not in seen:
+            seen.add(current)
+            waiting.extend(imported_files(current))
+    return seen
+
+
+def part_of_lib(path: Path) -> str:
+    """`lib/errors.py` -> errors, `lib/geometry/rigid.py` -> geometry."""
+    return path.parts[1].removesuffix(".py")
+
+
+def pipeline() -> dict:
+    return yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+
+
+def test_the_walk_sees_the_repository():
+    assert imported_files(Path("lib/frame.py")) == {Path("lib/geometry/camera.py")}
+    assert Path("lib/errors.py") in closure(Path("lib/params.py"))
+
+
+def test_imports_point_downwards():
+    level = {part: index for index, parts in enumerate(LEVELS) for part in parts}
+    wrong = []
+    for path in modules("lib"):
+        if path == Path("lib/__init__.py"):
+            continue
+        part = part_of_lib(path)
+        assert part in level, f"{path}: {part} has no place in LEVELS"
+        for target in imported_files(path):
+            if target.parts[0] != "lib":
+                wrong.append(f"{path} imports {target}, which is outside lib")
+                continue
+            other = part_of_lib(target)
+            if other != part and level[other] >= level[part] and not (other in BASE and part in BASE):
+                wrong.append(f"{path} imports {target}, which is not below it")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_import_cycles():
+    done: set[Path] = set()
+
+    def visit(path: Path, trail: tuple[Path, ...]) -> None:
+        assert path not in trail, "import cycle: " + " -> ".join(map(str, (*trail[trail.index(path) :], path)))
+        if path not in done:
+            for target in imported_files(path):
+                visit(target, (*trail, path))
+            done.add(path)
+
+    for path in modules("lib", "stages", "tools"):
+        visit(path, ())
+
+
+def test_torch_only_where_it_is_needed():
+    users = {
+        path
+        for path in modules("lib", "stages", "tools")
+        if any(n.split(".")[0] == "torch" for n in imported_names(path))
+    }
+    strangers = {path for path in users if path.parts[0] != "lib" or part_of_lib(path) not in WITH_TORCH}
+    assert users and not strangers, f"torch is imported by {sorted(map(str, strangers))}"
+
+
+@pytest.mark.parametrize("stage", ["simulate", "preprocess", "evaluate", "plot"])
+def test_stages_without_a_model_start_without_torch(stage):
+    users = [
+        path
+        for path in closure(Path(f"stages/{stage}.py"))
+        if any(n.split(".")[0] == "torch" for n in imported_names(path))
+    ]
+    assert not users, f"stages/{stage}.py loads torch through {users}"
+
+
+def test_init_files_are_empty():
+    inits = [path for path in modules("lib", "stages", "tools") if path.name == "__init__.py"]
+    folders = {path.parent for path in modules("lib", "stages", "tools")}
+    assert {path.parent for path in inits} == folders
+    assert not [path for path in inits if (ROOT / path).read_text(encoding="utf-8")]
+
+
+def test_files_and_functions_stay_short():
+    long = []
+    for path in modules("lib", "stages", "tools", "tests", "benchmarks"):
+        lines = len((ROOT / path).read_text(encoding="utf-8").splitlines())
+        if lines > MAX_FILE_LINES:
+            long.append(f"{path}: {lines} lines")
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > MAX_FUNCTION_LINES:
+                    long.append(f"{path}:{node.lineno}: {node.name} has {lines} lines")
+    assert not long, "\n".join(long)
+
+
+def test_every_third_party_import_is_declared_and_locked():
+    ours = {"lib", "stages", "tools", "tests", "benchmarks"}
+    owners = packages_distributions()
+    used = {
+        _normal(owners[top][0])
+        for path in modules(*ours)
+        for top in {name.split(".")[0] for name in imported_names(path)} - ours
+        if top in owners
+    }
+    declared = {_normal(name) for name in _requirements("requirements.in")}
+    locked = _requirements("requirements.lock")
+    assert used <= declared, f"imported, but not in requirements.in: {sorted(used - declared)}"
+    assert declared <= {_normal(name) for name in locked}, (
+        "requirements.lock is older than requirements.in: run make lock"
+    )
+    assert all(re.fullmatch(r"==[0-9][0-9a-z.!]*", version) for version in locked.values()), "a version is not exact"
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _requirements(file: str) -> dict[str, str]:
+    lines = [line.split("#")[0].strip() for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
+    matches = [re.match(r"([A-Za-z0-9._-]+)(.*)", line) for line in lines if line]
+    return {match[1]: match[2] for match in matches if match}
+
+
+def test_pipeline_has_one_script_and_one_section_per_stage():
+    stages = pipeline()["stages"]
+    assert tuple(stages) == STAGES
+    assert {path.stem for path in modules("stages")} == {"__init__", *STAGES}
+    assert set(STAGES) <= set(Params.model_fields)
+    for name, stage in stages.items():
+        assert stage["cmd"] == f"python -m stages.{name}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_dependencies_are_what_the_stage_imports(stage):
+    listed = {dep for dep in pipeline()["stages"][stage]["deps"] if dep.endswith(".py")}
+    imported = {str(path) for path in closure(Path(f"stages/{stage}.py"))}
+    assert listed == imported, (
+        f"dvc.yaml, stage {stage}: add {sorted(imported - listed)}, remove {sorted(listed - imported)} under deps"
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_tracked_params_are_what_the_stage_reads(stage):
+    """A stage reads sections as `params.<section>`; handing on all params would hide from DVC what is read."""
+    nodes = list(ast.walk(tree(Path(f"stages/{stage}.py"))))
+    loads = [node for node in nodes if _is_params(node) and isinstance(node.ctx, ast.Load)]
+    sections = [node.attr for node in nodes if isinstance(node, ast.Attribute) and _is_params(node.value)]
+    assert sections, f"stages/{stage}.py reads no params"
+    assert len(loads) == len(sections), f"stages/{stage}.py hands on all params: hand on sections"
+    reads = set(sections)
+    declared = pipeline()["stages"][stage]
+    if "data" in reads:
+        assert "${data.root}" in declared["deps"]
+    assert set(declared["params"]) == reads - {"data", "execution"}
+
+
+def _is_params(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id == "params"
+
+
+def test_every_section_is_used_and_execution_is_tracked_nowhere():
+    params = load_params(ROOT / "params.yaml")
+    stages = pipeline()["stages"].values()
+    tracked = {section for stage in stages for section in stage["params"]}
+    assert tracked == set(type(params).model_fields) - {"data", "execution"}
+    assert any("${data.root}" in stage["deps"] for stage in stages)
