@@ -19,12 +19,18 @@ class ScenarioType(StrEnum):
 
 @dataclass(frozen=True)
 class Lidar:
-    """The LiDAR's scan pattern: rays at `channels` elevations, evenly from lower_fov_deg to upper_fov_deg."""
+    """The LiDAR's scan pattern: rays at `channels` elevations, evenly from lower_fov_deg to upper_fov_deg.
+
+    `location` [m] and `rotation` (roll, pitch, yaw) [degrees] place it on the vehicle as in sensor_setup.json (CARLA's
+    left-handed frame); AnoVox's voxel grid needs them.
+    """
 
     channels: int
     upper_fov_deg: float
     lower_fov_deg: float
     range_m: float
+    location: tuple[float, float, float] = (0.0, 0.0, 1.8)
+    rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)

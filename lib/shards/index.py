@@ -1,0 +1,99 @@
+"""index.csv: one line per shard, what a split needs to know without opening it."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lib.errors import DataError
+from lib.frame import ScenarioType
+from lib.labels import is_anomaly
+from lib.shards.reader import Shard
+from lib.shards.schema import SHARD_KIND
+
+INDEX_FILE: Final = "index.csv"
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One shard's line. `frames_with_anomaly`: frames with any point or pixel labelled as an anomaly."""
+
+    scenario: str
+    type: ScenarioType
+    file: str
+    frames: int
+    frames_with_anomaly: int
+    image_height: int
+    image_width: int
+    max_points: int
+    lidar_channels: int
+    town: str
+    weather: str
+
+
+def frames_with_anomaly(shard: Shard) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Say which frames (F,) hold any point or pixel labelled as an anomaly."""
+    seen = [
+        bool(is_anomaly(shard.point_class[i]).any() or is_anomaly(shard.pixel_class[i]).any())
+        for i in range(len(shard))
+    ]
+    return np.array(seen, dtype=bool)
+
+
+def shard_entry(shard: Shard) -> ShardEntry:
+    """The index line of a shard."""
+    return ShardEntry(
+        scenario=shard.scenario,
+        type=shard.scenario_type,
+        file=shard.path.name,
+        frames=len(shard),
+        frames_with_anomaly=int(frames_with_anomaly(shard).sum()),
+        image_height=shard.camera.height_px,
+        image_width=shard.camera.width_px,
+        max_points=shard.points.shape[1],
+        lidar_channels=shard.lidar.channels,
+        town=shard.town,
+        weather=shard.weather,
+    )
+
+
+def write_index(folder: Path, entries: Iterable[ShardEntry]) -> None:
+    """Write index.csv, sorted by scenario."""
+    partial = folder / f".{INDEX_FILE}.partial"
+    with partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(ShardEntry)], lineterminator="\n")
+        writer.writeheader()
+        for entry in sorted(entries, key=lambda entry: entry.scenario):
+            writer.writerow(asdict(entry) | {"type": entry.type.value})
+    partial.replace(folder / INDEX_FILE)
+
+
+def read_index(folder: Path) -> tuple[ShardEntry, ...]:
+    """Read index.csv; raises DataError when it is missing or not as written."""
+    path = folder / INDEX_FILE
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return tuple(_entry(row) for row in csv.DictReader(file, strict=True))
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no index of shards; {SHARD_KIND.remedy}") from None
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise DataError(f"{path}: damaged ({error}); {SHARD_KIND.remedy}") from None
+
+
+def _entry(row: dict[str, str]) -> ShardEntry:
+    return ShardEntry(
+        scenario=row["scenario"],
+        type=ScenarioType(row["type"]),
+        file=row["file"],
+        frames=int(row["frames"]),
+        frames_with_anomaly=int(row["frames_with_anomaly"]),
+        image_height=int(row["image_height"]),
+        image_width=int(row["image_width"]),
+        max_points=int(row["max_points"]),
+        lidar_channels=int(row["lidar_channels"]),
+        town=row["town"],
+        weather=row["weather"],
+    )

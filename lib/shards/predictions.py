@@ -1,0 +1,74 @@
+"""Scores of one test scenario: raw, higher = more anomalous."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.errors import DataError
+from lib.shards.schema import ANY
+from lib.shards.storage import ArrayFileWriter, ArraySpec, FileKind, read_arrays
+
+PREDICTIONS_KIND: Final = FileKind("prediction file", 1, "run `dvc repro predict` to write the predictions anew")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Scores of a shard's F frames, in its order: point_score (F, P) float32 (padding after num_points (F,) int32),
+    pixel_score (F, h, w) float32, frame_score (F,) float32; the fingerprints say which shard and model they are of.
+    """
+
+    scenario: str
+    shard_fingerprint: str
+    model_fingerprint: str
+    frame_id: npt.NDArray[np.int64]
+    num_points: npt.NDArray[np.int32]
+    point_score: npt.NDArray[np.float32]
+    pixel_score: npt.NDArray[np.float32]
+    frame_score: npt.NDArray[np.float32]
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write a scenario's scores; the file appears whole or not at all, the same bytes for the same scores."""
+    p = predictions
+    specs = _arrays(p.pixel_score.shape[1], p.pixel_score.shape[2], p.point_score.shape[1])
+    assert len({len(getattr(p, spec.name)) for spec in specs}) == 1, "every array has one row per frame"
+    with ArrayFileWriter(path, PREDICTIONS_KIND, specs) as file:
+        for spec in specs:
+            file.append(spec.name, getattr(p, spec.name))
+        file.finish(
+            {
+                "scenario": p.scenario,
+                "shard_fingerprint": p.shard_fingerprint,
+                "model_fingerprint": p.model_fingerprint,
+            }
+        )
+
+
+def read_predictions(path: Path, verify: bool = True) -> Predictions:
+    """Open a scenario's scores as read-only memory maps; `verify` compares them with their checksums.
+
+    Raises DataError when the file is missing, damaged or of another schema version.
+    """
+    arrays, attributes = read_arrays(path, PREDICTIONS_KIND, _arrays(), verify)
+    try:
+        return Predictions(
+            scenario=str(attributes["scenario"]),
+            shard_fingerprint=str(attributes["shard_fingerprint"]),
+            model_fingerprint=str(attributes["model_fingerprint"]),
+            **arrays,
+        )
+    except KeyError as error:
+        raise DataError(f"{path}: damaged (attribute {error} is missing); {PREDICTIONS_KIND.remedy}") from None
+
+
+def _arrays(height: int = ANY, width: int = ANY, max_points: int = ANY) -> tuple[ArraySpec, ...]:
+    return (
+        ArraySpec("frame_id", "<i8"),
+        ArraySpec("num_points", "<i4"),
+        ArraySpec("point_score", "<f4", (max_points,)),
+        ArraySpec("pixel_score", "<f4", (height, width)),
+        ArraySpec("frame_score", "<f4"),
+    )

@@ -1,0 +1,104 @@
+"""Read shards at memory speed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.errors import DataError
+from lib.frame import Anomaly, Lidar, ScenarioType
+from lib.geometry.camera import Camera
+from lib.shards.schema import SHARD_KIND, shard_arrays
+from lib.shards.storage import Attributes, read_arrays
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """One scenario's frames, F of them; the arrays are read-only memory maps.
+
+    frame_id (F,) int64; image (F, h, w, 3) uint8; points (F, P, 4) float32 x, y, z [m, LiDAR frame], intensity, padded
+    with 0 after num_points (F,) int32; point_class (F, P) uint8, padded with 255; pixel_class (F, h, w) uint8;
+    depth_m (F, h, w) float16 planar, sky 1000; voxels_flat (sum M, 4) uint16 and voxel_offsets (F + 1,) int64: AnoVox's
+    grid of the full cloud; world_SE3_ego (F, 4, 4), speed_mps (F,) and time_s (F,) float64, nan = unknown;
+    camera_SE3_lidar (4, 4) float64. `fingerprint` changes when any of this does.
+    """
+
+    path: Path
+    scenario: str
+    scenario_type: ScenarioType
+    town: str
+    weather: str
+    fingerprint: str
+    camera: Camera
+    lidar: Lidar
+    anomaly: Anomaly | None
+    camera_SE3_lidar: npt.NDArray[np.float64]
+    frame_id: npt.NDArray[np.int64]
+    image: npt.NDArray[np.uint8]
+    points: npt.NDArray[np.float32]
+    num_points: npt.NDArray[np.int32]
+    point_class: npt.NDArray[np.uint8]
+    pixel_class: npt.NDArray[np.uint8]
+    depth_m: npt.NDArray[np.float16]
+    voxels_flat: npt.NDArray[np.uint16]
+    voxel_offsets: npt.NDArray[np.int64]
+    world_SE3_ego: npt.NDArray[np.float64]
+    speed_mps: npt.NDArray[np.float64]
+    time_s: npt.NDArray[np.float64]
+
+    def voxels(self, index: int) -> npt.NDArray[np.uint16]:
+        """Voxel ground truth of the index-th frame: (M, 4) uint16 ix, iy, iz, class id."""
+        start, stop = self.voxel_offsets[index], self.voxel_offsets[index + 1]
+        return self.voxels_flat[start:stop]
+
+    def __len__(self) -> int:
+        return len(self.frame_id)
+
+    def __reduce__(self) -> Any:
+        """Travel between processes as a path: the other side maps the file again instead of copying the arrays."""
+        return reopen_shard, (self.path,)
+
+
+def read_shard(path: Path, verify: bool = True) -> Shard:
+    """Open a shard: its arrays are read-only memory maps, so what is never touched is never read.
+
+    `verify` reads every array once and compares it with its checksum. Raises DataError when the file is missing,
+    truncated, damaged or of another schema version.
+    """
+    arrays, attributes = read_arrays(path, SHARD_KIND, shard_arrays(), verify)
+    try:
+        return _shard(path, arrays, attributes)
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: damaged (attribute {error}); {SHARD_KIND.remedy}") from None
+
+
+def reopen_shard(path: Path) -> Shard:
+    """Open a shard that this program verified before."""
+    return read_shard(path, verify=False)
+
+
+def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
+    a = attributes
+    anomaly = {field: str(a[f"anomaly_{field}"]) for field in ("size", "blueprint", "kind") if f"anomaly_{field}" in a}
+    height, width = arrays["image"].shape[1:3]
+    return Shard(
+        path=path,
+        scenario=str(a["scenario"]),
+        scenario_type=ScenarioType(str(a["scenario_type"])),
+        town=str(a["town"]),
+        weather=str(a["weather"]),
+        fingerprint=str(a["fingerprint"]),
+        camera=Camera(width, height, *(float(a[f"camera_{name}_px"]) for name in ("fx", "fy", "cx", "cy"))),
+        lidar=Lidar(
+            channels=int(a["lidar_channels"]),
+            upper_fov_deg=float(a["lidar_upper_fov_deg"]),
+            lower_fov_deg=float(a["lidar_lower_fov_deg"]),
+            range_m=float(a["lidar_range_m"]),
+            location=(float(a["lidar_x_m"]), float(a["lidar_y_m"]), float(a["lidar_z_m"])),
+            rotation=(float(a["lidar_roll_deg"]), float(a["lidar_pitch_deg"]), float(a["lidar_yaw_deg"])),
+        ),
+        anomaly=Anomaly(**anomaly) if a["has_anomaly"] else None,
+        **arrays,
+    )

@@ -1,0 +1,88 @@
+"""Which scenarios train, validate and test: whole scenarios, a pure function of the index and the parameters."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.errors import DataError, ParamsError
+from lib.frame import ScenarioType
+from lib.params import SplitParams
+from lib.shards.index import ShardEntry, frames_with_anomaly
+from lib.shards.reader import Shard
+
+Split = Literal["train", "validation", "test"]
+
+
+def assign_splits(entries: Sequence[ShardEntry], params: SplitParams) -> dict[str, Split]:
+    """Each scenario's split.
+
+    `normality`: the normality scenarios are divided, all others test. `anomaly_free`: all scenarios are divided alike,
+    and training takes their anomaly-free frames (`training_frames`). Scenarios are divided in an order hashed from seed
+    and name, so that one more scenario moves the others at most across the two borders. Train, validation and test get
+    at least one each where the scenarios suffice and the fraction is not 0.
+    Raises DataError when nothing is left to train on, ParamsError when the fractions leave nothing.
+    """
+    if params.validation_fraction + params.test_fraction >= 1:
+        raise ParamsError(
+            f"split.validation_fraction={params.validation_fraction} and split.test_fraction={params.test_fraction}: "
+            "1 or more together leaves nothing to train on; lower one of them"
+        )
+    normality_only = params.train_on == "normality"
+    divided = [e for e in entries if not normality_only or e.type is ScenarioType.NORMALITY]
+    ordered = sorted((e.scenario for e in divided), key=lambda name: _hashed(params.seed, name))
+    num_validation, num_test = _counts(len(ordered), params, validation_first=normality_only)
+    splits: dict[str, Split] = {e.scenario: "test" for e in entries}
+    splits |= dict.fromkeys(ordered[num_test : num_test + num_validation], "validation")
+    splits |= dict.fromkeys(ordered[num_test + num_validation :], "train")
+    trainable = [e for e in divided if splits[e.scenario] == "train" and _trainable_frames(e, params) > 0]
+    if not trainable:
+        raise DataError(_nothing_to_train_on(entries, params))
+    return splits
+
+
+def training_frames(shard: Shard, params: SplitParams) -> npt.NDArray[np.int64]:
+    """Indices of the frames that training and validation may use, ascending int64.
+
+    `normality`: all frames of a normality scenario, none of another; `anomaly_free`: frames without a labelled anomaly.
+    """
+    if params.train_on == "anomaly_free":
+        return np.flatnonzero(~frames_with_anomaly(shard)).astype(np.int64)
+    return np.arange(len(shard) if shard.scenario_type is ScenarioType.NORMALITY else 0, dtype=np.int64)
+
+
+def _trainable_frames(entry: ShardEntry, params: SplitParams) -> int:
+    return entry.frames - (entry.frames_with_anomaly if params.train_on == "anomaly_free" else 0)
+
+
+def _hashed(seed: int, name: str) -> tuple[str, str]:
+    return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest(), name
+
+
+def _counts(scenarios: int, params: SplitParams, validation_first: bool) -> tuple[int, int]:
+    """Numbers of validation and test scenarios; at least one is left to train."""
+
+    def wanted(fraction: float) -> int:
+        return 0 if fraction == 0 else max(1, round(fraction * scenarios))
+
+    spare = max(0, scenarios - 1)
+    if validation_first:
+        validation = min(wanted(params.validation_fraction), spare)
+        return validation, min(wanted(params.test_fraction), spare - validation)
+    test = min(wanted(params.test_fraction), spare)
+    return min(wanted(params.validation_fraction), spare - test), test
+
+
+def _nothing_to_train_on(entries: Sequence[ShardEntry], params: SplitParams) -> str:
+    held = f"the {len(entries)} scenarios of data.root"
+    if params.train_on == "normality":
+        return (
+            f"{held} hold no normality scenario, and split.train_on is normality: nothing is left to train on; "
+            "add a normality download to data.root, or set split.train_on=anomaly_free"
+        )
+    return (
+        f"the training scenarios among {held} hold no frame without an anomaly, and split.train_on is anomaly_free: "
+        "nothing is left to train on; add scenarios to data.root, or try another split.seed"
+    )

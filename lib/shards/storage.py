@@ -1,0 +1,180 @@
+"""Named arrays in an HDF5 file: contiguous, checksummed, byte-identical for the same content, read as memory maps."""
+
+import shutil
+import tempfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Self
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from lib.errors import DataError
+
+Attributes = dict[str, str | int | float]
+
+ALIGNMENT_BYTES: Final = 64
+COPY_BYTES: Final = 1 << 24
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """What a file holds and how to make it anew: `name` and `version` stand in it, `remedy` in the errors."""
+
+    name: str
+    version: int
+    remedy: str
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """An array that grows row by row: rows of `row_shape`, stored as `dtype`."""
+
+    name: str
+    dtype: str
+    row_shape: tuple[int, ...] = ()
+
+
+class ArrayFileWriter:
+    """Write arrays row by row, whose number of rows nobody knows beforehand; the file appears whole or not at all.
+
+    Used as a context manager: `append` rows, then `finish`; leaving without `finish` leaves nothing behind.
+    """
+
+    def __init__(self, path: Path, kind: FileKind, specs: tuple[ArraySpec, ...]) -> None:
+        """Start a file; raises DataError when its folder cannot be written."""
+        self._path, self._kind, self._specs = path, kind, {spec.name: spec for spec in specs}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            self._spools: dict[str, BinaryIO] = {name: (self._folder / name).open("w+b") for name in self._specs}
+        except OSError as error:
+            raise self._not_written(error) from None
+        self._checksums = dict.fromkeys(self._specs, 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for spool in self._spools.values():
+            spool.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def append(self, name: str, rows: npt.ArrayLike) -> None:
+        """Append rows (n, *row_shape) to an array."""
+        spec = self._specs[name]
+        array = np.ascontiguousarray(rows, dtype=spec.dtype)
+        assert array.shape[1:] == spec.row_shape, (name, array.shape, spec.row_shape)
+        data = array.reshape(-1).view(np.uint8).data
+        self._checksums[name] = zlib.crc32(data, self._checksums[name])
+        try:
+            self._spools[name].write(data)
+        except OSError as error:
+            raise self._not_written(error) from None
+
+    def finish(self, attributes: Attributes) -> None:
+        """Write the HDF5 file with these attributes and put it in its place."""
+        partial = self._folder / "finished"
+        try:
+            self._write_file(partial, attributes)
+            partial.replace(self._path)
+        except OSError as error:
+            raise self._not_written(error) from None
+
+    def checksums(self) -> dict[str, int]:
+        """CRC-32 of each array's bytes so far."""
+        return dict(self._checksums)
+
+    def _write_file(self, partial: Path, attributes: Attributes) -> None:
+        with h5py.File(
+            partial, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=ALIGNMENT_BYTES
+        ) as file:
+            file.attrs["kind"], file.attrs["schema_version"] = self._kind.name, self._kind.version
+            for key, value in attributes.items():
+                file.attrs[key] = value
+            for name, spec in self._specs.items():
+                dataset = self._copy_spool(file, spec)
+                dataset.attrs["crc32"] = np.uint32(self._checksums[name])
+
+    def _copy_spool(self, file: h5py.File, spec: ArraySpec) -> Any:
+        spool = self._spools[spec.name]
+        row_bytes = np.dtype(spec.dtype).itemsize * int(np.prod(spec.row_shape, dtype=np.int64))
+        rows = spool.tell() // row_bytes
+        dataset = file.create_dataset(
+            spec.name, (rows, *spec.row_shape), spec.dtype, track_times=False, fill_time="never"
+        )
+        spool.seek(0)
+        step = max(1, COPY_BYTES // row_bytes)
+        for start in range(0, rows, step):
+            data = spool.read(min(step, rows - start) * row_bytes)
+            dataset[start : start + step] = np.frombuffer(data, spec.dtype).reshape(-1, *spec.row_shape)
+        return dataset
+
+    def _not_written(self, error: OSError) -> DataError:
+        return DataError(f"{self._path}: cannot be written ({error}); check disk space and permissions")
+
+
+def read_arrays(
+    path: Path, kind: FileKind, specs: tuple[ArraySpec, ...], verify: bool
+) -> tuple[dict[str, npt.NDArray[Any]], Attributes]:
+    """Map a file's arrays read-only into memory and read its attributes.
+
+    `specs` name the arrays and their types; a row_shape entry of -1 stands for any length. `verify` compares every
+    array with its checksum. Raises DataError when the file is missing, damaged or of another kind or version.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such {kind.name}; {kind.remedy}")
+    try:
+        with h5py.File(path, "r") as file:
+            attributes = {key: _plain(value) for key, value in file.attrs.items()}
+            _check_kind(path, kind, attributes)
+            places = {spec.name: _place(path, kind, file, spec) for spec in specs}
+        buffer = np.memmap(path, mode="r", dtype=np.uint8)
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: damaged or truncated ({' '.join(str(error).split())}); {kind.remedy}") from None
+    arrays = {}
+    for spec in specs:
+        place = places[spec.name]
+        data = buffer[place.offset : place.offset + place.num_bytes]
+        if len(data) != place.num_bytes or (verify and zlib.crc32(data.data) != place.checksum):
+            raise DataError(f"{path}: damaged ({spec.name} does not match its checksum); {kind.remedy}")
+        arrays[spec.name] = data.view(spec.dtype).reshape(place.shape)
+    return arrays, attributes
+
+
+@dataclass(frozen=True)
+class _Place:
+    offset: int
+    num_bytes: int
+    shape: tuple[int, ...]
+    checksum: int
+
+
+def _place(path: Path, kind: FileKind, file: h5py.File, spec: ArraySpec) -> _Place:
+    dataset = file[spec.name]
+    matches = len(dataset.shape) == 1 + len(spec.row_shape) and all(
+        expected in (-1, found) for expected, found in zip(spec.row_shape, dataset.shape[1:], strict=True)
+    )
+    if not matches or dataset.dtype != np.dtype(spec.dtype) or dataset.chunks is not None:
+        raise DataError(f"{path}: {spec.name} is {dataset.dtype} {dataset.shape}, not as written; {kind.remedy}")
+    num_bytes = dataset.size * dataset.dtype.itemsize
+    offset = dataset.id.get_offset() if num_bytes else 0
+    return _Place(int(offset), int(num_bytes), dataset.shape, int(dataset.attrs["crc32"]))
+
+
+def _check_kind(path: Path, kind: FileKind, attributes: Mapping[str, object]) -> None:
+    if attributes.get("kind") != kind.name:
+        raise DataError(f"{path}: not a {kind.name} of this pipeline; {kind.remedy}")
+    if attributes.get("schema_version") != kind.version:
+        found = attributes.get("schema_version")
+        raise DataError(f"{path}: has schema version {found}, this code reads version {kind.version}; {kind.remedy}")
+
+
+def _plain(value: Any) -> str | int | float:
+    plain: str | int | float = value.item() if isinstance(value, np.generic) else value
+    return plain
