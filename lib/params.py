@@ -96,7 +96,7 @@ class TrainParams(Section):
     learning_rate: PositiveFloat
     weight_decay: Annotated[float, Field(ge=0)]
     precision: Literal["auto", "float32", "bfloat16"]
-    pseudo_anomalies_per_frame: PositiveInt
+    pseudo_anomalies_per_frame: Annotated[int, Field(ge=1, le=16)]
     semantic_weight: Annotated[float, Field(ge=0)]
     pixel_weight: Annotated[float, Field(ge=0)]
     hard_negative_fraction: Fraction

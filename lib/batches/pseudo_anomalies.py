@@ -1,0 +1,367 @@
+"""Pseudo-anomalies pasted consistently into image and cloud: what the detector learns to find without seeing one.
+
+Each of several slots per frame holds one of: a solid with an unusual look (both sensors see it), a camouflaged solid
+(geometry only), a repainted patch of ground or of an object (appearance only), a cast shadow without object or nothing
+(negatives). Transplanted normal objects (transplant.py) come before, as further negatives.
+Shape letters as in views.py; h, w: a window of the image around the object; N = h w flattened.
+"""
+
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+from lib.batches.pseudo_textures import random_textures, texture_colors
+from lib.batches.solids import Solids, contains, first_hit, moved, random_solids
+from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, transplant
+from lib.batches.views import RangeGrid, Views, cell_directions, pixel_rays, project
+from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN, UNKNOWN
+
+GROUND_CLASSES = (ROAD, SIDEWALK, TERRAIN, ROAD_LINE, GROUND)
+MIN_DISTANCE_M, MAX_DISTANCE_M = 3.5, 26.0
+MIN_EXTENT_M, MAX_EXTENT_M = 0.35, 4.0
+RANGE_NOISE_M = 0.1  # AnoVox's noise_stddev
+INTENSITY_DECAY = 0.004  # CARLA's atmosphere, per metre
+VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous
+UNSURE = 255
+MAX_SLOTS = 16
+
+
+class Slot(IntEnum):
+    """What a slot holds."""
+
+    NOTHING = 0
+    BOTH = 1
+    GEOMETRY = 2
+    APPEARANCE = 3
+    SHADOW = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Where the pseudo-anomalies are. 0 normal, 1 anomalous, 255 unsure (not scored).
+
+    pixel_BHW uint8; cell_BRC uint8 (range view); cell_object_BRC int64: number of the slot that made the cell
+    anomalous, -1 elsewhere.
+    """
+
+    pixel_BHW: Tensor
+    cell_BRC: Tensor
+    cell_object_BRC: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Flat pixel numbers (B, N) of one window per frame, all of one size, and its height and width."""
+
+    pixel_BN: Tensor
+    height: int
+    width: int
+
+    def take(self, image_BCHW: Tensor) -> Tensor:
+        flat = image_BCHW.flatten(2)
+        return flat.gather(2, self.pixel_BN[:, None].expand(-1, flat.shape[1], -1))
+
+    def put(self, image_BCHW: Tensor, values_BCN: Tensor) -> Tensor:
+        flat = image_BCHW.flatten(2)
+        return flat.scatter(2, self.pixel_BN[:, None].expand_as(values_BCN), values_BCN).view_as(image_BCHW)
+
+
+def no_targets(views: Views) -> Targets:
+    """Targets without any pseudo-anomaly."""
+    return Targets(
+        torch.zeros_like(views.pixel_class_BHW),
+        torch.zeros_like(views.point_class_BRC),
+        torch.full(views.point_class_BRC.shape, -1, dtype=torch.int64, device=views.point_class_BRC.device),
+    )
+
+
+def paste_pseudo_anomalies(
+    views: Views, grid: RangeGrid, slots: int, clean_fraction: float, generator: torch.Generator
+) -> tuple[Views, Targets]:
+    """Paste random pseudo-anomalies and negatives into a batch; `clean_fraction` of the frames get negatives only."""
+    B, device = len(views.image_B3HW), views.image_B3HW.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    for _ in range(2):
+        if B > 1:
+            views = transplant(views, uniform(B) < 0.4, generator)
+    anomalous_B = torch.arange(B, device=device) >= round(clean_fraction * B)
+    anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]
+    chances = torch.tensor([0.22, 0.28, 0.2, 0.2, 0.1], device=device)
+    targets = no_targets(views)
+    for number in range(slots):
+        slot_B = torch.multinomial(chances.expand(B, -1), 1, generator=generator).squeeze(1)
+        if number == 0:
+            forced = torch.randint(1, 4, (B,), generator=generator, device=device)
+            slot_B = torch.where(anomalous_B, forced, slot_B)
+        harmless = (slot_B == Slot.SHADOW) | (slot_B == Slot.NOTHING)
+        slot_B = torch.where(anomalous_B | harmless, slot_B, int(Slot.NOTHING))
+        views, targets = _paste_slot(views, targets, grid, slot_B, number, generator)
+    return views, targets
+
+
+def _paste_slot(
+    views: Views, targets: Targets, grid: RangeGrid, slot_B: Tensor, number: int, generator: torch.Generator
+) -> tuple[Views, Targets]:
+    anchor_B3, on_object_B, found_B = _anchor(views, slot_B, generator)
+    slot_B = torch.where(found_B, slot_B, int(Slot.NOTHING))
+    solids, extent_B3 = _solids_at(views, anchor_B3, on_object_B, slot_B, generator)
+    window = _window(views, solids)
+    painted, pixel_hit_BN, pixel_depth_BN = _paint(views, solids, extent_B3, slot_B, window, generator)
+    before = window.take(views.image_B3HW)
+    changed_BN = (painted - before).abs().mean(1) > VISIBLE_CHANGE
+    appearance_B1 = (slot_B == Slot.APPEARANCE)[:, None]
+    anomalous_BN = pixel_hit_BN & (changed_BN | ~appearance_B1)
+    unsure_BN = pixel_hit_BN & ~anomalous_BN
+
+    def put(values_BHW: Tensor, chosen_BN: Tensor, new_BN: Tensor) -> Tensor:
+        old_BN = window.take(values_BHW[:, None]).squeeze(1)
+        return window.put(values_BHW[:, None], torch.where(chosen_BN, new_BN, old_BN)[:, None]).squeeze(1)
+
+    pixel_BHW = put(targets.pixel_BHW, anomalous_BN, torch.ones_like(pixel_hit_BN, dtype=torch.uint8))
+    pixel_BHW = put(pixel_BHW, unsure_BN, torch.full_like(pixel_hit_BN, UNSURE, dtype=torch.uint8))
+    unknown_BN = torch.full_like(pixel_hit_BN, UNKNOWN, dtype=torch.uint8)
+    views = replace(
+        views,
+        image_B3HW=window.put(views.image_B3HW, painted),
+        depth_m_BHW=put(views.depth_m_BHW, pixel_hit_BN, pixel_depth_BN),
+        pixel_class_BHW=put(views.pixel_class_BHW, pixel_hit_BN, unknown_BN),
+    )
+    flat_hit_BHW = torch.zeros_like(pixel_BHW)
+    mark_BN = torch.where(anomalous_BN, 1, torch.where(unsure_BN, UNSURE, 0)).to(torch.uint8)
+    flat_hit_BHW = window.put(flat_hit_BHW[:, None], mark_BN[:, None]).squeeze(1)
+    views, cell_mark_BRC = _paste_cells(views, solids, grid, slot_B, flat_hit_BHW, generator)
+    touched = cell_mark_BRC > 0
+    cell_BRC = torch.where(touched, cell_mark_BRC, targets.cell_BRC)
+    cell_object = torch.where(touched, torch.where(cell_mark_BRC == 1, number, -1), targets.cell_object_BRC)
+    return views, Targets(pixel_BHW, cell_BRC, cell_object)
+
+
+def _anchor(views: Views, slot_B: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Point (B, 3) of the LiDAR frame on which the object stands, whether that is an object, and whether one exists."""
+    B = len(slot_B)
+    _, seen = project(views)
+    in_reach = seen & (views.range_m_BRC > MIN_DISTANCE_M) & (views.range_m_BRC < MAX_DISTANCE_M)
+    ground = class_mask(views.point_class_BRC, GROUND_CLASSES)
+    thing = class_mask(views.point_class_BRC, OBJECT_CLASSES)
+    coin = torch.rand(B, generator=generator, device=slot_B.device) < 0.5
+    on_object_B = (slot_B == Slot.APPEARANCE) & coin & (thing & in_reach).flatten(1).any(1)
+    wanted = torch.where(on_object_B[:, None, None], thing, ground) & in_reach
+    weight = wanted * views.range_m_BRC.clamp(min=1.0) ** 1.5
+    chosen_B, found_B = choose_cells(weight, generator)
+    anchor_B3 = views.xyz_B3RC.flatten(2).gather(2, chosen_B[:, None, None].expand(-1, 3, 1)).squeeze(2)
+    return anchor_B3, on_object_B, found_B
+
+
+def _solids_at(
+    views: Views, anchor_B3: Tensor, on_object_B: Tensor, slot_B: Tensor, generator: torch.Generator
+) -> tuple[Solids, Tensor]:
+    B, device = len(slot_B), slot_B.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    H = views.image_B3HW.shape[2]
+    fits_m = 0.6 * (H / 2) / views.intrinsics_B4[:, 0] * anchor_B3[:, 0].clamp(min=1.0)
+    largest = MIN_EXTENT_M * (MAX_EXTENT_M / MIN_EXTENT_M) ** uniform(B)
+    ratio = 0.2 + 0.8 * uniform(B, 3)
+    ratio = ratio / ratio.amax(1, keepdim=True)
+    extent_B3 = torch.minimum(largest, fits_m)[:, None] * ratio
+    flat = (slot_B == Slot.APPEARANCE) & ~on_object_B
+    height = torch.where(flat, 0.5, extent_B3[:, 2])
+    wide = torch.where(flat[:, None], extent_B3.clamp(min=0.7), extent_B3)
+    extent_B3 = torch.stack([wide[:, 0], wide[:, 1], height], dim=1)
+    afloat = (uniform(B) < 0.15) & ~flat & ~on_object_B
+    lift = torch.where(afloat, uniform(B) * 1.5, -0.06 * uniform(B))
+    rise = torch.where(flat | on_object_B, 0.0, 0.45 * height + lift)
+    zero = torch.zeros_like(rise)
+    return random_solids(anchor_B3 + torch.stack([zero, zero, rise], dim=1), extent_B3, generator), extent_B3
+
+
+def _window(views: Views, solids: Solids) -> _Window:
+    """Pixels around the solids: half the image's height, square, inside the image."""
+    H, W = views.image_B3HW.shape[-2:]
+    size = min(H, W) // 2
+    center = solids.center_B3 + views.lidar_offset_m_B3
+    fx, fy, cx, cy = views.intrinsics_B4.unbind(1)
+    depth = center[:, 0].clamp(min=1.0)
+    u, v = cx - fx * center[:, 1] / depth, cy - fy * center[:, 2] / depth
+    left = (u - size / 2).round().long().clamp(0, W - size)
+    top = (v - size / 2).round().long().clamp(0, H - size)
+    step = torch.arange(size, device=u.device)
+    rows, columns = top[:, None] + step, left[:, None] + step
+    return _Window((rows[:, :, None] * W + columns[:, None, :]).flatten(1), size, size)
+
+
+def _paint(
+    views: Views, solids: Solids, extent_B3: Tensor, slot_B: Tensor, window: _Window, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """New colours (B, 3, N) of the window, which pixels the object covers (B, N) and its planar depth there (B, N)."""
+    B, device = len(slot_B), slot_B.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    image_B3N = window.take(views.image_B3HW)
+    depth_BN = window.take(views.depth_m_BHW[:, None]).squeeze(1)
+    class_BN = window.take(views.pixel_class_BHW[:, None]).squeeze(1)
+    ray_B3N = window.take(pixel_rays(views))
+    origin_B3 = -views.lidar_offset_m_B3
+    surface_B3N = ray_B3N * depth_BN[:, None] + origin_B3[..., None]
+    t_BN, normal_B3N = first_hit(solids, origin_B3[..., None].expand_as(ray_B3N), ray_B3N)
+
+    solid_B1 = ((slot_B == Slot.BOTH) | (slot_B == Slot.GEOMETRY))[:, None]
+    decal_B1 = (slot_B == Slot.APPEARANCE)[:, None]
+    shape_hit_BN = (t_BN < depth_BN) & solid_B1
+    decal_hit_BN = contains(solids, surface_B3N) & decal_B1
+    hit_BN = shape_hit_BN | decal_hit_BN
+
+    exposure_B1 = _ground_brightness(image_B3N, class_BN, views) / 0.38
+    sun_B3 = _sun(B, generator, device)
+    facing_BN = (normal_B3N * sun_B3[..., None]).sum(1).clamp(min=0)
+    contrast_B1 = 0.2 + 0.6 * uniform(B, 1)
+    shade_BN = exposure_B1 * (1 - contrast_B1 / 2 + contrast_B1 * facing_BN)
+    textures = random_textures(extent_B3, generator)
+    at_B3N = torch.where(
+        shape_hit_BN[:, None], ray_B3N * t_BN.clamp(max=1e3)[:, None] + origin_B3[..., None], surface_B3N
+    )
+    albedo_B3N = texture_colors(textures, at_B3N - solids.center_B3[..., None])
+    gray_BN = image_B3N.mean(1)
+    relief_BN = (gray_BN / _masked_mean(gray_BN, hit_BN)).clamp(0.5, 1.6)
+    decal_B3N = albedo_B3N * (exposure_B1 * relief_BN)[:, None]
+    camouflage_B3N = _camouflage(image_B3N, class_BN, facing_BN, generator)
+    look_B3N = torch.where((slot_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, albedo_B3N * shade_BN[:, None])
+    look_B3N = torch.where(decal_B1[:, None], decal_B3N, look_B3N)
+    look_B3N = _hazed(look_B3N, torch.where(shape_hit_BN, t_BN, depth_BN), views, generator)
+    look_B3N = look_B3N + torch.randn(look_B3N.shape, generator=generator, device=device) * 0.025 * uniform(B, 1, 1)
+
+    shadowed_B3N = _shadowed(image_B3N, class_BN, surface_B3N, solids, sun_B3, slot_B, generator)
+    soft_B11 = uniform(B, 1, 1)
+    mask = hit_BN.float().view(B, 1, window.height, window.width)
+    blurred = torch.nn.functional.avg_pool2d(mask, 3, 1, 1, count_include_pad=False)
+    alpha_B1N = (mask * (1 - soft_B11[..., None] + soft_B11[..., None] * blurred)).flatten(2)
+    painted = (shadowed_B3N * (1 - alpha_B1N) + look_B3N * alpha_B1N).clamp(0, 1)
+    nothing = (slot_B == Slot.NOTHING)[:, None, None]
+    return torch.where(nothing, image_B3N, painted), hit_BN, torch.where(shape_hit_BN, t_BN, depth_BN)
+
+
+def _ground_brightness(image_B3N: Tensor, class_BN: Tensor, views: Views) -> Tensor:
+    """Mean brightness (B, 1) of the ground in the window, or of the whole image where the window holds none."""
+    ground = class_mask(class_BN, GROUND_CLASSES)
+    mean_B1 = _masked_mean(image_B3N.mean(1), ground)
+    whole_B1 = views.image_B3HW.mean(dim=(1, 2, 3))[:, None]
+    return torch.where(ground.any(1, keepdim=True), mean_B1, whole_B1).clamp(0.03, 0.6)
+
+
+def _masked_mean(values_BN: Tensor, mask_BN: Tensor) -> Tensor:
+    total = (values_BN * mask_BN).sum(1, keepdim=True)
+    return (total / mask_BN.sum(1, keepdim=True).clamp(min=1)).clamp(min=0.02)
+
+
+def _sun(B: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    azimuth = torch.rand(B, generator=generator, device=device) * 2 * torch.pi
+    height = (20 + 50 * torch.rand(B, generator=generator, device=device)) * torch.pi / 180
+    return torch.stack([height.cos() * azimuth.cos(), height.cos() * azimuth.sin(), height.sin()], dim=1)
+
+
+def _camouflage(image_B3N: Tensor, class_BN: Tensor, facing_BN: Tensor, generator: torch.Generator) -> Tensor:
+    """Look like what is behind, or in the colour of the ground, with only slight shading."""
+    B, device = len(image_B3N), image_B3N.device
+    ground = class_mask(class_BN, GROUND_CLASSES)[:, None]
+    mean_B31 = (image_B3N * ground).sum(2, keepdim=True) / ground.sum(2, keepdim=True).clamp(min=1)
+    coin = torch.rand(B, 1, 1, generator=generator, device=device) < 0.35
+    plain = coin & ground.any(2, keepdim=True)
+    depth_of_shading = 0.25 * torch.rand(B, 1, 1, generator=generator, device=device)
+    shading = 1 + depth_of_shading * (facing_BN[:, None] - 0.5)
+    return torch.where(plain, mean_B31, image_B3N) * shading
+
+
+def _hazed(look_B3N: Tensor, depth_BN: Tensor, views: Views, generator: torch.Generator) -> Tensor:
+    """Blend towards the colour of what is far, by a random density."""
+    B, device = len(look_B3N), look_B3N.device
+    far = (views.depth_m_BHW > 60)[:, None]
+    color_B31 = ((views.image_B3HW * far).sum((2, 3)) / far.sum((2, 3)).clamp(min=1))[..., None]
+    density_B1 = 0.02 * (torch.rand(B, 1, generator=generator, device=device) - 0.5).clamp(min=0) * 2
+    veil_BN = 1 - torch.exp(-density_B1 * depth_BN.clamp(max=100.0))
+    return look_B3N * (1 - veil_BN[:, None]) + color_B31 * veil_BN[:, None]
+
+
+def _shadowed(
+    image_B3N: Tensor,
+    class_BN: Tensor,
+    surface_B3N: Tensor,
+    solids: Solids,
+    sun_B3: Tensor,
+    slot_B: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Darken the ground in the solid's shadow; a lone shadow comes from a solid that floats out of sight."""
+    B, device = len(slot_B), slot_B.device
+    alone_B = slot_B == Slot.SHADOW
+    casts_B = alone_B | ((slot_B == Slot.BOTH) & (torch.rand(B, generator=generator, device=device) < 0.6))
+    up_B3 = sun_B3 * torch.where(alone_B, 4.0, 0.0)[:, None]
+    t_BN, _ = first_hit(moved(solids, up_B3), surface_B3N, sun_B3[..., None].expand_as(surface_B3N))
+    dark_BN = torch.isfinite(t_BN) & class_mask(class_BN, GROUND_CLASSES) & casts_B[:, None]
+    strength_B1 = 0.3 + 0.45 * torch.rand(B, 1, generator=generator, device=device)
+    return image_B3N * torch.where(dark_BN, 1 - strength_B1, torch.ones_like(strength_B1))[:, None]
+
+
+def _paste_cells(
+    views: Views, solids: Solids, grid: RangeGrid, slot_B: Tensor, pixel_mark_BHW: Tensor, generator: torch.Generator
+) -> tuple[Views, Tensor]:
+    """Put the solids into the range view; returns the views and per cell 0 untouched, 1 anomalous, 255 unsure."""
+    B, device = len(slot_B), slot_B.device
+    returns = views.has_return_BRC
+    direction = torch.where(
+        returns[:, None], views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None], cell_directions(grid, device)
+    )
+    t_BN, _ = first_hit(solids, torch.zeros_like(direction).flatten(2), direction.flatten(2))
+    t = t_BN.view_as(views.range_m_BRC)
+    solid_B11 = ((slot_B == Slot.BOTH) | (slot_B == Slot.GEOMETRY))[:, None, None]
+    # A ray that came back empty may be lost by chance, not by the sky behind it: most of them return now.
+    returned = returns | (torch.rand(t.shape, generator=generator, device=device) < 0.9)
+    hit = solid_B11 & returned & (~returns | (t < views.range_m_BRC)) & torch.isfinite(t)
+    spread_m = RANGE_NOISE_M * (0.5 + torch.rand(B, 1, 1, generator=generator, device=device))
+    noisy = (t + torch.randn(t.shape, generator=generator, device=device) * spread_m).clamp(min=0.5)
+    noisy = torch.where(hit, noisy, views.range_m_BRC)
+    intensity = torch.where(hit, _hit_intensity(views, noisy, slot_B, generator), views.intensity_BRC)
+    pasted = replace(
+        views,
+        xyz_B3RC=torch.where(hit[:, None], direction * noisy[:, None], views.xyz_B3RC),
+        range_m_BRC=noisy,
+        intensity_BRC=intensity,
+    )
+    decal_mark = _decal_cells(views, slot_B, pixel_mark_BHW)
+    mark = torch.where(hit, 1, decal_mark).to(torch.uint8)
+    unknown = torch.full_like(views.point_class_BRC, UNKNOWN)
+    return replace(pasted, point_class_BRC=torch.where(mark > 0, unknown, views.point_class_BRC)), mark
+
+
+def _decal_cells(views: Views, slot_B: Tensor, pixel_mark_BHW: Tensor) -> Tensor:
+    """Marks (B, R, C) of the cells whose point lies on the repainted surface."""
+    uv, seen = project(views)
+    H, W = pixel_mark_BHW.shape[-2:]
+    u, v = uv[:, 0].floor().long().clamp(0, W - 1), uv[:, 1].floor().long().clamp(0, H - 1)
+    flat = (v * W + u).flatten(1)
+    mark = pixel_mark_BHW.flatten(1).gather(1, flat).view_as(views.point_class_BRC)
+    depth = views.depth_m_BHW.flatten(1).gather(1, flat).view_as(views.range_m_BRC)
+    near = (views.xyz_B3RC[:, 0] + views.lidar_offset_m_B3[:, 0, None, None] - depth).abs() < 0.6
+    decal = (slot_B == Slot.APPEARANCE)[:, None, None]
+    return torch.where(decal & seen & near, mark, torch.zeros_like(mark))
+
+
+def _hit_intensity(views: Views, range_m_BRC: Tensor, slot_B: Tensor, generator: torch.Generator) -> Tensor:
+    """Intensity of the pasted returns, with reflectivities that the data itself shows.
+
+    Camouflaged solids keep the reflectivity behind them, the others take that of a random cell: where a data set's
+    intensity knows nothing but the distance (CARLA's own LiDAR), so do the pasted returns.
+    """
+    reflectivity = views.intensity_BRC * torch.exp(INTENSITY_DECAY * views.range_m_BRC)
+    somewhere_B, _ = choose_cells(views.has_return_BRC.float(), generator)
+    other = reflectivity.flatten(1).gather(1, somewhere_B[:, None])[..., None]
+    behind = views.has_return_BRC & (slot_B == Slot.GEOMETRY)[:, None, None]
+    return torch.where(behind, reflectivity, other) * torch.exp(-INTENSITY_DECAY * range_m_BRC)

@@ -1,0 +1,63 @@
+"""Random surface colours for pseudo-anomalies: plain, noise field, cells, gradient. The simulator's anomalies use none.
+
+Shape letters: B frames, N points.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+LATTICE = 12
+CELL_SEEDS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class PseudoTextures:
+    """One random texture per frame; evaluated at positions relative to the object [m]."""
+
+    kind_B: Tensor
+    palette_BK3: Tensor
+    lattice_B1DDD: Tensor
+    frequency_B: Tensor
+    seeds_BK3: Tensor
+    gradient_B3: Tensor
+
+
+def random_textures(extent_B3: Tensor, generator: torch.Generator) -> PseudoTextures:
+    """Draw textures for objects of the given extents [m]."""
+    B, device = len(extent_B3), extent_B3.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    grey = uniform(B, CELL_SEEDS, 1)
+    saturation = uniform(B, 1, 1)
+    palette = grey * (1 - saturation) + uniform(B, CELL_SEEDS, 3) * saturation
+    size = extent_B3.amax(1)
+    direction = torch.nn.functional.normalize(torch.randn(B, 3, generator=generator, device=device), dim=-1)
+    return PseudoTextures(
+        kind_B=torch.randint(0, 4, (B,), generator=generator, device=device),
+        palette_BK3=palette * 0.95 + 0.03,
+        lattice_B1DDD=uniform(B, 1, LATTICE, LATTICE, LATTICE),
+        frequency_B=(0.12 + 0.3 * uniform(B)) / size.clamp(min=0.3),
+        seeds_BK3=(uniform(B, CELL_SEEDS, 3) - 0.5) * extent_B3[:, None],
+        gradient_B3=direction / size[:, None],
+    )
+
+
+def texture_colors(textures: PseudoTextures, offset_B3N: Tensor) -> Tensor:
+    """Colours (B, 3, N) in [0, 1] at positions relative to the object's centre [m]."""
+    B, _, N = offset_B3N.shape
+    wrapped = (offset_B3N * textures.frequency_B[:, None, None]) % 1.0
+    grid = (wrapped * 2 - 1).transpose(1, 2).reshape(B, N, 1, 1, 3)
+    field = torch.nn.functional.grid_sample(textures.lattice_B1DDD, grid, align_corners=False, padding_mode="border")
+    noise_BN = ((field.view(B, N) - 0.5) * 2.5 + 0.5).clamp(0, 1)
+    along_BN = ((offset_B3N * textures.gradient_B3[..., None]).sum(1) + 0.5).clamp(0, 1)
+    first, second = textures.palette_BK3[:, 0, :, None], textures.palette_BK3[:, 1, :, None]
+    distance_BKN = torch.cdist(textures.seeds_BK3, offset_B3N.transpose(1, 2))
+    nearest_BN = distance_BKN.argmin(1)
+    cells_B3N = textures.palette_BK3.gather(1, nearest_BN[..., None].expand(-1, -1, 3)).transpose(1, 2)
+    kind = textures.kind_B[:, None, None]
+    blend = torch.where(kind == 1, noise_BN[:, None], torch.where(kind == 2, along_BN[:, None], 0.0))
+    return torch.where(kind == 3, cells_B3N, first * (1 - blend) + second * blend)

@@ -1,0 +1,131 @@
+"""Random solids for pseudo-anomalies: unions of convex parts, each half-spaces cut out of an ellipsoid.
+
+Shape letters: B frames, M parts, Q half-spaces, N rays or points. None of the simulator's anomalies is built this way.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+PARTS = 3
+HALF_SPACES = 7
+
+
+@dataclass(frozen=True, eq=False)
+class Solids:
+    """One solid per frame: part m is {p : |q| <= 1 and normal . q <= offset} with q = to_local (p - center)."""
+
+    center_B3: Tensor
+    part_center_BM3: Tensor
+    to_local_BM33: Tensor
+    normal_BMQ3: Tensor
+    offset_BMQ: Tensor
+
+
+def random_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generator) -> Solids:
+    """Draw solids that fit in boxes of the given full extents [m] around centres [m], turned about the vertical."""
+    B, M, Q = len(center_B3), PARTS, HALF_SPACES
+    device = center_B3.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    present_BM = torch.arange(M, device=device) < (uniform(B, 1) * M).ceil().clamp(min=1)
+    alone_B1 = present_BM.sum(1, keepdim=True) == 1
+    scale_BM3 = extent_B3[:, None] / 2 * torch.where(alone_B1[..., None], 1.0, 0.35 + 0.5 * uniform(B, M, 3))
+    room_BM3 = extent_B3[:, None] / 2 - scale_BM3
+    yaw_BM = uniform(B, M) * 2 * torch.pi
+    tilt_BM = (uniform(B, M) - 0.5) * 0.8
+    rotation_BM33 = _rotation_z(yaw_BM) @ _rotation_x(tilt_BM)
+    shift_BM3 = (uniform(B, M, 3) * 2 - 1) * room_BM3
+    # A missing part lies inside a present one, so that every frame has the same number of parts.
+    first = torch.zeros_like(present_BM, dtype=torch.int64)
+    keep = torch.where(present_BM, torch.arange(M, device=device), first)[..., None]
+
+    def with_missing(values: Tensor) -> Tensor:
+        index = keep.view(B, M, *[1] * (values.dim() - 2)).expand_as(values)
+        return values.gather(1, index)
+
+    normal_BMQ3 = torch.nn.functional.normalize(torch.randn(B, M, Q, 3, generator=generator, device=device), dim=-1)
+    offset_BMQ = 0.35 + 0.55 * uniform(B, M, Q)
+    round_BM1 = uniform(B, M, 1) < 0.25
+    offset_BMQ = torch.where(round_BM1, 2.0, offset_BMQ)
+    to_local_BM33 = (1.0 / scale_BM3)[..., None] * rotation_BM33.transpose(-1, -2)
+    return Solids(
+        center_B3,
+        with_missing(shift_BM3),
+        with_missing(to_local_BM33),
+        with_missing(normal_BMQ3),
+        with_missing(offset_BMQ),
+    )
+
+
+def moved(solids: Solids, by_B3: Tensor) -> Solids:
+    """Shift solids by a vector [m] per frame."""
+    return Solids(
+        solids.center_B3 + by_B3,
+        solids.part_center_BM3,
+        solids.to_local_BM33,
+        solids.normal_BMQ3,
+        solids.offset_BMQ,
+    )
+
+
+def first_hit(solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor) -> tuple[Tensor, Tensor]:
+    """Where rays enter the solids: t_BN float32 (in units of the direction, inf = miss) and the normal_B3N there.
+
+    Rays that start inside miss.
+    """
+    origin_BM3N = _to_local(solids, origin_B3N)
+    direction_BM3N = solids.to_local_BM33 @ direction_B3N[:, None]
+    enter, leave, normal_BM3N = _ellipsoid_interval(origin_BM3N, direction_BM3N)
+    along_BMQN = solids.normal_BMQ3 @ direction_BM3N
+    height_BMQN = solids.offset_BMQ[..., None] - solids.normal_BMQ3 @ origin_BM3N
+    crossing_BMQN = height_BMQN / torch.where(along_BMQN.abs() < 1e-9, 1e-9, along_BMQN)
+    plane_enter, plane = torch.where(along_BMQN < 0, crossing_BMQN, -torch.inf).max(dim=2)
+    plane_leave = torch.where(along_BMQN > 0, crossing_BMQN, torch.inf).amin(dim=2)
+    flat_BMN = plane_enter > enter
+    plane_normal = solids.normal_BMQ3.gather(2, plane[..., None].expand(-1, -1, -1, 3)).transpose(2, 3)
+    normal_BM3N = torch.where(flat_BMN[:, :, None], plane_normal, normal_BM3N)
+    enter, leave = torch.maximum(enter, plane_enter), torch.minimum(leave, plane_leave)
+    t_BMN = torch.where((enter < leave) & (enter > 1e-4), enter, torch.inf)
+    t_BN, part = t_BMN.min(dim=1)
+    world_BM3N = solids.to_local_BM33.transpose(2, 3) @ normal_BM3N
+    chosen = world_BM3N.gather(1, part[:, None, None].expand(-1, 1, 3, -1)).squeeze(1)
+    return t_BN, chosen * torch.rsqrt(chosen.square().sum(1, keepdim=True).clamp(min=1e-12))
+
+
+def contains(solids: Solids, points_B3N: Tensor) -> Tensor:
+    """Say which points (B, 3, N) [m] lie inside: (B, N) bool."""
+    local_BM3N = _to_local(solids, points_B3N)
+    inside_BMN = local_BM3N.square().sum(2) <= 1
+    inside_BMN &= (solids.normal_BMQ3 @ local_BM3N <= solids.offset_BMQ[..., None]).all(dim=2)
+    return inside_BMN.any(dim=1)
+
+
+def _to_local(solids: Solids, points_B3N: Tensor) -> Tensor:
+    center_BM3 = solids.center_B3[:, None] + solids.part_center_BM3
+    return solids.to_local_BM33 @ (points_B3N[:, None] - center_BM3[..., None])
+
+
+def _ellipsoid_interval(origin_BM3N: Tensor, direction_BM3N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    a = direction_BM3N.square().sum(2)
+    b = (origin_BM3N * direction_BM3N).sum(2)
+    c = origin_BM3N.square().sum(2) - 1
+    root = (b * b - a * c).clamp(min=0).sqrt()
+    misses = b * b < a * c
+    enter = torch.where(misses, torch.inf, (-b - root) / a)
+    leave = torch.where(misses, -torch.inf, (-b + root) / a)
+    point = origin_BM3N + torch.where(misses, 0.0, enter)[:, :, None] * direction_BM3N
+    return enter, leave, point
+
+
+def _rotation_z(angle: Tensor) -> Tensor:
+    c, s, o, i = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    return torch.stack([c, -s, o, s, c, o, o, o, i], dim=-1).view(*angle.shape, 3, 3)
+
+
+def _rotation_x(angle: Tensor) -> Tensor:
+    c, s, o, i = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
+    return torch.stack([i, o, o, o, c, -s, o, s, c], dim=-1).view(*angle.shape, 3, 3)

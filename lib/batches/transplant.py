@@ -1,0 +1,96 @@
+"""Normal objects of one frame pasted into another, in both sensors: what is unusual here only by its place."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from lib.batches.views import Views, pixel_rays
+from lib.labels import (
+    BICYCLE,
+    BUS,
+    CAR,
+    DYNAMIC,
+    FENCE,
+    MOTORCYCLE,
+    PEDESTRIAN,
+    POLE,
+    RIDER,
+    STATIC,
+    TRAFFIC_LIGHT,
+    TRAFFIC_SIGN,
+    TRUCK,
+    VEGETATION,
+    WALL,
+)
+
+OBJECT_CLASSES = (
+    WALL, FENCE, POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, VEGETATION, PEDESTRIAN, RIDER, CAR, TRUCK, BUS, MOTORCYCLE,
+    BICYCLE, STATIC, DYNAMIC,
+)  # fmt: skip
+SMALL_OBJECT_RADIUS_M = 1.2
+LARGE_OBJECT_RADIUS_M = 3.0
+MAX_DISTANCE_M = 30.0
+
+
+def class_mask(class_ids: Tensor, wanted: tuple[int, ...]) -> Tensor:
+    """Say which class ids (any shape, uint8) are among the wanted ones."""
+    table = torch.zeros(256, dtype=torch.bool, device=class_ids.device)
+    table[list(wanted)] = True
+    return table[class_ids.long()]
+
+
+def choose_cells(weight_BRC: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw one cell per frame in proportion to its weight: flat index (B,), and whether any had weight."""
+    flat = weight_BRC.flatten(1)
+    exponential = torch.empty_like(flat).exponential_(generator=generator)
+    return (flat / exponential.clamp(min=1e-20)).argmax(1), flat.amax(1) > 0
+
+
+def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Views:
+    """Paste an object of the next frame of the batch at the same place, where nothing nearer hides it.
+
+    `wanted_B` says which frames receive one. Class labels travel along, the brightness follows the receiving frame.
+    """
+    donor = _rolled(views)
+    near = donor.has_return_BRC & (donor.range_m_BRC < MAX_DISTANCE_M)
+    weight = (class_mask(donor.point_class_BRC, OBJECT_CLASSES) & near).float()
+    seed_B, found_B = choose_cells(weight, generator)
+    class_B = donor.point_class_BRC.flatten(1).gather(1, seed_B[:, None]).squeeze(1)
+    seed_xyz_B3 = donor.xyz_B3RC.flatten(2).gather(2, seed_B[:, None, None].expand(-1, 3, 1)).squeeze(2)
+    small_B = class_mask(class_B, (POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, PEDESTRIAN, STATIC, DYNAMIC))
+    radius_B11 = torch.where(small_B, SMALL_OBJECT_RADIUS_M, LARGE_OBJECT_RADIUS_M)[:, None, None]
+    active_B11 = (wanted_B & found_B)[:, None, None]
+
+    def belongs(xyz: Tensor, class_ids: Tensor) -> Tensor:
+        aside = (
+            torch.hypot(xyz[:, 0] - seed_xyz_B3[:, 0, None, None], xyz[:, 1] - seed_xyz_B3[:, 1, None, None])
+            < radius_B11
+        )
+        return aside & (class_ids == class_B[:, None, None]) & active_B11
+
+    surface = pixel_rays(donor) * donor.depth_m_BHW[:, None] - views.lidar_offset_m_B3[:, :, None, None]
+    pixels = belongs(surface, donor.pixel_class_BHW) & (donor.depth_m_BHW < views.depth_m_BHW)
+    hidden = views.has_return_BRC & (views.range_m_BRC <= donor.range_m_BRC)
+    cells = belongs(donor.xyz_B3RC, donor.point_class_BRC) & donor.has_return_BRC & ~hidden
+    gain = (_brightness(views) / _brightness(donor)).clamp(0.3, 3.0)
+    image = torch.where(pixels[:, None], (donor.image_B3HW * gain).clamp(0, 1), views.image_B3HW)
+    return replace(
+        views,
+        image_B3HW=image,
+        depth_m_BHW=torch.where(pixels, donor.depth_m_BHW, views.depth_m_BHW),
+        pixel_class_BHW=torch.where(pixels, donor.pixel_class_BHW, views.pixel_class_BHW),
+        xyz_B3RC=torch.where(cells[:, None], donor.xyz_B3RC, views.xyz_B3RC),
+        range_m_BRC=torch.where(cells, donor.range_m_BRC, views.range_m_BRC),
+        intensity_BRC=torch.where(cells, donor.intensity_BRC, views.intensity_BRC),
+        point_class_BRC=torch.where(cells, donor.point_class_BRC, views.point_class_BRC),
+    )
+
+
+def _rolled(views: Views) -> Views:
+    return Views(**{name: value.roll(1, 0) for name, value in vars(views).items()})
+
+
+def _brightness(views: Views) -> Tensor:
+    H = views.image_B3HW.shape[2]
+    return views.image_B3HW[:, :, H // 2 :].mean(dim=(1, 2, 3), keepdim=True).clamp(min=0.02)

@@ -1,0 +1,34 @@
+"""The convolution blocks that both encoders are made of."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ConvNorm(nn.Sequential):
+    """3 x 3 convolution, batch norm, ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int | tuple[int, int] = 1) -> None:
+        super().__init__(
+            nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around a skip: (B, C, H, W) -> (B, C, H, W)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(channels, channels)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return relu(x + f(x))."""
+        return torch.relu(x_BCHW + self.second(self.first(x_BCHW)))
+
+
+def upsample_add(coarse_BCHW: Tensor, fine_BCHW: Tensor) -> Tensor:
+    """Add coarse features, repeated to the fine size, to fine features of the same channels."""
+    size = fine_BCHW.shape[-2:]
+    return nn.functional.interpolate(coarse_BCHW, size=size, mode="nearest") + fine_BCHW

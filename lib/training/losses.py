@@ -1,0 +1,86 @@
+"""What the detector is trained on: pseudo-anomalies against the rest, and the classes of what is normal.
+
+Shape letters: B frames, R x C range-view cells, S semantic classes, h x w quarter-size pixels.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
+
+from lib.batches.pseudo_anomalies import MAX_SLOTS, UNSURE, Targets
+from lib.batches.views import Views
+from lib.labels import NORMAL_IDS
+from lib.model.detector import PIXEL_STRIDE, Detections
+
+POINTS_OF_A_FAIR_OBJECT = 25
+WEIGHT_RANGE = (0.2, 4.0)
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the loss's parts; see params.yaml, section train."""
+
+    semantic: float
+    pixel: float
+    hard_negative_fraction: float
+    object_balance: float
+
+
+def detection_loss(detections: Detections, views: Views, targets: Targets, weights: LossWeights) -> Tensor:
+    """Return the scalar training loss.
+
+    Points: binary cross-entropy, each pseudo-anomaly weighted by clip((25 / its points)^object_balance, 0.2, 4), so
+    that small and far ones count, and the hardest negatives counted once more. Pixels: the same without weights.
+    Semantics: one-versus-all on normal classes; pseudo-anomalies push all classes down.
+    """
+    scored = views.has_return_BRC & (targets.cell_BRC != UNSURE)
+    anomalous = (targets.cell_BRC == 1) & scored
+    weight = object_weights(targets.cell_object_BRC, weights.object_balance)
+    fraction = weights.hard_negative_fraction
+    point = balanced_bce(detections.cell_BRC, anomalous, scored & ~anomalous, weight, fraction)
+    pixel_anomalous = targets.pixel_BHW == 1
+    ones = torch.ones_like(detections.pixel_BHW)
+    pixel = balanced_bce(detections.pixel_BHW, pixel_anomalous, targets.pixel_BHW == 0, ones, fraction)
+    semantic = _semantic_loss(detections.cell_class_BSRC, views.point_class_BRC, anomalous)
+    small_class, small_anomalous = _quarter(views.pixel_class_BHW, pixel_anomalous)
+    semantic_pixel = _semantic_loss(detections.pixel_class_BShw, small_class, small_anomalous)
+    return point + weights.pixel * pixel + weights.semantic * (semantic + weights.pixel * semantic_pixel)
+
+
+def balanced_bce(
+    logits: Tensor, positive: Tensor, negative: Tensor, positive_weight: Tensor, hard_fraction: float
+) -> Tensor:
+    """Mean over negatives, over the hardest `hard_fraction` of them once more, and weighted mean over positives."""
+    loss = binary_cross_entropy_with_logits(logits, positive.float(), reduction="none")
+    negative_loss = torch.where(negative, loss, 0.0).flatten()
+    mean_negative = negative_loss.sum() / negative.sum().clamp(min=1)
+    hardest = negative_loss.topk(max(1, round(hard_fraction * negative_loss.numel()))).values.mean()
+    weight = torch.where(positive, positive_weight, 0.0)
+    mean_positive = (weight * loss).sum() / weight.sum().clamp(min=1.0)
+    return mean_negative + 0.2 * hardest + 0.5 * mean_positive
+
+
+def object_weights(object_BRC: Tensor, balance: float) -> Tensor:
+    """Weight (B, R, C) of each cell by the number of cells on its pseudo-anomaly; 1 elsewhere."""
+    flat = object_BRC.flatten(1)
+    counts = torch.zeros(len(flat), MAX_SLOTS, device=flat.device)
+    counts = counts.scatter_add(1, flat.clamp(min=0), (flat >= 0).float())
+    points = counts.gather(1, flat.clamp(min=0)).clamp(min=1)
+    weight = (POINTS_OF_A_FAIR_OBJECT / points).pow(balance).clamp(*WEIGHT_RANGE)
+    return torch.where(flat >= 0, weight, 1.0).view(object_BRC.shape)
+
+
+def _semantic_loss(logits_BSRC: Tensor, class_BRC: Tensor, anomalous_BRC: Tensor) -> Tensor:
+    ids = torch.tensor(NORMAL_IDS, device=class_BRC.device, dtype=class_BRC.dtype)
+    target = (class_BRC[:, None] == ids[:, None, None]).float()
+    counted = target.any(1) | anomalous_BRC
+    loss = binary_cross_entropy_with_logits(logits_BSRC, target, reduction="none").sum(1)
+    return torch.where(counted, loss, 0.0).sum() / counted.sum().clamp(min=1)
+
+
+def _quarter(class_BHW: Tensor, anomalous_BHW: Tensor) -> tuple[Tensor, Tensor]:
+    s = PIXEL_STRIDE
+    small = class_BHW[:, s // 2 :: s, s // 2 :: s]
+    return small, max_pool2d(anomalous_BHW[:, None].float(), s)[:, 0] > 0

@@ -1,0 +1,87 @@
+"""Score every point, pixel and frame of the test scenarios: data/shards + model -> data/predictions."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from lib.batches.frames import FrameRef, batches
+from lib.batches.views import make_views
+from lib.errors import DataError, run_stage
+from lib.model.detector import Detector
+from lib.model.scores import Scores, scores_of
+from lib.params import PredictParams, load_params
+from lib.shards.index import read_index
+from lib.shards.predictions import Predictions, write_predictions
+from lib.shards.reader import Shard, read_shard
+from lib.shards.split import assign_splits
+from lib.training.checkpoints import fingerprint, load_detector
+from lib.training.devices import Precision, autocast, choose_device, choose_precision, use_threads
+
+SHARDS = Path("data/shards")
+MODEL = Path("models/detector.safetensors")
+PREDICTIONS = Path("data/predictions")
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    device = choose_device(params.execution.device)
+    precision = choose_precision(params.predict.precision, device)
+    use_threads(params.predict.cpu_threads)
+    detector = load_detector(MODEL).to(device).eval()
+    detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model_fingerprint = fingerprint(MODEL)
+    entries = read_index(SHARDS)
+    splits = assign_splits(entries, params.split)
+    test = [entry for entry in entries if splits[entry.scenario] == "test"]
+    if not test:
+        raise DataError(f"{SHARDS}: no scenario is left to test on; raise split.test_fraction or give more scenarios")
+    partial = PREDICTIONS.with_name(PREDICTIONS.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    with tqdm(total=sum(entry.frames for entry in test), unit="frame", desc="predict") as progress:
+        for entry in test:
+            shard = read_shard(SHARDS / entry.file)
+            scores = score_shard(detector, shard, params.predict, device, precision)
+            predictions = Predictions(
+                scenario=shard.scenario,
+                frame_id=np.asarray(shard.frame_id),
+                num_points=np.asarray(shard.num_points),
+                point_score=scores.point_BP.numpy(),
+                pixel_score=scores.pixel_BHW.numpy(),
+                frame_score=scores.frame_B.numpy(),
+                shard_fingerprint=shard.fingerprint,
+                model_fingerprint=model_fingerprint,
+            )
+            write_predictions(partial / entry.file, predictions)
+            progress.update(entry.frames)
+    shutil.rmtree(PREDICTIONS, ignore_errors=True)
+    partial.replace(PREDICTIONS)
+
+
+@torch.inference_mode()
+def score_shard(
+    detector: Detector, shard: Shard, params: PredictParams, device: torch.device, precision: Precision
+) -> Scores:
+    """Scores of all frames of a shard, on the CPU."""
+    grid = detector.config.grid()
+    parts: list[Scores] = []
+    refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
+    for batch in batches([shard], refs, params.batch_size, device):
+        views, cell_BP = make_views(batch, grid)
+        with autocast(device, precision):
+            detections = detector(views)
+        scores = scores_of(detections, views, cell_BP, params.frame_top_points)
+        parts.append(Scores(scores.point_BP.cpu(), scores.pixel_BHW.cpu(), scores.frame_B.cpu()))
+    return Scores(
+        torch.cat([part.point_BP for part in parts]),
+        torch.cat([part.pixel_BHW for part in parts]),
+        torch.cat([part.frame_B for part in parts]),
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)
