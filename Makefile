@@ -49,8 +49,9 @@ lock: ## Resolve requirements.in anew into requirements.lock
 
 $(INSTALLED): requirements.lock
 	@if cmp -s $< $@; then touch $@; exit; fi; set -e; rm -f $@; \
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); this project needs Python 3.11 or newer:" \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  found=$$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo not found); \
+	  echo "error: $(PYTHON) is $$found; this project needs Python 3.11 or newer:" \
 	       "name one, as in: make repro PYTHON=python3.12" >&2; exit 1; }; \
 	echo "Installing the locked dependencies into $(VENV) (minutes the first time)"; \
 	$(PYTHON) -m venv $(VENV); \

@@ -15,7 +15,9 @@ PAGE = """<!DOCTYPE html>
 body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5rem; color: #222; background: #fff; }
 main { display: flex; flex-wrap: wrap; gap: 1.5rem 2rem; align-items: flex-start; }
 main > div { max-width: 100%; }
-main > div:has(> .vega-embed), main > .vega-embed { overflow-x: auto; }
+main > .vega-embed { overflow-x: auto; }
+main > div[style] { border: 1px solid #ddd !important; padding: 0 0.5rem 0.5rem; white-space: normal !important; }
+main > div[style] > div { border: none !important; margin: 0 0.25rem !important; }
 img { max-width: 100%; height: auto; }
 table { border-spacing: 12px; }
 </style>
