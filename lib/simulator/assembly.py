@@ -1,0 +1,90 @@
+"""Objects of several materials, and their gathering into a scene with few parts."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lib.simulator.scene import Actor, Material, Part
+from lib.simulator.shapes import Mesh, merge, moved, scaled, turned
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A mesh of one material and one class, in its object's frame: origin on the ground, x forward [m]."""
+
+    mesh: Mesh
+    material: Material
+    class_id: int
+
+
+Object = tuple[Piece, ...]
+
+
+def pieces(class_id: int, *meshes_by_material: tuple[Material, list[Mesh]]) -> Object:
+    """An object of one class: per material one merged mesh; materials without a mesh are left out."""
+    return tuple(Piece(merge(meshes), material, class_id) for material, meshes in meshes_by_material if meshes)
+
+
+def bounds(thing: Object) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest corner (3,) of an object [m]."""
+    low = np.min([piece.mesh.vertices_m.min(axis=0) for piece in thing], axis=0)
+    high = np.max([piece.mesh.vertices_m.max(axis=0) for piece in thing], axis=0)
+    return low, high
+
+
+def resized(thing: Object, factor: float) -> Object:
+    """The object scaled about its origin."""
+    return tuple(replace(piece, mesh=scaled(piece.mesh, (factor, factor, factor))) for piece in thing)
+
+
+def posed(thing: Object, x: float, y: float, yaw_rad: float = 0.0, z: float = 0.0) -> Object:
+    """The object turned about the vertical and moved to x, y, z."""
+    return tuple(replace(piece, mesh=moved(turned(piece.mesh, yaw_rad), (x, y, z))) for piece in thing)
+
+
+def part(mesh: Mesh, material: Material, class_id: int, instance_id: int) -> Part:
+    """A scene's part of a mesh."""
+    vertices = np.ascontiguousarray(mesh.vertices_m, dtype=np.float32)
+    return Part(vertices, np.ascontiguousarray(mesh.faces, dtype=np.int32), material, class_id, instance_id)
+
+
+class SceneParts:
+    """Gathers a scene's pieces; those of one material, class and instance become one part.
+
+    Instance 0 is for what AnoVox does not count (road, buildings, vegetation ...); things get 1, 2, 3 ...
+    """
+
+    def __init__(self) -> None:
+        self._meshes: dict[tuple[Material, int, int], list[Mesh]] = defaultdict(list)
+        self._actors: list[Actor] = []
+        self._instances = 0
+
+    def next_instance(self) -> int:
+        """An instance id that no other thing has."""
+        self._instances += 1
+        return self._instances
+
+    def add(self, thing: Iterable[Piece], instance_id: int = 0) -> None:
+        """Add pieces given in the world frame."""
+        for piece in thing:
+            self._meshes[piece.material, piece.class_id, instance_id].append(piece.mesh)
+
+    def add_actor(self, thing: Object, x: float, y: float, yaw_rad: float, speed_mps: float) -> None:
+        """Add an object that drives or walks straight on from x, y."""
+        instance = self.next_instance()
+        parts = tuple(part(piece.mesh, piece.material, piece.class_id, instance) for piece in thing)
+        self._actors.append(Actor(parts, (x, y), yaw_rad, speed_mps))
+
+    @property
+    def actors(self) -> tuple[Actor, ...]:
+        """The moving objects."""
+        return tuple(self._actors)
+
+    def static_parts(self) -> tuple[Part, ...]:
+        """Everything that stands still."""
+        return tuple(
+            part(merge(meshes), material, class_id, instance)
+            for (material, class_id, instance), meshes in self._meshes.items()
+        )

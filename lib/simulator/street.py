@@ -1,0 +1,135 @@
+"""A street's course and cross-section, and the surfaces that follow from it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.simulator.shapes import Float, Mesh, patch
+
+BACK_M, FRONT_M = -100.0, 130.0
+"""How far the street is built behind and in front of the ego's start."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of the road, widths in metres; parking_m is 0 where no parking lane is."""
+
+    parking_m: float
+    sidewalk_m: float
+    verge_m: float
+
+
+@dataclass(frozen=True)
+class Street:
+    """A street of constant curvature [1/m]; s runs along its centre line, d to the left [m].
+
+    Traffic keeps right: right_lanes drive with rising s, left_lanes against it; at s = 0 the street runs along x.
+    """
+
+    curvature: float
+    lane_m: float
+    right_lanes: int
+    left_lanes: int
+    right: Side
+    left: Side
+    kerb_m: float
+    junction: tuple[float, float, int] | None
+    """Start and end (s) of a side street's mouth, and its side: 1 left, -1 right."""
+
+    def side(self, sign: int) -> Side:
+        """The left (1) or right (-1) side."""
+        return self.left if sign > 0 else self.right
+
+    def lanes_end(self, sign: int) -> float:
+        """Distance of the outermost lane's edge from the centre line, positive."""
+        return self.lane_m * (self.left_lanes if sign > 0 else self.right_lanes)
+
+    def kerb(self, sign: int) -> float:
+        """Distance of the kerb from the centre line, positive."""
+        return self.lanes_end(sign) + self.side(sign).parking_m
+
+    def walk_end(self, sign: int) -> float:
+        """Distance of the sidewalk's far edge from the centre line, positive."""
+        return self.kerb(sign) + self.side(sign).sidewalk_m
+
+    def front(self, sign: int) -> float:
+        """Distance of the building line from the centre line, positive."""
+        return self.walk_end(sign) + self.side(sign).verge_m
+
+    def lane_center(self, lane: int) -> float:
+        """d of a lane's middle: lanes 0, 1 ... to the right of the centre line, -1, -2 ... to its left."""
+        return -(lane + 0.5) * self.lane_m
+
+    def heading(self, s: float) -> float:
+        """The street's direction at s [rad]."""
+        return self.curvature * s
+
+    def xy(self, s: Float, d: Float) -> tuple[Float, Float]:
+        """World coordinates of street coordinates (arrays of one shape)."""
+        if self.curvature == 0:
+            return s + np.zeros_like(d), d + np.zeros_like(s)
+        angle, radius = self.curvature * s, 1.0 / self.curvature - d
+        return radius * np.sin(angle), 1.0 / self.curvature - radius * np.cos(angle)
+
+    def place(self, s: float, d: float) -> tuple[float, float]:
+        """World x, y of one point."""
+        x, y = self.xy(np.array(s), np.array(d))
+        return float(x), float(y)
+
+    def opening(self, sign: int) -> tuple[float, float] | None:
+        """The side street's mouth on this side, if there is one."""
+        return self.junction[:2] if self.junction and self.junction[2] == sign else None
+
+    def runs(self, sign: int, start: float = BACK_M, end: float = FRONT_M) -> list[tuple[float, float]]:
+        """The stretches of s on this side without the side street."""
+        gap = self.opening(sign)
+        if gap is None or gap[1] <= start or gap[0] >= end:
+            return [(start, end)]
+        return [(a, b) for a, b in ((start, gap[0]), (gap[1], end)) if b > a]
+
+
+def draw_street(rng: np.random.Generator) -> Street:
+    """A street at random: 2 to 4 lanes, straight or gently curved, a side street now and then."""
+    curvature = 0.0 if rng.random() < 0.5 else float(rng.choice((-1, 1)) / rng.uniform(150, 600))
+    right_lanes, left_lanes = ((1, 1), (1, 1), (2, 1), (1, 2), (2, 2))[int(rng.integers(5))]
+    junction = None
+    if rng.random() < 0.35:
+        start = float(rng.uniform(14, 55))
+        junction = (start, start + float(rng.uniform(7, 11)), int(rng.choice((-1, 1))))
+    right, left = (
+        Side(
+            parking_m=float(rng.uniform(2.1, 2.4)) if rng.random() < 0.5 else 0.0,
+            sidewalk_m=float(rng.uniform(2.0, 4.2)),
+            verge_m=float(rng.uniform(0.6, 3.0) if rng.random() < 0.6 else rng.uniform(4.0, 9.0)),
+        )
+        for _ in range(2)
+    )
+    return Street(
+        curvature=curvature,
+        lane_m=float(rng.uniform(3.0, 3.7)),
+        right_lanes=right_lanes,
+        left_lanes=left_lanes,
+        right=right,
+        left=left,
+        kerb_m=float(rng.uniform(0.08, 0.17)),
+        junction=junction,
+    )
+
+
+def ribbon(street: Street, start: float, end: float, profile: list[tuple[float, float]], step_m: float = 6.0) -> Mesh:
+    """A surface along the street from s = start to end, its cross-section given as (d, z), d rising: normals up."""
+    rows = max(2, round((end - start) / step_m) + 1) if street.curvature else 2
+    s = np.linspace(start, end, rows)[:, None]
+    d, z = np.array(profile, dtype=np.float64).T[:, None, :]
+    x, y = street.xy(s, d)
+    return patch(x, y, np.broadcast_to(z, x.shape))
+
+
+def marks(street: Street, starts: Float, length_m: float, low_d: float, high_d: float, z: float) -> list[Mesh]:
+    """Flat rectangles of one size at several s (dashes, stripes), on height z."""
+    meshes = []
+    for start in starts.tolist():
+        s = np.array([[start], [start + length_m]])
+        x, y = street.xy(s, np.array([[low_d, high_d]]))
+        meshes.append(patch(x, y, np.full_like(x, z)))
+    return meshes

@@ -1,0 +1,81 @@
+"""Vehicles that drive and park."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lib.simulator import vehicles
+from lib.simulator.assembly import Object, SceneParts, bounds, posed
+from lib.simulator.layout import Occupancy, Route
+from lib.simulator.materials import chance
+from lib.simulator.scene import Weather
+from lib.simulator.street import BACK_M, FRONT_M, Street
+
+Generator = np.random.Generator
+_GAP_M = 0.7
+
+
+def add_traffic(
+    parts: SceneParts, street: Street, route: Route, ground: Occupancy, weather: Weather, rng: Generator
+) -> None:
+    """Add driving and parked vehicles wherever the ground is free."""
+    lights = weather.night or weather.wetness > 0.5 or weather.fog_density > 0.01
+    for lane in range(-street.left_lanes, street.right_lanes):
+        _drive_lane(parts, street, route, ground, lane, lights, rng)
+    for sign in (-1, 1):
+        if street.side(sign).parking_m:
+            _park(parts, street, ground, sign, rng)
+
+
+def driving_vehicle(rng: Generator, lights: bool) -> Object:
+    """A vehicle of the moving traffic."""
+    kinds: tuple[tuple[float, Callable[[Generator, bool], Object]], ...] = (
+        (0.80, vehicles.car),
+        (0.12, vehicles.lorry),
+        (0.08, vehicles.bus),
+    )
+    which = int(rng.choice(len(kinds), p=[weight for weight, _ in kinds]))
+    return kinds[which][1](rng, lights)
+
+
+def _drive_lane(
+    parts: SceneParts, street: Street, route: Route, ground: Occupancy, lane: int, lights: bool, rng: Generator
+) -> None:
+    """Vehicles of one lane: straight on at the lane's speed, so that their ways do not meet."""
+    forward = lane >= 0
+    speed = float(rng.uniform(2.0, 12.0)) if chance(rng, 0.8) else 0.0
+    sweep = speed * route.duration_s
+    s = BACK_M + float(rng.uniform(5, 60))
+    while s < FRONT_M - 10:
+        thing = driving_vehicle(rng, lights)
+        low, high = bounds(thing)
+        length, half = float(high[0] - low[0]), float(high[1])
+        d = street.lane_center(lane) + float(rng.uniform(-0.2, 0.2))
+        start, end = (s, s + length + sweep) if forward else (s - sweep, s + length)
+        bend = abs(street.curvature) * sweep**2 / 8
+        if ground.take(start - _GAP_M, end + _GAP_M, d - half - 0.2 - bend, d + half + 0.2 + bend):
+            middle = s + length / 2
+            on_the_way = middle + (sweep / 2 if forward else -sweep / 2)
+            yaw = street.heading(on_the_way) + (0.0 if forward else np.pi)
+            parts.add_actor(thing, *street.place(middle, d), yaw, speed)
+        s += length + float(rng.uniform(7, 14) + rng.exponential(26))
+
+
+def _park(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng: Generator) -> None:
+    """A parking lane, more or less full."""
+    share = float(rng.uniform(0.25, 0.9))
+    s = BACK_M + 20 + float(rng.uniform(0, 5))
+    while s < FRONT_M - 30:
+        if not chance(rng, share):
+            s += 5.5
+            continue
+        thing = vehicles.car(rng) if chance(rng, 0.93) else vehicles.lorry(rng)
+        low, high = bounds(thing)
+        length, half = float(high[0] - low[0]), float(high[1])
+        d = sign * (street.kerb(sign) - 0.15 - half)
+        if ground.take(s, s + length, d - half, d + half):
+            x, y = street.place(s + length / 2, d)
+            against = sign > 0 if chance(rng, 0.9) else sign < 0
+            yaw = street.heading(s + length / 2) + (np.pi if against else 0.0) + float(rng.normal(0, 0.02))
+            parts.add(posed(thing, x, y, yaw), parts.next_instance())
+        s += length + float(rng.uniform(0.5, 1.6))

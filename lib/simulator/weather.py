@@ -1,0 +1,75 @@
+"""Light and air: CARLA-like weather presets and what they mean for the picture.
+
+A preset is `[FOGGY_]<sky>_<time>`, sky one of CLEAR, CLOUDY, WET, WET_CLOUDY, SOFT_RAIN, MID_RAIN, HARD_RAIN and time
+one of NOON, SUNSET, NIGHT, for example SOFT_RAIN_SUNSET.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from lib.simulator.scene import Weather
+
+DRY_SKIES: Final = ("CLEAR", "CLOUDY", "WET", "WET_CLOUDY")
+RAINY_SKIES: Final = ("SOFT_RAIN", "MID_RAIN", "HARD_RAIN")
+_OVERCAST: Final = {
+    "CLEAR": 0.0, "CLOUDY": 0.65, "WET": 0.15, "WET_CLOUDY": 0.7, "SOFT_RAIN": 0.75, "MID_RAIN": 0.85, "HARD_RAIN": 1.0,
+}  # fmt: skip
+_WETNESS: Final = {
+    "CLEAR": 0.0, "CLOUDY": 0.0, "WET": 0.6, "WET_CLOUDY": 0.6, "SOFT_RAIN": 0.6, "MID_RAIN": 0.8, "HARD_RAIN": 1.0,
+}  # fmt: skip
+
+
+def preset_name(rng: np.random.Generator, night: bool, fog: bool, rain: bool) -> str:
+    """A preset's name for the given conditions."""
+    sky = str(rng.choice(RAINY_SKIES)) if rain else str(rng.choice(DRY_SKIES, p=(0.5, 0.25, 0.1, 0.15)))
+    time = "NIGHT" if night else str(rng.choice(("NOON", "SUNSET"), p=(0.7, 0.3)))
+    return f"{'FOGGY_' if fog else ''}{sky}_{time}"
+
+
+def build_weather(preset: str, rng: np.random.Generator) -> Weather:
+    """The weather of a preset, its sun's place and its fog's thickness drawn at random."""
+    name = preset.removeprefix("FOGGY_")
+    sky, time = name.rsplit("_", 1)
+    overcast, night, fog = _OVERCAST[sky], time == "NIGHT", preset.startswith("FOGGY_")
+    elevation_deg = {"NOON": rng.uniform(38, 70), "SUNSET": rng.uniform(9, 22), "NIGHT": rng.uniform(35, 65)}[time]
+    sun, ambient, horizon = _light(time, overcast)
+    grey = float(np.mean(horizon))
+    mixed = horizon + (0.6 if fog else 0.0) * (np.array([grey, grey, grey]) - horizon)
+    return Weather(
+        preset=preset,
+        sun_direction=_direction(float(np.deg2rad(elevation_deg)), float(rng.uniform(0, 2 * np.pi))),
+        sun_color=_rgb(sun * (0.5 if fog else 1.0)),
+        ambient_color=_rgb(ambient),
+        sky_color=_rgb(mixed),
+        fog_density=float(rng.uniform(0.012, 0.04)) if fog else 0.0025 * overcast,
+        night=night,
+        wetness=_WETNESS[sky],
+        camera_noise=float(rng.uniform(0.02, 0.035) if night else rng.uniform(0.006, 0.018)),
+    )
+
+
+def _light(time: str, overcast: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sun, ambient and sky colour: clear and overcast ones mixed."""
+    clear = {
+        "NOON": ((1.00, 0.96, 0.88), (0.42, 0.46, 0.52), (0.50, 0.67, 0.90)),
+        "SUNSET": ((0.95, 0.62, 0.36), (0.34, 0.33, 0.38), (0.83, 0.62, 0.50)),
+        "NIGHT": ((0.10, 0.12, 0.17), (0.13, 0.14, 0.18), (0.03, 0.04, 0.08)),
+    }[time]
+    grey = {
+        "NOON": ((0.16, 0.16, 0.16), (0.60, 0.61, 0.63), (0.68, 0.70, 0.72)),
+        "SUNSET": ((0.14, 0.11, 0.09), (0.42, 0.39, 0.38), (0.55, 0.50, 0.48)),
+        "NIGHT": ((0.03, 0.03, 0.04), (0.12, 0.12, 0.14), (0.05, 0.05, 0.06)),
+    }[time]
+    mixed = (1 - overcast) * np.array(clear) + overcast * np.array(grey)
+    return mixed[0], mixed[1], mixed[2]
+
+
+def _direction(elevation_rad: float, azimuth_rad: float) -> tuple[float, float, float]:
+    reach = float(np.cos(elevation_rad))
+    return reach * float(np.cos(azimuth_rad)), reach * float(np.sin(azimuth_rad)), float(np.sin(elevation_rad))
+
+
+def _rgb(color: np.ndarray) -> tuple[float, float, float]:
+    red, green, blue = color.tolist()
+    return red, green, blue
