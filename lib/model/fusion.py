@@ -23,7 +23,7 @@ def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image
 def scatter_to_image(
     features_BFRC: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image_size: tuple[int, int], stride: int
 ) -> Tensor:
-    """Mean of the cells' features per image cell (B, F + 1, H / stride, W / stride); the last map is 1 where any fell."""
+    """Mean of the cells' features per image cell (B, F + 1, H / stride, W / stride); last map: 1 where any fell."""
     B, F = features_BFRC.shape[:2]
     h, w = image_size[0] // stride, image_size[1] // stride
     column = (uv_B2RC[:, 0] / stride).floor().long().clamp(0, w - 1)

@@ -94,7 +94,7 @@ def train_detector(
                 progress.update(len(batch.num_points_B))
             train_loss = torch.stack(losses).mean().item()
             _check_loss(train_loss, epoch, params.learning_rate)
-            history.append(_validate(detector, data, recipe, epoch, train_loss, schedule.get_last_lr()[0]))
+            history.append(_validate(detector, data, recipe, epoch, train_loss, float(schedule.get_last_lr()[0])))
             on_epoch(history)
             progress.set_postfix(loss=f"{train_loss:.3f}", auroc=f"{history[-1].validation_point_auroc:.3f}")
     return history
@@ -149,7 +149,7 @@ def _validate(
         normal_score=score[~label].mean().item(),
         pseudo_anomaly_score=score[label].mean().item(),
         validation_point_auroc=float(roc_auc_score(label.cpu().numpy(), score.cpu().numpy())),
-        learning_rate=float(learning_rate),
+        learning_rate=learning_rate,
     )
 
 

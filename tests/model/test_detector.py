@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from lib.batches.views import make_views
+from lib.model.detector import Detector, DetectorConfig
+from lib.model.fusion import sample_image, scatter_to_image
+from lib.model.scores import scores_of
+from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
+
+FUSIONS = ["image", "lidar", "concat", "cross_attention"]
+
+
+def config(fusion):
+    return DetectorConfig(fusion, 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg)
+
+
+def judged(fusion, batch):
+    torch.manual_seed(0)
+    detector = Detector(config(fusion)).eval()
+    views, cell = make_views(batch, GRID)
+    with torch.no_grad():
+        detections = detector(views)
+    return detections, scores_of(detections, views, cell, 10)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_every_variant_scores_every_point_pixel_and_frame(fusion):
+    batch = flat_street(2)
+    detections, scores = judged(fusion, batch)
+    assert detections.cell_BRC.shape == (2, GRID.rows, GRID.visible_columns)
+    assert scores.point_BP.shape == batch.point_class_BP.shape
+    assert scores.pixel_BHW.shape == (2, HEIGHT_PX, WIDTH_PX)
+    for values in (scores.point_BP, scores.pixel_BHW, scores.frame_B):
+        assert values.dtype == torch.float32 and torch.isfinite(values).all()
+
+
+@pytest.mark.parametrize(("fusion", "image_matters", "cloud_matters"), [
+    ("image", True, False), ("lidar", False, True), ("concat", True, True), ("cross_attention", True, True)])  # fmt: skip
+def test_each_variant_uses_its_sensors_and_no_other(fusion, image_matters, cloud_matters):
+    batch = flat_street(1)
+    dark = type(batch)(**{**vars(batch), "image_BHW3": batch.image_BHW3 // 3})
+    dim = batch.points_BP4.clone()
+    dim[..., 3] = 0.9
+    shiny = type(batch)(**{**vars(batch), "points_BP4": dim})
+    plain = judged(fusion, batch)[1].point_BP
+    assert (judged(fusion, dark)[1].point_BP != plain).any().item() == image_matters
+    assert (judged(fusion, shiny)[1].point_BP != plain).any().item() == cloud_matters
+
+
+def test_sampling_reads_the_pixel_under_the_projection():
+    ramp = torch.arange(12, dtype=torch.float32).expand(1, 1, 8, 12).contiguous()
+    uv = torch.tensor([[0.5, 5.5, 11.5], [4.0, 4.0, 4.0]]).view(1, 2, 1, 3)
+    seen = torch.tensor([[[True, True, False]]])
+    assert sample_image(ramp, uv, seen, (8, 12)).flatten().tolist() == [0.0, 5.0, 0.0]
+
+
+def test_scattering_is_the_mean_of_what_falls_in_a_cell():
+    features = torch.tensor([[[[1.0, 3.0, 7.0, 100.0]]]])
+    uv = torch.tensor([[1.0, 2.0, 9.0, 9.0], [1.0, 1.0, 5.0, 5.0]]).view(1, 2, 1, 4)
+    seen = torch.tensor([[[True, True, True, False]]])
+    scattered = scatter_to_image(features, uv, seen, (8, 12), 4)
+    assert scattered.shape == (1, 2, 2, 3)
+    assert scattered[0, 0].tolist() == [[2.0, 0, 0], [0, 0, 7.0]]
+    assert scattered[0, 1].tolist() == [[1.0, 0, 0], [0, 0, 1.0]]
+
+
+def test_the_frame_score_is_the_mean_of_the_highest_seen_cells():
+    batch = flat_street(1)
+    views, cell = make_views(batch, GRID)
+    detections, _ = judged("lidar", batch)
+    detections.cell_BRC.fill_(-1.0)
+    returned = views.has_return_BRC[0].nonzero()
+    middle = returned[(returned[:, 1] - GRID.visible_columns // 2).abs() < 2]
+    for row, column in middle[:5]:
+        detections.cell_BRC[0, row, column] = 4.0
+    hidden = (~views.has_return_BRC[0]).nonzero()[0]
+    detections.cell_BRC[0, hidden[0], hidden[1]] = 1000.0
+    scores = scores_of(detections, views, cell, 10)
+    assert scores.frame_B.item() == pytest.approx((5 * 4.0 - 5 * 1.0) / 10)
+
+
+def test_budgets_of_the_fusions_are_close():
+    sizes = {
+        fusion: sum(p.numel() for p in Detector(DetectorConfig(fusion, 24, 24, 48, 32, 512, 15, -25)).parameters())
+        for fusion in ("concat", "cross_attention")
+    }
+    assert abs(sizes["cross_attention"] / sizes["concat"] - 1) < 0.1
