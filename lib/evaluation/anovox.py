@@ -46,15 +46,20 @@ def sigmoid(scores: Floats) -> npt.NDArray[np.float64]:
 
 
 def voxel_scores(
-    points_m: Floats, scores: Floats, way: Way, lidar_location: tuple[float, float, float] = MONO_LOCATION
+    points_m: Floats,
+    scores: Floats,
+    way: Way,
+    location: tuple[float, float, float] = MONO_LOCATION,
+    rotation: tuple[float, float, float] = (0.0, 0.0, 0.0),
 ) -> tuple[npt.NDArray[np.int64], Floats]:
     """Scores of the voxels that hold points: their keys (M,) int64, ascending (lib.geometry.voxels), and scores (M,).
 
-    points_m (N, 3 or more) [m, LiDAR frame], scores (N,). centerpoint: the score of the point nearest to the voxel's
-    lower corner; mean and median: of all its points. Points outside the grid are dropped.
+    points_m (N, 3 or more) [m] in the frame of the LiDAR at location, rotation (sensor_setup.json); scores (N,).
+    centerpoint: the score of the point nearest to the voxel's lower corner; mean and median: of all its points.
+    Points outside the grid are dropped.
     """
-    keys = voxel_keys(points_to_voxels(points_m, lidar_location))
-    voxels, centers = nearest_to_corner(points_to_grid(points_m, lidar_location), keys)
+    keys = voxel_keys(points_to_voxels(points_m, location, rotation))
+    voxels, centers = nearest_to_corner(points_to_grid(points_m, location, rotation), keys)
     if way == "centerpoint":
         return voxels, scores[centers]
     order = np.lexsort((scores, keys))

@@ -32,8 +32,8 @@ def count_cells(values: Floats, scores: Floats) -> Counts:
 class Ranking:
     """Positives and negatives by score: all that the metrics below need.
 
-    values (K,): the positives' distinct scores, ascending; positives (K,) int64: positives at each;
-    negative_cells (2 K + 1,) int64: see count_cells. At least one positive and one negative.
+    values (K,): distinct scores, ascending; positives (K,) int64: positives at each, 0 where only others than those
+    looked at have that score; negative_cells (2 K + 1,) int64: see count_cells. At least one positive and one negative.
     """
 
     values: Floats
@@ -111,7 +111,8 @@ def precision_recall_curve(ranking: Ranking, max_rows: int) -> tuple[Floats, Flo
 
 def _precision(ranking: Ranking) -> Floats:
     hits = np.cumsum(ranking.positives[::-1])[::-1]
-    return np.asarray(hits / (hits + ranking.negative_count - ranking.negatives_below))
+    reported = hits + ranking.negative_count - ranking.negatives_below
+    return np.asarray(hits / np.maximum(reported, 1))
 
 
 def _thin(x: Floats, y: Floats, max_rows: int) -> tuple[Floats, Floats]:

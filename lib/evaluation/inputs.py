@@ -1,0 +1,81 @@
+"""Which scenarios are tested, and whether the predictions are of exactly these shards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.errors import DataError
+from lib.params import SplitParams
+from lib.shards.index import read_index
+from lib.shards.predictions import Predictions, read_predictions
+from lib.shards.reader import Shard, read_shard
+from lib.shards.split import assign_splits
+
+REMEDY = "run `dvc repro`"
+
+
+@dataclass(frozen=True)
+class ScoredScenario:
+    """A scenario of the test split: its name and files."""
+
+    scenario: str
+    shard: Path
+    predictions: Path
+
+    def read(self) -> tuple[Shard, Predictions]:
+        """Open both; raises DataError when a file is damaged or the predictions are not of this very shard."""
+        shard, predictions = read_shard(self.shard), read_predictions(self.predictions)
+        check_predictions(self.predictions, shard, predictions)
+        return shard, predictions
+
+    def reread(self) -> tuple[Shard, Predictions]:
+        """Open both once more, without the checks."""
+        return read_shard(self.shard, verify=False), read_predictions(self.predictions, verify=False)
+
+
+def scored_scenarios(shards: Path, predictions: Path, params: SplitParams) -> tuple[ScoredScenario, ...]:
+    """The test scenarios, by name; raises DataError when their predictions are missing, or others are there."""
+    entries = read_index(shards)
+    splits = assign_splits(entries, params)
+    test = sorted((e for e in entries if splits[e.scenario] == "test"), key=lambda entry: entry.scenario)
+    if not test:
+        raise DataError(
+            f"{shards}: none of its {len(entries)} scenarios is left to test on; "
+            "add scenarios to data.root or raise split.test_fraction"
+        )
+    found = {path.name for path in predictions.glob("*.h5")}
+    if missing := [e.file for e in test if e.file not in found]:
+        raise DataError(f"{predictions}: lacks {_some(missing)} of {len(test)} test scenarios; {REMEDY}")
+    if foreign := sorted(found - {e.file for e in test}):
+        raise DataError(f"{predictions}: holds {_some(foreign)}, not of the test scenarios; {REMEDY}")
+    return tuple(ScoredScenario(e.scenario, shards / e.file, predictions / e.file) for e in test)
+
+
+def check_predictions(path: Path, shard: Shard, predictions: Predictions) -> None:
+    """Raise DataError unless the predictions (from path) are of this very shard, and all scores are finite."""
+    p, made_for_another = predictions, f"{path}: was made from another shard than {shard.path}"
+    if (p.scenario, p.shard_fingerprint) != (shard.scenario, shard.fingerprint):
+        raise DataError(f"{made_for_another}; {REMEDY}")
+    if not np.array_equal(p.frame_id, shard.frame_id):
+        raise DataError(f"{made_for_another} (the frame ids differ); {REMEDY}")
+    if not np.array_equal(p.num_points, shard.num_points) or p.point_score.shape != shard.point_class.shape:
+        raise DataError(f"{made_for_another} (the numbers of points differ); {REMEDY}")
+    if p.pixel_score.shape != shard.pixel_class.shape:
+        expected = " x ".join(map(str, shard.pixel_class.shape[1:]))
+        raise DataError(f"{made_for_another} (the images are not {expected}); {REMEDY}")
+    for frame, count in enumerate(p.num_points):
+        for name, scores in (
+            ("frame_score", p.frame_score[frame]),
+            ("point_score", p.point_score[frame, :count]),
+            ("pixel_score", p.pixel_score[frame]),
+        ):
+            if not np.isfinite(scores).all():
+                raise DataError(
+                    f"{path}: {name} of frame {int(p.frame_id[frame])} is not finite everywhere; "
+                    f"train the model anew (`dvc repro -f train`) or look into stages/predict.py"
+                )
+
+
+def _some(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -1,0 +1,128 @@
+"""metrics/evaluate.json and the tables beside it."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.errors import DataError
+from lib.evaluation.anovox import anovox_metrics, sigmoid
+from lib.evaluation.bootstrap import resample_scenarios
+from lib.evaluation.levels import LEVELS, ScenarioScores, SharedVoxels
+from lib.evaluation.pools import NegativeCounter, PositiveGatherer, level_metrics
+from lib.evaluation.tables import Row, breakdown_rows, precision_recall_rows, roc_rows, score_rows
+from lib.evaluation.truth import FrameTruth
+from lib.labels import ANOMALY_SIZES
+from lib.params import EvaluateParams
+
+Block = Mapping[str, "int | float | Block"]
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The evaluation's outcome: nested metrics, and tables as rows of equal keys."""
+
+    metrics: Block
+    roc: list[Row]
+    precision_recall: list[Row]
+    scores: list[Row]
+    breakdown: list[Row]
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """What is kept of a frame."""
+
+    scenario_type: str
+    size: str | None
+    truth: FrameTruth
+    groups: dict[str, str]
+    voxels: SharedVoxels
+
+
+def evaluate(read: Callable[[], Iterator[ScenarioScores]], params: EvaluateParams) -> Report:
+    """Evaluate the test scenarios, which `read` yields anew, in the same order, each time it is called (twice).
+
+    Raises DataError when no level has both positives and negatives.
+    """
+    gatherer, frames, strata = PositiveGatherer(), list[_Frame](), list[str]()
+    for s in read():
+        gatherer.add(s.levels, len(s.truth))
+        strata.append(s.scenario_type)
+        parts = zip(s.truth, s.groups, s.voxels, strict=True)
+        frames += [_Frame(s.scenario_type, s.anomaly_size, truth, groups, v) for truth, groups, v in parts]
+    positives = gatherer.finish()
+    if not positives:
+        raise DataError(_nothing_to_compute(frames))
+    counter = NegativeCounter(positives)
+    for s in read():
+        counter.add(s.levels)
+    pools = counter.finish()
+    weights = resample_scenarios(strata, params.bootstrap_resamples, np.random.default_rng(params.seed))
+    metrics: dict[str, int | float | Block] = {
+        level: level_metrics(pools[level], weights) for level in LEVELS if level in pools
+    }
+    for level in (level for level in LEVELS if level not in pools):
+        _LOG.warning("level %s is left out: the test set lacks positives or negatives for it", level)
+    metrics["anovox"] = _anovox_block(frames)
+    metrics["scenarios"] = Counter(sorted(strata))
+    states = Counter(frame.truth.state(params) for frame in frames)
+    metrics["frames"] = {"total": len(frames)} | {s: states[s] for s in ("positive", "negative", "left_out")}
+    return Report(
+        metrics=_rounded(metrics),
+        roc=[row for level, pool in pools.items() for row in roc_rows(level, pool)],
+        precision_recall=[row for level, pool in pools.items() for row in precision_recall_rows(level, pool)],
+        scores=[row for level in ("frame", "point") if level in pools for row in score_rows(level, pools[level])],
+        breakdown=breakdown_rows(pools, [frame.groups for frame in frames], weights),
+    )
+
+
+def _anovox_block(frames: list[_Frame]) -> Block:
+    """AnoVox's own protocol: all frames, frames in which a sensor and a shared voxel hold the anomaly, and by size."""
+    seen = [frame for frame in frames if frame.truth.anywhere and frame.voxels.is_anomaly.any()]
+    chosen = {"normality_included": frames, "anomalies_only": seen}
+    block: dict[str, int | float | Block] = {
+        name: numbers for name, group in chosen.items() if (numbers := _anovox_numbers(name, group))
+    }
+    sizes = [size for size in ANOMALY_SIZES if any(frame.size == size for frame in seen)]
+    by_size = {size: _anovox_numbers(size, [frame for frame in seen if frame.size == size]) for size in sizes}
+    if known := {size: numbers for size, numbers in by_size.items() if numbers}:
+        block["by_size"] = known
+    covered, true = sum(len(f.voxels.score) for f in frames), sum(f.voxels.true_voxels for f in frames)
+    if true:
+        block["true_voxels_covered"] = covered / true
+    covered = sum(int(f.voxels.is_anomaly.sum()) for f in frames)
+    if true := sum(f.voxels.true_anomalies for f in frames):
+        block["anomalous_voxels_covered"] = covered / true
+    return block
+
+
+def _anovox_numbers(name: str, frames: list[_Frame]) -> Block:
+    nothing: list[npt.NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)]
+    scores = sigmoid(np.concatenate([frame.voxels.score for frame in frames] or nothing))
+    labels = np.concatenate([frame.voxels.is_anomaly for frame in frames] or nothing).astype(bool)
+    numbers = anovox_metrics(scores, labels)
+    if numbers is None:
+        _LOG.warning("anovox %s is left out: its shared voxels lack anomalous or normal ones", name)
+        return {}
+    return {**asdict(numbers)}
+
+
+def _nothing_to_compute(frames: list[_Frame]) -> str:
+    what = "no anomaly in any sensor" if not any(f.truth.anywhere for f in frames) else "positives or negatives only"
+    return (
+        f"the {len(frames)} frames of the test scenarios hold {what}, so that no metric can be computed; "
+        "give data.root both normality and anomaly scenarios (for the sample: simulate.anomaly_scenarios)"
+    )
+
+
+def _rounded(block: Block) -> Block:
+    """To 9 decimals: the last bits of a float sum may differ from processor to processor."""
+    return {
+        key: _rounded(value) if isinstance(value, Mapping) else round(value, 9) if isinstance(value, float) else value
+        for key, value in block.items()
+    }

@@ -1,0 +1,59 @@
+"""Rows of plots/roc.csv, pr.csv, scores.csv and breakdown.csv."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.evaluation.curves import precision_recall_curve, roc_curve
+from lib.evaluation.levels import Level
+from lib.evaluation.pools import Pool, level_metrics
+from lib.evaluation.truth import GROUP_ORDER
+
+Row = dict[str, str | int | float]
+MAX_CURVE_ROWS: Final = 200
+BREAKDOWN_LEVELS: Final[tuple[Level, ...]] = ("frame", "point")
+_BREAKDOWN_COLUMNS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "positives", "negatives")
+
+
+def roc_rows(level: Level, pool: Pool) -> list[Row]:
+    """The level's ROC curve, at most MAX_CURVE_ROWS rows, both ends exact."""
+    curve = zip(*roc_curve(pool.ranking(pool.everything()), MAX_CURVE_ROWS), strict=True)
+    return [{"level": level, "false_positive_rate": float(x), "true_positive_rate": float(y)} for x, y in curve]
+
+
+def precision_recall_rows(level: Level, pool: Pool) -> list[Row]:
+    """The level's precision over recall, at most MAX_CURVE_ROWS rows, both ends exact."""
+    curve = zip(*precision_recall_curve(pool.ranking(pool.everything()), MAX_CURVE_ROWS), strict=True)
+    return [{"level": level, "recall": float(x), "precision": float(y)} for x, y in curve]
+
+
+def score_rows(level: Level, pool: Pool) -> list[Row]:
+    """Histograms of the level's normal and anomalous scores: a bin's middle, and the share of its group in it."""
+    edges, normal, anomalous = pool.histograms()
+    middles = (edges[:-1] + edges[1:]) / 2
+    return [
+        {"level": level, "group": group, "score": float(middle), "share": int(count) / int(counts.sum())}
+        for group, counts in (("normal", normal), ("anomalous", anomalous))
+        for middle, count in zip(middles, counts, strict=True)
+    ]
+
+
+def breakdown_rows(
+    pools: Mapping[Level, Pool], groups_of_frame: Sequence[Mapping[str, str]], weights: npt.NDArray[np.float64]
+) -> list[Row]:
+    """Metrics of the positives of one group (of frames) against all negatives; groups without a positive are absent."""
+    rows: list[Row] = []
+    for level in (level for level in BREAKDOWN_LEVELS if level in pools):
+        pool = pools[level]
+        for group, order in GROUP_ORDER.items():
+            value_of_frame = np.array([groups.get(group, "") for groups in groups_of_frame])
+            value_of_positive = value_of_frame[pool.positives.frame]
+            for value in order + tuple(sorted(set(value_of_positive.tolist()) - {"", *order})):
+                chosen = value_of_positive == value
+                if chosen.any():
+                    numbers = level_metrics(pool, weights, chosen)
+                    row: Row = {"level": level, "group": group, "value": value}
+                    rows.append(row | {column: numbers[column] for column in _BREAKDOWN_COLUMNS})
+    return rows
