@@ -25,20 +25,29 @@ MAX_TEXT_BYTES: Final = 16_000_000
 REMEDY: Final = "unpack the archive again or delete the file"
 
 
-class Damage(StrEnum):
-    """What can be wrong with a file."""
+class Reason(StrEnum):
+    """Why a frame cannot be used; the keys by which metrics/data.json counts them."""
 
-    IMAGE = "damaged_image"
-    ARRAY = "bad_array"
-    TEXT = "bad_text"
+    MISSING_IMAGE = "missing_image"
+    MISSING_DEPTH = "missing_depth"
+    MISSING_PIXEL_LABELS = "missing_pixel_labels"
+    MISSING_LIDAR = "missing_lidar"
+    MISSING_POINT_LABELS = "missing_point_labels"
+    DAMAGED_IMAGE = "damaged_image"
+    BAD_ARRAY = "bad_array"
+    BAD_TEXT = "bad_text"
 
 
 class FileError(DataError):
-    """One file cannot be used."""
+    """One file is missing or cannot be used."""
 
-    def __init__(self, path: Path, damage: Damage, problem: str) -> None:
-        super().__init__(f"{path}: {problem}; {REMEDY}")
-        self.damage = damage
+    def __init__(self, path: Path, reason: Reason, problem: str, remedy: str = REMEDY) -> None:
+        super().__init__(path, reason, problem, remedy)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        path, _, problem, remedy = self.args
+        return f"{path}: {problem}; {remedy}"
 
 
 def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -70,7 +79,7 @@ def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
     _check_coordinates(path, cloud)
     ids = cloud[:, 3]
     if not np.array_equal(ids, np.clip(np.rint(ids), 0, 255)):
-        raise FileError(path, Damage.ARRAY, "its class ids (column 4) are not whole numbers from 0 to 255")
+        raise FileError(path, Reason.BAD_ARRAY, "its class ids (column 4) are not whole numbers from 0 to 255")
     cloud[:, 3] = known_ids(ids.astype(np.uint8))
     return cloud
 
@@ -80,7 +89,7 @@ def read_voxels(path: Path) -> npt.NDArray[np.uint16]:
     voxels = _read_array(path, np.dtype("<u2"))
     if (voxels[:, :3] >= GRID_SHAPE).any() or (voxels[:, 3] > 255).any():
         raise FileError(
-            path, Damage.ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE} or a class id above 255"
+            path, Reason.BAD_ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE} or a class id above 255"
         )
     voxels[:, 3] = known_ids(voxels[:, 3].astype(np.uint8))
     return voxels
@@ -96,9 +105,9 @@ def read_key_values(path: Path) -> dict[str, str]:
     text = _read_text(path)
     pairs = [line.partition(";") for line in text.splitlines() if line.strip()]
     if not pairs:
-        raise FileError(path, Damage.TEXT, "the file is empty")
+        raise FileError(path, Reason.BAD_TEXT, "the file is empty")
     if not all(separator and key.strip() for key, separator, _ in pairs):
-        raise FileError(path, Damage.TEXT, "a line is not of the form `key ; value`")
+        raise FileError(path, Reason.BAD_TEXT, "a line is not of the form `key ; value`")
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
@@ -107,7 +116,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(_read_text(path))
     except (ValueError, RecursionError) as error:
-        raise FileError(path, Damage.TEXT, f"not valid JSON ({error})") from None
+        raise FileError(path, Reason.BAD_TEXT, f"not valid JSON ({error})") from None
 
 
 def write_rgb(path: Path, image: npt.NDArray[np.uint8]) -> None:
@@ -150,20 +159,22 @@ def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.
         with path.open("rb") as file:
             head = file.read(24)
             if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
-                raise FileError(path, Damage.IMAGE, f"not a PNG image ({path.stat().st_size} bytes)")
+                raise FileError(path, Reason.DAMAGED_IMAGE, f"not a PNG image ({path.stat().st_size} bytes)")
             found = int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
             if found != (height, width):
                 expected = f"{height} x {width} in sensor_setup.json"
-                raise FileError(path, Damage.IMAGE, f"{found[0]} x {found[1]} pixels (height x width), but {expected}")
+                raise FileError(
+                    path, Reason.DAMAGED_IMAGE, f"{found[0]} x {found[1]} pixels (height x width), but {expected}"
+                )
             file.seek(0)
             with Image.open(file, formats=["PNG"]) as image:
                 if image.mode not in (mode, mode + "A"):
-                    raise FileError(path, Damage.IMAGE, f"pixels of mode {image.mode}, not {mode}")
+                    raise FileError(path, Reason.DAMAGED_IMAGE, f"pixels of mode {image.mode}, not {mode}")
                 return np.array(image.convert(mode))
     except FileError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise FileError(path, Damage.IMAGE, f"the image cannot be decoded ({error})") from None
+        raise FileError(path, Reason.DAMAGED_IMAGE, f"the image cannot be decoded ({error})") from None
 
 
 def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
@@ -179,16 +190,16 @@ def _array_rows(path: Path, dtype: np.dtype[Any]) -> int:
             shape, fortran, found = reader(file)
             size = path.stat().st_size - file.tell()
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise FileError(path, Damage.ARRAY, f"not a readable .npy array ({' '.join(str(error).split())})") from None
+        raise FileError(path, Reason.BAD_ARRAY, f"not a readable .npy array ({' '.join(str(error).split())})") from None
     if found.hasobject:
-        raise FileError(path, Damage.ARRAY, "the array holds pickled Python objects, which are never loaded")
+        raise FileError(path, Reason.BAD_ARRAY, "the array holds pickled Python objects, which are never loaded")
     if found != dtype or len(shape) != 2 or shape[1] != 4 or fortran:
-        raise FileError(path, Damage.ARRAY, f"{found} array of shape {shape}, expected {dtype} of shape (N, 4)")
+        raise FileError(path, Reason.BAD_ARRAY, f"{found} array of shape {shape}, expected {dtype} of shape (N, 4)")
     rows = int(shape[0])
     if rows == 0:
-        raise FileError(path, Damage.ARRAY, "the array is empty (0 rows)")
+        raise FileError(path, Reason.BAD_ARRAY, "the array is empty (0 rows)")
     if rows > MAX_ROWS or size != rows * 4 * dtype.itemsize:
-        raise FileError(path, Damage.ARRAY, f"{size} bytes of data where its header promises {rows} rows")
+        raise FileError(path, Reason.BAD_ARRAY, f"{size} bytes of data where its header promises {rows} rows")
     return rows
 
 
@@ -197,22 +208,22 @@ def _read_array(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     try:
         array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise FileError(path, Damage.ARRAY, f"not a readable .npy array ({error})") from None
+        raise FileError(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error})") from None
     assert array.shape == (rows, 4)
     return array
 
 
 def _check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
     if not np.isfinite(cloud).all():
-        raise FileError(path, Damage.ARRAY, "it holds NaN or infinite values")
+        raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values")
     if np.abs(cloud[:, :3]).max() > MAX_COORDINATE_M:
-        raise FileError(path, Damage.ARRAY, f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away")
+        raise FileError(path, Reason.BAD_ARRAY, f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away")
 
 
 def _read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
-            raise FileError(path, Damage.TEXT, f"larger than {MAX_TEXT_BYTES // 10**6} MB, which no such file is")
+            raise FileError(path, Reason.BAD_TEXT, f"larger than {MAX_TEXT_BYTES // 10**6} MB, which no such file is")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise FileError(path, Damage.TEXT, f"cannot be read as text ({error})") from None
+        raise FileError(path, Reason.BAD_TEXT, f"cannot be read as text ({error})") from None
