@@ -1,0 +1,46 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lib.errors import DataError
+from lib.model.detector import Detector, DetectorConfig
+from lib.training.checkpoints import fingerprint, load_detector, save_detector
+
+CONFIG = DetectorConfig("concat", 4, 4, 8, 16, 64, 15.0, -25.0)
+
+
+def test_the_file_alone_gives_the_detector_back(tmp_path):
+    torch.manual_seed(1)
+    detector = Detector(CONFIG)
+    save_detector(tmp_path / "models" / "detector.safetensors", detector)
+    again = load_detector(tmp_path / "models" / "detector.safetensors")
+    assert again.config == CONFIG
+    for name, value in detector.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["detector.safetensors"]
+
+
+def test_the_same_detector_gives_the_same_bytes(tmp_path):
+    torch.manual_seed(1)
+    detector = Detector(CONFIG)
+    save_detector(tmp_path / "a.safetensors", detector)
+    save_detector(tmp_path / "b.safetensors", detector)
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    assert fingerprint(tmp_path / "a.safetensors") == fingerprint(tmp_path / "b.safetensors")
+    with torch.no_grad():
+        next(detector.parameters()).add_(1)
+    save_detector(tmp_path / "b.safetensors", detector)
+    assert fingerprint(tmp_path / "a.safetensors") != fingerprint(tmp_path / "b.safetensors")
+
+
+def test_missing_damaged_and_foreign_files_are_named(tmp_path):
+    path = tmp_path / "detector.safetensors"
+    with pytest.raises(DataError, match=r"there is no model file; run `dvc repro train`"):
+        load_detector(path)
+    save_detector(path, Detector(CONFIG))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="not a detector written by this pipeline"):
+        load_detector(path)
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(DataError, match="not a detector written by this pipeline"):
+        load_detector(path)

@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from lib.batches.frames import FrameRef, batches, shuffled
+from lib.errors import TrainingError
+from lib.labels import UNKNOWN
+from lib.model.detector import Detector, DetectorConfig
+from lib.params import load_params
+from lib.shards.index import read_index
+from lib.shards.reader import read_shard
+from lib.training.loop import Recipe, TrainingSet, train_detector
+from tests.shard_data import write_street_shards
+
+CPU = torch.device("cpu")
+CONFIG = DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    write_street_shards(folder, normality=3, static=0)
+    return [read_shard(folder / entry.file) for entry in read_index(folder)]
+
+
+def data_of(shards):
+    training = [FrameRef(shard, index) for shard in range(2) for index in range(2)]
+    return TrainingSet(shards, training, [FrameRef(2, 0), FrameRef(2, 1)])
+
+
+def recipe(**changes):
+    params = load_params().train.model_copy(update={"epochs": 3, "batch_size": 2, **changes})
+    return Recipe(params, CONFIG.grid(80), CPU, "float32")
+
+
+def test_the_loss_falls_and_history_is_handed_over_whole_each_epoch(shards):
+    torch.manual_seed(0)
+    seen = []
+    history = train_detector(Detector(CONFIG), data_of(shards), recipe(epochs=8), lambda rows: seen.append(len(rows)))
+    assert seen == list(range(1, 9))
+    assert history[-1].train_loss < history[0].train_loss
+    assert history[-1].validation_loss < history[0].validation_loss
+
+
+def test_constant_scores_are_a_collapse(shards):
+    detector = Detector(CONFIG)
+    torch.nn.init.zeros_(detector.cell_head.weight)
+    with pytest.raises(TrainingError, match="all scores are equal after epoch 1"):
+        train_detector(detector, data_of(shards), recipe(learning_rate=1e-12), lambda rows: None)
+
+
+def test_labels_of_one_class_are_refused(tmp_path, shards):
+    import dataclasses
+
+    import numpy as np
+
+    blind = [
+        dataclasses.replace(
+            shard,
+            point_class=np.full_like(shard.point_class, UNKNOWN),
+            pixel_class=np.full_like(shard.pixel_class, UNKNOWN),
+        )
+        for shard in shards
+    ]
+    with pytest.raises(TrainingError, match="hold no pseudo-anomalies"):
+        train_detector(Detector(CONFIG), data_of(blind), recipe(), lambda rows: None)
+
+
+def test_batches_hold_every_frame_once_in_the_order_of_the_seed(shards):
+    refs = [FrameRef(shard, index) for shard in range(3) for index in range(2)]
+    order = shuffled(refs, seed=1, epoch=2)
+    assert sorted(order, key=lambda ref: (ref.shard, ref.index)) == refs
+    assert order == shuffled(refs, seed=1, epoch=2) != shuffled(refs, seed=1, epoch=3)
+    read = list(batches(shards, order, 4, CPU))
+    assert [len(batch.num_points_B) for batch in read] == [4, 2]
+    images = torch.cat([batch.image_BHW3 for batch in read])
+    for ref, image in zip(order, images, strict=True):
+        assert (image.numpy() == shards[ref.shard].image[ref.index]).all()
