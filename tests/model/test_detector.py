@@ -34,8 +34,10 @@ def test_every_variant_scores_every_point_pixel_and_frame(fusion):
         assert values.dtype == torch.float32 and torch.isfinite(values).all()
 
 
-@pytest.mark.parametrize(("fusion", "image_matters", "cloud_matters"), [
-    ("image", True, False), ("lidar", False, True), ("concat", True, True), ("cross_attention", True, True)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("fusion", "image_matters", "cloud_matters"),
+    [("image", True, False), ("lidar", False, True), ("concat", True, True), ("cross_attention", True, True)],
+)
 def test_each_variant_uses_its_sensors_and_no_other(fusion, image_matters, cloud_matters):
     batch = flat_street(1)
     dark = type(batch)(**{**vars(batch), "image_BHW3": batch.image_BHW3 // 3})
