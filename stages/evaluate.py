@@ -4,14 +4,14 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lib.errors import run_stage
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_scenario
 from lib.evaluation.report import Report, evaluate
-from lib.evaluation.tables import Row
+from lib.evaluation.tables import BREAKDOWN_COLUMNS, PRECISION_RECALL_COLUMNS, ROC_COLUMNS, SCORE_COLUMNS, Row
 from lib.params import EvaluateParams, load_params
 
 SHARDS = Path("data/shards")
@@ -28,10 +28,10 @@ def main() -> None:
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     report = _evaluate(scenarios, params.evaluate)
     _write(METRICS, json.dumps(report.metrics, indent=2, allow_nan=False) + "\n")
-    _write(PLOTS / "roc.csv", _csv(report.roc))
-    _write(PLOTS / "pr.csv", _csv(report.precision_recall))
-    _write(PLOTS / "scores.csv", _csv(report.scores))
-    _write(PLOTS / "breakdown.csv", _csv(report.breakdown))
+    _write(PLOTS / "roc.csv", _csv(ROC_COLUMNS, report.roc))
+    _write(PLOTS / "pr.csv", _csv(PRECISION_RECALL_COLUMNS, report.precision_recall))
+    _write(PLOTS / "scores.csv", _csv(SCORE_COLUMNS, report.scores))
+    _write(PLOTS / "breakdown.csv", _csv(BREAKDOWN_COLUMNS, report.breakdown))
 
 
 def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> Report:
@@ -46,9 +46,9 @@ def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> 
     return evaluate(read, params)
 
 
-def _csv(rows: list[Row]) -> str:
+def _csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({key: round(v, CSV_DECIMALS) if isinstance(v, float) else v for key, v in row.items()})

@@ -10,11 +10,14 @@ from lib.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.camera import Camera
 from lib.geometry.voxels import LabelledCloud, voxelize
 from lib.labels import ROAD, SKY, is_anomaly
+from lib.params import load_params
 from lib.shards.index import shard_entry, write_index
 from lib.shards.predictions import Predictions, read_predictions, write_predictions
 from lib.shards.reader import read_shard
+from lib.shards.split import assign_splits
 from lib.shards.writer import write_shard
 
+ROOT = Path(__file__).parents[1]
 CAMERA = Camera.from_fov(72, 48, 90.0)
 LIDAR = Lidar(channels=16, upper_fov_deg=15, lower_fov_deg=-25, range_m=100)
 GROUND_M = -1.8
@@ -37,9 +40,7 @@ class Ball:
 def ball_frame(scenario: str, frame_id: int, scenario_type: ScenarioType, ball: Ball | None, anomaly: Anomaly | None):
     """A frame of the flat street, with the ball where there is one."""
     generator = np.random.default_rng([frame_id, *scenario.encode()])
-    points = np.column_stack(
-        [generator.uniform(-30, 40, 500), generator.uniform(-20, 20, 500), np.full(500, GROUND_M)]
-    )
+    points = np.column_stack([generator.uniform(-30, 40, 500), generator.uniform(-20, 20, 500), np.full(500, GROUND_M)])
     classes = np.full(500, ROAD, dtype=np.uint8)
     row, column = np.indices((CAMERA.height_px, CAMERA.width_px)) + 0.5
     below = row > CAMERA.cy_px
@@ -76,7 +77,9 @@ def ball_frame(scenario: str, frame_id: int, scenario_type: ScenarioType, ball: 
     )
 
 
-def write_scenario(folder: Path, name: str, balls: list[Ball | None], anomaly: Anomaly | None, weather: str = "") -> Path:
+def write_scenario(
+    folder: Path, name: str, balls: list[Ball | None], anomaly: Anomaly | None, weather: str = ""
+) -> Path:
     """One shard: a frame per ball (None: nothing there); with an anomaly or a ball the scenario is STATIC."""
     normal = anomaly is None and not any(balls)
     scenario_type = ScenarioType.NORMALITY if normal else ScenarioType.STATIC
@@ -109,19 +112,24 @@ def made_up_scores(shard_path: Path, skill: float = 2.0) -> Predictions:
 
 
 def write_sample(root: Path, anomaly_scenarios: int = 6, normality_scenarios: int = 9, skill: float = 2.0) -> None:
-    """A project's data/shards with index, and data/predictions of the anomaly scenarios and of all normality ones."""
+    """A project's data/shards with index, and data/predictions of the test scenarios by the repository's params."""
     shards, predictions = root / "data" / "shards", root / "data" / "predictions"
     kinds, sizes = ("geometry", "appearance", "both"), ("Tiny", "Medium", "huge")
     paths = []
     for n in range(anomaly_scenarios):
         balls = [Ball(5.0 + 3 * n - i, -2.0 + n, 0.4 + 0.2 * n) for i in range(3)] + [None]
         anomaly = Anomaly(sizes[n % 3], "static.prop.ball", kinds[n % 3])
-        paths.append(write_scenario(shards, f"Scenario_a{n:02}", balls, anomaly, ("CLEAR_NOON", "MID_RAIN_NIGHT")[n % 2]))
+        paths.append(
+            write_scenario(shards, f"Scenario_a{n:02}", balls, anomaly, ("CLEAR_NOON", "MID_RAIN_NIGHT")[n % 2])
+        )
     for n in range(normality_scenarios):
         paths.append(write_scenario(shards, f"Scenario_n{n:02}", [None] * 3, None, "SOFT_RAIN_SUNSET"))
-    write_index(shards, [shard_entry(read_shard(path)) for path in paths])
-    for path in paths:
-        write_predictions(predictions / path.name, made_up_scores(path, skill))
+    entries = [shard_entry(read_shard(path)) for path in paths]
+    write_index(shards, entries)
+    splits = assign_splits(entries, load_params(ROOT / "params.yaml").split)
+    for entry in entries:
+        if splits[entry.scenario] == "test":
+            write_predictions(predictions / entry.file, made_up_scores(shards / entry.file, skill))
 
 
 def change_predictions(path: Path, **arrays: object) -> None:

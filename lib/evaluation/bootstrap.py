@@ -69,14 +69,11 @@ def bootstrap(
     return aurocs, aps
 
 
-def interval(
-    positives: npt.NDArray[np.integer], negatives: npt.NDArray[np.integer], weights: Floats
-) -> Interval | None:
-    """Percentile interval (2.5 %, 97.5 %) over the resamples that hold both classes; None where none does."""
+def interval(positives: npt.NDArray[np.integer], negatives: npt.NDArray[np.integer], weights: Floats) -> Interval:
+    """Percentile interval (2.5 %, 97.5 %) over the resamples that hold both classes; at least one must."""
     aurocs, aps = bootstrap(positives, negatives, weights)
     defined = np.isfinite(aurocs)
-    if not defined.any():
-        return None
+    assert defined.any()
     low, high = np.percentile(aurocs[defined], [2.5, 97.5])
     ap_low, ap_high = np.percentile(aps[defined], [2.5, 97.5])
     return Interval(float(low), float(high), float(ap_low), float(ap_high))

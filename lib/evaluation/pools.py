@@ -59,7 +59,7 @@ class Pool:
         """The chosen positives (M,), at least one, against all negatives."""
         return Ranking(self.positives.values, self.positives.counts(chosen), self.negative_cells)
 
-    def interval(self, chosen: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]) -> Interval | None:
+    def interval(self, chosen: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]) -> Interval:
         """95 % intervals for the chosen positives (M,) against all negatives; weights (R, S): see bootstrap."""
         scenarios, width = self.negatives_by_scenario.shape
         cells = _cell_of(self.positives.row[chosen], self.pivots)
@@ -79,14 +79,17 @@ def level_metrics(
     """A level's block of metrics/evaluate.json; chosen (M,): of some positives only, against all negatives."""
     chosen = pool.everything() if chosen is None else chosen
     ranking, bounds = pool.ranking(chosen), pool.interval(chosen, weights)
-    numbers: dict[str, float | int] = {"auroc": auroc(ranking)}
-    if bounds is not None:
-        numbers |= {"auroc_low": bounds.auroc_low, "auroc_high": bounds.auroc_high}
-    numbers["ap"] = average_precision(ranking)
-    if bounds is not None:
-        numbers |= {"ap_low": bounds.ap_low, "ap_high": bounds.ap_high}
-    numbers |= {"fpr95": fpr95(ranking), "positives": ranking.positive_count, "negatives": ranking.negative_count}
-    return numbers
+    return {
+        "auroc": auroc(ranking),
+        "auroc_low": bounds.auroc_low,
+        "auroc_high": bounds.auroc_high,
+        "ap": average_precision(ranking),
+        "ap_low": bounds.ap_low,
+        "ap_high": bounds.ap_high,
+        "fpr95": fpr95(ranking),
+        "positives": ranking.positive_count,
+        "negatives": ranking.negative_count,
+    }
 
 
 class PositiveGatherer:

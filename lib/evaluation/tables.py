@@ -14,7 +14,11 @@ from lib.evaluation.truth import GROUP_ORDER
 Row = dict[str, str | int | float]
 MAX_CURVE_ROWS: Final = 200
 BREAKDOWN_LEVELS: Final[tuple[Level, ...]] = ("frame", "point")
-_BREAKDOWN_COLUMNS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "positives", "negatives")
+ROC_COLUMNS: Final = ("level", "false_positive_rate", "true_positive_rate")
+PRECISION_RECALL_COLUMNS: Final = ("level", "recall", "precision")
+SCORE_COLUMNS: Final = ("level", "group", "score", "share")
+_NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "positives", "negatives")
+BREAKDOWN_COLUMNS: Final = ("level", "group", "value", *_NUMBERS)
 
 
 def roc_rows(level: Level, pool: Pool) -> list[Row]:
@@ -55,5 +59,5 @@ def breakdown_rows(
                 if chosen.any():
                     numbers = level_metrics(pool, weights, chosen)
                     row: Row = {"level": level, "group": group, "value": value}
-                    rows.append(row | {column: numbers[column] for column in _BREAKDOWN_COLUMNS})
+                    rows.append(row | {column: numbers[column] for column in _NUMBERS})
     return rows

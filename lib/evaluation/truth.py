@@ -96,12 +96,12 @@ def groups(truth: FrameTruth, anomaly: Anomaly | None, weather: str) -> dict[str
 
 def weather_group(preset: str) -> str:
     """night, fog, rain or day of an AnoVox weather preset such as SOFT_RAIN_SUNSET; the first that applies."""
-    words = set(preset.upper().replace("-", "_").split("_"))
-    if "NIGHT" in words:
+    name = preset.upper()
+    if "NIGHT" in name:
         return "night"
-    if words & {"FOG", "FOGGY", "DUST"}:
+    if "FOG" in name or "DUST" in name:
         return "fog"
-    return "rain" if words & {"RAIN", "RAINY", "STORM"} else "day"
+    return "rain" if "RAIN" in name else "day"
 
 
 def _distance_m(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -45,6 +45,7 @@ def test_every_number_of_anovox_own_script_comes_out(golden_frames):
 unit = st.lists(st.integers(0, 20).map(lambda n: n / 20), min_size=1, max_size=30)
 
 
+@settings(max_examples=25, deadline=None)
 @given(unit, unit)
 def test_agrees_with_the_definitions_written_out(positive, negative):
     scores = np.array(positive + negative)

@@ -86,4 +86,3 @@ def test_resamples_without_a_class_are_left_out():
     np.testing.assert_array_equal(aurocs, [np.nan, np.nan, 0.8])
     found = interval(positives, negatives, weights)
     assert (found.auroc_low, found.auroc_high) == (0.8, 0.8)
-    assert interval(positives, negatives, weights[:2]) is None

@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from lib.evaluation.levels import LEVELS, score_scenario
-from lib.evaluation.truth import groups, weather_group
+from lib.evaluation.truth import frame_truth, groups, weather_group
 from lib.frame import Anomaly
 from lib.geometry.voxels import points_to_voxels, voxel_keys
 from lib.labels import is_anomaly
 from lib.params import EvaluateParams
-from lib.shards.predictions import Predictions
 from lib.shards.reader import read_shard
 from tests.scored_sample import ANIMAL, Ball, made_up_scores, write_scenario
 
@@ -101,23 +100,29 @@ def test_groups_of_a_frame(scored):
     assert scores.truth[0].distance_m == pytest.approx(np.hypot(8.0, 1.3), abs=0.2)
     assert "distance" not in scores.groups[1] and "class" not in scores.groups[1]
     assert groups(scores.truth[0], None, "") == {
-        "distance": "8-14 m", "class": "animal", "visible image share": "0.25-0.5 %"
+        "distance": "8-14 m",
+        "class": "animal",
+        "visible image share": "0.25-0.5 %",
     }
 
 
 def test_distance_by_depth_where_no_point_falls_on_the_anomaly(tmp_path):
-    path = write_scenario(tmp_path, "Scenario_x", [NEAR], Anomaly())
-    shard = read_shard(path)
-    pixels = np.count_nonzero(shard.pixel_class[0] == ANIMAL)
-    no_points = Predictions(**{**vars(made_up_scores(path))})
-    assert score_scenario(shard, no_points, PARAMS).truth[0].pixels == pixels > 0
+    shard = read_shard(write_scenario(tmp_path, "Scenario_x", [NEAR], Anomaly()))
+    points = np.full((3, 4), 30.0, dtype=np.float32)
+    classes = np.array([1, ANIMAL, 1], dtype=np.uint8)
+    images = shard.pixel_class[0], shard.depth_m[0], shard.camera
+    by_depth = frame_truth(points, classes, np.zeros(3, dtype=bool), *images)
+    assert by_depth.points == 0 and by_depth.pixels > 0
+    assert by_depth.distance_m == pytest.approx(np.hypot(8.0, 1.3), abs=0.2)
+    by_points = frame_truth(points, classes, np.ones(3, dtype=bool), *images)
+    assert by_points.points == 1 and by_points.distance_m == pytest.approx(np.hypot(30.0, np.hypot(30.0, 30.0)))
 
 
 @pytest.mark.parametrize(
     ("preset", "expected"),
     [
         ("CLEAR_NOON", "day"), ("WET_SUNSET", "day"), ("HARD_RAIN_NOON", "rain"), ("MID_RAIN_NIGHT", "night"),
-        ("DENSE_FOG_NOON", "fog"), ("DUST_STORM", "fog"), ("ClearNight", "day"), ("Clear_Night", "night"),
+        ("DENSE_FOG_NOON", "fog"), ("DUST_STORM", "fog"), ("ClearNight", "night"), ("FOGGY_SOFT_RAIN_NOON", "fog"),
     ],
 )  # fmt: skip
 def test_weather_groups(preset, expected):
