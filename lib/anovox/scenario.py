@@ -98,11 +98,12 @@ def read_configurations(root: Path) -> dict[str, ScenarioConfig]:
     return configs
 
 
-def open_scenario(path: Path, configs: Mapping[str, ScenarioConfig]) -> Scenario:
+def open_scenario(path: Path, config: ScenarioConfig | None) -> Scenario:
     """Read a scenario's sensor setup and list its files.
 
     The camera is the one that looks most nearly forward; its LiDAR stands at the same pose, or else the nearest does,
-    paired through the calibration. Raises ScenarioError when the scenario cannot be used.
+    paired through the calibration. `config` None: the type is read from the files. Raises ScenarioError when the
+    scenario cannot be used.
     """
     setup = _sensor_setup(path)
     camera_rig, lidar_rig = _sensor_pair(path, setup)
@@ -122,7 +123,7 @@ def open_scenario(path: Path, configs: Mapping[str, ScenarioConfig]) -> Scenario
     args = lidar_rig.args
     return Scenario(
         path=path,
-        config=configs[path.name] if path.name in configs else _config_by_files(path, listing),
+        config=config or _config_by_files(path, listing),
         setup=setup,
         camera_rig=camera_rig,
         lidar_rig=lidar_rig,

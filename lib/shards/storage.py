@@ -3,7 +3,8 @@
 import shutil
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
@@ -36,6 +37,24 @@ class ArraySpec:
     name: str
     dtype: str
     row_shape: tuple[int, ...] = ()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill that takes the place of `path`, and of what was there, when all went well; else it vanishes."""
+    partial = path.parent / f".{path.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        try:
+            partial.mkdir(parents=True)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be written ({error}); check disk space and permissions") from None
+        yield partial
+        if path.exists():
+            shutil.rmtree(path)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 class ArrayFileWriter:
