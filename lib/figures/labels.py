@@ -23,7 +23,8 @@ from lib.shards.reader import Shard, read_shard
 FRAMES_PER_SHEET: Final = 4
 SHEET_WIDTH_IN: Final = 13.0
 DPI: Final = 110
-DARKEST: Final = 150.0
+DARK: Final = 160.0
+LIGHTENING: Final = 0.38
 ANOMALY_COLOR: Final = "#ff1f1f"
 INK, MUTED, PAPER = "#1c1c1c", "#5f5f5f", "#ffffff"
 
@@ -95,9 +96,8 @@ def _draw_sheet(examples: Sequence[Example], title: str) -> Figure:
     figure = Figure(figsize=(SHEET_WIDTH_IN, height_in))
     FigureCanvasAgg(figure)
     figure.text(margin_in / SHEET_WIDTH_IN, 1 - 0.2 / height_in, title, fontsize=15, weight="bold", va="top", color=INK)
-    explanation = (
-        "left: camera, anomaly outlined      right: LiDAR points at their projection, in the colour of their class"
-    )
+    left = "left: camera, anomaly outlined" if _any_anomaly(examples) else "left: camera"
+    explanation = f"{left}      right: LiDAR points at their projection, in the colour of their class"
     right_edge = 1 - margin_in / SHEET_WIDTH_IN
     figure.text(right_edge, 1 - 0.25 / height_in, explanation, fontsize=9.5, va="top", ha="right", color=MUTED)
     for row, example in enumerate(examples):
@@ -205,7 +205,7 @@ def drawing_colors() -> npt.NDArray[np.float64]:
     """AnoVox's palette (256, 3) [0 to 255], its dark colours lightened so that they show on a dark picture."""
     colors = palette().astype(np.float64)
     luminance = colors @ [0.299, 0.587, 0.114]
-    towards_white = np.clip((DARKEST - luminance) / (255.0 - luminance), 0.0, 1.0)
+    towards_white = np.where(luminance < DARK, LIGHTENING, 0.0)
     anomalous = is_anomaly(np.arange(256, dtype=np.uint8))
     towards_white[anomalous] = 0.0
     return np.asarray(colors + towards_white[:, None] * (255.0 - colors), dtype=np.float64)
