@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.simulator.raycast import Float32
 from lib.simulator.scene import Weather
-from lib.simulator.textures import Float32
 
 _BLUR: Final = np.float32(0.13)
 _TARGET_DAY: Final = 0.24
@@ -16,15 +16,16 @@ _STREAKS_PER_MEGAPIXEL: Final = {"SOFT_RAIN": 1500, "MID_RAIN": 3000, "HARD_RAIN
 
 
 def develop(light: Float32, weather: Weather, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """The picture (H, W, 3) uint8 RGB that a camera makes of linear light (H, W, 3)."""
+    """The picture (H, W, 3) uint8 RGB that a camera makes of linear light (3, H, W)."""
     picture = light * _exposure(light, weather)
     for preset, amount in _STREAKS_PER_MEGAPIXEL.items():
         if preset in weather.preset:
             _draw_rain(picture, amount, rng)
-    picture = _blurred(picture) * _vignette(*picture.shape[:2])[:, :, None]
+    picture = _blurred(picture) * _vignette(*picture.shape[1:])
     shown = np.sqrt(1 - np.exp(np.float32(-1.35) * picture))
     shown += np.float32(weather.camera_noise) * rng.standard_normal(shown.shape, dtype=np.float32)
-    return np.asarray((np.clip(shown, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8))
+    pixels = (np.clip(shown, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
+    return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
 
 
 def _exposure(light: Float32, weather: Weather) -> np.float32:
@@ -37,10 +38,10 @@ def _exposure(light: Float32, weather: Weather) -> np.float32:
 
 def _blurred(picture: Float32) -> Float32:
     """The lens's blur, less than a pixel wide; it softens the steps of outlines that one ray per pixel leaves."""
-    padded = np.pad(picture, ((1, 1), (0, 0), (0, 0)), mode="edge")
-    picture = picture + _BLUR * (padded[:-2] + padded[2:] - 2 * picture)
     padded = np.pad(picture, ((0, 0), (1, 1), (0, 0)), mode="edge")
-    return np.asarray(picture + _BLUR * (padded[:, :-2] + padded[:, 2:] - 2 * picture), dtype=np.float32)
+    picture = picture + _BLUR * (padded[:, :-2] + padded[:, 2:] - 2 * picture)
+    padded = np.pad(picture, ((0, 0), (0, 0), (1, 1)), mode="edge")
+    return np.asarray(picture + _BLUR * (padded[:, :, :-2] + padded[:, :, 2:] - 2 * picture))
 
 
 def _vignette(height: int, width: int) -> Float32:
@@ -52,7 +53,7 @@ def _vignette(height: int, width: int) -> Float32:
 
 def _draw_rain(picture: Float32, streaks_per_megapixel: int, rng: np.random.Generator) -> None:
     """Lighten the picture along falling drops, in place."""
-    height, width = picture.shape[:2]
+    height, width = picture.shape[1:]
     count = max(1, round(streaks_per_megapixel * height * width / 1e6 * (768 / width)))
     length = max(3, height // 22)
     slant = rng.normal(0.0, 0.12)
@@ -64,5 +65,5 @@ def _draw_rain(picture: Float32, streaks_per_megapixel: int, rng: np.random.Gene
     cover = np.zeros((height, width), dtype=np.float32)
     strength = np.broadcast_to(rng.uniform(0.08, 0.30, (count, 1)), row.shape).astype(np.float32)
     np.maximum.at(cover, (row[inside], column[inside]), strength[inside])
-    drop = np.float32(1.25) * picture.mean(axis=(0, 1)) + np.float32(0.03)
-    picture += cover[:, :, None] * (drop - picture)
+    drop = np.float32(1.25) * picture.mean(axis=(1, 2), keepdims=True) + np.float32(0.03)
+    picture += cover * (drop - picture)

@@ -1,4 +1,7 @@
-"""What the camera's rays bring home: surfaces under sun, sky, lamps and headlights, through fog. Linear light, float32."""
+"""What the camera's rays bring home: surfaces under sun, sky, lamps and headlights, through fog.
+
+Linear light, float32, vectors and colours (3, N), world frame.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,9 +9,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.geometry.rigid import Matrix
+from lib.geometry.rigid import Matrix, apply
 from lib.labels import TERRAIN, VEGETATION
-from lib.simulator.raycast import NO_PART, Float32, Hits, dot
+from lib.simulator.patterns import lerp
+from lib.simulator.raycast import NO_PART, Float32, Hits, dot, length
 from lib.simulator.sky import Light, sky_light
 from lib.simulator.textures import Surface, SurfacePoints, ValueNoise, surface
 from lib.simulator.world import World
@@ -16,190 +20,180 @@ from lib.simulator.world import World
 CAMOUFLAGE_SHADING: Final = 0.18
 """How much darker a camouflaged surface may get by its own shape."""
 _HEADLIGHT_PLACE_M: Final = (2.0, 0.0, 0.7)
-_HEADLIGHT_COLOR: Final = np.float32((1.0, 0.88, 0.66))
-_WINDOW_COLOR: Final = np.float32((1.0, 0.72, 0.38))
+_HEADLIGHT_COLOR: Final = np.array([[1.0], [0.88], [0.66]], dtype=np.float32)
+_WINDOW_COLOR: Final = np.array([[0.50], [0.30], [0.12]], dtype=np.float32)
 _MIN_SUN: Final = 0.02
 _MIN_MIRROR: Final = 0.03
 _LAMP_REACH_M: Final = 18.0
+_RAYS_AT_A_TIME: Final = 16384
+"""As many as the processor's cache holds."""
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A camera's N rays in the world: origin (3,), directions (N, 3) of any length, and the angle of a pixel [rad]."""
+    """A camera's N rays: origin (3, 1), directions (3, N) of any length, the angle of a pixel, the vehicle's pose."""
 
     origin_m: Float32
     directions: Float32
     pixel_angle_rad: float
-
-    def origins(self) -> Float32:
-        """The origin once per ray (N, 3)."""
-        return np.ascontiguousarray(np.broadcast_to(self.origin_m, self.directions.shape), dtype=np.float32)
+    world_SE3_ego: Matrix
 
 
 @dataclass(frozen=True, eq=False)
 class _Points:
-    """Where M rays hit: all (M, 3) or (M,), world frame."""
+    """Where M rays hit. forward: unit direction of the ray; facing: cosine between normal and the way back."""
 
     position_m: Float32
     normal: Float32
     forward: Float32
-    """Unit direction of the ray."""
     range_m: Float32
     facing: Float32
-    """Cosine between normal and the way back."""
     part: npt.NDArray[np.int32]
 
 
-def picture_light(world: World, view: View, hits: Hits, noise: ValueNoise, world_SE3_ego: Matrix) -> Float32:
-    """Light (N, 3) along the view's rays, given their first hits on opaque parts."""
-    light, weather = Light.of(world.scene.weather), world.scene.weather
-    length = np.sqrt(dot(view.directions, view.directions))
-    forward = view.directions / length[:, None]
-    color = np.empty_like(forward)
-    sky = hits.part == NO_PART
-    color[sky] = sky_light(light, weather.fog_density, forward[sky], noise)
-    seen = np.flatnonzero(~sky)
-    points = _points(view, hits, forward, length, seen)
-    clear = np.exp(np.float32(-weather.fog_density) * points.range_m)[:, None]
-    shaded = _shade(world, view, light, points, noise, world_SE3_ego)
-    color[seen] = light.horizon + clear * (shaded - light.horizon)
+def picture_light(world: World, view: View, hits: Hits, noise: ValueNoise) -> Float32:
+    """Light (3, N) along the view's rays, given their first hits on opaque parts."""
+    light = Light.of(world.scene.weather)
+    color = np.empty_like(view.directions)
+    for start in range(0, color.shape[1], _RAYS_AT_A_TIME):
+        rays = slice(start, start + _RAYS_AT_A_TIME)
+        color[:, rays] = _light(world, view, light, view.directions[:, rays], hits.of(rays), noise)
     return color
 
 
 def camouflaged_light(light_behind: Float32, normal: Float32, forward: Float32, sun_direction: Float32) -> Float32:
-    """The light (N, 3) of what lies behind a camouflaged surface, shaded a little by the surface's own shape."""
-    toward_sun = 0.5 + 0.5 * dot(normal, sun_direction)
+    """The light (3, N) of what lies behind a camouflaged surface, shaded a little by the surface's own shape."""
+    toward_sun = np.float32(0.5) + np.float32(0.5) * dot(normal, sun_direction)
     toward_eye = np.abs(dot(normal, forward))
     shape = np.float32(0.6) * toward_sun + np.float32(0.4) * toward_eye
-    return np.asarray(light_behind * (1 - np.float32(CAMOUFLAGE_SHADING) * (1 - shape))[:, None])
+    return np.asarray(light_behind * (1 - np.float32(CAMOUFLAGE_SHADING) * (1 - shape)))
 
 
-def _points(view: View, hits: Hits, forward: Float32, length: Float32, seen: npt.NDArray[np.intp]) -> _Points:
-    way, normal, part = forward[seen], hits.normal[seen], hits.part[seen]
-    range_m = hits.distance[seen] * length[seen]
-    position = view.origin_m + way * range_m[:, None]
-    return _Points(position, normal, way, range_m, -dot(way, normal), part)
+def _light(world: World, view: View, light: Light, directions: Float32, hits: Hits, noise: ValueNoise) -> Float32:
+    stretch = length(directions)
+    forward = np.asarray(directions / stretch, dtype=np.float32)
+    color = np.empty_like(directions)
+    sky = np.flatnonzero(hits.part == NO_PART)
+    color[:, sky] = sky_light(light, forward[:, sky], noise)
+    seen = np.flatnonzero(hits.part != NO_PART)
+    points = _points(view.origin_m, forward[:, seen], hits.distance[seen] * stretch[seen], hits.of(seen))
+    air = np.exp(np.float32(-light.fog_density) * points.range_m)
+    color[:, seen] = lerp(light.horizon, _shade(world, view, light, points, noise), air)
+    return color
 
 
-def _shade(
-    world: World, view: View, light: Light, points: _Points, noise: ValueNoise, world_SE3_ego: Matrix
-) -> Float32:
-    """Light (M, 3) that leaves the points towards the camera."""
-    weather, table = world.scene.weather, world.table
+def _points(origin_m: Float32, forward: Float32, range_m: Float32, hits: Hits) -> _Points:
+    position = origin_m + forward * range_m
+    return _Points(position, hits.normal, forward, range_m, -dot(forward, hits.normal), hits.part)
+
+
+def _shade(world: World, view: View, light: Light, points: _Points, noise: ValueNoise) -> Float32:
+    """Light (3, M) that leaves the points towards the camera."""
+    table, night = world.table, world.scene.weather.night
     look = _look(world, view, points, noise)
-    up = points.normal[:, 2]
     wet = _wetness(world, points, noise)
-    albedo = look.albedo * (1 - np.float32(0.5) * np.minimum(wet, 1))[:, None]
-
     incoming, sunlit = _daylight(world, light, points)
-    if weather.night:
-        incoming = incoming + _headlights(points, world_SE3_ego) + _lamplight(world, points)
-    color = albedo * incoming
-    strength = np.float32(2.5 if weather.night else 1.0)
-    color += look.albedo * (strength * table.emissive[points.part])[:, None]
-    if weather.night:
-        color += (np.float32(0.5) * look.lit)[:, None] * _WINDOW_COLOR
-
-    gloss = np.maximum(table.specular[points.part] + np.float32(0.8) * look.glass, wet * (up > 0.5))
-    return _add_mirror(world, light, points, noise, color, np.minimum(gloss, 1), sunlit)
+    if night:
+        incoming += _headlights(points, view.world_SE3_ego) + _lamplight(world, points)
+    color = look.albedo * (1 - np.float32(0.5) * wet) * incoming
+    color += look.albedo * (np.float32(2.5 if night else 1.0) * table.emissive[points.part])
+    if night:
+        color += look.lit * _WINDOW_COLOR
+    gloss = table.specular[points.part] + np.float32(0.8) * look.glass
+    return _add_mirror(world, light, points, noise, color, np.minimum(np.maximum(gloss, wet), 1), sunlit)
 
 
 def _look(world: World, view: View, points: _Points, noise: ValueNoise) -> Surface:
     """Textures at the points, in the frames that the textures are fixed to."""
     table, part = world.table, points.part
-    cosine, sine, x, y = table.pose[part].T
-    away_x, away_y = points.position_m[:, 0] - x, points.position_m[:, 1] - y
-    local = np.stack(
-        [cosine * away_x + sine * away_y, cosine * away_y - sine * away_x, points.position_m[:, 2]], axis=1
-    )
-    normal_x, normal_y, normal_z = points.normal.T
-    normal = np.stack([cosine * normal_x + sine * normal_y, cosine * normal_y - sine * normal_x, normal_z], axis=1)
-    footprint = points.range_m * np.float32(view.pixel_angle_rad) / np.sqrt(np.maximum(points.facing, np.float32(0.02)))
-    return surface(
-        SurfacePoints(
-            local, normal, footprint, table.texture[part], table.color[part], table.color2[part], table.scale_m[part]
-        ),
-        noise,
-    )
+    cosine, sine, place_x, place_y = table.pose.take(part, axis=1)
+    x, y, z = points.position_m
+    x, y = x - place_x, y - place_y
+    local = np.stack([cosine * x + sine * y, cosine * y - sine * x, z])
+    x, y, z = points.normal
+    normal = np.stack([cosine * x + sine * y, cosine * y - sine * x, z])
+    slant = np.sqrt(np.maximum(points.facing, np.float32(0.02)))
+    footprint = np.asarray(points.range_m * np.float32(view.pixel_angle_rad) / slant, dtype=np.float32)
+    colors = table.color.take(part, axis=1), table.color2.take(part, axis=1)
+    return surface(SurfacePoints(local, normal, footprint, table.texture[part], *colors, table.scale_m[part]), noise)
 
 
 def _wetness(world: World, points: _Points, noise: ValueNoise) -> Float32:
-    """How wet the ground is, in [0, 1]: rain gathers in hollows; soil and leaves do not shine."""
+    """How wet each point is, in [0, 1]: rain gathers in hollows of the ground; soil, leaves and walls do not shine."""
     wetness = np.float32(world.scene.weather.wetness)
+    wet = np.full(len(points.part), np.float32(0.12) * wetness)
     if wetness == 0:
-        return np.zeros(len(points.part), dtype=np.float32)
+        return wet
     classes = world.table.class_id[points.part]
-    ground = (
-        (points.normal[:, 2] > 0.9) & (points.position_m[:, 2] < 0.3) & (classes != TERRAIN) & (classes != VEGETATION)
+    ground = np.flatnonzero(
+        (points.normal[2] > 0.9) & (points.position_m[2] < 0.3) & (classes != TERRAIN) & (classes != VEGETATION)
     )
-    hollow = np.clip((noise(points.position_m * np.float32(0.35)) - np.float32(0.45)) * 4, 0, 1)
-    return np.asarray(wetness * np.where(ground, np.float32(0.35) + np.float32(0.65) * hollow, np.float32(0.15)))
+    hollow = noise(points.position_m[:, ground] * np.float32(0.35))
+    wet[ground] = wetness * (np.float32(0.35) + np.float32(0.65) * np.clip(hollow * 4 - np.float32(1.8), 0, 1))
+    return wet
 
 
 def _daylight(world: World, light: Light, points: _Points) -> tuple[Float32, Float32]:
-    """Incoming light (M, 3) of sun and sky, and the share (M,) of the sun that arrives."""
-    up = points.normal[:, 2]
+    """Incoming light (3, M) of sun and sky, and the share (M,) of the sun that arrives."""
+    up = points.normal[2]
+    low = np.clip(points.position_m[2] / np.float32(0.8), 0, 1)
     sky_share = np.float32(0.72) + np.float32(0.28) * up
-    low = np.clip(points.position_m[:, 2] / np.float32(0.8), 0, 1)
-    sky_share = sky_share * np.where(up > 0.5, np.float32(1), np.float32(0.62) + np.float32(0.38) * low)
+    sky_share *= np.where(up > 0.5, np.float32(1), np.float32(0.62) + np.float32(0.38) * low)
     sky_share[_covered(world, points)] *= np.float32(0.38)
-    incoming = sky_share[:, None] * light.ambient
-    sunlit = np.zeros(len(up), dtype=np.float32)
-    if light.sun.max() > _MIN_SUN:
-        cosine = dot(points.normal, light.sun_direction)
-        turned = np.flatnonzero(cosine > 0)
-        starts = _lifted(points, turned)
-        toward = np.ascontiguousarray(np.broadcast_to(light.sun_direction, starts.shape))
-        sunlit[turned] = ~world.shadowed(starts, toward)
-        incoming = incoming + (sunlit * np.maximum(cosine, 0))[:, None] * light.sun
-    return incoming, sunlit
+    sunlit = np.zeros_like(up)
+    if light.sun.max() <= _MIN_SUN:
+        return sky_share * light.ambient, sunlit
+    cosine = dot(points.normal, light.sun_direction)
+    turned = np.flatnonzero(cosine > 0)
+    starts = _lifted(points, turned)
+    sunlit[turned] = ~world.shadowed(starts, np.broadcast_to(light.sun_direction, starts.shape))
+    return sky_share * light.ambient + (sunlit * cosine) * light.sun, sunlit
 
 
 def _covered(world: World, points: _Points) -> npt.NDArray[np.intp]:
     """Points on the ground with something close above them: under cars, tables, bushes."""
-    ground = np.flatnonzero((points.normal[:, 2] > 0.7) & (points.position_m[:, 2] < 0.4) & (points.range_m < 60))
+    ground = np.flatnonzero((points.normal[2] > 0.7) & (points.position_m[2] < 0.4) & (points.range_m < 50))
     starts = _lifted(points, ground)
     up = np.zeros_like(starts)
-    up[:, 2] = 1
-    return ground[world.shadowed(starts, up, reach=1.6)]
+    up[2] = 1
+    return np.asarray(ground[world.shadowed(starts, up, reach=1.6)])
 
 
 def _lifted(points: _Points, chosen: npt.NDArray[np.intp]) -> Float32:
     """The points a little above their surface, so that a ray from there does not hit it."""
     lift = np.float32(4e-3) + np.float32(1e-4) * points.range_m[chosen]
-    return np.asarray(points.position_m[chosen] + points.normal[chosen] * lift[:, None], dtype=np.float32)
+    return np.asarray(points.position_m[:, chosen] + points.normal[:, chosen] * lift)
 
 
 def _headlights(points: _Points, world_SE3_ego: Matrix) -> Float32:
-    """Light (M, 3) of the ego vehicle's low beam: a warm, flat cone that fades with distance."""
-    heading, side = np.float32(world_SE3_ego[:3, 0]), np.float32(world_SE3_ego[:3, 1])
-    place = np.float32(world_SE3_ego[:3, 3] + world_SE3_ego[:3, :3] @ np.array(_HEADLIGHT_PLACE_M))
-    way = points.position_m - place
+    """Light (3, M) of the ego vehicle's low beam: a warm, flat cone that fades with distance."""
+    heading, side = world_SE3_ego[:3, :2].astype(np.float32).T
+    way = points.position_m - apply(world_SE3_ego, np.array(_HEADLIGHT_PLACE_M)).astype(np.float32)[:, None]
     ahead = np.maximum(dot(way, heading), np.float32(0.05))
-    sideways, upwards = np.abs(dot(way, side)) / ahead, way[:, 2] / ahead
-    distance = np.sqrt(dot(way, way))
+    sideways, upwards = np.abs(dot(way, side)) / ahead, way[2] / ahead
+    distance = np.maximum(length(way), np.float32(0.1))
     cone = np.clip(np.float32(1.25) - np.float32(1.3) * sideways, 0, 1) ** 2
-    cutoff = np.clip(np.float32(1.0) - np.float32(9.0) * upwards, np.float32(0.06), 1)
-    lambert = np.float32(0.3) + np.float32(0.7) * np.clip(-dot(way, points.normal) / np.maximum(distance, 0.1), 0, 1)
-    strength = np.float32(2.6) * cone * cutoff * lambert / (1 + (distance / np.float32(8.0)) ** 2)
-    return np.asarray(strength[:, None] * _HEADLIGHT_COLOR)
+    cutoff = np.clip(1 - np.float32(9.0) * upwards, np.float32(0.06), 1)
+    lambert = np.float32(0.3) + np.float32(0.7) * np.clip(-dot(way, points.normal) / distance, 0, 1)
+    strength = np.float32(2.6) * cone * cutoff * lambert / (1 + (distance / 8) ** 2)
+    return np.asarray(strength * _HEADLIGHT_COLOR)
 
 
 def _lamplight(world: World, points: _Points) -> Float32:
-    """Light (M, 3) of the street lamps, each a cone downwards."""
+    """Light (3, M) of the street lamps, each a cone downwards."""
     incoming = np.zeros_like(points.position_m)
     for lamp in world.lamps:
-        place = np.float32(lamp.position_m)
-        away = np.abs(points.position_m[:, :2] - place[:2]).max(axis=1)
-        near = np.flatnonzero((away < _LAMP_REACH_M) & (points.position_m[:, 2] < place[2] + 0.5))
-        way = place - points.position_m[near]
-        squared = dot(way, way)
+        place = np.array(lamp.position_m, dtype=np.float32)[:, None]
+        x, y, _ = np.abs(points.position_m - place)
+        near = np.flatnonzero((x < _LAMP_REACH_M) & (y < _LAMP_REACH_M))
+        way = place - points.position_m[:, near]
+        squared = np.maximum(dot(way, way), np.float32(1e-4))
         distance = np.sqrt(squared)
-        cone = np.clip(way[:, 2] / distance * np.float32(1.8) - np.float32(0.5), 0, 1)
-        lambert = np.clip(dot(way, points.normal[near]) / distance, 0, 1)
+        cone = np.clip(way[2] / distance * np.float32(1.8) - np.float32(0.5), 0, 1)
+        lambert = np.clip(dot(way, points.normal[:, near]) / distance, 0, 1)
         fade = np.clip(np.float32(1.3) - distance / np.float32(_LAMP_REACH_M), 0, 1)
         strength = np.float32(14.0) * cone * lambert * fade / (squared + np.float32(4.0))
-        incoming[near] += strength[:, None] * np.float32(lamp.color)
+        incoming[:, near] += strength * np.array(lamp.color, dtype=np.float32)[:, None]
     return incoming
 
 
@@ -210,22 +204,21 @@ def _add_mirror(
     grazing = (1 - np.clip(points.facing, 0, 1)) ** 5
     share = gloss * (np.float32(0.05) + np.float32(0.65) * grazing + np.float32(0.07) * gloss)
     shiny = np.flatnonzero(share > _MIN_MIRROR)
-    way, normal = points.forward[shiny], points.normal[shiny]
-    mirrored = way - 2 * dot(way, normal)[:, None] * normal
-    starts = _lifted(points, shiny)
-    hits = world.cast_opaque(starts, np.ascontiguousarray(mirrored, dtype=np.float32))
-    image = sky_light(light, world.scene.weather.fog_density, mirrored, noise)
-    image[hits.part != NO_PART] = _glimpse(world, light, hits)
+    way, normal = points.forward[:, shiny], points.normal[:, shiny]
+    mirrored = way - 2 * dot(way, normal) * normal
+    hits = world.cast_opaque(_lifted(points, shiny), mirrored)
+    found, open_ = np.flatnonzero(hits.part != NO_PART), np.flatnonzero(hits.part == NO_PART)
+    image = np.empty_like(mirrored)
+    image[:, found] = _glimpse(world, light, hits.of(found))
+    image[:, open_] = sky_light(light, mirrored[:, open_], noise)
     spot = np.clip(dot(mirrored, light.sun_direction), 0, 1) ** 120 * sunlit[shiny] * gloss[shiny]
-    color[shiny] += share[shiny, None] * (image - color[shiny]) + (np.float32(1.5) * spot)[:, None] * light.sun
+    color[:, shiny] = lerp(color[:, shiny], image, share[shiny]) + (np.float32(1.5) * spot) * light.sun
     return color
 
 
 def _glimpse(world: World, light: Light, hits: Hits) -> Float32:
-    """Rough light (K, 3) of the K mirrored rays that hit something: no texture, no shadow."""
-    found = hits.part != NO_PART
-    part, normal = hits.part[found], hits.normal[found]
-    sun = np.float32(0.5) * np.clip(dot(normal, light.sun_direction), 0, 1)
-    incoming = np.float32(0.8) * light.ambient + sun[:, None] * light.sun
-    glow = world.table.emissive[part] * np.float32(2.5 if world.scene.weather.night else 1.0)
-    return np.asarray(world.table.color[part] * (incoming + glow[:, None]))
+    """Rough light (3, K) of what mirrored rays hit: no texture, no shadow."""
+    sun = np.float32(0.5) * np.clip(dot(hits.normal, light.sun_direction), 0, 1) * light.sun
+    glow = world.table.emissive[hits.part] * np.float32(2.5 if world.scene.weather.night else 1.0)
+    incoming = np.float32(0.8) * light.ambient + sun + glow
+    return np.asarray(world.table.color.take(hits.part, axis=1) * incoming)

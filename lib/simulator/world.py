@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.geometry.rigid import Matrix, apply, yaw_transform
-from lib.simulator.raycast import Float32, Geometry, Hits, Int32
+from lib.simulator.raycast import Float32, Geometry, Hits, Int32, no_hits
 from lib.simulator.scene import Actor, Part, Scene
+
+_LAMP_MIN_HEIGHT_M: Final = 3.0
+_LAMP_SPACING_M: Final = 4.0
 
 
 @dataclass(frozen=True, eq=False)
 class PartTable:
-    """What rays find at each of P parts. Colours are linear light; `pose` is (P, 4) cos yaw, sin yaw, x, y of the frame
-    that the part's texture is fixed to.
+    """What rays find at each of P parts: (P,) each; colours (3, P) in linear light; `pose` (4, P) cos yaw, sin yaw,
+    x, y of the frame that the part's texture is fixed to.
     """
 
     texture: Int32
@@ -30,9 +34,9 @@ class PartTable:
     pose: Float32
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Lamp:
-    """A light at rest: where it hangs [m, world] and its linear colour."""
+    """A street lamp: where it hangs [m, world] and its linear colour."""
 
     position_m: tuple[float, float, float]
     color: tuple[float, float, float]
@@ -40,7 +44,7 @@ class Lamp:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A scene at one instant. `opaque` holds what the camera truly sees, `camouflaged` what takes the look behind it."""
+    """A scene at one instant. `opaque` is what the camera truly sees, `camouflaged` what takes the look behind it."""
 
     scene: Scene
     table: PartTable
@@ -49,7 +53,7 @@ class World:
     camouflaged: tuple[Geometry, ...]
 
     def cast_opaque(self, origins_m: Float32, directions: Float32) -> Hits:
-        """First hits on anything but camouflaged parts; rays (N, 3) float32, world frame."""
+        """First hits on anything but camouflaged parts; origins (3, N) or (3, 1), directions (3, N), world frame."""
         return _first(self.opaque, origins_m, directions)
 
     def cast_camouflaged(self, origins_m: Float32, directions: Float32) -> Hits:
@@ -57,11 +61,11 @@ class World:
         return _first(self.camouflaged, origins_m, directions)
 
     def shadowed(self, origins_m: Float32, directions: Float32, reach: float = 1e6) -> npt.NDArray[np.bool_]:
-        """Whether anything opaque lies on the rays; camouflaged parts cast no shadow."""
-        blocked = np.zeros(len(origins_m), dtype=bool)
+        """Whether anything opaque lies on the rays (3, N); camouflaged parts cast no shadow."""
+        blocked = np.zeros(directions.shape[1], dtype=bool)
         for geometry in self.opaque:
             left = np.flatnonzero(~blocked)
-            blocked[left] = geometry.blocked(origins_m[left], directions[left], reach)
+            blocked[left] = geometry.blocked(origins_m[:, left], directions[:, left], reach)
         return blocked
 
 
@@ -70,17 +74,17 @@ class SceneWorlds:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        actor_parts = tuple(chain.from_iterable(actor.parts for actor in scene.actors))
+        actor_parts = chain.from_iterable(actor.parts for actor in scene.actors)
         self._parts = (*scene.static_parts, *actor_parts)
         static = [(index, part, np.eye(4)) for index, part in enumerate(scene.static_parts)]
-        self._static = _geometry(static, camouflage=False)
-        self._static_camouflaged = _geometry(static, camouflage=True)
+        self._opaque = _geometry(static, camouflage=False)
+        self._camouflaged = _geometry(static, camouflage=True)
         self._lamps = _lamps(scene)
 
     def at(self, time_s: float) -> World:
         """The world `time_s` after the scene's start."""
         index, moving = len(self._scene.static_parts), []
-        poses = [yaw_transform(0.0)] * index
+        poses = [np.eye(4)] * index
         for actor in self._scene.actors:
             pose = world_SE3_actor(actor, time_s)
             for part in actor.parts:
@@ -91,72 +95,76 @@ class SceneWorlds:
             self._scene,
             _table(self._parts, poses),
             self._lamps,
-            opaque=(self._static, _geometry(moving, camouflage=False)),
-            camouflaged=(self._static_camouflaged, _geometry(moving, camouflage=True)),
+            opaque=self._opaque + _geometry(moving, camouflage=False),
+            camouflaged=self._camouflaged + _geometry(moving, camouflage=True),
         )
 
 
 def world_SE3_actor(actor: Actor, time_s: float) -> Matrix:
     """Pose (4, 4) of an actor `time_s` after the scene's start."""
-    way_m = actor.speed_mps * time_s
-    x = actor.start_xy_m[0] + way_m * float(np.cos(actor.yaw_rad))
-    y = actor.start_xy_m[1] + way_m * float(np.sin(actor.yaw_rad))
-    return yaw_transform(actor.yaw_rad, (x, y, 0.0))
+    return _driven(actor.start_xy_m, actor.yaw_rad, actor.speed_mps * time_s)
 
 
 def world_SE3_ego(scene: Scene, time_s: float) -> Matrix:
     """Pose (4, 4) of the ego vehicle `time_s` after the scene's start."""
-    way_m = scene.ego_speed_mps * time_s
-    x = scene.ego_start_xy_m[0] + way_m * float(np.cos(scene.ego_yaw_rad))
-    y = scene.ego_start_xy_m[1] + way_m * float(np.sin(scene.ego_yaw_rad))
-    return yaw_transform(scene.ego_yaw_rad, (x, y, 0.0))
+    return _driven(scene.ego_start_xy_m, scene.ego_yaw_rad, scene.ego_speed_mps * time_s)
+
+
+def _driven(start_xy_m: tuple[float, float], yaw_rad: float, way_m: float) -> Matrix:
+    x, y = start_xy_m
+    return yaw_transform(yaw_rad, (x + way_m * float(np.cos(yaw_rad)), y + way_m * float(np.sin(yaw_rad)), 0.0))
 
 
 def _first(geometries: Sequence[Geometry], origins_m: Float32, directions: Float32) -> Hits:
+    if not geometries:
+        return no_hits(directions.shape[1])
     hits = geometries[0].cast(origins_m, directions)
     for geometry in geometries[1:]:
         hits = hits.nearer(geometry.cast(origins_m, directions))
     return hits
 
 
-def _geometry(placed: Sequence[tuple[int, Part, Matrix]], *, camouflage: bool) -> Geometry:
-    chosen = [item for item in placed if item[1].material.camouflage == camouflage]
+def _geometry(placed: Sequence[tuple[int, Part, Matrix]], *, camouflage: bool) -> tuple[Geometry, ...]:
+    """One geometry of the parts that are, or are not, camouflaged; none if there are none."""
+    chosen = [item for item in placed if item[1].material.camouflage == camouflage and len(item[1].faces)]
+    if not chosen:
+        return ()
     triangles = [apply(pose, part.vertices_m)[part.faces].astype(np.float32) for _, part, pose in chosen]
     indices = [np.full(len(part.faces), index, dtype=np.int32) for index, part, _ in chosen]
-    if not chosen:
-        return Geometry(np.zeros((0, 3, 3), dtype=np.float32), np.zeros(0, dtype=np.int32))
-    return Geometry(np.concatenate(triangles), np.concatenate(indices))
+    return (Geometry(np.concatenate(triangles), np.concatenate(indices)),)
 
 
 def _table(parts: Sequence[Part], poses: Sequence[Matrix]) -> PartTable:
     materials = [part.material for part in parts]
-    color = np.array([material.color for material in materials], dtype=np.float32).reshape(-1, 3)
-    color2 = np.array([material.color2 for material in materials], dtype=np.float32).reshape(-1, 3)
+
+    def numbers(values: Sequence[object]) -> Float32:
+        return np.ascontiguousarray(np.array(values, dtype=np.float32).T)
+
     return PartTable(
         texture=np.array([material.texture for material in materials], dtype=np.int32),
-        color=color**2,
-        color2=color2**2,
-        scale_m=np.array([material.scale_m for material in materials], dtype=np.float32),
-        specular=np.array([material.specular for material in materials], dtype=np.float32),
-        emissive=np.array([material.emissive for material in materials], dtype=np.float32),
-        reflectivity=np.array([material.lidar_reflectivity for material in materials], dtype=np.float32),
+        color=numbers([material.color for material in materials]) ** 2,
+        color2=numbers([material.color2 for material in materials]) ** 2,
+        scale_m=numbers([material.scale_m for material in materials]),
+        specular=numbers([material.specular for material in materials]),
+        emissive=numbers([material.emissive for material in materials]),
+        reflectivity=numbers([material.lidar_reflectivity for material in materials]),
         class_id=np.array([part.class_id for part in parts], dtype=np.uint8),
         instance_id=np.array([part.instance_id for part in parts], dtype=np.int32),
-        pose=np.array([[p[0, 0], p[1, 0], p[0, 3], p[1, 3]] for p in poses], dtype=np.float32).reshape(-1, 4),
+        pose=numbers([(pose[0, 0], pose[1, 0], pose[0, 3], pose[1, 3]) for pose in poses]),
     )
 
 
 def _lamps(scene: Scene) -> tuple[Lamp, ...]:
-    """At night, glowing things that hang high light the street: street lamps, lit signs."""
+    """At night, what glows high above the street lights it; faces close together are one lamp."""
     if not scene.weather.night:
         return ()
-    lamps = []
+    lamps: dict[tuple[int, int], Lamp] = {}
     for part in scene.static_parts:
-        center = part.vertices_m.mean(axis=0)
-        if part.material.emissive > 0 and center[2] > LAMP_MIN_HEIGHT_M and np.ptp(part.vertices_m, axis=0).max() < 2.0:
-            red, green, blue = (float(part.material.emissive) * channel**2 for channel in part.material.color)
-            lamps.append(Lamp((float(center[0]), float(center[1]), float(center[2])), (red, green, blue)))
-    return tuple(lamps)
-
-
-LAMP_MIN_HEIGHT_M = 3.0
+        if part.material.emissive <= 0:
+            continue
+        centers = part.vertices_m[part.faces].mean(axis=1)
+        red, green, blue = (float(part.material.emissive * channel**2) for channel in part.material.color)
+        for x, y, z in centers[centers[:, 2] > _LAMP_MIN_HEIGHT_M].astype(float).tolist():
+            place = round(x / _LAMP_SPACING_M), round(y / _LAMP_SPACING_M)
+            lamps.setdefault(place, Lamp((x, y, z), (red, green, blue)))
+    return tuple(lamps.values())

@@ -1,0 +1,135 @@
+"""A scene driven through: AnoVox recordings of one scenario, tick by tick."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from lib.anovox.recording import CameraArgs, LidarArgs, Recording, ScenarioConfig, SensorPose, SensorSet
+from lib.errors import ParamsError
+from lib.geometry.rigid import Matrix, invert, vehicle_SE3_sensor
+from lib.labels import is_anomaly
+from lib.params import SimulateParams
+from lib.simulator.plan import ScenarioPlan
+from lib.simulator.scene import Scene
+from lib.simulator.sensors import sense_camera, sense_lidar
+from lib.simulator.textures import ValueNoise
+from lib.simulator.world import SceneWorlds, World, world_SE3_ego
+
+TICKS_PER_SECOND: Final = 10
+_FIRST_FRAME_IDS: Final = 880, 1000
+"""Frame ids count CARLA's ticks; some scenarios so pass from three digits to four."""
+_MIRROR_Y: Final = np.diag([1.0, -1.0, 1.0, 1.0])
+
+
+def sensor_set(params: SimulateParams) -> SensorSet:
+    """AnoVox's mono set at the size asked for; one LiDAR frame is a tick's share of `points_per_second`."""
+    rays = params.lidar_channels * params.lidar_rays_per_channel
+    return SensorSet(
+        camera_args=CameraArgs(params.image_height, params.image_width, params.camera_fov_deg),
+        lidar_args=LidarArgs(
+            range=params.lidar_range_m,
+            channels=params.lidar_channels,
+            points_per_second=rays * TICKS_PER_SECOND,
+            noise_stddev=params.lidar_noise_m,
+        ),
+    )
+
+
+def scenario_config(plan: ScenarioPlan, scene: Scene) -> ScenarioConfig:
+    """What the scenario configuration file says of a scenario."""
+    return ScenarioConfig(plan.name, plan.type, plan.town, plan.weather_preset, scene.anomaly_blueprint)
+
+
+def ticks_between_frames(params: SimulateParams) -> int:
+    """CARLA ticks from one recorded frame to the next; ParamsError when that is not a whole number."""
+    ticks = params.seconds_between_frames * TICKS_PER_SECOND
+    if round(ticks) < 1 or abs(ticks - round(ticks)) > 1e-6:
+        raise ParamsError(
+            f"simulate.seconds_between_frames: got {params.seconds_between_frames}, which is not a multiple of "
+            f"{1 / TICKS_PER_SECOND} (AnoVox ticks at {TICKS_PER_SECOND} Hz)"
+        )
+    return round(ticks)
+
+
+def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) -> Iterator[Recording]:
+    """Drive the ego through the scene and yield `params.frames_per_scenario` recordings.
+
+    A pure function of its arguments. Raises ParamsError when the time between frames is not a whole number of ticks.
+    """
+    ticks, sensors = ticks_between_frames(params), sensor_set(params)
+    first_id = int(np.random.default_rng([params.seed, 10, plan.index]).integers(*_FIRST_FRAME_IDS))
+    worlds, noise = SceneWorlds(scene), ValueNoise(scene.texture_seed)
+    for index in range(params.frames_per_scenario):
+        tick = index * ticks
+        world, pose = worlds.at(tick / TICKS_PER_SECOND), world_SE3_ego(scene, tick / TICKS_PER_SECOND)
+        camera_rng, lidar_rng = np.random.default_rng([params.seed, 11, plan.index, index]).spawn(2)
+        yield Recording(
+            frame_id=first_id + tick,
+            cameras=tuple(
+                sense_camera(world, sensors.camera_args, pose @ _extrinsics(place), pose, noise, camera_rng)
+                for place in sensors.cameras
+            ),
+            lidars=tuple(
+                sense_lidar(world, sensors.lidar_args, pose @ _extrinsics(place), TICKS_PER_SECOND, lidar_rng)
+                for place in sensors.lidars
+            ),
+            action=_action(scene, plan, sensors, pose, first_id + tick),
+            anomaly=_anomaly(world, plan, first_id + tick),
+        )
+
+
+def carla_matrix(world_SE3_sensor: Matrix) -> Matrix:
+    """The same pose (4, 4) in CARLA's left-handed frames: y to the right in world and sensor."""
+    return np.asarray(_MIRROR_Y @ world_SE3_sensor @ _MIRROR_Y + 0.0)
+
+
+def _extrinsics(place: SensorPose) -> Matrix:
+    return vehicle_SE3_sensor(place.location, place.rotation)
+
+
+def _action(scene: Scene, plan: ScenarioPlan, sensors: SensorSet, pose: Matrix, frame_id: int) -> dict[str, str]:
+    """Lines of an ACTION file; the keys are those of AnoVox's generator (Scenarios/Util.py)."""
+    lines = {
+        "frame_id": str(frame_id),
+        "scenario_id": _scenario_id(plan),
+        "vehicle_id": "1",
+        "vehicle_type_id": "vehicle.simulated.ego",
+        "speed": repr(3.6 * scene.ego_speed_mps),
+        "throttle": "0.4" if scene.ego_speed_mps > 0 else "0.0",
+        "steer": "0.0",
+        "brake": "0.0",
+        "hand_brake": "False",
+        "reverse": "False",
+        "gear": "1",
+    }
+    for name, places in (("camera", sensors.cameras), ("lidar", sensors.lidars)):
+        matrix = carla_matrix(pose @ _extrinsics(places[0]))
+        lines[f"{name} transformation matrix"] = str(matrix.tolist())
+        lines[f"{name} inverse transformation matrix"] = str((invert(matrix) + 0.0).tolist())
+    return lines
+
+
+def _anomaly(world: World, plan: ScenarioPlan, frame_id: int) -> dict[str, str] | None:
+    """Lines of an ANOMALY file, or None where the scene holds no anomaly; `kind` is this simulator's own."""
+    scene, table = world.scene, world.table
+    if scene.anomaly_class_id is None or scene.anomaly_position_m is None:
+        return None
+    x, y, z = scene.anomaly_position_m
+    return {
+        "frame_id": str(frame_id),
+        "scenario_id": _scenario_id(plan),
+        "anomaly_id": str(int(table.instance_id[is_anomaly(table.class_id)].min())),
+        "anomaly_type_id": str(scene.anomaly_blueprint),
+        "anomaly_is_alive": "True",
+        "semantic_tags": str([scene.anomaly_class_id]),
+        "location": str((x, 0.0 - y, z)),
+        "velocity": str((0.0, 0.0, 0.0)),
+        "acceleration": str((0.0, 0.0, 0.0)),
+        "size": str(scene.anomaly_size),
+        "kind": str(scene.anomaly_kind),
+    }
+
+
+def _scenario_id(plan: ScenarioPlan) -> str:
+    return plan.name.removeprefix("Scenario_")
