@@ -5,9 +5,11 @@ from typing import Final
 
 import numpy as np
 
+from lib.anovox.layout import SCENARIO_PREFIX
 from lib.anovox.recording import CameraArgs, LidarArgs, Recording, ScenarioConfig, SensorPose, SensorSet
+from lib.anovox.state import EgoState, action_values
 from lib.errors import ParamsError
-from lib.geometry.rigid import Matrix, invert, vehicle_SE3_sensor
+from lib.geometry.rigid import Matrix, vehicle_SE3_sensor
 from lib.labels import is_anomaly
 from lib.params import SimulateParams
 from lib.simulator.plan import ScenarioPlan
@@ -19,7 +21,6 @@ from lib.simulator.world import SceneWorlds, World, world_SE3_ego
 TICKS_PER_SECOND: Final = 10
 _FIRST_FRAME_IDS: Final = 880, 1000
 """Frame ids count CARLA's ticks; some scenarios so pass from three digits to four."""
-_MIRROR_Y: Final = np.diag([1.0, -1.0, 1.0, 1.0])
 
 
 def sensor_set(params: SimulateParams) -> SensorSet:
@@ -79,23 +80,16 @@ def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) ->
         )
 
 
-def carla_matrix(world_SE3_sensor: Matrix) -> Matrix:
-    """The same pose (4, 4) in CARLA's left-handed frames: y to the right in world and sensor."""
-    return np.asarray(_MIRROR_Y @ world_SE3_sensor @ _MIRROR_Y + 0.0)
-
-
 def _extrinsics(place: SensorPose) -> Matrix:
     return vehicle_SE3_sensor(place.location, place.rotation)
 
 
 def _action(scene: Scene, plan: ScenarioPlan, sensors: SensorSet, pose: Matrix, frame_id: int) -> dict[str, str]:
-    """Lines of an ACTION file; the keys are those of AnoVox's generator (Scenarios/Util.py)."""
-    lines = {
-        "frame_id": str(frame_id),
-        "scenario_id": _scenario_id(plan),
-        "vehicle_id": "1",
-        "vehicle_type_id": "vehicle.simulated.ego",
-        "speed": repr(3.6 * scene.ego_speed_mps),
+    """Lines of an ACTION file, with the keys of AnoVox's generator (Scenarios/Util.py)."""
+    camera, lidar = _extrinsics(sensors.cameras[0]), _extrinsics(sensors.lidars[0])
+    ego = EgoState(pose, scene.ego_speed_mps)
+    return {
+        **action_values(frame_id, _scenario_id(plan), ego, camera, lidar),
         "throttle": "0.4" if scene.ego_speed_mps > 0 else "0.0",
         "steer": "0.0",
         "brake": "0.0",
@@ -103,11 +97,6 @@ def _action(scene: Scene, plan: ScenarioPlan, sensors: SensorSet, pose: Matrix, 
         "reverse": "False",
         "gear": "1",
     }
-    for name, places in (("camera", sensors.cameras), ("lidar", sensors.lidars)):
-        matrix = carla_matrix(pose @ _extrinsics(places[0]))
-        lines[f"{name} transformation matrix"] = str(matrix.tolist())
-        lines[f"{name} inverse transformation matrix"] = str((invert(matrix) + 0.0).tolist())
-    return lines
 
 
 def _anomaly(world: World, plan: ScenarioPlan, frame_id: int) -> dict[str, str] | None:
@@ -132,4 +121,4 @@ def _anomaly(world: World, plan: ScenarioPlan, frame_id: int) -> dict[str, str] 
 
 
 def _scenario_id(plan: ScenarioPlan) -> str:
-    return plan.name.removeprefix("Scenario_")
+    return plan.name.removeprefix(SCENARIO_PREFIX)
