@@ -1,0 +1,244 @@
+"""Every AnoVox file type: what is written is read again, and what is damaged is refused in one sentence."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from lib.anovox import files
+from lib.anovox.files import FileError, Reason
+from lib.labels import LABELS, UNKNOWN
+
+CLASS_IDS = [*(label.id for label in LABELS), UNKNOWN]
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("files")
+
+
+@given(sizes.flatmap(lambda size: hnp.arrays(np.uint8, (*size, 3))))
+def test_rgb_round_trip(folder, image):
+    files.write_rgb(folder / "a.png", image)
+    assert np.array_equal(files.read_rgb(folder / "a.png", *image.shape[:2]), image)
+
+
+@given(sizes.flatmap(lambda size: hnp.arrays(np.int64, size, elements=st.integers(0, 2**24 - 1))))
+def test_depth_round_trip_is_exact(folder, steps):
+    depth_m = steps * (1000.0 / (2**24 - 1))
+    files.write_depth(folder / "d.png", depth_m)
+    decoded = files.read_depth(folder / "d.png", *steps.shape)
+    assert np.array_equal(np.rint(decoded / 1000 * (2**24 - 1)), steps)
+    files.write_depth(folder / "again.png", decoded)
+    assert (folder / "again.png").read_bytes() == (folder / "d.png").read_bytes()
+
+
+def test_depth_decodes_as_carla_encodes(folder):
+    """1000 (R + 256 G + 65536 B) / (2^24 - 1); white is the sky."""
+    pixels = np.array([[[255, 255, 255], [1, 0, 0], [0, 1, 0], [0, 0, 1]]], dtype=np.uint8)
+    files.write_rgb(folder / "d.png", pixels)
+    expected = np.array([[1.0, 1 / (2**24 - 1), 256 / (2**24 - 1), 65536 / (2**24 - 1)]]) * 1000
+    assert np.allclose(files.read_depth(folder / "d.png", 1, 4), expected, rtol=1e-15)
+
+
+@given(sizes.flatmap(lambda size: hnp.arrays(np.uint8, size, elements=st.sampled_from(CLASS_IDS))))
+def test_class_image_round_trip(folder, class_ids):
+    files.write_class_image(folder / "c.png", class_ids)
+    assert np.array_equal(files.read_class_image(folder / "c.png", *class_ids.shape), class_ids)
+
+
+def test_class_ids_that_anovox_does_not_define_are_unknown(folder):
+    files.write_class_image(folder / "c.png", np.array([[33, 57, 117, 100]], dtype=np.uint8))
+    assert files.read_class_image(folder / "c.png", 1, 4).tolist() == [[33, 255, 255, 100]]
+
+
+rows = st.integers(1, 20)
+metres = st.floats(-9000, 9000, width=32)
+
+
+@given(rows.flatmap(lambda n: hnp.arrays(np.float32, (n, 4), elements=metres)))
+def test_lidar_round_trip(folder, cloud):
+    files.write_array(folder / "l.npy", cloud)
+    found = files.read_lidar(folder / "l.npy")
+    assert found.dtype == np.float32 and np.array_equal(found, cloud)
+    assert files.lidar_size(folder / "l.npy") == len(cloud)
+
+
+@given(
+    rows.flatmap(
+        lambda n: st.tuples(
+            hnp.arrays(np.float64, (n, 3), elements=metres),
+            hnp.arrays(np.uint8, (n,), elements=st.sampled_from(CLASS_IDS)),
+        )
+    )
+)
+def test_semantic_lidar_round_trip(folder, parts):
+    cloud = np.column_stack(parts)
+    files.write_array(folder / "s.npy", cloud)
+    assert np.array_equal(files.read_semantic_lidar(folder / "s.npy"), cloud)
+
+
+@given(rows.flatmap(lambda n: st.lists(st.tuples(*[st.integers(0, m - 1) for m in (1000, 1000, 64)]), min_size=n)))
+def test_voxels_round_trip(folder, cells):
+    voxels = np.array([(*cell, 24) for cell in cells], dtype=np.uint16)
+    files.write_array(folder / "v.npy", voxels)
+    assert np.array_equal(files.read_voxels(folder / "v.npy"), voxels)
+
+
+words = st.text(st.characters(codec="utf-8", exclude_characters=";", exclude_categories=("C", "Z")), min_size=1)
+
+
+@given(st.dictionaries(words, words, min_size=1))
+def test_key_values_round_trip(folder, values):
+    files.write_key_values(folder / "k.csv", values)
+    assert files.read_key_values(folder / "k.csv") == values
+    assert list(files.read_key_values(folder / "k.csv")) == list(values)
+
+
+def assert_refused(read, path, reason, *parts):
+    with pytest.raises(FileError) as caught:
+        read(path)
+    sentence = str(caught.value)
+    assert caught.value.reason is reason
+    assert sentence.startswith(f"{path}: ") and "\n" not in sentence
+    assert sentence.endswith("unpack the archive again or delete the file")
+    for part in parts:
+        assert part in sentence, sentence
+
+
+def bad_png(folder, kind):
+    path = folder / f"{kind}.png"
+    files.write_rgb(path, np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    data = path.read_bytes()
+    if kind == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "header only":
+        path.write_bytes(data[:30])
+    elif kind == "flipped":
+        path.write_bytes(data[:100] + bytes(255 - b for b in data[100:140]) + data[140:])
+    elif kind == "text":
+        path.write_text("<html>404 Not Found</html>")
+    elif kind == "other size":
+        files.write_rgb(path, np.zeros((40, 41, 3), dtype=np.uint8))
+    elif kind == "one channel":
+        files.write_class_image(path, np.zeros((40, 40), dtype=np.uint8))
+    elif kind == "bomb":
+        path.write_bytes(data[:16] + (60000).to_bytes(4, "big") * 2 + data[24:])
+    elif kind == "jpeg":
+        Image.new("RGB", (40, 40)).save(path, format="JPEG")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("truncated", "cannot be decoded"),
+        ("header only", "cannot be decoded"),
+        ("flipped", "cannot be decoded"),
+        ("empty", "not a PNG image (0 bytes)"),
+        ("text", "not a PNG image"),
+        ("jpeg", "not a PNG image"),
+        ("other size", "40 x 41 pixels (height x width), but 40 x 40 in sensor_setup.json"),
+        ("one channel", "mode L, not RGB"),
+        ("bomb", "60000 x 60000 pixels"),
+    ],
+)
+def test_damaged_images_are_refused(folder, kind, part):
+    path = bad_png(folder, kind)
+    assert_refused(lambda p: files.read_rgb(p, 40, 40), path, Reason.DAMAGED_IMAGE, part)
+
+
+def bad_npy(folder, kind):
+    path = folder / f"{kind}.npy"
+    good = np.ones((50, 4), dtype=np.float32)
+    arrays = {
+        "float64": good.astype(np.float64),
+        "int32": good.astype(np.int32),
+        "big-endian": good.astype(">f4"),
+        "three columns": good[:, :3],
+        "flat": good.reshape(-1),
+        "no rows": good[:0],
+        "far": np.full((50, 4), 2e4, dtype=np.float32),
+        "nan": np.where(np.arange(200).reshape(50, 4) == 77, np.float32(np.nan), good),
+        "infinite": np.where(np.arange(200).reshape(50, 4) == 77, np.float32(np.inf), good),
+        "pickled": np.array([{"a": 1}, None], dtype=object),
+    }
+    np.save(path, arrays.get(kind, good), allow_pickle=True)
+    data = path.read_bytes()
+    if kind == "truncated":
+        path.write_bytes(data[:-5])
+    elif kind == "padded":
+        path.write_bytes(data + b"xxxx")
+    elif kind == "size 0":
+        path.write_bytes(b"")
+    elif kind == "bomb":
+        path.write_bytes(data.replace(b"(50, 4), }         ", b"(9000000000, 4), }  "))
+    elif kind == "not numpy":
+        path.write_text("x y z intensity\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("pickled", "pickled Python objects, which are never loaded"),
+        ("float64", "float64 array of shape (50, 4), expected float32 of shape (N, 4)"),
+        ("int32", "int32 array"),
+        ("big-endian", ">f4 array"),
+        ("three columns", "shape (50, 3), expected float32 of shape (N, 4)"),
+        ("flat", "shape (200,)"),
+        ("no rows", "empty (0 rows)"),
+        ("size 0", "not a readable .npy array"),
+        ("not numpy", "not a readable .npy array"),
+        ("nan", "NaN or infinite"),
+        ("infinite", "NaN or infinite"),
+        ("far", "farther than 10000 m"),
+        ("truncated", "where its header promises 50 rows"),
+        ("padded", "where its header promises 50 rows"),
+        ("bomb", "where its header promises 9000000000 rows"),
+    ],
+)
+def test_damaged_arrays_are_refused(folder, kind, part):
+    assert_refused(files.read_lidar, bad_npy(folder, kind), Reason.BAD_ARRAY, part)
+
+
+@pytest.mark.parametrize("class_id", [-1.0, 256.0, 1.5])
+def test_class_ids_of_points_are_small_whole_numbers(folder, class_id):
+    files.write_array(folder / "s.npy", np.array([[1.0, 2.0, 3.0, class_id]]))
+    assert_refused(files.read_semantic_lidar, folder / "s.npy", Reason.BAD_ARRAY, "class ids (column 4)")
+
+
+@pytest.mark.parametrize("voxel", [(1000, 0, 0, 1), (0, 0, 64, 1), (0, 0, 0, 256)])
+def test_voxels_lie_in_the_grid(folder, voxel):
+    files.write_array(folder / "v.npy", np.array([voxel], dtype=np.uint16))
+    assert_refused(files.read_voxels, folder / "v.npy", Reason.BAD_ARRAY, "outside the grid")
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "the file is empty"),
+        (b"  \n\n", "the file is empty"),
+        (b"speed 8.0\n", "not of the form `key ; value`"),
+        (b"; 8.0\n", "not of the form `key ; value`"),
+        (b"\xff\xfe\x00", "cannot be read as text"),
+    ],
+)
+def test_damaged_text_is_refused(folder, content, part):
+    (folder / "k.csv").write_bytes(content)
+    assert_refused(files.read_key_values, folder / "k.csv", Reason.BAD_TEXT, part)
+
+
+def test_damaged_json_is_refused(folder):
+    (folder / "s.json").write_text('{"a": ')
+    assert_refused(files.read_json, folder / "s.json", Reason.BAD_TEXT, "not valid JSON")
+
+
+def test_a_folder_in_place_of_a_file_is_refused(folder):
+    (folder / "a folder.png").mkdir()
+    assert_refused(lambda p: files.read_rgb(p, 4, 4), folder / "a folder.png", Reason.DAMAGED_IMAGE, "Is a directory")
