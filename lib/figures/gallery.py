@@ -1,0 +1,282 @@
+"""The gallery: camera image with the score laid over it, beside the cloud from above coloured by score."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
+
+from lib.evaluation.levels import points_in_view
+from lib.figures.cases import Category, NormalScores
+from lib.figures.style import INK, MUTED, new_figure
+from lib.geometry.camera import Camera
+from lib.geometry.rigid import apply, invert
+from lib.labels import is_anomaly
+from lib.shards.predictions import Predictions
+from lib.shards.reader import Shard
+
+TRUTH: Final = "#00e5ff"
+BACKDROP: Final = "#14171c"
+QUIET: Final = "#5a626d"
+FAINTEST, STRONGEST = 1.0, 4.0
+_TITLES: Final[dict[Category, str]] = {
+    "hits": "Best hits: the anomalous frames with the highest scores",
+    "misses": "Worst misses: the anomalous frames with the lowest scores",
+    "false_alarms": "Worst false alarms: the normal frames with the highest scores",
+}
+_GAP_IN, _MARGIN_IN, _CAPTION_IN, _HEAD_IN, _FOOT_IN = 0.08, 0.2, 0.62, 0.55, 0.85
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One frame as drawn. surprise: see NormalScores, of points (N,) and of pixels (H, W); points (N, 4) [m, LiDAR
+    frame]; masks say what is anomalous and which points the camera's view holds.
+    """
+
+    image: npt.NDArray[np.uint8]
+    pixel_surprise: npt.NDArray[np.float64]
+    pixel_anomalous: npt.NDArray[np.bool_]
+    depth_m: npt.NDArray[np.floating]
+    points_m: npt.NDArray[np.float32]
+    point_surprise: npt.NDArray[np.float64]
+    point_score: npt.NDArray[np.float32]
+    point_anomalous: npt.NDArray[np.bool_]
+    in_view: npt.NDArray[np.bool_]
+    camera: Camera
+    camera_SE3_lidar: npt.NDArray[np.float64]
+    caption: tuple[str, str, str]
+
+
+def make_case(
+    shard: Shard,
+    predictions: Predictions,
+    index: int,
+    normal_pixels: NormalScores,
+    normal_points: NormalScores,
+    caption: tuple[str, str, str],
+) -> Case:
+    """Case of the index-th frame of a shard; normal_pixels and normal_points are the yardsticks of the whole test."""
+    count = int(shard.num_points[index])
+    points_m, scores = shard.points[index, :count], predictions.point_score[index, :count]
+    return Case(
+        image=shard.image[index],
+        pixel_surprise=normal_pixels.surprise(predictions.pixel_score[index]),
+        pixel_anomalous=is_anomaly(shard.pixel_class[index]),
+        depth_m=shard.depth_m[index],
+        points_m=points_m,
+        point_surprise=normal_points.surprise(scores),
+        point_score=scores,
+        point_anomalous=is_anomaly(shard.point_class[index, :count]),
+        in_view=points_in_view(shard, points_m),
+        camera=shard.camera,
+        camera_SE3_lidar=shard.camera_SE3_lidar,
+        caption=caption,
+    )
+
+
+def draw_case(case: Case) -> Figure:
+    """One frame, large."""
+    return _draw([case], columns=1, panel_width_in=5.0, title=None)
+
+
+def draw_sheet(category: Category, cases: Sequence[Case]) -> Figure:
+    """All frames of a category on one sheet; says so where there is none."""
+    if cases:
+        return _draw(cases, columns=min(2, len(cases)), panel_width_in=3.45, title=_TITLES[category])
+    figure = new_figure(8.0, 1.4, constrained=False)
+    figure.text(0.03, 0.72, _TITLES[category], weight="bold", fontsize=12)
+    figure.text(0.03, 0.32, "The test set holds no such frame.", color=MUTED)
+    return figure
+
+
+def _draw(cases: Sequence[Case], columns: int, panel_width_in: float, title: str | None) -> Figure:
+    camera = cases[0].camera
+    panel_height_in = panel_width_in * camera.height_px / camera.width_px
+    rows = -(-len(cases) // columns)
+    head_in = _HEAD_IN if title else _MARGIN_IN
+    pair_width_in = 2 * panel_width_in + _GAP_IN
+    width_in = 2 * _MARGIN_IN + columns * pair_width_in + (columns - 1) * 3 * _GAP_IN
+    height_in = head_in + rows * (panel_height_in + _CAPTION_IN) + _FOOT_IN
+    figure = new_figure(width_in, height_in, constrained=False)
+    if title:
+        figure.text(_MARGIN_IN / width_in, 1 - 0.17 / height_in, title, fontsize=14, weight="bold", va="top")
+    for number, case in enumerate(cases):
+        row, column = divmod(number, columns)
+        left_in = _MARGIN_IN + column * (pair_width_in + 3 * _GAP_IN)
+        bottom_in = height_in - head_in - row * (panel_height_in + _CAPTION_IN) - panel_height_in
+        size = panel_width_in / width_in, panel_height_in / height_in
+        picture = figure.add_axes((left_in / width_in, bottom_in / height_in, *size))
+        right_in = left_in + panel_width_in + _GAP_IN
+        plan = figure.add_axes((right_in / width_in, bottom_in / height_in, *size))
+        _draw_image(picture, case)
+        _draw_plan(plan, case, panel_width_in / panel_height_in)
+        x, y = left_in / width_in, (bottom_in - 0.07) / height_in
+        where, what, standing = case.caption
+        figure.text(x, y, where, fontsize=9, weight="bold", va="top")
+        figure.text(x, y - 0.16 / height_in, what, fontsize=9, va="top")
+        figure.text(x, y - 0.32 / height_in, standing, fontsize=9, va="top", color=MUTED)
+    _draw_legend(figure, width_in, height_in)
+    return figure
+
+
+def _draw_image(axes: Axes, case: Case) -> None:
+    width, height = case.camera.width_px, case.camera.height_px
+    extent = (0, width, height, 0)
+    axes.imshow(case.image, extent=extent, interpolation="bilinear")
+    strength = _strength()(case.pixel_surprise)
+    overlay = _colormap()(strength)
+    overlay[..., 3] = 0.85 * np.clip(strength, 0, 1) ** 0.7
+    axes.imshow(overlay, extent=extent, interpolation="nearest")
+    if case.pixel_anomalous.any():
+        padded = np.pad(case.pixel_anomalous, 1).astype(float)
+        x, y = np.arange(-0.5, width + 1), np.arange(-0.5, height + 1)
+        for color, line_width in (("black", 2.6), (TRUTH, 1.3)):
+            axes.contour(x, y, padded, levels=[0.5], colors=[color], linewidths=[line_width])
+    top = _highest_point_m(case)
+    if top is not None:
+        u, v, _ = case.camera.project(apply(case.camera_SE3_lidar, top[None]))
+        _mark_highest(axes, float(u[0]), float(v[0]))
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.set_axis_off()
+
+
+def _draw_plan(axes: Axes, case: Case, aspect: float) -> None:
+    """The cloud from above: forward is up, left is left."""
+    truth = _true_place(case)
+    top = _highest_point_m(case)
+    far = [float(np.hypot(*place[:2])) for place in (truth and truth[0], top) if place is not None]
+    ahead_m, behind_m = float(np.clip(1.3 * max(far, default=20.0), 20.0, 70.0)), 3.0
+    aside_m = (ahead_m + behind_m) * aspect / 2
+    axes.set_facecolor(BACKDROP)
+    axes.grid(visible=False)
+    axes.set_xlim(-aside_m, aside_m)
+    axes.set_ylim(-behind_m, ahead_m)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    _draw_rings(axes, ahead_m, aside_m)
+    _draw_frustum(axes, case, 2 * ahead_m)
+    order = np.argsort(case.point_surprise, kind="stable")
+    strength = _strength()(case.point_surprise[order])
+    colors = _colormap()(np.clip(strength, 0, 1))
+    colors[:, 3] = np.where(case.in_view[order] | (strength > 0), 1.0, 0.45)
+    sizes = 1.2 + 9.0 * np.clip(strength, 0, 1)
+    points = case.points_m[order]
+    axes.scatter(-points[:, 1], points[:, 0], s=sizes, c=colors, linewidths=0)
+    axes.plot(0, 0, marker="^", color="white", markersize=6, linestyle="none")
+    if truth is not None:
+        (x, y, _), radius_m = truth
+        for color, line_width in (("black", 3.0), (TRUTH, 1.5)):
+            axes.add_patch(Circle((-y, x), radius_m, fill=False, edgecolor=color, linewidth=line_width))
+    if top is not None:
+        _mark_highest(axes, -float(top[1]), float(top[0]))
+
+
+def _draw_rings(axes: Axes, ahead_m: float, aside_m: float) -> None:
+    step_m = 5 if ahead_m <= 24 else 10 if ahead_m <= 50 else 20
+    for radius_m in range(step_m, int(np.hypot(ahead_m, aside_m)) + 1, step_m):
+        axes.add_patch(Circle((0, 0), radius_m, fill=False, edgecolor="#353b44", linewidth=0.7))
+        if radius_m < 0.97 * ahead_m:
+            label = axes.text(0, radius_m, f"{radius_m} m", color="#aab2bd", fontsize=7, ha="center", va="center")
+            label.set_path_effects([withStroke(linewidth=2, foreground=BACKDROP)])
+            label.set_zorder(3)
+
+
+def _draw_frustum(axes: Axes, case: Case, length_m: float) -> None:
+    lidar_SE3_camera = invert(case.camera_SE3_lidar)
+    for u in (0.0, float(case.camera.width_px)):
+        ray = np.array([[0.0, 0.0, 0.0], [length_m, length_m * (case.camera.cx_px - u) / case.camera.fx_px, 0.0]])
+        line = apply(lidar_SE3_camera, ray)
+        axes.plot(-line[:, 1], line[:, 0], color="#aab2bd", linewidth=0.8, linestyle=(0, (4, 3)))
+
+
+def _true_place(case: Case) -> tuple[npt.NDArray[np.float64], float] | None:
+    """Middle [m, LiDAR frame] and radius [m] of what is anomalous: its points in view, else its pixels by depth."""
+    places = case.points_m[case.point_anomalous & case.in_view, :3].astype(np.float64)
+    if not len(places):
+        seen = case.camera.unproject(case.depth_m)[case.pixel_anomalous]
+        places = apply(invert(case.camera_SE3_lidar), seen)
+    if not len(places):
+        return None
+    middle = np.median(places, axis=0)
+    return middle, float(np.percentile(np.hypot(*(places - middle)[:, :2].T), 90)) + 0.8
+
+
+def _highest_point_m(case: Case) -> npt.NDArray[np.float64] | None:
+    """The point in view with the highest score."""
+    rows = np.flatnonzero(case.in_view)
+    if not len(rows):
+        return None
+    return case.points_m[rows[np.argmax(case.point_score[rows])], :3].astype(np.float64)
+
+
+def _mark_highest(axes: Axes, x: float, y: float) -> None:
+    for color, width, size in (("black", 3.2, 9.5), ("white", 1.4, 8)):
+        axes.plot(x, y, marker="x", color=color, markersize=size, markeredgewidth=width, linestyle="none", zorder=4)
+
+
+def _strength() -> Normalize:
+    return Normalize(FAINTEST, STRONGEST)
+
+
+def _colormap() -> LinearSegmentedColormap:
+    """Grey for what every normal scene has, then inferno's bright part: perceptually even, colour-blind safe."""
+    bright = matplotlib.colormaps["inferno"](np.linspace(0.45, 0.97, 200))
+    grey = np.array(matplotlib.colors.to_rgba(QUIET))
+    fade = np.linspace(0, 1, 56)[:, None]
+    return LinearSegmentedColormap.from_list("surprise", np.concatenate([grey + fade * (bright[0] - grey), bright]))
+
+
+def _draw_legend(figure: Figure, width_in: float, height_in: float) -> None:
+    bar_width_in = 2.6
+    axes = figure.add_axes(
+        (1 - (_MARGIN_IN + bar_width_in) / width_in, 0.4 / height_in, bar_width_in / width_in, 0.12 / height_in)
+    )
+    bar = figure.colorbar(ScalarMappable(_strength(), _colormap()), cax=axes, orientation="horizontal")
+    bar.set_ticks([1, 2, 3, 4], labels=["1 in 10", "100", "1,000", "10,000"])
+    bar.ax.tick_params(labelsize=8, length=2)
+    bar.outline.set_visible(False)
+    text_x = 1 - (_MARGIN_IN + bar_width_in + 0.1) / width_in
+    figure.text(
+        text_x,
+        0.46 / height_in,
+        "as many normal ones\nscore this high",
+        fontsize=8.5,
+        va="center",
+        ha="right",
+        color=MUTED,
+    )
+    handles = [
+        Line2D([], [], color=TRUTH, linewidth=2, label="true anomaly"),
+        Line2D(
+            [],
+            [],
+            marker="x",
+            color=INK,
+            linestyle="none",
+            markersize=7,
+            markeredgewidth=1.6,
+            label="highest point score",
+        ),
+        Line2D([], [], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="camera's view"),
+    ]
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(_MARGIN_IN / width_in - 0.004, 0.22 / height_in),
+        ncols=len(handles),
+        borderpad=0,
+        columnspacing=1.4,
+        handletextpad=0.5,
+    )
