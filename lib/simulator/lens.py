@@ -10,8 +10,8 @@ from lib.simulator.scene import Weather
 
 _BLUR: Final = np.float32(0.13)
 _TARGET_DAY: Final = 0.24
-_TARGET_NIGHT: Final = 0.10
-_GAIN_LIMITS: Final = (0.7, 2.2)
+_TARGET_NIGHT: Final = 0.12
+_GAIN_LIMITS: Final = (0.7, 2.8)
 _STREAKS_PER_MEGAPIXEL: Final = {"SOFT_RAIN": 1500, "MID_RAIN": 3000, "HARD_RAIN": 5000}
 
 

@@ -48,13 +48,13 @@ class Hits:
 class Geometry:
     """A set of triangles that rays are cast at. Built once, never changed."""
 
-    def __init__(self, triangles_m: Float32, part: Int32) -> None:
-        """`triangles_m` (T, 3, 3) float32 [m], any frame, T > 0; `part` (T,): what Hits.part says of the triangle."""
-        assert len(part) and triangles_m.shape == (len(part), 3, 3)
+    def __init__(self, vertices_m: Float32, faces: Int32, part: Int32) -> None:
+        """`vertices_m` (V, 3) [m], any frame; `faces` (T, 3), T > 0; `part` (T,): what Hits.part says of a face."""
+        assert len(part) and faces.shape == (len(part), 3) and vertices_m.shape[1:] == (3,)
         _build_on_one_thread()
         self._part = part
         self._scene = EmbreeScene(robust=True)
-        TriangleMesh(self._scene, triangles_m)
+        TriangleMesh(self._scene, vertices_m, faces)
 
     def cast(self, origins_m: Float32, directions: Float32) -> Hits:
         """First hits of rays: origins (3, N) or (3, 1), directions (3, N), which need not have unit length."""

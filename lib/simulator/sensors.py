@@ -78,7 +78,7 @@ def sense_lidar(
     rays = lidar_directions(args, args.points_per_second // (frames_per_second * args.channels))
     cast = _cast(world, world_SE3_lidar, rays)
     chance = rng.random(rays.shape[1], dtype=np.float32)
-    range_noise_m = rng.normal(0.0, args.noise_stddev, size=rays.shape[1])
+    range_noise_m = np.asarray(rng.normal(0.0, args.noise_stddev, rays.shape[1]))
     intensity = _intensity(world, cast)
     weakness = np.clip(1 - intensity / _WEAK_RETURN, 0, 1) ** 2
     lost = world.scene.lidar_dropout + (1 - world.scene.lidar_dropout) * weakness

@@ -24,6 +24,8 @@ _HEADLIGHT_COLOR: Final = np.array([[1.0], [0.88], [0.66]], dtype=np.float32)
 _WINDOW_COLOR: Final = np.array([[0.50], [0.30], [0.12]], dtype=np.float32)
 _MIN_SUN: Final = 0.02
 _MIN_MIRROR: Final = 0.03
+_RIPPLE: Final = 0.05
+"""Largest tilt of wet ground's normals."""
 _LAMP_REACH_M: Final = 18.0
 _RAYS_AT_A_TIME: Final = 16384
 """As many as the processor's cache holds."""
@@ -129,7 +131,7 @@ def _wetness(world: World, points: _Points, noise: ValueNoise) -> Float32:
         (points.normal[2] > 0.9) & (points.position_m[2] < 0.3) & (classes != TERRAIN) & (classes != VEGETATION)
     )
     hollow = noise(points.position_m[:, ground] * np.float32(0.35))
-    wet[ground] = wetness * (np.float32(0.35) + np.float32(0.65) * np.clip(hollow * 4 - np.float32(1.8), 0, 1))
+    wet[ground] = wetness * (np.float32(0.25) + np.float32(0.65) * np.clip(hollow * 4 - np.float32(2.0), 0, 1))
     return wet
 
 
@@ -192,7 +194,7 @@ def _lamplight(world: World, points: _Points) -> Float32:
         cone = np.clip(way[2] / distance * np.float32(1.8) - np.float32(0.5), 0, 1)
         lambert = np.clip(dot(way, points.normal[:, near]) / distance, 0, 1)
         fade = np.clip(np.float32(1.3) - distance / np.float32(_LAMP_REACH_M), 0, 1)
-        strength = np.float32(14.0) * cone * lambert * fade / (squared + np.float32(4.0))
+        strength = np.float32(26.0) * cone * lambert * fade / (squared + np.float32(4.0))
         incoming[:, near] += strength * np.array(lamp.color, dtype=np.float32)[:, None]
     return incoming
 
@@ -205,6 +207,8 @@ def _add_mirror(
     share = gloss * (np.float32(0.05) + np.float32(0.65) * grazing + np.float32(0.07) * gloss)
     shiny = np.flatnonzero(share > _MIN_MIRROR)
     way, normal = points.forward[:, shiny], points.normal[:, shiny]
+    if world.scene.weather.wetness > 0:
+        normal = _rippled(normal, points.position_m[:, shiny], noise)
     mirrored = way - 2 * dot(way, normal) * normal
     hits = world.cast_opaque(_lifted(points, shiny), mirrored)
     found, open_ = np.flatnonzero(hits.part != NO_PART), np.flatnonzero(hits.part == NO_PART)
@@ -214,6 +218,14 @@ def _add_mirror(
     spot = np.clip(dot(mirrored, light.sun_direction), 0, 1) ** 120 * sunlit[shiny] * gloss[shiny]
     color[:, shiny] = lerp(color[:, shiny], image, share[shiny]) + (np.float32(1.5) * spot) * light.sun
     return color
+
+
+def _rippled(normal: Float32, position_m: Float32, noise: ValueNoise) -> Float32:
+    """Normals (3, K) of wet ground, tilted a little at random by its grain; others unchanged."""
+    tilt = np.float32(_RIPPLE) * (normal[2] > 0.9)
+    sideways = noise(position_m * np.float32(23.0)) - np.float32(0.5)
+    ahead = noise(position_m * np.float32(29.0) + np.float32(5.1)) - np.float32(0.5)
+    return np.stack([normal[0] + tilt * ahead, normal[1] + tilt * sideways, normal[2]])
 
 
 def _glimpse(world: World, light: Light, hits: Hits) -> Float32:

@@ -129,9 +129,11 @@ def _geometry(placed: Sequence[tuple[int, Part, Matrix]], *, camouflage: bool) -
     chosen = [item for item in placed if item[1].material.camouflage == camouflage and len(item[1].faces)]
     if not chosen:
         return ()
-    triangles = [apply(pose, part.vertices_m)[part.faces].astype(np.float32) for _, part, pose in chosen]
+    vertices = [apply(pose, part.vertices_m).astype(np.float32) for _, part, pose in chosen]
+    starts = np.cumsum([0, *(len(part.vertices_m) for _, part, _ in chosen)], dtype=np.int32)
+    faces = [part.faces + start for (_, part, _), start in zip(chosen, starts, strict=False)]
     indices = [np.full(len(part.faces), index, dtype=np.int32) for index, part, _ in chosen]
-    return (Geometry(np.concatenate(triangles), np.concatenate(indices)),)
+    return (Geometry(np.concatenate(vertices), np.concatenate(faces), np.concatenate(indices)),)
 
 
 def _table(parts: Sequence[Part], poses: Sequence[Matrix]) -> PartTable:
