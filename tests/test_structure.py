@@ -121,23 +121,18 @@ def test_no_import_cycles():
         visit(path, ())
 
 
+def uses_torch(path: Path) -> bool:
+    return any(name.split(".")[0] == "torch" for name in imported_names(path))
+
+
 def test_torch_only_where_it_is_needed():
-    users = {
-        path
-        for path in modules("lib", "stages", "tools")
-        if any(n.split(".")[0] == "torch" for n in imported_names(path))
-    }
-    strangers = {path for path in users if path.parts[0] != "lib" or part_of_lib(path) not in WITH_TORCH}
-    assert users and not strangers, f"torch is imported by {sorted(map(str, strangers))}"
+    users = {part_of_lib(path) for path in modules("lib") if uses_torch(path)}
+    assert users == WITH_TORCH
 
 
 @pytest.mark.parametrize("stage", ["simulate", "preprocess", "evaluate", "plot"])
 def test_stages_without_a_model_start_without_torch(stage):
-    users = [
-        path
-        for path in closure(Path(f"stages/{stage}.py"))
-        if any(n.split(".")[0] == "torch" for n in imported_names(path))
-    ]
+    users = [str(path) for path in closure(Path(f"stages/{stage}.py")) if uses_torch(path)]
     assert not users, f"stages/{stage}.py loads torch through {users}"
 
 

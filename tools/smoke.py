@@ -13,7 +13,17 @@ from typing import Any, Final
 import yaml
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-PROJECT: Final = ("lib", "stages", "dvc.yaml", "params.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/plots")
+PROJECT: Final = (
+    "lib",
+    "stages",
+    "dvc.yaml",
+    "params.yaml",
+    ".dvcignore",
+    ".gitignore",
+    ".dvc/.gitignore",
+    ".dvc/config",
+    ".dvc/plots",
+)
 TINY: Final[dict[str, Any]] = {
     "data.root": "data/sample",
     "simulate.normality_scenarios": 8,
