@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.geometry.rigid import apply, invert, vehicle_SE3_sensor, yaw_transform
+
+metres = st.floats(-100, 100)
+transforms = st.builds(yaw_transform, st.floats(-4, 4), st.tuples(metres, metres, metres))
+points = st.lists(st.tuples(metres, metres, metres), min_size=1, max_size=5).map(np.array)
+
+
+@given(transforms, points)
+def test_the_inverse_undoes_a_transform(transform, points_m):
+    assert np.allclose(apply(invert(transform), apply(transform, points_m)), points_m, atol=1e-9)
+    assert np.allclose(invert(transform) @ transform, np.eye(4), atol=1e-9)
+
+
+@given(transforms, transforms, points)
+def test_transforms_compose(first, second, points_m):
+    assert np.allclose(apply(first @ second, points_m), apply(first, apply(second, points_m)), atol=1e-8)
+
+
+def test_sensors_to_the_left_look_to_the_left():
+    """CARLA counts y to the right and yaw clockwise: (0, -1, 1.8) with yaw -15 stands left and looks left."""
+    vehicle_SE3_lidar = vehicle_SE3_sensor((0, -1, 1.8), (0, 0, -15))
+    assert np.allclose(apply(vehicle_SE3_lidar, [0, 0, 0]), [0, 1, 1.8])
+    ahead = apply(vehicle_SE3_lidar, [1, 0, 0])
+    assert ahead == pytest.approx([np.cos(np.deg2rad(15)), 1 + np.sin(np.deg2rad(15)), 1.8])
+
+
+def test_roll_and_pitch_are_refused():
+    with pytest.raises(ValueError, match="roll and pitch must be 0"):
+        vehicle_SE3_sensor((0, 0, 1.8), (0, 3, 0))
