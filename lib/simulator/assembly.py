@@ -1,5 +1,6 @@
 """Objects of several materials, and their gathering into a scene with few parts."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lib.simulator.scene import Actor, Material, Part
-from lib.simulator.shapes import Mesh, merge, moved, scaled, turned
+from lib.simulator.shapes import Float, Mesh, merge, scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +28,10 @@ def pieces(class_id: int, *meshes_by_material: tuple[Material, list[Mesh]]) -> O
     return tuple(Piece(merge(meshes), material, class_id) for material, meshes in meshes_by_material if meshes)
 
 
-def bounds(thing: Object) -> tuple[np.ndarray, np.ndarray]:
+def bounds(thing: Object) -> tuple[Float, Float]:
     """Lowest and highest corner (3,) of an object [m]."""
-    low = np.min([piece.mesh.vertices_m.min(axis=0) for piece in thing], axis=0)
-    high = np.max([piece.mesh.vertices_m.max(axis=0) for piece in thing], axis=0)
-    return low, high
+    vertices = np.concatenate([piece.mesh.vertices_m for piece in thing])
+    return vertices.min(axis=0), vertices.max(axis=0)
 
 
 def resized(thing: Object, factor: float) -> Object:
@@ -41,7 +41,16 @@ def resized(thing: Object, factor: float) -> Object:
 
 def posed(thing: Object, x: float, y: float, yaw_rad: float = 0.0, z: float = 0.0) -> Object:
     """The object turned about the vertical and moved to x, y, z."""
-    return tuple(replace(piece, mesh=moved(turned(piece.mesh, yaw_rad), (x, y, z))) for piece in thing)
+    cosine, sine = math.cos(yaw_rad), math.sin(yaw_rad)
+    placed = []
+    for piece in thing:
+        old = piece.mesh.vertices_m
+        new = np.empty_like(old)
+        new[:, 0] = cosine * old[:, 0] - sine * old[:, 1] + x
+        new[:, 1] = sine * old[:, 0] + cosine * old[:, 1] + y
+        new[:, 2] = old[:, 2] + z
+        placed.append(Piece(Mesh(new, piece.mesh.faces), piece.material, piece.class_id))
+    return tuple(placed)
 
 
 def part(mesh: Mesh, material: Material, class_id: int, instance_id: int) -> Part:

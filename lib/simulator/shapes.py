@@ -125,10 +125,15 @@ def cone(low_radius_m: float, high_radius_m: float, height_m: float, sides: int 
     return lathe([(low_radius_m, 0.0), (high_radius_m, height_m)], sides)
 
 
-def disc_wheel(radius_m: float, width_m: float, x: float, y: float, sides: int = 14) -> Mesh:
-    """A solid wheel standing on the ground, its axle along y, centred on x, y."""
-    wheel = turned(moved(cylinder(radius_m, width_m, sides), (0.0, 0.0, -width_m / 2)), np.pi / 2, axis=0)
-    return moved(wheel, (x, y, radius_m))
+@lru_cache(maxsize=8)
+def _unit_wheel(sides: int) -> Mesh:
+    return turned(moved(cylinder(1.0, 1.0, sides), (0.0, 0.0, -0.5)), np.pi / 2, axis=0)
+
+
+def disc_wheel(radius_m: float, width_m: float, center_m: Point, sides: int = 14) -> Mesh:
+    """A solid wheel, its axle along y."""
+    unit = _unit_wheel(sides)
+    return Mesh(unit.vertices_m * (radius_m, width_m, radius_m) + center_m, unit.faces)
 
 
 def torus(radius_m: float, tube_m: float, sides: int = 16, tube_sides: int = 6) -> Mesh:
@@ -150,32 +155,37 @@ def _torus_faces(rings: int, sides: int) -> npt.NDArray[np.int32]:
 def tube(path_m: Sequence[Point] | Float, radius_m: float | Sequence[float] | Float, sides: int = 6) -> Mesh:
     """A tube swept along a path (n, 3), n >= 2, its radius one number or one per point."""
     path = np.asarray(path_m, dtype=np.float64)
-    radius = np.broadcast_to(np.asarray(radius_m, dtype=np.float64), (len(path),))
-    tangent = np.gradient(path, axis=0)
-    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
-    side = np.empty_like(path)
-    axis = np.eye(3)[int(np.argmin(np.abs(tangent[0])))]
-    for i, forward in enumerate(tangent):
-        axis = axis - (axis @ forward) * forward
-        axis = axis / max(float(np.sqrt(axis @ axis)), 1e-9)
-        side[i] = axis
-    up = _cross(tangent, side)
+    radius = np.empty(len(path))
+    radius[:] = radius_m
+    side, up = _frames(path.tolist())
     circle = _circle(sides)
-    rings = path[:, None] + radius[:, None, None] * (
-        circle[None, :, :1] * side[:, None] + circle[None, :, 1:] * up[:, None]
-    )
-    return loft(rings)
+    spokes = circle[:, :1] * side[:, None] + circle[:, 1:] * up[:, None]
+    return loft(path[:, None] + radius[:, None, None] * spokes)
 
 
-def _cross(a: Float, b: Float) -> Float:
-    return np.stack(
-        [
-            a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1],
-            a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2],
-            a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0],
-        ],
-        axis=1,
-    )
+def _frames(path: list[list[float]]) -> tuple[Float, Float]:
+    """Two unit vectors (n, 3) across the path at each of its points, turning with it as little as may be.
+
+    In plain numbers: paths are short, and a street has hundreds of them.
+    """
+    last = len(path) - 1
+    sides, ups = [], []
+    axis: list[float] | None = None
+    for i in range(last + 1):
+        before, after = path[max(i - 1, 0)], path[min(i + 1, last)]
+        x, y, z = after[0] - before[0], after[1] - before[1], after[2] - before[2]
+        length = max((x * x + y * y + z * z) ** 0.5, 1e-9)
+        x, y, z = x / length, y / length, z / length
+        if axis is None:
+            axis = [0.0, 0.0, 1.0] if abs(z) < 0.9 else [1.0, 0.0, 0.0]
+        along = axis[0] * x + axis[1] * y + axis[2] * z
+        a, b, c = axis[0] - along * x, axis[1] - along * y, axis[2] - along * z
+        length = max((a * a + b * b + c * c) ** 0.5, 1e-9)
+        axis = [a / length, b / length, c / length]
+        a, b, c = axis
+        sides.append(axis)
+        ups.append([y * c - z * b, z * a - x * c, x * b - y * a])
+    return np.array(sides), np.array(ups)
 
 
 def rod(start_m: Point, end_m: Point, radius_m: float, end_radius_m: float | None = None, sides: int = 6) -> Mesh:
@@ -259,3 +269,14 @@ def rough_ball(rng: np.random.Generator, size_m: Point, center_m: Point, roughne
     bumps = 1.0 + roughness * rng.standard_normal(len(unit.vertices_m))
     vertices = unit.vertices_m * bumps.clip(0.6, 1.4)[:, None] * (np.asarray(size_m) / 2) + center_m
     return Mesh(vertices, unit.faces)
+
+
+def fan(outline_m: Float, z: float = 0.0) -> Mesh:
+    """A flat open surface on height z over a counter-clockwise outline (n, 2) that the origin sees in full; faces up."""
+    count = len(outline_m)
+    vertices = np.zeros((count + 1, 3))
+    vertices[1:, :2] = outline_m
+    vertices[:, 2] = z
+    ring = np.arange(count)
+    faces = np.stack([np.zeros(count, dtype=np.int64), ring + 1, (ring + 1) % count + 1], axis=1)
+    return Mesh(vertices, faces.astype(np.int32))

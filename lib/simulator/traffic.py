@@ -9,10 +9,11 @@ from lib.simulator.assembly import Object, SceneParts, bounds, posed
 from lib.simulator.layout import Occupancy, Route
 from lib.simulator.materials import chance
 from lib.simulator.scene import Weather
-from lib.simulator.street import BACK_M, FRONT_M, Street
+from lib.simulator.street import Street
 
 Generator = np.random.Generator
 _GAP_M = 0.7
+_FIRST_M, _LAST_M = -60.0, 110.0
 
 
 def add_traffic(
@@ -45,8 +46,8 @@ def _drive_lane(
     forward = lane >= 0
     speed = float(rng.uniform(2.0, 12.0)) if chance(rng, 0.8) else 0.0
     sweep = speed * route.duration_s
-    s = BACK_M + float(rng.uniform(5, 60))
-    while s < FRONT_M - 10:
+    s = _FIRST_M + float(rng.uniform(0, 40))
+    while s < _LAST_M:
         thing = driving_vehicle(rng, lights)
         low, high = bounds(thing)
         length, half = float(high[0] - low[0]), float(high[1])
@@ -64,8 +65,8 @@ def _drive_lane(
 def _park(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng: Generator) -> None:
     """A parking lane, more or less full."""
     share = float(rng.uniform(0.25, 0.9))
-    s = BACK_M + 20 + float(rng.uniform(0, 5))
-    while s < FRONT_M - 30:
+    s = _FIRST_M + float(rng.uniform(0, 5))
+    while s < _LAST_M - 15:
         if not chance(rng, share):
             s += 5.5
             continue

@@ -160,14 +160,10 @@ def _pillars(
 
 def _wheels(class_id: int, axles: tuple[float, ...], y: float, radius: float, width: float) -> Object:
     """Wheels with rims at the given axles."""
-    places = [(x, sign * y) for x in axles for sign in (-1, 1)]
-    tyres = [disc_wheel(radius, width, x, side) for x, side in places]
-    rims = [
-        disc_wheel(radius * 0.62, width + 0.02, x, side, 8)
-        for x, side in places
-    ]
-    lifted = [Mesh(rim.vertices_m + (0.0, 0.0, radius * 0.38), rim.faces) for rim in rims]
-    return pieces(class_id, (TYRE, tyres), (RIM, lifted))
+    places = [(x, sign * y, radius) for x in axles for sign in (-1, 1)]
+    tyres = [disc_wheel(radius, width, place) for place in places]
+    rims = [disc_wheel(radius * 0.62, width + 0.02, place, 8) for place in places]
+    return pieces(class_id, (TYRE, tyres), (RIM, rims))
 
 
 def _details(

@@ -65,6 +65,14 @@ def unusual(rng: Generator, extent_m: float, parts: int) -> list[Material]:
     return [pattern(rng, extent_m, 0.4), *[accent] * (parts - 1)]
 
 
+def sheet_look(rng: Generator, extent_m: float, reflectivity: float) -> Material:
+    """A sheet's look: patterned, or one loud colour that roads do not have."""
+    if chance(rng, 0.75):
+        return pattern(rng, extent_m, reflectivity)
+    loud = _COLORS[int(rng.integers(8))]
+    return Material(Texture.PLAIN, varied(rng, loud, 0.02), specular=0.1, lidar_reflectivity=reflectivity)
+
+
 def camouflage() -> Material:
     """The look of what lies behind: visible by its geometry only."""
     return Material(Texture.PLAIN, (0.4, 0.4, 0.4), lidar_reflectivity=0.3, camouflage=True)
