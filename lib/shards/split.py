@@ -21,8 +21,8 @@ def assign_splits(entries: Sequence[ShardEntry], params: SplitParams) -> dict[st
 
     `normality`: the normality scenarios are divided, all others test. `anomaly_free`: all scenarios are divided alike,
     and training takes their anomaly-free frames (`training_frames`). Scenarios are divided in an order hashed from seed
-    and name, so that one more scenario moves the others at most across the two borders. Train, validation and test get
-    at least one each where the scenarios suffice and the fraction is not 0.
+    and name (test, train, validation), so that one more scenario moves at most one other across either border. Train,
+    validation and test get at least one each where the scenarios suffice and the fraction is not 0.
     Raises DataError when nothing is left to train on, ParamsError when the fractions leave nothing.
     """
     if params.validation_fraction + params.test_fraction >= 1:
@@ -35,8 +35,8 @@ def assign_splits(entries: Sequence[ShardEntry], params: SplitParams) -> dict[st
     ordered = sorted((e.scenario for e in divided), key=lambda name: _hashed(params.seed, name))
     num_validation, num_test = _counts(len(ordered), params, validation_first=normality_only)
     splits: dict[str, Split] = {e.scenario: "test" for e in entries}
-    splits |= dict.fromkeys(ordered[num_test : num_test + num_validation], "validation")
-    splits |= dict.fromkeys(ordered[num_test + num_validation :], "train")
+    splits |= dict.fromkeys(ordered[num_test : len(ordered) - num_validation], "train")
+    splits |= dict.fromkeys(ordered[len(ordered) - num_validation :], "validation")
     trainable = [e for e in divided if splits[e.scenario] == "train" and _trainable_frames(e, params) > 0]
     if not trainable:
         raise DataError(_nothing_to_train_on(entries, params))

@@ -26,8 +26,9 @@ Counts = npt.NDArray[np.int64]
 class Statistics:
     """Counts over some frames. `point_classes` and `pixel_classes` (256,) int64 count by class id.
 
-    `projected`: points in the camera's view; `same_depth`: those whose depth the depth image confirms, `same_class`
-    and `compared`: of these, the ones with both labels known, and the ones where they are equal.
+    `projected`: points in the camera's view; `same_depth`: of these, the ones whose depth the depth image confirms;
+    `compared`: of the projected, the ones that nothing hides from the camera and that both sensors label; `same_class`:
+    of these, the ones labelled alike.
     """
 
     frames: int = 0
@@ -80,21 +81,21 @@ def frame_statistics(read: ReadFrame) -> Statistics:
 
 
 def sensor_agreement(frame: Frame) -> tuple[int, int, int, int]:
-    """How camera and LiDAR agree: points in view, of these at the image's depth, of these labelled in both, and equal.
+    """How camera and LiDAR agree: `projected`, `same_depth`, `compared`, `same_class` of Statistics.
 
-    The depth comparison leaves out what one sensor sees and the other does not; a wrong calibration lowers it.
+    Wrong labels lower the agreement of classes, a wrong calibration that of depth and classes.
     """
     points_camera_m = apply(frame.camera_SE3_lidar, frame.points[:, :3])
     u, v, visible = frame.camera.project(points_camera_m)
     row, column = v[visible].astype(np.int64), u[visible].astype(np.int64)
     depth_m = points_camera_m[visible, 0]
     tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * depth_m
-    confirmed = np.abs(frame.depth_m[row, column] - depth_m) <= tolerance_m
-    point_class = frame.point_class[visible][confirmed]
-    pixel_class = frame.pixel_class[row, column][confirmed]
-    known = (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
-    equal = (point_class == pixel_class) & known
-    return int(visible.sum()), int(confirmed.sum()), int(known.sum()), int(equal.sum())
+    beyond_m = depth_m - frame.depth_m[row, column]
+    confirmed = np.abs(beyond_m) <= tolerance_m
+    point_class, pixel_class = frame.point_class[visible], frame.pixel_class[row, column]
+    compared = (beyond_m <= tolerance_m) & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
+    equal = compared & (point_class == pixel_class)
+    return int(visible.sum()), int(confirmed.sum()), int(compared.sum()), int(equal.sum())
 
 
 def data_metrics(

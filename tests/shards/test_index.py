@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from lib.errors import DataError
+from lib.frame import ScenarioType
+from lib.shards.index import ShardEntry, read_index, shard_entry, write_index
+from lib.shards.reader import read_shard
+from lib.shards.writer import write_shard
+from tests.shards.test_shards import frame
+
+ENTRIES = (
+    ShardEntry("Scenario_b", ScenarioType.DYNAMIC, "Scenario_b.h5", 200, 31, 512, 768, 92032, 64, "Town10HD", "A, B"),
+    ShardEntry("Scenario_a", ScenarioType.NORMALITY, "Scenario_a.h5", 4, 0, 512, 768, 92032, 64, "", ""),
+)
+
+
+def test_the_index_is_kept_sorted(tmp_path):
+    write_index(tmp_path, ENTRIES)
+    assert read_index(tmp_path) == ENTRIES[::-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["index.csv"]
+
+
+def test_an_entry_says_what_the_shard_holds(tmp_path):
+    points = np.full(20, 1, dtype=np.uint8)
+    points[4] = 100
+    write_shard(tmp_path / "a.h5", [frame(1), frame(2, point_class=points), frame(3)], 64, "Town03", "CLEAR")
+    entry = shard_entry(read_shard(tmp_path / "a.h5"))
+    assert entry == ShardEntry("Scenario_a", ScenarioType.STATIC, "a.h5", 3, 1, 8, 12, 64, 16, "Town03", "CLEAR")
+
+
+def test_a_missing_index_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"index\.csv: there is no index of shards; run `dvc repro preprocess`"):
+        read_index(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("NORMALITY", "NORMAL"), (",200,", ",many,"), ("town,", "city,"), (",512,768,92032,64,,", "")]
+)
+def test_a_damaged_index_is_named(tmp_path, old, new):
+    write_index(tmp_path, ENTRIES)
+    path = tmp_path / "index.csv"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(DataError, match=r"index\.csv: damaged .*run `dvc repro preprocess`"):
+        read_index(tmp_path)

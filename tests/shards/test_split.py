@@ -1,0 +1,111 @@
+"""Splits by scenario: complete, stable, and never an anomaly in training."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lib.errors import DataError, ParamsError
+from lib.frame import ScenarioType
+from lib.params import SplitParams
+from lib.shards.index import ShardEntry
+from lib.shards.reader import read_shard
+from lib.shards.split import assign_splits, training_frames
+from lib.shards.writer import write_shard
+from tests.shards.test_shards import frame
+
+
+def entry(name, kind=ScenarioType.NORMALITY, anomalous=0):
+    return ShardEntry(f"Scenario_{name}", kind, f"Scenario_{name}.h5", 10, anomalous, 8, 12, 64, 16, "Town01", "")
+
+
+def params(train_on="normality", validation=0.2, test=0.25, seed=1):
+    return SplitParams(seed=seed, train_on=train_on, validation_fraction=validation, test_fraction=test)
+
+
+def entries(normality, static=0):
+    normal = [entry(f"n{i:04}") for i in range(normality)]
+    return normal + [entry(f"s{i:04}", ScenarioType.STATIC, 7) for i in range(static)]
+
+
+fractions = st.tuples(st.floats(0, 0.49), st.floats(0, 0.49))
+
+
+@given(st.integers(1, 40), st.integers(0, 10), fractions, st.integers(0, 99), st.randoms())
+def test_every_scenario_has_one_split(normality, static, shares, seed, random):
+    given_entries = entries(normality, static)
+    options = params(validation=shares[0], test=shares[1], seed=seed)
+    splits = assign_splits(given_entries, options)
+    assert set(splits) == {e.scenario for e in given_entries}
+    assert all(splits[e.scenario] == "test" for e in given_entries if e.type is ScenarioType.STATIC)
+    normal = [splits[e.scenario] for e in given_entries if e.type is ScenarioType.NORMALITY]
+    assert normal.count("train") >= 1
+    if normality >= 3:
+        for name, share in zip(("validation", "test"), shares, strict=True):
+            assert abs(normal.count(name) - share * normality) <= 1
+            assert (normal.count(name) > 0) == (share > 0)
+    shuffled = random.sample(given_entries, len(given_entries))
+    assert assign_splits(shuffled, options) == splits
+
+
+@given(st.integers(3, 60), st.integers(0, 99))
+def test_one_more_scenario_moves_few(normality, seed):
+    before = assign_splits(entries(normality), params(seed=seed))
+    after = assign_splits([*entries(normality), entry("new")], params(seed=seed))
+    assert sum(before[name] != after[name] for name in before) <= 2
+
+
+def test_another_seed_divides_otherwise():
+    assert assign_splits(entries(40), params(seed=1)) != assign_splits(entries(40), params(seed=2))
+
+
+@pytest.mark.parametrize(
+    ("train_on", "count", "splits"),
+    [
+        ("normality", 1, ["train"]),
+        ("normality", 2, ["train", "validation"]),
+        ("normality", 3, ["test", "train", "validation"]),
+        ("anomaly_free", 2, ["test", "train"]),
+        ("anomaly_free", 3, ["test", "train", "validation"]),
+    ],
+)
+def test_few_scenarios(train_on, count, splits):
+    assert sorted(assign_splits(entries(count), params(train_on)).values()) == splits
+
+
+def test_anomaly_free_divides_anomaly_scenarios():
+    splits = assign_splits(entries(0, 22), params("anomaly_free"))
+    assert sorted(set(splits.values())) == ["test", "train", "validation"]
+    assert list(splits.values()).count("test") == 6
+
+
+def test_nothing_to_train_on_names_both_keys():
+    with pytest.raises(DataError, match=r"data\.root hold no normality scenario.*split\.train_on=anomaly_free"):
+        assign_splits(entries(0, 5), params())
+    crowded = [replace(e, frames_with_anomaly=10) for e in entries(0, 5)]
+    with pytest.raises(
+        DataError, match=r"no frame without an anomaly, and split\.train_on is anomaly_free.*data\.root"
+    ):
+        assign_splits(crowded, params("anomaly_free"))
+
+
+def test_fractions_must_leave_something():
+    with pytest.raises(ParamsError, match=r"split\.validation_fraction=0\.5 and split\.test_fraction=0\.5"):
+        assign_splits(entries(9), params(validation=0.5, test=0.5))
+
+
+@pytest.mark.parametrize("kind", [ScenarioType.NORMALITY, ScenarioType.STATIC])
+def test_training_frames(tmp_path, kind):
+    anomaly = np.full((8, 12), 1, dtype=np.uint8)
+    anomaly[2, 2] = 33
+    made = [frame(i, scenario_type=kind) for i in range(4)]
+    if kind is ScenarioType.STATIC:
+        made[2] = replace(made[2], pixel_class=anomaly)
+        made[3] = replace(made[3], point_class=np.full(20, 100, dtype=np.uint8))
+    write_shard(tmp_path / "a.h5", made, 64)
+    shard = read_shard(tmp_path / "a.h5")
+    normal = kind is ScenarioType.NORMALITY
+    assert training_frames(shard, params()).tolist() == ([0, 1, 2, 3] if normal else [])
+    assert training_frames(shard, params("anomaly_free")).tolist() == ([0, 1, 2, 3] if normal else [0, 1])
