@@ -56,7 +56,9 @@ def write_label_sheets(shards: Path, entries: Sequence[ShardEntry], folder: Path
         examples = _choose(shards, entries, wanted, seed)
         if examples:
             path = folder / f"{name}.png"
-            _draw_sheet(examples, title).savefig(path, dpi=DPI, metadata={"Software": None}, facecolor=PAPER)
+            _draw_sheet(examples, title).savefig(
+                path, dpi=DPI, facecolor=PAPER, metadata={"Software": None}, pil_kwargs={"compress_level": 3}
+            )
             written.append(path)
     return tuple(written)
 
