@@ -1,11 +1,13 @@
 """The built-in sample: all scenarios of the plan, recorded and written in AnoVox's layout, in parallel."""
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +33,7 @@ def write_sample(root: Path, params: SimulateParams, workers: int) -> tuple[Scen
     ticks_between_frames(params)
     plans = plan_scenarios(params)
     workers = min(workers or available_cores(), len(plans))
-    with _one_thread_each(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with _one_thread_each(), ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
         futures = [pool.submit(write_planned_scenario, root, plan, params) for plan in plans]
         try:
             for future in tqdm(
@@ -61,6 +63,19 @@ def write_planned_scenario(root: Path, plan: ScenarioPlan, params: SimulateParam
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _end_with_parent() -> None:
+    """In a worker: leave Ctrl-C to the parent, and do not outlive it when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

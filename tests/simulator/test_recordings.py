@@ -1,0 +1,137 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.anovox.reader import ReadFrame, read_frames
+from lib.anovox.scenario import open_scenario
+from lib.anovox.writer import write_scenario
+from lib.errors import ParamsError
+from lib.frame import Anomaly, ScenarioType
+from lib.geometry.rigid import apply, invert
+from lib.params import SimulateParams, load_params
+from lib.simulator.plan import ScenarioPlan, plan_scenarios
+from lib.simulator.recordings import record_scenario, scenario_config, sensor_set, ticks_between_frames
+from lib.simulator.scene import Material, Scene, Texture
+from lib.simulator.world import world_SE3_ego
+from tests.simulator.small_scene import ANOMALY, box, small_scene
+
+
+@pytest.fixture(scope="module")
+def params() -> SimulateParams:
+    small = {"image_height": 32, "image_width": 48, "lidar_channels": 8, "lidar_rays_per_channel": 64}
+    changes = {"frames_per_scenario": 3, "normality_scenarios": 10, "anomaly_scenarios": 5, **small}
+    return load_params(Path(__file__).parents[2] / "params.yaml").simulate.model_copy(update=changes)
+
+
+def plan_of(params: SimulateParams, kind: ScenarioType) -> ScenarioPlan:
+    return next(plan for plan in plan_scenarios(params) if plan.type == kind)
+
+
+def strange_scene() -> Scene:
+    material = Material(Texture.DOTS, (0.9, 0.1, 0.6), (0.1, 0.9, 0.2))
+    return small_scene(
+        box((12, -1, 0), (13, 1, 1.5), material, ANOMALY, 41),
+        anomaly_size="Medium",
+        anomaly_kind="appearance",
+        anomaly_blueprint="static.prop.box",
+        anomaly_class_id=ANOMALY,
+        anomaly_position_m=(12.5, 0.25, 0.75),
+        ego_yaw_rad=0.3,
+        ego_start_xy_m=(1.0, 2.0),
+    )
+
+
+def test_frame_ids_count_ticks_and_some_scenarios_pass_1000(params):
+    firsts = set()
+    for plan in plan_scenarios(params):
+        ids = [recording.frame_id for recording in record_scenario(small_scene(), plan, params)]
+        assert np.diff(ids).tolist() == [5, 5]
+        firsts.add(ids[0])
+    assert len(firsts) > 10 and min(firsts) >= 880 and max(firsts) < 1000
+
+
+@pytest.mark.parametrize(("seconds", "ticks"), [(0.1, 1), (0.5, 5), (0.3, 3), (2.0, 20)])
+def test_seconds_are_ticks(params, seconds, ticks):
+    assert ticks_between_frames(params.model_copy(update={"seconds_between_frames": seconds})) == ticks
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.04, 1e-9])
+def test_seconds_between_ticks_are_refused(params, seconds):
+    with pytest.raises(ParamsError, match=r"simulate.seconds_between_frames: got .* multiple of 0.1"):
+        ticks_between_frames(params.model_copy(update={"seconds_between_frames": seconds}))
+
+
+def test_points_per_second_give_the_rays_asked_for(params):
+    args = sensor_set(params).lidar_args
+    assert args.points_per_second == 10 * 8 * 64
+    full = params.model_copy(update={"lidar_channels": 64, "lidar_rays_per_channel": 1562})
+    assert sensor_set(full).lidar_args.points_per_second == pytest.approx(1_000_000, rel=1e-3)
+
+
+def test_action_tells_where_the_sensors_are(params):
+    """CARLA's world: y to the right. The ego heads 0.3 rad to the left, so its camera's y falls."""
+    plan, scene = plan_of(params, ScenarioType.NORMALITY), strange_scene()
+    for index, recording in enumerate(record_scenario(scene, plan, params)):
+        action = recording.action
+        assert action["frame_id"] == str(recording.frame_id)
+        assert action["scenario_id"] == plan.name.removeprefix("Scenario_")
+        assert float(action["speed"]) == pytest.approx(6.0 * 3.6)
+        way_m = 6.0 * 0.5 * index
+        matrix = np.array(json.loads(action["camera transformation matrix"]))
+        place = [1.0 + way_m * np.cos(0.3), -(2.0 + way_m * np.sin(0.3)), 1.8]
+        np.testing.assert_allclose(matrix[:3, 3], place, atol=1e-9)
+        np.testing.assert_allclose(matrix[:3, 0], [np.cos(0.3), -np.sin(0.3), 0], atol=1e-9)
+        assert action["lidar transformation matrix"] == action["camera transformation matrix"]
+
+
+def test_anomaly_lines(params):
+    plan = plan_of(params, ScenarioType.STATIC)
+    for recording in record_scenario(strange_scene(), plan, params):
+        assert recording.anomaly == {
+            "frame_id": str(recording.frame_id),
+            "scenario_id": plan.name.removeprefix("Scenario_"),
+            "anomaly_id": "41",
+            "anomaly_type_id": "static.prop.box",
+            "anomaly_is_alive": "True",
+            "semantic_tags": "[33]",
+            "location": "(12.5, -0.25, 0.75)",
+            "velocity": "(0.0, 0.0, 0.0)",
+            "acceleration": "(0.0, 0.0, 0.0)",
+            "size": "Medium",
+            "kind": "appearance",
+        }
+    normal = record_scenario(small_scene(), plan_of(params, ScenarioType.NORMALITY), params)
+    assert [recording.anomaly for recording in normal] == [None] * 3
+
+
+def test_the_same_scenario_again_and_another_noise_in_another(params):
+    plan = plan_of(params, ScenarioType.STATIC)
+    first, again = (list(record_scenario(strange_scene(), plan, params)) for _ in range(2))
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.cameras[0].rgb, other.cameras[0].rgb)
+        np.testing.assert_array_equal(one.lidars[0].lidar, other.lidars[0].lidar)
+    elsewhere = next(record_scenario(strange_scene(), replace(plan, index=plan.index + 1), params))
+    assert not np.array_equal(elsewhere.lidars[0].lidar, first[0].lidars[0].lidar)
+    np.testing.assert_array_equal(elsewhere.cameras[0].semantic, first[0].cameras[0].semantic)
+
+
+def test_written_and_read_back(params, tmp_path):
+    """What the files say is what the simulator knows: pose, speed, anomaly, and where the points are in the world."""
+    plan, scene = plan_of(params, ScenarioType.STATIC), strange_scene()
+    config = scenario_config(plan, scene)
+    assert (config.name, config.type, config.anomaly_blueprint) == (plan.name, ScenarioType.STATIC, "static.prop.box")
+    path = write_scenario(tmp_path, config, sensor_set(params), record_scenario(scene, plan, params))
+    read = [item.frame for item in read_frames(open_scenario(path, config)) if isinstance(item, ReadFrame)]
+    assert len(read) == 3
+    for index, frame in enumerate(read):
+        pose = world_SE3_ego(scene, 0.5 * index)
+        np.testing.assert_allclose(frame.world_SE3_ego, pose, atol=1e-9)
+        assert frame.speed_mps == pytest.approx(6.0)
+        assert frame.anomaly == Anomaly("Medium", "static.prop.box", "appearance")
+        found = frame.points[frame.point_class == ANOMALY, :3]
+        places = apply(frame.world_SE3_ego, found + np.float32([0, 0, 1.8]))
+        assert (places > [11.5, -1.5, -0.5]).all() and (places < [13.5, 1.5, 2.0]).all() and len(places) > 0
+        np.testing.assert_allclose(invert(frame.camera_SE3_lidar), np.eye(4), atol=1e-12)
