@@ -1,6 +1,8 @@
 """Draw the results: curves, histograms and breakdown in plots/figures, the gallery in plots/detections."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lib.errors import run_stage
@@ -29,21 +31,17 @@ def main() -> None:
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     edges = score_edges(TABLES / "scores.csv", params.plot.score_bins)
     evidence = gather_evidence((s.read() for s in scenarios), len(scenarios), edges, params.evaluate)
-    figures, detections = _partial(FIGURES), _partial(DETECTIONS)
-    with house_style():
+    with _whole_folder(FIGURES) as figures, _whole_folder(DETECTIONS) as detections, house_style():
         _draw_figures(figures, evidence, params.plot)
         for category in CATEGORIES:
             _draw_gallery(detections, category, scenarios, evidence, params.plot)
-    for folder, partial in ((FIGURES, figures), (DETECTIONS, detections)):
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
 
 
 def _draw_figures(folder: Path, evidence: Evidence, params: PlotParams) -> None:
     save(draw_training(TABLES / "training.csv"), folder / "training.png", params.dpi)
     save(draw_roc(TABLES / "roc.csv", METRICS), folder / "roc.png", params.dpi)
     save(draw_precision_recall(TABLES / "pr.csv", METRICS), folder / "precision_recall.png", params.dpi)
-    save(draw_scores(evidence.histograms), folder / "scores.png", params.dpi)
+    save(draw_scores(evidence.histograms, METRICS), folder / "scores.png", params.dpi)
     save(draw_breakdown(TABLES / "breakdown.csv"), folder / "breakdown.png", params.dpi)
 
 
@@ -63,11 +61,18 @@ def _draw_gallery(
         save(draw_case(case), folder / f"{category}_{number:02}.png", params.dpi)
 
 
-def _partial(folder: Path) -> Path:
+@contextmanager
+def _whole_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `folder` when all went well; else it vanishes."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    return partial
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -53,25 +53,29 @@ def merge_cells(cells: npt.NDArray[np.int64], pivots: npt.NDArray[np.int64]) -> 
     return np.add.reduceat(cells, starts)
 
 
-def bootstrap(
-    positives: npt.NDArray[np.integer], negatives: npt.NDArray[np.integer], weights: Floats
-) -> tuple[Floats, Floats]:
+def resample_counts(weights: Floats, counts: npt.NDArray[np.integer]) -> Floats:
+    """Counts (R, C) of every resample from weights (R, S) and each scenario's counts (S, C).
+
+    Counts are integers below 2^53, so the matrix product is exact whatever the order of its sums.
+    """
+    return weights @ counts.astype(np.float64)
+
+
+def bootstrap(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:
     """AUROC and average precision (R,) of every resample; nan where a resample lacks one of the classes.
 
-    positives, negatives (S, C): counts per scenario and cell, cells ascending by score, odd cells hold equal scores;
-    weights (R, S): see resample_scenarios. Counts are integers below 2^53, so the matrix products are exact.
+    positives, negatives (R, C): resampled counts in cells ascending by score; odd cells hold equal scores.
     """
-    aurocs, aps = np.empty(len(weights)), np.empty(len(weights))
-    positive_rows, negative_rows = positives.astype(np.float64), negatives.astype(np.float64)
-    for start in range(0, len(weights), _RESAMPLES_AT_ONCE):
+    aurocs, aps = np.empty(len(positives)), np.empty(len(positives))
+    for start in range(0, len(positives), _RESAMPLES_AT_ONCE):
         part = slice(start, start + _RESAMPLES_AT_ONCE)
-        aurocs[part], aps[part] = _auroc_and_ap(weights[part] @ positive_rows, weights[part] @ negative_rows)
+        aurocs[part], aps[part] = _auroc_and_ap(positives[part], negatives[part])
     return aurocs, aps
 
 
-def interval(positives: npt.NDArray[np.integer], negatives: npt.NDArray[np.integer], weights: Floats) -> Interval:
-    """Percentile interval (2.5 %, 97.5 %) over the resamples that hold both classes; at least one must."""
-    aurocs, aps = bootstrap(positives, negatives, weights)
+def interval(positives: Floats, negatives: Floats) -> Interval:
+    """Percentile interval (2.5 %, 97.5 %) over the resamples (see bootstrap) that hold both classes; one must."""
+    aurocs, aps = bootstrap(positives, negatives)
     defined = np.isfinite(aurocs)
     assert defined.any()
     low, high = np.percentile(aurocs[defined], [2.5, 97.5])

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation.bootstrap import Interval, choose_pivots, interval, merge_cells
+from lib.evaluation.bootstrap import Interval, choose_pivots, interval, merge_cells, resample_counts
 from lib.evaluation.curves import Ranking, auroc, average_precision, count_cells, fpr95
 from lib.evaluation.levels import LEVELS, Level, LevelScores
 
@@ -41,14 +41,15 @@ class Positives:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """A level's positives beside its counted negatives: in cells (2 K + 1,), per scenario in the coarser cells of the
-    pivots (S, 2 B + 1), and in a histogram (HISTOGRAM_BINS,) from lowest to highest.
+    """A level's positives beside its counted negatives: in cells (2 K + 1,), in every resample in the coarser cells of
+    the pivots (R, 2 B + 1), and in a histogram (HISTOGRAM_BINS,) from lowest to highest; weights (R, S).
     """
 
     positives: Positives
     negative_cells: npt.NDArray[np.int64]
     pivots: npt.NDArray[np.int64]
-    negatives_by_scenario: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float64]
+    resampled_negatives: npt.NDArray[np.float64]
     negative_histogram: npt.NDArray[np.int64]
 
     def everything(self) -> npt.NDArray[np.bool_]:
@@ -59,12 +60,12 @@ class Pool:
         """The chosen positives (M,), at least one, against all negatives."""
         return Ranking(self.positives.values, self.positives.counts(chosen), self.negative_cells)
 
-    def interval(self, chosen: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]) -> Interval:
-        """95 % intervals for the chosen positives (M,) against all negatives; weights (R, S): see bootstrap."""
-        scenarios, width = self.negatives_by_scenario.shape
-        cells = _cell_of(self.positives.row[chosen], self.pivots)
-        flat = np.bincount(self.positives.scenario[chosen] * width + cells, minlength=scenarios * width)
-        return interval(flat.reshape(scenarios, width), self.negatives_by_scenario, weights)
+    def interval(self, chosen: npt.NDArray[np.bool_]) -> Interval:
+        """95 % intervals for the chosen positives (M,) against all negatives."""
+        scenarios, width = self.weights.shape[1], 2 * len(self.pivots) + 1
+        places = self.positives.scenario[chosen] * width + _cell_of(self.positives.row[chosen], self.pivots)
+        counts = np.bincount(places, minlength=scenarios * width).reshape(scenarios, width)
+        return interval(resample_counts(self.weights, counts), self.resampled_negatives)
 
     def histograms(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Bin edges (HISTOGRAM_BINS + 1,) and counts of negatives and of positives (HISTOGRAM_BINS,)."""
@@ -73,12 +74,10 @@ class Pool:
         return edges, self.negative_histogram, np.histogram(scores, edges)[0].astype(np.int64)
 
 
-def level_metrics(
-    pool: Pool, weights: npt.NDArray[np.float64], chosen: npt.NDArray[np.bool_] | None = None
-) -> dict[str, float | int]:
+def level_metrics(pool: Pool, chosen: npt.NDArray[np.bool_] | None = None) -> dict[str, float | int]:
     """A level's block of metrics/evaluate.json; chosen (M,): of some positives only, against all negatives."""
     chosen = pool.everything() if chosen is None else chosen
-    ranking, bounds = pool.ranking(chosen), pool.interval(chosen, weights)
+    ranking, bounds = pool.ranking(chosen), pool.interval(chosen)
     return {
         "auroc": auroc(ranking),
         "auroc_low": bounds.auroc_low,
@@ -137,14 +136,15 @@ class NegativeCounter:
             self._by_scenario[level].append(merge_cells(counted, self._pivots[level]))
             self._histograms[level] += np.histogram(levels[level].negative.astype(np.float64), _edges(p))[0]
 
-    def finish(self) -> dict[Level, Pool]:
-        """The pools of the levels that have both classes."""
+    def finish(self, weights: npt.NDArray[np.float64]) -> dict[Level, Pool]:
+        """The pools of the levels that have both classes; weights (R, S): see bootstrap.resample_scenarios."""
         return {
             level: Pool(
                 positives=p,
                 negative_cells=self._cells[level],
                 pivots=self._pivots[level],
-                negatives_by_scenario=np.stack(self._by_scenario[level]),
+                weights=weights,
+                resampled_negatives=resample_counts(weights, np.stack(self._by_scenario[level])),
                 negative_histogram=self._histograms[level],
             )
             for level, p in self._positives.items()

@@ -61,11 +61,9 @@ def evaluate(read: Callable[[], Iterator[ScenarioScores]], params: EvaluateParam
     counter = NegativeCounter(positives)
     for s in read():
         counter.add(s.levels)
-    pools = counter.finish()
-    weights = resample_scenarios(strata, params.bootstrap_resamples, np.random.default_rng(params.seed))
-    metrics: dict[str, int | float | Block] = {
-        level: level_metrics(pools[level], weights) for level in LEVELS if level in pools
-    }
+    generator = np.random.default_rng(params.seed)
+    pools = counter.finish(resample_scenarios(strata, params.bootstrap_resamples, generator))
+    metrics: dict[str, int | float | Block] = {level: level_metrics(pools[level]) for level in LEVELS if level in pools}
     for level in (level for level in LEVELS if level not in pools):
         _LOG.warning("level %s is left out: the test set lacks positives or negatives for it", level)
     metrics["anovox"] = _anovox_block(frames)
@@ -77,7 +75,7 @@ def evaluate(read: Callable[[], Iterator[ScenarioScores]], params: EvaluateParam
         roc=[row for level, pool in pools.items() for row in roc_rows(level, pool)],
         precision_recall=[row for level, pool in pools.items() for row in precision_recall_rows(level, pool)],
         scores=[row for level in ("frame", "point") if level in pools for row in score_rows(level, pools[level])],
-        breakdown=breakdown_rows(pools, [frame.groups for frame in frames], weights),
+        breakdown=breakdown_rows(pools, [frame.groups for frame in frames]),
     )
 
 

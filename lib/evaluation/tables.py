@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from lib.evaluation.curves import precision_recall_curve, roc_curve
 from lib.evaluation.levels import Level
@@ -44,9 +43,7 @@ def score_rows(level: Level, pool: Pool) -> list[Row]:
     ]
 
 
-def breakdown_rows(
-    pools: Mapping[Level, Pool], groups_of_frame: Sequence[Mapping[str, str]], weights: npt.NDArray[np.float64]
-) -> list[Row]:
+def breakdown_rows(pools: Mapping[Level, Pool], groups_of_frame: Sequence[Mapping[str, str]]) -> list[Row]:
     """Metrics of the positives of one group (of frames) against all negatives; groups without a positive are absent."""
     rows: list[Row] = []
     for level in (level for level in BREAKDOWN_LEVELS if level in pools):
@@ -57,7 +54,7 @@ def breakdown_rows(
             for value in order + tuple(sorted(set(value_of_positive.tolist()) - {"", *order})):
                 chosen = value_of_positive == value
                 if chosen.any():
-                    numbers = level_metrics(pool, weights, chosen)
+                    numbers = level_metrics(pool, chosen)
                     row: Row = {"level": level, "group": group, "value": value}
                     rows.append(row | {column: numbers[column] for column in _NUMBERS})
     return rows

@@ -16,9 +16,9 @@ from lib.params import EvaluateParams
 from lib.shards.predictions import Predictions
 from lib.shards.reader import Shard
 
-_HISTOGRAMS: Final[tuple[tuple[Level, str, str], ...]] = (
-    ("frame", "Frame scores", "frames"),
-    ("point", "Point scores (in view)", "points"),
+_HISTOGRAMS: Final[tuple[tuple[Level, str, bool], ...]] = (
+    ("frame", "frames", False),
+    ("point", "points in view", True),
 )
 YARDSTICK_SIZE: Final = 5_000_000
 
@@ -34,14 +34,15 @@ class Evidence:
 
 
 def score_edges(path: Path, bins: int) -> dict[Level, npt.NDArray[np.float64]]:
-    """Edges (bins + 1,) over the range of scores that plots/scores.csv covers, by level."""
+    """Edges (bins + 1,) over the range of scores that plots/scores.csv covers, by level; frames are few: bins / 3."""
     rows = read_table(path, ("level", "group", "score", "share"))
     edges: dict[Level, npt.NDArray[np.float64]] = {}
     for level, _, _ in _HISTOGRAMS:
         middles = np.array(numbers(path, [r for r in rows if r["level"] == level and r["group"] == "normal"], "score"))
         if len(middles) > 1:
             half = (middles[-1] - middles[0]) / (len(middles) - 1) / 2
-            edges[level] = np.linspace(middles[0] - half, middles[-1] + half, bins + 1)
+            number = max(5, bins // 3) if level == "frame" else bins
+            edges[level] = np.linspace(middles[0] - half, middles[-1] + half, number + 1)
     return edges
 
 
@@ -68,9 +69,7 @@ def gather_evidence(
         points.append(_share(scored.levels["point_all"].negative, count))
     return Evidence(
         frames=tuple(frames),
-        histograms=tuple(
-            Histogram(title, what, edges[n], counts[n][0], counts[n][1]) for n, title, what in _HISTOGRAMS
-        ),
+        histograms=tuple(Histogram(n, what, logarithmic, edges[n], *counts[n]) for n, what, logarithmic in _HISTOGRAMS),
         normal_pixels=NormalScores(np.sort(np.concatenate(pixels))),
         normal_points=NormalScores(np.sort(np.concatenate(points))),
     )

@@ -13,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
+from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
 from lib.evaluation.levels import points_in_view
@@ -27,13 +28,18 @@ from lib.shards.reader import Shard
 TRUTH: Final = "#00e5ff"
 BACKDROP: Final = "#14171c"
 QUIET: Final = "#5a626d"
-FAINTEST, STRONGEST = 1.0, 4.0
+FAINTEST: Final = 1.0
+STRONGEST: Final = 4.0
+# Four ticks around a free middle, so that what is marked stays visible.
+CROSSHAIR: Final = Path(
+    [(0, 0.4), (0, 1), (0, -0.4), (0, -1), (0.4, 0), (1, 0), (-0.4, 0), (-1, 0)], [Path.MOVETO, Path.LINETO] * 4
+)
 _TITLES: Final[dict[Category, str]] = {
     "hits": "Best hits: the anomalous frames with the highest scores",
     "misses": "Worst misses: the anomalous frames with the lowest scores",
     "false_alarms": "Worst false alarms: the normal frames with the highest scores",
 }
-_GAP_IN, _MARGIN_IN, _CAPTION_IN, _HEAD_IN, _FOOT_IN = 0.08, 0.2, 0.62, 0.55, 0.85
+_GAP_IN, _MARGIN_IN, _CAPTION_IN, _HEAD_IN, _FOOT_IN = 0.08, 0.2, 0.66, 0.55, 0.62
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +127,7 @@ def _draw(cases: Sequence[Case], columns: int, panel_width_in: float, title: str
         _draw_plan(plan, case, panel_width_in / panel_height_in)
         x, y = left_in / width_in, (bottom_in - 0.07) / height_in
         where, what, standing = case.caption
+        standing += _highest_place(case)
         figure.text(x, y, where, fontsize=9, weight="bold", va="top")
         figure.text(x, y - 0.16 / height_in, what, fontsize=9, va="top")
         figure.text(x, y - 0.32 / height_in, standing, fontsize=9, va="top", color=MUTED)
@@ -165,7 +172,7 @@ def _draw_plan(axes: Axes, case: Case, aspect: float) -> None:
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
-    _draw_rings(axes, ahead_m, aside_m)
+    _draw_rings(axes, case.camera, ahead_m, aside_m)
     _draw_frustum(axes, case, 2 * ahead_m)
     order = np.argsort(case.point_surprise, kind="stable")
     strength = _strength()(case.point_surprise[order])
@@ -183,12 +190,15 @@ def _draw_plan(axes: Axes, case: Case, aspect: float) -> None:
         _mark_highest(axes, -float(top[1]), float(top[0]))
 
 
-def _draw_rings(axes: Axes, ahead_m: float, aside_m: float) -> None:
+def _draw_rings(axes: Axes, camera: Camera, ahead_m: float, aside_m: float) -> None:
+    """Range rings, labelled just right of the camera's view, where they hide little."""
     step_m = 5 if ahead_m <= 24 else 10 if ahead_m <= 50 else 20
+    bearing = min(float(np.arctan((camera.width_px - camera.cx_px) / camera.fx_px)) + 0.12, 1.35)
     for radius_m in range(step_m, int(np.hypot(ahead_m, aside_m)) + 1, step_m):
         axes.add_patch(Circle((0, 0), radius_m, fill=False, edgecolor="#353b44", linewidth=0.7))
-        if radius_m < 0.97 * ahead_m:
-            label = axes.text(0, radius_m, f"{radius_m} m", color="#aab2bd", fontsize=7, ha="center", va="center")
+        right_m, up_m = radius_m * np.sin(bearing), radius_m * np.cos(bearing)
+        if right_m < 0.94 * aside_m and up_m < 0.96 * ahead_m:
+            label = axes.text(right_m, up_m, f"{radius_m} m", color="#aab2bd", fontsize=7, ha="center", va="center")
             label.set_path_effects([withStroke(linewidth=2, foreground=BACKDROP)])
             label.set_zorder(3)
 
@@ -221,9 +231,18 @@ def _highest_point_m(case: Case) -> npt.NDArray[np.float64] | None:
     return case.points_m[rows[np.argmax(case.point_score[rows])], :3].astype(np.float64)
 
 
+def _highest_place(case: Case) -> str:
+    """Whether the highest point score lies on the anomaly: a hit may be one for the wrong reason."""
+    rows = np.flatnonzero(case.in_view)
+    if not case.point_anomalous[rows].any():
+        return ""
+    on_it = case.point_anomalous[rows[np.argmax(case.point_score[rows])]]
+    return ", highest point on the anomaly" if on_it else ", highest point beside the anomaly"
+
+
 def _mark_highest(axes: Axes, x: float, y: float) -> None:
-    for color, width, size in (("black", 3.2, 9.5), ("white", 1.4, 8)):
-        axes.plot(x, y, marker="x", color=color, markersize=size, markeredgewidth=width, linestyle="none", zorder=4)
+    for color, width in (("black", 3.0), ("white", 1.3)):
+        axes.plot(x, y, marker=CROSSHAIR, color=color, markersize=13, markeredgewidth=width, linestyle="none", zorder=4)
 
 
 def _strength() -> Normalize:
@@ -239,34 +258,25 @@ def _colormap() -> LinearSegmentedColormap:
 
 
 def _draw_legend(figure: Figure, width_in: float, height_in: float) -> None:
-    bar_width_in = 2.6
-    axes = figure.add_axes(
-        (1 - (_MARGIN_IN + bar_width_in) / width_in, 0.4 / height_in, bar_width_in / width_in, 0.12 / height_in)
-    )
+    bar_width_in, bar_right_in = 2.4, _MARGIN_IN + 0.25
+    left = 1 - (bar_right_in + bar_width_in) / width_in
+    axes = figure.add_axes((left, 0.36 / height_in, bar_width_in / width_in, 0.13 / height_in))
     bar = figure.colorbar(ScalarMappable(_strength(), _colormap()), cax=axes, orientation="horizontal")
-    bar.set_ticks([1, 2, 3, 4], labels=["1 in 10", "100", "1,000", "10,000"])
+    bar.set_ticks([1, 2, 3, 4], labels=["10", "100", "1,000", "10,000"])
     bar.ax.tick_params(labelsize=8, length=2)
     bar.outline.set_visible(False)
-    text_x = 1 - (_MARGIN_IN + bar_width_in + 0.1) / width_in
-    figure.text(
-        text_x,
-        0.46 / height_in,
-        "as many normal ones\nscore this high",
-        fontsize=8.5,
-        va="center",
-        ha="right",
-        color=MUTED,
-    )
+    explanation = "how rare so high a score is among normal ones: 1 in"
+    figure.text(left - 0.12 / width_in, 0.42 / height_in, explanation, fontsize=9, va="center", ha="right")
     handles = [
         Line2D([], [], color=TRUTH, linewidth=2, label="true anomaly"),
         Line2D(
             [],
             [],
-            marker="x",
+            marker=CROSSHAIR,
             color=INK,
             linestyle="none",
-            markersize=7,
-            markeredgewidth=1.6,
+            markersize=11,
+            markeredgewidth=1.4,
             label="highest point score",
         ),
         Line2D([], [], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="camera's view"),
@@ -274,7 +284,7 @@ def _draw_legend(figure: Figure, width_in: float, height_in: float) -> None:
     figure.legend(
         handles=handles,
         loc="lower left",
-        bbox_to_anchor=(_MARGIN_IN / width_in - 0.004, 0.22 / height_in),
+        bbox_to_anchor=(_MARGIN_IN / width_in - 0.004, 0.33 / height_in),
         ncols=len(handles),
         borderpad=0,
         columnspacing=1.4,

@@ -85,7 +85,8 @@ def new_figure(width_in: float, height_in: float, constrained: bool = True) -> F
 def save(figure: Figure, path: Path, dpi: int) -> None:
     """Write a PNG without date or version in it; call it inside house_style."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=dpi, metadata={"Software": None}, facecolor="white")
+    options = {"compress_level": 3}
+    figure.savefig(path, dpi=dpi, metadata={"Software": None}, facecolor="white", pil_kwargs=options)
 
 
 def say_empty(axes: Axes, text: str) -> None:

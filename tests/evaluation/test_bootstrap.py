@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from lib.evaluation.bootstrap import bootstrap, choose_pivots, interval, merge_cells, resample_scenarios
+from lib.evaluation.bootstrap import (
+    bootstrap,
+    choose_pivots,
+    interval,
+    merge_cells,
+    resample_counts,
+    resample_scenarios,
+)
 from lib.evaluation.curves import count_cells
 
 
@@ -25,6 +32,10 @@ def tables(drawn, pivots):
     return np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
 
 
+def resampled(weights, counts):
+    return [resample_counts(weights, part) for part in counts]
+
+
 def written_out(drawn, weights):
     """AUROC and AP of one resample, by scikit-learn on the repeated scores."""
     parts = [pair for pair, times in zip(drawn, weights, strict=True) for _ in range(int(times))]
@@ -39,7 +50,7 @@ def test_resamples_match_scikit_learn_on_repeated_scores(step, pivots, tolerance
     generator = np.random.default_rng(3)
     drawn = scenarios(generator, 12, step)
     weights = resample_scenarios(["a"] * 5 + ["b"] * 7, 110, generator)
-    aurocs, aps = bootstrap(*tables(drawn, pivots), weights)
+    aurocs, aps = bootstrap(*resampled(weights, tables(drawn, pivots)))
     for row in range(0, 110, 9):
         expected_auroc, expected_ap = written_out(drawn, weights[row])
         assert aurocs[row] == pytest.approx(expected_auroc, abs=tolerance)
@@ -74,7 +85,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
         generator = np.random.default_rng(seed)
         drawn = [(generator.normal(1, 1, 6), generator.normal(0, 1, 12)) for _ in range(25)]
         weights = resample_scenarios(["a"] * 25, 300, generator)
-        found = interval(*tables(drawn, 1000), weights)
+        found = interval(*resampled(weights, tables(drawn, 1000)))
         covered += found.auroc_low <= truth <= found.auroc_high
     assert 50 <= covered <= 60
 
@@ -82,7 +93,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
 def test_resamples_without_a_class_are_left_out():
     positives, negatives = np.array([[0, 2, 0], [0, 0, 0]]), np.array([[0, 0, 0], [4, 0, 1]])
     weights = np.array([[2.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
-    aurocs, _ = bootstrap(positives, negatives, weights)
+    aurocs, _ = bootstrap(*resampled(weights, (positives, negatives)))
     np.testing.assert_array_equal(aurocs, [np.nan, np.nan, 0.8])
-    found = interval(positives, negatives, weights)
+    found = interval(*resampled(weights, (positives, negatives)))
     assert (found.auroc_low, found.auroc_high) == (0.8, 0.8)

@@ -1,0 +1,101 @@
+import pytest
+
+from lib.errors import DataError
+from lib.figures.breakdown import draw_breakdown
+from lib.figures.curves import draw_precision_recall, draw_roc
+from lib.figures.evidence import score_edges
+from lib.figures.style import house_style
+from lib.figures.tables import read_metrics, read_table
+from lib.figures.training import draw_training
+
+TRAINING = "epoch,train_loss,normal_score,learning_rate\n1,2.0,-1.0,0.003\n2,1.0,-2.0,0.001\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to(name, text):
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return to
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_training_draws_the_columns_there_are(write):
+    with house_style():
+        figure = draw_training(write("training.csv", TRAINING))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Loss", "Mean score on validation", "Learning rate"]
+    assert texts(figure.axes[0]) == ["training: 1"]
+    assert figure.axes[0].lines[0].get_xydata().tolist() == [[1, 2], [2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "lacks the column epoch"),
+        ("epoch,what\n1,2\n", "holds no training curve"),
+        ("epoch,train_loss\n1,high\n", "the column train_loss holds what is no number"),
+        ("epoch,train_loss\n1\n", "the column train_loss holds what is no number"),
+    ],
+)
+def test_a_training_table_that_cannot_be_drawn(write, text, message):
+    with house_style(), pytest.raises(DataError, match=f"training.csv: .*{message}.*run `dvc repro`"):
+        draw_training(write("training.csv", text))
+
+
+def test_missing_or_damaged_files(write, tmp_path):
+    with pytest.raises(DataError, match=r"roc.csv: cannot be read \(No such file or directory\); run `dvc repro`"):
+        read_table(tmp_path / "roc.csv", ["level"])
+    with pytest.raises(DataError, match=r"cannot be read \(Expecting"):
+        read_metrics(write("evaluate.json", "{"))
+    with pytest.raises(DataError, match="holds no metrics by name"):
+        read_metrics(write("evaluate.json", "[1]"))
+
+
+BLOCK = '{"auroc": 0.75, "auroc_low": 0.7, "auroc_high": 0.8, "ap": 0.5, "ap_low": 0.4, "ap_high": 0.6,'
+METRICS = '{"point": ' + BLOCK + ' "positives": 10, "negatives": 90}}'
+
+
+def test_curves_carry_numbers_intervals_and_chance(write):
+    metrics = write("evaluate.json", METRICS)
+    roc = write("roc.csv", "level,false_positive_rate,true_positive_rate\npoint,0,0\npoint,0.5,1\npoint,1,1\n")
+    pr = write("pr.csv", "level,recall,precision\npoint,0,0.5\npoint,1,0.1\n")
+    with house_style():
+        figure = draw_roc(roc, metrics)
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert labels == ["point in view: 0.750 [0.700, 0.800]", "chance: 0.500"]
+        figure = draw_precision_recall(pr, metrics)
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["point in view: 0.500 [0.400, 0.600], chance 0.1", "chance: the share of anomalous"]
+    assert [0.1, 0.1] in [list(line.get_ydata()) for line in figure.axes[0].lines]
+
+
+def test_curves_without_their_metrics(write):
+    roc = write("roc.csv", "level,false_positive_rate,true_positive_rate\npixel,0,0\npixel,1,1\n")
+    with house_style(), pytest.raises(DataError, match="lacks the level pixel"):
+        draw_roc(roc, write("evaluate.json", METRICS))
+    empty = write("roc.csv", "level,false_positive_rate,true_positive_rate\n")
+    with house_style(), pytest.raises(DataError, match="holds no curve"):
+        draw_roc(empty, write("evaluate.json", METRICS))
+
+
+def test_breakdown_says_where_a_level_has_nothing(write):
+    rows = "level,group,value,auroc,auroc_low,auroc_high,ap,positives,negatives\n"
+    one = write("breakdown.csv", rows + "point,distance,0-8 m,0.9,0.3,0.95,0.4,1234,99\n")
+    with house_style():
+        frames, points = draw_breakdown(one).axes
+        assert [text.get_text() for text in frames.texts][:1] == ["no anomalous frame in the test set"]
+        assert {"0.900", "n = 1,234"} <= {text.get_text() for text in points.texts}
+        assert points.get_xlim()[0] < 0.3
+        draw_breakdown(write("breakdown.csv", rows))
+
+
+def test_score_edges_span_the_table(write):
+    text = "level,group,score,share\n" + "".join(f"point,normal,{s},0.5\n" for s in (1.0, 2.0, 3.0))
+    edges = score_edges(write("scores.csv", text), bins=6)
+    assert list(edges) == ["point"]
+    assert edges["point"].tolist() == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
