@@ -57,7 +57,7 @@ def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
 
 def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
     """Read DEPTH_CAM: (H, W) float64 planar depth [m], sky = 1000."""
-    red, green, blue = np.moveaxis(_read_png(path, height, width, "RGB").astype(np.int64), -1, 0)
+    red, green, blue = np.moveaxis(_read_png(path, height, width, "RGB").astype(np.uint32), -1, 0)
     return np.asarray(DEPTH_MAX_M * (red + 256 * green + 65536 * blue) / DEPTH_STEPS, dtype=np.float64)
 
 

@@ -136,7 +136,7 @@ def _draw_panel(axes: Any, example: Example, with_points: bool, panel_width_in: 
     if anomalous.any():
         padded = np.pad(anomalous, 1).astype(float)
         x, y = np.arange(-0.5, width + 1), np.arange(-0.5, height + 1)
-        for color, line_width in [("white", 3.0), (ANOMALY_COLOR, 1.5)]:
+        for color, line_width in [("white", 2.2), (ANOMALY_COLOR, 1.2)]:
             axes.contour(x, y, padded, levels=[0.5], colors=[color], linewidths=[line_width])
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
