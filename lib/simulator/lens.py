@@ -8,7 +8,7 @@ import numpy.typing as npt
 from lib.simulator.raycast import Float32
 from lib.simulator.scene import Weather
 
-_BLUR: Final = np.float32(0.13)
+_BLUR: Final = np.float32(0.09)
 _TARGET_DAY: Final = 0.24
 _TARGET_NIGHT: Final = 0.12
 _GAIN_LIMITS: Final = (0.7, 2.8)

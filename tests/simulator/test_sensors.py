@@ -11,6 +11,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.rigid import vehicle_SE3_sensor
 from lib.labels import ANOMALY_IDS, BUILDING, CAR, POLE, ROAD, SKY, STATIC
 from lib.params import SimulateParams, load_params
+from lib.simulator import sensors
 from lib.simulator.plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene import Material, Scene, Texture
 from lib.simulator.scenes import build_scene
@@ -189,6 +190,21 @@ def test_pictures_differ_with_the_weather_and_repeat_with_the_seed():
     assert np.abs(rain.rgb.astype(int) - first.rgb).mean() > 5
     for other in (night, rain):
         np.testing.assert_array_equal(other.semantic, first.semantic)
+
+
+def test_outlines_are_soft(monkeypatch):
+    """Along outlines the picture is nearer to one of 16 times the pixels, averaged, than without softening."""
+    scene = small_scene(weather=weather(sun_color=(0.0, 0.0, 0.0)))
+    fine = photograph(scene, args=CameraArgs(4 * HEIGHT, 4 * WIDTH, 90.0)).rgb.astype(float)
+    reference = fine.reshape(HEIGHT, 4, WIDTH, 4, 3).mean(axis=(1, 3))
+    soft = photograph(scene)
+    monkeypatch.setattr(sensors, "_soften_outlines", lambda *_: None)
+    hard = photograph(scene)
+    np.testing.assert_array_equal(soft.semantic, hard.semantic)
+    outline = (np.abs(soft.rgb.astype(int) - hard.rgb) > 8).any(axis=2)
+    assert 100 < outline.sum() < 1000
+    errors = [np.abs(picture.rgb - reference)[outline].mean() for picture in (soft, hard)]
+    assert errors[0] < 0.75 * errors[1]
 
 
 def agreement(picture: CameraRecording, cloud: np.ndarray, camera: Camera) -> tuple[float, float, int]:
