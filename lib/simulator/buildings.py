@@ -92,7 +92,9 @@ def block_of_flats(rng: Generator, width_m: float) -> Object:
         awning = [box((2.6, 1.1, 0.06), (x, -0.55, 2.75)) for x in centers[1:]]
         thing += pieces(BUILDING, (plain(color), awning))
     if chance(rng, 0.35):
-        places = [(x, z) for x in centers[:: 1 + int(rng.integers(2))] for z in np.arange(ground_m + 3, height - 1.5, 3)]
+        places = [
+            (x, z) for x in centers[:: 1 + int(rng.integers(2))] for z in np.arange(ground_m + 3, height - 1.5, 3)
+        ]
         slabs = [box((2.2, 1.0, 0.14), (x, -0.5, z)) for x, z in places]
         rails = [box((2.2, 0.05, 0.9), (x, -1.0, z + 0.5)) for x, z in places]
         thing += pieces(BUILDING, (trim, slabs), (STEEL, rails)) if places else ()
@@ -135,9 +137,7 @@ def _add_border(parts: SceneParts, street: Street, sign: int, rng: Generator) ->
     if style == 0:
         return
     d = sign * (street.walk_end(sign) + min(0.4, street.side(sign).verge_m / 2))
-    runs = [
-        (a + float(rng.uniform(0, 25)), b - float(rng.uniform(0, 25))) for a, b in street.runs(sign) if b - a > 60
-    ]
+    runs = [(a + float(rng.uniform(0, 25)), b - float(rng.uniform(0, 25))) for a, b in street.runs(sign) if b - a > 60]
     for start, end in runs:
         if style == 1:
             height = float(rng.uniform(0.7, 2.2))
@@ -153,7 +153,9 @@ def _add_border(parts: SceneParts, street: Street, sign: int, rng: Generator) ->
             parts.add(_guard_rail(street, start, end, sign * (street.kerb(sign) + 0.35)))
 
 
-def _upright(street: Street, start: float, end: float, d: float, width: float, height: float, foot: float = 0.0) -> Mesh:
+def _upright(
+    street: Street, start: float, end: float, d: float, width: float, height: float, foot: float = 0.0
+) -> Mesh:
     """A wall-like body along the street, standing on the sidewalk's height plus foot."""
     low, high = street.kerb_m + foot - (0.05 if foot == 0 else 0.0), street.kerb_m + foot + height
     a, b = d - width / 2, d + width / 2
@@ -167,7 +169,9 @@ def _cap(street: Street, s: float, d: float, width: float, low: float, high: flo
     return moved(turned(box((0.02, width, high - low), (0.0, 0.0, (low + high) / 2)), street.heading(s)), (x, y, 0.0))
 
 
-def _posts(street: Street, start: float, end: float, d: float, spacing: float, size: tuple[float, float, float]) -> Mesh:
+def _posts(
+    street: Street, start: float, end: float, d: float, spacing: float, size: tuple[float, float, float]
+) -> Mesh:
     posts = []
     for s in np.arange(start, end, spacing).tolist():
         x, y = street.place(s, d)
@@ -180,7 +184,8 @@ def _rail_fence(street: Street, start: float, end: float, d: float, rng: Generat
     height = float(rng.uniform(0.9, 1.3))
     material = timber(rng) if chance(rng, 0.5) else painted_metal(varied(rng, (0.20, 0.26, 0.22), 0.08))
     rails = [
-        _upright(street, start, end, d, 0.05, 0.10, foot) for foot in np.linspace(0.25, height - 0.12, int(rng.integers(2, 5)))
+        _upright(street, start, end, d, 0.05, 0.10, foot)
+        for foot in np.linspace(0.25, height - 0.12, int(rng.integers(2, 5)))
     ]
     posts = _posts(street, start, end, d, 2.2, (0.10, 0.10, height))
     return [Piece(merge([*rails, posts]), material, FENCE)]

@@ -20,7 +20,10 @@ def manhole(rng: Generator) -> Object:
     """A round or square cover with its frame."""
     radius = float(rng.uniform(0.28, 0.38))
     sides = 4 if chance(rng, 0.25) else 18
-    rim, lid = moved(cylinder(radius + 0.06, 0.002, sides), (0, 0, 0.001)), moved(cylinder(radius, 0.002, sides), (0, 0, 0.002))
+    rim, lid = (
+        moved(cylinder(radius + 0.06, 0.002, sides), (0, 0, 0.001)),
+        moved(cylinder(radius, 0.002, sides), (0, 0, 0.002)),
+    )
     return pieces(ROAD, (Material(Texture.CONCRETE, (0.33, 0.32, 0.31), (0.2, 0.2, 0.2), 0.3), [rim]), (MANHOLE, [lid]))
 
 
@@ -79,7 +82,7 @@ def leaves(rng: Generator) -> Object:
         corners[:, i, 1] = place[:, 1] + share * size * np.sin(angle + turn)
     corners[:, :, 2] = 0.006 + rng.uniform(0, 0.01, (count, 1))
     start = 4 * np.arange(count)[:, None]
-    faces = np.concatenate([start + [0, 1, 2], start + [0, 2, 3]]).astype(np.int32)
+    faces = np.concatenate([start + np.array((0, 1, 2)), start + np.array((0, 2, 3))]).astype(np.int32)
     color = varied(rng, ((0.50, 0.36, 0.10), (0.42, 0.20, 0.08), (0.30, 0.30, 0.10))[int(rng.integers(3))])
     return pieces(VEGETATION, (plain(color), [Mesh(corners.reshape(-1, 3), faces)]))
 
@@ -91,7 +94,11 @@ def paper(rng: Generator) -> Object:
         x, y = rng.uniform(-0.6, 0.6, 2).tolist()
         sheet = box((float(rng.uniform(0.12, 0.45)), float(rng.uniform(0.1, 0.3)), 0.003), (0.0, 0.0, 0.008))
         sheets.append(moved(turned(sheet, float(rng.uniform(0, 3))), (x, y, 0.0)))
-    look = advert(rng) if chance(rng, 0.3) else plain(varied(rng, (0.78, 0.77, 0.73) if chance(rng, 0.6) else (0.52, 0.40, 0.28)))
+    look = (
+        advert(rng)
+        if chance(rng, 0.3)
+        else plain(varied(rng, (0.78, 0.77, 0.73) if chance(rng, 0.6) else (0.52, 0.40, 0.28)))
+    )
     return pieces(DYNAMIC, (look, sheets))
 
 
@@ -104,7 +111,9 @@ def bottles(rng: Generator) -> Object:
         if chance(rng, 0.7):
             can = moved(turned(turned(can, np.pi / 2, axis=0), float(rng.uniform(0, 6))), (0.0, 0.0, 0.04))
         things.append(moved(can, (x, y, 0.004)))
-    color = varied(rng, ((0.70, 0.10, 0.10), (0.75, 0.76, 0.78), (0.12, 0.35, 0.15), (0.85, 0.85, 0.82))[int(rng.integers(4))])
+    color = varied(
+        rng, ((0.70, 0.10, 0.10), (0.75, 0.76, 0.78), (0.12, 0.35, 0.15), (0.85, 0.85, 0.82))[int(rng.integers(4))]
+    )
     return pieces(DYNAMIC, (plain(color, 0.3), things))
 
 

@@ -68,7 +68,7 @@ def _add_junction(parts: SceneParts, street: Street, road: Material, rng: Genera
     if street.junction is None:
         return
     start, end, sign = street.junction
-    near, far, high = street.kerb(sign), street.kerb(sign) + _ARM_M, street.kerb_m
+    near, far, rise = street.kerb(sign), street.kerb(sign) + _ARM_M, street.kerb_m
     profile = [(sign * near, 0.0), (sign * far, 0.0)]
     mouth = ribbon(street, start, end, profile if sign > 0 else profile[::-1], 2.0)
     parts.add([Piece(mouth, road, ROAD)])
@@ -76,10 +76,11 @@ def _add_junction(parts: SceneParts, street: Street, road: Material, rng: Genera
     stones = []
     for s in (start - _KERB_WIDTH_M / 2, end + _KERB_WIDTH_M / 2):
         x, y = street.place(s, sign * middle)
-        stone = box((_KERB_WIDTH_M, 2 * (middle - near), high + 0.01), (0.0, 0.0, high / 2))
+        stone = box((_KERB_WIDTH_M, 2 * (middle - near), rise + 0.01), (0.0, 0.0, rise / 2))
         stones.append(moved(turned(stone, street.heading(s)), (x, y, 0.0)))
     parts.add([Piece(merge(stones), kerbstone(rng), SIDEWALK)])
-    give_way = marks(street, np.arange(start + 0.4, end - 0.4, 0.9), 0.5, *sorted((sign * near, sign * (near + 0.3))), z=LINE_Z_M)
+    low, high = sorted((sign * near, sign * (near + 0.3)))
+    give_way = marks(street, np.arange(start + 0.4, end - 0.4, 0.9), 0.5, low, high, LINE_Z_M)
     if give_way:
         parts.add([Piece(merge(give_way), ROAD_PAINT, ROAD_LINE)])
 
@@ -139,14 +140,37 @@ def _crossing(street: Street, rng: Generator) -> list[Mesh]:
 
 
 _ARROW = ((-0.08, 0.0), (0.08, 0.0), (0.08, 1.8), (0.35, 1.8), (0.0, 2.8), (-0.35, 1.8), (-0.08, 1.8))
-_TURN = ((-0.08, 0.0), (0.08, 0.0), (0.08, 1.5), (0.55, 1.5), (0.55, 1.2), (1.1, 1.65), (0.55, 2.1), (0.55, 1.8), (-0.08, 1.8))
+_TURN = (
+    (-0.08, 0.0),
+    (0.08, 0.0),
+    (0.08, 1.5),
+    (0.55, 1.5),
+    (0.55, 1.2),
+    (1.1, 1.65),
+    (0.55, 2.1),
+    (0.55, 1.8),
+    (-0.08, 1.8),
+)
 _DIAMOND = ((0.0, 0.0), (0.45, 1.2), (0.0, 2.4), (-0.45, 1.2))
 _LETTERS = (
     ((0, 0), (0.5, 0), (0.5, 0.25), (0.2, 0.25), (0.2, 1.6), (0, 1.6)),
     ((0.2, 0), (0.4, 0), (0.4, 1.35), (0.6, 1.35), (0.6, 1.6), (0, 1.6), (0, 1.35), (0.2, 1.35)),
     ((0, 0), (0.6, 0), (0.6, 1.6), (0.4, 1.6), (0.4, 0.25), (0.2, 0.25), (0.2, 1.6), (0, 1.6)),
-    ((0, 0), (0.55, 0), (0.55, 0.25), (0.2, 0.25), (0.2, 0.7), (0.45, 0.7), (0.45, 0.9), (0.2, 0.9), (0.2, 1.35), (0.55, 1.35), (0.55, 1.6), (0, 1.6)),
-)  # fmt: skip
+    (
+        (0, 0),
+        (0.55, 0),
+        (0.55, 0.25),
+        (0.2, 0.25),
+        (0.2, 0.7),
+        (0.45, 0.7),
+        (0.45, 0.9),
+        (0.2, 0.9),
+        (0.2, 1.35),
+        (0.55, 1.35),
+        (0.55, 1.6),
+        (0, 1.6),
+    ),
+)
 
 
 def road_sign_paint(rng: Generator) -> Piece:

@@ -15,6 +15,8 @@ from lib.simulator.street import Street
 EGO_HALF_WIDTH_M = 1.15
 CLEAR_AHEAD_M = 3.6
 _EGO_BEHIND_M = 4.5
+_APPROACH = 2.0
+"""Above 1: the ego ends nearer to the spot than a uniform draw would have it, so that small things come in view."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def draw_route(street: Street, params: SimulateParams, rng: np.random.Generator)
     """A lane of the ego's direction and a speed that brings it past several metres, but not past the spot."""
     lane = int(rng.integers(street.right_lanes))
     low, high = params.anomaly_distance_m
-    travel = min(float(rng.uniform(3.0, 9.0)), 0.7 * (high - low))
+    travel = min(float(rng.uniform(4.0, 11.0)), 0.7 * (high - low))
     duration = params.seconds_between_frames * (params.frames_per_scenario - 1)
     speed = travel / duration if duration > 0 else travel
     return Route(
@@ -94,17 +96,15 @@ def draw_route(street: Street, params: SimulateParams, rng: np.random.Generator)
     )
 
 
-def draw_spot(
-    street: Street, route: Route, params: SimulateParams, size: str, rng: np.random.Generator
-) -> Spot:
+def draw_spot(street: Street, route: Route, params: SimulateParams, size: str, rng: np.random.Generator) -> Spot:
     """A spot at the wanted distance in every frame, inside the camera's view, beside or ahead of the ego's path."""
     low, high = params.anomaly_distance_m
-    extent = float(rng.uniform(*params.anomaly_sizes_m[size]))
+    extent = float(rng.uniform(*next(reach for name, reach in params.anomaly_sizes_m.items() if name == size)))
     half_view = 0.82 * np.deg2rad(params.camera_fov_deg) / 2
     margin = 0.02 * (high - low)
     for _ in range(200):
         place, d, z = _draw_place(street, route, extent, rng)
-        last = float(rng.uniform(low + margin, high - route.travel_m - margin))
+        last = low + margin + float(rng.random() ** _APPROACH) * (high - route.travel_m - low - 2 * margin)
         s = _s_at_distance(street, route, d, last)
         if s is None or (place in ("sidewalk", "verge", "parking") and _in_mouth(street, s, d)):
             continue

@@ -164,9 +164,7 @@ def darker(color: Color, factor: float) -> Color:
 def asphalt(rng: Generator) -> Material:
     """Road surface from fresh black to bleached grey."""
     grey = float(rng.uniform(0.14, 0.34))
-    return Material(
-        Texture.ASPHALT, varied(rng, (grey, grey, grey * 1.02), 0.01), scale_m=0.4, lidar_reflectivity=0.18
-    )
+    return Material(Texture.ASPHALT, varied(rng, (grey, grey, grey * 1.02), 0.01), scale_m=0.4, lidar_reflectivity=0.18)
 
 
 def pavement(rng: Generator) -> Material:

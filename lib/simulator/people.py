@@ -32,14 +32,19 @@ def pedestrian(rng: Generator, rain: bool = False) -> Object:
     girth = float(rng.uniform(0.85, 1.2))
     stride = float(rng.uniform(0.12, 0.36)) if chance(rng, 0.65) else 0.03
     skirt = chance(rng, 0.2)
-    upper, lower, bare, dark = _torso(girth), [], _head(), [ball(0.066, (-0.010, 0.0, 0.945))]
+    upper, bare, dark = _torso(girth), _head(), [ball(0.066, (-0.010, 0.0, 0.945))]
+    lower: list[Mesh] = []
     for sign in (-1, 1):
         foot = sign * stride * 0.5
         leg = [(0.0, sign * 0.07, 0.50), (foot * 0.6 + 0.02, sign * 0.07, 0.28), (foot, sign * 0.07, 0.04)]
         (bare if skirt else lower).append(tube(leg, [0.075 * girth, 0.052, 0.040], 6))
         dark.append(box((0.15, 0.06, 0.05), (foot + 0.03, sign * 0.07, 0.025)))
         hand = (-foot * 0.8 + 0.03, sign * 0.15 * girth, 0.46)
-        upper.append(tube([(0.0, sign * 0.115 * girth, 0.80), (-0.02, sign * 0.145 * girth, 0.63), hand], [0.038, 0.034, 0.026], 5))
+        upper.append(
+            tube(
+                [(0.0, sign * 0.115 * girth, 0.80), (-0.02, sign * 0.145 * girth, 0.63), hand], [0.038, 0.034, 0.026], 5
+            )
+        )
         bare.append(box((0.04, 0.03, 0.06), (hand[0], hand[1], hand[2] - 0.03)))
     if skirt or chance(rng, 0.25):
         hem = float(rng.uniform(0.24, 0.42))
@@ -119,7 +124,9 @@ def motorcycle(rng: Generator) -> Object:
     body = paint(body_color(rng))
     scooter = chance(rng, 0.45)
     radius, base = (0.23, 0.62) if scooter else (0.31, 0.70)
-    wheels = [moved(turned(torus(radius - 0.07, 0.07, 14, 6), np.pi / 2, axis=0), (x, 0.0, radius)) for x in (-base, base)]
+    wheels = [
+        moved(turned(torus(radius - 0.07, 0.07, 14, 6), np.pi / 2, axis=0), (x, 0.0, radius)) for x in (-base, base)
+    ]
     if scooter:
         shell = [
             hull([(-0.85, 0.50, 0.72, 0.10, 0.10), (-0.45, 0.36, 0.74, 0.19, 0.16), (-0.10, 0.26, 0.68, 0.18, 0.14)]),
@@ -171,7 +178,11 @@ def _rider(
     upper, lower, dark = [trunk], [], []
     for sign in (-1, 1):
         elbow = ((neck[0] + bars[0]) / 2 - 0.05, sign * 0.27, (neck[1] + bars[1]) / 2 - 0.10)
-        upper.append(tube([(neck[0], sign * 0.19, neck[1] - 0.08), elbow, (bars[0], sign * 0.25, bars[1])], [0.06, 0.05, 0.04], 5))
+        upper.append(
+            tube(
+                [(neck[0], sign * 0.19, neck[1] - 0.08), elbow, (bars[0], sign * 0.25, bars[1])], [0.06, 0.05, 0.04], 5
+            )
+        )
         foot = (pedal[0] + sign * 0.09, sign * 0.12, pedal[1] - sign * 0.08)
         knee = (foot[0] + 0.26, sign * 0.14, (z + foot[2]) / 2 + 0.16)
         lower.append(tube([(x, sign * 0.10, z), knee, foot], [0.09, 0.065, 0.045], 6))
@@ -181,11 +192,20 @@ def _rider(
     crown = ball(0.14 if helmet else 0.118, (head[0] - 0.015, 0.0, head[2] + 0.02))
     cover = painted_metal(body_color(rng)) if helmet else _hair(rng)
     return pieces(
-        RIDER, (cloth(rng), upper), (cloth(rng), lower), (skin(rng), [ball(0.11, head)]), (cover, [crown]), (BLACK_PLASTIC, dark)
+        RIDER,
+        (cloth(rng), upper),
+        (cloth(rng), lower),
+        (skin(rng), [ball(0.11, head)]),
+        (cover, [crown]),
+        (BLACK_PLASTIC, dark),
     )
 
 
 def leaning(rng: Generator, thing: Object) -> Object:
     """A parked two-wheeler on its stand."""
     tilt = float(rng.choice((-1, 1)) * rng.uniform(0.08, 0.18))
-    return posed(tuple(type(piece)(turned(piece.mesh, tilt, axis=0), piece.material, piece.class_id) for piece in thing), 0.0, 0.0)
+    return posed(
+        tuple(type(piece)(turned(piece.mesh, tilt, axis=0), piece.material, piece.class_id) for piece in thing),
+        0.0,
+        0.0,
+    )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.errors import ParamsError
 from lib.frame import ScenarioType
 from lib.labels import ANOMALY_SIZES
 from lib.params import SimulateParams
@@ -41,11 +42,13 @@ def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
 
     Kinds and sizes are crossed in equal shares over the anomaly scenarios, families are cycled through within each
     cell, and night, fog and rain have the same shares in both types. The order of the scenarios tells nothing.
+    Raises ParamsError if params name no size.
     """
     rng = np.random.default_rng([params.seed, 0])
-    anomalies = _plan_anomalies(rng, params.anomaly_scenarios)
-    contents = [(None, preset) for preset in _presets(rng, params, params.normality_scenarios)]
-    contents += list(zip(anomalies, _presets(rng, params, params.anomaly_scenarios), strict=True))
+    anomalies = _plan_anomalies(rng, params.anomaly_scenarios, sizes(params))
+    contents: list[tuple[AnomalyPlan | None, str]] = []
+    contents += [(None, preset) for preset in _presets(rng, params, params.normality_scenarios)]
+    contents += zip(anomalies, _presets(rng, params, params.anomaly_scenarios), strict=True)
     return tuple(
         ScenarioPlan(
             name=f"Scenario_{uuid.UUID(bytes=np.random.default_rng([params.seed, 1, index]).bytes(16), version=4)}",
@@ -59,12 +62,20 @@ def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
     )
 
 
-def _plan_anomalies(rng: np.random.Generator, count: int) -> list[AnomalyPlan | None]:
+def sizes(params: SimulateParams) -> tuple[str, ...]:
+    """The sizes that anomalies come in, smallest first. Raises ParamsError if there is none."""
+    named = tuple(size for size in ANOMALY_SIZES if size in params.anomaly_sizes_m)
+    if not named:
+        raise ParamsError(f"simulate.anomaly_sizes_m is empty; give at least one of {', '.join(ANOMALY_SIZES)}")
+    return named
+
+
+def _plan_anomalies(rng: np.random.Generator, count: int, sizes: tuple[str, ...]) -> list[AnomalyPlan]:
     """Every kind with every size equally often (up to one), every family of a cell before any comes again."""
-    cells = [(kind, size) for kind in KINDS for size in ANOMALY_SIZES]
+    cells = [(kind, size) for kind in KINDS for size in sizes]
     order = [cells[i] for _ in range(-(-count // len(cells))) for i in rng.permutation(len(cells)).tolist()][:count]
     used: dict[str, int] = {}
-    plans: list[AnomalyPlan | None] = []
+    plans: list[AnomalyPlan] = []
     for kind, size in order:
         names = families(kind, size)
         tie_break = rng.permutation(len(names))

@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 
-from lib.labels import ANOMALY_SIZES
 from lib.params import SimulateParams
 from lib.simulator import clutter, furniture, people, vehicles
 from lib.simulator.anomalies.catalog import build_anomaly
@@ -15,7 +14,7 @@ from lib.simulator.buildings import add_buildings
 from lib.simulator.ground import add_ground
 from lib.simulator.layout import Spot, draw_route, draw_spot, occupancy
 from lib.simulator.materials import chance
-from lib.simulator.plan import ScenarioPlan
+from lib.simulator.plan import ScenarioPlan, sizes
 from lib.simulator.scene import Scene
 from lib.simulator.street import draw_street
 from lib.simulator.streetside import add_streetside, street_furniture
@@ -44,7 +43,7 @@ def build_scene(plan: ScenarioPlan, params: SimulateParams) -> Scene:
     weather = build_weather(plan.weather_preset, rng)
     street = draw_street(rng)
     route = draw_route(street, params, rng)
-    usual_size = str(rng.choice(ANOMALY_SIZES))
+    usual_size = str(rng.choice(sizes(params)))
     spot = draw_spot(street, route, params, plan.anomaly.size if plan.anomaly else usual_size, rng)
     ground = occupancy(street, route, spot)
     add_ground(parts, street, rng)

@@ -84,13 +84,13 @@ def _loft_faces(rings: int, sides: int, capped: bool) -> npt.NDArray[np.int32]:
 
 
 def loft(rings_m: Float, capped: bool = True) -> Mesh:
-    """A skin over rings (R, S, 3) of S points each, every ring counter-clockwise seen from the last one; convex caps."""
+    """A skin over rings (R, S, 3) of S points, each counter-clockwise seen from the last one; convex caps."""
     rings, sides = rings_m.shape[:2]
     return Mesh(rings_m.reshape(-1, 3), _loft_faces(rings, sides, capped))
 
 
 def hull(stations: Sequence[tuple[float, float, float, float, float]]) -> Mesh:
-    """A body along x of rectangular cross-sections: (x, z low, z high, half width low, half width high) each, x rising."""
+    """A body along x over rectangles (x, z low, z high, half width low, half width high), x rising."""
     x, low, high, wide, narrow = np.array(stations, dtype=np.float64).T
     y = np.stack([wide, narrow, -narrow, -wide], axis=1)
     z = np.stack([low, high, high, low], axis=1)
@@ -237,7 +237,7 @@ def standing(mesh: Mesh) -> Mesh:
 
 
 def patch(x_m: Float, y_m: Float, z_m: Float) -> Mesh:
-    """An open surface over a grid of points: x, y, z (R, C) [m]; faces look up where x rises with rows, y with columns."""
+    """An open surface over a grid x, y, z (R, C) [m]; faces look up where x rises with rows and y with columns."""
     rows, columns = x_m.shape
     return Mesh(np.stack([x_m, y_m, z_m], axis=2).reshape(-1, 3), _patch_faces(rows, columns))
 
@@ -272,7 +272,7 @@ def rough_ball(rng: np.random.Generator, size_m: Point, center_m: Point, roughne
 
 
 def fan(outline_m: Float, z: float = 0.0) -> Mesh:
-    """A flat open surface on height z over a counter-clockwise outline (n, 2) that the origin sees in full; faces up."""
+    """A flat open surface on height z over a counter-clockwise outline (n, 2) that the origin sees in full."""
     count = len(outline_m)
     vertices = np.zeros((count + 1, 3))
     vertices[1:, :2] = outline_m

@@ -57,7 +57,7 @@ class Street:
         return self.walk_end(sign) + self.side(sign).verge_m
 
     def lane_center(self, lane: int) -> float:
-        """d of a lane's middle: lanes 0, 1 ... to the right of the centre line, -1, -2 ... to its left."""
+        """D of a lane's middle: lanes 0, 1 ... to the right of the centre line, -1, -2 ... to its left."""
         return -(lane + 0.5) * self.lane_m
 
     def heading(self, s: float) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lib.labels import DYNAMIC
 from lib.simulator import clutter, furniture, people, vegetation
 from lib.simulator.assembly import Object, SceneParts, bounds, posed
 from lib.simulator.ground import road_sign_paint
@@ -14,6 +15,7 @@ from lib.simulator.street import Street
 
 Generator = np.random.Generator
 _NEAR_M, _FAR_M = -30.0, 75.0
+_CROWN_M = 3.2
 
 
 def add_streetside(
@@ -38,7 +40,15 @@ def facing_road(street: Street, s: float, sign: int) -> float:
 
 
 def stand(
-    parts: SceneParts, street: Street, ground: Occupancy, thing: Object, s: float, d: float, z: float, yaw: float, counted: bool
+    parts: SceneParts,
+    street: Street,
+    ground: Occupancy,
+    thing: Object,
+    s: float,
+    d: float,
+    z: float,
+    yaw: float,
+    counted: bool,
 ) -> bool:
     """Put an object where it is free and hides no spot; say whether it was put. Counted things get an instance."""
     turn = yaw - street.heading(s)
@@ -87,16 +97,25 @@ def _trees(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng:
         spacing = float(rng.uniform(7, 16))
         model = int(rng.integers(2**31))
         for s in np.arange(-50 + float(rng.uniform(0, spacing)), 110, spacing).tolist():
-            d = sign * (street.kerb(sign) + 0.75)
-            if not _in_mouth(street, s, sign) and ground.take(s - 0.3, s + 0.3, d - 0.3, d + 0.3):
-                thing = vegetation.tree(np.random.default_rng([model, int(rng.integers(3))]))
-                parts.add(posed(thing, *street.place(s, d), float(rng.uniform(0, 6.3)), street.kerb_m))
+            thing = vegetation.avenue_tree(np.random.default_rng([model, int(rng.integers(3))]))
+            _plant(parts, street, ground, thing, s, sign * (street.kerb(sign) + 0.75), rng)
     verge = street.side(sign).verge_m
     for s in rng.uniform(-50, 110, int(rng.poisson(4 if verge < 3 else 12))).tolist():
         thing = (vegetation.tree, vegetation.bush, vegetation.tall_grass)[int(rng.choice(3, p=(0.35, 0.40, 0.25)))](rng)
-        d = sign * (street.walk_end(sign) + float(rng.uniform(0.2, max(verge - 0.5, 0.4))))
-        if not _in_mouth(street, s, sign) and ground.take(s - 0.5, s + 0.5, d - 0.5, d + 0.5):
-            parts.add(posed(thing, *street.place(s, d), float(rng.uniform(0, 6.3)), street.kerb_m))
+        away = street.walk_end(sign) + float(rng.uniform(0.2, max(verge - 0.5, 0.4)))
+        _plant(parts, street, ground, thing, s, sign * away, rng)
+
+
+def _plant(
+    parts: SceneParts, street: Street, ground: Occupancy, thing: Object, s: float, d: float, rng: Generator
+) -> None:
+    """A plant takes the ground that it covers below the height of a lorry's mirrors."""
+    turned = posed(thing, 0.0, 0.0, float(rng.uniform(0, 6.3)))
+    vertices = np.concatenate([piece.mesh.vertices_m for piece in turned])
+    low, high = (edge(vertices[vertices[:, 2] < _CROWN_M], axis=0) for edge in (np.min, np.max))
+    free = not _in_mouth(street, s, 1 if d > 0 else -1)
+    if free and ground.take(s + low[0], s + high[0], d + low[1], d + high[1]):
+        parts.add(posed(turned, *street.place(s, d), street.heading(s), street.kerb_m))
 
 
 _FURNITURE: tuple[tuple[float, Callable[[Generator], Object]], ...] = (
@@ -131,7 +150,9 @@ def _furniture(parts: SceneParts, street: Street, ground: Occupancy, sign: int, 
         stand(parts, street, ground, street_furniture(rng), s, sign * away, street.kerb_m, yaw, True)
     if chance(rng, 0.2):
         thing = furniture.bollard(rng)
-        for s in np.arange(float(rng.uniform(-20, 20)), float(rng.uniform(25, 60)), float(rng.uniform(1.5, 2.5))).tolist():
+        for s in np.arange(
+            float(rng.uniform(-20, 20)), float(rng.uniform(25, 60)), float(rng.uniform(1.5, 2.5))
+        ).tolist():
             if not _in_mouth(street, s, sign):
                 stand(parts, street, ground, thing, s, sign * (kerb + 0.3), street.kerb_m, 0.0, True)
 
@@ -217,7 +238,9 @@ def _clutter(parts: SceneParts, street: Street, ground: Occupancy, rng: Generato
     for s in rng.uniform(-15, 60, int(rng.poisson(14))).tolist():
         d = float(rng.uniform(-street.kerb(-1) + 0.4, street.kerb(1) - 0.4))
         yaw = street.heading(s) + float(rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.1))
-        parts.add(posed(clutter.road_spot(rng), *street.place(s, d), yaw))
+        thing = clutter.road_spot(rng)
+        counted = thing[0].class_id == DYNAMIC
+        parts.add(posed(thing, *street.place(s, d), yaw), parts.next_instance() if counted else 0)
     for s in rng.uniform(-15, 50, int(rng.poisson(4))).tolist():
         sign = int(rng.choice((-1, 1)))
         on_walk = chance(rng, 0.65)

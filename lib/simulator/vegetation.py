@@ -13,15 +13,36 @@ Generator = np.random.Generator
 def tree(rng: Generator) -> Object:
     """A street tree: broad-leaved, conifer, poplar, or bare."""
     style = int(rng.choice(4, p=(0.62, 0.16, 0.12, 0.10)))
-    return (_broadleaf, _conifer, _poplar, _bare)[style](rng)
+    return (_low_broadleaf, _conifer, _poplar, _bare)[style](rng)
 
 
-def _broadleaf(rng: Generator) -> Object:
-    height, stem = float(rng.uniform(4.5, 9.5)), float(rng.uniform(1.9, 2.9))
+def avenue_tree(rng: Generator) -> Object:
+    """A tree beside the road, its crown above the traffic."""
+    if chance(rng, 0.2):
+        return (_poplar, _bare)[int(rng.integers(2))](rng)
+    return _broadleaf(rng, float(rng.uniform(6.5, 10.5)), float(rng.uniform(3.4, 4.2)))
+
+
+def _low_broadleaf(rng: Generator) -> Object:
+    return _broadleaf(rng, float(rng.uniform(4.5, 9.5)), float(rng.uniform(1.9, 2.9)))
+
+
+def _broadleaf(rng: Generator, height: float, stem: float) -> Object:
     reach, lean = height * float(rng.uniform(0.22, 0.34)), float(rng.normal(0, 0.15))
     radius = 0.028 * height
-    trunk = tube([(0, 0, -0.1), (lean * 0.3, 0, stem * 0.7), (lean, lean * 0.5, height * 0.65)], [radius, radius * 0.75, 0.04], 7)
-    limbs = [rod((lean * 0.4, 0.0, stem), (reach * 0.55 * float(np.cos(a)), reach * 0.55 * float(np.sin(a)), stem + height * 0.22), radius * 0.5, 0.03, 5) for a in rng.uniform(0, 6.3, 3)]
+    trunk = tube(
+        [(0, 0, -0.1), (lean * 0.3, 0, stem * 0.7), (lean, lean * 0.5, height * 0.65)], [radius, radius * 0.75, 0.04], 7
+    )
+    limbs = [
+        rod(
+            (lean * 0.4, 0.0, stem),
+            (reach * 0.55 * float(np.cos(a)), reach * 0.55 * float(np.sin(a)), stem + height * 0.22),
+            radius * 0.5,
+            0.03,
+            5,
+        )
+        for a in rng.uniform(0, 6.3, 3)
+    ]
     crowns = []
     for _ in range(int(rng.integers(4, 7))):
         angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 0.62) * reach
@@ -41,7 +62,9 @@ def _conifer(rng: Generator) -> Object:
         share = i / tiers
         skirt = cone(reach * (1 - share) * float(rng.uniform(0.9, 1.1)), 0.05, height * 1.6 / tiers, 9)
         skirts.append(moved(skirt, (0.0, 0.0, height * (0.12 + 0.80 * share) * 0.9)))
-    return pieces(VEGETATION, (BARK, [rod((0, 0, -0.1), (0, 0, height * 0.5), 0.02 * height, 0.05)]), (foliage(rng), skirts))
+    return pieces(
+        VEGETATION, (BARK, [rod((0, 0, -0.1), (0, 0, height * 0.5), 0.02 * height, 0.05)]), (foliage(rng), skirts)
+    )
 
 
 def _poplar(rng: Generator) -> Object:
@@ -56,7 +79,11 @@ def _bare(rng: Generator) -> Object:
     branches = [tube([(0, 0, -0.1), (0, 0, height * 0.5), (0.1, 0.1, height)], [0.14, 0.10, 0.02], 6)]
     for _ in range(int(rng.integers(7, 12))):
         z, angle, out = rng.uniform(0.35, 0.85) * height, rng.uniform(0, 6.3), rng.uniform(0.6, 1.6)
-        way = [(0, 0, z), (out * 0.5 * np.cos(angle), out * 0.5 * np.sin(angle), z + out * 0.45), (out * np.cos(angle), out * np.sin(angle), z + out * 1.1)]
+        way = [
+            (0, 0, z),
+            (out * 0.5 * np.cos(angle), out * 0.5 * np.sin(angle), z + out * 0.45),
+            (out * np.cos(angle), out * np.sin(angle), z + out * 1.1),
+        ]
         branches.append(tube(way, [0.06, 0.04, 0.01], 5))
     return pieces(VEGETATION, (BARK, branches))
 
@@ -78,4 +105,8 @@ def tall_grass(rng: Generator) -> Object:
         x, y = rng.uniform(-0.35, 0.35, 2).tolist()
         top = (x + float(rng.normal(0, 0.1)), y + float(rng.normal(0, 0.1)), float(rng.uniform(0.15, 0.45)))
         blades.append(rod((x, y, -0.02), top, 0.02, 0.004, 3))
-    return pieces(VEGETATION, (foliage(rng), blades)) if chance(rng, 0.6) else pieces(VEGETATION, (foliage(rng), blades[:8]))
+    return (
+        pieces(VEGETATION, (foliage(rng), blades))
+        if chance(rng, 0.6)
+        else pieces(VEGETATION, (foliage(rng), blades[:8]))
+    )

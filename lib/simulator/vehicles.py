@@ -173,9 +173,7 @@ def _details(
     head, tail = (LIT_HEADLIGHT, LIT_TAIL_LIGHT) if lights else (HEADLIGHT, TAIL_LIGHT)
     lamps = [box((0.14, 0.30, 0.13), (front - 0.06, sign * (y - 0.12), lamp_z)) for sign in (-1, 1)]
     tails = [box((0.10, 0.24, 0.15), (rear + 0.04, sign * (y - 0.08), tail_z)) for sign in (-1, 1)]
-    plates = [
-        box((0.03, 0.50, 0.11), (x, 0.0, z)) for x, z in ((front + 0.01, plate_z), (rear - 0.005, tail_z - 0.04))
-    ]
+    plates = [box((0.03, 0.50, 0.11), (x, 0.0, z)) for x, z in ((front + 0.01, plate_z), (rear - 0.005, tail_z - 0.04))]
     grille = [box((0.03, y * 1.0, 0.12), (front - 0.005, 0.0, plate_z + 0.13))]
     return pieces(class_id, (head, lamps), (tail, tails), (NUMBER_PLATE, plates), (BLACK_PLASTIC, grille))
 
@@ -247,9 +245,7 @@ def pickup(rng: Generator, lights: bool = False) -> Object:
         ]
     )
     roof = block((cowl - bed_front - 0.66, upper * 2, 0.06), (bed_front + cowl - 0.40) / 2, 0.0, height - 0.06)
-    pillars = _pillars(
-        bed_front + 0.18, cowl - 0.55, bed_front + 0.05, cowl + 0.08, belt, height - 0.05, lower, upper
-    )
+    pillars = _pillars(bed_front + 0.18, cowl - 0.55, bed_front + 0.05, cowl + 0.08, belt, height - 0.05, lower, upper)
     thing = pieces(CAR, (body, [shell, *sides, gate, roof, *pillars]), (GLASS, [cabin]))
     if chance(rng, 0.35):
         planks = [block((bed_length * 0.9, 0.25, 0.2), rear + bed_length / 2, y, 0.72) for y in (-0.4, 0.0, 0.38)]

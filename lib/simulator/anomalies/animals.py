@@ -28,16 +28,44 @@ def _quadruped(
     trunk_r = girth * np.array([0.22, 0.42, 0.48, 0.5, 0.40, 0.22])
     trunk = tube(np.stack([trunk_x, np.zeros(6), trunk_z], axis=1), trunk_r, 8)
     top = (0.46 * length + neck[0], back + girth * 0.1 + neck[1])
-    throat = tube([(0.36 * length, 0, back), (0.5 * length, 0, back + 0.25 * neck[1]), (top[0], 0, top[1])], [girth * 0.36, girth * 0.26, head * 0.36], 7)
-    face = tube([(top[0] - head * 0.35, 0, top[1] + head * 0.1), (top[0] + head * 0.3, 0, top[1]), (top[0] + head, 0, top[1] - head * 0.25)], [head * 0.30, head * 0.33, head * 0.16], 6)
-    ears = [rod((top[0] - 0.2 * head, s * head * 0.2, top[1] + 0.25 * head), (top[0] - 0.35 * head, s * head * 0.42, top[1] + 0.65 * head), head * 0.11, 0.01, 4) for s in (-1, 1)]
+    throat = tube(
+        [(0.36 * length, 0, back), (0.5 * length, 0, back + 0.25 * neck[1]), (top[0], 0, top[1])],
+        [girth * 0.36, girth * 0.26, head * 0.36],
+        7,
+    )
+    face = tube(
+        [
+            (top[0] - head * 0.35, 0, top[1] + head * 0.1),
+            (top[0] + head * 0.3, 0, top[1]),
+            (top[0] + head, 0, top[1] - head * 0.25),
+        ],
+        [head * 0.30, head * 0.33, head * 0.16],
+        6,
+    )
+    ears = [
+        rod(
+            (top[0] - 0.2 * head, s * head * 0.2, top[1] + 0.25 * head),
+            (top[0] - 0.35 * head, s * head * 0.42, top[1] + 0.65 * head),
+            head * 0.11,
+            0.01,
+            4,
+        )
+        for s in (-1, 1)
+    ]
     legs = []
     for x, sign in ((-0.4, -1), (-0.4, 1), (0.38, -1), (0.38, 1)):
-        foot, hip = x * length + rng.uniform(-0.12, 0.12) * shoulder, (x * length, sign * girth * 0.26, back - 0.1 * girth)
+        foot, hip = (
+            x * length + rng.uniform(-0.12, 0.12) * shoulder,
+            (x * length, sign * girth * 0.26, back - 0.1 * girth),
+        )
         knee = ((foot + hip[0]) / 2 + 0.03 * shoulder, sign * girth * 0.27, hip[2] * 0.5)
         legs.append(tube([hip, knee, (foot, sign * girth * 0.27, 0.0)], [leg * 1.7, leg, leg * 0.9], 6))
     end = (-0.5 * length + tail[0], 0.0, back + girth * 0.1 + tail[1])
-    brush = tube([(-0.48 * length, 0, back + 0.1 * girth), (-0.55 * length, 0, (back + end[2]) / 2), end], [leg * 0.6, leg * 0.5, leg * 0.25], 5)
+    brush = tube(
+        [(-0.48 * length, 0, back + 0.1 * girth), (-0.55 * length, 0, (back + end[2]) / 2), end],
+        [leg * 0.6, leg * 0.5, leg * 0.25],
+        5,
+    )
     return [trunk, throat, face, *ears, *legs, brush], top
 
 
@@ -46,7 +74,11 @@ def deer(rng: Generator) -> Groups:
     meshes, (x, z) = _quadruped(rng, 1.1, 1.3, 0.48, (0.28, 0.55), 0.34, 0.045, (-0.05, -0.1))
     antlers = []
     for sign in (-1, 1):
-        beam = [(x - 0.05, sign * 0.08, z + 0.1), (x - 0.2, sign * 0.3, z + 0.4), (x - 0.05, sign * 0.42, z + rng.uniform(0.6, 0.9))]
+        beam = [
+            (x - 0.05, sign * 0.08, z + 0.1),
+            (x - 0.2, sign * 0.3, z + 0.4),
+            (x - 0.05, sign * 0.42, z + rng.uniform(0.6, 0.9)),
+        ]
         antlers.append(tube(beam, [0.035, 0.028, 0.012], 5))
         for share in np.linspace(0.35, 0.95, int(rng.integers(2, 5))).tolist():
             foot = (x - 0.15, sign * (0.12 + 0.28 * share), z + 0.1 + 0.6 * share)
@@ -57,14 +89,26 @@ def deer(rng: Generator) -> Groups:
 def cow(rng: Generator) -> Groups:
     """A cow with horns."""
     meshes, (x, z) = _quadruped(rng, 1.4, 1.9, 0.78, (0.22, 0.18), 0.48, 0.075, (-0.08, -0.65))
-    horns = [tube([(x - 0.1, s * 0.12, z + 0.15), (x - 0.08, s * 0.3, z + 0.2), (x, s * 0.34, z + 0.38)], [0.04, 0.03, 0.008], 5) for s in (-1, 1)]
+    horns = [
+        tube(
+            [(x - 0.1, s * 0.12, z + 0.15), (x - 0.08, s * 0.3, z + 0.2), (x, s * 0.34, z + 0.38)],
+            [0.04, 0.03, 0.008],
+            5,
+        )
+        for s in (-1, 1)
+    ]
     return [meshes, horns]
 
 
 def horse(rng: Generator) -> Groups:
     """A horse with a mane."""
     meshes, (x, z) = _quadruped(rng, 1.5, 1.7, 0.6, (0.45, 0.55), 0.5, 0.06, (-0.15, -0.55))
-    mane = standing(extrude([(x - 0.5, z - 0.55), (x - 0.05, z + 0.05), (x - 0.1, z + 0.25), (x - 0.35, z + 0.05), (x - 0.65, z - 0.4)], 0.06))
+    mane = standing(
+        extrude(
+            [(x - 0.5, z - 0.55), (x - 0.05, z + 0.05), (x - 0.1, z + 0.25), (x - 0.35, z + 0.05), (x - 0.65, z - 0.4)],
+            0.06,
+        )
+    )
     return [meshes, [mane]]
 
 
@@ -85,9 +129,21 @@ def giraffe(rng: Generator) -> Groups:
 def elephant(rng: Generator) -> Groups:
     """An elephant with trunk, tusks and flat ears."""
     meshes, (x, z) = _quadruped(rng, 1.6, 1.7, 1.05, (0.22, 0.05), 0.5, 0.14, (-0.08, -0.5))
-    way = [(x + 0.3, 0, z - 0.1), (x + 0.6, 0, z - 0.5), (x + 0.55, 0, z - 0.9), (x + rng.uniform(0.5, 0.9), 0, z - 1.15)]
+    way = [
+        (x + 0.3, 0, z - 0.1),
+        (x + 0.6, 0, z - 0.5),
+        (x + 0.55, 0, z - 0.9),
+        (x + rng.uniform(0.5, 0.9), 0, z - 1.15),
+    ]
     trunk = tube(way, [0.15, 0.12, 0.09, 0.06], 7)
-    tusks = [tube([(x + 0.3, s * 0.14, z - 0.25), (x + 0.6, s * 0.18, z - 0.4), (x + 0.8, s * 0.15, z - 0.25)], [0.045, 0.035, 0.01], 5) for s in (-1, 1)]
+    tusks = [
+        tube(
+            [(x + 0.3, s * 0.14, z - 0.25), (x + 0.6, s * 0.18, z - 0.4), (x + 0.8, s * 0.15, z - 0.25)],
+            [0.045, 0.035, 0.01],
+            5,
+        )
+        for s in (-1, 1)
+    ]
     ear = standing(extrude([(0.0, -0.4), (0.1, 0.1), (0.0, 0.25), (-0.4, 0.25), (-0.5, -0.2)], 0.03))
     ears = [moved(ear, (x - 0.1, s * 0.38, z)) for s in (-1, 1)]
     return [[*meshes, trunk, *ears], tusks]
@@ -96,7 +152,11 @@ def elephant(rng: Generator) -> Groups:
 def wading_bird(rng: Generator) -> Groups:
     """A stork, flamingo or ostrich: two thin legs, a curved neck, a long beak."""
     leg, neck = rng.uniform(0.5, 0.8), rng.uniform(0.4, 0.75)
-    body = tube([(-0.42, 0, leg + 0.02), (-0.25, 0, leg + 0.1), (0.0, 0, leg + 0.14), (0.2, 0, leg + 0.16)], [0.02, 0.13, 0.17, 0.06], 7)
+    body = tube(
+        [(-0.42, 0, leg + 0.02), (-0.25, 0, leg + 0.1), (0.0, 0, leg + 0.14), (0.2, 0, leg + 0.16)],
+        [0.02, 0.13, 0.17, 0.06],
+        7,
+    )
     angle = np.linspace(0, 1, 7)
     throat = np.stack([0.17 + 0.16 * np.sin(3.5 * angle), 0 * angle, leg + 0.15 + neck * angle], axis=1)
     top = throat[-1]
@@ -120,12 +180,18 @@ def snake(rng: Generator) -> Groups:
 
 def spider(rng: Generator) -> Groups:
     """A giant spider: two frusta and eight bent legs."""
-    body = [tube([(-0.75, 0, 0.45), (-0.4, 0, 0.6), (-0.1, 0, 0.42), (0.2, 0, 0.42), (0.3, 0, 0.36)], [0.08, 0.26, 0.06, 0.16, 0.06], 6)]
+    body = [
+        tube(
+            [(-0.75, 0, 0.45), (-0.4, 0, 0.6), (-0.1, 0, 0.42), (0.2, 0, 0.42), (0.3, 0, 0.36)],
+            [0.08, 0.26, 0.06, 0.16, 0.06],
+            6,
+        )
+    ]
     legs = []
     for bearing in np.linspace(0.4, 2.7, 4) + rng.uniform(-0.1, 0.1, 4):
         for sign in (-1, 1):
             out = np.array([np.cos(bearing), sign * np.sin(bearing), 0.0])
-            way = np.stack([0.08 * out, 0.55 * out, 1.0 * out]) + [[0, 0, 0.42], [0, 0, 0.85], [0, 0, 0.0]]
+            way = np.outer([0.08, 0.55, 1.0], out) + np.outer([0.42, 0.85, 0.0], [0.0, 0.0, 1.0])
             legs.append(tube(way, [0.04, 0.03, 0.015], 5))
     return [body, legs]
 
@@ -133,12 +199,23 @@ def spider(rng: Generator) -> Groups:
 def crocodile(rng: Generator) -> Groups:
     """A crocodile: a long low body, open jaws, a row of plates."""
     gape = rng.uniform(0.08, 0.3)
-    body = tube([(-1.6, 0.2, 0.05), (-1.0, 0.05, 0.12), (-0.4, 0, 0.2), (0.3, 0, 0.22), (0.6, 0, 0.2)], [0.02, 0.09, 0.2, 0.2, 0.13], 8)
+    body = tube(
+        [(-1.6, 0.2, 0.05), (-1.0, 0.05, 0.12), (-0.4, 0, 0.2), (0.3, 0, 0.22), (0.6, 0, 0.2)],
+        [0.02, 0.09, 0.2, 0.2, 0.13],
+        8,
+    )
     jaws = [
         hull([(0.5, 0.10, 0.20, 0.14, 0.14), (1.1, 0.10, 0.14, 0.05, 0.05)]),
         hull([(0.5, 0.22, 0.32, 0.14, 0.12), (1.1, 0.22 + gape, 0.27 + gape, 0.05, 0.05)]),
     ]
-    legs = [tube([(x, 0.12 * s, 0.2), (x + 0.05, 0.34 * s, 0.16), (x + 0.08, 0.4 * s, 0.0)], 0.05, 5) for x in (-0.4, 0.35) for s in (-1, 1)]
+    legs = [
+        tube([(x, 0.12 * s, 0.2), (x + 0.05, 0.34 * s, 0.16), (x + 0.08, 0.4 * s, 0.0)], 0.05, 5)
+        for x in (-0.4, 0.35)
+        for s in (-1, 1)
+    ]
     plates = [lathe([(0.05, 0.0), (0.005, 0.1)], 4) for _ in range(9)]
-    ridge = [moved(plate, (x, 0.0, 0.36 if x > -0.6 else 0.24)) for plate, x in zip(plates, np.linspace(-1.0, 0.4, 9).tolist(), strict=True)]
+    ridge = [
+        moved(plate, (x, 0.0, 0.36 if x > -0.6 else 0.24))
+        for plate, x in zip(plates, np.linspace(-1.0, 0.4, 9).tolist(), strict=True)
+    ]
     return [[body, *jaws, *legs], ridge]

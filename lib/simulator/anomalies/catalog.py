@@ -16,6 +16,7 @@ from lib.simulator.anomalies import aircraft, animals, falling, home, nature, sh
 from lib.simulator.anomalies.looks import camouflage, pattern, sheet_look, unusual
 from lib.simulator.assembly import Object, Piece, bounds, posed, resized
 from lib.simulator.materials import BLACK_PLASTIC, CHROME, GLASS, HEADLIGHT, NUMBER_PLATE, RIM, TAIL_LIGHT, TYRE, chance
+from lib.simulator.scene import Texture
 from lib.simulator.shapes import Float, Mesh, extrude, merge, turned
 
 Generator = np.random.Generator
@@ -53,7 +54,10 @@ class Body:
 
 
 SHAPES: Final = (
-    *(Shape(f.__name__, HOME, f, topples=True) for f in (home.chair, home.table, home.wardrobe, home.fridge, home.shelf)),
+    *(
+        Shape(f.__name__, HOME, f, topples=True)
+        for f in (home.chair, home.table, home.wardrobe, home.fridge, home.shelf)
+    ),
     *(Shape(f.__name__, HOME, f, topples=True) for f in (home.floor_lamp, home.vase, home.umbrella, home.pram)),
     *(Shape(f.__name__, HOME, f) for f in (home.sofa, home.bed, home.piano, home.bathtub, home.washing_machine)),
     *(Shape(f.__name__, ANIMAL, f) for f in (animals.deer, animals.cow, animals.horse, animals.dog, animals.giraffe)),
@@ -144,7 +148,7 @@ def _painted(body: Body, extent_m: float, rng: Generator) -> Object:
                 piece,
                 class_id=SPECIAL,
                 material=piece.material
-                if piece.material in _KEPT_LOOKS
+                if piece.material in _KEPT_LOOKS or piece.material.texture == Texture.FOLIAGE
                 else replace(look, lidar_reflectivity=piece.material.lidar_reflectivity),
             )
             for piece in body.build(rng)

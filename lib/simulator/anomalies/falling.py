@@ -18,7 +18,10 @@ def ladder(rng: Generator) -> Groups:
     steps = [rod((x, -width / 2, 0.0), (x, width / 2, 0.0), 0.022) for x in np.linspace(-0.46, 0.46, rungs) * length]
     style = int(rng.integers(3))
     if style == 0:
-        return [[turned(mesh, np.pi / 2, axis=0) for mesh in beams], [turned(mesh, np.pi / 2, axis=0) for mesh in steps]]
+        return [
+            [turned(mesh, np.pi / 2, axis=0) for mesh in beams],
+            [turned(mesh, np.pi / 2, axis=0) for mesh in steps],
+        ]
     if style == 1:
         return [[turned(mesh, rng.uniform(-0.35, -0.1), axis=1) for mesh in beams], steps]
     halves: Groups = [[], []]
@@ -50,7 +53,10 @@ def cable_reel(rng: Generator) -> Groups:
     core = cylinder(radius * 0.6, width, 14)
     loose = tube([(radius * 0.62, 0, width / 2), (radius * 1.3, 0.2, 0.05), (radius * 1.8, 0.5, 0.03)], 0.04, 5)
     if rng.random() < 0.6:
-        return [[turned(mesh, np.pi / 2, axis=0) for mesh in [*rims, core]], [turned(mesh, np.pi / 2, axis=0) for mesh in cable]]
+        return [
+            [turned(mesh, np.pi / 2, axis=0) for mesh in [*rims, core]],
+            [turned(mesh, np.pi / 2, axis=0) for mesh in cable],
+        ]
     return [[*rims, core], [*cable, loose]]
 
 
@@ -67,8 +73,18 @@ def timber_load(rng: Generator) -> Groups:
 def straw_roll(rng: Generator) -> Groups:
     """A straw roll with its net, on its side."""
     radius, width = rng.uniform(0.55, 0.75), rng.uniform(1.0, 1.3)
-    roll = moved(turned(lathe([(radius * 0.96, 0), (radius, 0.06), (radius, width - 0.06), (radius * 0.96, width)], 20), np.pi / 2, axis=0), (0.0, width / 2, 0.0))
-    bands = [moved(turned(torus(radius, 0.025, 20, 4), np.pi / 2, axis=0), (0.0, y, 0.0)) for y in np.linspace(-0.35, 0.35, 4) * width]
+    roll = moved(
+        turned(
+            lathe([(radius * 0.96, 0), (radius, 0.06), (radius, width - 0.06), (radius * 0.96, width)], 20),
+            np.pi / 2,
+            axis=0,
+        ),
+        (0.0, width / 2, 0.0),
+    )
+    bands = [
+        moved(turned(torus(radius, 0.025, 20, 4), np.pi / 2, axis=0), (0.0, y, 0.0))
+        for y in np.linspace(-0.35, 0.35, 4) * width
+    ]
     return [[roll], bands]
 
 
@@ -78,7 +94,10 @@ def anchor(rng: Generator) -> Groups:
     arms = tube(np.stack([0.6 * np.sin(angle), 0 * angle, 0.75 - 0.62 * np.cos(angle)], axis=1), 0.075, 6)
     shank = rod((0.0, 0.0, 0.12), (0.0, 0.0, 1.5), 0.06)
     stock = rod((0.0, -0.5, 1.3), (0.0, 0.5, 1.3), 0.05)
-    flukes = [moved(standing(extrude([(0.0, -0.15), (0.16 * s, 0.12), (-0.12 * s, 0.2)][:: s], 0.2)), (0.58 * s, 0, 0.58)) for s in (-1, 1)]
+    flukes = [
+        moved(standing(extrude([(0.0, -0.15), (0.16 * s, 0.12), (-0.12 * s, 0.2)][::s], 0.2)), (0.58 * s, 0, 0.58))
+        for s in (-1, 1)
+    ]
     ring = moved(turned(torus(0.12, 0.03, 12, 5), np.pi / 2, axis=0), (0.0, 0.0, 1.6))
     parts = [[arms, shank, *flukes], [stock, ring]]
     lean = rng.uniform(0.0, 1.3)
@@ -88,17 +107,31 @@ def anchor(rng: Generator) -> Groups:
 def chain(rng: Generator) -> Groups:
     """A heavy chain, its links lying alternately flat and upright."""
     links, x = [], 0.0
+    stretch, thick = rng.uniform(1.25, 1.8), rng.uniform(0.03, 0.045)
     for i in range(int(rng.integers(5, 10))):
-        link = torus(0.13, 0.04, 14, 6)
-        stretched = Mesh(link.vertices_m * (1.5, 1.0, 1.0), link.faces)
+        link = torus(0.13, thick, 14, 6)
+        stretched = Mesh(link.vertices_m * (stretch, 1.0, 1.0), link.faces)
         links.append(moved(turned(stretched, (i % 2) * np.pi / 2 * 0.9, axis=0), (x, 0.06 * np.sin(i), 0.1)))
-        x += 0.29
+        x += 0.195 * stretch
     return [links[::2], links[1::2]]
 
 
 def steel_beams(rng: Generator) -> Groups:
     """I-beams dropped across one another."""
-    outline = [(-0.15, 0.0), (0.15, 0.0), (0.15, 0.05), (0.03, 0.05), (0.03, 0.25), (0.15, 0.25), (0.15, 0.3), (-0.15, 0.3), (-0.15, 0.25), (-0.03, 0.25), (-0.03, 0.05), (-0.15, 0.05)]  # fmt: skip
+    outline = [
+        (-0.15, 0.0),
+        (0.15, 0.0),
+        (0.15, 0.05),
+        (0.03, 0.05),
+        (0.03, 0.25),
+        (0.15, 0.25),
+        (0.15, 0.3),
+        (-0.15, 0.3),
+        (-0.15, 0.25),
+        (-0.03, 0.25),
+        (-0.03, 0.05),
+        (-0.15, 0.05),
+    ]
     beams = []
     for i in range(int(rng.integers(2, 5))):
         beam = standing(extrude(outline, rng.uniform(1.6, 2.4)))
@@ -114,7 +147,11 @@ def container_frame(rng: Generator) -> Groups:
     edges += [block((0.05, 0.05, height), x * length / 2, y * width / 2) for x in (-1, 1) for y in (-1, 1)]
     bars = np.linspace(-0.4, 0.4, 6).tolist()
     mesh = [block((0.02, 0.02, height), x * length, y * width / 2) for x in bars for y in (-1, 1)]
-    goods = [block((0.3, 0.3, rng.uniform(0.2, 0.6)), x * length, y * width, 0.05) for x in (-0.25, 0.2) for y in (-0.22, 0.22)]
+    goods = [
+        block((0.3, 0.3, rng.uniform(0.2, 0.6)), x * length, y * width, 0.05)
+        for x in (-0.25, 0.2)
+        for y in (-0.22, 0.22)
+    ]
     return [edges + mesh, goods]
 
 
@@ -123,7 +160,10 @@ def roof_antenna(rng: Generator) -> Groups:
     count = int(rng.integers(5, 9))
     boom = rod((-0.8, 0.0, 0.5), (0.8, 0.0, 0.5), 0.025)
     spans = np.linspace(0.3, 0.6, count)
-    rods = [rod((x, -s, 0.5), (x, s, 0.5), 0.014, sides=4) for x, s in zip(np.linspace(-0.75, 0.75, count).tolist(), spans.tolist(), strict=True)]
+    rods = [
+        rod((x, -s, 0.5), (x, s, 0.5), 0.014, sides=4)
+        for x, s in zip(np.linspace(-0.75, 0.75, count).tolist(), spans.tolist(), strict=True)
+    ]
     mast = rod((-0.1, 0.0, -0.5), (0.05, 0.0, 0.9), 0.03)
     lean = rng.uniform(0.3, 1.2)
     return [[turned(mesh, lean, axis=0) for mesh in [boom, mast]], [turned(mesh, lean, axis=0) for mesh in rods]]

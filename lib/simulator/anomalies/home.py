@@ -5,7 +5,21 @@ Each function returns meshes by material: the main surface first, then accents.
 
 import numpy as np
 
-from lib.simulator.shapes import Mesh, block, box, cone, cylinder, extrude, lathe, moved, rod, standing, torus, tube, turned
+from lib.simulator.shapes import (
+    Mesh,
+    block,
+    box,
+    cone,
+    cylinder,
+    extrude,
+    lathe,
+    moved,
+    rod,
+    standing,
+    torus,
+    tube,
+    turned,
+)
 
 Generator = np.random.Generator
 Groups = list[list[Mesh]]
@@ -97,7 +111,18 @@ def piano(rng: Generator) -> Groups:
         legs = [block((0.08, 0.08, 0.62), 0.44, y) for y in (-0.68, 0.68)]
         stool = [block((0.35, 0.6, 0.05), 0.85, z=0.45), *[block((0.05, 0.05, 0.45), 0.85, y) for y in (-0.25, 0.25)]]
         return [body + legs, [block((0.16, 1.35, 0.04), 0.40, z=0.74), *stool]]
-    outline = [(0.0, -0.75), (0.5, -0.75), (0.5, 0.75), (-0.2, 0.75), (-0.9, 0.7), (-1.5, 0.35), (-1.6, -0.1), (-1.4, -0.3), (-0.9, -0.35), (-0.5, -0.7)]  # fmt: skip
+    outline = [
+        (0.0, -0.75),
+        (0.5, -0.75),
+        (0.5, 0.75),
+        (-0.2, 0.75),
+        (-0.9, 0.7),
+        (-1.5, 0.35),
+        (-1.6, -0.1),
+        (-1.4, -0.3),
+        (-0.9, -0.35),
+        (-0.5, -0.7),
+    ]
     case = extrude(outline, 0.32, 0.65)
     lid = turned(extrude(outline, 0.03), rng.uniform(0.4, 0.8), axis=0)
     legs = [cone(0.05, 0.09, 0.65, 8)]
@@ -160,7 +185,9 @@ def shelf(rng: Generator) -> Groups:
 def umbrella(rng: Generator) -> Groups:
     """An open umbrella or parasol: ribs of a shallow cone over a stick."""
     radius, height, sides = rng.uniform(0.5, 0.9), rng.uniform(0.8, 1.5), int(rng.integers(6, 10))
-    canopy = lathe([(radius, height - 0.3), (radius * 0.98, height - 0.27), (radius * 0.6, height - 0.1), (0.01, height)], sides)
+    canopy = lathe(
+        [(radius, height - 0.3), (radius * 0.98, height - 0.27), (radius * 0.6, height - 0.1), (0.01, height)], sides
+    )
     hook = tube([(0, 0, height), (0, 0, 0.12), (0.03, 0, 0.03), (0.1, 0, 0.02), (0.14, 0, 0.1)], 0.018)
     return [[canopy], [hook]]
 

@@ -24,7 +24,7 @@ def round_rug(rng: Generator) -> list[Float]:
 def towels(rng: Generator) -> list[Float]:
     """Two or three towels across one another's ends."""
     count = int(rng.integers(2, 4))
-    return [_turned(_rectangle(0.9, 0.45), rng.uniform(-0.5, 0.5)) + (0.0, 0.5 * i) for i in range(count)]
+    return [_turned(_rectangle(0.9, 0.45), rng.uniform(-0.5, 0.5)) + np.array((0.0, 0.5 * i)) for i in range(count)]
 
 
 def banner(rng: Generator) -> list[Float]:
@@ -43,7 +43,9 @@ def star_mat(rng: Generator) -> list[Float]:
 
 def game_board(rng: Generator) -> list[Float]:
     """Square mats in a row or a cross, as for a giant board game."""
-    places = [(0, 0), (1.1, 0), (-1.1, 0), (0, 1.1), (0, -1.1)] if rng.random() < 0.5 else [(1.1 * i, 0) for i in range(4)]
+    places = (
+        [(0, 0), (1.1, 0), (-1.1, 0), (0, 1.1), (0, -1.1)] if rng.random() < 0.5 else [(1.1 * i, 0) for i in range(4)]
+    )
     return [_rectangle(1.0, 1.0) + np.array(place) for place in places]
 
 
@@ -74,7 +76,19 @@ def giant_leaf(rng: Generator) -> list[Float]:
 
 def animal_hide(rng: Generator) -> list[Float]:
     """A hide with four legs, head and tail."""
-    half = [(1.0, 0.0), (0.9, 0.14), (0.6, 0.16), (0.62, 0.6), (0.45, 0.62), (0.3, 0.3), (-0.35, 0.34), (-0.5, 0.66), (-0.68, 0.6), (-0.62, 0.15), (-1.1, 0.04)]  # fmt: skip
+    half = [
+        (1.0, 0.0),
+        (0.9, 0.14),
+        (0.6, 0.16),
+        (0.62, 0.6),
+        (0.45, 0.62),
+        (0.3, 0.3),
+        (-0.35, 0.34),
+        (-0.5, 0.66),
+        (-0.68, 0.6),
+        (-0.62, 0.15),
+        (-1.1, 0.04),
+    ]
     width = float(rng.uniform(0.8, 1.15))
     return [np.array([(x, width * y) for x, y in half] + [(x, -width * y) for x, y in half[:0:-1]])]
 
@@ -90,15 +104,32 @@ def landing_mat(rng: Generator) -> list[Float]:
     bar = float(rng.uniform(0.18, 0.3))
     return [
         np.array(
-            [(-1, -1), (-1 + 2 * bar, -1), (-1 + 2 * bar, -bar), (1 - 2 * bar, -bar), (1 - 2 * bar, -1), (1, -1), (1, 1), (1 - 2 * bar, 1), (1 - 2 * bar, bar), (-1 + 2 * bar, bar), (-1 + 2 * bar, 1), (-1, 1)]
+            [
+                (-1, -1),
+                (-1 + 2 * bar, -1),
+                (-1 + 2 * bar, -bar),
+                (1 - 2 * bar, -bar),
+                (1 - 2 * bar, -1),
+                (1, -1),
+                (1, 1),
+                (1 - 2 * bar, 1),
+                (1 - 2 * bar, bar),
+                (-1 + 2 * bar, bar),
+                (-1 + 2 * bar, 1),
+                (-1, 1),
+            ]
         )
-    ]  # fmt: skip
+    ]
 
 
 def _rectangle(length: float, width: float) -> Float:
-    return np.array([(-length / 2, -width / 2), (length / 2, -width / 2), (length / 2, width / 2), (-length / 2, width / 2)])
+    return np.array(
+        [(-length / 2, -width / 2), (length / 2, -width / 2), (length / 2, width / 2), (-length / 2, width / 2)]
+    )
 
 
 def _turned(outline: Float, angle: float) -> Float:
     cosine, sine = float(np.cos(angle)), float(np.sin(angle))
-    return outline @ np.array([[cosine, sine], [-sine, cosine]])
+    return np.stack(
+        [cosine * outline[:, 0] - sine * outline[:, 1], sine * outline[:, 0] + cosine * outline[:, 1]], axis=1
+    )
