@@ -14,17 +14,16 @@ Floats = npt.NDArray[np.floating]
 Counts = npt.NDArray[np.int64]
 
 
-def count_cells(values: Floats, scores: Floats) -> Counts:
-    """Count scores (N,) in the 2 K + 1 cells that K ascending distinct values make.
+def count_cells(values: Floats, ascending: Floats) -> Counts:
+    """Count ascending scores (N,) in the 2 K + 1 cells that K ascending distinct values make.
 
     Cell 2 k + 1 is `== values[k]`; cell 2 k lies strictly between values[k - 1] and values[k].
     """
-    ordered = np.sort(scores)
-    below = np.searchsorted(ordered, values, side="left")
-    through = np.searchsorted(ordered, values, side="right")
+    below = np.searchsorted(ascending, values, side="left")
+    through = np.searchsorted(ascending, values, side="right")
     cells = np.empty(2 * len(values) + 1, dtype=np.int64)
     cells[1::2] = through - below
-    cells[0::2] = np.append(below, len(ordered)) - np.insert(through, 0, 0)
+    cells[0::2] = np.append(below, len(ascending)) - np.insert(through, 0, 0)
     return cells
 
 
@@ -63,7 +62,7 @@ class Ranking:
 def rank(positive_scores: Floats, negative_scores: Floats) -> Ranking:
     """Ranking of scores that are in memory: positives (M,) and negatives (N,), neither empty."""
     values, positives = np.unique(positive_scores, return_counts=True)
-    return Ranking(values, positives.astype(np.int64), count_cells(values, negative_scores))
+    return Ranking(values, positives.astype(np.int64), count_cells(values, np.sort(negative_scores)))
 
 
 def auroc(ranking: Ranking) -> float:

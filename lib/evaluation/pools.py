@@ -131,10 +131,13 @@ class NegativeCounter:
     def add(self, levels: dict[Level, LevelScores]) -> None:
         """Count the negatives of the next scenario."""
         for level, p in self._positives.items():
-            counted = count_cells(p.values, levels[level].negative)
+            ascending = np.sort(levels[level].negative)
+            counted = count_cells(p.values, ascending)
             self._cells[level] += counted
             self._by_scenario[level].append(merge_cells(counted, self._pivots[level]))
-            self._histograms[level] += np.histogram(levels[level].negative.astype(np.float64), _edges(p))[0]
+            self._histograms[level] += np.diff(
+                np.searchsorted(ascending, _edges(p)[1:-1]), prepend=0, append=len(ascending)
+            )
 
     def finish(self, weights: npt.NDArray[np.float64]) -> dict[Level, Pool]:
         """The pools of the levels that have both classes; weights (R, S): see bootstrap.resample_scenarios."""

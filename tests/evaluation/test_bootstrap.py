@@ -28,7 +28,7 @@ def scenarios(generator, count, step):
 def tables(drawn, pivots):
     values = np.unique(np.concatenate([positives for positives, _ in drawn]))
     chosen = choose_pivots(values, np.ones(len(values), dtype=np.int64), pivots)
-    rows = [[merge_cells(count_cells(values, scores), chosen) for scores in pair] for pair in drawn]
+    rows = [[merge_cells(count_cells(values, np.sort(scores)), chosen) for scores in pair] for pair in drawn]
     return np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
 
 

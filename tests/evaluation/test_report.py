@@ -99,7 +99,7 @@ def test_counts_and_anovox_block(report, folder):
     assert len(labels) > found["voxel"]["positives"] + found["voxel"]["negatives"]  # the whole grid, not the view
 
 
-def test_tables_hold_whole_curves_and_histograms(report):
+def test_tables_hold_whole_curves_and_histograms(report, folder):
     for level in ("frame", "pixel", "point_all"):
         roc = [row for row in report.roc if row["level"] == level]
         ends = [(row["false_positive_rate"], row["true_positive_rate"]) for row in (roc[0], roc[-1])]
@@ -111,6 +111,13 @@ def test_tables_hold_whole_curves_and_histograms(report):
         shares.setdefault((row["level"], row["group"]), []).append(row["share"])
     assert set(shares) == {(level, group) for level in ("frame", "point") for group in ("normal", "anomalous")}
     assert all(sum(share) == pytest.approx(1.0) for share in shares.values())
+    for group, scores in (("normal", "negative"), ("anomalous", "positive")):
+        found = np.concatenate([getattr(s.levels["point"], scores) for s in scored(folder, SCENARIOS)])
+        rows = [row for row in report.scores if (row["level"], row["group"]) == ("point", group)]
+        middles = np.array([row["score"] for row in rows])
+        half = (middles[1] - middles[0]) / 2
+        expected = [((found >= m - half) & (found < m + half)).mean() for m in middles[:-1]]
+        np.testing.assert_allclose([row["share"] for row in rows][:-1], expected, atol=1.5 / len(found))
 
 
 def test_seed_moves_intervals_only(report, folder):
