@@ -13,7 +13,7 @@ from lib.simulator.raycast import Float32, Geometry, Hits, Int32, no_hits
 from lib.simulator.scene import Actor, Part, Scene
 
 _LAMP_MIN_HEIGHT_M: Final = 3.0
-_LAMP_SPACING_M: Final = 4.0
+_LAMP_SIZE_M: Final = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,15 +158,16 @@ def _table(parts: Sequence[Part], poses: Sequence[Matrix]) -> PartTable:
 
 def _lamps(scene: Scene) -> tuple[Lamp, ...]:
     """At night, what glows high above the street lights it; faces close together are one lamp."""
-    if not scene.weather.night:
-        return ()
-    lamps: dict[tuple[int, int], Lamp] = {}
-    for part in scene.static_parts:
+    lamps: list[Lamp] = []
+    for part in scene.static_parts if scene.weather.night else ():
         if part.material.emissive <= 0:
             continue
-        centers = part.vertices_m[part.faces].mean(axis=1)
         red, green, blue = (float(part.material.emissive * channel**2) for channel in part.material.color)
-        for x, y, z in centers[centers[:, 2] > _LAMP_MIN_HEIGHT_M].astype(float).tolist():
-            place = round(x / _LAMP_SPACING_M), round(y / _LAMP_SPACING_M)
-            lamps.setdefault(place, Lamp((x, y, z), (red, green, blue)))
-    return tuple(lamps.values())
+        centers = part.vertices_m[part.faces].mean(axis=1)
+        left = centers[centers[:, 2] > _LAMP_MIN_HEIGHT_M].astype(np.float64)
+        while len(left):
+            near = np.abs(left - left[0]).max(axis=1) < _LAMP_SIZE_M
+            x, y, z = left[near].mean(axis=0).tolist()
+            lamps.append(Lamp((x, y, z), (red, green, blue)))
+            left = left[~near]
+    return tuple(lamps)
