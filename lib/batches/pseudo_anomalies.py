@@ -21,6 +21,7 @@ from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN, UNKNOWN
 GROUND_CLASSES = (ROAD, SIDEWALK, TERRAIN, ROAD_LINE, GROUND)
 MIN_DISTANCE_M, MAX_DISTANCE_M = 3.5, 26.0
 MIN_EXTENT_M, MAX_EXTENT_M = 0.35, 4.0
+MIN_REPAINTED_M = 0.9
 RANGE_NOISE_M = 0.1  # AnoVox's noise_stddev
 INTENSITY_DECAY = 0.004  # CARLA's atmosphere, per metre
 VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous
@@ -88,7 +89,7 @@ def paste_pseudo_anomalies(
 
     for _ in range(2):
         if B > 1:
-            views = transplant(views, uniform(B) < 0.4, generator)
+            views = transplant(views, uniform(B) < 0.5, generator)
     anomalous_B = torch.arange(B, device=device) >= round(clean_fraction * B)
     anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]
     chances = torch.tensor([0.22, 0.28, 0.2, 0.2, 0.1], device=device)
@@ -167,14 +168,15 @@ def _solids_at(
 
     H = views.image_B3HW.shape[2]
     fits_m = 0.6 * (H / 2) / views.intrinsics_B4[:, 0] * anchor_B3[:, 0].clamp(min=1.0)
-    largest = MIN_EXTENT_M * (MAX_EXTENT_M / MIN_EXTENT_M) ** uniform(B)
-    ratio = 0.2 + 0.8 * uniform(B, 3)
+    repainted = slot_B == Slot.APPEARANCE
+    smallest = torch.where(repainted, MIN_REPAINTED_M, MIN_EXTENT_M)
+    largest = smallest * (MAX_EXTENT_M / smallest) ** uniform(B)
+    ratio = torch.where(repainted[:, None], 0.5, 0.2) + torch.where(repainted[:, None], 0.5, 0.8) * uniform(B, 3)
     ratio = ratio / ratio.amax(1, keepdim=True)
     extent_B3 = torch.minimum(largest, fits_m)[:, None] * ratio
-    flat = (slot_B == Slot.APPEARANCE) & ~on_object_B
+    flat = repainted & ~on_object_B
     height = torch.where(flat, 0.5, extent_B3[:, 2])
-    wide = torch.where(flat[:, None], extent_B3.clamp(min=0.7), extent_B3)
-    extent_B3 = torch.stack([wide[:, 0], wide[:, 1], height], dim=1)
+    extent_B3 = torch.stack([extent_B3[:, 0], extent_B3[:, 1], height], dim=1)
     afloat = (uniform(B) < 0.15) & ~flat & ~on_object_B
     lift = torch.where(afloat, uniform(B) * 1.5, -0.06 * uniform(B))
     rise = torch.where(flat | on_object_B, 0.0, 0.45 * height + lift)

@@ -32,7 +32,7 @@ def random_textures(extent_B3: Tensor, generator: torch.Generator) -> PseudoText
         return torch.rand(*shape, generator=generator, device=device)
 
     grey = uniform(B, CELL_SEEDS, 1)
-    saturation = uniform(B, 1, 1)
+    saturation = uniform(B, 1, 1).sqrt()
     palette = grey * (1 - saturation) + uniform(B, CELL_SEEDS, 3) * saturation
     size = extent_B3.amax(1)
     direction = torch.nn.functional.normalize(torch.randn(B, 3, generator=generator, device=device), dim=-1)

@@ -54,8 +54,8 @@ def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Vi
     """
     donor = _rolled(views)
     near = donor.has_return_BRC & (donor.range_m_BRC < MAX_DISTANCE_M)
-    weight = (class_mask(donor.point_class_BRC, OBJECT_CLASSES) & near).float()
-    seed_B, found_B = choose_cells(weight, generator)
+    candidates = class_mask(donor.point_class_BRC, OBJECT_CLASSES) & near
+    seed_B, found_B = choose_cells(candidates * _rarity(donor.point_class_BRC), generator)
     class_B = donor.point_class_BRC.flatten(1).gather(1, seed_B[:, None]).squeeze(1)
     seed_xyz_B3 = donor.xyz_B3RC.flatten(2).gather(2, seed_B[:, None, None].expand(-1, 3, 1)).squeeze(2)
     small_B = class_mask(class_B, (POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, PEDESTRIAN, STATIC, DYNAMIC))
@@ -85,6 +85,13 @@ def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Vi
         intensity_BRC=torch.where(cells, donor.intensity_BRC, views.intensity_BRC),
         point_class_BRC=torch.where(cells, donor.point_class_BRC, views.point_class_BRC),
     )
+
+
+def _rarity(class_BRC: Tensor) -> Tensor:
+    """Weigh cells so that each class of a frame is as likely as another."""
+    flat = class_BRC.flatten(1).long()
+    counts = torch.zeros(len(flat), 256, device=flat.device).scatter_add(1, flat, torch.ones_like(flat).float())
+    return (1.0 / counts.gather(1, flat)).view(class_BRC.shape)
 
 
 def _rolled(views: Views) -> Views:
