@@ -97,7 +97,8 @@ def draw_case(case: Case) -> Figure:
 def draw_sheet(category: Category, cases: Sequence[Case]) -> Figure:
     """All frames of a category on one sheet; says so where there is none."""
     if cases:
-        return _draw(cases, columns=min(2, len(cases)), panel_width_in=3.45, title=_TITLES[category])
+        columns = min(2, len(cases))
+        return _draw(cases, columns, panel_width_in=5.0 if columns == 1 else 3.45, title=_TITLES[category])
     figure = new_figure(8.0, 1.4, constrained=False)
     figure.text(0.03, 0.72, _TITLES[category], weight="bold", fontsize=12)
     figure.text(0.03, 0.32, "The test set holds no such frame.", color=MUTED)
@@ -260,13 +261,13 @@ def _colormap() -> LinearSegmentedColormap:
 def _draw_legend(figure: Figure, width_in: float, height_in: float) -> None:
     bar_width_in, bar_right_in = 2.4, _MARGIN_IN + 0.25
     left = 1 - (bar_right_in + bar_width_in) / width_in
-    axes = figure.add_axes((left, 0.36 / height_in, bar_width_in / width_in, 0.13 / height_in))
+    axes = figure.add_axes((left, 0.3 / height_in, bar_width_in / width_in, 0.12 / height_in))
     bar = figure.colorbar(ScalarMappable(_strength(), _colormap()), cax=axes, orientation="horizontal")
     bar.set_ticks([1, 2, 3, 4], labels=["10", "100", "1,000", "10,000"])
     bar.ax.tick_params(labelsize=8, length=2)
     bar.outline.set_visible(False)
     explanation = "how rare so high a score is among normal ones: 1 in"
-    figure.text(left - 0.12 / width_in, 0.42 / height_in, explanation, fontsize=9, va="center", ha="right")
+    figure.text(1 - _MARGIN_IN / width_in, 0.46 / height_in, explanation, fontsize=9, va="bottom", ha="right")
     handles = [
         Line2D([], [], color=TRUTH, linewidth=2, label="true anomaly"),
         Line2D(

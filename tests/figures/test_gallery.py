@@ -80,3 +80,5 @@ def test_everything_lies_within_the_picture(cases):
         width, height = figure.get_size_inches()
         box = figure.get_tightbbox()
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
+        writing = [text.get_window_extent() for text in figure.texts] + [figure.legends[0].get_window_extent()]
+        assert not [1 for i, a in enumerate(writing) for b in writing[:i] if a.overlaps(b)]
