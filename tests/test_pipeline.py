@@ -46,7 +46,7 @@ class Project:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False, timeout=180
+            command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False, timeout=600
         )
 
     def ok(self, *command: str) -> str:
@@ -171,7 +171,7 @@ def test_experiment_in_a_temporary_folder(project):
 
 
 def test_queued_experiments(project):
-    project.dvc("exp", "run", "--queue", "--name", "sweep", "-S", "predict.frame_top_points=2,40")
+    project.dvc("exp", "run", "--queue", "--name", "sweep", "-S", "evaluate.min_anomaly_points=1,20")
     project.dvc("queue", "start", "--jobs", "1")
     deadline = time.monotonic() + QUEUE_TIMEOUT_S
     while not re.search(r"No experiment tasks|Failed|(?s:Success.*Success)", status := project.dvc("queue", "status")):
@@ -183,15 +183,30 @@ def test_queued_experiments(project):
 
 
 def test_two_repositories_agree_to_the_byte(finished, tmp_path):
-    """With one worker instead of one per core."""
-    other = create(tmp_path / "other")
+    """A clone has no cached results; here every stage runs anew, with one worker instead of one per core."""
+    other = Project(tmp_path / "other")
+    finished.ok("git", "clone", "-q", str(finished.root), str(other.root))
     other.set(execution__workers=1)
-    assert stages_run(other.dvc("repro")) == STAGES
+    assert stages_run(other.dvc("repro", "--force")) == STAGES
     folders = ("data/sample", "data/shards", "models", "data/predictions", "metrics", "plots")
     expected, actual = finished.digest(*folders), other.digest(*folders)
     assert actual.keys() == expected.keys()
     assert [name for name in expected if actual[name] != expected[name]] == []
     assert (other.root / "dvc.lock").read_bytes() == (finished.root / "dvc.lock").read_bytes()
+
+
+def test_data_outside_the_repository_behind_a_tracked_link(project, tmp_path):
+    """The lock then names the link, not a path of this machine; temporary and queued runs find the data, too."""
+    shutil.copytree(project.root / "data" / "sample", tmp_path / "disk")
+    (project.root / "data" / "anovox").symlink_to(tmp_path / "disk")
+    project.ok("git", "add", "data/anovox")
+    project.ok("git", "commit", "-q", "-m", "Data")
+    project.dvc("exp", "run", "--temp", "--name", "linked", "-S", "data.root=data/anovox", "preprocess")
+    reference = project.ok("git", "for-each-ref", "--format=%(refname)", "refs/exps/*/*/linked").strip()
+    stage = yaml.safe_load(project.ok("git", "show", f"{reference}:dvc.lock"))["stages"]["preprocess"]
+    before = yaml.safe_load((project.root / "dvc.lock").read_text())["stages"]["preprocess"]
+    assert "data/anovox" in {dep["path"] for dep in stage["deps"]}
+    assert stage["outs"] == before["outs"]
 
 
 @pytest.mark.parametrize(
