@@ -25,7 +25,7 @@ MODEL = Path("models/detector.safetensors")
 METRICS = Path("metrics/train.json")
 HISTORY = Path("plots/training.csv")
 LOG = Path("logs/train.log")
-VIEW_MARGIN = 1.25
+VIEW_MARGIN = 1.1
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PARTS = 2
-HALF_SPACES = 6
+PARTS = 3
+HALF_SPACES = 4
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ def pasted(seed=0, frames=32, clean=0.25, slots=2):
 
 def test_both_sensors_see_the_same_anomalies():
     """Where a cell's point projects, away from edges, cell and pixel must agree on anomalous or normal."""
-    _, views, targets = pasted()
+    _, views, targets = pasted(frames=96)
     uv, seen = project(views)
     u = uv[:, 0].floor().long().clamp(0, WIDTH_PX - 1)
     v = uv[:, 1].floor().long().clamp(0, HEIGHT_PX - 1)
