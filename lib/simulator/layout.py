@@ -102,15 +102,16 @@ def draw_spot(street: Street, route: Route, params: SimulateParams, size: str, r
     extent = float(rng.uniform(*next(reach for name, reach in params.anomaly_sizes_m.items() if name == size)))
     half_view = 0.82 * np.deg2rad(params.camera_fov_deg) / 2
     margin = 0.02 * (high - low)
-    for _ in range(200):
+    for _ in range(10):
         place, d, z = _draw_place(street, route, extent, rng)
-        last = low + margin + float(rng.random() ** _APPROACH) * (high - route.travel_m - low - 2 * margin)
-        s = _s_at_distance(street, route, d, last)
-        if s is None or (place in ("sidewalk", "verge", "parking") and _in_mouth(street, s, d)):
-            continue
-        spot = Spot(place, s, d, z, extent, size)
-        if _clear_of_path(street, route, spot) and _in_view(street, route, spot, half_view, low, high):
-            return spot
+        for share in rng.random(20).tolist():
+            last = low + margin + share**_APPROACH * (high - route.travel_m - low - 2 * margin)
+            s = _s_at_distance(street, route, d, last)
+            if s is None or (place in ("sidewalk", "verge", "parking") and _in_mouth(street, s, d)):
+                continue
+            spot = Spot(place, s, d, z, extent, size)
+            if _clear_of_path(street, route, spot) and _in_view(street, route, spot, half_view, low, high):
+                return spot
     distance = max(low, CLEAR_AHEAD_M + extent / 2 + 0.1)
     return Spot("lane", route.travel_m + distance, route.d, 0.0, extent, size)
 
@@ -120,14 +121,14 @@ def _draw_place(street: Street, route: Route, extent: float, rng: np.random.Gene
     draw = rng.random()
     sign = -1 if rng.random() < 0.65 else 1
     kerb, side = street.kerb(sign), street.side(sign)
-    if draw < 0.40:
+    if draw < 0.28:
         return "lane", route.d + float(rng.uniform(-0.9, 0.9)), 0.0
-    if draw < 0.62:
+    if draw < 0.45:
         reach = street.lanes_end(sign)
         return "road", sign * float(rng.uniform(0.0, reach - 0.3)), 0.0
-    if draw < 0.70 and side.parking_m:
+    if draw < 0.55 and side.parking_m:
         return "parking", sign * (kerb - side.parking_m / 2 + float(rng.uniform(-0.2, 0.2))), 0.0
-    if draw < 0.92:
+    if draw < 0.94:
         inset = min(extent / 2 + 0.1, side.sidewalk_m / 2)
         return "sidewalk", sign * (kerb + float(rng.uniform(inset, side.sidewalk_m - inset + 1e-6))), street.kerb_m
     room = side.verge_m - extent / 2
