@@ -130,13 +130,7 @@ def _passenger_car(
             (cowl + 0.10, belt - 0.04, belt, lower, lower * 0.98),
         ]
     )
-    roof_panel = hull(
-        [
-            (top_rear - 0.06, height - 0.07, height - 0.02, upper + 0.02, upper - 0.06),
-            ((top_rear + top_front) / 2, height - 0.07, height, upper + 0.02, upper - 0.06),
-            (top_front + 0.06, height - 0.07, height - 0.03, upper + 0.02, upper - 0.06),
-        ]
-    )
+    roof_panel = _roof_panel(top_rear, top_front, height, upper)
     pillars = _pillars(top_rear, top_front, tail, cowl + 0.08, belt, height - 0.05, lower, upper)
     mirrors = [block((0.10, 0.20, 0.14), cowl - 0.05, sign * (half + 0.06), belt - 0.02) for sign in (-1, 1)]
     axles = (rear + 0.20 * length, front - 0.19 * length)
@@ -146,6 +140,15 @@ def _passenger_car(
         + (pieces(CAR, (roof, [roof_panel])) if roof else ())
         + _wheels(CAR, axles, half - 0.09, height * 0.215, 0.21)
         + _details(CAR, front, rear, half * 0.80, nose - 0.20, belt - 0.18, clear + 0.12, lights)
+    )
+
+
+def _roof_panel(rear: float, front: float, height: float, half: float) -> Mesh:
+    """A slightly arched roof that overlaps the windows."""
+    low, wide, narrow = height - 0.07, half + 0.02, half - 0.06
+    middle = ((rear + front) / 2, low, height, wide, narrow)
+    return hull(
+        [(rear - 0.06, low, height - 0.02, wide, narrow), middle, (front + 0.06, low, height - 0.03, wide, narrow)]
     )
 
 

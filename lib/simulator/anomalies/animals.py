@@ -33,6 +33,18 @@ def _quadruped(
         [girth * 0.36, girth * 0.26, head * 0.36],
         7,
     )
+    legs = _legs(rng, shoulder, length, girth, leg)
+    end = (-0.5 * length + tail[0], 0.0, back + girth * 0.1 + tail[1])
+    brush = tube(
+        [(-0.48 * length, 0, back + 0.1 * girth), (-0.55 * length, 0, (back + end[2]) / 2), end],
+        [leg * 0.6, leg * 0.5, leg * 0.25],
+        5,
+    )
+    return [trunk, throat, *_face(top, head), *legs, brush], top
+
+
+def _face(top: tuple[float, float], head: float) -> list[Mesh]:
+    """Skull with ears at (x, z), `head` long."""
     face = tube(
         [
             (top[0] - head * 0.35, 0, top[1] + head * 0.1),
@@ -52,6 +64,12 @@ def _quadruped(
         )
         for s in (-1, 1)
     ]
+    return [face, *ears]
+
+
+def _legs(rng: Generator, shoulder: float, length: float, girth: float, leg: float) -> list[Mesh]:
+    """Four legs in stride."""
+    back = shoulder - girth * 0.5
     legs = []
     for x, sign in ((-0.4, -1), (-0.4, 1), (0.38, -1), (0.38, 1)):
         foot, hip = (
@@ -60,13 +78,7 @@ def _quadruped(
         )
         knee = ((foot + hip[0]) / 2 + 0.03 * shoulder, sign * girth * 0.27, hip[2] * 0.5)
         legs.append(tube([hip, knee, (foot, sign * girth * 0.27, 0.0)], [leg * 1.7, leg, leg * 0.9], 6))
-    end = (-0.5 * length + tail[0], 0.0, back + girth * 0.1 + tail[1])
-    brush = tube(
-        [(-0.48 * length, 0, back + 0.1 * girth), (-0.55 * length, 0, (back + end[2]) / 2), end],
-        [leg * 0.6, leg * 0.5, leg * 0.25],
-        5,
-    )
-    return [trunk, throat, face, *ears, *legs, brush], top
+    return legs
 
 
 def deer(rng: Generator) -> Groups:
