@@ -171,8 +171,8 @@ def _solids_at(
     repainted = slot_B == Slot.APPEARANCE
     smallest = torch.where(repainted, MIN_REPAINTED_M, MIN_EXTENT_M)
     largest = smallest * (MAX_EXTENT_M / smallest) ** uniform(B)
-    thinnest = torch.where(repainted[:, None], 0.5, 0.08)
-    ratio = thinnest + (1 - thinnest) * uniform(B, 3) ** 1.5
+    thinnest = torch.where(repainted[:, None], 0.5, 0.2)
+    ratio = thinnest + (1 - thinnest) * uniform(B, 3)
     ratio = ratio / ratio.amax(1, keepdim=True)
     extent_B3 = torch.minimum(largest, fits_m)[:, None] * ratio
     flat = repainted & ~on_object_B
@@ -228,7 +228,7 @@ def _paint(
     facing_BN = (normal_B3N * sun_B3[..., None]).sum(1).clamp(min=0)
     contrast_B1 = 0.2 + 0.6 * uniform(B, 1)
     shade_BN = exposure_B1 * (1 - contrast_B1 / 2 + contrast_B1 * facing_BN)
-    textures = random_textures(extent_B3, views.image_B3HW, generator)
+    textures = random_textures(extent_B3, generator)
     at_B3N = torch.where(
         shape_hit_BN[:, None], ray_B3N * t_BN.clamp(max=1e3)[:, None] + origin_B3[..., None], surface_B3N
     )

@@ -1,6 +1,4 @@
-"""Random surface colours for pseudo-anomalies: plain, noise field, gradient, cells, collage of another street.
-
-The simulator's anomalies use none of them.
+"""Random surface colours for pseudo-anomalies: plain, noise field, cells, gradient. The simulator's anomalies use none.
 
 Shape letters: B frames, N points.
 """
@@ -12,7 +10,6 @@ from torch import Tensor
 
 LATTICE = 12
 CELL_SEEDS = 10
-PLAIN, NOISE, GRADIENT, CELLS, COLLAGE = range(5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +22,10 @@ class PseudoTextures:
     frequency_B: Tensor
     seeds_BK3: Tensor
     gradient_B3: Tensor
-    picture_B3HW: Tensor
-    picture_axes_B23: Tensor
-    picture_center_B2: Tensor
 
 
-def random_textures(extent_B3: Tensor, images_B3HW: Tensor, generator: torch.Generator) -> PseudoTextures:
-    """Draw textures for objects of the given extents [m]; collages come from the next image of the batch."""
+def random_textures(extent_B3: Tensor, generator: torch.Generator) -> PseudoTextures:
+    """Draw textures for objects of the given extents [m]."""
     B, device = len(extent_B3), extent_B3.device
 
     def uniform(*shape: int) -> Tensor:
@@ -43,15 +37,12 @@ def random_textures(extent_B3: Tensor, images_B3HW: Tensor, generator: torch.Gen
     size = extent_B3.amax(1)
     direction = torch.nn.functional.normalize(torch.randn(B, 3, generator=generator, device=device), dim=-1)
     return PseudoTextures(
-        kind_B=torch.randint(0, 5, (B,), generator=generator, device=device),
+        kind_B=torch.randint(0, 4, (B,), generator=generator, device=device),
         palette_BK3=palette * 0.95 + 0.03,
         lattice_B1DDD=uniform(B, 1, LATTICE, LATTICE, LATTICE),
         frequency_B=(0.12 + 0.3 * uniform(B)) / size.clamp(min=0.3),
         seeds_BK3=(uniform(B, CELL_SEEDS, 3) - 0.5) * extent_B3[:, None],
         gradient_B3=direction / size[:, None],
-        picture_B3HW=_recolored(images_B3HW.roll(1, 0), generator),
-        picture_axes_B23=torch.randn(B, 2, 3, generator=generator, device=device) * 0.5 / size[:, None, None],
-        picture_center_B2=uniform(B, 2) * 1.2 - 0.6,
     )
 
 
@@ -67,24 +58,6 @@ def texture_colors(textures: PseudoTextures, offset_B3N: Tensor) -> Tensor:
     distance_BKN = torch.cdist(textures.seeds_BK3, offset_B3N.transpose(1, 2))
     nearest_BN = distance_BKN.argmin(1)
     cells_B3N = textures.palette_BK3.gather(1, nearest_BN[..., None].expand(-1, -1, 3)).transpose(1, 2)
-    at_BN2 = (
-        offset_B3N.transpose(1, 2) @ textures.picture_axes_B23.transpose(1, 2) + textures.picture_center_B2[:, None]
-    )
-    collage_B3N = torch.nn.functional.grid_sample(
-        textures.picture_B3HW, at_BN2[:, :, None], align_corners=False, padding_mode="reflection"
-    ).squeeze(3)
     kind = textures.kind_B[:, None, None]
-    blend = torch.where(kind == NOISE, noise_BN[:, None], torch.where(kind == GRADIENT, along_BN[:, None], 0.0))
-    mixed = first * (1 - blend) + second * blend
-    return torch.where(kind == CELLS, cells_B3N, torch.where(kind == COLLAGE, collage_B3N, mixed))
-
-
-def _recolored(images_B3HW: Tensor, generator: torch.Generator) -> Tensor:
-    """Stretch to full contrast and turn the colours into others."""
-    B, device = len(images_B3HW), images_B3HW.device
-    low, high = images_B3HW.amin((1, 2, 3), keepdim=True), images_B3HW.amax((1, 2, 3), keepdim=True)
-    stretched = ((images_B3HW - low) / (high - low).clamp(min=0.05)) ** 0.7
-    mixing = torch.softmax(torch.randn(B, 3, 3, generator=generator, device=device) * 2, dim=2)
-    inverted = torch.rand(B, 3, 1, 1, generator=generator, device=device) < 0.4
-    mixed = torch.einsum("bij,bjhw->bihw", mixing, stretched)
-    return torch.where(inverted, 1 - mixed, mixed)
+    blend = torch.where(kind == 1, noise_BN[:, None], torch.where(kind == 2, along_BN[:, None], 0.0))
+    return torch.where(kind == 3, cells_B3N, first * (1 - blend) + second * blend)

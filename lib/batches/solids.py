@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PARTS = 3
-HALF_SPACES = 4
+PARTS = 2
+HALF_SPACES = 6
 
 
 @dataclass(frozen=True, eq=False)
