@@ -119,7 +119,7 @@ def test_second_repro_runs_nothing(finished):
 
 
 def test_execution_params_rerun_nothing(project):
-    project.set(execution__workers=1)
+    project.set(execution__workers=3)
     assert stages_run(project.dvc("repro")) == []
 
 
@@ -183,10 +183,10 @@ def test_queued_experiments(project):
 
 
 def test_two_repositories_agree_to_the_byte(finished, tmp_path):
-    """A clone has no cached results; here every stage runs anew, with one worker instead of one per core."""
+    """A clone has no cached results; here every stage runs anew, with two workers instead of one."""
     other = Project(tmp_path / "other")
     finished.ok("git", "clone", "-q", str(finished.root), str(other.root))
-    other.set(execution__workers=1)
+    other.set(execution__workers=2)
     assert stages_run(other.dvc("repro", "--force")) == STAGES
     folders = ("data/sample", "data/shards", "models", "data/predictions", "metrics", "plots")
     expected, actual = finished.digest(*folders), other.digest(*folders)
