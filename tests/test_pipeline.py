@@ -29,7 +29,7 @@ SMALLEST = {
     "train.epochs": 1,
     "execution.device": "cpu",
 }
-QUEUE_TIMEOUT_S = 120
+QUEUE_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True)
