@@ -166,15 +166,16 @@ def _solids_at(
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, device=device)
 
-    H = views.image_B3HW.shape[2]
-    fits_m = 0.6 * (H / 2) / views.intrinsics_B4[:, 0] * anchor_B3[:, 0].clamp(min=1.0)
+    H, W = views.image_B3HW.shape[-2:]
+    meters_per_px = (anchor_B3[:, 0].clamp(min=1.0) / views.intrinsics_B4[:, 0])[:, None]
+    fits_B3 = meters_per_px * anchor_B3.new_tensor([0.7 * W / 2, 0.7 * W / 2, 0.8 * H / 2])
     repainted = slot_B == Slot.APPEARANCE
     smallest = torch.where(repainted, MIN_REPAINTED_M, MIN_EXTENT_M)
     largest = smallest * (MAX_EXTENT_M / smallest) ** uniform(B)
     thinnest = torch.where(repainted[:, None], 0.5, 0.2)
     ratio = thinnest + (1 - thinnest) * uniform(B, 3)
     ratio = ratio / ratio.amax(1, keepdim=True)
-    extent_B3 = torch.minimum(largest, fits_m)[:, None] * ratio
+    extent_B3 = torch.minimum(largest[:, None] * ratio, fits_B3)
     flat = repainted & ~on_object_B
     height = torch.where(flat, 0.5, extent_B3[:, 2])
     extent_B3 = torch.stack([extent_B3[:, 0], extent_B3[:, 1], height], dim=1)
@@ -186,18 +187,18 @@ def _solids_at(
 
 
 def _window(views: Views, solids: Solids) -> _Window:
-    """Pixels around the solids: half the image's height, square, inside the image."""
+    """Pixels around the solids: half the image's height and width, inside the image."""
     H, W = views.image_B3HW.shape[-2:]
-    size = min(H, W) // 2
+    height, width = H // 2, W // 2
     center = solids.center_B3 + views.lidar_offset_m_B3
     fx, fy, cx, cy = views.intrinsics_B4.unbind(1)
     depth = center[:, 0].clamp(min=1.0)
     u, v = cx - fx * center[:, 1] / depth, cy - fy * center[:, 2] / depth
-    left = (u - size / 2).round().long().clamp(0, W - size)
-    top = (v - size / 2).round().long().clamp(0, H - size)
-    step = torch.arange(size, device=u.device)
-    rows, columns = top[:, None] + step, left[:, None] + step
-    return _Window((rows[:, :, None] * W + columns[:, None, :]).flatten(1), size, size)
+    left = (u - width / 2).round().long().clamp(0, W - width)
+    top = (v - height / 2).round().long().clamp(0, H - height)
+    rows = top[:, None] + torch.arange(height, device=u.device)
+    columns = left[:, None] + torch.arange(width, device=u.device)
+    return _Window((rows[:, :, None] * W + columns[:, None, :]).flatten(1), height, width)
 
 
 def _paint(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 PARTS = 2
-HALF_SPACES = 6
+HALF_SPACES = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +83,12 @@ def first_hit(solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor) -> tupl
     along_BMQN = solids.normal_BMQ3 @ direction_BM3N
     height_BMQN = solids.offset_BMQ[..., None] - solids.normal_BMQ3 @ origin_BM3N
     crossing_BMQN = height_BMQN / torch.where(along_BMQN.abs() < 1e-9, 1e-9, along_BMQN)
-    plane_enter, plane = torch.where(along_BMQN < 0, crossing_BMQN, -torch.inf).max(dim=2)
+    entries_BMQN = torch.where(along_BMQN < 0, crossing_BMQN, -torch.inf)
+    plane_enter = entries_BMQN.amax(dim=2)
     plane_leave = torch.where(along_BMQN > 0, crossing_BMQN, torch.inf).amin(dim=2)
-    flat_BMN = plane_enter > enter
-    plane_normal = solids.normal_BMQ3.gather(2, plane[..., None].expand(-1, -1, -1, 3)).transpose(2, 3)
-    normal_BM3N = torch.where(flat_BMN[:, :, None], plane_normal, normal_BM3N)
+    first_BMQN = (entries_BMQN == plane_enter[:, :, None]).float()
+    plane_normal = solids.normal_BMQ3.transpose(2, 3) @ first_BMQN
+    normal_BM3N = torch.where((plane_enter > enter)[:, :, None], plane_normal, normal_BM3N)
     enter, leave = torch.maximum(enter, plane_enter), torch.minimum(leave, plane_leave)
     t_BMN = torch.where((enter < leave) & (enter > 1e-4), enter, torch.inf)
     t_BN, part = t_BMN.min(dim=1)

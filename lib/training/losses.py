@@ -16,7 +16,7 @@ from lib.model.detector import PIXEL_STRIDE, Detections
 
 POINTS_OF_A_FAIR_OBJECT = 25
 WEIGHT_RANGE = (0.2, 4.0)
-HARD_WEIGHT, POSITIVE_WEIGHT = 0.5, 0.3
+HARD_WEIGHT, POSITIVE_WEIGHT, ANOMALY_SCALE = 0.05, 0.1, 3.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def balanced_bce(
     hardest = negative_loss.topk(max(1, round(hard_fraction * negative_loss.numel()))).values.mean()
     weight = torch.where(positive, positive_weight, 0.0)
     mean_positive = (weight * loss).sum() / weight.sum().clamp(min=1.0)
-    return mean_negative + HARD_WEIGHT * hardest + POSITIVE_WEIGHT * mean_positive
+    return ANOMALY_SCALE * (mean_negative + HARD_WEIGHT * hardest + POSITIVE_WEIGHT * mean_positive)
 
 
 def object_weights(object_BRC: Tensor, balance: float) -> Tensor:
