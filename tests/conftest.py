@@ -4,8 +4,10 @@ import os
 
 from hypothesis import settings
 
-# Two test processes on two cores: one thread each is fastest. The stages set their own number.
+# Two test processes share two cores: one thread each is fastest, and where code asks for more (torch.set_num_threads),
+# threads that wait must sleep, not spin.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 settings.register_profile("project", deadline=None, derandomize=True)
