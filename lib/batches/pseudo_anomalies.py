@@ -2,7 +2,8 @@
 
 Each of several slots per frame holds one of: a solid with an unusual look (both sensors see it), a camouflaged solid
 (geometry only), a repainted patch of ground or of an object (appearance only), a cast shadow without object or nothing
-(negatives). Transplanted normal objects (transplant.py) come before, as further negatives.
+(negatives). Only the first slot casts shadows: their rays cost most. Transplanted normal objects (transplant.py) come
+before, as further negatives.
 Shape letters as in views.py; h, w: a window of the image around the object; N = h w flattened.
 """
 
@@ -24,6 +25,7 @@ MIN_EXTENT_M, MAX_EXTENT_M = 0.35, 4.0
 MIN_REPAINTED_M = 0.9
 RANGE_NOISE_M = 0.1  # AnoVox's noise_stddev
 INTENSITY_DECAY = 0.004  # CARLA's atmosphere, per metre
+GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
 VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous
 UNSURE = 255
 MAX_SLOTS = 16
@@ -87,9 +89,8 @@ def paste_pseudo_anomalies(
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, device=device)
 
-    for _ in range(2):
-        if B > 1:
-            views = transplant(views, uniform(B) < 0.5, generator)
+    if B > 1:
+        views = transplant(views, uniform(B) < 0.8, generator)
     anomalous_B = torch.arange(B, device=device) >= round(clean_fraction * B)
     anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]
     chances = torch.tensor([0.22, 0.28, 0.2, 0.2, 0.1], device=device)
@@ -112,7 +113,9 @@ def _paste_slot(
     slot_B = torch.where(found_B, slot_B, int(Slot.NOTHING))
     solids, extent_B3 = _solids_at(views, anchor_B3, on_object_B, slot_B, generator)
     window = _window(views, solids)
-    painted, pixel_hit_BN, pixel_depth_BN = _paint(views, solids, extent_B3, slot_B, window, generator)
+    painted, pixel_hit_BN, pixel_depth_BN = _paint(
+        views, solids, extent_B3, slot_B, window, generator, casts_shadows=number == 0
+    )
     before = window.take(views.image_B3HW)
     changed_BN = (painted - before).abs().mean(1) > VISIBLE_CHANGE
     appearance_B1 = (slot_B == Slot.APPEARANCE)[:, None]
@@ -202,14 +205,17 @@ def _window(views: Views, solids: Solids) -> _Window:
 
 
 def _paint(
-    views: Views, solids: Solids, extent_B3: Tensor, slot_B: Tensor, window: _Window, generator: torch.Generator
+    views: Views,
+    solids: Solids,
+    extent_B3: Tensor,
+    slot_B: Tensor,
+    window: _Window,
+    generator: torch.Generator,
+    *,
+    casts_shadows: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """New colours (B, 3, N) of the window, which pixels the object covers (B, N) and its planar depth there (B, N)."""
     B, device = len(slot_B), slot_B.device
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator, device=device)
-
     image_B3N = window.take(views.image_B3HW)
     depth_BN = window.take(views.depth_m_BHW[:, None]).squeeze(1)
     class_BN = window.take(views.pixel_class_BHW[:, None]).squeeze(1)
@@ -224,33 +230,51 @@ def _paint(
     decal_hit_BN = contains(solids, surface_B3N) & decal_B1
     hit_BN = shape_hit_BN | decal_hit_BN
 
-    exposure_B1 = _ground_brightness(image_B3N, class_BN, views) / 0.38
     sun_B3 = _sun(B, generator, device)
     facing_BN = (normal_B3N * sun_B3[..., None]).sum(1).clamp(min=0)
-    contrast_B1 = 0.2 + 0.6 * uniform(B, 1)
-    shade_BN = exposure_B1 * (1 - contrast_B1 / 2 + contrast_B1 * facing_BN)
-    textures = random_textures(extent_B3, generator)
-    at_B3N = torch.where(
-        shape_hit_BN[:, None], ray_B3N * t_BN.clamp(max=1e3)[:, None] + origin_B3[..., None], surface_B3N
-    )
-    albedo_B3N = texture_colors(textures, at_B3N - solids.center_B3[..., None])
-    gray_BN = image_B3N.mean(1)
-    relief_BN = (gray_BN / _masked_mean(gray_BN, hit_BN)).clamp(0.5, 1.6)
-    decal_B3N = albedo_B3N * (exposure_B1 * relief_BN)[:, None]
+    exposure_B1 = _ground_brightness(image_B3N, class_BN, views) / GROUND_ALBEDO
+    entry_B3N = ray_B3N * t_BN.clamp(max=1e3)[:, None] + origin_B3[..., None]
+    at_B3N = torch.where(shape_hit_BN[:, None], entry_B3N, surface_B3N) - solids.center_B3[..., None]
+    albedo_B3N = texture_colors(random_textures(extent_B3, generator), at_B3N)
+    light_BN = torch.where(decal_B1, _relief(image_B3N, hit_BN), _shading(facing_BN, generator))
+    look_B3N = albedo_B3N * (exposure_B1 * light_BN)[:, None]
     camouflage_B3N = _camouflage(image_B3N, class_BN, facing_BN, generator)
-    look_B3N = torch.where((slot_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, albedo_B3N * shade_BN[:, None])
-    look_B3N = torch.where(decal_B1[:, None], decal_B3N, look_B3N)
-    look_B3N = _hazed(look_B3N, torch.where(shape_hit_BN, t_BN, depth_BN), views, generator)
-    look_B3N = look_B3N + torch.randn(look_B3N.shape, generator=generator, device=device) * 0.025 * uniform(B, 1, 1)
+    look_B3N = torch.where((slot_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, look_B3N)
+    new_depth_BN = torch.where(shape_hit_BN, t_BN, depth_BN)
+    look_B3N = _hazed(look_B3N, new_depth_BN, views, generator)
 
-    shadowed_B3N = _shadowed(image_B3N, class_BN, surface_B3N, solids, sun_B3, slot_B, generator)
-    soft_B11 = uniform(B, 1, 1)
+    shadowed_B3N = image_B3N
+    if casts_shadows:
+        shadowed_B3N = _shadowed(image_B3N, class_BN, surface_B3N, solids, sun_B3, slot_B, generator)
+    painted_B3N = _blended(shadowed_B3N, look_B3N, hit_BN, window, generator)
+    nothing = (slot_B == Slot.NOTHING)[:, None, None]
+    return torch.where(nothing, image_B3N, painted_B3N), hit_BN, new_depth_BN
+
+
+def _shading(facing_BN: Tensor, generator: torch.Generator) -> Tensor:
+    """Brightness of a surface by how it faces the sun, with a random contrast per frame."""
+    contrast_B1 = 0.2 + 0.6 * torch.rand(len(facing_BN), 1, generator=generator, device=facing_BN.device)
+    return 1 - contrast_B1 / 2 + contrast_B1 * facing_BN
+
+
+def _relief(image_B3N: Tensor, hit_BN: Tensor) -> Tensor:
+    """Brightness of the pixels relative to their mean: the shading that a repainted surface keeps."""
+    gray_BN = image_B3N.mean(1)
+    return (gray_BN / _masked_mean(gray_BN, hit_BN)).clamp(0.5, 1.6)
+
+
+def _blended(
+    below_B3N: Tensor, look_B3N: Tensor, hit_BN: Tensor, window: _Window, generator: torch.Generator
+) -> Tensor:
+    """Lay the noisy look over the image, with edges of a random softness."""
+    B, device = len(hit_BN), hit_BN.device
+    noise_B11 = 0.025 * torch.rand(B, 1, 1, generator=generator, device=device)
+    soft_B111 = torch.rand(B, 1, 1, 1, generator=generator, device=device)
+    noisy = look_B3N + torch.randn(look_B3N.shape, generator=generator, device=device) * noise_B11
     mask = hit_BN.float().view(B, 1, window.height, window.width)
     blurred = torch.nn.functional.avg_pool2d(mask, 3, 1, 1, count_include_pad=False)
-    alpha_B1N = (mask * (1 - soft_B11[..., None] + soft_B11[..., None] * blurred)).flatten(2)
-    painted = (shadowed_B3N * (1 - alpha_B1N) + look_B3N * alpha_B1N).clamp(0, 1)
-    nothing = (slot_B == Slot.NOTHING)[:, None, None]
-    return torch.where(nothing, image_B3N, painted), hit_BN, torch.where(shape_hit_BN, t_BN, depth_BN)
+    alpha_B1N = (mask * (1 - soft_B111 + soft_B111 * blurred)).flatten(2)
+    return torch.lerp(below_B3N, noisy, alpha_B1N).clamp(0, 1)
 
 
 def _ground_brightness(image_B3N: Tensor, class_BN: Tensor, views: Views) -> Tensor:
