@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed.lock# a copy of the lock, written when all of it is installed
 PLOTS_PAGE := .dvc/offline_plots.html
 ARGS ?=
+# A file's tests share what they set up, so a file stays with one process.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # DVC runs each stage as `python -m stages.<name>`: that python must be the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -21,10 +23,10 @@ repro: setup ## Run the pipeline (ARGS go to dvc repro)
 	@$(BIN)/python -m dvc repro $(ARGS)
 
 test: setup ## Run every test (ARGS go to pytest: make test ARGS='-m "not slow"')
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 quick: setup ## Run the quick tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 smoke: setup ## Run the whole pipeline on a tiny sample in a temporary folder
 	@$(BIN)/python -m tools.smoke

@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Two test processes share two cores: one thread each is fastest, and where code asks for more (torch.set_num_threads),
@@ -12,3 +13,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, so that the other process does all the rest meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_pipeline.py")

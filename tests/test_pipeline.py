@@ -17,7 +17,7 @@ import yaml
 
 from tools.smoke import TINY, copy_project, set_params, stage_environment
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.slow
 
 STAGES = ["simulate", "preprocess", "train", "predict", "evaluate", "plot"]
 SMALLEST = {
