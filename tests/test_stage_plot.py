@@ -10,6 +10,7 @@ from lib.errors import DataError
 from lib.figures.cases import CATEGORIES
 from stages import evaluate, plot
 from tests.scored_sample import write_sample
+from tools.smoke import set_params
 
 ROOT = Path(__file__).parents[1]
 TRAINING = "epoch,train_loss,validation_loss,learning_rate\n1,2.0,2.1,0.003\n2,1.0,1.2,0.001\n"
@@ -21,10 +22,8 @@ def evaluated(tmp_path_factory):
     """A project after evaluate, with one gallery frame per category."""
     root = tmp_path_factory.mktemp("evaluated")
     write_sample(root, anomaly_scenarios=3, normality_scenarios=5, skill=1.0)
-    text = (ROOT / "params.yaml").read_text()
-    (root / "params.yaml").write_text(
-        text.replace("gallery_frames: 6", "gallery_frames: 1").replace("dpi: 110", "dpi: 40")
-    )
+    shutil.copy(ROOT / "params.yaml", root)
+    set_params(root / "params.yaml", {"plot.gallery_frames": 1, "plot.dpi": 40})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         evaluate.main()
