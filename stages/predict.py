@@ -11,7 +11,7 @@ from lib.batches.frames import FrameRef, batches
 from lib.batches.views import make_views
 from lib.errors import DataError, run_stage
 from lib.model.detector import Detector
-from lib.model.scores import Scores, scores_of
+from lib.model.scores import Scores, judge_both_ways, scores_of
 from lib.params import PredictParams, load_params
 from lib.shards.index import read_index
 from lib.shards.predictions import Predictions, write_predictions
@@ -73,7 +73,7 @@ def score_shard(
     for batch in batches([shard], refs, params.batch_size, device):
         views, cell_BP = make_views(batch, grid)
         with autocast(device, precision):
-            detections = detector(views)
+            detections = judge_both_ways(detector, views)
         scores = scores_of(detections, views, cell_BP, params.frame_top_points)
         parts.append(Scores(scores.point_BP.cpu(), scores.pixel_BHW.cpu(), scores.frame_B.cpu()))
     return Scores(

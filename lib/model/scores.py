@@ -1,12 +1,13 @@
 """From the detector's logits to scores per point, pixel and frame. Higher = more anomalous, finite, raw."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
+from lib.batches.mirror import mirrored
 from lib.batches.views import Views, project
-from lib.model.detector import Detections
+from lib.model.detector import Detections, Detector
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,6 +17,12 @@ class Scores:
     point_BP: Tensor
     pixel_BHW: Tensor
     frame_B: Tensor
+
+
+def judge_both_ways(detector: Detector, views: Views) -> Detections:
+    """Mean logits of the street and of its mirror image, which is as good a street."""
+    here, there = detector(views), detector(mirrored(views))
+    return Detections(*((getattr(here, f.name) + getattr(there, f.name).flip(-1)) / 2 for f in fields(Detections)))
 
 
 def scores_of(detections: Detections, views: Views, cell_BP: Tensor, top_points: int) -> Scores:

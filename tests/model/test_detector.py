@@ -1,10 +1,11 @@
 import pytest
 import torch
 
+from lib.batches.mirror import mirrored
 from lib.batches.views import make_views
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.fusion import sample_image, scatter_to_image
-from lib.model.scores import scores_of
+from lib.model.scores import judge_both_ways, scores_of
 from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 FUSIONS = ["image", "lidar", "concat", "cross_attention"]
@@ -87,3 +88,15 @@ def test_budgets_of_the_fusions_are_close():
         for fusion in ("concat", "cross_attention")
     }
     assert abs(sizes["cross_attention"] / sizes["concat"] - 1) < 0.1
+
+
+def test_a_street_and_its_mirror_image_get_the_same_scores():
+    views, _ = make_views(flat_street(2), GRID)
+    torch.manual_seed(0)
+    detector = Detector(config("concat")).eval()
+    with torch.no_grad():
+        here, there = judge_both_ways(detector, views), judge_both_ways(detector, mirrored(views))
+        alone = detector(views)
+    assert torch.allclose(here.cell_BRC, there.cell_BRC.flip(-1), atol=1e-4)
+    assert torch.allclose(here.pixel_BHW, there.pixel_BHW.flip(-1), atol=1e-4)
+    assert not torch.allclose(here.cell_BRC, alone.cell_BRC, atol=1e-4)
