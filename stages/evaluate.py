@@ -1,8 +1,5 @@
 """Score the predictions against the labels: metrics/evaluate.json and the tables for `dvc plots`."""
 
-import csv
-import io
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +9,7 @@ from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_scenario
 from lib.evaluation.report import Report, evaluate
 from lib.evaluation.tables import BREAKDOWN_COLUMNS, PRECISION_RECALL_COLUMNS, ROC_COLUMNS, SCORE_COLUMNS, Row
+from lib.outputs import write_csv, write_json
 from lib.params import EvaluateParams, load_params
 
 SHARDS = Path("data/shards")
@@ -27,11 +25,11 @@ def main() -> None:
     params = load_params()
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     report = _evaluate(scenarios, params.evaluate)
-    _write(METRICS, json.dumps(report.metrics, indent=2, allow_nan=False) + "\n")
-    _write(PLOTS / "roc.csv", _csv(ROC_COLUMNS, report.roc))
-    _write(PLOTS / "pr.csv", _csv(PRECISION_RECALL_COLUMNS, report.precision_recall))
-    _write(PLOTS / "scores.csv", _csv(SCORE_COLUMNS, report.scores))
-    _write(PLOTS / "breakdown.csv", _csv(BREAKDOWN_COLUMNS, report.breakdown))
+    write_json(METRICS, report.metrics)
+    write_csv(PLOTS / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
+    write_csv(PLOTS / "pr.csv", PRECISION_RECALL_COLUMNS, _rounded(report.precision_recall))
+    write_csv(PLOTS / "scores.csv", SCORE_COLUMNS, _rounded(report.scores))
+    write_csv(PLOTS / "breakdown.csv", BREAKDOWN_COLUMNS, _rounded(report.breakdown))
 
 
 def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> Report:
@@ -46,20 +44,8 @@ def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> 
     return evaluate(read, params)
 
 
-def _csv(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: round(v, CSV_DECIMALS) if isinstance(v, float) else v for key, v in row.items()})
-    return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def _rounded(rows: Sequence[Row]) -> list[Row]:
+    return [{key: round(v, CSV_DECIMALS) if isinstance(v, float) else v for key, v in row.items()} for row in rows]
 
 
 if __name__ == "__main__":

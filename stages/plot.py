@@ -1,8 +1,5 @@
 """Draw the results: curves, histograms and breakdown in plots/figures, the gallery in plots/detections."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from lib.errors import run_stage
@@ -15,6 +12,7 @@ from lib.figures.gallery import Case, draw_case, draw_sheet, make_case
 from lib.figures.scores import draw_scores
 from lib.figures.style import house_style, save
 from lib.figures.training import draw_training
+from lib.outputs import whole_folder
 from lib.params import PlotParams, load_params
 
 SHARDS = Path("data/shards")
@@ -31,7 +29,7 @@ def main() -> None:
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     edges = score_edges(TABLES / "scores.csv", params.plot.score_bins)
     evidence = gather_evidence((s.read() for s in scenarios), len(scenarios), edges, params.evaluate)
-    with _whole_folder(FIGURES) as figures, _whole_folder(DETECTIONS) as detections, house_style():
+    with whole_folder(FIGURES) as figures, whole_folder(DETECTIONS) as detections, house_style():
         _draw_figures(figures, evidence, params.plot)
         for category in CATEGORIES:
             _draw_gallery(detections, category, scenarios, evidence, params.plot)
@@ -59,20 +57,6 @@ def _draw_gallery(
     save(draw_sheet(category, cases), folder / f"{category}.png", params.dpi)
     for number, case in enumerate(cases, start=1):
         save(draw_case(case), folder / f"{category}_{number:02}.png", params.dpi)
-
-
-@contextmanager
-def _whole_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `folder` when all went well; else it vanishes."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Score every point, pixel and frame of the test scenarios: data/shards + model -> data/predictions."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from lib.batches.views import make_views
 from lib.errors import DataError, run_stage
 from lib.model.detector import Detector
 from lib.model.scores import Scores, judge_both_ways, scores_of
+from lib.outputs import whole_folder
 from lib.params import PredictParams, load_params
 from lib.shards.index import read_index
 from lib.shards.predictions import Predictions, write_predictions
@@ -39,10 +39,8 @@ def main() -> None:
     test = [entry for entry in entries if splits[entry.scenario] == "test"]
     if not test:
         raise DataError(f"{SHARDS}: no scenario is left to test on; raise split.test_fraction or give more scenarios")
-    partial = PREDICTIONS.with_name(PREDICTIONS.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    with tqdm(total=sum(entry.frames for entry in test), unit="frame", desc="predict") as progress:
+    frames = sum(entry.frames for entry in test)
+    with whole_folder(PREDICTIONS) as folder, tqdm(total=frames, unit="frame", desc="predict") as progress:
         for entry in test:
             shard = read_shard(SHARDS / entry.file)
             scores = score_shard(detector, shard, params.predict, device, precision)
@@ -56,10 +54,8 @@ def main() -> None:
                 shard_fingerprint=shard.fingerprint,
                 model_fingerprint=model_fingerprint,
             )
-            write_predictions(partial / entry.file, predictions)
+            write_predictions(folder / entry.file, predictions)
             progress.update(entry.frames)
-    shutil.rmtree(PREDICTIONS, ignore_errors=True)
-    partial.replace(PREDICTIONS)
 
 
 @torch.inference_mode()

@@ -1,13 +1,12 @@
 """AnoVox folders -> shards, the facts about the data, and the label proof sheets."""
 
-import json
 from pathlib import Path
 
 from lib.errors import run_stage
 from lib.figures.labels import write_label_sheets
+from lib.outputs import whole_folder, write_json
 from lib.params import load_params
 from lib.shards.conversion import convert_data_set
-from lib.shards.storage import whole_folder
 
 SHARDS = Path("data/shards")
 METRICS = Path("metrics/data.json")
@@ -20,10 +19,7 @@ def main() -> None:
     with whole_folder(SHARDS) as shards, whole_folder(SHEETS) as sheets:
         data = convert_data_set(Path(params.data.root), shards, params.preprocess, params.execution.workers)
         write_label_sheets(shards, data.entries, sheets)
-        METRICS.parent.mkdir(parents=True, exist_ok=True)
-        partial = METRICS.with_name(f".{METRICS.name}.partial")
-        partial.write_text(json.dumps(data.metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        partial.replace(METRICS)
+        write_json(METRICS, data.metrics)
     frames = data.metrics["frames"]["total"]
     skipped = sum(data.metrics["skipped"].values())
     print(f"{len(data.entries)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")

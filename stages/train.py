@@ -1,7 +1,5 @@
 """Train the detector on normality with pseudo-anomalies: data/shards -> models/detector.safetensors."""
 
-import csv
-import json
 import logging
 import math
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ from lib.batches.frames import FrameRef
 from lib.batches.scan_pattern import rays_per_turn
 from lib.errors import DataError, ParamsError, run_stage
 from lib.model.detector import Detector, DetectorConfig
+from lib.outputs import write_csv, write_json
 from lib.params import ModelParams, Params, load_params
 from lib.shards.index import read_index
 from lib.shards.reader import Shard, read_shard
@@ -44,7 +43,7 @@ def main() -> None:
     log.info("%d frames to train on, %d to validate on", len(data.training), len(data.validation))
 
     def on_epoch(history: Sequence[EpochRecord]) -> None:
-        _write_history(history)
+        write_csv(HISTORY, [field.name for field in fields(EpochRecord)], map(asdict, history))
         log.info("%s", history[-1])
 
     grid = config.grid(_visible_columns(config, data.shards[0]))
@@ -58,7 +57,7 @@ def main() -> None:
         "training_frames": len(data.training),
         "validation_frames": len(data.validation),
     }
-    _write_text(METRICS, json.dumps(summary, indent=2) + "\n")
+    write_json(METRICS, summary)
     log.info("wrote %s", MODEL)
 
 
@@ -123,23 +122,6 @@ def _log() -> logging.Logger:
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return log
-
-
-def _write_history(history: Sequence[EpochRecord]) -> None:
-    HISTORY.parent.mkdir(exist_ok=True)
-    partial = HISTORY.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(EpochRecord)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(record) for record in history)
-    partial.replace(HISTORY)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import vl_convert
 
+from lib.outputs import write_text
+
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -44,9 +46,7 @@ def offline_page() -> str:
 
 def main(page: Path) -> None:
     """Write the page whole, or not at all."""
-    unfinished = page.with_suffix(".unfinished")
-    unfinished.write_text(offline_page(), encoding="utf-8")
-    unfinished.replace(page)
+    write_text(page, offline_page())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """Recordings -> AnoVox's release layout, for the built-in sample and for tests."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +22,7 @@ from lib.anovox.recording import (
 )
 from lib.errors import DataError
 from lib.geometry.camera import Camera
+from lib.outputs import whole_folder, write_text
 
 
 def write_scenario(
@@ -38,31 +37,23 @@ def write_scenario(
     target = data_root / config.name
     if target.exists():
         raise DataError(f"{target}: exists already; delete it first or write to another folder")
-    partial = data_root / f".{config.name}.{os.getpid()}.partial"
-    try:
-        partial.mkdir(parents=True)
+    with whole_folder(target) as partial:
         (partial / layout.SENSOR_SETUP).write_text(json.dumps(_sensor_setup(sensors)), encoding="utf-8")
         for recording in recordings:
             _write_recording(partial, sensors, recording)
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
 def write_scenario_configuration(data_root: Path, configs: Iterable[ScenarioConfig]) -> None:
     """Write `Scenario_Configuration_Files`: one file per town, each scenario's type, weather and anomaly in it."""
     folder = data_root / layout.CONFIGURATION_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     by_town: dict[str, list[ScenarioConfig]] = {}
     for config in configs:
         by_town.setdefault(config.town, []).append(config)
     for town, members in sorted(by_town.items()):
         entries = [_configuration_entry(config) for config in sorted(members, key=lambda config: config.name)]
         document = {"scenario_definition": {"map": town, "scenarios": entries}}
-        partial = folder / f".{town}.json.partial"
-        partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        partial.replace(folder / f"{town}.json")
+        write_text(folder / f"{town}.json", json.dumps(document, indent=1) + "\n")
 
 
 def _configuration_entry(config: ScenarioConfig) -> dict[str, Any]:

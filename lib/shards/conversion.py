@@ -1,14 +1,9 @@
 """A folder of AnoVox scenarios -> a folder of shards and its index, in parallel, one frame at a time."""
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -31,9 +26,7 @@ from lib.shards.reader import read_shard
 from lib.shards.resize import resize_frame
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.writer import padded_length, write_shard
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+from lib.workers import processes_or_thread, run_tasks
 
 
 @dataclass(frozen=True)
@@ -92,13 +85,14 @@ def convert_data_set(root: Path, folder: Path, params: PreprocessParams, workers
     """
     paths = find_scenarios(root)
     configs = read_configurations(root)
-    with _pool(min(workers or available_cores(), len(paths))) as pool:
-        planned = _map(pool, _plan, [(path, configs.get(path.name)) for path in paths], "listing", _log_plan)
+    with processes_or_thread(workers, len(paths)) as pool:
+        tasks = [(path, configs.get(path.name)) for path in paths]
+        planned = run_tasks(pool, _plan, tasks, "listing", "scenario", _log_plan)
         plans = [plan for plan in planned if isinstance(plan, ScenarioPlan)]
         skipped_scenarios = [plan for plan in planned if isinstance(plan, SkippedScenario)]
         if not plans:
             raise DataError(_nothing_usable(root, [skipped.message for skipped in skipped_scenarios]))
-        converted = _map(pool, _convert, _jobs(plans, folder, params), "converting", _log_frames)
+        converted = run_tasks(pool, _convert, _jobs(plans, folder, params), "converting", "scenario", _log_frames)
     entries = tuple(scenario.entry for scenario in converted if scenario.entry)
     skipped_frames = [frame for scenario in converted for frame in scenario.skipped]
     if not entries:
@@ -171,38 +165,6 @@ def _log_plan(plan: ScenarioPlan | SkippedScenario) -> None:
 def _log_frames(scenario: ConvertedScenario) -> None:
     for frame in scenario.skipped:
         tqdm.write(f"skipped frame: {frame.message}")
-
-
-def _pool(workers: int) -> Executor:
-    """Workers for `_map`: processes, or for one worker a thread of this one."""
-    if workers == 1:
-        return ThreadPoolExecutor(1)
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-
-
-def _map(
-    pool: Executor,
-    function: Callable[[Task], Result],
-    tasks: Sequence[Task],
-    title: str,
-    report: Callable[[Result], None],
-) -> list[Result]:
-    """Results in the order of the tasks; `report` gets each one as soon as it is there."""
-    futures = [pool.submit(function, task) for task in tasks]
-    try:
-        for future in tqdm(as_completed(futures), total=len(futures), desc=title, unit="scenario", mininterval=0.5):
-            report(future.result())
-    except BrokenProcessPool:
-        raise DataError("a worker process died, perhaps for memory; try a lower execution.workers") from None
-    finally:
-        for future in futures:
-            future.cancel()
-    return [future.result() for future in futures]
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _nothing_usable(root: Path, messages: list[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from lib.errors import DataError
 from lib.frame import ScenarioType
 from lib.labels import is_anomaly
+from lib.outputs import write_csv
 from lib.shards.reader import Shard
 from lib.shards.schema import SHARD_KIND
 
@@ -62,13 +63,8 @@ def shard_entry(shard: Shard) -> ShardEntry:
 
 def write_index(folder: Path, entries: Iterable[ShardEntry]) -> None:
     """Write index.csv, sorted by scenario."""
-    partial = folder / f".{INDEX_FILE}.partial"
-    with partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(ShardEntry)], lineterminator="\n")
-        writer.writeheader()
-        for entry in sorted(entries, key=lambda entry: entry.scenario):
-            writer.writerow(asdict(entry) | {"type": entry.type.value})
-    partial.replace(folder / INDEX_FILE)
+    rows = [asdict(entry) | {"type": entry.type.value} for entry in sorted(entries, key=lambda entry: entry.scenario)]
+    write_csv(folder / INDEX_FILE, [field.name for field in fields(ShardEntry)], rows)
 
 
 def read_index(folder: Path) -> tuple[ShardEntry, ...]:

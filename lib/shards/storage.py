@@ -1,10 +1,8 @@
 """Named arrays in an HDF5 file: contiguous, checksummed, byte-identical for the same content, read as memory maps."""
 
 import shutil
-import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
@@ -14,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.errors import DataError
+from lib.outputs import partial_of
 
 Attributes = dict[str, str | int | float]
 
@@ -39,24 +38,6 @@ class ArraySpec:
     row_shape: tuple[int, ...] = ()
 
 
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill that takes the place of `path`, and of what was there, when all went well; else it vanishes."""
-    partial = path.parent / f".{path.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        try:
-            partial.mkdir(parents=True)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written ({error}); check disk space and permissions") from None
-        yield partial
-        if path.exists():
-            shutil.rmtree(path)
-        partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 class ArrayFileWriter:
     """Write arrays row by row, whose number of rows nobody knows beforehand; the file appears whole or not at all.
 
@@ -67,8 +48,9 @@ class ArrayFileWriter:
         """Start a file; raises DataError when its folder cannot be written."""
         self._path, self._kind, self._specs = path, kind, {spec.name: spec for spec in specs}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            self._folder = partial_of(path)
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(parents=True)
             self._spools: dict[str, BinaryIO] = {name: (self._folder / name).open("w+b") for name in self._specs}
         except OSError as error:
             raise self._not_written(error) from None

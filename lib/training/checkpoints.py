@@ -10,6 +10,7 @@ from safetensors.torch import save
 
 from lib.errors import DataError
 from lib.model.detector import Detector, DetectorConfig
+from lib.outputs import whole_file
 
 FORMAT = 1
 
@@ -18,10 +19,8 @@ def save_detector(path: Path, detector: Detector) -> None:
     """Write the detector whole or not at all."""
     header = json.dumps({"format": FORMAT, "config": asdict(detector.config)}, sort_keys=True)
     state = {name: value.detach().cpu().contiguous() for name, value in sorted(detector.state_dict().items())}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(state, metadata={"detector": header}))
-    partial.replace(path)
+    with whole_file(path) as partial:
+        partial.write_bytes(save(state, metadata={"detector": header}))
 
 
 def load_detector(path: Path) -> Detector:

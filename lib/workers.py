@@ -1,0 +1,106 @@
+"""Many tasks, several processes: started, watched and ended together."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from typing import Final, TypeVar
+
+from tqdm import tqdm
+
+from lib.errors import DataError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_THREAD_SETTINGS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@contextmanager
+def processes(wanted: int, tasks: int) -> Iterator[Executor]:
+    """As many processes as `wanted` (0 = one per core) and `tasks` allow, each computing on one thread.
+
+    They leave Ctrl-C to this process and end with it, even when it is killed.
+    """
+    with (
+        _one_thread_each(),
+        ProcessPoolExecutor(_number(wanted, tasks), get_context("spawn"), _end_with_parent) as pool,
+    ):
+        yield pool
+
+
+@contextmanager
+def processes_or_thread(wanted: int, tasks: int) -> Iterator[Executor]:
+    """As `processes`, but for a single worker a thread of this process, which starts at once."""
+    single = _number(wanted, tasks) == 1
+    with ThreadPoolExecutor(1) if single else processes(wanted, tasks) as pool:
+        yield pool
+
+
+def run_tasks(
+    pool: Executor,
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    title: str,
+    unit: str,
+    report: Callable[[Result], None] | None = None,
+) -> list[Result]:
+    """Results in the order of the tasks, with a progress bar; `report` gets each one as soon as it is there.
+
+    Raises the first error of a task, and DataError when a process died; tasks not begun by then are dropped.
+    """
+    futures = [pool.submit(function, task) for task in tasks]
+    try:
+        for future in tqdm(as_completed(futures), total=len(futures), desc=title, unit=unit, mininterval=0.5):
+            result = future.result()
+            if report is not None:
+                report(result)
+    except BrokenProcessPool:
+        raise DataError(
+            "a worker process died, perhaps for memory; try a lower execution.workers (for a tool: --workers)"
+        ) from None
+    finally:
+        for future in futures:
+            future.cancel()
+    return [future.result() for future in futures]
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _number(wanted: int, tasks: int) -> int:
+    return max(1, min(wanted or available_cores(), tasks))
+
+
+def _end_with_parent() -> None:
+    """In a worker: leave Ctrl-C to the parent, and do not outlive it when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile compute on one thread: faster in number, and no result depends on a thread pool."""
+    before = {name: os.environ.get(name) for name in _THREAD_SETTINGS}
+    os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,150 @@
+"""Outputs appear whole or not at all, whatever stood in their place and however a run ends."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib.errors import DataError
+from lib.outputs import partial_of, whole_file, whole_folder, write_csv, write_json, write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def tree(folder):
+    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_folder_takes_the_place_of_the_old_one_when_it_is_whole(tmp_path):
+    path = tmp_path / "made" / "shards"
+    for content in ("first", "second"):
+        with whole_folder(path) as folder:
+            assert folder.parent == path.parent and not path.is_relative_to(folder)
+            (folder / content).write_text(content)
+            assert not (path / content).exists()
+        assert tree(tmp_path) == {f"made/shards/{content}": content}
+
+
+def test_an_error_inside_leaves_the_old_and_nothing_else(tmp_path):
+    write_text(tmp_path / "folder" / "old", "old")
+    write_text(tmp_path / "file", "old")
+    before = tree(tmp_path)
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "folder") as folder:
+        (folder / "new").write_text("new")
+        raise ZeroDivisionError
+    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "file") as file:
+        file.write_text("new")
+        raise KeyboardInterrupt
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "file", float("nan"))
+    assert tree(tmp_path) == before and {p.name for p in tmp_path.iterdir()} == {"folder", "file"}
+
+
+def test_links_into_a_cache_are_replaced_and_the_cache_is_kept(tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in ("hard", "soft", "inside"):
+        (cache / name).write_text("cached")
+        (cache / name).chmod(0o444)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "inside").hardlink_to(cache / "inside")
+    (tmp_path / "hard").hardlink_to(cache / "hard")
+    (tmp_path / "soft").symlink_to(cache / "soft")
+    (tmp_path / "linked").symlink_to(cache, target_is_directory=True)
+    for name in ("hard", "soft"):
+        write_text(tmp_path / name, "new")
+    for name in ("folder", "linked"):
+        with whole_folder(tmp_path / name) as new:
+            (new / "inside").write_text("new")
+    assert tree(cache) == dict.fromkeys(("hard", "inside", "soft"), "cached")
+    written = ("folder/inside", "hard", "linked/inside", "soft")
+    assert {k: v for k, v in tree(tmp_path).items() if not k.startswith("cache")} == dict.fromkeys(written, "new")
+
+
+@pytest.mark.parametrize("kind", ["whole_folder", "whole_file"])
+def test_a_killed_run_leaves_the_old_and_the_next_run_cleans_up(tmp_path, kind):
+    path = tmp_path / "output"
+    if kind == "whole_folder":
+        write_text(path / "content", "old")
+    else:
+        write_text(path, "old")
+    script = f"""
+import sys, time
+from pathlib import Path
+from lib.outputs import {kind}
+with {kind}(Path(sys.argv[1])) as partial:
+    (partial / "half" if partial.is_dir() else partial).write_text("half")
+    print("written", flush=True)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", script, str(path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout.readline() == "written\n"
+        run.send_signal(signal.SIGKILL)
+    assert (path if path.is_file() else path / "content").read_text() == "old"
+    assert {p.name for p in tmp_path.iterdir()} == {"output", ".output.partial"} == {"output", partial_of(path).name}
+    if kind == "whole_folder":
+        with whole_folder(path) as folder:
+            (folder / "content").write_text("new")
+        assert tree(tmp_path) == {"output/content": "new"}
+    else:
+        write_text(path, "new")
+        assert tree(tmp_path) == {"output": "new"}
+
+
+def test_half_written_names_are_ignored_by_git_and_dvc(tmp_path):
+    repository = tmp_path / "repository"
+    subprocess.run(["git", "init", "-q", repository], check=True)
+    for name in (".gitignore", ".dvcignore"):
+        (repository / name).write_bytes((ROOT / name).read_bytes())
+    outputs = (
+        "data/sample",
+        "models/detector.safetensors",
+        "metrics/train.json",
+        "plots/roc.csv",
+        "x/VOXEL_GRID_1.npy",
+    )
+    names = [str(partial_of(Path(name))) for name in outputs]
+    check = ["git", "check-ignore", "--no-index", *names]
+    found = subprocess.run(check, cwd=repository, capture_output=True, text=True, check=True).stdout.split()
+    assert found == names
+    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=repository, check=True)
+    check = [sys.executable, "-m", "dvc", "check-ignore", *names]
+    found = subprocess.run(check, cwd=repository, capture_output=True, text=True, check=True).stdout.split()
+    assert found == names
+
+
+def test_what_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "below", tmp_path / "file" / "deeper" / "still"):
+        with pytest.raises(DataError, match=f"{path}: cannot be written .*; check disk space and permissions"):
+            write_text(path, "")
+        with pytest.raises(DataError, match=f"{path}: cannot be written"), whole_folder(path):
+            pytest.fail("entered")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError, match="folder: cannot be written"):
+        write_text(tmp_path / "folder", "")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_full_disk_is_one_sentence_and_other_errors_stay_what_they_are(tmp_path):
+    with (
+        pytest.raises(DataError, match=r"shards: cannot be written .*No space left"),
+        whole_folder(tmp_path / "shards"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "file"):
+        (tmp_path / "nowhere").read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_and_csv_are_plain_text(tmp_path):
+    write_json(tmp_path / "a.json", {"auroc": 0.5, "of": {"n": 3}})
+    assert (tmp_path / "a.json").read_bytes() == b'{\n  "auroc": 0.5,\n  "of": {\n    "n": 3\n  }\n}\n'
+    write_csv(tmp_path / "a.csv", ["a", "b"], iter([{"b": 1, "a": "x, y"}, {"a": 2.5, "b": None}]))
+    assert (tmp_path / "a.csv").read_bytes() == b'a,b\n"x, y",1\n2.5,\n'

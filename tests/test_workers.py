@@ -1,0 +1,81 @@
+"""Worker processes: results in order, errors as sentences, and none outlives its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from lib.errors import DataError
+from lib.workers import available_cores, processes, processes_or_thread, run_tasks
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(pool, function, tasks, report=None):
+    return run_tasks(pool, function, tasks, "testing", "task", report)
+
+
+def test_results_come_in_the_order_of_the_tasks_and_workers_compute_on_one_thread(capsys):
+    before = dict(os.environ)
+    reported = []
+    with processes(2, 3) as pool:
+        assert run(pool, abs, [-3, 2, -1], reported.append) == [3, 2, 1]
+        assert set(run(pool, os.getenv, ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])) == {"1"}
+    assert sorted(reported) == [1, 2, 3] and dict(os.environ) == before
+    assert "testing: 100%" in capsys.readouterr().err
+
+
+def test_a_single_worker_is_a_thread_of_this_process():
+    with processes_or_thread(1, 5) as pool:
+        assert run(pool, lambda _: os.getpid(), range(2)) == [os.getpid()] * 2
+    with processes_or_thread(0, 1) as pool:
+        assert run(pool, lambda _: os.getpid(), [None]) == [os.getpid()]
+    assert available_cores() >= 1
+
+
+def test_a_worker_that_dies_is_a_sentence_and_an_error_of_a_task_is_its_own():
+    with processes(1, 1) as pool, pytest.raises(DataError, match=r"died, perhaps for memory; try a lower execution\.w"):
+        run(pool, os._exit, [1])
+    with processes_or_thread(1, 1) as pool, pytest.raises(ZeroDivisionError):
+        run(pool, partial(divmod, 1), [0])
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc to see processes in")
+def test_no_worker_outlives_a_killed_parent(tmp_path):
+    script = """
+import time
+from lib.workers import processes, run_tasks
+with processes(2, 2) as pool:
+    run_tasks(pool, time.sleep, [60, 60], "sleeping", "nap")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+    ) as p:
+        wait_until(lambda: len(workers_in(tmp_path)) >= 2)
+        p.send_signal(signal.SIGKILL)
+    wait_until(lambda: not workers_in(tmp_path))
+
+
+def workers_in(folder):
+    """Spawned processes whose working directory is the folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").resolve(strict=True) == folder and b"spawn_main" in (process / "cmdline").read_bytes():
+                found.append(process)
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
