@@ -120,6 +120,7 @@ class EvaluateParams(Section):
     min_anomaly_image_fraction: Fraction
     min_anomaly_points: PositiveInt
     bootstrap_resamples: Annotated[int, Field(ge=100)]
+    voxel_score: Literal["centerpoint", "mean", "median"]
 
 
 class PlotParams(Section):

@@ -4,13 +4,14 @@ Source: benchmark/voxelize_sensor_scores.py and benchmark/eval/{evaluate_voxels,
 (arXiv 2405.07865). docs/metrics.md says where its definitions differ from the field's.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation.curves import auroc, average_precision, rank
+from lib.evaluation.curves import auroc, average_precision, fpr95, rank
 from lib.geometry.voxels import (
     MONO_LOCATION,
     OUTSIDE,
@@ -19,6 +20,7 @@ from lib.geometry.voxels import (
     points_to_voxels,
     voxel_keys,
 )
+from lib.labels import ANOMALY_SIZES
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
@@ -36,6 +38,75 @@ class AnovoxMetrics:
     specificity: float
     f1_score: float
     ppv: float
+
+
+@dataclass(frozen=True, eq=False)
+class ProtocolFrame:
+    """One frame's voxels that predictions and ground truth share: scores (M,) in [0, 1], is_anomaly (M,).
+
+    anomaly_in_view: a sensor sees the anomaly; size: the anomaly's, if known; true_voxels and true_anomalies count the
+    ground truth's voxels, shared or not.
+    """
+
+    scores: Floats
+    is_anomaly: Booleans
+    anomaly_in_view: bool
+    size: str | None
+    true_voxels: int
+    true_anomalies: int
+
+
+@dataclass(frozen=True)
+class VoxelGroup:
+    """AnoVox's numbers for the shared voxels of some frames and, beside them, the exact FPR95 and the counts."""
+
+    metrics: AnovoxMetrics
+    fpr95_exact: float
+    anomalous_voxels: int
+    normal_voxels: int
+
+
+@dataclass(frozen=True)
+class ProtocolResult:
+    """AnoVox's groups of frames; None, or absent from by_size, where shared voxels lack anomalous or normal ones.
+
+    The shares tell what the intersection hides: how much of the ground truth any prediction covers (None: of nothing).
+    """
+
+    normality_included: VoxelGroup | None
+    anomalies_only: VoxelGroup | None
+    by_size: Mapping[str, VoxelGroup | None]
+    true_voxels_covered: float | None
+    anomalous_voxels_covered: float | None
+
+
+def anovox_protocol(frames: Sequence[ProtocolFrame]) -> ProtocolResult:
+    """All frames; those in which a sensor and a shared voxel hold the anomaly; and these by the anomaly's size."""
+    seen = [frame for frame in frames if frame.anomaly_in_view and frame.is_anomaly.any()]
+    sizes = [size for size in ANOMALY_SIZES if any(frame.size == size for frame in seen)]
+    anomalous = sum(int(frame.is_anomaly.sum()) for frame in frames)
+    return ProtocolResult(
+        normality_included=_group(frames),
+        anomalies_only=_group(seen),
+        by_size={size: _group([frame for frame in seen if frame.size == size]) for size in sizes},
+        true_voxels_covered=_share(sum(len(f.scores) for f in frames), sum(f.true_voxels for f in frames)),
+        anomalous_voxels_covered=_share(anomalous, sum(f.true_anomalies for f in frames)),
+    )
+
+
+def _group(frames: Sequence[ProtocolFrame]) -> VoxelGroup | None:
+    scores = np.concatenate([np.zeros(0), *(frame.scores for frame in frames)])
+    is_anomaly = np.concatenate([np.zeros(0, dtype=bool), *(frame.is_anomaly for frame in frames)])
+    metrics = anovox_metrics(scores, is_anomaly)
+    if metrics is None:
+        return None
+    anomalous = int(is_anomaly.sum())
+    exact = fpr95(rank(scores[is_anomaly], scores[~is_anomaly]))
+    return VoxelGroup(metrics, exact, anomalous, len(scores) - anomalous)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 def sigmoid(scores: Floats) -> npt.NDArray[np.float64]:

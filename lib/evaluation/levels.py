@@ -6,10 +6,10 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation.anovox import shared_voxels, voxel_scores
+from lib.evaluation.anovox import Way, shared_voxels, voxel_scores
 from lib.evaluation.truth import FrameTruth, State, frame_truth, groups
 from lib.geometry.rigid import apply
-from lib.geometry.voxels import voxel_keys
+from lib.geometry.voxels import points_to_voxels, voxel_keys
 from lib.labels import is_anomaly, is_ignored
 from lib.params import EvaluateParams
 from lib.shards.predictions import Predictions
@@ -69,7 +69,7 @@ class _FramePoints:
 def score_scenario(shard: Shard, predictions: Predictions, params: EvaluateParams) -> ScenarioScores:
     """Bring the predictions of a scenario (checked to be of this shard) together with its labels."""
     points = [_points(shard, predictions, i) for i in range(len(shard))]
-    voxels = tuple(_shared_voxels(shard, i, frame) for i, frame in enumerate(points))
+    voxels = tuple(_shared_voxels(shard, i, frame, params.voxel_score) for i, frame in enumerate(points))
     truth = tuple(
         frame_truth(frame.points_m, frame.classes, frame.in_view, shard.pixel_class[i], shard.depth_m[i], shard.camera)
         for i, frame in enumerate(points)
@@ -110,13 +110,13 @@ def _points(shard: Shard, predictions: Predictions, index: int) -> _FramePoints:
     )
 
 
-def _shared_voxels(shard: Shard, index: int, frame: _FramePoints) -> SharedVoxels:
+def _shared_voxels(shard: Shard, index: int, frame: _FramePoints, way: Way) -> SharedVoxels:
     pose = shard.lidar.location, shard.lidar.rotation
     truth = shard.voxels(index)
     truth = truth[~is_ignored(truth[:, 3].astype(np.uint8))]
     anomalies = is_anomaly(truth[:, 3].astype(np.uint8))
-    keys, scores = voxel_scores(frame.points_m, frame.scores, "centerpoint", *pose)
-    seen, _ = voxel_scores(frame.points_m[frame.in_view], frame.scores[frame.in_view], "centerpoint", *pose)
+    keys, scores = voxel_scores(frame.points_m, frame.scores, way, *pose)
+    seen = np.unique(voxel_keys(points_to_voxels(frame.points_m[frame.in_view], *pose)))
     true_rows, rows = shared_voxels(voxel_keys(truth), keys)
     return SharedVoxels(
         score=scores[rows].astype(np.float32, copy=False),

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from lib.errors import DataError
-from lib.evaluation.anovox import anovox_metrics, sigmoid
+from lib.evaluation.anovox import ProtocolFrame, VoxelGroup, anovox_protocol, sigmoid
 from lib.evaluation.bootstrap import resample_scenarios
 from lib.evaluation.levels import LEVELS, ScenarioScores, SharedVoxels
 from lib.evaluation.pools import NegativeCounter, PositiveGatherer, level_metrics
 from lib.evaluation.tables import Row, breakdown_rows, precision_recall_rows, roc_rows, score_rows
 from lib.evaluation.truth import FrameTruth
-from lib.labels import ANOMALY_SIZES
 from lib.params import EvaluateParams
 
 Block = Mapping[str, "int | float | Block"]
@@ -80,34 +78,35 @@ def evaluate(read: Callable[[], Iterator[ScenarioScores]], params: EvaluateParam
 
 
 def _anovox_block(frames: list[_Frame]) -> Block:
-    """AnoVox's own protocol: all frames, frames in which a sensor and a shared voxel hold the anomaly, and by size."""
-    seen = [frame for frame in frames if frame.truth.anywhere and frame.voxels.is_anomaly.any()]
-    chosen = {"normality_included": frames, "anomalies_only": seen}
-    block: dict[str, int | float | Block] = {
-        name: numbers for name, group in chosen.items() if (numbers := _anovox_numbers(name, group))
-    }
-    sizes = [size for size in ANOMALY_SIZES if any(frame.size == size for frame in seen)]
-    by_size = {size: _anovox_numbers(size, [frame for frame in seen if frame.size == size]) for size in sizes}
-    if known := {size: numbers for size, numbers in by_size.items() if numbers}:
-        block["by_size"] = known
-    covered, true = sum(len(f.voxels.score) for f in frames), sum(f.voxels.true_voxels for f in frames)
-    if true:
-        block["true_voxels_covered"] = covered / true
-    covered = sum(int(f.voxels.is_anomaly.sum()) for f in frames)
-    if true := sum(f.voxels.true_anomalies for f in frames):
-        block["anomalous_voxels_covered"] = covered / true
+    """AnoVox's own protocol, on scores squashed into [0, 1]; what cannot be computed is left out."""
+    result = anovox_protocol([_protocol_frame(frame) for frame in frames])
+    groups = {"normality_included": result.normality_included, "anomalies_only": result.anomalies_only}
+    block: dict[str, int | float | Block] = {k: _anovox_numbers(g) for k, g in groups.items() if g}
+    if by_size := {size: _anovox_numbers(group) for size, group in result.by_size.items() if group}:
+        block["by_size"] = by_size
+    for name in (name for name, group in {**groups, **result.by_size}.items() if group is None):
+        _LOG.warning("anovox %s is left out: its shared voxels lack anomalous or normal ones", name)
+    if result.true_voxels_covered is not None:
+        block["true_voxels_covered"] = result.true_voxels_covered
+    if result.anomalous_voxels_covered is not None:
+        block["anomalous_voxels_covered"] = result.anomalous_voxels_covered
     return block
 
 
-def _anovox_numbers(name: str, frames: list[_Frame]) -> Block:
-    nothing: list[npt.NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)]
-    scores = sigmoid(np.concatenate([frame.voxels.score for frame in frames] or nothing))
-    labels = np.concatenate([frame.voxels.is_anomaly for frame in frames] or nothing).astype(bool)
-    numbers = anovox_metrics(scores, labels)
-    if numbers is None:
-        _LOG.warning("anovox %s is left out: its shared voxels lack anomalous or normal ones", name)
-        return {}
-    return {**asdict(numbers)}
+def _protocol_frame(frame: _Frame) -> ProtocolFrame:
+    voxels = frame.voxels
+    return ProtocolFrame(
+        scores=sigmoid(voxels.score),
+        is_anomaly=voxels.is_anomaly,
+        anomaly_in_view=frame.truth.anywhere,
+        size=frame.size,
+        true_voxels=voxels.true_voxels,
+        true_anomalies=voxels.true_anomalies,
+    )
+
+
+def _anovox_numbers(group: VoxelGroup) -> Block:
+    return {**asdict(group.metrics), "fpr95_exact": group.fpr95_exact}
 
 
 def _nothing_to_compute(frames: list[_Frame]) -> str:

@@ -10,7 +10,9 @@ from lib.params import EvaluateParams
 from lib.shards.reader import read_shard
 from tests.scored_sample import ANIMAL, Ball, made_up_scores, write_scenario
 
-PARAMS = EvaluateParams(seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=100)
+PARAMS = EvaluateParams(
+    seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=100, voxel_score="centerpoint"
+)
 NEAR, BEHIND = Ball(8.0, 0.0, 0.5), Ball(-8.0, 0.0, 0.5)
 AGENT_CAR = 114
 
@@ -127,3 +129,19 @@ def test_distance_by_depth_where_no_point_falls_on_the_anomaly(tmp_path):
 )  # fmt: skip
 def test_weather_groups(preset, expected):
     assert weather_group(preset) == expected
+
+
+@pytest.mark.parametrize("way", ["mean", "median"])
+def test_the_way_from_points_to_voxels_is_a_param(scored, way):
+    shard, predictions, centers = scored
+    other = score_scenario(shard, predictions, PARAMS.model_copy(update={"voxel_score": way}))
+    for i, (voxels, central) in enumerate(zip(other.voxels, centers.voxels, strict=True)):
+        count = int(shard.num_points[i])
+        keys = voxel_keys(points_to_voxels(shard.points[i, :count]))
+        truth = shard.voxels(i)
+        truth = np.sort(voxel_keys(truth[truth[:, 3] != AGENT_CAR]))
+        of_voxel = {"mean": np.mean, "median": np.median}[way]
+        expected = [of_voxel(predictions.point_score[i, :count][keys == key]) for key in truth]
+        np.testing.assert_allclose(voxels.score, expected, rtol=1e-5)
+        assert (voxels.score != central.score).any()
+        np.testing.assert_array_equal(voxels.in_view, central.in_view)

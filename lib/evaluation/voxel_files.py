@@ -1,0 +1,159 @@
+"""Voxel predictions and ground truths in the files of AnoVox's benchmark, and the table of their frames.
+
+`pred_<frame>.npy` (M, 4): ix, iy, iz, score in [0, 1]; `gt_<frame>.npy` (M, 4): ix, iy, iz, class id; the frame is the
+number at the end of the name, leading zeros or not. The table: {"100": {"anomaly_in_view": true, "size": "Tiny"}, ...}.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, TypeAdapter, ValidationError
+
+from lib.anovox.layout import frame_id_of
+from lib.errors import DataError
+from lib.evaluation.anovox import ProtocolFrame, shared_voxels, sigmoid
+from lib.geometry.voxels import GRID_SHAPE, voxel_keys
+from lib.labels import ANOMALY_SIZES
+
+
+def _known_size(value: Any) -> Any:
+    size = value.capitalize() if isinstance(value, str) else value
+    if size is not None and size not in ANOMALY_SIZES:
+        raise ValueError(f"must be one of {', '.join(ANOMALY_SIZES)}, or null")
+    return size
+
+
+class FrameFacts(BaseModel):
+    """What the protocol needs to know of a frame beside its voxels."""
+
+    model_config = ConfigDict(frozen=True)
+
+    anomaly_in_view: StrictBool
+    size: Annotated[str | None, BeforeValidator(_known_size)] = None
+
+
+_FRAME_TABLE = TypeAdapter(dict[int, FrameFacts])
+
+
+def read_protocol_frames(
+    predictions: Path, ground_truth: Path, frames: Path, anomaly_ids: Sequence[int], squash: bool = False
+) -> Iterator[ProtocolFrame]:
+    """The frames that the table names, in its order, each with the voxels that both folders hold for it.
+
+    `squash`: the scores are raw and pass through a sigmoid first. Raises DataError for a file that is missing, belongs
+    to no frame or cannot be used.
+    """
+    table = read_frame_table(frames)
+    predicted = _files_of_frames(predictions, "prediction", frames, table)
+    true = _files_of_frames(ground_truth, "ground truth", frames, table)
+    for frame_id, facts in table.items():
+        voxels = _predicted(predicted[frame_id], squash), _true(true[frame_id])
+        yield _protocol_frame(*voxels, facts, anomaly_ids)
+
+
+def read_frame_table(path: Path) -> dict[int, FrameFacts]:
+    """Read frames.json; raises DataError that names the frame and what is wrong with it."""
+    try:
+        table = _FRAME_TABLE.validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give the table of frames") from None
+    except ValidationError as error:
+        detail = error.errors()[0]
+        place = " ".join(str(part) for part in detail["loc"] if part != "[key]")
+        problem = detail["msg"].removeprefix("Value error, ")
+        raise DataError(
+            f"{path}: {f'frame {place}: ' if place else ''}{problem}; "
+            'it should look like {"100": {"anomaly_in_view": true, "size": "Tiny"}, ...}'
+        ) from None
+    if not table:
+        raise DataError(f"{path}: names no frame; list the frames to score")
+    return table
+
+
+def _files_of_frames(folder: Path, what: str, frames: Path, frame_ids: Collection[int]) -> dict[int, Path]:
+    """One file of the folder for each frame of the table, none for another."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder of {what} files (<name>_<frame>.npy)")
+    found: dict[int, Path] = {}
+    for path in sorted(folder.glob("*.npy")):
+        frame_id = frame_id_of(path)
+        if frame_id is None:
+            raise DataError(f"{path}: its name does not end with a frame number, as pred_100.npy does; rename it")
+        if frame_id not in frame_ids:
+            raise DataError(f"{path}: frame {frame_id} is not in {frames}; add it there or remove the file")
+        if found.setdefault(frame_id, path) != path:
+            raise DataError(f"{path}: frame {frame_id} is also in {found[frame_id].name}; remove one of them")
+    if lacking := [frame_id for frame_id in frame_ids if frame_id not in found]:
+        others = f" (and for {len(lacking) - 1} more)" if lacking[1:] else ""
+        raise DataError(
+            f"{folder}: holds no {what} for frame {lacking[0]}{others}, which {frames} names; "
+            "add the file or remove the frame"
+        )
+    return found
+
+
+def _protocol_frame(
+    predicted: npt.NDArray[np.float64], true: npt.NDArray[np.int64], facts: FrameFacts, anomaly_ids: Sequence[int]
+) -> ProtocolFrame:
+    rows, true_rows = shared_voxels(voxel_keys(predicted[:, :3].astype(np.int64)), voxel_keys(true))
+    is_anomaly = np.isin(true[:, 3], anomaly_ids)
+    return ProtocolFrame(
+        scores=predicted[rows, 3],
+        is_anomaly=is_anomaly[true_rows],
+        anomaly_in_view=facts.anomaly_in_view,
+        size=facts.size,
+        true_voxels=len(true),
+        true_anomalies=int(is_anomaly.sum()),
+    )
+
+
+def _predicted(path: Path, squash: bool) -> npt.NDArray[np.float64]:
+    array = _read(path).astype(np.float64)
+    if not np.isfinite(array).all():
+        raise DataError(f"{path}: holds NaN or infinite values; every voxel needs a finite score")
+    _check_voxels(path, array[:, :3])
+    if squash:
+        array[:, 3] = sigmoid(array[:, 3])
+    elif ((array[:, 3] < 0) | (array[:, 3] > 1)).any():
+        low, high = array[:, 3].min(), array[:, 3].max()
+        raise DataError(
+            f"{path}: scores from {low:.4g} to {high:.4g}, but AnoVox's thresholds lie between 0 and 1; "
+            "scale the scores, or give --sigmoid for raw ones"
+        )
+    return array
+
+
+def _true(path: Path) -> npt.NDArray[np.int64]:
+    array = _read(path)
+    if array.dtype.kind not in "iu":
+        raise DataError(f"{path}: {array.dtype} numbers where voxels and class ids should be integers")
+    if len(array) == 0:
+        raise DataError(f"{path}: holds no voxel")
+    _check_voxels(path, array[:, :3])
+    return array.astype(np.int64)
+
+
+def _read(path: Path) -> npt.NDArray[Any]:
+    """An (M, 4) array of numbers; mapped, so that a header cannot ask for more memory than the file has."""
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise DataError(f"{path}: not a readable .npy array ({' '.join(str(error).split())})") from None
+    if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "fiu":
+        raise DataError(f"{path}: {array.dtype} array of shape {array.shape}, expected numbers of shape (M, 4)")
+    return array
+
+
+def _check_voxels(path: Path, voxels: npt.NDArray[Any]) -> None:
+    if (voxels != np.floor(voxels)).any():
+        raise DataError(
+            f"{path}: voxel coordinates (columns 1 to 3) are not whole numbers; give ix, iy, iz, not metres"
+        )
+    if ((voxels < 0) | (voxels >= GRID_SHAPE)).any():
+        raise DataError(f"{path}: holds a voxel outside the grid of {GRID_SHAPE}")
+    keys = voxel_keys(voxels.astype(np.int64))
+    if len(np.unique(keys)) != len(keys):
+        raise DataError(f"{path}: holds a voxel more than once; give each voxel one row")
