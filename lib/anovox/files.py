@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib.errors import DataError
 from lib.geometry.voxels import GRID_SHAPE
-from lib.labels import UNKNOWN, is_known
+from lib.labels import LABELS, UNKNOWN, is_known
 
 DEPTH_STEPS: Final = 2**24 - 1
 DEPTH_MAX_M: Final = 1000.0
@@ -33,6 +33,7 @@ class Reason(StrEnum):
     MISSING_PIXEL_LABELS = "missing_pixel_labels"
     MISSING_LIDAR = "missing_lidar"
     MISSING_POINT_LABELS = "missing_point_labels"
+    EMPTY_FILE = "empty_file"
     DAMAGED_IMAGE = "damaged_image"
     BAD_ARRAY = "bad_array"
     BAD_TEXT = "bad_text"
@@ -78,21 +79,35 @@ def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
     cloud = _read_array(path, np.dtype("<f8"))
     _check_coordinates(path, cloud)
     ids = cloud[:, 3]
-    if not np.array_equal(ids, np.clip(np.rint(ids), 0, 255)):
-        raise FileError(path, Reason.BAD_ARRAY, "its class ids (column 4) are not whole numbers from 0 to 255")
-    cloud[:, 3] = known_ids(ids.astype(np.uint8))
+    byte_ids = np.clip(ids, 0, UNKNOWN).astype(np.uint8)
+    if not np.array_equal(byte_ids, ids):
+        if not np.array_equal(ids, np.rint(ids)):
+            raise FileError(path, Reason.BAD_ARRAY, "its class ids (column 4) are not whole numbers")
+        byte_ids[ids != byte_ids] = UNKNOWN
+    cloud[:, 3] = known_ids(byte_ids)
     return cloud
 
 
 def read_voxels(path: Path) -> npt.NDArray[np.uint16]:
     """Read VOXEL_GRID: (M, 4) uint16 ix, iy, iz, class id (undefined ids become 255)."""
     voxels = _read_array(path, np.dtype("<u2"))
-    if (voxels[:, :3] >= GRID_SHAPE).any() or (voxels[:, 3] > 255).any():
-        raise FileError(
-            path, Reason.BAD_ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE} or a class id above 255"
-        )
-    voxels[:, 3] = known_ids(voxels[:, 3].astype(np.uint8))
+    if (voxels[:, :3] >= GRID_SHAPE).any():
+        raise FileError(path, Reason.BAD_ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE}")
+    voxels[:, 3] = known_ids(np.minimum(voxels[:, 3], UNKNOWN).astype(np.uint8))
     return voxels
+
+
+def undefined_ids(path: Path) -> tuple[int, ...]:
+    """The class ids, ascending, that a readable SEMANTIC-CAM, SEMANTIC-LIDAR or VOXEL_GRID file holds and AnoVox does
+    not define: those that the readers above turn into 255. 255 itself says unknown and is none of them.
+    """
+    if path.suffix == ".png":
+        with Image.open(path, formats=["PNG"]) as image:
+            found = np.unique(np.asarray(image.convert("L")))
+    else:
+        found = np.unique(np.load(path, allow_pickle=False)[:, 3])
+    defined = {label.id for label in LABELS} | {UNKNOWN}
+    return tuple(int(class_id) for class_id in found if int(class_id) not in defined)
 
 
 def lidar_size(path: Path) -> int:
@@ -158,6 +173,7 @@ def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.
     try:
         with path.open("rb") as file:
             head = file.read(24)
+            _check_not_empty(path, head)
             if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
                 raise FileError(path, Reason.DAMAGED_IMAGE, f"not a PNG image ({path.stat().st_size} bytes)")
             found = int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
@@ -185,10 +201,13 @@ def _array_rows(path: Path, dtype: np.dtype[Any]) -> int:
     """Rows of an .npy file (N, 4) of `dtype`, checked by its header and size on disk alone."""
     try:
         with path.open("rb") as file:
+            _check_not_empty(path, file.peek(1))
             version = np.lib.format.read_magic(file)
             reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran, found = reader(file)
             size = path.stat().st_size - file.tell()
+    except FileError:
+        raise
     except (OSError, ValueError, EOFError, SyntaxError) as error:
         raise FileError(path, Reason.BAD_ARRAY, f"not a readable .npy array ({' '.join(str(error).split())})") from None
     if found.hasobject:
@@ -213,6 +232,11 @@ def _read_array(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     return array
 
 
+def _check_not_empty(path: Path, content: bytes | str) -> None:
+    if not content:
+        raise FileError(path, Reason.EMPTY_FILE, "the file is empty (0 bytes)")
+
+
 def _check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
     if not np.isfinite(cloud).all():
         raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values")
@@ -224,6 +248,7 @@ def _read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
             raise FileError(path, Reason.BAD_TEXT, f"larger than {MAX_TEXT_BYTES // 10**6} MB, which no such file is")
-        return path.read_text(encoding="utf-8")
+        _check_not_empty(path, text := path.read_text(encoding="utf-8"))
+        return text
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(path, Reason.BAD_TEXT, f"cannot be read as text ({error})") from None

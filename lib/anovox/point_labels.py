@@ -5,6 +5,7 @@ direction; their rows usually match, but nothing promises it.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -19,18 +20,31 @@ ROW_ANGLE_RAD: Final = float(np.deg2rad(0.02))
 NEIGHBOUR_ANGLE_RAD: Final = float(np.deg2rad(0.25))
 NOISE_SIGMAS: Final = 6.0
 RANGE_SLACK_M: Final = 0.05
+NO_VOXEL: Final = -1
 
 Cloud = npt.NDArray[np.floating]
+Bools = npt.NDArray[np.bool_]
+
+
+class LabelSource(IntEnum):
+    """Where a point's class comes from."""
+
+    NONE = 0
+    ROW = 1
+    DIRECTION = 2
+    VOXEL = 3
 
 
 @dataclass(frozen=True, eq=False)
 class PointLabels:
-    """class_ids (N,) uint8, 255 = none found; how many points found theirs by row, by direction and by voxel."""
+    """class_ids (N,) uint8, 255 = none found; source (N,) uint8, a LabelSource each."""
 
     class_ids: npt.NDArray[np.uint8]
-    by_row: int
-    by_direction: int
-    by_voxel: int
+    source: npt.NDArray[np.uint8]
+
+    def count(self, source: LabelSource) -> int:
+        """Points whose class comes from this source."""
+        return int(np.count_nonzero(self.source == source))
 
 
 def transfer_labels(
@@ -47,43 +61,53 @@ def transfer_labels(
     the point; else 255. Either source may be None. `pose` is the LiDAR's, for the voxel grid.
     """
     class_ids = np.full(len(points), UNKNOWN, dtype=np.uint8)
+    source = np.full(len(points), LabelSource.NONE, dtype=np.uint8)
     open_rows = np.arange(len(points))
-    by_row = by_direction = by_voxel = 0
-    tolerance_m = NOISE_SIGMAS * noise_stddev_m + RANGE_SLACK_M
     if semantic_points is not None:
         semantic_ids = semantic_points[:, 3].astype(np.uint8)
+        tolerance_m = NOISE_SIGMAS * noise_stddev_m + RANGE_SLACK_M
         if len(semantic_points) == len(points):
             twins = _same_return(points, semantic_points, ROW_ANGLE_RAD, tolerance_m)
-            class_ids[twins] = semantic_ids[twins]
-            open_rows, by_row = np.flatnonzero(~twins), int(twins.sum())
+            class_ids[twins], source[twins] = semantic_ids[twins], LabelSource.ROW
+            open_rows = np.flatnonzero(~twins)
         if len(open_rows):
             nearest = cKDTree(_directions(semantic_points)).query(_directions(points[open_rows]))[1]
             twins = _same_return(points[open_rows], semantic_points[nearest], NEIGHBOUR_ANGLE_RAD, tolerance_m)
             class_ids[open_rows[twins]] = semantic_ids[nearest[twins]]
-            open_rows, by_direction = open_rows[~twins], int(twins.sum())
+            source[open_rows[twins]] = LabelSource.DIRECTION
+            open_rows = open_rows[~twins]
     if voxels is not None and len(voxels) and len(open_rows):
-        found = _voxel_classes(points[open_rows], voxels, pose)
-        class_ids[open_rows] = found
-        by_voxel = int((found != UNKNOWN).sum())
-    return PointLabels(class_ids, by_row, by_direction, by_voxel)
+        rows = voxel_rows(points[open_rows], voxels, pose)
+        open_rows, rows = open_rows[rows != NO_VOXEL], rows[rows != NO_VOXEL]
+        class_ids[open_rows], source[open_rows] = voxels[rows, 3], LabelSource.VOXEL
+    return PointLabels(class_ids, source)
 
 
-def _same_return(points: Cloud, others: Cloud, max_angle_rad: float, max_range_m: float) -> npt.NDArray[np.bool_]:
-    """Say row by row whether two clouds saw the same return: nearly the same direction, ranges within the noise."""
-    chord = np.linalg.norm(_directions(points) - _directions(others), axis=1)
-    range_m = np.abs(np.linalg.norm(points[:, :3], axis=1) - np.linalg.norm(others[:, :3], axis=1))
-    return np.asarray((chord <= max_angle_rad) & (range_m <= max_range_m), dtype=np.bool_)
+def voxel_rows(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) -> npt.NDArray[np.int64]:
+    """The row of `voxels` (M, 4), M > 0, whose cell holds each point (N, 3 or more): (N,) int64, NO_VOXEL where none does.
+
+    `pose` is that of the LiDAR in whose frame the points are.
+    """
+    keys = voxel_keys(voxels)
+    order = np.argsort(keys)
+    wanted = voxel_keys(points_to_voxels(points, pose.location, pose.rotation))
+    place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
+    return np.where(keys[order][place] == wanted, order[place], NO_VOXEL)
+
+
+def _same_return(points: Cloud, others: Cloud, max_angle_rad: float, max_range_m: float) -> Bools:
+    """Say row by row whether two clouds saw the same return: nearly the same direction, ranges within the noise.
+
+    Runs on every point of every frame, hence without normalised directions: for the angle between p and q,
+    sin^2 = 1 - (p q)^2 / (p p q q).
+    """
+    p, q = (np.ascontiguousarray(cloud[:, :3].T, dtype=np.float64) for cloud in (points, others))
+    pp, qq, pq = (a[0] * b[0] + a[1] * b[1] + a[2] * b[2] for a, b in ((p, p), (q, q), (p, q)))
+    ppqq = pp * qq
+    aligned = (pq > 0) & (ppqq - pq * pq <= np.sin(max_angle_rad) ** 2 * ppqq)
+    return np.asarray(aligned & (np.abs(np.sqrt(pp) - np.sqrt(qq)) <= max_range_m), dtype=np.bool_)
 
 
 def _directions(points: Cloud) -> npt.NDArray[np.float64]:
     xyz = np.asarray(points[:, :3], dtype=np.float64)
     return np.asarray(xyz / np.maximum(np.linalg.norm(xyz, axis=1, keepdims=True), 1e-9), dtype=np.float64)
-
-
-def _voxel_classes(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) -> npt.NDArray[np.uint8]:
-    keys = voxel_keys(voxels)
-    order = np.argsort(keys)
-    wanted = voxel_keys(points_to_voxels(points, pose.location, pose.rotation))
-    place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-    found = keys[order][place] == wanted
-    return np.where(found, voxels[order[place], 3], UNKNOWN).astype(np.uint8)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.anovox.files import Reason
+from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame
 from lib.anovox.scenario import ScenarioReason
 from lib.frame import Frame, ScenarioType
@@ -72,7 +73,7 @@ def frame_statistics(read: ReadFrame) -> Statistics:
         point_classes=np.bincount(frame.point_class, minlength=256),
         pixel_classes=np.bincount(frame.pixel_class.reshape(-1), minlength=256),
         largest_cloud=len(frame.points),
-        labelled_by_row=read.point_labels.by_row,
+        labelled_by_row=read.point_labels.count(LabelSource.ROW),
         projected=projected,
         same_depth=same_depth,
         compared=compared,

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.anovox.point_labels import transfer_labels
+from lib.anovox.point_labels import LabelSource, transfer_labels
 from lib.anovox.recording import SensorPose
 from lib.geometry.voxels import LabelledCloud, voxelize
 from tests.anovox_sample import lidar_recording
@@ -23,7 +23,7 @@ def test_rows_that_match_give_every_label(seed):
     lidar, semantic = clouds(seed)
     labels = transfer_labels(lidar, semantic, None, POSE, 0.1)
     assert np.array_equal(labels.class_ids, semantic[:, 3])
-    assert labels.by_row == len(lidar)
+    assert labels.count(LabelSource.ROW) == len(lidar)
 
 
 @given(seeds)
@@ -39,7 +39,7 @@ def test_dropped_rows_are_matched_by_direction_and_never_by_row(seed):
     lidar, semantic = clouds(seed)
     labels = transfer_labels(np.delete(lidar, 5, axis=0), semantic, None, POSE, 0.1)
     assert np.array_equal(labels.class_ids, np.delete(semantic[:, 3], 5))
-    assert labels.by_row == 0
+    assert labels.count(LabelSource.ROW) == 0
 
 
 def test_a_shift_of_rows_at_equal_length_is_noticed():
@@ -49,7 +49,7 @@ def test_a_shift_of_rows_at_equal_length_is_noticed():
     expected = np.delete(semantic[:, 3], 5)
     expected[199] = 255
     assert np.array_equal(labels.class_ids, expected)
-    assert labels.by_row == 104 and labels.by_direction == 194
+    assert labels.count(LabelSource.ROW) == 104 and labels.count(LabelSource.DIRECTION) == 194
 
 
 def test_a_return_at_another_range_gives_no_label():
@@ -65,7 +65,7 @@ def test_the_voxel_that_holds_a_point_labels_it_where_nothing_else_does():
     voxels = voxelize([LabelledCloud(semantic[:, :3], semantic[:, 3].astype(np.uint8))])
     exact = semantic.astype(np.float32)
     labels = transfer_labels(exact, None, voxels, POSE, 0.1)
-    assert labels.by_voxel == len(semantic) > 100
+    assert labels.count(LabelSource.VOXEL) == len(semantic) > 100
     assert (labels.class_ids == semantic[:, 3]).mean() > 0.9
     far = exact + np.float32(1000)
     assert (transfer_labels(far, None, voxels, POSE, 0.1).class_ids == 255).all()

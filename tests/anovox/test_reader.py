@@ -5,6 +5,7 @@ import pytest
 
 from lib.anovox import layout
 from lib.anovox.files import Reason
+from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.scenario import open_scenario
 from lib.anovox.writer import write_scenario
@@ -74,7 +75,7 @@ def test_what_is_written_is_read_again(tmp_path):
         assert np.array_equal(frame.depth_m, made.cameras[0].depth_m.astype(np.float32))
         assert np.array_equal(frame.points, made.lidars[0].lidar)
         assert np.array_equal(frame.point_class, made.lidars[0].semantic_lidar[:, 3])
-        assert read.point_labels.by_row == len(frame.points)
+        assert read.point_labels.count(LabelSource.ROW) == len(frame.points)
         assert frame.speed_mps == 10 and frame.anomaly == Anomaly("Big", "static.prop.x")
 
 
@@ -142,7 +143,7 @@ def test_a_frame_may_lack_these(tmp_path, kind):
     assert (second.frame.speed_mps is None) == (kind == "ACTION")
     assert (second.frame.anomaly is None) == (kind == "ANOMALY")
     if kind == "SEMANTIC-LIDAR":
-        assert second.point_labels.by_row == 0 and second.point_labels.by_voxel > 1000
+        assert second.point_labels.count(LabelSource.ROW) == 0 and second.point_labels.count(LabelSource.VOXEL) > 1000
 
 
 def test_without_point_labels_and_voxels_a_frame_is_left_out(tmp_path):

@@ -1,0 +1,118 @@
+"""Whether a frame's sources of labels say the same: LiDAR against camera, point labels against the voxel grid."""
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.point_labels import NO_VOXEL, LabelSource, PointLabels, voxel_rows
+from lib.anovox.recording import SensorPose
+from lib.frame import Frame
+from lib.geometry.rigid import apply
+from lib.labels import UNKNOWN
+
+DEPTH_TOLERANCE_M: Final = 0.5
+DEPTH_TOLERANCE_SHARE: Final = 0.05
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Counts of points over some frames.
+
+    `projected`: in the camera's view; `same_depth`: of these, the ones whose depth the depth image confirms;
+    `compared`: of the projected, the ones that nothing hides from the camera and that both sensors label; `same_class`:
+    of these, the ones labelled alike; `clear`, `clear_same`: of `compared` and `same_class`, the ones away from
+    outlines (the 3 x 3 pixels around hold one class and no step in depth); `mirrored`, `mirrored_same`: `clear` and
+    `clear_same` as they were if the cloud's y pointed the other way.
+
+    `labelled`: points that SEMANTIC-LIDAR labels; `in_voxel`: of these, the ones in an
+    occupied voxel; `same_voxel`: of these, the ones whose voxel has the class of a point in it. (A voxel holds several
+    classes and names one: road line if there is one, else that of the point nearest to its lower corner.)
+    """
+
+    projected: int = 0
+    same_depth: int = 0
+    compared: int = 0
+    same_class: int = 0
+    clear: int = 0
+    clear_same: int = 0
+    mirrored: int = 0
+    mirrored_same: int = 0
+    labelled: int = 0
+    in_voxel: int = 0
+    same_voxel: int = 0
+
+    def __add__(self, other: "Agreement") -> "Agreement":
+        return Agreement(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+
+def frame_agreement(frame: Frame, labels: PointLabels) -> Agreement:
+    """Compare a frame's label sources, at the resolution it was recorded in.
+
+    Wrong labels lower the agreement of classes, a wrong calibration that of depth and classes, a wrong grid that with
+    the voxels.
+    """
+    uniform = _uniform_pixels(frame)
+    projected, same_depth, compared, same_class, clear, clear_same = _camera_agreement(frame, frame.points, uniform)
+    *_, mirrored, mirrored_same = _camera_agreement(frame, frame.points * np.float32([1, -1, 1, 1]), uniform)
+    return Agreement(
+        projected,
+        same_depth,
+        compared,
+        same_class,
+        clear,
+        clear_same,
+        mirrored,
+        mirrored_same,
+        *_voxel_agreement(frame, labels),
+    )
+
+
+def _camera_agreement(frame: Frame, points: npt.NDArray[np.float32], uniform: Bools) -> tuple[int, ...]:
+    """Agreement's first six counts; `uniform` (H, W): pixels away from outlines."""
+    points_camera_m = apply(frame.camera_SE3_lidar, points[:, :3])
+    u, v, visible = frame.camera.project(points_camera_m)
+    row, column = v[visible].astype(np.int64), u[visible].astype(np.int64)
+    depth_m = points_camera_m[visible, 0]
+    tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * depth_m
+    beyond_m = depth_m - frame.depth_m[row, column]
+    point_class, pixel_class = frame.point_class[visible], frame.pixel_class[row, column]
+    compared = (beyond_m <= tolerance_m) & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
+    same = compared & (point_class == pixel_class)
+    clear = uniform[row, column]
+    counted = visible, np.abs(beyond_m) <= tolerance_m, compared, same, compared & clear, same & clear
+    return tuple(int(np.count_nonzero(points)) for points in counted)
+
+
+def _uniform_pixels(frame: Frame) -> Bools:
+    """Pixels (H, W) whose 3 x 3 surroundings hold one class and no step in depth."""
+    step_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * frame.depth_m
+    outline = np.zeros(frame.pixel_class.shape, dtype=bool)
+    for first, second in [(np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])]:
+        across = frame.pixel_class[first] != frame.pixel_class[second]
+        across |= np.abs(frame.depth_m[first] - frame.depth_m[second]) > step_m[first]
+        outline[first] |= across
+        outline[second] |= across
+    grown = outline.copy()
+    grown[1:] |= outline[:-1]
+    grown[:-1] |= outline[1:]
+    outline = grown.copy()
+    grown[:, 1:] |= outline[:, :-1]
+    grown[:, :-1] |= outline[:, 1:]
+    return ~grown
+
+
+def _voxel_agreement(frame: Frame, labels: PointLabels) -> tuple[int, int, int]:
+    """Agreement's `labelled`, `in_voxel` and `same_voxel`."""
+    by_lidar = np.isin(labels.source, (LabelSource.ROW, LabelSource.DIRECTION)) & (labels.class_ids != UNKNOWN)
+    if not len(frame.voxels) or not by_lidar.any():
+        return 0, 0, 0
+    rows = voxel_rows(frame.points, frame.voxels, SensorPose(frame.lidar.location, frame.lidar.rotation))
+    held = by_lidar & (rows != NO_VOXEL)
+    rows = rows[held]
+    confirmed = np.zeros(len(frame.voxels), dtype=bool)
+    confirmed[rows[labels.class_ids[held] == frame.voxels[rows, 3]]] = True
+    return int(by_lidar.sum()), len(rows), int(np.count_nonzero(confirmed[rows]))
