@@ -4,12 +4,14 @@ from pathlib import Path
 
 from lib.errors import run_stage
 from lib.figures.labels import write_label_sheets
-from lib.outputs import whole_folder, write_json
+from lib.outputs import whole_folder, write_csv, write_json
 from lib.params import load_params
 from lib.shards.conversion import convert_data_set
+from lib.shards.label_report import SCENARIO_COLUMNS, label_sentences, scenario_rows
 
 SHARDS = Path("data/shards")
 METRICS = Path("metrics/data.json")
+SCENARIOS = Path("plots/scenarios.csv")
 SHEETS = Path("plots/labels")
 
 
@@ -20,6 +22,9 @@ def main() -> None:
         data = convert_data_set(Path(params.data.root), shards, params.preprocess, params.execution.workers)
         write_label_sheets(shards, data.entries, sheets)
         write_json(METRICS, data.metrics)
+        write_csv(SCENARIOS, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))
+    for sentence in label_sentences(data.statistics):
+        print(sentence)
     frames = data.metrics["frames"]["total"]
     skipped = sum(data.metrics["skipped"].values())
     print(f"{len(data.entries)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")

@@ -114,7 +114,7 @@ def test_any_number_of_workers_writes_the_same_bytes(project):
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "4 scenarios, 8 frames in data/shards, 0 frames skipped" in done.stdout
-    assert outputs() == once and len(once) == 8
+    assert outputs() == once and len(once) == 9
 
 
 def test_a_symlinked_root_gives_the_same_bytes(project):
@@ -170,7 +170,7 @@ def damage(kind, change):
     ("kind", "change", "reason", "part"),
     [
         ("RGB-CAM", lambda p: p.write_bytes(p.read_bytes()[:300]), "damaged_image", "cannot be decoded"),
-        ("RGB-CAM", lambda p: p.write_bytes(b""), "damaged_image", "not a PNG image (0 bytes)"),
+        ("RGB-CAM", lambda p: p.write_bytes(b""), "empty_file", "the file is empty (0 bytes)"),
         ("RGB-CAM", lambda p: p.unlink(), "missing_image", "missing"),
         ("LIDAR", lambda p: p.unlink(), "missing_lidar", "missing"),
         ("LIDAR", lambda p: np.save(p, np.array([{}]), allow_pickle=True), "bad_array", "pickled"),
@@ -235,7 +235,7 @@ def test_a_failure_keeps_what_an_earlier_run_wrote(project, capsys):
     run()
     set_params(data={"root": "nowhere"})
     fails(capsys)
-    assert len(outputs()) == 8
+    assert len(outputs()) == 9
 
 
 def test_images_of_several_sizes_need_a_size(project, capsys):
@@ -261,3 +261,18 @@ def test_a_mistake_is_one_line_on_the_command_line(project):
     assert done.returncode == 1 and outputs() == {}
     assert done.stderr.startswith("error: params.yaml: preprocess.image_height: got -5, which")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_class_ids_in_no_table_are_named_and_stop_nothing(project, capsys):
+    path = frame_path(Path("data/archive") / MONO_STATIC.name, "SEMANTIC-LIDAR", 1000)
+    cloud = np.load(path)
+    cloud[:50, 3] = 77
+    np.save(path, cloud)
+    metrics = run()
+    assert metrics["frames"]["total"] == 8 and metrics["labels"]["frames_with_undefined_ids"] == 1
+    assert metrics["labels"]["worst_unlabelled_share"] > metrics["labels"]["unlabelled_share"] > 0
+    lines = capsys.readouterr().out.splitlines()
+    named = "SEMANTIC-LIDAR holds class ids that AnoVox does not define, taken as unknown (255): 77"
+    assert f"labels: {MONO_STATIC.name}: {named}" in lines
+    table = Path("plots/scenarios.csv").read_text().splitlines()
+    assert len(table) == 5 and table[0].startswith("scenario,type,") and table[1].startswith(MONO_STATIC.name)

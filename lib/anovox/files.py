@@ -128,8 +128,9 @@ def read_key_values(path: Path) -> dict[str, str]:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file of AnoVox (sensor_setup.json, a scenario configuration)."""
+    text = _read_text(path)
     try:
-        return json.loads(_read_text(path))
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FileError(path, Reason.BAD_TEXT, f"not valid JSON ({error})") from None
 

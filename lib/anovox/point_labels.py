@@ -84,7 +84,7 @@ def transfer_labels(
 
 
 def voxel_rows(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) -> npt.NDArray[np.int64]:
-    """The row of `voxels` (M, 4), M > 0, whose cell holds each point (N, 3 or more): (N,) int64, NO_VOXEL where none does.
+    """The row of `voxels` (M, 4), M > 0, whose cell holds each point (N, 3 or more): (N,) int64, or NO_VOXEL.
 
     `pose` is that of the LiDAR in whose frame the points are.
     """

@@ -1,9 +1,9 @@
 """Scenario folders -> Frames, one by one; a frame that cannot be used is named and left out."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from lib.anovox.scenario import Scenario
 from lib.anovox.state import EgoState, anomaly_of, ego_state
 from lib.frame import Anomaly, Frame
 from lib.geometry.camera import Camera
+from lib.labels import UNKNOWN
 
 SECONDS_PER_TICK: Final = 0.1
 
@@ -30,10 +31,15 @@ _MISSING: Final = {
 
 @dataclass(frozen=True, eq=False)
 class ReadFrame:
-    """A frame and how its points found their labels."""
+    """A frame, how its points found their labels, and what its files hold that AnoVox does not define.
+
+    `undefined_ids`: a label file's kind (SEMANTIC-CAM, SEMANTIC-LIDAR, VOXEL_GRID) -> the class ids in it that no table
+    knows; in the frame they are 255. Kinds without such ids are absent.
+    """
 
     frame: Frame
     point_labels: PointLabels
+    undefined_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,25 @@ def _read_frame(scenario: Scenario, frame_id: int) -> ReadFrame:
         time_s=frame_id * SECONDS_PER_TICK,
         anomaly=_anomaly(scenario, frame_id),
     )
-    return ReadFrame(frame, labels)
+    labelled = {
+        layout.SEMANTIC: (semantic_path, pixel_class),
+        layout.SEMANTIC_LIDAR: (semantic_path_or_none, None if semantic is None else semantic[:, 3]),
+        layout.VOXEL_GRID: (_optional(scenario, layout.VOXEL_GRID, frame_id), voxels[:, 3]),
+    }
+    return ReadFrame(frame, labels, _undefined_ids(labelled))
+
+
+def _undefined_ids(
+    labelled: Mapping[str, tuple[Path | None, npt.NDArray[Any] | None]],
+) -> dict[str, tuple[int, ...]]:
+    """ReadFrame's `undefined_ids`, from each kind's file and the class ids read of it; opens a file only at need."""
+    suspects = {
+        kind: path
+        for kind, (path, class_ids) in labelled.items()
+        if path is not None and class_ids is not None and (class_ids == UNKNOWN).any()
+    }
+    found = {kind: files.undefined_ids(path) for kind, path in suspects.items()}
+    return {kind: ids for kind, ids in found.items() if ids}
 
 
 def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:

@@ -17,6 +17,10 @@ DEPTH_TOLERANCE_SHARE: Final = 0.05
 
 Bools = npt.NDArray[np.bool_]
 
+_ALL, _LATER, _EARLIER = slice(None), slice(1, None), slice(None, -1)
+_NEIGHBOURS: Final = (((_LATER, _ALL), (_EARLIER, _ALL)), ((_ALL, _LATER), (_ALL, _EARLIER)))
+"""All pixels and the ones above them; all pixels and the ones left of them."""
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -57,7 +61,8 @@ def frame_agreement(frame: Frame, labels: PointLabels) -> Agreement:
     """
     uniform = _uniform_pixels(frame)
     projected, same_depth, compared, same_class, clear, clear_same = _camera_agreement(frame, frame.points, uniform)
-    *_, mirrored, mirrored_same = _camera_agreement(frame, frame.points * np.float32([1, -1, 1, 1]), uniform)
+    other_way = frame.points * np.array([1, -1, 1, 1], dtype=np.float32)
+    *_, mirrored, mirrored_same = _camera_agreement(frame, other_way, uniform)
     return Agreement(
         projected,
         same_depth,
@@ -90,19 +95,17 @@ def _camera_agreement(frame: Frame, points: npt.NDArray[np.float32], uniform: Bo
 def _uniform_pixels(frame: Frame) -> Bools:
     """Pixels (H, W) whose 3 x 3 surroundings hold one class and no step in depth."""
     step_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * frame.depth_m
-    outline = np.zeros(frame.pixel_class.shape, dtype=bool)
-    for first, second in [(np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])]:
+    outline = np.zeros(frame.pixel_class.shape, dtype=np.bool_)
+    for first, second in _NEIGHBOURS:
         across = frame.pixel_class[first] != frame.pixel_class[second]
         across |= np.abs(frame.depth_m[first] - frame.depth_m[second]) > step_m[first]
         outline[first] |= across
         outline[second] |= across
-    grown = outline.copy()
-    grown[1:] |= outline[:-1]
-    grown[:-1] |= outline[1:]
-    outline = grown.copy()
-    grown[:, 1:] |= outline[:, :-1]
-    grown[:, :-1] |= outline[:, 1:]
-    return ~grown
+    for first, second in _NEIGHBOURS:
+        before = outline.copy()
+        outline[first] |= before[second]
+        outline[second] |= before[first]
+    return ~outline
 
 
 def _voxel_agreement(frame: Frame, labels: PointLabels) -> tuple[int, int, int]:

@@ -71,9 +71,10 @@ class ConvertedScenario:
 
 @dataclass(frozen=True, eq=False)
 class ConvertedData:
-    """A data set's index and the content of metrics/data.json."""
+    """A data set's index, each shard's statistics by its scenario, and the content of metrics/data.json."""
 
     entries: tuple[ShardEntry, ...]
+    statistics: dict[str, Statistics]
     metrics: dict[str, dict[str, int | float]]
 
 
@@ -98,14 +99,15 @@ def convert_data_set(root: Path, folder: Path, params: PreprocessParams, workers
     if not entries:
         raise DataError(_nothing_usable(root, [frame.message for frame in skipped_frames]))
     write_index(folder, entries)
+    statistics = {scenario.name: scenario.statistics for scenario in converted if scenario.entry}
     metrics = data_metrics(
-        sum((scenario.statistics for scenario in converted), Statistics()),
+        statistics,
         [entry.type for entry in entries],
         [frame.reason for frame in skipped_frames],
         [skipped.reason for skipped in skipped_scenarios]
         + [ScenarioReason.NO_USABLE_FRAME for scenario in converted if not scenario.entry],
     )
-    return ConvertedData(entries, metrics)
+    return ConvertedData(entries, statistics, metrics)
 
 
 def _plan(task: tuple[Path, ScenarioConfig | None]) -> ScenarioPlan | SkippedScenario:

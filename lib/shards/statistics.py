@@ -1,7 +1,7 @@
 """What a data set holds and whether its labels and calibration agree: the numbers of metrics/data.json."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,13 +12,25 @@ from lib.anovox.files import Reason
 from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame
 from lib.anovox.scenario import ScenarioReason
-from lib.frame import Frame, ScenarioType
-from lib.geometry.rigid import apply
+from lib.frame import ScenarioType
 from lib.labels import ANOMALY_SIZES, LABELS, UNKNOWN, is_anomaly
+from lib.shards.agreement import Agreement, frame_agreement
 
-DEPTH_TOLERANCE_M: Final = 0.5
-DEPTH_TOLERANCE_SHARE: Final = 0.05
 UNKNOWN_SIZE: Final = "unknown"
+CAMERA_ONLY: Final = "camera_only"
+DISTANCE_BANDS: Final = (
+    (8.0, "below_8_m"),
+    (14.0, "8_to_14_m"),
+    (20.0, "14_to_20_m"),
+    (40.0, "20_to_40_m"),
+    (np.inf, "above_40_m"),
+)
+WORST: Final[Mapping[str, Callable[..., str]]] = {
+    "class_agreement_off_outlines": min,
+    "voxel_agreement": min,
+    "unlabelled_share": max,
+}
+"""The shares of `label_metrics` that are watched scenario by scenario, and which one is worst."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -27,92 +39,76 @@ Counts = npt.NDArray[np.int64]
 class Statistics:
     """Counts over some frames. `point_classes` and `pixel_classes` (256,) int64 count by class id.
 
-    `projected`: points in the camera's view; `same_depth`: of these, the ones whose depth the depth image confirms;
-    `compared`: of the projected, the ones that nothing hides from the camera and that both sensors label; `same_class`:
-    of these, the ones labelled alike.
+    `anomaly_sizes` and `anomaly_distances` count the frames in which a sensor sees an anomaly; `label_sources` (4,)
+    points by LabelSource; `undefined_ids` frames by (file kind, class id in no table), `frames_with_undefined_ids` each
+    once. `cloud_sizes`: points of each frame; `farthest_m`: range of the farthest point.
     """
 
     frames: int = 0
     frames_with_anomaly: int = 0
-    anomaly_frames: Counter[str] = field(default_factory=Counter)
+    anomaly_sizes: Counter[str] = field(default_factory=Counter)
+    anomaly_distances: Counter[str] = field(default_factory=Counter)
     point_classes: Counts = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     pixel_classes: Counts = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
-    largest_cloud: int = 0
-    labelled_by_row: int = 0
-    projected: int = 0
-    same_depth: int = 0
-    compared: int = 0
-    same_class: int = 0
+    label_sources: Counts = field(default_factory=lambda: np.zeros(len(LabelSource), dtype=np.int64))
+    undefined_ids: Counter[tuple[str, int]] = field(default_factory=Counter)
+    frames_with_undefined_ids: int = 0
+    cloud_sizes: tuple[int, ...] = ()
+    farthest_m: float = 0.0
+    agreement: Agreement = field(default_factory=Agreement)
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(
             self.frames + other.frames,
             self.frames_with_anomaly + other.frames_with_anomaly,
-            self.anomaly_frames + other.anomaly_frames,
+            self.anomaly_sizes + other.anomaly_sizes,
+            self.anomaly_distances + other.anomaly_distances,
             self.point_classes + other.point_classes,
             self.pixel_classes + other.pixel_classes,
-            max(self.largest_cloud, other.largest_cloud),
-            self.labelled_by_row + other.labelled_by_row,
-            self.projected + other.projected,
-            self.same_depth + other.same_depth,
-            self.compared + other.compared,
-            self.same_class + other.same_class,
+            self.label_sources + other.label_sources,
+            self.undefined_ids + other.undefined_ids,
+            self.frames_with_undefined_ids + other.frames_with_undefined_ids,
+            self.cloud_sizes + other.cloud_sizes,
+            max(self.farthest_m, other.farthest_m),
+            self.agreement + other.agreement,
         )
 
 
 def frame_statistics(read: ReadFrame) -> Statistics:
     """Counts of one frame, at the resolution it was recorded in."""
     frame = read.frame
-    seen = bool(is_anomaly(frame.point_class).any() or is_anomaly(frame.pixel_class).any())
+    range_m = np.linalg.norm(frame.points[:, :3], axis=1)
+    anomalous = is_anomaly(frame.point_class)
+    seen = bool(anomalous.any() or is_anomaly(frame.pixel_class).any())
     size = (frame.anomaly.size if frame.anomaly else None) or UNKNOWN_SIZE
-    projected, same_depth, compared, same_class = sensor_agreement(frame)
+    undefined = [(kind, class_id) for kind, ids in read.undefined_ids.items() for class_id in ids]
     return Statistics(
         frames=1,
         frames_with_anomaly=int(seen),
-        anomaly_frames=Counter({size: 1} if seen else {}),
+        anomaly_sizes=Counter({size: 1} if seen else {}),
+        anomaly_distances=Counter({_distance_band(range_m[anomalous]): 1} if seen else {}),
         point_classes=np.bincount(frame.point_class, minlength=256),
         pixel_classes=np.bincount(frame.pixel_class.reshape(-1), minlength=256),
-        largest_cloud=len(frame.points),
-        labelled_by_row=read.point_labels.count(LabelSource.ROW),
-        projected=projected,
-        same_depth=same_depth,
-        compared=compared,
-        same_class=same_class,
+        label_sources=np.bincount(read.point_labels.source, minlength=len(LabelSource)),
+        undefined_ids=Counter(undefined),
+        frames_with_undefined_ids=int(bool(undefined)),
+        cloud_sizes=(len(frame.points),),
+        farthest_m=float(range_m.max()),
+        agreement=frame_agreement(frame, read.point_labels),
     )
 
 
-def sensor_agreement(frame: Frame) -> tuple[int, int, int, int]:
-    """How camera and LiDAR agree: `projected`, `same_depth`, `compared`, `same_class` of Statistics.
-
-    Wrong labels lower the agreement of classes, a wrong calibration that of depth and classes.
-    """
-    points_camera_m = apply(frame.camera_SE3_lidar, frame.points[:, :3])
-    u, v, visible = frame.camera.project(points_camera_m)
-    row, column = v[visible].astype(np.int64), u[visible].astype(np.int64)
-    depth_m = points_camera_m[visible, 0]
-    tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * depth_m
-    beyond_m = depth_m - frame.depth_m[row, column]
-    confirmed = np.abs(beyond_m) <= tolerance_m
-    point_class, pixel_class = frame.point_class[visible], frame.pixel_class[row, column]
-    compared = (beyond_m <= tolerance_m) & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
-    equal = compared & (point_class == pixel_class)
-    return int(visible.sum()), int(confirmed.sum()), int(compared.sum()), int(equal.sum())
-
-
 def data_metrics(
-    total: Statistics,
+    by_scenario: Mapping[str, Statistics],
     scenario_types: Iterable[ScenarioType],
     skipped_frames: Iterable[Reason],
     skipped_scenarios: Iterable[ScenarioReason],
 ) -> dict[str, dict[str, int | float]]:
     """metrics/data.json: counts and shares under stable keys, all finite; a share of nothing is left out."""
+    total = sum(by_scenario.values(), Statistics())
     types, frames, scenarios = Counter(scenario_types), Counter(skipped_frames), Counter(skipped_scenarios)
     points, pixels = int(total.point_classes.sum()), int(total.pixel_classes.sum())
-    agreement = {
-        "row_match_share": _share(total.labelled_by_row, points),
-        "depth_agreement": _share(total.same_depth, total.projected),
-        "class_agreement": _share(total.same_class, total.compared),
-    }
+    bands = [name for _, name in DISTANCE_BANDS]
     return {
         "scenarios": {
             "normality": types[ScenarioType.NORMALITY],
@@ -120,23 +116,72 @@ def data_metrics(
             "dynamic": types[ScenarioType.DYNAMIC],
         },
         "frames": {"total": total.frames, "with_anomaly": total.frames_with_anomaly},
-        "anomaly_frames": {size: total.anomaly_frames[size] for size in (*ANOMALY_SIZES, UNKNOWN_SIZE)},
+        "anomaly_frames": {size: total.anomaly_sizes[size] for size in (*ANOMALY_SIZES, UNKNOWN_SIZE)},
+        "anomaly_distance": {band: total.anomaly_distances[band] for band in (*bands, CAMERA_ONLY)},
         "skipped": {reason.value: frames[reason] for reason in Reason},
         "skipped_scenarios": {reason.value: scenarios[reason] for reason in ScenarioReason},
         "points": {
             "total": points,
-            "largest_cloud": total.largest_cloud,
+            "smallest_cloud": min(total.cloud_sizes, default=0),
+            "largest_cloud": max(total.cloud_sizes, default=0),
+            "farthest_m": round(total.farthest_m, 1),
             "labelled_share": _share(points - int(total.point_classes[UNKNOWN]), points) or 0.0,
             "anomaly_share": _share(_anomalous(total.point_classes), points) or 0.0,
         },
         "pixels": {"anomaly_share": _share(_anomalous(total.pixel_classes), pixels) or 0.0},
-        "labels": {key: share for key, share in agreement.items() if share is not None},
+        "labels": {
+            **label_metrics(total),
+            **{f"worst_{key}": share for key, (_, share) in worst_scenarios(by_scenario).items()},
+            "frames_with_undefined_ids": total.frames_with_undefined_ids,
+        },
         "point_class_share": {
             label.name.replace(" ", "_"): round(int(total.point_classes[label.id]) / points, 6)
             for label in LABELS
             if total.point_classes[label.id]
         },
     }
+
+
+def label_metrics(statistics: Statistics) -> dict[str, float]:
+    """Where point labels come from and whether the sources agree: shares; a share of nothing is left out.
+
+    docs/data.md says what each one means and what value to expect.
+    """
+    sources, points = statistics.label_sources, int(statistics.label_sources.sum())
+    counts = statistics.agreement
+    shares = {
+        "row_match_share": _share(int(sources[LabelSource.ROW]), points),
+        "direction_match_share": _share(int(sources[LabelSource.DIRECTION]), points),
+        "voxel_label_share": _share(int(sources[LabelSource.VOXEL]), points),
+        "unlabelled_share": _share(int(statistics.point_classes[UNKNOWN]), points),
+        "depth_agreement": _share(counts.same_depth, counts.projected),
+        "class_agreement": _share(counts.same_class, counts.compared),
+        "class_agreement_off_outlines": _share(counts.clear_same, counts.clear),
+        "class_agreement_mirrored": _share(counts.mirrored_same, counts.mirrored),
+        "voxel_agreement": _share(counts.same_voxel, counts.in_voxel),
+        "in_voxel_share": _share(counts.in_voxel, counts.labelled),
+    }
+    return {key: share for key, share in shares.items() if share is not None}
+
+
+def worst_scenarios(by_scenario: Mapping[str, Statistics]) -> dict[str, tuple[str, float]]:
+    """For each key of WORST the scenario that does worst, and its share; a key that no scenario has is left out."""
+    shares = {name: label_metrics(statistics) for name, statistics in sorted(by_scenario.items())}
+    worst: dict[str, tuple[str, float]] = {}
+    for key, choose in WORST.items():
+        known = {name: share[key] for name, share in shares.items() if key in share}
+        if known:
+            name = choose(known, key=known.__getitem__)
+            worst[key] = name, known[name]
+    return worst
+
+
+def _distance_band(range_m: npt.NDArray[np.floating]) -> str:
+    """The band that holds the median range of an anomaly's points (K,)."""
+    if not len(range_m):
+        return CAMERA_ONLY
+    median_m = float(np.median(range_m))
+    return next(name for limit_m, name in DISTANCE_BANDS if median_m < limit_m)
 
 
 def _anomalous(classes: Counts) -> int:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lib.anovox import layout
 from lib.anovox.files import Reason
@@ -116,12 +117,12 @@ def delete(path):
         ("LIDAR", damage_npy, Reason.BAD_ARRAY),
         ("SEMANTIC-LIDAR", damage_npy, Reason.BAD_ARRAY),
         ("VOXEL_GRID", damage_npy, Reason.BAD_ARRAY),
-        ("RGB-CAM", empty, Reason.DAMAGED_IMAGE),
-        ("LIDAR", empty, Reason.BAD_ARRAY),
-        ("SEMANTIC-LIDAR", empty, Reason.BAD_ARRAY),
-        ("VOXEL_GRID", empty, Reason.BAD_ARRAY),
-        ("ACTION", empty, Reason.BAD_TEXT),
-        ("ANOMALY", empty, Reason.BAD_TEXT),
+        ("RGB-CAM", empty, Reason.EMPTY_FILE),
+        ("LIDAR", empty, Reason.EMPTY_FILE),
+        ("SEMANTIC-LIDAR", empty, Reason.EMPTY_FILE),
+        ("VOXEL_GRID", empty, Reason.EMPTY_FILE),
+        ("ACTION", empty, Reason.EMPTY_FILE),
+        ("ANOMALY", empty, Reason.EMPTY_FILE),
     ],
 )
 def test_one_damaged_frame_is_named_and_stops_nothing(tmp_path, kind, damage, reason):
@@ -144,6 +145,24 @@ def test_a_frame_may_lack_these(tmp_path, kind):
     assert (second.frame.anomaly is None) == (kind == "ANOMALY")
     if kind == "SEMANTIC-LIDAR":
         assert second.point_labels.count(LabelSource.ROW) == 0 and second.point_labels.count(LabelSource.VOXEL) > 1000
+
+
+def test_class_ids_in_no_table_are_named_and_unknown(tmp_path):
+    scenario = golden_copy(tmp_path, MONO_STATIC) / MONO_STATIC.name
+    lidar, pixels = frame_path(scenario, "SEMANTIC-LIDAR", 1000), frame_path(scenario, "SEMANTIC-CAM", 1000)
+    cloud = np.load(lidar)
+    cars = cloud[:, 3] == 14
+    cloud[cars, 3] = 270
+    np.save(lidar, cloud)
+    with Image.open(pixels) as image:
+        class_ids = np.array(image)
+    class_ids[:2] = 77
+    Image.fromarray(class_ids).save(pixels)
+    first, second, third = frames_of(scenario)
+    assert first.undefined_ids == third.undefined_ids == {}
+    assert second.undefined_ids == {"SEMANTIC-LIDAR": (270,), "SEMANTIC-CAM": (77,)}
+    assert cars.any() and np.array_equal(second.frame.point_class == 255, cars)
+    assert (second.frame.pixel_class[:2] == 255).all() and (second.frame.pixel_class[2:] != 255).all()
 
 
 def test_without_point_labels_and_voxels_a_frame_is_left_out(tmp_path):

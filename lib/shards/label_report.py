@@ -1,0 +1,53 @@
+"""Label sources and their agreement, scenario by scenario: plots/scenarios.csv and the log of preprocess."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from lib.shards.index import ShardEntry
+from lib.shards.statistics import Statistics, label_metrics, worst_scenarios
+
+LABEL_COLUMNS: Final = (
+    "row_match_share",
+    "direction_match_share",
+    "voxel_label_share",
+    "unlabelled_share",
+    "depth_agreement",
+    "class_agreement",
+    "class_agreement_off_outlines",
+    "class_agreement_mirrored",
+    "voxel_agreement",
+    "in_voxel_share",
+)
+SCENARIO_COLUMNS: Final = ("scenario", "type", "town", "weather", "frames", "frames_with_anomaly", *LABEL_COLUMNS)
+_WHAT: Final = {
+    "class_agreement_off_outlines": "camera and LiDAR classes agree least",
+    "voxel_agreement": "point labels and the voxel grid agree least",
+    "unlabelled_share": "most points lack a label",
+}
+
+
+def scenario_rows(entries: Sequence[ShardEntry], by_scenario: Mapping[str, Statistics]) -> list[dict[str, Any]]:
+    """One row of SCENARIO_COLUMNS per shard; a share of nothing is left empty."""
+    return [
+        {column: getattr(entry, column) for column in SCENARIO_COLUMNS if column not in LABEL_COLUMNS}
+        | {"type": entry.type.value}
+        | label_metrics(by_scenario[entry.scenario])
+        for entry in entries
+    ]
+
+
+def label_sentences(by_scenario: Mapping[str, Statistics]) -> list[str]:
+    """For the log: the scenarios that do worst, and each file kind's class ids that AnoVox does not define."""
+    sentences = [
+        f"labels: {_WHAT[key]} in {name}: {share:.2%}"
+        for key, (name, share) in worst_scenarios(by_scenario).items()
+        if key != "unlabelled_share" or share > 0
+    ]
+    for name, statistics in sorted(by_scenario.items()):
+        for kind in sorted({kind for kind, _ in statistics.undefined_ids}):
+            ids = sorted(class_id for found, class_id in statistics.undefined_ids if found == kind)
+            sentences.append(
+                f"labels: {name}: {kind} holds class ids that AnoVox does not define, taken as unknown (255): "
+                f"{', '.join(map(str, ids[:10]))}{' ...' if len(ids) > 10 else ''}"
+            )
+    return sentences
