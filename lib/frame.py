@@ -47,10 +47,12 @@ class Anomaly:
 class Frame:
     """One camera and LiDAR sample. Frames are x forward, y left, z up; lengths in metres; class 255 = unknown.
 
-    image (H, W, 3) uint8 RGB; points (N, 4) float32 x, y, z, intensity in the LiDAR's frame; point_class (N,) uint8;
-    pixel_class (H, W) uint8; depth_m (H, W) float32 planar, sky = 1000; camera_SE3_lidar (4, 4) float64;
-    voxels (M, 4) uint16 ix, iy, iz, class id, of the full cloud (AnoVox's grid); world_SE3_ego (4, 4) float64 or None
-    when the pose is not known.
+    image (H, W, 3) uint8 RGB; points (N, 4) float32 x, y, z, intensity in the LiDAR's frame, or in the vehicle's where
+    several LiDARs are merged; point_class (N,) uint8; pixel_class (H, W) uint8; depth_m (H, W) float32 planar,
+    sky = 1000; camera_SE3_lidar (4, 4) float64 from the points' frame; voxels (M, 4) uint16 ix, iy, iz, class id, of the
+    full clouds of all the vehicle's sensors (AnoVox's grid); world_SE3_ego (4, 4) float64 or None when the pose is not
+    known. `cloud_sizes`: of several LiDARs, how many points each has; they follow one another in the order of `lidars`.
+    `camera_name` tells the cameras of a vehicle apart; it is empty where one camera was chosen.
     """
 
     scenario: str
@@ -62,13 +64,15 @@ class Frame:
     pixel_class: npt.NDArray[np.uint8]
     depth_m: npt.NDArray[np.float32]
     camera: Camera
-    lidar: Lidar
+    lidars: tuple[Lidar, ...]
     camera_SE3_lidar: npt.NDArray[np.float64]
     voxels: npt.NDArray[np.uint16]
     world_SE3_ego: npt.NDArray[np.float64] | None
     speed_mps: float | None
     time_s: float | None
     anomaly: Anomaly | None
+    camera_name: str = ""
+    cloud_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         height, width = self.camera.height_px, self.camera.width_px
@@ -78,3 +82,7 @@ class Frame:
         assert self.pixel_class.shape == (height, width) and self.pixel_class.dtype == np.uint8
         assert self.depth_m.shape == (height, width) and self.depth_m.dtype == np.float32
         assert self.voxels.ndim == 2 and self.voxels.shape[1] == 4 and self.voxels.dtype == np.uint16
+        assert len(self.lidars) == 1 or (len(self.cloud_sizes), sum(self.cloud_sizes)) == (
+            len(self.lidars),
+            len(self.points),
+        )

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     MISSING_LIDAR = "missing_lidar"
     MISSING_POINT_LABELS = "missing_point_labels"
     EMPTY_FILE = "empty_file"
+    DUPLICATE_FRAME = "duplicate_frame"
     DAMAGED_IMAGE = "damaged_image"
     BAD_ARRAY = "bad_array"
     BAD_TEXT = "bad_text"

@@ -4,6 +4,7 @@ SEMANTIC-LIDAR is a second sensor without noise. LIDAR's noise lies along the ra
 direction; their rows usually match, but nothing promises it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -47,6 +48,11 @@ class PointLabels:
     def count(self, source: LabelSource) -> int:
         """Points whose class comes from this source."""
         return int(np.count_nonzero(self.source == source))
+
+
+def merged_labels(parts: Sequence[PointLabels]) -> PointLabels:
+    """The labels of several clouds, one after another."""
+    return PointLabels(np.concatenate([p.class_ids for p in parts]), np.concatenate([p.source for p in parts]))
 
 
 def transfer_labels(

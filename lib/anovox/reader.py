@@ -1,6 +1,6 @@
 """Scenario folders -> Frames, one by one; a frame that cannot be used is named and left out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -11,14 +11,18 @@ import numpy.typing as npt
 from lib.anovox import files, layout
 from lib.anovox.files import FileError, Reason
 from lib.anovox.grid import voxel_grid
-from lib.anovox.point_labels import PointLabels, transfer_labels
-from lib.anovox.scenario import Scenario
+from lib.anovox.point_labels import PointLabels, merged_labels, transfer_labels
+from lib.anovox.scenario import CameraView, Scenario
+from lib.anovox.setup import LidarRig
 from lib.anovox.state import EgoState, anomaly_of, ego_state
 from lib.frame import Anomaly, Frame
 from lib.geometry.camera import Camera
+from lib.geometry.rigid import apply, vehicle_SE3_sensor
 from lib.labels import UNKNOWN
 
 SECONDS_PER_TICK: Final = 0.1
+
+_Labelled = tuple[str, Path, npt.NDArray[Any]]
 
 _MISSING: Final = {
     layout.RGB: Reason.MISSING_IMAGE,
@@ -51,74 +55,115 @@ class SkippedFrame:
     message: str
 
 
+@dataclass(frozen=True, eq=False)
+class _Tick:
+    """What all cameras of a tick share: the points (N, 4), merged where there are several LiDARs, and the state."""
+
+    points: npt.NDArray[np.float32]
+    cloud_sizes: tuple[int, ...]
+    labels: PointLabels
+    voxels: npt.NDArray[np.uint16]
+    ego: EgoState
+    anomaly: Anomaly | None
+    undefined_ids: Mapping[str, tuple[int, ...]]
+
+
 def read_frames(scenario: Scenario) -> Iterator[ReadFrame | SkippedFrame]:
-    """Read a scenario's frames in order, one in memory at a time.
+    """Read a scenario's frames in order, one in memory at a time; at each tick a frame per camera, in their order.
 
     Files are matched by their frame id. A frame that lacks its image, depth, pixel labels, cloud or point labels, or
-    one of whose files is damaged, comes as SkippedFrame; without ACTION its pose is unknown, without ANOMALY its
-    anomaly, and a missing VOXEL_GRID is computed.
+    one of whose files is damaged or there twice, comes as SkippedFrame; without ACTION its pose is unknown, without
+    ANOMALY its anomaly, and a missing VOXEL_GRID is computed.
     """
     for frame_id in scenario.frame_ids:
         try:
-            yield _read_frame(scenario, frame_id)
+            tick = _read_tick(scenario, frame_id)
         except FileError as error:
-            yield SkippedFrame(frame_id, error.reason, str(error))
+            yield from [SkippedFrame(frame_id, error.reason, str(error))] * len(scenario.views)
+            continue
+        for view in scenario.views:
+            try:
+                yield _read_frame(scenario, view, frame_id, tick)
+            except FileError as error:
+                yield SkippedFrame(frame_id, error.reason, str(error))
 
 
-def _read_frame(scenario: Scenario, frame_id: int) -> ReadFrame:
-    height, width = scenario.camera.height_px, scenario.camera.width_px
-    folders = {**scenario.camera_rig.folders, **scenario.lidar_rig.folders}
-    image_path, depth_path, semantic_path, lidar_path = (
-        _required(scenario, folders[kind], kind, frame_id)
-        for kind in (layout.RGB, layout.DEPTH, layout.SEMANTIC, layout.LIDAR)
+def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick) -> ReadFrame:
+    height, width = view.camera.height_px, view.camera.width_px
+    image_path, depth_path, semantic_path = (
+        _required(scenario, view.rig.folders[kind], kind, frame_id)
+        for kind in (layout.RGB, layout.DEPTH, layout.SEMANTIC)
     )
-    image = files.read_rgb(image_path, height, width)
-    depth_m = files.read_depth(depth_path, height, width)
-    pixel_class = files.read_class_image(semantic_path, height, width)
-    points = files.read_lidar(lidar_path)
-    semantic_path_or_none = _optional(scenario, folders.get(layout.SEMANTIC_LIDAR), frame_id)
-    semantic = files.read_semantic_lidar(semantic_path_or_none) if semantic_path_or_none else None
-    voxels = _voxels(scenario, frame_id)
-    lidar = scenario.lidar_rig
-    labels = transfer_labels(points, semantic, voxels, lidar.pose, lidar.args.noise_stddev)
-    ego = _ego_state(scenario, frame_id)
     frame = Frame(
         scenario=scenario.config.name,
         frame_id=frame_id,
         scenario_type=scenario.config.type,
-        image=image,
-        points=points,
-        point_class=labels.class_ids,
-        pixel_class=pixel_class,
-        depth_m=depth_m.astype(np.float32),
-        camera=scenario.camera,
-        lidar=scenario.lidar,
-        camera_SE3_lidar=scenario.camera_SE3_lidar,
-        voxels=voxels,
-        world_SE3_ego=ego.world_SE3_ego,
-        speed_mps=ego.speed_mps,
+        image=files.read_rgb(image_path, height, width),
+        points=tick.points,
+        point_class=tick.labels.class_ids,
+        pixel_class=files.read_class_image(semantic_path, height, width),
+        depth_m=files.read_depth(depth_path, height, width).astype(np.float32),
+        camera=view.camera,
+        lidars=scenario.lidars,
+        camera_SE3_lidar=view.camera_SE3_lidar,
+        voxels=tick.voxels,
+        world_SE3_ego=tick.ego.world_SE3_ego,
+        speed_mps=tick.ego.speed_mps,
         time_s=frame_id * SECONDS_PER_TICK,
-        anomaly=_anomaly(scenario, frame_id),
+        anomaly=tick.anomaly,
+        camera_name=view.name,
+        cloud_sizes=tick.cloud_sizes,
     )
-    labelled = {
-        layout.SEMANTIC: (semantic_path, pixel_class),
-        layout.SEMANTIC_LIDAR: (semantic_path_or_none, None if semantic is None else semantic[:, 3]),
-        layout.VOXEL_GRID: (_optional(scenario, layout.VOXEL_GRID, frame_id), voxels[:, 3]),
-    }
-    return ReadFrame(frame, labels, _undefined_ids(labelled))
+    undefined = _undefined_ids([(layout.SEMANTIC, semantic_path, frame.pixel_class)])
+    return ReadFrame(frame, tick.labels, undefined | tick.undefined_ids)
 
 
-def _undefined_ids(
-    labelled: Mapping[str, tuple[Path | None, npt.NDArray[Any] | None]],
-) -> dict[str, tuple[int, ...]]:
-    """ReadFrame's `undefined_ids`, from each kind's file and the class ids read of it; opens a file only at need."""
-    suspects = {
-        kind: path
-        for kind, (path, class_ids) in labelled.items()
-        if path is not None and class_ids is not None and (class_ids == UNKNOWN).any()
-    }
-    found = {kind: files.undefined_ids(path) for kind, path in suspects.items()}
-    return {kind: ids for kind, ids in found.items() if ids}
+def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
+    paths = [
+        (_required(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id), _semantic(scenario, rig, frame_id))
+        for rig in scenario.lidar_rigs
+    ]
+    clouds = [(files.read_lidar(lidar), files.read_semantic_lidar(s) if s else None) for lidar, s in paths]
+    voxels = _voxels(scenario, frame_id)
+    labels = [
+        transfer_labels(points, semantic, voxels, rig.pose, rig.args.noise_stddev)
+        for rig, (points, semantic) in zip(scenario.lidar_rigs, clouds, strict=True)
+    ]
+    several = len(clouds) > 1
+    labelled: list[_Labelled] = [
+        (layout.SEMANTIC_LIDAR, path, semantic[:, 3])
+        for (_, path), (_, semantic) in zip(paths, clouds, strict=True)
+        if path is not None and semantic is not None
+    ]
+    voxel_path = _optional(scenario, layout.VOXEL_GRID, frame_id)
+    if voxel_path is not None:
+        labelled.append((layout.VOXEL_GRID, voxel_path, voxels[:, 3]))
+    return _Tick(
+        points=_merged(scenario, [points for points, _ in clouds]) if several else clouds[0][0],
+        cloud_sizes=tuple(len(points) for points, _ in clouds) if several else (),
+        labels=merged_labels(labels) if several else labels[0],
+        voxels=voxels,
+        ego=_ego_state(scenario, frame_id),
+        anomaly=_anomaly(scenario, frame_id),
+        undefined_ids=_undefined_ids(labelled),
+    )
+
+
+def _undefined_ids(labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
+    """ReadFrame's `undefined_ids`, from files and the class ids read of them; opens a file again only at need."""
+    found: dict[str, set[int]] = {}
+    for kind, path, class_ids in labelled:
+        if (class_ids == UNKNOWN).any():
+            found.setdefault(kind, set()).update(files.undefined_ids(path))
+    return {kind: tuple(sorted(ids)) for kind, ids in found.items() if ids}
+
+
+def _merged(scenario: Scenario, clouds: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Clouds (N, 4) of several LiDARs in the vehicle's frame, one after another."""
+    placed = [vehicle_SE3_sensor(rig.pose.location, rig.pose.rotation) for rig in scenario.lidar_rigs]
+    xyz = [apply(vehicle_SE3_lidar, cloud[:, :3]) for vehicle_SE3_lidar, cloud in zip(placed, clouds, strict=True)]
+    merged = np.column_stack([np.concatenate(xyz), np.concatenate([cloud[:, 3] for cloud in clouds])])
+    return merged.astype(np.float32)
 
 
 def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
@@ -149,7 +194,7 @@ def _ego_state(scenario: Scenario, frame_id: int) -> EgoState:
         return EgoState(None, None)
     values = files.read_key_values(path)
     try:
-        return ego_state(values, scenario.vehicle_SE3_lidar)
+        return ego_state(values, scenario.vehicle_SE3_action)
     except ValueError as error:
         raise FileError(path, Reason.BAD_TEXT, str(error)) from None
 
@@ -159,8 +204,21 @@ def _anomaly(scenario: Scenario, frame_id: int) -> Anomaly | None:
     return anomaly_of(files.read_key_values(path)) if path else None
 
 
+def _semantic(scenario: Scenario, rig: LidarRig, frame_id: int) -> Path | None:
+    return _optional(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)
+
+
 def _optional(scenario: Scenario, folder: str | None, frame_id: int) -> Path | None:
-    return scenario.files.get(folder, {}).get(frame_id) if folder is not None else None
+    """The file of a frame, or None; raises FileError where there are several."""
+    found = scenario.files.get(folder) if folder is not None else None
+    if found is None:
+        return None
+    if frame_id in found.duplicates:
+        first, *others = found.duplicates[frame_id]
+        names = ", ".join(other.name for other in others)
+        problem = f"frame {frame_id} is there more than once, also as {names}"
+        raise FileError(first, Reason.DUPLICATE_FRAME, problem, "keep the right one of the files")
+    return found.paths.get(frame_id)
 
 
 def _required(scenario: Scenario, folder: str, kind: str, frame_id: int) -> Path:

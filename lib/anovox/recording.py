@@ -54,6 +54,11 @@ class SensorSet:
     camera_args: CameraArgs = CameraArgs()
     lidar_args: LidarArgs = LidarArgs()
 
+    @property
+    def poses(self) -> tuple[SensorPose, ...]:
+        """All poses in AnoVox's order; the matrices in ACTION files are those of the last one."""
+        return tuple(dict.fromkeys((*self.lidars, *self.cameras)))
+
 
 @dataclass(frozen=True, eq=False)
 class CameraRecording:

@@ -1,199 +1,123 @@
-"""Scenario folders: finding them, and what each holds before any frame is read."""
+"""What a scenario folder holds before any frame is read: its cameras, its LiDARs, their calibration and files."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.anovox import files, layout
+from lib.anovox.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.folders import FrameFiles, list_files
 from lib.anovox.recording import ScenarioConfig, SensorPose
 from lib.anovox.setup import CameraRig, LidarRig, SensorSetup, read_sensor_setup
 from lib.anovox.state import anomaly_of
-from lib.errors import DataError
 from lib.frame import Lidar, ScenarioType
 from lib.geometry.camera import Camera
-from lib.geometry.rigid import invert, vehicle_SE3_sensor
+from lib.geometry.rigid import Matrix, invert, vehicle_SE3_sensor
+
+Sensors = Literal["forward", "all"]
 
 
-class ScenarioReason(StrEnum):
-    """Why a scenario cannot be used; the keys by which metrics/data.json counts them."""
+@dataclass(frozen=True, eq=False)
+class CameraView:
+    """One camera of a scenario. `camera_SE3_lidar` (4, 4) takes the points of the scenario's frames to its frame."""
 
-    MISSING_SENSOR_SETUP = "missing_sensor_setup"
-    BAD_SENSOR_SETUP = "bad_sensor_setup"
-    NO_SENSOR_PAIR = "no_sensor_pair"
-    NO_USABLE_FRAME = "no_usable_frame"
-
-
-class ScenarioError(DataError):
-    """One scenario cannot be used."""
-
-    def __init__(self, reason: ScenarioReason, message: str) -> None:
-        super().__init__(reason, message)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return str(self.args[1])
+    name: str
+    rig: CameraRig
+    camera: Camera
+    camera_SE3_lidar: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
-    """One scenario folder, its forward camera and the LiDAR paired with it.
+    """One scenario folder, the cameras chosen in it and the LiDARs that go with them.
 
+    `vehicle_SE3_points` (4, 4): the frame of the points, that of the LiDAR, or the vehicle's where there are several;
+    `vehicle_SE3_action` (4, 4): the LiDAR whose matrix ACTION files hold.
     `files` maps a folder of the scenario to its files by frame id; `frame_ids` ascend and hold every tick that any of
-    the paired sensors recorded. `camera_SE3_lidar` (4, 4) takes LiDAR points to the camera's frame.
+    the chosen sensors recorded. `findings`: what is wrong with it and does not hinder.
     """
 
     path: Path
     config: ScenarioConfig
     setup: SensorSetup
-    camera_rig: CameraRig
-    lidar_rig: LidarRig
-    camera: Camera
-    lidar: Lidar
-    camera_SE3_lidar: npt.NDArray[np.float64]
-    vehicle_SE3_lidar: npt.NDArray[np.float64]
-    files: Mapping[str, Mapping[int, Path]]
+    views: tuple[CameraView, ...]
+    lidar_rigs: tuple[LidarRig, ...]
+    lidars: tuple[Lidar, ...]
+    vehicle_SE3_points: npt.NDArray[np.float64]
+    vehicle_SE3_action: npt.NDArray[np.float64]
+    files: Mapping[str, FrameFiles]
     frame_ids: tuple[int, ...]
+    findings: tuple[Finding, ...]
 
 
-def find_scenarios(root: Path) -> tuple[Path, ...]:
-    """All `Scenario_*` folders below `root`, at any depth, sorted by name.
-
-    Symbolic links are followed, none twice. Raises DataError when `root` is missing, holds no scenario, or holds two
-    scenarios of one name.
-    """
-    remedy = "set data.root to a folder that holds Scenario_* folders"
-    if not root.is_dir():
-        problem = "not a folder" if root.exists() else "there is no such folder"
-        raise DataError(f"{root}: {problem}; {remedy} (or run the stage `simulate` for the built-in sample)")
-    found: dict[str, Path] = {}
-    for folder in _walk(root):
-        if layout.is_scenario_name(folder.name):
-            if folder.name in found:
-                raise DataError(f"{folder}: also lies at {found[folder.name]}; remove one of them from data.root")
-            found[folder.name] = folder
-    if not found:
-        raise DataError(f"{root}: holds no Scenario_* folder at any depth; {remedy}")
-    return tuple(found[name] for name in sorted(found))
-
-
-def read_configurations(root: Path) -> dict[str, ScenarioConfig]:
-    """What the `Scenario_Configuration_Files` below `root` say, by scenario folder name; empty where there are none.
-
-    Raises DataError when such a file is damaged or two of them contradict each other.
-    """
-    configs: dict[str, ScenarioConfig] = {}
-    for folder in _walk(root):
-        if folder.name != layout.CONFIGURATION_FOLDER:
-            continue
-        for path in sorted(folder.glob("*.json")):
-            for config in _configurations(path):
-                if configs.setdefault(config.name, config) != config:
-                    raise DataError(f"{path}: contradicts another configuration of {config.name}; remove one of them")
-    return configs
-
-
-def open_scenario(path: Path, config: ScenarioConfig | None) -> Scenario:
+def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = "forward") -> Scenario:
     """Read a scenario's sensor setup and list its files.
 
-    The camera is the one that looks most nearly forward; its LiDAR stands at the same pose, or else the nearest does,
-    paired through the calibration. `config` None: the type is read from the files. Raises ScenarioError when the
-    scenario cannot be used.
+    `forward`: the camera that looks most nearly forward and the LiDAR at its pose, or else the nearest one. `all`:
+    every camera with RGB, depth and semantic images, and every LiDAR. Cameras and LiDARs are paired by the calibration.
+    `config` None: the type is read from the files. Raises ScenarioError when the scenario cannot be used.
     """
-    setup = _sensor_setup(path)
-    camera_rig, lidar_rig = _sensor_pair(path, setup)
+    listing = list_files(path)
+    setup, findings = _sensor_setup(path, listing)
+    camera_rigs, lidar_rigs = _chosen(path, setup, sensors)
     try:
-        camera_pose, lidar_pose = (
-            vehicle_SE3_sensor(rig.pose.location, rig.pose.rotation) for rig in (camera_rig, lidar_rig)
-        )
+        cameras, lidars = ([_extrinsics(rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
+        action = _extrinsics(setup.action_pose(layout.LIDAR) or SensorPose())
     except ValueError as error:
         message = f"{path / layout.SENSOR_SETUP}: {error}; such sensor sets are not supported, remove the scenario"
         raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
-    listing = _listing(path)
-    paired = [*camera_rig.folders.values(), *lidar_rig.folders.values()]
-    frame_ids = tuple(sorted({frame_id for folder in paired for frame_id in listing.get(folder, {})}))
+    chosen = [folder for rig in (*camera_rigs, *lidar_rigs) for folder in rig.folders.values()]
+    held = [listing[folder] for folder in chosen]
+    frame_ids = tuple(sorted({frame_id for found in held for frame_id in (*found.paths, *found.duplicates)}))
     if not frame_ids:
         message = f"{path}: holds no frame of its camera and LiDAR; unpack the archive again or remove the scenario"
         raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, message)
-    args = lidar_rig.args
+    vehicle_SE3_points = lidars[0] if len(lidars) == 1 else np.eye(4)
+    names = camera_names(setup) if sensors == "all" else {}
     return Scenario(
         path=path,
         config=config or _config_by_files(path, listing),
         setup=setup,
-        camera_rig=camera_rig,
-        lidar_rig=lidar_rig,
-        camera=Camera.from_fov(camera_rig.args.image_width, camera_rig.args.image_height, camera_rig.args.camera_fov),
-        lidar=Lidar(args.channels, args.upper_fov, args.lower_fov, args.range, *_pose(lidar_rig.pose)),
-        camera_SE3_lidar=invert(camera_pose) @ lidar_pose,
-        vehicle_SE3_lidar=lidar_pose,
+        views=tuple(
+            CameraView(names.get(rig.pose, ""), rig, _camera(rig), invert(vehicle_SE3_camera) @ vehicle_SE3_points)
+            for rig, vehicle_SE3_camera in zip(camera_rigs, cameras, strict=True)
+        ),
+        lidar_rigs=lidar_rigs,
+        lidars=tuple(_lidar(rig) for rig in lidar_rigs),
+        vehicle_SE3_points=vehicle_SE3_points,
+        vehicle_SE3_action=action,
         files=listing,
         frame_ids=frame_ids,
+        findings=findings,
     )
+
+
+def camera_names(setup: SensorSetup) -> dict[SensorPose, str]:
+    """A name per camera pose that fits into a file name: its number in sensor_setup.json and its yaw [degrees]."""
+    poses = dict.fromkeys(sensor.pose for sensor in setup.sensors if sensor.kind == layout.RGB)
+    return {pose: f"camera{number}_yaw{pose.rotation[2]:g}" for number, pose in enumerate(poses)}
 
 
 def largest_cloud(scenario: Scenario) -> int:
-    """Points of the scenario's largest readable LIDAR cloud, by the files' headers; 0 when none can be read."""
-    largest = 0
-    for path in scenario.files.get(scenario.lidar_rig.folders[layout.LIDAR], {}).values():
-        try:
-            largest = max(largest, files.lidar_size(path))
-        except files.FileError:
-            continue  # the reader reports it with its frame
-    return largest
+    """Points of the scenario's largest readable cloud, that of all its LiDARs, by the files' headers; 0 without any."""
+    sizes = dict.fromkeys(scenario.frame_ids, 0)
+    for rig in scenario.lidar_rigs:
+        for frame_id, path in scenario.files[rig.folders[layout.LIDAR]].paths.items():
+            try:
+                sizes[frame_id] += files.lidar_size(path)
+            except files.FileError:
+                continue  # the reader reports it with its frame
+    return max(sizes.values())
 
 
-def _walk(root: Path) -> list[Path]:
-    """Folders at and below `root`, in order of their paths: no hidden ones, no insides of scenarios, none twice."""
-    folders, waiting, seen = [], [root], set()
-    while waiting:
-        folder = waiting.pop()
-        identity = folder.resolve()
-        if identity in seen:
-            continue
-        seen.add(identity)
-        folders.append(folder)
-        if layout.is_scenario_name(folder.name) and folder != root:
-            continue
-        try:
-            with os.scandir(folder) as entries:
-                names = sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
-        except OSError as error:
-            raise DataError(f"{folder}: cannot be listed ({error.strerror}); check its permissions") from None
-        waiting += [folder / name for name in reversed(names)]
-    return folders
-
-
-def _configurations(path: Path) -> list[ScenarioConfig]:
-    document = files.read_json(path)
-    try:
-        definition = document["scenario_definition"]
-        return [_configuration(definition["map"], entry) for entry in definition["scenarios"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"not a scenario configuration ({type(error).__name__}: {error})"
-        remedy = "take it from the archive again, or delete it: the scenarios' types are then read from their files"
-        raise DataError(f"{path}: {problem}; {remedy}") from None
-
-
-def _configuration(town: str, entry: Mapping[str, Any]) -> ScenarioConfig:
-    anomaly = entry["anomaly_config"]
-    return ScenarioConfig(
-        name=layout.SCENARIO_PREFIX + str(entry["id"]).removeprefix(layout.SCENARIO_PREFIX),
-        type=ScenarioType(str(anomaly["anomalytype"]).upper()),
-        town=str(town),
-        weather_preset=str(entry.get("weather_preset") or ""),
-        anomaly_blueprint=anomaly.get("anomaly_bp_name"),
-    )
-
-
-def _config_by_files(path: Path, listing: Mapping[str, Mapping[int, Path]]) -> ScenarioConfig:
+def _config_by_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioConfig:
     """The type by the ANOMALY folder: none in normality; a vehicle is the dynamic kind. Labels have the last word."""
     blueprint, scenario_type = None, ScenarioType.NORMALITY
-    for file in listing.get(layout.ANOMALY, {}).values():
+    for file in listing[layout.ANOMALY].paths.values() if layout.ANOMALY in listing else ():
         scenario_type = ScenarioType.STATIC
         try:
             blueprint = anomaly_of(files.read_key_values(file)).blueprint
@@ -205,26 +129,31 @@ def _config_by_files(path: Path, listing: Mapping[str, Mapping[int, Path]]) -> S
     return ScenarioConfig(path.name, scenario_type, town="", weather_preset="", anomaly_blueprint=blueprint)
 
 
-def _sensor_setup(path: Path) -> SensorSetup:
+def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles]) -> tuple[SensorSetup, tuple[Finding, ...]]:
+    """The setup without the sensors whose folder is not there, and a finding for each of these."""
     setup_path = path / layout.SENSOR_SETUP
     if not setup_path.is_file():
         message = f"{setup_path}: missing; unpack the archive again or remove the scenario"
         raise ScenarioError(ScenarioReason.MISSING_SENSOR_SETUP, message)
-    try:
-        return read_sensor_setup(setup_path)
-    except DataError as error:
-        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, str(error)) from None
+    setup = read_sensor_setup(setup_path)
+    absent = [sensor.folder for sensor in setup.sensors if sensor.saved and sensor.folder not in listing]
+    sentence = "there is no such folder, though {} names it; its data are left out, unpack the archive again"
+    messages = [f"{path / folder}: {sentence.format(layout.SENSOR_SETUP)}" for folder in absent]
+    findings = tuple(Finding(Notice.MISSING_SENSOR_FOLDER, message) for message in messages)
+    return setup.without(absent), findings
 
 
-def _sensor_pair(path: Path, setup: SensorSetup) -> tuple[CameraRig, LidarRig]:
+def _chosen(path: Path, setup: SensorSetup, sensors: Sensors) -> tuple[tuple[CameraRig, ...], tuple[LidarRig, ...]]:
     cameras = [rig for rig in setup.cameras if {layout.RGB, layout.DEPTH, layout.SEMANTIC} <= rig.folders.keys()]
     lidars = [rig for rig in setup.lidars if layout.LIDAR in rig.folders]
     if not cameras or not lidars:
         lacking = "LIDAR" if cameras else "RGB-CAM with DEPTH_CAM and SEMANTIC-CAM at its pose"
-        message = f"{path / layout.SENSOR_SETUP}: lists no saved {lacking}; remove the scenario"
+        message = f"{path / layout.SENSOR_SETUP}: lists no saved {lacking} whose folder is there; remove the scenario"
         raise ScenarioError(ScenarioReason.NO_SENSOR_PAIR, message)
+    if sensors == "all":
+        return tuple(cameras), tuple(lidars)
     camera = min(cameras, key=lambda rig: _turn_deg(rig.pose.rotation[2], 0.0))
-    return camera, min(lidars, key=lambda rig: _distance(rig.pose, camera.pose))
+    return (camera,), (min(lidars, key=lambda rig: _distance(rig.pose, camera.pose)),)
 
 
 def _distance(pose: SensorPose, other: SensorPose) -> tuple[float, float]:
@@ -236,20 +165,14 @@ def _turn_deg(yaw_deg: float, other_deg: float) -> float:
     return abs((yaw_deg - other_deg + 180.0) % 360.0 - 180.0)
 
 
-def _pose(pose: SensorPose) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    return pose.location, pose.rotation
+def _extrinsics(pose: SensorPose) -> Matrix:
+    return vehicle_SE3_sensor(pose.location, pose.rotation)
 
 
-def _listing(path: Path) -> dict[str, dict[int, Path]]:
-    try:
-        return {folder.name: _files_by_frame(folder) for folder in sorted(path.iterdir()) if folder.is_dir()}
-    except OSError as error:
-        message = f"{error.filename}: cannot be listed ({error.strerror}); check its permissions"
-        raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, message) from None
+def _camera(rig: CameraRig) -> Camera:
+    return Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
 
 
-def _files_by_frame(folder: Path) -> dict[int, Path]:
-    """A folder's files by frame id, ascending. Of two files of one id the last by name counts."""
-    ending = next((e for kind, e in layout.FILE_ENDINGS.items() if folder.name.startswith(kind)), None)
-    found = {layout.frame_id_of(file): file for file in sorted(folder.iterdir()) if file.suffix == ending}
-    return {frame_id: found[frame_id] for frame_id in sorted(id for id in found if id is not None)}
+def _lidar(rig: LidarRig) -> Lidar:
+    args, pose = rig.args, rig.pose
+    return Lidar(args.channels, args.upper_fov, args.lower_fov, args.range, pose.location, pose.rotation)

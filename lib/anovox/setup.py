@@ -1,18 +1,30 @@
 """sensor_setup.json: which sensors stand where, grouped by pose."""
 
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lib.anovox import files
-from lib.anovox.recording import CAMERA_SENSORS, LIDAR_SENSORS, CameraArgs, LidarArgs, SensorPose
-from lib.errors import DataError
+from lib.anovox import files, layout
+from lib.anovox.findings import ScenarioError, ScenarioReason
+from lib.anovox.recording import CAMERA_SENSORS, LIDAR_SENSORS, CameraArgs, LidarArgs, SensorPose, SensorSet
 
 MAX_IMAGE_SIZE: Final = 16_384
 MAX_CHANNELS: Final = 4_096
 REMEDY: Final = "take the file from the archive again"
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One entry of sensor_setup.json: its folder (the entry's key), type, place and arguments."""
+
+    folder: str
+    kind: str
+    pose: SensorPose
+    args: CameraArgs | LidarArgs
+    saved: bool = True
 
 
 @dataclass(frozen=True)
@@ -35,47 +47,122 @@ class LidarRig:
 
 @dataclass(frozen=True)
 class SensorSetup:
-    """All sensors whose data were saved, in the file's order of poses."""
+    """The cameras and LiDARs of a vehicle in the file's order, those included whose data were not saved."""
 
-    cameras: tuple[CameraRig, ...]
-    lidars: tuple[LidarRig, ...]
+    sensors: tuple[Sensor, ...]
+
+    @property
+    def cameras(self) -> tuple[CameraRig, ...]:
+        """The saved cameras by pose, in the file's order of poses."""
+        rigs: dict[SensorPose, CameraRig] = {}
+        for sensor in self.sensors:
+            if sensor.saved and isinstance(sensor.args, CameraArgs):
+                rig = rigs.get(sensor.pose, CameraRig(sensor.pose, sensor.args, {}))
+                rigs[sensor.pose] = replace(rig, folders={**rig.folders, sensor.kind: sensor.folder})
+        return tuple(rigs.values())
+
+    @property
+    def lidars(self) -> tuple[LidarRig, ...]:
+        """The saved LiDARs by pose, in the file's order of poses."""
+        rigs: dict[SensorPose, LidarRig] = {}
+        for sensor in self.sensors:
+            if sensor.saved and isinstance(sensor.args, LidarArgs):
+                rig = rigs.get(sensor.pose, LidarRig(sensor.pose, sensor.args, {}))
+                rigs[sensor.pose] = replace(rig, folders={**rig.folders, sensor.kind: sensor.folder})
+        return tuple(rigs.values())
+
+    def without(self, folders: Collection[str]) -> "SensorSetup":
+        """The setup in which the sensors of these folders count as not saved."""
+        return SensorSetup(tuple(replace(s, saved=s.saved and s.folder not in folders) for s in self.sensors))
+
+    def action_pose(self, kind: str) -> SensorPose | None:
+        """The pose of the RGB-CAM or LIDAR whose matrix ACTION files hold, or None where there is none.
+
+        AnoVox's generator (Scenarios/Util.py) takes the last one it spawned, saved or not: the last in the file.
+        """
+        return next((sensor.pose for sensor in reversed(self.sensors) if sensor.kind == kind), None)
+
+
+def sensor_setup(sensors: SensorSet) -> SensorSetup:
+    """The setup of a sensor set, as AnoVox lists it: all six sensor types pose by pose, saved or not."""
+    placed: list[tuple[str, SensorPose, CameraArgs | LidarArgs, bool]] = []
+    for pose in sensors.poses:
+        placed += [(kind, pose, sensors.camera_args, pose in sensors.cameras) for kind in CAMERA_SENSORS]
+        placed += [(kind, pose, sensors.lidar_args, pose in sensors.lidars) for kind in LIDAR_SENSORS]
+    return SensorSetup(
+        tuple(Sensor(layout.sensor_name(kind, pose, args), kind, pose, args, saved) for kind, pose, args, saved in placed)
+    )
 
 
 def read_sensor_setup(path: Path) -> SensorSetup:
-    """Read and check sensor_setup.json; raises DataError that names the file, the sensor and what is wrong."""
-    document = files.read_json(path)
+    """Read and check sensor_setup.json; sensors of other types than AnoVox's six are left out.
+
+    Raises ScenarioError that names the file, the sensor and what is wrong.
+    """
+    try:
+        document = files.read_json(path)
+    except files.FileError as error:
+        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, str(error)) from None
     if not isinstance(document, dict):
-        raise DataError(f"{path}: not a JSON object of sensors; {REMEDY}")
-    cameras: dict[SensorPose, CameraRig] = {}
-    lidars: dict[SensorPose, LidarRig] = {}
+        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, f"{path}: not a JSON object of sensors; {REMEDY}")
+    sensors: list[Sensor] = []
     for folder, entry in document.items():
         try:
-            _add_sensor(folder, entry, cameras, lidars)
+            sensor = _sensor(folder, entry)
         except (KeyError, TypeError, ValueError) as error:
             problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise DataError(f"{path}: sensor {folder!r}: {problem}; {REMEDY}") from None
-    return SensorSetup(tuple(cameras.values()), tuple(lidars.values()))
+            message = f"{path}: sensor {folder!r}: {problem}; {REMEDY}"
+            raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
+        if sensor is not None:
+            _check_pose(path, sensor, sensors)
+            sensors.append(sensor)
+    return SensorSetup(tuple(sensors))
 
 
-def _add_sensor(
-    folder: str, entry: Any, cameras: dict[SensorPose, CameraRig], lidars: dict[SensorPose, LidarRig]
-) -> None:
+def write_sensor_setup(path: Path, setup: SensorSetup) -> None:
+    """Write sensor_setup.json."""
+    document = {
+        sensor.folder: {
+            "sensor_type": sensor.kind,
+            "file_ending": layout.FILE_ENDINGS[sensor.kind],
+            "location": list(sensor.pose.location),
+            "rotation": list(sensor.pose.rotation),
+            "args": asdict(sensor.args),
+            "save_data": sensor.saved,
+        }
+        for sensor in setup.sensors
+    }
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _sensor(folder: str, entry: Any) -> Sensor | None:
     if not isinstance(entry, dict):
         raise ValueError("not a JSON object")
-    kind = entry["sensor_type"]
-    if kind not in (*CAMERA_SENSORS, *LIDAR_SENSORS) or not entry.get("save_data", True):
-        return
+    kind, saved = entry["sensor_type"], bool(entry.get("save_data", True))
+    if kind not in (*CAMERA_SENSORS, *LIDAR_SENSORS):
+        return None
     if Path(folder).name != folder or folder in (".", ".."):
         raise ValueError("its name is not that of a folder")
     pose = SensorPose(_triple(entry, "location"), _triple(entry, "rotation"))
-    if kind in CAMERA_SENSORS:
-        camera = cameras.setdefault(pose, CameraRig(pose, _camera_args(entry["args"]), {}))
-        if camera.args != _camera_args(entry["args"]):
-            raise ValueError("its image differs in size or field of view from the other cameras of its pose")
-        cameras[pose] = replace(camera, folders={**camera.folders, kind: folder})
-    else:
-        lidar = lidars.setdefault(pose, LidarRig(pose, _lidar_args(entry["args"]), {}))
-        lidars[pose] = replace(lidar, folders={**lidar.folders, kind: folder})
+    args = entry["args"]
+    if not isinstance(args, dict):
+        raise ValueError("args is not a JSON object")
+    return Sensor(folder, kind, pose, _camera_args(args) if kind in CAMERA_SENSORS else _lidar_args(args), saved)
+
+
+def _check_pose(path: Path, sensor: Sensor, others: Sequence[Sensor]) -> None:
+    """Raise ScenarioError unless the sensor goes with the saved sensors of its pose."""
+    for other in others:
+        if not (sensor.saved and other.saved) or sensor.pose != other.pose:
+            continue
+        if sensor.kind == other.kind:
+            problem = f"a second {sensor.kind} at the pose of {other.folder!r}, so that it is not clear which one counts"
+            message = f"{path}: sensor {sensor.folder!r}: {problem}; set save_data of one of them to false"
+            raise ScenarioError(ScenarioReason.TWO_SENSORS_AT_ONE_POSE, message)
+        if isinstance(sensor.args, CameraArgs) and isinstance(other.args, CameraArgs) and sensor.args != other.args:
+            problem = "its image differs in size or field of view from the other cameras of its pose"
+            message = f"{path}: sensor {sensor.folder!r}: {problem}; {REMEDY}"
+            raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message)
 
 
 def _triple(entry: Mapping[str, Any], key: str) -> tuple[float, float, float]:

@@ -37,7 +37,10 @@ def mirrored(transform: Matrix) -> Matrix:
 
 
 def ego_state(values: Mapping[str, str], vehicle_SE3_lidar: Matrix) -> EgoState:
-    """Pose and speed from ACTION's values; raises ValueError that names the key which cannot be used."""
+    """Pose and speed from ACTION's values; raises ValueError that names the key which cannot be used.
+
+    `vehicle_SE3_lidar` (4, 4): where the LiDAR of ACTION's matrix stands (SensorSetup.action_pose).
+    """
     pose = None
     if LIDAR_MATRIX in values:
         pose = mirrored(_rigid(values[LIDAR_MATRIX])) @ invert(vehicle_SE3_lidar)
@@ -60,11 +63,14 @@ def action_values(
 
 
 def anomaly_of(values: Mapping[str, str]) -> Anomaly:
-    """The unusual object from ANOMALY's values; its size in AnoVox's spelling whatever the case in the file."""
+    """The unusual object from ANOMALY's values; its size in AnoVox's spelling whatever the case in the file.
+
+    The file of a braking vehicle has the keys of an ACTION file, and so `vehicle_type_id` in place of `anomaly_type_id`.
+    """
     canonical = {size.lower(): size for size in ANOMALY_SIZES}
     return Anomaly(
         size=canonical.get(values.get("size", "").strip().lower()),
-        blueprint=values.get("anomaly_type_id") or None,
+        blueprint=values.get("anomaly_type_id") or values.get("vehicle_type_id") or None,
         kind=values.get("kind") or None,
     )
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,13 @@ from lib.anovox.grid import voxel_grid
 from lib.anovox.recording import (
     CAMERA_SENSORS,
     LIDAR_SENSORS,
-    CameraArgs,
     CameraRecording,
-    LidarArgs,
     LidarRecording,
     Recording,
     ScenarioConfig,
-    SensorPose,
     SensorSet,
 )
+from lib.anovox.setup import sensor_setup, write_sensor_setup
 from lib.errors import DataError
 from lib.geometry.camera import Camera
 from lib.outputs import whole_folder, write_text
@@ -38,7 +35,7 @@ def write_scenario(
     if target.exists():
         raise DataError(f"{target}: exists already; delete it first or write to another folder")
     with whole_folder(target) as partial:
-        (partial / layout.SENSOR_SETUP).write_text(json.dumps(_sensor_setup(sensors)), encoding="utf-8")
+        write_sensor_setup(partial / layout.SENSOR_SETUP, sensor_setup(sensors))
         for recording in recordings:
             _write_recording(partial, sensors, recording)
     return target
@@ -64,23 +61,6 @@ def _configuration_entry(config: ScenarioConfig) -> dict[str, Any]:
         "id": config.name.removeprefix(layout.SCENARIO_PREFIX),
         "anomaly_config": anomaly,
         "weather_preset": config.weather_preset,
-    }
-
-
-def _sensor_setup(sensors: SensorSet) -> dict[str, Any]:
-    placed: list[tuple[str, SensorPose, CameraArgs | LidarArgs]] = []
-    placed += [(kind, pose, sensors.camera_args) for pose in sensors.cameras for kind in CAMERA_SENSORS]
-    placed += [(kind, pose, sensors.lidar_args) for pose in sensors.lidars for kind in LIDAR_SENSORS]
-    return {
-        layout.sensor_name(kind, pose, args): {
-            "sensor_type": kind,
-            "file_ending": layout.FILE_ENDINGS[kind],
-            "location": list(pose.location),
-            "rotation": list(pose.rotation),
-            "args": asdict(args),
-            "save_data": True,
-        }
-        for kind, pose, args in placed
     }
 
 

@@ -1,0 +1,66 @@
+"""Scenario_Configuration_Files: each scenario's type, town and weather."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lib.anovox import files, layout
+from lib.anovox.findings import Finding, Notice, Report
+from lib.anovox.folders import walk
+from lib.anovox.recording import ScenarioConfig
+from lib.errors import DataError
+from lib.frame import ScenarioType
+
+_TYPES: Final = {
+    **{kind.value: kind for kind in ScenarioType},
+    "SUDDEN_BRAKING_OF_VEHICLE_AHEAD": ScenarioType.DYNAMIC,
+}
+"""AnoVox's generator spells the dynamic type in both ways: its name and its value."""
+
+
+def read_configurations(root: Path, report: Report) -> dict[str, ScenarioConfig]:
+    """What the `Scenario_Configuration_Files` below `root` say, by scenario folder name; empty where there are none.
+
+    A damaged file goes to `report` and counts as absent, and so do all entries of a scenario that contradict each
+    other: the type of such scenarios is then read from their files. A copy of the same entry is none.
+    """
+    configs: dict[str, ScenarioConfig] = {}
+    contradicted: set[str] = set()
+    for folder in walk(root, lambda _: None):  # find_scenarios reports what cannot be listed
+        if folder.name != layout.CONFIGURATION_FOLDER:
+            continue
+        for path in sorted(folder.glob("*.json")):
+            try:
+                entries = configurations_in(path)
+            except DataError as error:
+                report(Finding(Notice.BAD_CONFIGURATION, str(error)))
+                continue
+            for config in entries:
+                if configs.setdefault(config.name, config) != config:
+                    contradicted.add(config.name)
+                    message = f"{path}: contradicts another configuration of {config.name}; neither is used, remove one"
+                    report(Finding(Notice.BAD_CONFIGURATION, message))
+    return {name: config for name, config in configs.items() if name not in contradicted}
+
+
+def configurations_in(path: Path) -> list[ScenarioConfig]:
+    """The entries of one configuration file; raises DataError that names the file and what is wrong."""
+    document = files.read_json(path)
+    try:
+        definition = document["scenario_definition"]
+        return [_configuration(definition["map"], entry) for entry in definition["scenarios"]]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"not a scenario configuration ({type(error).__name__}: {error})"
+        remedy = "take it from the archive again, or delete it: the scenarios' types are then read from their files"
+        raise DataError(f"{path}: {problem}; {remedy}") from None
+
+
+def _configuration(town: str, entry: Mapping[str, Any]) -> ScenarioConfig:
+    anomaly = entry["anomaly_config"]
+    return ScenarioConfig(
+        name=layout.SCENARIO_PREFIX + str(entry["id"]).removeprefix(layout.SCENARIO_PREFIX),
+        type=_TYPES[str(anomaly["anomalytype"]).upper()],
+        town=str(town),
+        weather_preset=str(entry.get("weather_preset") or ""),
+        anomaly_blueprint=anomaly.get("anomaly_bp_name"),
+    )

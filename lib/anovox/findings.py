@@ -1,0 +1,53 @@
+"""What can be wrong with a download, by name: the keys of metrics/data.json and the sentences of the log.
+
+A `Reason` (lib.anovox.files) costs a frame, a `ScenarioReason` a scenario, a `Notice` neither.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lib.errors import DataError
+
+
+class ScenarioReason(StrEnum):
+    """Why a scenario cannot be used; the keys by which metrics/data.json counts them."""
+
+    MISSING_SENSOR_SETUP = "missing_sensor_setup"
+    BAD_SENSOR_SETUP = "bad_sensor_setup"
+    TWO_SENSORS_AT_ONE_POSE = "two_sensors_at_one_pose"
+    NO_SENSOR_PAIR = "no_sensor_pair"
+    UNREADABLE_SCENARIO = "unreadable_scenario"
+    DUPLICATE_SCENARIO = "duplicate_scenario"
+    NO_USABLE_FRAME = "no_usable_frame"
+
+
+class Notice(StrEnum):
+    """What is wrong without costing a scenario or a frame; the keys by which metrics/data.json counts them."""
+
+    UNREADABLE_FOLDER = "unreadable_folder"
+    SYMLINK_LOOP = "symlink_loop"
+    BAD_CONFIGURATION = "bad_configuration"
+    MISSING_SENSOR_FOLDER = "missing_sensor_folder"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: its name, for the counts, and the sentence for the log."""
+
+    reason: ScenarioReason | Notice
+    message: str
+
+
+Report = Callable[[Finding], None]
+
+
+class ScenarioError(DataError):
+    """One scenario cannot be used."""
+
+    def __init__(self, reason: ScenarioReason, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[1])
