@@ -62,6 +62,7 @@ class SimulateParams(Section):
 class PreprocessParams(Section):
     """From AnoVox files to shards; null keeps what the data has."""
 
+    sensors: Literal["forward", "all"]
     image_height: Annotated[int, Field(ge=16)] | None
     image_width: Annotated[int, Field(ge=16)] | None
     max_points: PositiveInt | None

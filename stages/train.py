@@ -63,7 +63,7 @@ def main() -> None:
 
 def detector_config(params: ModelParams, shards: Sequence[Shard]) -> DetectorConfig:
     """Complete the model's params with the scan pattern of the data."""
-    lidars = [shard.lidar for shard in shards]
+    lidars = [lidar for shard in shards for lidar in shard.lidars]
     return DetectorConfig(
         fusion=params.fusion,
         image_channels=params.image_channels,

@@ -16,7 +16,7 @@ from lib.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class FrameFiles:
-    """A folder's files by frame id, ascending; `duplicates`: ids that more than one file claims, absent from `paths`."""
+    """A folder's files by frame id, ascending; `duplicates`: ids of more than one file, absent from `paths`."""
 
     paths: Mapping[int, Path]
     duplicates: Mapping[int, tuple[Path, ...]]
@@ -76,8 +76,10 @@ def _is_folder(entry: os.DirEntry[str], report: Report) -> bool:
     """Say whether an entry is a folder to walk into; a link to itself or to a folder around it is reported."""
     try:
         is_folder = entry.is_dir()
-        loops = is_folder and entry.is_symlink() and Path(entry.path).parent.resolve().is_relative_to(
-            Path(entry.path).resolve()
+        loops = (
+            is_folder
+            and entry.is_symlink()
+            and Path(entry.path).parent.resolve().is_relative_to(Path(entry.path).resolve())
         )
     except OSError as error:
         loops, is_folder = error.errno == errno.ELOOP, False

@@ -17,7 +17,7 @@ from lib.anovox.setup import LidarRig
 from lib.anovox.state import EgoState, anomaly_of, ego_state
 from lib.frame import Anomaly, Frame
 from lib.geometry.camera import Camera
-from lib.geometry.rigid import apply, vehicle_SE3_sensor
+from lib.geometry.merged import merge_clouds
 from lib.labels import UNKNOWN
 
 SECONDS_PER_TICK: Final = 0.1
@@ -130,6 +130,7 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         for rig, (points, semantic) in zip(scenario.lidar_rigs, clouds, strict=True)
     ]
     several = len(clouds) > 1
+    poses = [(rig.pose.location, rig.pose.rotation) for rig in scenario.lidar_rigs]
     labelled: list[_Labelled] = [
         (layout.SEMANTIC_LIDAR, path, semantic[:, 3])
         for (_, path), (_, semantic) in zip(paths, clouds, strict=True)
@@ -139,7 +140,7 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
     if voxel_path is not None:
         labelled.append((layout.VOXEL_GRID, voxel_path, voxels[:, 3]))
     return _Tick(
-        points=_merged(scenario, [points for points, _ in clouds]) if several else clouds[0][0],
+        points=merge_clouds([points for points, _ in clouds], poses) if several else clouds[0][0],
         cloud_sizes=tuple(len(points) for points, _ in clouds) if several else (),
         labels=merged_labels(labels) if several else labels[0],
         voxels=voxels,
@@ -156,14 +157,6 @@ def _undefined_ids(labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
         if (class_ids == UNKNOWN).any():
             found.setdefault(kind, set()).update(files.undefined_ids(path))
     return {kind: tuple(sorted(ids)) for kind, ids in found.items() if ids}
-
-
-def _merged(scenario: Scenario, clouds: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """Clouds (N, 4) of several LiDARs in the vehicle's frame, one after another."""
-    placed = [vehicle_SE3_sensor(rig.pose.location, rig.pose.rotation) for rig in scenario.lidar_rigs]
-    xyz = [apply(vehicle_SE3_lidar, cloud[:, :3]) for vehicle_SE3_lidar, cloud in zip(placed, clouds, strict=True)]
-    merged = np.column_stack([np.concatenate(xyz), np.concatenate([cloud[:, 3] for cloud in clouds])])
-    return merged.astype(np.float32)
 
 
 def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:

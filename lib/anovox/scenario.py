@@ -70,8 +70,8 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
     except ValueError as error:
         message = f"{path / layout.SENSOR_SETUP}: {error}; such sensor sets are not supported, remove the scenario"
         raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
-    chosen = [folder for rig in (*camera_rigs, *lidar_rigs) for folder in rig.folders.values()]
-    held = [listing[folder] for folder in chosen]
+    held = [listing[folder] for rig in camera_rigs for folder in rig.folders.values()]
+    held += [listing[folder] for rig in lidar_rigs for folder in rig.folders.values()]
     frame_ids = tuple(sorted({frame_id for found in held for frame_id in (*found.paths, *found.duplicates)}))
     if not frame_ids:
         message = f"{path}: holds no frame of its camera and LiDAR; unpack the archive again or remove the scenario"

@@ -90,7 +90,9 @@ def sensor_setup(sensors: SensorSet) -> SensorSetup:
         placed += [(kind, pose, sensors.camera_args, pose in sensors.cameras) for kind in CAMERA_SENSORS]
         placed += [(kind, pose, sensors.lidar_args, pose in sensors.lidars) for kind in LIDAR_SENSORS]
     return SensorSetup(
-        tuple(Sensor(layout.sensor_name(kind, pose, args), kind, pose, args, saved) for kind, pose, args, saved in placed)
+        tuple(
+            Sensor(layout.sensor_name(kind, pose, args), kind, pose, args, saved) for kind, pose, args, saved in placed
+        )
     )
 
 
@@ -156,7 +158,9 @@ def _check_pose(path: Path, sensor: Sensor, others: Sequence[Sensor]) -> None:
         if not (sensor.saved and other.saved) or sensor.pose != other.pose:
             continue
         if sensor.kind == other.kind:
-            problem = f"a second {sensor.kind} at the pose of {other.folder!r}, so that it is not clear which one counts"
+            problem = (
+                f"a second {sensor.kind} at the pose of {other.folder!r}, so that it is not clear which one counts"
+            )
             message = f"{path}: sensor {sensor.folder!r}: {problem}; set save_data of one of them to false"
             raise ScenarioError(ScenarioReason.TWO_SENSORS_AT_ONE_POSE, message)
         if isinstance(sensor.args, CameraArgs) and isinstance(other.args, CameraArgs) and sensor.args != other.args:

@@ -65,7 +65,7 @@ def action_values(
 def anomaly_of(values: Mapping[str, str]) -> Anomaly:
     """The unusual object from ANOMALY's values; its size in AnoVox's spelling whatever the case in the file.
 
-    The file of a braking vehicle has the keys of an ACTION file, and so `vehicle_type_id` in place of `anomaly_type_id`.
+    The file of a braking vehicle has the keys of an ACTION file: `vehicle_type_id` in place of `anomaly_type_id`.
     """
     canonical = {size.lower(): size for size in ANOMALY_SIZES}
     return Anomaly(

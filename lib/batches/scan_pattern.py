@@ -8,13 +8,13 @@ MIN_COLUMNS, MAX_COLUMNS = 32, 4096
 
 
 def rays_per_turn(shard: Shard) -> int:
-    """Estimate the number of rays per channel and turn from the first cloud's most common spacing in azimuth.
+    """Estimate the number of rays per channel and turn from the first LiDAR's first cloud by its most common spacing in azimuth.
 
     Range noise leaves azimuths alone, so that the spacing is exact wherever two neighbouring rays came back.
     """
-    points = np.asarray(shard.points[0, : int(shard.num_points[0]), :3], dtype=np.float64)
+    points = np.asarray(shard.lidar_points(0)[0][:, :3], dtype=np.float64)
     elevation = np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1]))
-    lidar = shard.lidar
+    lidar = shard.lidars[0]
     step = np.deg2rad(lidar.upper_fov_deg - lidar.lower_fov_deg) / max(lidar.channels - 1, 1)
     row = np.rint((np.deg2rad(lidar.upper_fov_deg) - elevation) / step).astype(np.int64)
     fullest = row == np.argmax(np.bincount(row.clip(0, lidar.channels - 1)))

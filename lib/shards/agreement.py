@@ -9,6 +9,7 @@ import numpy.typing as npt
 from lib.anovox.point_labels import NO_VOXEL, LabelSource, PointLabels, voxel_rows
 from lib.anovox.recording import SensorPose
 from lib.frame import Frame
+from lib.geometry.merged import split_clouds
 from lib.geometry.rigid import apply
 from lib.labels import UNKNOWN
 
@@ -113,7 +114,11 @@ def _voxel_agreement(frame: Frame, labels: PointLabels) -> tuple[int, int, int]:
     by_lidar = np.isin(labels.source, (LabelSource.ROW, LabelSource.DIRECTION)) & (labels.class_ids != UNKNOWN)
     if not len(frame.voxels) or not by_lidar.any():
         return 0, 0, 0
-    rows = voxel_rows(frame.points, frame.voxels, SensorPose(frame.lidar.location, frame.lidar.rotation))
+    poses = [(lidar.location, lidar.rotation) for lidar in frame.lidars]
+    clouds = split_clouds(frame.points, frame.cloud_sizes, poses)
+    rows = np.concatenate(
+        [voxel_rows(cloud, frame.voxels, SensorPose(*pose)) for cloud, pose in zip(clouds, poses, strict=True)]
+    )
     held = by_lidar & (rows != NO_VOXEL)
     rows = rows[held]
     confirmed = np.zeros(len(frame.voxels), dtype=bool)

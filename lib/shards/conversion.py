@@ -1,23 +1,18 @@
 """A folder of AnoVox scenarios -> a folder of shards and its index, in parallel, one frame at a time."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
+from lib.anovox.configurations import read_configurations
+from lib.anovox.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.folders import find_scenarios
 from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.recording import ScenarioConfig
-from lib.anovox.scenario import (
-    Scenario,
-    ScenarioError,
-    ScenarioReason,
-    find_scenarios,
-    largest_cloud,
-    open_scenario,
-    read_configurations,
-)
+from lib.anovox.scenario import Sensors, largest_cloud, open_scenario
 from lib.errors import DataError, ParamsError
 from lib.frame import Frame
 from lib.params import PreprocessParams
@@ -25,27 +20,22 @@ from lib.shards.index import ShardEntry, shard_entry, write_index
 from lib.shards.reader import read_shard
 from lib.shards.resize import resize_frame
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
-from lib.shards.writer import padded_length, write_shard
+from lib.shards.writer import ShardWriter, padded_length
 from lib.workers import processes_or_thread, run_tasks
 
 
 @dataclass(frozen=True)
 class ScenarioPlan:
-    """What is known of a scenario before its frames are read: the size of its images and of its largest cloud."""
+    """What is known of a scenario before its frames are read: the sizes (height, width) of its cameras' images, the
+    size of its largest cloud, and what is wrong with it.
+    """
 
     path: Path
     config: ScenarioConfig | None
-    image_height: int
-    image_width: int
+    sensors: Sensors
+    image_sizes: tuple[tuple[int, int], ...]
     largest_cloud: int
-
-
-@dataclass(frozen=True)
-class SkippedScenario:
-    """A scenario that cannot be used: why, for the counts, and the sentence for the log."""
-
-    reason: ScenarioReason
-    message: str
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -61,17 +51,17 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class ConvertedScenario:
-    """A scenario's shard, counts and skipped frames; `entry` is None when no frame could be used."""
+    """A scenario's shards, one per camera, its counts and skipped frames; no `entries` when no frame could be used."""
 
     name: str
-    entry: ShardEntry | None
+    entries: tuple[ShardEntry, ...]
     statistics: Statistics
     skipped: tuple[SkippedFrame, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class ConvertedData:
-    """A data set's index, each shard's statistics by its scenario, and the content of metrics/data.json."""
+    """A data set's index, its statistics by scenario, and the content of metrics/data.json."""
 
     entries: tuple[ShardEntry, ...]
     statistics: dict[str, Statistics]
@@ -79,49 +69,67 @@ class ConvertedData:
 
 
 def convert_data_set(root: Path, folder: Path, params: PreprocessParams, workers: int) -> ConvertedData:
-    """Write a shard per usable scenario below `root`, and index.csv, into `folder`; name in the log what is left out.
+    """Write the shards of every usable scenario below `root`, and index.csv, into `folder`; name what is left out.
 
     Raises DataError when there is no scenario or no usable frame, ParamsError when images of several sizes meet
     without preprocess.image_height and image_width.
     """
-    paths = find_scenarios(root)
-    configs = read_configurations(root)
+    findings = _Findings()
+    paths = find_scenarios(root, findings.add)
+    configs = read_configurations(root, findings.add)
     with processes_or_thread(workers, len(paths)) as pool:
-        tasks = [(path, configs.get(path.name)) for path in paths]
-        planned = run_tasks(pool, _plan, tasks, "listing", "scenario", _log_plan)
+        tasks = [(path, configs.get(path.name), params.sensors) for path in paths]
+        planned = run_tasks(pool, _plan, tasks, "listing", "scenario")
         plans = [plan for plan in planned if isinstance(plan, ScenarioPlan)]
-        skipped_scenarios = [plan for plan in planned if isinstance(plan, SkippedScenario)]
+        for plan in planned:
+            for finding in plan.findings if isinstance(plan, ScenarioPlan) else [plan]:
+                findings.add(finding)
         if not plans:
-            raise DataError(_nothing_usable(root, [skipped.message for skipped in skipped_scenarios]))
+            raise DataError(_nothing_usable(root, [finding.message for finding in findings.found]))
         converted = run_tasks(pool, _convert, _jobs(plans, folder, params), "converting", "scenario", _log_frames)
-    entries = tuple(scenario.entry for scenario in converted if scenario.entry)
+    entries = tuple(entry for scenario in converted for entry in scenario.entries)
     skipped_frames = [frame for scenario in converted for frame in scenario.skipped]
     if not entries:
         raise DataError(_nothing_usable(root, [frame.message for frame in skipped_frames]))
     write_index(folder, entries)
-    statistics = {scenario.name: scenario.statistics for scenario in converted if scenario.entry}
+    statistics = {scenario.name: scenario.statistics for scenario in converted if scenario.entries}
+    reasons = [finding.reason for finding in findings.found]
     metrics = data_metrics(
         statistics,
-        [entry.type for entry in entries],
+        [scenario.entries[0].type for scenario in converted if scenario.entries],
         [frame.reason for frame in skipped_frames],
-        [skipped.reason for skipped in skipped_scenarios]
-        + [ScenarioReason.NO_USABLE_FRAME for scenario in converted if not scenario.entry],
+        [reason for reason in reasons if isinstance(reason, ScenarioReason)]
+        + [ScenarioReason.NO_USABLE_FRAME for scenario in converted if not scenario.entries],
+        [reason for reason in reasons if isinstance(reason, Notice)],
     )
     return ConvertedData(entries, statistics, metrics)
 
 
-def _plan(task: tuple[Path, ScenarioConfig | None]) -> ScenarioPlan | SkippedScenario:
-    path, config = task
+@dataclass
+class _Findings:
+    """What was found wrong so far, each said in the log."""
+
+    found: list[Finding] = field(default_factory=list)
+
+    def add(self, finding: Finding) -> None:
+        self.found.append(finding)
+        kind = "skipped scenario" if isinstance(finding.reason, ScenarioReason) else "noticed"
+        tqdm.write(f"{kind}: {finding.message}")
+
+
+def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | Finding:
+    path, config, sensors = task
     try:
-        scenario = open_scenario(path, config)
+        scenario = open_scenario(path, config, sensors)
     except ScenarioError as error:
-        return SkippedScenario(error.reason, str(error))
-    height, width = scenario.camera.height_px, scenario.camera.width_px
-    return ScenarioPlan(path, config, height, width, largest_cloud(scenario))
+        return Finding(error.reason, str(error))
+    sizes = tuple((view.camera.height_px, view.camera.width_px) for view in scenario.views)
+    return ScenarioPlan(path, config, sensors, sizes, largest_cloud(scenario), scenario.findings)
 
 
 def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams) -> list[Job]:
-    sizes = {(params.image_height or p.image_height, params.image_width or p.image_width) for p in plans}
+    found = {size for plan in plans for size in plan.image_sizes}
+    sizes = {(params.image_height or height, params.image_width or width) for height, width in found}
     if len(sizes) > 1:
         shown = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
         raise ParamsError(
@@ -133,40 +141,36 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams) -> 
 
 
 def _convert(job: Job) -> ConvertedScenario:
-    scenario = open_scenario(job.plan.path, job.plan.config)
-    config = scenario.config
-    statistics: list[Statistics] = []
-    skipped: list[SkippedFrame] = []
-    frames = _usable_frames(scenario, job, statistics, skipped)
-    first = next(frames, None)
-    entry = None
-    if first is not None:
-        path = job.folder / f"{config.name}.h5"
-        write_shard(path, chain([first], frames), job.max_points, config.town, config.weather_preset)
-        entry = shard_entry(read_shard(path))
-    return ConvertedScenario(config.name, entry, sum(statistics, Statistics()), tuple(skipped))
+    scenario = open_scenario(job.plan.path, job.plan.config, job.plan.sensors)
+    statistics, skipped = Statistics(), list[SkippedFrame]()
+    shards: dict[Path, ShardWriter] = {}
+    with ExitStack() as stack:
+        for read in read_frames(scenario):
+            if not isinstance(read, ReadFrame):
+                skipped.append(read)
+                continue
+            statistics += frame_statistics(read)
+            frame = resize_frame(read.frame, job.height, job.width)
+            path = job.folder / shard_file(frame)
+            if path not in shards:
+                place = scenario.config.town, scenario.config.weather_preset
+                shards[path] = stack.enter_context(ShardWriter(path, frame, job.max_points, *place))
+            shards[path].append(frame)
+        ids_seen = np.any([shard.ids_seen for shard in shards.values()], axis=0)
+        for shard in shards.values():
+            shard.finish(ids_seen)
+    entries = tuple(shard_entry(read_shard(path)) for path in shards)
+    return ConvertedScenario(scenario.config.name, entries, statistics, tuple(skipped))
 
 
-def _usable_frames(
-    scenario: Scenario, job: Job, statistics: list[Statistics], skipped: list[SkippedFrame]
-) -> Iterator[Frame]:
-    """The scenario's usable frames, resized; what passes by is counted in `statistics` and `skipped`."""
-    for read in read_frames(scenario):
-        if isinstance(read, ReadFrame):
-            statistics.append(frame_statistics(read))
-            yield resize_frame(read.frame, job.height, job.width)
-        else:
-            skipped.append(read)
-
-
-def _log_plan(plan: ScenarioPlan | SkippedScenario) -> None:
-    if isinstance(plan, SkippedScenario):
-        tqdm.write(f"skipped scenario: {plan.message}")
+def shard_file(frame: Frame) -> str:
+    """The name of the shard that a frame goes to: its scenario's, and its camera's where there are several."""
+    return f"{frame.scenario}_{frame.camera_name}.h5" if frame.camera_name else f"{frame.scenario}.h5"
 
 
 def _log_frames(scenario: ConvertedScenario) -> None:
-    for frame in scenario.skipped:
-        tqdm.write(f"skipped frame: {frame.message}")
+    for message in dict.fromkeys(frame.message for frame in scenario.skipped):
+        tqdm.write(f"skipped frame: {message}")
 
 
 def _nothing_usable(root: Path, messages: list[str]) -> str:

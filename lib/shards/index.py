@@ -20,7 +20,10 @@ INDEX_FILE: Final = "index.csv"
 
 @dataclass(frozen=True)
 class ShardEntry:
-    """One shard's line. `frames_with_anomaly`: frames with any point or pixel labelled as an anomaly."""
+    """One shard's line. `frames_with_anomaly`: frames with any point or pixel labelled as an anomaly.
+
+    A scenario has one shard, or with preprocess.sensors=all one per `camera`, which is empty otherwise.
+    """
 
     scenario: str
     type: ScenarioType
@@ -33,6 +36,7 @@ class ShardEntry:
     lidar_channels: int
     town: str
     weather: str
+    camera: str = ""
 
 
 def frames_with_anomaly(shard: Shard) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -55,14 +59,15 @@ def shard_entry(shard: Shard) -> ShardEntry:
         image_height=shard.camera.height_px,
         image_width=shard.camera.width_px,
         max_points=shard.points.shape[1],
-        lidar_channels=shard.lidar.channels,
+        lidar_channels=max(lidar.channels for lidar in shard.lidars),
         town=shard.town,
         weather=shard.weather,
+        camera=shard.camera_name,
     )
 
 
 def write_index(folder: Path, entries: Iterable[ShardEntry]) -> None:
-    """Write index.csv, sorted by scenario."""
+    """Write index.csv, sorted by scenario; a scenario's cameras stay in their order."""
     rows = [asdict(entry) | {"type": entry.type.value} for entry in sorted(entries, key=lambda entry: entry.scenario)]
     write_csv(folder / INDEX_FILE, [field.name for field in fields(ShardEntry)], rows)
 
@@ -92,4 +97,5 @@ def _entry(row: dict[str, str]) -> ShardEntry:
         lidar_channels=int(row["lidar_channels"]),
         town=row["town"],
         weather=row["weather"],
+        camera=row["camera"],
     )

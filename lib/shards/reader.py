@@ -10,19 +10,22 @@ import numpy.typing as npt
 from lib.errors import DataError
 from lib.frame import Anomaly, Lidar, ScenarioType
 from lib.geometry.camera import Camera
-from lib.shards.schema import SHARD_KIND, shard_arrays
+from lib.geometry.merged import split_clouds
+from lib.shards.schema import SHARD_KIND, lidar_prefixes, shard_arrays
 from lib.shards.storage import Attributes, read_arrays
 
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """One scenario's frames, F of them; the arrays are read-only memory maps.
+    """One scenario's frames of one camera, F of them; the arrays are read-only memory maps.
 
-    frame_id (F,) int64; image (F, h, w, 3) uint8; points (F, P, 4) float32 x, y, z [m, LiDAR frame], intensity, padded
-    with 0 after num_points (F,) int32; point_class (F, P) uint8, padded with 255; pixel_class (F, h, w) uint8;
-    depth_m (F, h, w) float16 planar, sky 1000; voxels_flat (sum M, 4) uint16 and voxel_offsets (F + 1,) int64: AnoVox's
+    frame_id (F,) int64; image (F, h, w, 3) uint8; points (F, P, 4) float32 x, y, z [m, LiDAR frame, or vehicle frame
+    where several LiDARs are merged], intensity, padded with 0 after num_points (F,) int32, of which lidar_num_points
+    (F, L) int32 are of each LiDAR, in the order of `lidars`; point_class (F, P) uint8, padded with 255;
+    pixel_class (F, h, w) uint8; depth_m (F, h, w) float16 planar, sky 1000; voxels_flat (sum M, 4) uint16 and voxel_offsets (F + 1,) int64: AnoVox's
     grid of the full cloud; world_SE3_ego (F, 4, 4), speed_mps (F,) and time_s (F,) float64, nan = unknown;
-    camera_SE3_lidar (4, 4) float64. `fingerprint` changes when any of this does.
+    camera_SE3_lidar (4, 4) float64 from the points' frame. `camera_name` is empty where one camera was chosen.
+    `fingerprint` changes when any of this does.
     """
 
     path: Path
@@ -32,13 +35,15 @@ class Shard:
     weather: str
     fingerprint: str
     camera: Camera
-    lidar: Lidar
+    camera_name: str
+    lidars: tuple[Lidar, ...]
     anomaly: Anomaly | None
     camera_SE3_lidar: npt.NDArray[np.float64]
     frame_id: npt.NDArray[np.int64]
     image: npt.NDArray[np.uint8]
     points: npt.NDArray[np.float32]
     num_points: npt.NDArray[np.int32]
+    lidar_num_points: npt.NDArray[np.int32]
     point_class: npt.NDArray[np.uint8]
     pixel_class: npt.NDArray[np.uint8]
     depth_m: npt.NDArray[np.float16]
@@ -52,6 +57,11 @@ class Shard:
         """Voxel ground truth of the index-th frame: (M, 4) uint16 ix, iy, iz, class id."""
         start, stop = self.voxel_offsets[index], self.voxel_offsets[index + 1]
         return self.voxels_flat[start:stop]
+
+    def lidar_points(self, index: int) -> list[npt.NDArray[np.floating]]:
+        """The index-th frame's points of each LiDAR: (N, 4) each, x, y, z [m, that LiDAR's own frame], intensity."""
+        poses = [(lidar.location, lidar.rotation) for lidar in self.lidars]
+        return split_clouds(self.points[index, : self.num_points[index]], self.lidar_num_points[index], poses)
 
     def __len__(self) -> int:
         return len(self.frame_id)
@@ -81,6 +91,7 @@ def reopen_shard(path: Path) -> Shard:
 
 def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
     a = attributes
+    arrays.setdefault("lidar_num_points", arrays["num_points"][:, None])
     anomaly = {field: str(a[f"anomaly_{field}"]) for field in ("size", "blueprint", "kind") if f"anomaly_{field}" in a}
     height, width = arrays["image"].shape[1:3]
     return Shard(
@@ -91,14 +102,22 @@ def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
         weather=str(a["weather"]),
         fingerprint=str(a["fingerprint"]),
         camera=Camera(width, height, *(float(a[f"camera_{name}_px"]) for name in ("fx", "fy", "cx", "cy"))),
-        lidar=Lidar(
-            channels=int(a["lidar_channels"]),
-            upper_fov_deg=float(a["lidar_upper_fov_deg"]),
-            lower_fov_deg=float(a["lidar_lower_fov_deg"]),
-            range_m=float(a["lidar_range_m"]),
-            location=(float(a["lidar_x_m"]), float(a["lidar_y_m"]), float(a["lidar_z_m"])),
-            rotation=(float(a["lidar_roll_deg"]), float(a["lidar_pitch_deg"]), float(a["lidar_yaw_deg"])),
-        ),
+        camera_name=str(a.get("camera_name", "")),
+        lidars=tuple(_lidar(a, prefix) for prefix in lidar_prefixes(int(a.get("lidars", 1)))),
         anomaly=Anomaly(**anomaly) if a["has_anomaly"] else None,
         **arrays,
+    )
+
+
+def _lidar(a: Attributes, prefix: str) -> Lidar:
+    x_m, y_m, z_m, roll_deg, pitch_deg, yaw_deg = (
+        float(a[prefix + name]) for name in ("x_m", "y_m", "z_m", "roll_deg", "pitch_deg", "yaw_deg")
+    )
+    return Lidar(
+        channels=int(a[f"{prefix}channels"]),
+        upper_fov_deg=float(a[f"{prefix}upper_fov_deg"]),
+        lower_fov_deg=float(a[f"{prefix}lower_fov_deg"]),
+        range_m=float(a[f"{prefix}range_m"]),
+        location=(x_m, y_m, z_m),
+        rotation=(roll_deg, pitch_deg, yaw_deg),
     )

@@ -1,4 +1,4 @@
-"""What a shard holds: one scenario's frames, pre-padded, in one HDF5 file."""
+"""What a shard holds: one scenario's frames of one camera, pre-padded, in one HDF5 file."""
 
 from typing import Final
 
@@ -8,8 +8,11 @@ SHARD_KIND: Final = FileKind("shard", 1, "run `dvc repro preprocess` to write th
 ANY: Final = -1
 
 
-def shard_arrays(height: int = ANY, width: int = ANY, max_points: int = ANY) -> tuple[ArraySpec, ...]:
-    """The arrays of a shard, in the file's order; -1 stands for any length."""
+def shard_arrays(
+    height: int = ANY, width: int = ANY, max_points: int = ANY, lidars: int = ANY
+) -> tuple[ArraySpec, ...]:
+    """The arrays of a shard, in the file's order; -1 stands for any length. One LiDAR needs no lidar_num_points."""
+    several = (ArraySpec("lidar_num_points", "<i4", (lidars,), optional=True),) if lidars != 1 else ()
     return (
         ArraySpec("frame_id", "<i8"),
         ArraySpec("image", "|u1", (height, width, 3)),
@@ -24,4 +27,10 @@ def shard_arrays(height: int = ANY, width: int = ANY, max_points: int = ANY) -> 
         ArraySpec("speed_mps", "<f8"),
         ArraySpec("time_s", "<f8"),
         ArraySpec("camera_SE3_lidar", "<f8", (4,)),
+        *several,
     )
+
+
+def lidar_prefixes(lidars: int) -> tuple[str, ...]:
+    """How the attributes of each LiDAR begin: `lidar_` for the first, `lidar2_`, `lidar3_`, ... for more."""
+    return ("lidar_", *(f"lidar{number}_" for number in range(2, lidars + 1)))

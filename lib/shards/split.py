@@ -32,7 +32,7 @@ def assign_splits(entries: Sequence[ShardEntry], params: SplitParams) -> dict[st
         )
     normality_only = params.train_on == "normality"
     divided = [e for e in entries if not normality_only or e.type is ScenarioType.NORMALITY]
-    ordered = sorted((e.scenario for e in divided), key=lambda name: _hashed(params.seed, name))
+    ordered = sorted({e.scenario for e in divided}, key=lambda name: _hashed(params.seed, name))
     num_validation, num_test = _counts(len(ordered), params, validation_first=normality_only)
     splits: dict[str, Split] = {e.scenario: "test" for e in entries}
     splits |= dict.fromkeys(ordered[num_test : len(ordered) - num_validation], "train")

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.anovox.files import Reason
+from lib.anovox.findings import Notice, ScenarioReason
 from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame
-from lib.anovox.scenario import ScenarioReason
 from lib.frame import ScenarioType
 from lib.labels import ANOMALY_SIZES, LABELS, UNKNOWN, is_anomaly
 from lib.shards.agreement import Agreement, frame_agreement
@@ -103,10 +103,12 @@ def data_metrics(
     scenario_types: Iterable[ScenarioType],
     skipped_frames: Iterable[Reason],
     skipped_scenarios: Iterable[ScenarioReason],
+    notices: Iterable[Notice],
 ) -> dict[str, dict[str, int | float]]:
     """metrics/data.json: counts and shares under stable keys, all finite; a share of nothing is left out."""
     total = sum(by_scenario.values(), Statistics())
     types, frames, scenarios = Counter(scenario_types), Counter(skipped_frames), Counter(skipped_scenarios)
+    noticed = Counter(notices)
     points, pixels = int(total.point_classes.sum()), int(total.pixel_classes.sum())
     bands = [name for _, name in DISTANCE_BANDS]
     return {
@@ -120,6 +122,7 @@ def data_metrics(
         "anomaly_distance": {band: total.anomaly_distances[band] for band in (*bands, CAMERA_ONLY)},
         "skipped": {reason.value: frames[reason] for reason in Reason},
         "skipped_scenarios": {reason.value: scenarios[reason] for reason in ScenarioReason},
+        "noticed": {notice.value: noticed[notice] for notice in Notice},
         "points": {
             "total": points,
             "smallest_cloud": min(total.cloud_sizes, default=0),

@@ -31,11 +31,12 @@ class FileKind:
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """An array that grows row by row: rows of `row_shape`, stored as `dtype`."""
+    """An array that grows row by row: rows of `row_shape`, stored as `dtype`; a file may lack an optional one."""
 
     name: str
     dtype: str
     row_shape: tuple[int, ...] = ()
+    optional: bool = False
 
 
 class ArrayFileWriter:
@@ -132,6 +133,7 @@ def read_arrays(
         with h5py.File(path, "r") as file:
             attributes = {key: _plain(value) for key, value in file.attrs.items()}
             _check_kind(path, kind, attributes)
+            specs = tuple(spec for spec in specs if not spec.optional or spec.name in file)
             places = {spec.name: _place(path, kind, file, spec) for spec in specs}
         buffer = np.memmap(path, mode="r", dtype=np.uint8)
     except (OSError, KeyError, RuntimeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Frames of one scenario -> one shard, streaming."""
+"""Frames of one scenario and camera -> one shard, streaming."""
 
 import hashlib
 import json
@@ -6,14 +6,15 @@ import zlib
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.errors import DataError
-from lib.frame import Frame, ScenarioType
+from lib.frame import Frame, Lidar, ScenarioType
 from lib.labels import ANOMALY_IDS, UNKNOWN
-from lib.shards.schema import SHARD_KIND, shard_arrays
+from lib.shards.schema import SHARD_KIND, lidar_prefixes, shard_arrays
 from lib.shards.storage import ArrayFileWriter, Attributes
 
 POINTS_MULTIPLE = 64
@@ -24,37 +25,69 @@ def padded_length(largest_cloud: int) -> int:
     return max(1, -(-largest_cloud // POINTS_MULTIPLE)) * POINTS_MULTIPLE
 
 
-def write_shard(path: Path, frames: Iterable[Frame], max_points: int, town: str = "", weather: str = "") -> int:
-    """Write the frames of one scenario, one by one, and return how many there were.
+class ShardWriter:
+    """Write the frames of one scenario and camera, one by one; the file appears whole or not at all.
 
-    Clouds are padded to `max_points`; a larger one is thinned by a choice seeded by scenario and frame id, blind to
-    labels. The file appears whole or not at all, the same bytes for the same input. A scenario called normality in
-    which a label says anomaly becomes an anomaly scenario: it must never train. Raises DataError when no frame comes.
+    Used as a context manager: `append` frames, at least one, then `finish`; leaving without `finish` leaves nothing
+    behind. Clouds are padded to `max_points`; a larger one is thinned by a choice seeded by scenario and frame id,
+    blind to labels. The same bytes for the same input.
+    """
+
+    def __init__(self, path: Path, first: Frame, max_points: int, town: str = "", weather: str = "") -> None:
+        """Start a shard for frames like `first`, which is not written yet."""
+        self._first, self._max_points, self._place = first, max_points, (town, weather)
+        self._specs = shard_arrays(first.camera.height_px, first.camera.width_px, max_points, len(first.lidars))
+        self._file = ArrayFileWriter(path, SHARD_KIND, self._specs)
+        self._num_voxels, self._anomaly = 0, first.anomaly
+        self.ids_seen: npt.NDArray[np.bool_] = np.zeros(256, dtype=bool)
+        """(256,) bool: the class ids of the points and pixels so far."""
+        self._file.append("voxel_offsets", [0])
+        self._file.append("camera_SE3_lidar", first.camera_SE3_lidar)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.__exit__(*error)
+
+    def append(self, frame: Frame) -> None:
+        """Write the next frame."""
+        _check_same_sensors(self._first, frame)
+        self._num_voxels += len(frame.voxels)
+        _append_frame(self._file, frame, self._max_points, self._num_voxels)
+        self.ids_seen[np.unique(frame.point_class)] = self.ids_seen[np.unique(frame.pixel_class)] = True
+        self._anomaly = self._anomaly or frame.anomaly
+
+    def finish(self, ids_seen: npt.NDArray[np.bool_]) -> None:
+        """Put the shard in its place. `ids_seen` (256,) bool: the class ids in all shards of the scenario.
+
+        A scenario called normality in which a label says anomaly becomes an anomaly scenario: it must never train.
+        """
+        attributes = _attributes(self._first, *self._place) | {"has_anomaly": int(self._anomaly is not None)}
+        attributes["scenario_type"] = type_by_labels(self._first.scenario_type, ids_seen).value
+        for field in ("size", "blueprint", "kind"):
+            value = getattr(self._anomaly, field, None)
+            if value is not None:
+                attributes[f"anomaly_{field}"] = value
+        shapes = [spec.row_shape for spec in self._specs]
+        content = json.dumps([SHARD_KIND.version, attributes, self._file.checksums(), shapes])
+        attributes["fingerprint"] = hashlib.sha256(content.encode()).hexdigest()[:32]
+        self._file.finish(attributes)
+
+
+def write_shard(path: Path, frames: Iterable[Frame], max_points: int, town: str = "", weather: str = "") -> int:
+    """Write the frames of one scenario and camera as one shard (`ShardWriter`) and return how many there were.
+
+    Raises DataError when no frame comes.
     """
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         raise DataError(f"{path}: no usable frame to write")
-    specs = shard_arrays(first.camera.height_px, first.camera.width_px, max_points)
-    with ArrayFileWriter(path, SHARD_KIND, specs) as file:
-        count, num_voxels, ids_seen, anomaly = 0, 0, np.zeros(256, dtype=bool), first.anomaly
-        file.append("voxel_offsets", [0])
-        file.append("camera_SE3_lidar", first.camera_SE3_lidar)
-        for frame in chain([first], frames):
-            _check_same_sensors(first, frame)
-            num_voxels += len(frame.voxels)
-            _append_frame(file, frame, max_points, num_voxels)
-            ids_seen[np.unique(frame.point_class)] = ids_seen[np.unique(frame.pixel_class)] = True
-            anomaly, count = anomaly or frame.anomaly, count + 1
-        attributes = _attributes(first, town, weather) | {"has_anomaly": int(anomaly is not None)}
-        attributes["scenario_type"] = type_by_labels(first.scenario_type, ids_seen).value
-        for field in ("size", "blueprint", "kind"):
-            value = getattr(anomaly, field, None)
-            if value is not None:
-                attributes[f"anomaly_{field}"] = value
-        content = json.dumps([SHARD_KIND.version, attributes, file.checksums(), [s.row_shape for s in specs]])
-        attributes["fingerprint"] = hashlib.sha256(content.encode()).hexdigest()[:32]
-        file.finish(attributes)
+    with ShardWriter(path, first, max_points, town, weather) as shard:
+        for count, frame in enumerate(chain([first], frames), start=1):
+            shard.append(frame)
+        shard.finish(shard.ids_seen)
     return count
 
 
@@ -93,18 +126,19 @@ def _append_frame(file: ArrayFileWriter, frame: Frame, max_points: int, num_voxe
     file.append("world_SE3_ego", (unknown_pose if frame.world_SE3_ego is None else frame.world_SE3_ego)[None])
     file.append("speed_mps", [np.nan if frame.speed_mps is None else frame.speed_mps])
     file.append("time_s", [np.nan if frame.time_s is None else frame.time_s])
+    if len(frame.lidars) > 1:
+        borders = np.searchsorted(kept, np.cumsum((0, *frame.cloud_sizes)))
+        file.append("lidar_num_points", np.diff(borders)[None])
 
 
 def _check_same_sensors(first: Frame, frame: Frame) -> None:
-    same = (frame.scenario, frame.camera, frame.lidar) == (first.scenario, first.camera, first.lidar)
-    assert same and np.array_equal(frame.camera_SE3_lidar, first.camera_SE3_lidar), "one shard, one scenario"
+    one, other = ((f.scenario, f.camera_name, f.camera, f.lidars) for f in (first, frame))
+    assert one == other and np.array_equal(frame.camera_SE3_lidar, first.camera_SE3_lidar), "one shard, one camera"
 
 
 def _attributes(frame: Frame, town: str, weather: str) -> Attributes:
-    camera, lidar = frame.camera, frame.lidar
-    x_m, y_m, z_m = lidar.location
-    roll_deg, pitch_deg, yaw_deg = lidar.rotation
-    return {
+    camera = frame.camera
+    attributes: Attributes = {
         "scenario": frame.scenario,
         "town": town,
         "weather": weather,
@@ -112,14 +146,24 @@ def _attributes(frame: Frame, town: str, weather: str) -> Attributes:
         "camera_fy_px": float(camera.fy_px),
         "camera_cx_px": float(camera.cx_px),
         "camera_cy_px": float(camera.cy_px),
-        "lidar_channels": lidar.channels,
-        "lidar_upper_fov_deg": float(lidar.upper_fov_deg),
-        "lidar_lower_fov_deg": float(lidar.lower_fov_deg),
-        "lidar_range_m": float(lidar.range_m),
-        "lidar_x_m": float(x_m),
-        "lidar_y_m": float(y_m),
-        "lidar_z_m": float(z_m),
-        "lidar_roll_deg": float(roll_deg),
-        "lidar_pitch_deg": float(pitch_deg),
-        "lidar_yaw_deg": float(yaw_deg),
+    }
+    for prefix, lidar in zip(lidar_prefixes(len(frame.lidars)), frame.lidars, strict=True):
+        attributes |= _lidar_attributes(prefix, lidar)
+    if len(frame.lidars) > 1:
+        attributes["lidars"] = len(frame.lidars)
+    if frame.camera_name:
+        attributes["camera_name"] = frame.camera_name
+    return attributes
+
+
+def _lidar_attributes(prefix: str, lidar: Lidar) -> Attributes:
+    places = zip(
+        ("x_m", "y_m", "z_m", "roll_deg", "pitch_deg", "yaw_deg"), lidar.location + lidar.rotation, strict=True
+    )
+    return {
+        f"{prefix}channels": lidar.channels,
+        f"{prefix}upper_fov_deg": float(lidar.upper_fov_deg),
+        f"{prefix}lower_fov_deg": float(lidar.lower_fov_deg),
+        f"{prefix}range_m": float(lidar.range_m),
+        **{prefix + name: float(value) for name, value in places},
     }

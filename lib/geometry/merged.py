@@ -1,0 +1,36 @@
+"""Clouds of several LiDARs in one array, and each one's points again."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.geometry.rigid import apply, invert, vehicle_SE3_sensor
+from lib.geometry.voxels import Vector
+
+Cloud = npt.NDArray[np.floating]
+Pose = tuple[Vector, Vector]
+
+
+def merge_clouds(clouds: Sequence[Cloud], poses: Sequence[Pose]) -> npt.NDArray[np.float32]:
+    """Clouds (N, 4), each in its LiDAR's frame [m], one after another: (sum N, 4) float32 in the vehicle's frame.
+
+    `poses`: location and rotation of each LiDAR as in sensor_setup.json.
+    """
+    placed = [apply(vehicle_SE3_sensor(*pose), cloud[:, :3]) for pose, cloud in zip(poses, clouds, strict=True)]
+    xyz, intensity = np.concatenate(placed), np.concatenate([cloud[:, 3] for cloud in clouds])
+    return np.column_stack([xyz, intensity]).astype(np.float32)
+
+
+def split_clouds(points: Cloud, sizes: Sequence[int] | npt.NDArray[np.integer], poses: Sequence[Pose]) -> list[Cloud]:
+    """Each LiDAR's points (N, 4) in its own frame [m], from points (sum N, 4) as `merge_clouds` makes them.
+
+    The points of a single LiDAR are in its frame already and come back as they are.
+    """
+    if len(poses) == 1:
+        return [points]
+    clouds = np.split(points.astype(np.float64), np.cumsum(sizes)[:-1])
+    return [
+        np.column_stack([apply(invert(vehicle_SE3_sensor(*pose)), cloud[:, :3]), cloud[:, 3]])
+        for pose, cloud in zip(poses, clouds, strict=True)
+    ]
