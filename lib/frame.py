@@ -51,8 +51,8 @@ class Frame:
     several LiDARs are merged; point_class (N,) uint8; pixel_class (H, W) uint8; depth_m (H, W) float32 planar,
     sky = 1000; camera_SE3_lidar (4, 4) float64 from the points' frame; voxels (M, 4) uint16 ix, iy, iz, class id of
     the full clouds of all the vehicle's sensors (AnoVox's grid); world_SE3_ego (4, 4) float64 or None when the pose is
-    not known. `cloud_sizes`: of several LiDARs, how many points each has; they follow one another in the order of `lidars`.
-    `camera_name` tells the cameras of a vehicle apart; it is empty where one camera was chosen.
+    not known. `cloud_sizes`: of several LiDARs, how many points each has; they follow one another in the order of
+    `lidars`. `camera_name` tells the cameras of a vehicle apart; it is empty where one camera was chosen.
     """
 
     scenario: str

@@ -33,12 +33,12 @@ def main() -> None:
 
 
 def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> Report:
-    checked: set[str] = set()
+    checked: set[Path] = set()
 
     def read() -> Iterator[ScenarioScores]:
         for scored in scenarios:
-            shard, predictions = scored.reread() if scored.scenario in checked else scored.read()
-            checked.add(scored.scenario)
+            shard, predictions = scored.reread() if scored.shard in checked else scored.read()
+            checked.add(scored.shard)
             yield score_scenario(shard, predictions, params)
 
     return evaluate(read, params)

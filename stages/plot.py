@@ -46,10 +46,10 @@ def _draw_figures(folder: Path, evidence: Evidence, params: PlotParams) -> None:
 def _draw_gallery(
     folder: Path, category: Category, scenarios: tuple[ScoredScenario, ...], evidence: Evidence, params: PlotParams
 ) -> None:
-    files = {scored.scenario: scored for scored in scenarios}
+    files = {(scored.scenario, scored.camera): scored for scored in scenarios}
     cases: list[Case] = []
     for frame in choose_cases(evidence.frames, category, params.gallery_frames):
-        shard, predictions = files[frame.scenario].reread()
+        shard, predictions = files[frame.scenario, frame.camera].reread()
         caption = (*describe(frame), standing(frame, evidence.frames))
         cases.append(
             make_case(shard, predictions, frame.index, evidence.normal_pixels, evidence.normal_points, caption)

@@ -67,7 +67,7 @@ def ball_frame(scenario: str, frame_id: int, scenario_type: ScenarioType, ball: 
         pixel_class=pixels,
         depth_m=depth,
         camera=CAMERA,
-        lidar=LIDAR,
+        lidars=(LIDAR,),
         camera_SE3_lidar=np.eye(4),
         voxels=voxelize([cloud]),
         world_SE3_ego=None,

@@ -36,7 +36,7 @@ def street_frame(scenario: str, frame_id: int, scenario_type: ScenarioType, anom
         pixel_class=pixel_class,
         depth_m=batch.depth_m_BHW[0].numpy().astype(np.float32),
         camera=camera,
-        lidar=Lidar(channels=32, upper_fov_deg=15.0, lower_fov_deg=-25.0, range_m=100.0),
+        lidars=(Lidar(channels=32, upper_fov_deg=15.0, lower_fov_deg=-25.0, range_m=100.0),),
         camera_SE3_lidar=np.eye(4),
         voxels=np.array([[500, 500, 28, ROAD]], dtype=np.uint16),
         world_SE3_ego=None,

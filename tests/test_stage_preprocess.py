@@ -247,10 +247,12 @@ def test_images_of_several_sizes_need_a_size(project, capsys):
     )
 
 
-def test_a_damaged_configuration_is_an_error(project, capsys):
+def test_a_damaged_configuration_is_named_and_stops_nothing(project, capsys):
     Path("data/archive", layout.CONFIGURATION_FOLDER).mkdir()
     Path("data/archive", layout.CONFIGURATION_FOLDER, "x.json").write_text("{")
-    assert "x.json: not valid JSON" in fails(capsys)
+    metrics = run()
+    assert metrics["noticed"]["bad_configuration"] == 1 and metrics["frames"]["total"] == 8
+    assert "noticed: data/archive/Scenario_Configuration_Files/x.json: not valid JSON" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -115,7 +115,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         cloud_sizes=tick.cloud_sizes,
     )
     undefined = _undefined_ids([(layout.SEMANTIC, semantic_path, frame.pixel_class)])
-    return ReadFrame(frame, tick.labels, undefined | tick.undefined_ids)
+    return ReadFrame(frame, tick.labels, {**undefined, **tick.undefined_ids})
 
 
 def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:

@@ -89,11 +89,8 @@ def sensor_setup(sensors: SensorSet) -> SensorSetup:
     for pose in sensors.poses:
         placed += [(kind, pose, sensors.camera_args, pose in sensors.cameras) for kind in CAMERA_SENSORS]
         placed += [(kind, pose, sensors.lidar_args, pose in sensors.lidars) for kind in LIDAR_SENSORS]
-    return SensorSetup(
-        tuple(
-            Sensor(layout.sensor_name(kind, pose, args), kind, pose, args, saved) for kind, pose, args, saved in placed
-        )
-    )
+    names = [layout.sensor_name(kind, pose, args) for kind, pose, args, _ in placed]
+    return SensorSetup(tuple(Sensor(name, *sensor) for name, sensor in zip(names, placed, strict=True)))
 
 
 def read_sensor_setup(path: Path) -> SensorSetup:
@@ -158,9 +155,7 @@ def _check_pose(path: Path, sensor: Sensor, others: Sequence[Sensor]) -> None:
         if not (sensor.saved and other.saved) or sensor.pose != other.pose:
             continue
         if sensor.kind == other.kind:
-            problem = (
-                f"a second {sensor.kind} at the pose of {other.folder!r}, so that it is not clear which one counts"
-            )
+            problem = f"a second {sensor.kind} at the pose of {other.folder!r}, and which one counts is not clear"
             message = f"{path}: sensor {sensor.folder!r}: {problem}; set save_data of one of them to false"
             raise ScenarioError(ScenarioReason.TWO_SENSORS_AT_ONE_POSE, message)
         if isinstance(sensor.args, CameraArgs) and isinstance(other.args, CameraArgs) and sensor.args != other.args:

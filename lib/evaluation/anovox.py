@@ -15,9 +15,9 @@ from lib.evaluation.curves import auroc, average_precision, fpr95, rank
 from lib.geometry.voxels import (
     MONO_LOCATION,
     OUTSIDE,
+    grid_cells,
     nearest_to_corner,
     points_to_grid,
-    points_to_voxels,
     voxel_keys,
 )
 from lib.labels import ANOMALY_SIZES
@@ -129,8 +129,15 @@ def voxel_scores(
     centerpoint: the score of the point nearest to the voxel's lower corner; mean and median: of all its points.
     Points outside the grid are dropped.
     """
-    keys = voxel_keys(points_to_voxels(points_m, location, rotation))
-    voxels, centers = nearest_to_corner(points_to_grid(points_m, location, rotation), keys)
+    return grid_voxel_scores(points_to_grid(points_m, location, rotation), scores, way)
+
+
+def grid_voxel_scores(
+    grid_points_m: npt.NDArray[np.float64], scores: Floats, way: Way
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    """As `voxel_scores`, of points that lie in the grid already (N, 3), see `points_to_grid`."""
+    keys = voxel_keys(grid_cells(grid_points_m))
+    voxels, centers = nearest_to_corner(grid_points_m, keys)
     if way == "centerpoint":
         return voxels, scores[centers]
     order = np.lexsort((scores, keys))

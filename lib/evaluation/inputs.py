@@ -17,9 +17,10 @@ REMEDY = "run `dvc repro`"
 
 @dataclass(frozen=True)
 class ScoredScenario:
-    """A scenario of the test split: its name and files."""
+    """A shard of the test split, the whole of a scenario or one of its cameras: names and files."""
 
     scenario: str
+    camera: str
     shard: Path
     predictions: Path
 
@@ -41,15 +42,15 @@ def scored_scenarios(shards: Path, predictions: Path, params: SplitParams) -> tu
     test = sorted((e for e in entries if splits[e.scenario] == "test"), key=lambda entry: entry.scenario)
     if not test:
         raise DataError(
-            f"{shards}: none of its {len(entries)} scenarios is left to test on; "
+            f"{shards}: none of its {len(splits)} scenarios is left to test on; "
             "add scenarios to data.root or raise split.test_fraction"
         )
     found = {path.name for path in predictions.glob("*.h5")}
     if missing := [e.file for e in test if e.file not in found]:
-        raise DataError(f"{predictions}: lacks {_some(missing)} of {len(test)} test scenarios; {REMEDY}")
+        raise DataError(f"{predictions}: lacks {_some(missing)} of {len(test)} test shards; {REMEDY}")
     if foreign := sorted(found - {e.file for e in test}):
         raise DataError(f"{predictions}: holds {_some(foreign)}, not of the test scenarios; {REMEDY}")
-    return tuple(ScoredScenario(e.scenario, shards / e.file, predictions / e.file) for e in test)
+    return tuple(ScoredScenario(e.scenario, e.camera, shards / e.file, predictions / e.file) for e in test)
 
 
 def check_predictions(path: Path, shard: Shard, predictions: Predictions) -> None:

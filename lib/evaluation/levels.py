@@ -6,10 +6,10 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation.anovox import Way, shared_voxels, voxel_scores
+from lib.evaluation.anovox import Way, grid_voxel_scores, shared_voxels
 from lib.evaluation.truth import FrameTruth, State, frame_truth, groups
 from lib.geometry.rigid import apply
-from lib.geometry.voxels import points_to_voxels, voxel_keys
+from lib.geometry.voxels import grid_cells, points_to_grid, voxel_keys
 from lib.labels import is_anomaly, is_ignored
 from lib.params import EvaluateParams
 from lib.shards.predictions import Predictions
@@ -47,7 +47,7 @@ class SharedVoxels:
 
 @dataclass(frozen=True, eq=False)
 class ScenarioScores:
-    """One scenario's scores and truth; frames, truth, groups and voxels have one entry per frame."""
+    """A scenario's scores and truth, or one camera's of it; truth, groups and voxels have one entry per frame."""
 
     scenario: str
     scenario_type: str
@@ -67,7 +67,7 @@ class _FramePoints:
 
 
 def score_scenario(shard: Shard, predictions: Predictions, params: EvaluateParams) -> ScenarioScores:
-    """Bring the predictions of a scenario (checked to be of this shard) together with its labels."""
+    """Bring the predictions of a shard (checked to be of this shard) together with its labels."""
     points = [_points(shard, predictions, i) for i in range(len(shard))]
     voxels = tuple(_shared_voxels(shard, i, frame, params.voxel_score) for i, frame in enumerate(points))
     truth = tuple(
@@ -111,12 +111,13 @@ def _points(shard: Shard, predictions: Predictions, index: int) -> _FramePoints:
 
 
 def _shared_voxels(shard: Shard, index: int, frame: _FramePoints, way: Way) -> SharedVoxels:
-    pose = shard.lidar.location, shard.lidar.rotation
+    clouds = zip(shard.lidar_points(index), shard.lidars, strict=True)
+    grid_m = np.concatenate([points_to_grid(cloud, lidar.location, lidar.rotation) for cloud, lidar in clouds])
     truth = shard.voxels(index)
     truth = truth[~is_ignored(truth[:, 3].astype(np.uint8))]
     anomalies = is_anomaly(truth[:, 3].astype(np.uint8))
-    keys, scores = voxel_scores(frame.points_m, frame.scores, way, *pose)
-    seen = np.unique(voxel_keys(points_to_voxels(frame.points_m[frame.in_view], *pose)))
+    keys, scores = grid_voxel_scores(grid_m, frame.scores, way)
+    seen = np.unique(voxel_keys(grid_cells(grid_m[frame.in_view])))
     true_rows, rows = shared_voxels(voxel_keys(truth), keys)
     return SharedVoxels(
         score=scores[rows].astype(np.float32, copy=False),

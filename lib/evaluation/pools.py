@@ -92,21 +92,23 @@ def level_metrics(pool: Pool, chosen: npt.NDArray[np.bool_] | None = None) -> di
 
 
 class PositiveGatherer:
-    """First pass: add every scenario of the test set, in order, then finish."""
+    """First pass: add every shard of the test set, in order, a scenario's one after another, then finish."""
 
     def __init__(self) -> None:
-        self._scenarios = self._frames = 0
+        self._frames, self._scenarios = 0, list[str]()
         self._parts: dict[Level, list[_Part]] = {level: [] for level in LEVELS}
         self._ranges: dict[Level, list[tuple[float, float]]] = {level: [] for level in LEVELS}
         self._classes = {level: np.zeros(2, dtype=np.int64) for level in LEVELS}
 
-    def add(self, levels: dict[Level, LevelScores], frames: int) -> None:
-        """Gather the positives of the next scenario, which has so many frames."""
+    def add(self, scenario: str, levels: dict[Level, LevelScores], frames: int) -> None:
+        """Gather the positives of the next shard, which is of this scenario and has so many frames."""
+        if self._scenarios[-1:] != [scenario]:
+            self._scenarios.append(scenario)
+        number = len(self._scenarios) - 1
         for level, s in levels.items():
-            self._parts[level].append((s.positive, self._scenarios, self._frames + s.positive_frame))
+            self._parts[level].append((s.positive, number, self._frames + s.positive_frame))
             self._classes[level] += (len(s.positive), len(s.negative))
             self._ranges[level] += [(float(x.min()), float(x.max())) for x in (s.positive, s.negative) if len(x)]
-        self._scenarios += 1
         self._frames += frames
 
     def finish(self) -> dict[Level, Positives]:
@@ -117,7 +119,7 @@ class PositiveGatherer:
 
 
 class NegativeCounter:
-    """Second pass: add every scenario once more, in the same order, then finish."""
+    """Second pass: add every shard once more, in the same order, then finish."""
 
     def __init__(self, positives: dict[Level, Positives]) -> None:
         self._positives = positives
@@ -126,15 +128,21 @@ class NegativeCounter:
         }
         self._cells = {level: np.zeros(2 * len(p.values) + 1, dtype=np.int64) for level, p in positives.items()}
         self._by_scenario: dict[Level, list[npt.NDArray[np.int64]]] = {level: [] for level in positives}
+        self._scenario = ""
         self._histograms = {level: np.zeros(HISTOGRAM_BINS, dtype=np.int64) for level in positives}
 
-    def add(self, levels: dict[Level, LevelScores]) -> None:
-        """Count the negatives of the next scenario."""
+    def add(self, scenario: str, levels: dict[Level, LevelScores]) -> None:
+        """Count the negatives of the next shard, which is of this scenario."""
+        begins, self._scenario = scenario != self._scenario, scenario
         for level, p in self._positives.items():
             ascending = np.sort(levels[level].negative)
             counted = count_cells(p.values, ascending)
             self._cells[level] += counted
-            self._by_scenario[level].append(merge_cells(counted, self._pivots[level]))
+            merged = merge_cells(counted, self._pivots[level])
+            if begins:
+                self._by_scenario[level].append(merged)
+            else:
+                self._by_scenario[level][-1] += merged
             self._histograms[level] += np.diff(
                 np.searchsorted(ascending, _edges(p)[1:-1]), prepend=0, append=len(ascending)
             )

@@ -45,12 +45,13 @@ class _Frame:
 def evaluate(read: Callable[[], Iterator[ScenarioScores]], params: EvaluateParams) -> Report:
     """Evaluate the test scenarios, which `read` yields anew, in the same order, each time it is called (twice).
 
+    A scenario may come in several parts, one per camera, one after another; intervals resample whole scenarios.
     Raises DataError when no level has both positives and negatives.
     """
-    gatherer, frames, strata = PositiveGatherer(), list[_Frame](), list[str]()
+    gatherer, frames, strata = PositiveGatherer(), list[_Frame](), dict[str, str]()
     for s in read():
-        gatherer.add(s.levels, len(s.truth))
-        strata.append(s.scenario_type)
+        gatherer.add(s.scenario, s.levels, len(s.truth))
+        strata[s.scenario] = s.scenario_type
         parts = zip(s.truth, s.groups, s.voxels, strict=True)
         frames += [_Frame(s.scenario_type, s.anomaly_size, truth, groups, v) for truth, groups, v in parts]
     positives = gatherer.finish()
@@ -58,14 +59,14 @@ def evaluate(read: Callable[[], Iterator[ScenarioScores]], params: EvaluateParam
         raise DataError(_nothing_to_compute(frames))
     counter = NegativeCounter(positives)
     for s in read():
-        counter.add(s.levels)
+        counter.add(s.scenario, s.levels)
     generator = np.random.default_rng(params.seed)
-    pools = counter.finish(resample_scenarios(strata, params.bootstrap_resamples, generator))
+    pools = counter.finish(resample_scenarios(list(strata.values()), params.bootstrap_resamples, generator))
     metrics: dict[str, int | float | Block] = {level: level_metrics(pools[level]) for level in LEVELS if level in pools}
     for level in (level for level in LEVELS if level not in pools):
         _LOG.warning("level %s is left out: the test set lacks positives or negatives for it", level)
     metrics["anovox"] = _anovox_block(frames)
-    metrics["scenarios"] = Counter(sorted(strata))
+    metrics["scenarios"] = Counter(sorted(strata.values()))
     states = Counter(frame.truth.state(params) for frame in frames)
     metrics["frames"] = {"total": len(frames)} | {s: states[s] for s in ("positive", "negative", "left_out")}
     return Report(

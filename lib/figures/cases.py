@@ -15,7 +15,7 @@ CATEGORIES: Final[tuple[Category, ...]] = ("hits", "misses", "false_alarms")
 
 @dataclass(frozen=True, eq=False)
 class ScoredFrame:
-    """One frame of the test set: the index-th of its scenario."""
+    """One frame of the test set: the index-th of its scenario, or of one `camera` of it."""
 
     scenario: str
     index: int
@@ -24,6 +24,7 @@ class ScoredFrame:
     state: State
     truth: FrameTruth
     groups: dict[str, str]
+    camera: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ def choose_cases(frames: Sequence[ScoredFrame], category: Category, count: int) 
     sign = 1.0 if category == "misses" else -1.0
     ordered = sorted(
         (frame for frame in frames if frame.state == state),
-        key=lambda frame: (sign * frame.score, frame.scenario, frame.index),
+        key=lambda frame: (sign * frame.score, frame.scenario, frame.camera, frame.index),
     )
     first_of_scenario = {frame.scenario: frame for frame in reversed(ordered)}
     return [frame for frame in ordered if first_of_scenario[frame.scenario] is frame][:count]
@@ -56,6 +57,8 @@ def describe(frame: ScoredFrame) -> tuple[str, str]:
     """Where the frame is from, and what is in it."""
     name = frame.scenario.removeprefix("Scenario_")
     where = f"{name if len(name) <= 12 else name[:8]}, frame {frame.frame_id}"
+    if frame.camera:
+        where += f", {frame.camera}"
     if frame.state == "negative":
         return where, "no anomaly in view"
     groups, truth = frame.groups, frame.truth

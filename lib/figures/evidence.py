@@ -62,7 +62,7 @@ def gather_evidence(
         for index, (truth, groups) in enumerate(zip(scored.truth, scored.groups, strict=True)):
             frame_id, score = int(shard.frame_id[index]), float(predictions.frame_score[index])
             state = truth.state(params)
-            frames.append(ScoredFrame(shard.scenario, index, frame_id, score, state, truth, groups))
+            frames.append(ScoredFrame(shard.scenario, index, frame_id, score, state, truth, groups, shard.camera_name))
         for level in counts:
             counts[level] += _counts(scored.levels[level], edges[level])
         pixels.append(_share(scored.levels["pixel"].negative, count))

@@ -189,7 +189,8 @@ def _any_anomaly(examples: Iterable[Example]) -> bool:
 
 def _caption(example: Example) -> str:
     shard, index = example.shard, example.index
-    parts = [f"{shard.scenario}, frame {shard.frame_id[index]}", _KIND_NAMES[shard.scenario_type]]
+    camera = f"{shard.camera_name}, " if shard.camera_name else ""
+    parts = [f"{shard.scenario}, {camera}frame {shard.frame_id[index]}", _KIND_NAMES[shard.scenario_type]]
     parts += [text for text in (shard.town, shard.weather.replace("_", " ").lower()) if text]
     points = shard.points[index, : shard.num_points[index]]
     anomalous = is_anomaly(np.asarray(shard.point_class[index, : len(points)]))

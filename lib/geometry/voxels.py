@@ -52,7 +52,7 @@ def points_to_voxels(
 
     `points_m` (N, 3 or more) [m] in the frame of the LiDAR that stands at `location`, `rotation` (sensor_setup.json).
     """
-    return _cells(points_to_grid(points_m, location, rotation))
+    return grid_cells(points_to_grid(points_m, location, rotation))
 
 
 def voxel_keys(voxels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -86,7 +86,7 @@ def voxelize(clouds: Sequence[LabelledCloud]) -> npt.NDArray[np.uint16]:
         return np.zeros((0, 4), dtype=np.uint16)
     points_m = np.concatenate([points_to_grid(c.points_m, c.location, c.rotation) for c in clouds])
     class_ids = np.concatenate([c.class_ids for c in clouds])
-    cells = _cells(points_m)
+    cells = grid_cells(points_m)
     keys = voxel_keys(cells)
     occupied, rows = nearest_to_corner(points_m, keys)
     classes = class_ids[rows]
@@ -94,7 +94,8 @@ def voxelize(clouds: Sequence[LabelledCloud]) -> npt.NDArray[np.uint16]:
     return np.column_stack([cells[rows], classes]).astype(np.uint16)
 
 
-def _cells(grid_points_m: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+def grid_cells(grid_points_m: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+    """The voxel of each point of `points_to_grid` (N, 3): (N, 3) int32, -1 in all three outside the grid."""
     cells = np.floor(grid_points_m / VOXEL_SIZE_M)
     cells[((cells < 0) | (cells >= GRID_SHAPE)).any(axis=1)] = OUTSIDE
     return cells.astype(np.int32)

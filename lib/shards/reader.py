@@ -22,8 +22,9 @@ class Shard:
     frame_id (F,) int64; image (F, h, w, 3) uint8; points (F, P, 4) float32 x, y, z [m, LiDAR frame, or vehicle frame
     where several LiDARs are merged], intensity, padded with 0 after num_points (F,) int32, of which lidar_num_points
     (F, L) int32 are of each LiDAR, in the order of `lidars`; point_class (F, P) uint8, padded with 255;
-    pixel_class (F, h, w) uint8; depth_m (F, h, w) float16 planar, sky 1000; voxels_flat (sum M, 4) uint16 and voxel_offsets (F + 1,) int64: AnoVox's
-    grid of the full cloud; world_SE3_ego (F, 4, 4), speed_mps (F,) and time_s (F,) float64, nan = unknown;
+    pixel_class (F, h, w) uint8; depth_m (F, h, w) float16 planar, sky 1000; voxels_flat (sum M, 4) uint16 and
+    voxel_offsets (F + 1,) int64: AnoVox's grid of the full cloud; world_SE3_ego (F, 4, 4), speed_mps (F,) and time_s
+    (F,) float64, nan = unknown;
     camera_SE3_lidar (4, 4) float64 from the points' frame. `camera_name` is empty where one camera was chosen.
     `fingerprint` changes when any of this does.
     """

@@ -76,7 +76,7 @@ def _counts(scenarios: int, params: SplitParams, validation_first: bool) -> tupl
 
 
 def _nothing_to_train_on(entries: Sequence[ShardEntry], params: SplitParams) -> str:
-    held = f"the {len(entries)} scenarios of data.root"
+    held = f"the {len({e.scenario for e in entries})} scenarios of data.root"
     if params.train_on == "normality":
         return (
             f"{held} hold no normality scenario, and split.train_on is normality: nothing is left to train on; "

@@ -85,8 +85,10 @@ def write_shard(path: Path, frames: Iterable[Frame], max_points: int, town: str 
     if first is None:
         raise DataError(f"{path}: no usable frame to write")
     with ShardWriter(path, first, max_points, town, weather) as shard:
-        for count, frame in enumerate(chain([first], frames), start=1):
+        count = 0
+        for frame in chain([first], frames):
             shard.append(frame)
+            count += 1
         shard.finish(shard.ids_seen)
     return count
 

@@ -1,110 +1,24 @@
-"""Finding scenarios, their configuration, and the camera and LiDAR that go together."""
+"""What a scenario folder holds: its type, and the cameras and LiDARs that go together."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from lib.anovox import layout
+from lib.anovox.findings import Notice, ScenarioError, ScenarioReason
 from lib.anovox.recording import ScenarioConfig
-from lib.anovox.scenario import (
-    ScenarioError,
-    ScenarioReason,
-    find_scenarios,
-    largest_cloud,
-    open_scenario,
-    read_configurations,
-)
-from lib.anovox.writer import write_scenario_configuration
-from lib.errors import DataError
+from lib.anovox.scenario import largest_cloud, open_scenario
 from lib.frame import ScenarioType
 from tests.anovox_sample import (
     MONO_NORMALITY,
     MONO_STATIC,
-    NORMALITY,
     SCENARIOS,
-    STATIC,
     STEREO,
     STEREO_ONE_LIDAR,
     golden_copy,
-    renamed,
 )
-
-
-def test_scenarios_are_found_at_any_depth_and_sorted(tmp_path):
-    names = ["a/Scenario_3", "Scenario_2", "b/c/d/Scenario_1", "a/Scenario_Configuration_Files", ".hidden/Scenario_9"]
-    for name in names:
-        (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "Scenario_2" / "Scenario_inside").mkdir()
-    (tmp_path / "Scenario_file").touch()
-    found = find_scenarios(tmp_path)
-    assert [str(path.relative_to(tmp_path)) for path in found] == ["b/c/d/Scenario_1", "Scenario_2", "a/Scenario_3"]
-
-
-def test_symbolic_links_are_followed_once(tmp_path):
-    data = tmp_path / "data"
-    (data / "archive" / "Scenario_1").mkdir(parents=True)
-    (data / "archive" / "loop").symlink_to(data)
-    (data / "again").symlink_to(data / "archive")
-    (tmp_path / "link").symlink_to(data)
-    found = find_scenarios(tmp_path / "link")
-    assert [path.name for path in found] == ["Scenario_1"]
-
-
-@pytest.mark.parametrize(
-    ("name", "part"),
-    [("missing", "there is no such folder"), ("file", "not a folder"), ("empty", "holds no Scenario_")],
-)
-def test_a_root_without_scenarios_is_refused(tmp_path, name, part):
-    (tmp_path / "file").touch()
-    (tmp_path / "empty" / "sub").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"set data\.root to a folder that holds Scenario_") as caught:
-        find_scenarios(tmp_path / name)
-    assert str(caught.value).startswith(f"{tmp_path / name}: {part}")
-
-
-def test_two_scenarios_of_one_name_are_refused(tmp_path):
-    for archive in "ab":
-        (tmp_path / archive / "Scenario_1").mkdir(parents=True)
-    with pytest.raises(DataError, match=r"Scenario_1: also lies at .*Scenario_1; remove one of them"):
-        find_scenarios(tmp_path)
-
-
-def test_configurations_round_trip(tmp_path):
-    configs = [
-        NORMALITY,
-        STATIC,
-        ScenarioConfig("Scenario_2-c", ScenarioType.DYNAMIC, "Town03", "SOFT_RAIN_SUNSET", "vehicle.x"),
-    ]
-    write_scenario_configuration(tmp_path, configs)
-    assert read_configurations(tmp_path) == {config.name: config for config in configs}
-    assert sorted(p.name for p in (tmp_path / layout.CONFIGURATION_FOLDER).iterdir()) == [
-        "Town03.json",
-        "Town10HD.json",
-    ]
-
-
-def test_configurations_may_be_absent(tmp_path):
-    assert read_configurations(tmp_path) == {}
-
-
-@pytest.mark.parametrize(
-    "content", ["{", "[]", '{"scenario_definition": {"map": "T", "scenarios": [{"id": "1", "anomaly_config": 3}]}}']
-)
-def test_a_damaged_configuration_is_named(tmp_path, content):
-    path = tmp_path / layout.CONFIGURATION_FOLDER / "x.json"
-    path.parent.mkdir()
-    path.write_text(content)
-    with pytest.raises(DataError) as caught:
-        read_configurations(tmp_path)
-    assert str(caught.value).startswith(f"{path}: not") and "archive again" in str(caught.value)
-
-
-def test_contradicting_configurations_are_refused(tmp_path):
-    write_scenario_configuration(tmp_path / "a", [STATIC])
-    write_scenario_configuration(tmp_path / "b", [renamed(NORMALITY, STATIC.name)])
-    with pytest.raises(DataError, match=f"contradicts another configuration of {STATIC.name}"):
-        read_configurations(tmp_path)
 
 
 def test_the_type_comes_from_the_configuration_or_else_from_the_files():
@@ -129,24 +43,27 @@ def test_a_vehicle_is_a_dynamic_anomaly(tmp_path):
 def test_mono_camera_and_lidar_share_their_pose():
     scenario = open_scenario(MONO_STATIC, None)
     assert scenario.frame_ids == (996, 1000, 1004)
-    assert scenario.camera_rig.pose == scenario.lidar_rig.pose
-    assert np.array_equal(scenario.camera_SE3_lidar, np.eye(4))
-    assert (scenario.camera.width_px, scenario.camera.height_px, scenario.camera.fx_px) == pytest.approx((72, 48, 36))
-    assert scenario.lidar.channels == 16 and scenario.lidar.location == (0, 0, 1.8)
+    [view], [lidar_rig], [lidar] = scenario.views, scenario.lidar_rigs, scenario.lidars
+    assert view.rig.pose == lidar_rig.pose and view.name == ""
+    assert np.array_equal(view.camera_SE3_lidar, np.eye(4))
+    assert (view.camera.width_px, view.camera.height_px, view.camera.fx_px) == pytest.approx((72, 48, 36))
+    assert lidar.channels == 16 and lidar.location == (0, 0, 1.8)
     assert largest_cloud(scenario) == 1517
 
 
 def test_stereo_takes_the_pose_that_looks_forward():
     scenario = open_scenario(STEREO, None)
-    assert scenario.camera_rig.pose.rotation == scenario.lidar_rig.pose.rotation == (0, 0, 0)
-    assert np.array_equal(scenario.camera_SE3_lidar, np.eye(4))
+    [view], [lidar_rig] = scenario.views, scenario.lidar_rigs
+    assert view.rig.pose.rotation == lidar_rig.pose.rotation == (0, 0, 0)
+    assert np.array_equal(view.camera_SE3_lidar, np.eye(4))
 
 
 def test_a_camera_without_a_lidar_is_paired_through_the_calibration():
     """Camera at (0, -1, 1.8), yaw -15: 1 m to the left, looking left. A point straight ahead of the LiDAR is right."""
     scenario = open_scenario(STEREO_ONE_LIDAR, None)
-    assert scenario.camera_rig.pose.rotation == (0, 0, -15) and scenario.lidar_rig.pose.rotation == (0, 0, 0)
-    ahead = scenario.camera_SE3_lidar @ [10, 0, 0, 1]
+    [view], [lidar_rig] = scenario.views, scenario.lidar_rigs
+    assert view.rig.pose.rotation == (0, 0, -15) and lidar_rig.pose.rotation == (0, 0, 0)
+    ahead = view.camera_SE3_lidar @ [10, 0, 0, 1]
     angle = np.deg2rad(15)
     assert np.allclose(ahead[:3], [10 * np.cos(angle) - np.sin(angle), -10 * np.sin(angle) - np.cos(angle), 0])
 
@@ -215,6 +132,46 @@ def test_a_scenario_without_camera_and_lidar_is_refused(tmp_path, kind, part):
     with pytest.raises(ScenarioError, match=part) as caught:
         open_scenario(path.parent, None)
     assert caught.value.reason is ScenarioReason.NO_SENSOR_PAIR
+
+
+@pytest.mark.parametrize(("twin", "saved"), [(LIDAR, True), (CAMERA, True), (LIDAR, False)])
+def test_two_sensors_of_one_type_at_one_pose_are_refused(tmp_path, twin, saved):
+    path, setup = setup_of(golden_copy(tmp_path, MONO_STATIC))
+    setup[f"{twin}0"] = setup[twin] | {"save_data": saved}
+    path.write_text(json.dumps(setup))
+    if not saved:
+        assert open_scenario(path.parent, None).frame_ids == (996, 1000, 1004)
+        return
+    with pytest.raises(ScenarioError, match=r"a second .* at the pose of .*set save_data of one of them") as caught:
+        open_scenario(path.parent, None)
+    assert caught.value.reason is ScenarioReason.TWO_SENSORS_AT_ONE_POSE
+
+
+def test_folders_that_only_the_setup_names_are_noticed(tmp_path):
+    path = golden_copy(tmp_path, STEREO_ONE_LIDAR) / STEREO_ONE_LIDAR.name
+    forward = open_scenario(path, None)
+    assert forward.findings == () and forward.views[0].rig.pose.rotation == (0, 0, -15)
+    gone = [folder for folder in path.iterdir() if folder.name.startswith("RGB-CAM(0, -1")]
+    shutil.rmtree(gone[0])
+    scenario = open_scenario(path, None, "all")
+    [finding] = scenario.findings
+    assert finding.reason is Notice.MISSING_SENSOR_FOLDER and finding.message.startswith(f"{gone[0]}: there is no such")
+    assert [view.name for view in scenario.views] == ["camera2_yaw15"]
+    assert open_scenario(path, None).views[0].rig.pose.rotation == (0, 0, 15)
+
+
+def test_all_sensors_are_every_camera_and_every_lidar():
+    scenario = open_scenario(STEREO, None, "all")
+    assert [view.name for view in scenario.views] == ["camera0_yaw0", "camera1_yaw-15", "camera2_yaw15"]
+    assert [lidar.rotation[2] for lidar in scenario.lidars] == [0, -15, 15]
+    assert np.array_equal(scenario.vehicle_SE3_points, np.eye(4))
+    ahead = scenario.views[0].camera_SE3_lidar @ [10, 0, 1.8, 1]
+    assert np.allclose(ahead[:3], [10, 0, 0])
+    one = open_scenario(STEREO_ONE_LIDAR, None, "all")
+    assert [view.name for view in one.views] == ["camera1_yaw-15", "camera2_yaw15"] and len(one.lidars) == 1
+    assert np.array_equal(
+        one.views[0].camera_SE3_lidar, open_scenario(STEREO_ONE_LIDAR, None).views[0].camera_SE3_lidar
+    )
 
 
 def test_a_scenario_without_files_is_refused(tmp_path):

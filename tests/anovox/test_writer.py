@@ -66,9 +66,9 @@ def test_sensor_sets_of_several_poses_round_trip(tmp_path):
     sensors = SensorSet((left, ahead), (ahead,), CameraArgs(12, 18, 70.0), LidarArgs(channels=8, noise_stddev=0.02))
     path = write_scenario(tmp_path, STATIC, sensors, [recording(3, sensors=sensors)])
     setup = read_sensor_setup(path / layout.SENSOR_SETUP)
-    assert [(rig.pose, rig.args) for rig in setup.cameras] == [(pose, sensors.camera_args) for pose in (left, ahead)]
+    assert [(rig.pose, rig.args) for rig in setup.cameras] == [(pose, sensors.camera_args) for pose in (ahead, left)]
     assert [(rig.pose, rig.args) for rig in setup.lidars] == [(ahead, sensors.lidar_args)]
-    assert "DEPTH_CAM(0, -1, 1.8)(0, 0, -15)_" in setup.cameras[0].folders["DEPTH_CAM"]
+    assert "DEPTH_CAM(0, -1, 1.8)(0, 0, -15)_" in setup.cameras[1].folders["DEPTH_CAM"]
 
 
 def test_a_scenario_that_fails_leaves_nothing(tmp_path):

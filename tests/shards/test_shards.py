@@ -37,7 +37,7 @@ def frame(frame_id, points=20, voxels=9, scenario_type=ScenarioType.STATIC, **ch
         pixel_class=generator.integers(1, 29, (8, 12)).astype(np.uint8),
         depth_m=generator.uniform(0, 1000, (8, 12)).astype(np.float32),
         camera=CAMERA,
-        lidar=LIDAR,
+        lidars=(LIDAR,),
         camera_SE3_lidar=yaw_transform(0.3, (0.1, 1.0, 0.0)),
         voxels=generator.integers(0, 60, (voxels, 4)).astype(np.uint16),
         world_SE3_ego=yaw_transform(frame_id, (frame_id, 2.0, 0.0)),
@@ -86,7 +86,7 @@ def shard_path(tmp_path):
 def test_everything_about_the_scenario_is_kept(shard_path):
     shard = read_shard(shard_path)
     assert (shard.scenario, shard.town, shard.weather) == ("Scenario_a", "Town03", "CLEAR_NOON")
-    assert (shard.camera, shard.lidar, shard.scenario_type) == (CAMERA, LIDAR, ScenarioType.STATIC)
+    assert (shard.camera, shard.lidars, shard.scenario_type) == (CAMERA, (LIDAR,), ScenarioType.STATIC)
     assert shard.anomaly == Anomaly("Tiny", "static.prop.x", "both")
     assert np.array_equal(shard.camera_SE3_lidar, yaw_transform(0.3, (0.1, 1.0, 0.0)))
 

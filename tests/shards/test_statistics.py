@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from lib.anovox.files import Reason
+from lib.anovox.findings import Notice, ScenarioReason
 from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame, read_frames
-from lib.anovox.scenario import ScenarioReason, open_scenario
+from lib.anovox.scenario import open_scenario
 from lib.frame import ScenarioType
 from lib.shards.index import ShardEntry
 from lib.shards.label_report import SCENARIO_COLUMNS, label_sentences, scenario_rows
@@ -32,7 +33,9 @@ def test_counts_of_golden_frames():
 def test_keys_are_stable_and_reasons_counted():
     statistics = {"a": frame_statistics(golden(MONO_NORMALITY)[0])}
     skipped = [Reason.BAD_ARRAY, Reason.MISSING_IMAGE, Reason.BAD_ARRAY]
-    metrics = data_metrics(statistics, [ScenarioType.NORMALITY], skipped, [ScenarioReason.MISSING_SENSOR_SETUP])
+    reasons = [ScenarioReason.MISSING_SENSOR_SETUP]
+    metrics = data_metrics(statistics, [ScenarioType.NORMALITY], skipped, reasons, [Notice.SYMLINK_LOOP])
+    assert metrics["noticed"] == {notice.value: 0 for notice in Notice} | {"symlink_loop": 1}
     assert metrics["scenarios"] == {"normality": 1, "static": 0, "dynamic": 0}
     assert metrics["skipped"] == {reason.value: 0 for reason in Reason} | {"bad_array": 2, "missing_image": 1}
     assert metrics["skipped_scenarios"]["missing_sensor_setup"] == 1
@@ -68,14 +71,14 @@ def test_the_worst_scenario_is_named():
         "labels: wrong: SEMANTIC-LIDAR holds class ids that AnoVox does not define, taken as unknown (255): -1, 270"
         in sentences
     )
-    metrics = data_metrics(by_scenario, [ScenarioType.NORMALITY] * 3, [], [])
+    metrics = data_metrics(by_scenario, [ScenarioType.NORMALITY] * 3, [], [], [])
     assert metrics["labels"]["frames_with_undefined_ids"] == 2
     assert metrics["labels"]["worst_class_agreement_off_outlines"] == 0.0
 
 
 def test_a_share_of_nothing_is_left_out():
     read = with_labels(golden(MONO_STATIC)[0], 255)
-    metrics = data_metrics({"a": frame_statistics(read)}, [ScenarioType.STATIC], [], [])
+    metrics = data_metrics({"a": frame_statistics(read)}, [ScenarioType.STATIC], [], [], [])
     assert metrics["points"]["labelled_share"] == 0
     assert not {"class_agreement", "voxel_agreement", "worst_voxel_agreement"} & metrics["labels"].keys()
 
