@@ -66,9 +66,9 @@ def fails(match):
 
 def test_missing_predictions(project):
     (project / "data/predictions/Scenario_a03.h5").unlink()
-    fails(r"data/predictions: lacks Scenario_a03.h5 of 8 test scenarios; run `dvc repro`")
+    fails(r"data/predictions: lacks Scenario_a03.h5 of 8 test shards; run `dvc repro`")
     shutil.rmtree(project / "data/predictions")
-    fails(r"data/predictions: lacks Scenario_a00.h5 and 7 more of 8 test scenarios; run `dvc repro`")
+    fails(r"data/predictions: lacks Scenario_a00.h5 and 7 more of 8 test shards; run `dvc repro`")
 
 
 def test_predictions_of_a_training_scenario(project):

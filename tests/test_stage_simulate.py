@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.anovox.scenario import find_scenarios, read_configurations
+from lib.anovox.configurations import read_configurations
+from lib.anovox.folders import find_scenarios
 from lib.errors import DataError
 from lib.frame import ScenarioType
 from lib.labels import ANOMALY_SIZES
@@ -72,9 +73,9 @@ def test_every_scenario_and_nothing_else_is_there(sample):
     assert [path.name for path in sample.parent.iterdir()] == ["sample"]
     params = load_params(sample.parents[1] / "params.yaml").simulate
     plans = plan_scenarios(params)
-    assert {path.name for path in find_scenarios(sample)} == {plan.name for plan in plans}
+    assert {path.name for path in find_scenarios(sample, pytest.fail)} == {plan.name for plan in plans}
     assert {path.name for path in sample.iterdir()} == {p.name for p in plans} | {"Scenario_Configuration_Files"}
-    configs = read_configurations(sample)
+    configs = read_configurations(sample, pytest.fail)
     assert {name: config.type for name, config in configs.items()} == {plan.name: plan.type for plan in plans}
     for plan in plans:
         files = [path for path in (sample / plan.name).rglob("*") if path.is_file()]
@@ -152,7 +153,7 @@ def test_a_killed_run_leaves_no_half_sample_and_no_process(tmp_path):
     (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     assert simulate(folder).returncode == 0
     assert [path.name for path in (folder / "data").iterdir()] == ["sample"]
-    assert len(find_scenarios(folder / "data" / "sample")) == 4
+    assert len(find_scenarios(folder / "data" / "sample", pytest.fail)) == 4
 
 
 def wait_until(condition, seconds: float = 30.0) -> None:
