@@ -71,14 +71,14 @@ def read_class_image(path: Path, height: int, width: int) -> npt.NDArray[np.uint
 def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     """Read LIDAR: (N, 4) float32 x forward, y left, z up [m, sensor frame], intensity."""
     cloud = _read_array(path, np.dtype("<f4"))
-    _check_coordinates(path, cloud)
+    check_coordinates(path, cloud)
     return cloud
 
 
 def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
     """Read SEMANTIC-LIDAR: (N, 4) float64 x, y, z [m, sensor frame], class id (undefined ids become 255)."""
     cloud = _read_array(path, np.dtype("<f8"))
-    _check_coordinates(path, cloud)
+    check_coordinates(path, cloud)
     ids = cloud[:, 3]
     byte_ids = np.clip(ids, 0, UNKNOWN).astype(np.uint8)
     if not np.array_equal(byte_ids, ids):
@@ -109,6 +109,20 @@ def undefined_ids(path: Path) -> tuple[int, ...]:
         found = np.unique(np.load(path, allow_pickle=False)[:, 3])
     defined = {label.id for label in LABELS} | {UNKNOWN}
     return tuple(int(class_id) for class_id in found if int(class_id) not in defined)
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Height and width of a PNG by its header alone; raises FileError when it is none."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(24)
+            size = path.stat().st_size
+    except OSError as error:
+        raise FileError(path, Reason.DAMAGED_IMAGE, f"the image cannot be read ({error})") from None
+    check_not_empty(path, head)
+    if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise FileError(path, Reason.DAMAGED_IMAGE, f"not a PNG image ({size} bytes)")
+    return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
 
 
 def lidar_size(path: Path) -> int:
@@ -170,25 +184,31 @@ def known_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.where(is_known(class_ids), class_ids, np.uint8(UNKNOWN))
 
 
+def check_not_empty(path: Path, content: bytes | str) -> None:
+    """Raise FileError when a file holds nothing; `content`: at least its first byte, if there is one."""
+    if not content:
+        raise FileError(path, Reason.EMPTY_FILE, "the file is empty (0 bytes)")
+
+
+def check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
+    """Raise FileError when a cloud (N, 4) holds a value that is not finite or a point that no LiDAR can reach."""
+    if not np.isfinite(cloud).all():
+        raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values")
+    if np.abs(cloud[:, :3]).max() > MAX_COORDINATE_M:
+        raise FileError(path, Reason.BAD_ARRAY, f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away")
+
+
 def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.uint8]:
     """Decode a PNG after its header showed the expected size, so that no file can ask for more memory than that."""
+    found = png_size(path)
+    if found != (height, width):
+        problem = f"{found[0]} x {found[1]} pixels (height x width), but its camera's images are {height} x {width}"
+        raise FileError(path, Reason.DAMAGED_IMAGE, problem)
     try:
-        with path.open("rb") as file:
-            head = file.read(24)
-            _check_not_empty(path, head)
-            if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
-                raise FileError(path, Reason.DAMAGED_IMAGE, f"not a PNG image ({path.stat().st_size} bytes)")
-            found = int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
-            if found != (height, width):
-                expected = f"{height} x {width} in sensor_setup.json"
-                raise FileError(
-                    path, Reason.DAMAGED_IMAGE, f"{found[0]} x {found[1]} pixels (height x width), but {expected}"
-                )
-            file.seek(0)
-            with Image.open(file, formats=["PNG"]) as image:
-                if image.mode not in (mode, mode + "A"):
-                    raise FileError(path, Reason.DAMAGED_IMAGE, f"pixels of mode {image.mode}, not {mode}")
-                return np.array(image.convert(mode))
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.mode not in (mode, mode + "A"):
+                raise FileError(path, Reason.DAMAGED_IMAGE, f"pixels of mode {image.mode}, not {mode}")
+            return np.array(image.convert(mode))
     except FileError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError) as error:
@@ -203,7 +223,7 @@ def _array_rows(path: Path, dtype: np.dtype[Any]) -> int:
     """Rows of an .npy file (N, 4) of `dtype`, checked by its header and size on disk alone."""
     try:
         with path.open("rb") as file:
-            _check_not_empty(path, file.peek(1))
+            check_not_empty(path, file.peek(1))
             version = np.lib.format.read_magic(file)
             reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran, found = reader(file)
@@ -234,23 +254,11 @@ def _read_array(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     return array
 
 
-def _check_not_empty(path: Path, content: bytes | str) -> None:
-    if not content:
-        raise FileError(path, Reason.EMPTY_FILE, "the file is empty (0 bytes)")
-
-
-def _check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
-    if not np.isfinite(cloud).all():
-        raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values")
-    if np.abs(cloud[:, :3]).max() > MAX_COORDINATE_M:
-        raise FileError(path, Reason.BAD_ARRAY, f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away")
-
-
 def _read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
             raise FileError(path, Reason.BAD_TEXT, f"larger than {MAX_TEXT_BYTES // 10**6} MB, which no such file is")
-        _check_not_empty(path, text := path.read_text(encoding="utf-8"))
+        check_not_empty(path, text := path.read_text(encoding="utf-8"))
         return text
     except (OSError, UnicodeDecodeError) as error:
         raise FileError(path, Reason.BAD_TEXT, f"cannot be read as text ({error})") from None

@@ -150,7 +150,7 @@ def bad_png(folder, kind):
         ("flipped", "cannot be decoded"),
         ("text", "not a PNG image"),
         ("jpeg", "not a PNG image"),
-        ("other size", "40 x 41 pixels (height x width), but 40 x 40 in sensor_setup.json"),
+        ("other size", "40 x 41 pixels (height x width), but its camera's images are 40 x 40"),
         ("one channel", "mode L, not RGB"),
         ("bomb", "60000 x 60000 pixels"),
     ],
