@@ -29,6 +29,7 @@ class Notice(StrEnum):
     SYMLINK_LOOP = "symlink_loop"
     BAD_CONFIGURATION = "bad_configuration"
     MISSING_SENSOR_FOLDER = "missing_sensor_folder"
+    VOXEL_GRID_MISFIT = "voxel_grid_misfit"
 
 
 @dataclass(frozen=True)

@@ -98,22 +98,18 @@ def list_files(scenario: Path) -> dict[str, FrameFiles]:
     Raises ScenarioError when one of these folders, or the scenario's own, cannot be listed.
     """
     try:
-        folders = sorted(folder for folder in scenario.iterdir() if _ending(folder.name) and folder.is_dir())
+        folders = sorted(folder for folder in scenario.iterdir() if layout.ending_of(folder.name) and folder.is_dir())
         return {folder.name: _files_by_frame(folder) for folder in folders}
     except OSError as error:
         message = f"{error.filename}: cannot be listed ({error.strerror}); check its permissions or remove the scenario"
         raise ScenarioError(ScenarioReason.UNREADABLE_SCENARIO, message) from None
 
 
-def _ending(folder: str) -> str | None:
-    return next((ending for kind, ending in layout.FILE_ENDINGS.items() if folder.startswith(kind)), None)
-
-
 def _files_by_frame(folder: Path) -> FrameFiles:
     claimed: dict[int, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         frame_id = layout.frame_id_of(file)
-        if frame_id is not None and file.suffix == _ending(folder.name):
+        if frame_id is not None and file.suffix == layout.ending_of(folder.name):
             claimed.setdefault(frame_id, []).append(file)
     return FrameFiles(
         paths={frame_id: claimed[frame_id][0] for frame_id in sorted(claimed) if len(claimed[frame_id]) == 1},

@@ -1,7 +1,8 @@
-"""Every folder and file name of AnoVox's release layout.
+"""Every folder and file name of AnoVox's layouts.
 
-`Scenario_<uuid>/<sensor>/<sensor>_<frame>.<ending>` with `<sensor>` = `<type><location><rotation>_<hash of args>`,
-spaces, brackets and commas included; VOXEL_GRID, ANOMALY and ACTION folders carry no pose.
+Release: `Scenario_<uuid>/<sensor>/<sensor>_<frame>.<ending>` with `<sensor>` = `<type><location><rotation>_<hash of
+args>`, spaces, brackets and commas included; VOXEL_GRID, ANOMALY and ACTION folders carry no pose.
+Old sample: `Scenario_<id>/<folder>/<folder>_<frame>.<ending>` with the OLD_ names, VOXEL_GRID and ANOMALY.
 """
 
 import hashlib
@@ -28,6 +29,13 @@ VOXEL_GRID: Final = "VOXEL_GRID"
 ANOMALY: Final = "ANOMALY"
 ACTION: Final = "ACTION"
 
+OLD_RGB: Final = "RGB_IMG"
+OLD_DEPTH: Final = "DEPTH_IMG"
+OLD_SEMANTIC: Final = "SEMANTIC_IMG"
+OLD_LIDAR: Final = "PCD"
+OLD_SEMANTIC_LIDAR: Final = "SEMANTIC_PCD"
+OLD_ACTION: Final = "ACTION_STATE"
+
 FILE_ENDINGS: Final[Mapping[str, str]] = {
     RGB: ".png",
     DEPTH: ".png",
@@ -38,6 +46,14 @@ FILE_ENDINGS: Final[Mapping[str, str]] = {
     VOXEL_GRID: ".npy",
     ANOMALY: ".csv",
     ACTION: ".csv",
+}
+OLD_FILE_ENDINGS: Final[Mapping[str, str]] = {
+    OLD_RGB: ".png",
+    OLD_DEPTH: ".png",
+    OLD_SEMANTIC: ".png",
+    OLD_LIDAR: ".pcd",
+    OLD_SEMANTIC_LIDAR: ".pcd",
+    OLD_ACTION: ".csv",
 }
 
 _FRAME_ID = re.compile(r"_(\d{1,18})$")
@@ -53,6 +69,12 @@ def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs
 def frame_file(sensor: str, frame_id: int, ending: str) -> str:
     """Path of a frame's file below its scenario: `<sensor>/<sensor>_<frame><ending>`."""
     return f"{sensor}/{sensor}_{frame_id}{ending}"
+
+
+def ending_of(folder: str) -> str:
+    """The ending of the files in a scenario's folder of this name; empty where the folder is none of AnoVox's."""
+    release = next((ending for kind, ending in FILE_ENDINGS.items() if folder.startswith(kind)), "")
+    return OLD_FILE_ENDINGS.get(folder, release)
 
 
 def frame_id_of(path: Path) -> int | None:

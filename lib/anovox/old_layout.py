@@ -7,6 +7,7 @@ z up, as that script's rotation of the depth cloud onto them shows.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,32 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.anovox import files, layout
+from lib.anovox.decoders import Decoders
 from lib.anovox.files import FileError, Reason
-from lib.anovox.pcd import PcdCloud, read_pcd, write_pcd
+from lib.anovox.findings import Finding, Notice
+from lib.anovox.folders import FrameFiles
+from lib.anovox.grid import voxel_grid
+from lib.anovox.pcd import PcdCloud, pcd_size, read_pcd, require_pcd_library, write_pcd
 from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose
-from lib.anovox.setup import MAX_IMAGE_SIZE, CameraRig, LidarRig, SensorSetup
+from lib.anovox.setup import MAX_IMAGE_SIZE, Sensor, SensorSetup
+from lib.geometry.voxels import voxel_keys
 from lib.labels import LABELS, UNKNOWN, is_anomaly
-
-RGB: Final = "RGB_IMG"
-DEPTH: Final = "DEPTH_IMG"
-SEMANTIC: Final = "SEMANTIC_IMG"
-LIDAR: Final = "PCD"
-SEMANTIC_LIDAR: Final = "SEMANTIC_PCD"
-ACTION: Final = "ACTION_STATE"
-
-FILE_ENDINGS: Final[Mapping[str, str]] = {
-    RGB: ".png",
-    DEPTH: ".png",
-    SEMANTIC: ".png",
-    LIDAR: ".pcd",
-    SEMANTIC_LIDAR: ".pcd",
-    layout.VOXEL_GRID: ".npy",
-    layout.ANOMALY: ".csv",
-    ACTION: ".csv",
-}
 
 ANOMALY_COLOR: Final = (245, 0, 0)
 GENERIC_ANOMALY_ID: Final = 100
+MIN_IN_VOXEL_SHARE: Final = 0.9
 BENCHMARK_COLORS: Final[Mapping[int, tuple[int, int, int]]] = {
     29: (250, 128, 114),
     30: (255, 36, 0),
@@ -50,7 +39,7 @@ BENCHMARK_COLORS: Final[Mapping[int, tuple[int, int, int]]] = {
 
 def is_old_layout(scenario: Path) -> bool:
     """Say whether a scenario folder is one of the old sample layout."""
-    return (scenario / RGB).is_dir() and not (scenario / layout.SENSOR_SETUP).exists()
+    return (scenario / layout.OLD_RGB).is_dir() and not (scenario / layout.SENSOR_SETUP).exists()
 
 
 def old_sensor_setup(images: Iterable[Path]) -> SensorSetup:
@@ -58,12 +47,15 @@ def old_sensor_setup(images: Iterable[Path]) -> SensorSetup:
     sizes = Counter(size for size in map(_png_size, images) if size is not None)
     default = CameraArgs()
     height, width = max(sizes, key=lambda size: sizes[size], default=(default.image_height, default.image_width))
-    pose = SensorPose()
-    camera = CameraRig(
-        pose, CameraArgs(height, width), {layout.RGB: RGB, layout.DEPTH: DEPTH, layout.SEMANTIC: SEMANTIC}
-    )
-    lidar = LidarRig(pose, LidarArgs(), {layout.LIDAR: LIDAR, layout.SEMANTIC_LIDAR: SEMANTIC_LIDAR})
-    return SensorSetup((camera,), (lidar,))
+    camera, lidar = CameraArgs(height, width), LidarArgs()
+    placed: list[tuple[str, str, CameraArgs | LidarArgs]] = [
+        (layout.OLD_RGB, layout.RGB, camera),
+        (layout.OLD_DEPTH, layout.DEPTH, camera),
+        (layout.OLD_SEMANTIC, layout.SEMANTIC, camera),
+        (layout.OLD_LIDAR, layout.LIDAR, lidar),
+        (layout.OLD_SEMANTIC_LIDAR, layout.SEMANTIC_LIDAR, lidar),
+    ]
+    return SensorSetup(tuple(Sensor(folder, kind, SensorPose(), args) for folder, kind, args in placed))
 
 
 def anomaly_id_of(blueprint: str | None) -> int:
@@ -94,6 +86,56 @@ def colors_of_class_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint
         colors[label.id] = label.color
     colors[is_anomaly(np.arange(256, dtype=np.uint8))] = ANOMALY_COLOR
     return colors[class_ids]
+
+
+def old_decoders(anomaly_id: int) -> Decoders:
+    """The layout's readers, `anomaly_id` for (245, 0, 0); raises DataError when the library for .pcd is missing."""
+    require_pcd_library()
+    return Decoders(
+        class_image=partial(read_semantic_image, anomaly_id=anomaly_id),
+        lidar=read_lidar,
+        semantic_lidar=partial(read_semantic_lidar, anomaly_id=anomaly_id),
+        cloud_size=pcd_size,
+    )
+
+
+def adapted_files(
+    path: Path, listing: Mapping[str, FrameFiles], decoders: Decoders
+) -> tuple[dict[str, FrameFiles], tuple[Finding, ...]]:
+    """A scenario's files with ACTION_STATE under ACTION, and without a VOXEL_GRID that lies elsewhere than the points.
+
+    AnoVox's scripts of that time laid the grid another way (its benchmark's voxelize_groundtruth.py does not subtract
+    the sensor's location). The first frame with both files tells; a grid left out is computed from SEMANTIC_PCD.
+    """
+    adapted = dict(listing)
+    if layout.OLD_ACTION in adapted:
+        adapted[layout.ACTION] = adapted.pop(layout.OLD_ACTION)
+    share = _in_voxel_share(listing, decoders)
+    if share is None or share >= MIN_IN_VOXEL_SHARE:
+        return adapted, ()
+    adapted.pop(layout.VOXEL_GRID)
+    grid, points = path / layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR
+    message = (
+        f"{grid}: holds only {share:.0%} of the cells in which {points} has points, so it is laid otherwise than in "
+        f"AnoVox's release; the grid is computed from {points} instead"
+    )
+    return adapted, (Finding(Notice.VOXEL_GRID_MISFIT, message),)
+
+
+def _in_voxel_share(listing: Mapping[str, FrameFiles], decoders: Decoders) -> float | None:
+    """Share of the voxels that the points occupy which the stored grid holds; None where no frame tells."""
+    if not {layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR} <= listing.keys():
+        return None
+    grids, clouds = (listing[folder].paths for folder in (layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR))
+    for frame_id in sorted(grids.keys() & clouds.keys()):
+        try:
+            stored = files.read_voxels(grids[frame_id])
+            computed = voxel_grid([(SensorPose(), decoders.semantic_lidar(clouds[frame_id]))], [])
+        except FileError:
+            continue  # the reader reports it with its frame
+        if len(computed):
+            return float(np.isin(voxel_keys(computed), voxel_keys(stored)).mean())
+    return None
 
 
 def read_semantic_image(path: Path, height: int, width: int, anomaly_id: int) -> npt.NDArray[np.uint8]:

@@ -27,20 +27,20 @@ def write_old_scenario(data_root: Path, config: ScenarioConfig, recordings: Iter
 
 def _write_recording(scenario: Path, recording: Recording) -> None:
     [camera], [lidar], frame_id = recording.cameras, recording.lidars, recording.frame_id
-    files.write_rgb(_file(scenario, old_layout.RGB, frame_id), camera.rgb)
-    files.write_depth(_file(scenario, old_layout.DEPTH, frame_id), camera.depth_m)
-    old_layout.write_semantic_image(_file(scenario, old_layout.SEMANTIC, frame_id), camera.semantic)
-    old_layout.write_lidar(_file(scenario, old_layout.LIDAR, frame_id), lidar.lidar)
-    old_layout.write_semantic_lidar(_file(scenario, old_layout.SEMANTIC_LIDAR, frame_id), lidar.semantic_lidar)
+    files.write_rgb(_file(scenario, layout.OLD_RGB, frame_id), camera.rgb)
+    files.write_depth(_file(scenario, layout.OLD_DEPTH, frame_id), camera.depth_m)
+    old_layout.write_semantic_image(_file(scenario, layout.OLD_SEMANTIC, frame_id), camera.semantic)
+    old_layout.write_lidar(_file(scenario, layout.OLD_LIDAR, frame_id), lidar.lidar)
+    old_layout.write_semantic_lidar(_file(scenario, layout.OLD_SEMANTIC_LIDAR, frame_id), lidar.semantic_lidar)
     voxels = voxel_grid([(SensorPose(), lidar.semantic_lidar)], [])
     files.write_array(_file(scenario, layout.VOXEL_GRID, frame_id), voxels)
     if recording.action:
-        files.write_key_values(_file(scenario, old_layout.ACTION, frame_id), recording.action)
+        files.write_key_values(_file(scenario, layout.OLD_ACTION, frame_id), recording.action)
     if recording.anomaly is not None:
         files.write_key_values(_file(scenario, layout.ANOMALY, frame_id), recording.anomaly)
 
 
 def _file(scenario: Path, folder: str, frame_id: int) -> Path:
-    path = scenario / layout.frame_file(folder, frame_id, old_layout.FILE_ENDINGS[folder])
+    path = scenario / layout.frame_file(folder, frame_id, layout.ending_of(folder))
     path.parent.mkdir(exist_ok=True)
     return path

@@ -217,6 +217,6 @@ def _optional(scenario: Scenario, folder: str | None, frame_id: int) -> Path | N
 def _required(scenario: Scenario, folder: str, kind: str, frame_id: int) -> Path:
     path = _optional(scenario, folder, frame_id)
     if path is None:
-        missing = scenario.path / layout.frame_file(folder, frame_id, layout.FILE_ENDINGS[kind])
+        missing = scenario.path / layout.frame_file(folder, frame_id, layout.ending_of(folder))
         raise FileError(missing, _MISSING[kind], "missing", "unpack the archive again, or go on without this frame")
     return path
