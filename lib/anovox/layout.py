@@ -71,10 +71,17 @@ def frame_file(sensor: str, frame_id: int, ending: str) -> str:
     return f"{sensor}/{sensor}_{frame_id}{ending}"
 
 
+def kind_of(folder: str) -> str:
+    """What a scenario's folder of this name holds: RGB-CAM, ..., SEMANTIC_IMG; empty where it is none of AnoVox's."""
+    return (
+        folder if folder in OLD_FILE_ENDINGS else next((kind for kind in FILE_ENDINGS if folder.startswith(kind)), "")
+    )
+
+
 def ending_of(folder: str) -> str:
     """The ending of the files in a scenario's folder of this name; empty where the folder is none of AnoVox's."""
-    release = next((ending for kind, ending in FILE_ENDINGS.items() if folder.startswith(kind)), "")
-    return OLD_FILE_ENDINGS.get(folder, release)
+    kind = kind_of(folder)
+    return OLD_FILE_ENDINGS.get(kind) or FILE_ENDINGS.get(kind, "")
 
 
 def frame_id_of(path: Path) -> int | None:

@@ -96,6 +96,7 @@ def old_decoders(anomaly_id: int) -> Decoders:
         lidar=read_lidar,
         semantic_lidar=partial(read_semantic_lidar, anomaly_id=anomaly_id),
         cloud_size=pcd_size,
+        undefined_ids=undefined_colors,
     )
 
 
@@ -161,6 +162,21 @@ def read_semantic_lidar(path: Path, anomaly_id: int) -> npt.NDArray[np.float64]:
     points = np.column_stack([cloud.points_m, class_ids]).astype(np.float64)
     files.check_coordinates(path, points)
     return points
+
+
+def undefined_colors(path: Path) -> tuple[int, ...]:
+    """The colours 0xRRGGBB, ascending, of a readable SEMANTIC_IMG or SEMANTIC_PCD file that are no class's; of a
+    VOXEL_GRID file the class ids.
+    """
+    if path.suffix == ".npy":
+        return files.undefined_ids(path)
+    if path.suffix == ".png":
+        colors = files.read_rgb(path, *files.png_size(path)).reshape(-1, 3)
+    else:
+        found = read_pcd(path).colors
+        colors = np.empty((0, 3), dtype=np.uint8) if found is None else found
+    unknown = class_ids_of_colors(colors, GENERIC_ANOMALY_ID) == UNKNOWN
+    return tuple(int(key) for key in np.unique(_color_keys(colors[unknown])))
 
 
 def write_semantic_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:

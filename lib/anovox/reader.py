@@ -22,7 +22,7 @@ from lib.labels import UNKNOWN
 
 SECONDS_PER_TICK: Final = 0.1
 
-_Labelled = tuple[str, Path, npt.NDArray[Any]]
+_Labelled = tuple[Path, npt.NDArray[Any]]
 
 _MISSING: Final = {
     layout.RGB: Reason.MISSING_IMAGE,
@@ -38,7 +38,8 @@ class ReadFrame:
     """A frame, how its points found their labels, and what its files hold that AnoVox does not define.
 
     `undefined_ids`: a label file's kind (SEMANTIC-CAM, SEMANTIC-LIDAR, VOXEL_GRID) -> the class ids in it that no table
-    knows; in the frame they are 255. Kinds without such ids are absent.
+    knows (SEMANTIC_IMG, SEMANTIC_PCD: the colours, as 0xRRGGBB); in the frame they are 255. Kinds without such ids are
+    absent.
     """
 
     frame: Frame
@@ -101,7 +102,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         image=files.read_rgb(image_path, height, width),
         points=tick.points,
         point_class=tick.labels.class_ids,
-        pixel_class=files.read_class_image(semantic_path, height, width),
+        pixel_class=scenario.decoders.class_image(semantic_path, height, width),
         depth_m=files.read_depth(depth_path, height, width).astype(np.float32),
         camera=view.camera,
         lidars=scenario.lidars,
@@ -114,7 +115,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         camera_name=view.name,
         cloud_sizes=tick.cloud_sizes,
     )
-    undefined = _undefined_ids([(layout.SEMANTIC, semantic_path, frame.pixel_class)])
+    undefined = _undefined_ids(scenario, [(semantic_path, frame.pixel_class)])
     return ReadFrame(frame, tick.labels, {**undefined, **tick.undefined_ids})
 
 
@@ -123,7 +124,9 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         (_required(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id), _semantic(scenario, rig, frame_id))
         for rig in scenario.lidar_rigs
     ]
-    clouds = [(files.read_lidar(lidar), files.read_semantic_lidar(s) if s else None) for lidar, s in paths]
+    clouds = [
+        (scenario.decoders.lidar(lidar), scenario.decoders.semantic_lidar(s) if s else None) for lidar, s in paths
+    ]
     voxels = _voxels(scenario, frame_id)
     labels = [
         transfer_labels(points, semantic, voxels, rig.pose, rig.args.noise_stddev)
@@ -132,13 +135,13 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
     several = len(clouds) > 1
     poses = [(rig.pose.location, rig.pose.rotation) for rig in scenario.lidar_rigs]
     labelled: list[_Labelled] = [
-        (layout.SEMANTIC_LIDAR, path, semantic[:, 3])
+        (path, semantic[:, 3])
         for (_, path), (_, semantic) in zip(paths, clouds, strict=True)
         if path is not None and semantic is not None
     ]
     voxel_path = _optional(scenario, layout.VOXEL_GRID, frame_id)
     if voxel_path is not None:
-        labelled.append((layout.VOXEL_GRID, voxel_path, voxels[:, 3]))
+        labelled.append((voxel_path, voxels[:, 3]))
     return _Tick(
         points=merge_clouds([points for points, _ in clouds], poses) if several else clouds[0][0],
         cloud_sizes=tuple(len(points) for points, _ in clouds) if several else (),
@@ -146,16 +149,17 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         voxels=voxels,
         ego=_ego_state(scenario, frame_id),
         anomaly=_anomaly(scenario, frame_id),
-        undefined_ids=_undefined_ids(labelled),
+        undefined_ids=_undefined_ids(scenario, labelled),
     )
 
 
-def _undefined_ids(labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
+def _undefined_ids(scenario: Scenario, labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
     """ReadFrame's `undefined_ids`, from files and the class ids read of them; opens a file again only at need."""
     found: dict[str, set[int]] = {}
-    for kind, path, class_ids in labelled:
+    for path, class_ids in labelled:
         if (class_ids == UNKNOWN).any():
-            found.setdefault(kind, set()).update(files.undefined_ids(path))
+            kind = layout.kind_of(path.parent.name)
+            found.setdefault(kind, set()).update(scenario.decoders.undefined_ids(path))
     return {kind: tuple(sorted(ids)) for kind, ids in found.items() if ids}
 
 
@@ -167,7 +171,7 @@ def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
     for lidar in scenario.setup.lidars:
         if layout.SEMANTIC_LIDAR in lidar.folders:
             cloud = _required(scenario, lidar.folders[layout.SEMANTIC_LIDAR], layout.SEMANTIC_LIDAR, frame_id)
-            lidars.append((lidar.pose, files.read_semantic_lidar(cloud)))
+            lidars.append((lidar.pose, scenario.decoders.semantic_lidar(cloud)))
     cameras = []
     for rig in scenario.setup.cameras:
         if {layout.DEPTH, layout.SEMANTIC} <= rig.folders.keys() and rig.pose not in [pose for pose, _ in lidars]:
@@ -176,7 +180,7 @@ def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
                 _required(scenario, rig.folders[kind], kind, frame_id) for kind in (layout.DEPTH, layout.SEMANTIC)
             )
             camera = Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
-            pictures = files.read_depth(depth, *size), files.read_class_image(semantic, *size)
+            pictures = files.read_depth(depth, *size), scenario.decoders.class_image(semantic, *size)
             cameras.append((rig.pose, camera, *pictures))
     return voxel_grid(lidars, cameras)
 

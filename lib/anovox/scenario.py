@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.anovox import files, layout
+from lib.anovox.decoders import RELEASE, Decoders
 from lib.anovox.findings import Finding, Notice, ScenarioError, ScenarioReason
 from lib.anovox.folders import FrameFiles, list_files
+from lib.anovox.old_layout import adapted_files, anomaly_id_of, is_old_layout, old_decoders, old_sensor_setup
 from lib.anovox.recording import ScenarioConfig, SensorPose
 from lib.anovox.setup import CameraRig, LidarRig, SensorSetup, read_sensor_setup
 from lib.anovox.state import anomaly_of
@@ -52,6 +54,7 @@ class Scenario:
     files: Mapping[str, FrameFiles]
     frame_ids: tuple[int, ...]
     findings: tuple[Finding, ...]
+    decoders: Decoders
 
 
 def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = "forward") -> Scenario:
@@ -62,7 +65,13 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
     `config` None: the type is read from the files. Raises ScenarioError when the scenario cannot be used.
     """
     listing = list_files(path)
-    setup, findings = _sensor_setup(path, listing)
+    config = config or _config_by_files(path, listing)
+    decoders, findings = RELEASE, tuple[Finding, ...]()
+    if is_old_layout(path):
+        blueprint = config.anomaly_blueprint or _config_by_files(path, listing).anomaly_blueprint
+        decoders = old_decoders(anomaly_id_of(blueprint))
+        listing, findings = adapted_files(path, listing, decoders)
+    setup, absent = _sensor_setup(path, listing)
     camera_rigs, lidar_rigs = _chosen(path, setup, sensors)
     try:
         cameras, lidars = ([_extrinsics(rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
@@ -80,7 +89,7 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
     names = camera_names(setup) if sensors == "all" else {}
     return Scenario(
         path=path,
-        config=config or _config_by_files(path, listing),
+        config=config,
         setup=setup,
         views=tuple(
             CameraView(names.get(rig.pose, ""), rig, _camera(rig), invert(vehicle_SE3_camera) @ vehicle_SE3_points)
@@ -92,7 +101,8 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
         vehicle_SE3_action=action,
         files=listing,
         frame_ids=frame_ids,
-        findings=findings,
+        findings=(*findings, *absent),
+        decoders=decoders,
     )
 
 
@@ -108,7 +118,7 @@ def largest_cloud(scenario: Scenario) -> int:
     for rig in scenario.lidar_rigs:
         for frame_id, path in scenario.files[rig.folders[layout.LIDAR]].paths.items():
             try:
-                sizes[frame_id] += files.lidar_size(path)
+                sizes[frame_id] += scenario.decoders.cloud_size(path)
             except files.FileError:
                 continue  # the reader reports it with its frame
     return max(sizes.values())
@@ -131,14 +141,17 @@ def _config_by_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioC
 
 def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles]) -> tuple[SensorSetup, tuple[Finding, ...]]:
     """The setup without the sensors whose folder is not there, and a finding for each of these."""
-    setup_path = path / layout.SENSOR_SETUP
-    if not setup_path.is_file():
-        message = f"{setup_path}: missing; unpack the archive again or remove the scenario"
+    source = path / layout.SENSOR_SETUP
+    if is_old_layout(path):
+        setup, author = old_sensor_setup(listing[layout.OLD_RGB].paths.values()), "AnoVox's old sample layout"
+    elif source.is_file():
+        setup, author = read_sensor_setup(source), layout.SENSOR_SETUP
+    else:
+        message = f"{source}: missing; unpack the archive again or remove the scenario"
         raise ScenarioError(ScenarioReason.MISSING_SENSOR_SETUP, message)
-    setup = read_sensor_setup(setup_path)
     absent = [sensor.folder for sensor in setup.sensors if sensor.saved and sensor.folder not in listing]
     sentence = "there is no such folder, though {} names it; its data are left out, unpack the archive again"
-    messages = [f"{path / folder}: {sentence.format(layout.SENSOR_SETUP)}" for folder in absent]
+    messages = [f"{path / folder}: {sentence.format(author)}" for folder in absent]
     findings = tuple(Finding(Notice.MISSING_SENSOR_FOLDER, message) for message in messages)
     return setup.without(absent), findings
 
@@ -148,7 +161,7 @@ def _chosen(path: Path, setup: SensorSetup, sensors: Sensors) -> tuple[tuple[Cam
     lidars = [rig for rig in setup.lidars if layout.LIDAR in rig.folders]
     if not cameras or not lidars:
         lacking = "LIDAR" if cameras else "RGB-CAM with DEPTH_CAM and SEMANTIC-CAM at its pose"
-        message = f"{path / layout.SENSOR_SETUP}: lists no saved {lacking} whose folder is there; remove the scenario"
+        message = f"{path}: holds no folder of a saved {lacking}; unpack the archive again or remove the scenario"
         raise ScenarioError(ScenarioReason.NO_SENSOR_PAIR, message)
     if sensors == "all":
         return tuple(cameras), tuple(lidars)

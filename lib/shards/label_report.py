@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from lib.anovox import layout
 from lib.shards.index import ShardEntry
 from lib.shards.statistics import Statistics, label_metrics, worst_scenarios
 
@@ -46,8 +47,11 @@ def label_sentences(by_scenario: Mapping[str, Statistics]) -> list[str]:
     for name, statistics in sorted(by_scenario.items()):
         for kind in sorted({kind for kind, _ in statistics.undefined_ids}):
             ids = sorted(class_id for found, class_id in statistics.undefined_ids if found == kind)
+            colored = kind in layout.OLD_FILE_ENDINGS
+            shown = ", ".join(f"#{class_id:06x}" if colored else str(class_id) for class_id in ids[:10])
+            what = "colours" if colored else "class ids"
             sentences.append(
-                f"labels: {name}: {kind} holds class ids that AnoVox does not define, taken as unknown (255): "
-                f"{', '.join(map(str, ids[:10]))}{' ...' if len(ids) > 10 else ''}"
+                f"labels: {name}: {kind} holds {what} that AnoVox does not define, taken as unknown (255): "
+                f"{shown}{' ...' if len(ids) > 10 else ''}"
             )
     return sentences
