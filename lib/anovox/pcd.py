@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.files import MAX_ROWS, FileError, Reason
+from lib.anovox.files import MAX_ROWS, FileError, Reason, check_not_empty
 from lib.errors import DataError
 
 MAX_HEADER_LINES: Final = 64
@@ -103,6 +103,8 @@ def _pypcd4() -> ModuleType:
 def _checked_header(path: Path, file: BinaryIO, library: ModuleType) -> Any:
     """pypcd4's MetaData of a file whose header is whole and promises no more than the file holds."""
     lines: list[str] = []
+    check_not_empty(path, file.read(1))
+    file.seek(0)
     for _ in range(MAX_HEADER_LINES):
         line = file.readline(MAX_LINE_BYTES).decode("utf-8").strip()
         if line and not line.startswith("#"):

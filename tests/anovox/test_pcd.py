@@ -139,13 +139,20 @@ def test_a_file_that_lies_is_named_and_asks_for_no_memory(tmp_path, content, cha
     assert part in sentence and "\n" not in sentence and len(sentence) < 600
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n", b"VERSION 0.7\nFIELDS x y z\n", b"#\n" * 10_000, b"D" * 9999])
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n", b"VERSION 0.7\nFIELDS x y z\n", b"#\n" * 10_000, b"D" * 9999])
 def test_another_kind_of_file_is_named(tmp_path, content):
     path = tmp_path / "cloud.pcd"
     path.write_bytes(content)
     for function in (read_pcd, pcd_size):
         with pytest.raises(FileError, match="PCD file"):
             function(path)
+
+
+def test_an_empty_file_is_named(tmp_path):
+    (tmp_path / "cloud.pcd").write_bytes(b"")
+    with pytest.raises(FileError, match="empty") as caught:
+        read_pcd(tmp_path / "cloud.pcd")
+    assert caught.value.reason is Reason.EMPTY_FILE
 
 
 @given(content=st.binary(max_size=300))
