@@ -161,7 +161,7 @@ def _chosen(path: Path, setup: SensorSetup, sensors: Sensors) -> tuple[tuple[Cam
     lidars = [rig for rig in setup.lidars if layout.LIDAR in rig.folders]
     if not cameras or not lidars:
         lacking = "LIDAR" if cameras else "RGB-CAM with DEPTH_CAM and SEMANTIC-CAM at its pose"
-        message = f"{path}: there is no saved {lacking} whose folder is there; unpack the archive again or remove the scenario"
+        message = f"{path}: there is no saved {lacking} whose folder is there; unpack the archive again"
         raise ScenarioError(ScenarioReason.NO_SENSOR_PAIR, message)
     if sensors == "all":
         return tuple(cameras), tuple(lidars)
