@@ -32,6 +32,7 @@ class SimulateParams(Section):
     """The built-in sample; docs/simulator.md describes the distributions."""
 
     seed: Seed
+    sensor_set: Literal["mono", "stereo", "stereo_one_lidar", "multi", "surround"]
     normality_scenarios: Annotated[int, Field(ge=0)]
     anomaly_scenarios: Annotated[int, Field(ge=0)]
     frames_per_scenario: PositiveInt

@@ -56,7 +56,7 @@ class SensorSet:
 
     @property
     def poses(self) -> tuple[SensorPose, ...]:
-        """All poses in AnoVox's order; the matrices in ACTION files are those of the last one."""
+        """All poses in AnoVox's order, those with a LiDAR first; the matrices in ACTION files are of the last one."""
         return tuple(dict.fromkeys((*self.lidars, *self.cameras)))
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lib.geometry.rigid import invert
 from lib.shards.reader import Shard
 
 
@@ -16,7 +17,9 @@ from lib.shards.reader import Shard
 class FrameBatch:
     """B frames as stored. Frames: x forward, y left, z up; lengths in metres; class 255 = unknown or padding.
 
-    image_BHW3 uint8; points_BP4 float32 (x, y, z, intensity, LiDAR frame); num_points_B int64; point_class_BP uint8;
+    image_BHW3 uint8; points_BP4 float32 (x, y, z, intensity, LiDAR frame; merged clouds of several LiDARs: in the
+    axes of the vehicle with the camera as origin, from where a range view of them makes sense); num_points_B int64;
+    point_class_BP uint8;
     pixel_class_BHW uint8; depth_m_BHW float16; intrinsics_B4 float32 (fx, fy, cx, cy) [px];
     camera_SE3_lidar_B44 float32.
     """
@@ -55,17 +58,28 @@ def read_batch(shards: Sequence[Shard], refs: Sequence[FrameRef]) -> FrameBatch:
 
     cameras = [shards[ref.shard].camera for ref in refs]
     intrinsics = np.array([[c.fx_px, c.fy_px, c.cx_px, c.cy_px] for c in cameras], dtype=np.float32)
-    extrinsics = np.stack([shards[ref.shard].camera_SE3_lidar for ref in refs]).astype(np.float32)
+    placed = [_placed_points(shards[ref.shard], ref.index) for ref in refs]
     return FrameBatch(
         stacked("image"),
-        stacked("points"),
+        torch.from_numpy(np.stack([points for points, _ in placed])),
         stacked("num_points").long(),
         stacked("point_class"),
         stacked("pixel_class"),
         stacked("depth_m"),
         torch.from_numpy(intrinsics),
-        torch.from_numpy(extrinsics),
+        torch.from_numpy(np.stack([extrinsics for _, extrinsics in placed]).astype(np.float32)),
     )
+
+
+def _placed_points(shard: Shard, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """A frame's points (P, 4) in the frame of FrameBatch, and that frame's transform (4, 4) to the camera's."""
+    points, camera_SE3_points = shard.points[index], shard.camera_SE3_lidar
+    if len(shard.lidars) == 1:
+        return points, camera_SE3_points
+    rotation, camera_m = camera_SE3_points[:3, :3], invert(camera_SE3_points)[:3, 3]
+    turned = np.eye(4)
+    turned[:3, :3] = rotation
+    return points - np.append(camera_m, 0.0).astype(np.float32), turned
 
 
 def shuffled(refs: Sequence[FrameRef], seed: int, epoch: int) -> list[FrameRef]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from lib.anovox.layout import SCENARIO_PREFIX
 from lib.anovox.recording import CameraArgs, LidarArgs, Recording, ScenarioConfig, SensorPose, SensorSet
+from lib.anovox.sensor_sets import SENSOR_POSES
 from lib.anovox.state import EgoState, action_values
 from lib.errors import ParamsError
 from lib.geometry.rigid import Matrix, vehicle_SE3_sensor
@@ -24,9 +25,12 @@ _FIRST_FRAME_IDS: Final = 880, 1000
 
 
 def sensor_set(params: SimulateParams) -> SensorSet:
-    """AnoVox's mono set at the size asked for; one LiDAR frame is a tick's share of `points_per_second`."""
+    """The sensor set at the size asked for; one LiDAR frame is a tick's share of `points_per_second`."""
     rays = params.lidar_channels * params.lidar_rays_per_channel
+    cameras, lidars = SENSOR_POSES[params.sensor_set]
     return SensorSet(
+        cameras,
+        lidars,
         camera_args=CameraArgs(params.image_height, params.image_width, params.camera_fov_deg),
         lidar_args=LidarArgs(
             range=params.lidar_range_m,
@@ -86,10 +90,9 @@ def _extrinsics(place: SensorPose) -> Matrix:
 
 def _action(scene: Scene, plan: ScenarioPlan, sensors: SensorSet, pose: Matrix, frame_id: int) -> dict[str, str]:
     """Lines of an ACTION file, with the keys of AnoVox's generator (Scenarios/Util.py)."""
-    camera, lidar = _extrinsics(sensors.cameras[0]), _extrinsics(sensors.lidars[0])
-    ego = EgoState(pose, scene.ego_speed_mps)
+    last, ego = _extrinsics(sensors.poses[-1]), EgoState(pose, scene.ego_speed_mps)
     return {
-        **action_values(frame_id, _scenario_id(plan), ego, camera, lidar),
+        **action_values(frame_id, _scenario_id(plan), ego, last, last),
         "throttle": "0.4" if scene.ego_speed_mps > 0 else "0.0",
         "steer": "0.0",
         "brake": "0.0",
