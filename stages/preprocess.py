@@ -27,7 +27,7 @@ def main() -> None:
         print(sentence)
     frames = data.metrics["frames"]["total"]
     skipped = sum(data.metrics["skipped"].values())
-    print(f"{len(data.entries)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")
+    print(f"{len(data.statistics)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from lib.evaluation.levels import points_in_view
 from lib.figures.cases import Category, NormalScores
 from lib.figures.style import INK, MUTED, new_figure
 from lib.geometry.camera import Camera
-from lib.geometry.rigid import apply, invert
+from lib.geometry.rigid import apply
 from lib.labels import is_anomaly
 from lib.shards.predictions import Predictions
 from lib.shards.reader import Shard
@@ -44,7 +44,7 @@ _GAP_IN, _MARGIN_IN, _CAPTION_IN, _HEAD_IN, _FOOT_IN = 0.08, 0.2, 0.66, 0.55, 0.
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One frame as drawn. surprise: see NormalScores, of points (N,) and of pixels (H, W); points (N, 4) [m, LiDAR
+    """One frame as drawn. surprise: see NormalScores, of points (N,) and of pixels (H, W); points (N, 3) [m, camera
     frame]; masks say what is anomalous and which points the camera's view holds.
     """
 
@@ -52,13 +52,12 @@ class Case:
     pixel_surprise: npt.NDArray[np.float64]
     pixel_anomalous: npt.NDArray[np.bool_]
     depth_m: npt.NDArray[np.floating]
-    points_m: npt.NDArray[np.float32]
+    points_m: npt.NDArray[np.float64]
     point_surprise: npt.NDArray[np.float64]
     point_score: npt.NDArray[np.float32]
     point_anomalous: npt.NDArray[np.bool_]
     in_view: npt.NDArray[np.bool_]
     camera: Camera
-    camera_SE3_lidar: npt.NDArray[np.float64]
     caption: tuple[str, str, str]
 
 
@@ -78,13 +77,12 @@ def make_case(
         pixel_surprise=normal_pixels.surprise(predictions.pixel_score[index]),
         pixel_anomalous=is_anomaly(shard.pixel_class[index]),
         depth_m=shard.depth_m[index],
-        points_m=points_m,
+        points_m=apply(shard.camera_SE3_lidar, points_m[:, :3]),
         point_surprise=normal_points.surprise(scores),
         point_score=scores,
         point_anomalous=is_anomaly(shard.point_class[index, :count]),
         in_view=points_in_view(shard, points_m),
         camera=shard.camera,
-        camera_SE3_lidar=shard.camera_SE3_lidar,
         caption=caption,
     )
 
@@ -151,7 +149,7 @@ def _draw_image(axes: Axes, case: Case) -> None:
             axes.contour(x, y, padded, levels=[0.5], colors=[color], linewidths=[line_width])
     top = _highest_point_m(case)
     if top is not None:
-        u, v, _ = case.camera.project(apply(case.camera_SE3_lidar, top[None]))
+        u, v, _ = case.camera.project(top[None])
         _mark_highest(axes, float(u[0]), float(v[0]))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
@@ -205,19 +203,16 @@ def _draw_rings(axes: Axes, camera: Camera, ahead_m: float, aside_m: float) -> N
 
 
 def _draw_frustum(axes: Axes, case: Case, length_m: float) -> None:
-    lidar_SE3_camera = invert(case.camera_SE3_lidar)
     for u in (0.0, float(case.camera.width_px)):
         ray = np.array([[0.0, 0.0, 0.0], [length_m, length_m * (case.camera.cx_px - u) / case.camera.fx_px, 0.0]])
-        line = apply(lidar_SE3_camera, ray)
-        axes.plot(-line[:, 1], line[:, 0], color="#aab2bd", linewidth=0.8, linestyle=(0, (4, 3)))
+        axes.plot(-ray[:, 1], ray[:, 0], color="#aab2bd", linewidth=0.8, linestyle=(0, (4, 3)))
 
 
 def _true_place(case: Case) -> tuple[npt.NDArray[np.float64], float] | None:
-    """Middle [m, LiDAR frame] and radius [m] of what is anomalous: its points in view, else its pixels by depth."""
-    places = case.points_m[case.point_anomalous & case.in_view, :3].astype(np.float64)
+    """Middle [m, camera frame] and radius [m] of what is anomalous: its points in view, else its pixels by depth."""
+    places: npt.NDArray[np.floating] = case.points_m[case.point_anomalous & case.in_view]
     if not len(places):
-        seen = case.camera.unproject(case.depth_m)[case.pixel_anomalous]
-        places = apply(invert(case.camera_SE3_lidar), seen)
+        places = case.camera.unproject(case.depth_m)[case.pixel_anomalous]
     if not len(places):
         return None
     middle = np.median(places, axis=0)
@@ -229,7 +224,8 @@ def _highest_point_m(case: Case) -> npt.NDArray[np.float64] | None:
     rows = np.flatnonzero(case.in_view)
     if not len(rows):
         return None
-    return case.points_m[rows[np.argmax(case.point_score[rows])], :3].astype(np.float64)
+    highest: npt.NDArray[np.float64] = case.points_m[rows[np.argmax(case.point_score[rows])]]
+    return highest
 
 
 def _highest_place(case: Case) -> str:

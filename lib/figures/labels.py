@@ -64,14 +64,25 @@ def write_label_sheets(shards: Path, entries: Sequence[ShardEntry], folder: Path
 
 
 def _choose(shards: Path, entries: Sequence[ShardEntry], anomalous: bool, seed: int) -> list[Example]:
-    """Frames with (or without) a labelled anomaly; a scenario comes again only after all others that have one."""
+    """Frames with (or without) a labelled anomaly; a scenario comes again only after all others that have one.
+
+    Of a scenario's cameras, the one that shows most of the anomaly is taken, or any one where there is none.
+    """
     generator = np.random.default_rng([seed, int(anomalous)])
-    usable = [e for e in entries if (e.frames_with_anomaly if anomalous else e.frames - e.frames_with_anomaly)]
+    usable: dict[str, list[ShardEntry]] = {}
+    for entry in entries:
+        if entry.frames_with_anomaly if anomalous else entry.frames - entry.frames_with_anomaly:
+            usable.setdefault(entry.scenario, []).append(entry)
+    cameras = list(usable.values())
     examples: list[Example] = []
-    for position in generator.permutation(len(usable))[:FRAMES_PER_SHEET]:
-        shard = read_shard(shards / usable[position].file, verify=False)
+    for position in generator.permutation(len(cameras))[:FRAMES_PER_SHEET]:
+        scenario = [read_shard(shards / entry.file, verify=False) for entry in cameras[position]]
+        if anomalous:
+            shard = max(scenario, key=lambda shard: int(is_anomaly(np.asarray(shard.pixel_class)).sum()))
+        else:
+            shard = scenario[int(generator.integers(len(scenario))) if len(scenario) > 1 else 0]
         candidates = np.flatnonzero(frames_with_anomaly(shard) == anomalous)
-        per_scenario = FRAMES_PER_SHEET // min(len(usable), FRAMES_PER_SHEET)
+        per_scenario = FRAMES_PER_SHEET // min(len(cameras), FRAMES_PER_SHEET)
         chosen = (
             _clearest(shard, candidates, per_scenario) if anomalous else _spread(generator, candidates, per_scenario)
         )
@@ -189,8 +200,8 @@ def _any_anomaly(examples: Iterable[Example]) -> bool:
 
 def _caption(example: Example) -> str:
     shard, index = example.shard, example.index
-    camera = f"{shard.camera_name}, " if shard.camera_name else ""
-    parts = [f"{shard.scenario}, {camera}frame {shard.frame_id[index]}", _KIND_NAMES[shard.scenario_type]]
+    name = f"{shard.scenario[:17]}, {shard.camera_name}" if shard.camera_name else shard.scenario
+    parts = [f"{name}, frame {shard.frame_id[index]}", _KIND_NAMES[shard.scenario_type]]
     parts += [text for text in (shard.town, shard.weather.replace("_", " ").lower()) if text]
     points = shard.points[index, : shard.num_points[index]]
     anomalous = is_anomaly(np.asarray(shard.point_class[index, : len(points)]))
