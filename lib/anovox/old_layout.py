@@ -37,9 +37,9 @@ BENCHMARK_COLORS: Final[Mapping[int, tuple[int, int, int]]] = {
 }
 
 
-def is_old_layout(scenario: Path) -> bool:
-    """Say whether a scenario folder is one of the old sample layout."""
-    return (scenario / layout.OLD_RGB).is_dir() and not (scenario / layout.SENSOR_SETUP).exists()
+def is_old_layout(scenario: Path, listing: Mapping[str, FrameFiles]) -> bool:
+    """Say whether a scenario folder is one of the old sample layout, which has no setup and folders of its own."""
+    return not layout.OLD_FILE_ENDINGS.keys().isdisjoint(listing) and not (scenario / layout.SENSOR_SETUP).exists()
 
 
 def old_sensor_setup(images: Iterable[Path]) -> SensorSetup:

@@ -18,8 +18,10 @@ from lib.errors import DataError
 
 MAX_HEADER_LINES: Final = 64
 MAX_LINE_BYTES: Final = 1024
-MAX_FIELDS: Final = 32
+MAX_FIELDS: Final = 16
 MAX_ASCII_NUMBER: Final = 32
+MAX_LZF_RATIO: Final = 100
+"""LZF stores at most 264 bytes in 3."""
 COLOR_FIELDS: Final = ("rgb", "rgba")
 # Whatever pypcd4 and NumPy raise over a damaged file.
 DAMAGE: Final = (OSError, ValueError, LookupError, RuntimeError, TypeError, struct.error)
@@ -142,7 +144,7 @@ def _check_size(path: Path, file: BinaryIO, metadata: Any) -> None:
             raise _damaged(path, f"{size} bytes of data where {promise} ({expected} bytes)")
     else:
         compressed, uncompressed = struct.unpack("<II", file.read(8))
-        if compressed > size - 8 or uncompressed != expected:
+        if compressed > size - 8 or uncompressed != expected or uncompressed > MAX_LZF_RATIO * compressed:
             raise _damaged(path, f"{size} bytes of compressed data do not fit where {promise}")
 
 

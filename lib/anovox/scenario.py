@@ -66,12 +66,12 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
     """
     listing = list_files(path)
     config = config or _config_by_files(path, listing)
-    decoders, findings = RELEASE, tuple[Finding, ...]()
-    if is_old_layout(path):
+    decoders, findings, old = RELEASE, tuple[Finding, ...](), is_old_layout(path, listing)
+    if old:
         blueprint = config.anomaly_blueprint or _config_by_files(path, listing).anomaly_blueprint
         decoders = old_decoders(anomaly_id_of(blueprint))
         listing, findings = adapted_files(path, listing, decoders)
-    setup, absent = _sensor_setup(path, listing)
+    setup, absent = _sensor_setup(path, listing, old)
     camera_rigs, lidar_rigs = _chosen(path, setup, sensors)
     try:
         cameras, lidars = ([_extrinsics(rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
@@ -139,11 +139,12 @@ def _config_by_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioC
     return ScenarioConfig(path.name, scenario_type, town="", weather_preset="", anomaly_blueprint=blueprint)
 
 
-def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles]) -> tuple[SensorSetup, tuple[Finding, ...]]:
+def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles], old: bool) -> tuple[SensorSetup, tuple[Finding, ...]]:
     """The setup without the sensors whose folder is not there, and a finding for each of these."""
     source = path / layout.SENSOR_SETUP
-    if is_old_layout(path):
-        setup, author = old_sensor_setup(listing[layout.OLD_RGB].paths.values()), "AnoVox's old sample layout"
+    if old:
+        images = listing[layout.OLD_RGB].paths.values() if layout.OLD_RGB in listing else ()
+        setup, author = old_sensor_setup(images), "AnoVox's old sample layout"
     elif source.is_file():
         setup, author = read_sensor_setup(source), layout.SENSOR_SETUP
     else:

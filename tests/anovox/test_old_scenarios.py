@@ -213,7 +213,7 @@ def test_leading_zeros_are_a_number(old):
 
 @pytest.mark.parametrize(
     ("folder", "reason"),
-    [(layout.OLD_LIDAR, ScenarioReason.NO_SENSOR_PAIR), (layout.OLD_DEPTH, ScenarioReason.NO_SENSOR_PAIR)],
+    [(folder, ScenarioReason.NO_SENSOR_PAIR) for folder in (layout.OLD_RGB, layout.OLD_DEPTH, layout.OLD_LIDAR)],
 )
 def test_a_missing_folder_is_named(old, folder, reason):
     shutil.rmtree(old / folder)

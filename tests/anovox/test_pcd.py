@@ -119,6 +119,7 @@ def test_further_fields_are_ignored_and_one_point_is_a_cloud(tmp_path):
         (struct.pack("<II", 4, 24) + b"abcd", {"data": "binary_compressed"}, "not a readable PCD file"),
         (struct.pack("<II", 400, 24) + b"abcd", {"data": "binary_compressed"}, "do not fit"),
         (struct.pack("<II", 4, 2**32 - 1) + b"abcd", {"data": "binary_compressed"}, "do not fit"),
+        (struct.pack("<II", 4, 12 * 10**7) + b"abcd", {"data": "binary_compressed", "points": 10**7}, "do not fit"),
         (b"\0", {"data": "binary_compressed"}, "not a readable PCD file"),
         (b"", {"fields": "x y z " + "f " * 100}, "do not describe"),
     ],
