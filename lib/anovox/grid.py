@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from lib.anovox.recording import SensorPose
 from lib.geometry.camera import Camera
-from lib.geometry.voxels import LabelledCloud, voxelize
+from lib.geometry.voxels import VOXEL_SIZE_M, LabelledCloud, voxelize
 
 DEPTH_CLOUD_RANGE_M: Final = 100.0
 
@@ -16,7 +16,9 @@ SemanticLidar = tuple[SensorPose, npt.NDArray[np.float64]]
 DepthCamera = tuple[SensorPose, Camera, npt.NDArray[np.float64], npt.NDArray[np.uint8]]
 
 
-def voxel_grid(lidars: Sequence[SemanticLidar], cameras: Iterable[DepthCamera]) -> npt.NDArray[np.uint16]:
+def voxel_grid(
+    lidars: Sequence[SemanticLidar], cameras: Iterable[DepthCamera], voxel_size_m: float = VOXEL_SIZE_M
+) -> npt.NDArray[np.uint16]:
     """The voxel grid (M, 4) uint16 of one tick, as AnoVox's voxeliser fills it.
 
     `lidars`: pose and SEMANTIC-LIDAR (N, 4) of each pose; `cameras`: pose, intrinsics, depth (H, W) [m] and class ids
@@ -25,7 +27,7 @@ def voxel_grid(lidars: Sequence[SemanticLidar], cameras: Iterable[DepthCamera]) 
     covered = {pose for pose, _ in lidars}
     clouds = [LabelledCloud(c[:, :3], c[:, 3].astype(np.uint8), pose.location, pose.rotation) for pose, c in lidars]
     clouds += [depth_cloud(*camera) for camera in cameras if camera[0] not in covered]
-    return voxelize(clouds)
+    return voxelize(clouds, voxel_size_m)
 
 
 def depth_cloud(

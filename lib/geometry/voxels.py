@@ -4,6 +4,7 @@ The grid *subtracts* a sensor's location, so its z lies the sensor's height twic
 reproduced here, not a calibration.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +18,6 @@ Vector = tuple[float, float, float]
 
 VOXEL_SIZE_M: Final = 0.5
 GRID_SHAPE: Final = (1000, 1000, 64)
-GRID_OFFSET_M: Final = (250.0, 250.0, 16.0)
 MONO_LOCATION: Final[Vector] = (0.0, 0.0, 1.8)
 OUTSIDE: Final = -1
 
@@ -36,13 +36,16 @@ class LabelledCloud:
 
 
 def points_to_grid(
-    points_m: npt.NDArray[np.floating], location: Vector = MONO_LOCATION, rotation: Vector = (0.0, 0.0, 0.0)
+    points_m: npt.NDArray[np.floating],
+    location: Vector = MONO_LOCATION,
+    rotation: Vector = (0.0, 0.0, 0.0),
+    voxel_size_m: float = VOXEL_SIZE_M,
 ) -> npt.NDArray[np.float64]:
     """Points (N, 3 or more) [m, sensor frame] as (N, 3) float64 [m] from the grid's lowest corner."""
     points = np.asarray(points_m, dtype=np.float64)[:, :3]
     if any(rotation):
         points = (_grid_rotation(rotation) @ points.T).T
-    return points - np.asarray(location, dtype=np.float64) + GRID_OFFSET_M
+    return points - np.asarray(location, dtype=np.float64) + voxel_size_m * np.array(GRID_SHAPE) / 2
 
 
 def points_to_voxels(
@@ -62,43 +65,53 @@ def voxel_keys(voxels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
 
 
 def nearest_to_corner(
-    grid_points_m: npt.NDArray[np.float64], keys: npt.NDArray[np.int64]
+    grid_points_m: npt.NDArray[np.float64], keys: npt.NDArray[np.int64], voxel_size_m: float = VOXEL_SIZE_M
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
     """The occupied voxels' keys (M,), ascending, and the row of each one's point nearest to its lower corner (M,).
 
     `grid_points_m` (N, 3) from `points_to_grid`, `keys` (N,) from `voxel_keys`. On a tie the earlier row wins.
     """
-    corner_m = np.floor(grid_points_m / VOXEL_SIZE_M) * VOXEL_SIZE_M
-    distance_squared = ((grid_points_m - corner_m) ** 2).sum(axis=1)
+    distance_squared = (_divmod(grid_points_m, voxel_size_m)[1] ** 2).sum(axis=1)
     inside = np.flatnonzero(keys != OUTSIDE)
     order = inside[np.lexsort((distance_squared[inside], keys[inside]))]
     occupied, first = np.unique(keys[order], return_index=True)
     return occupied, order[first]
 
 
-def voxelize(clouds: Sequence[LabelledCloud]) -> npt.NDArray[np.uint16]:
+def voxelize(clouds: Sequence[LabelledCloud], voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.uint16]:
     """Occupied voxels (M, 4) uint16: ix, iy, iz, class id; x runs fastest, then y, then z.
 
     A voxel is road line if any of its points is, else of the class of the point nearest to its lower corner.
-    Points outside the grid are dropped.
+    Points outside the grid are dropped. Another voxel size changes the grid's extent, not its shape, as in AnoVox.
     """
     if not clouds:
         return np.zeros((0, 4), dtype=np.uint16)
-    points_m = np.concatenate([points_to_grid(c.points_m, c.location, c.rotation) for c in clouds])
+    points_m = np.concatenate([points_to_grid(c.points_m, c.location, c.rotation, voxel_size_m) for c in clouds])
     class_ids = np.concatenate([c.class_ids for c in clouds])
-    cells = grid_cells(points_m)
+    cells = grid_cells(points_m, voxel_size_m)
     keys = voxel_keys(cells)
-    occupied, rows = nearest_to_corner(points_m, keys)
+    occupied, rows = nearest_to_corner(points_m, keys, voxel_size_m)
     classes = class_ids[rows]
     classes[np.isin(occupied, keys[class_ids == ROAD_LINE])] = ROAD_LINE
     return np.column_stack([cells[rows], classes]).astype(np.uint16)
 
 
-def grid_cells(grid_points_m: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
+def grid_cells(grid_points_m: npt.NDArray[np.float64], voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.int32]:
     """The voxel of each point of `points_to_grid` (N, 3): (N, 3) int32, -1 in all three outside the grid."""
-    cells = np.floor(grid_points_m / VOXEL_SIZE_M)
-    cells[((cells < 0) | (cells >= GRID_SHAPE)).any(axis=1)] = OUTSIDE
+    cells, _ = _divmod(grid_points_m, voxel_size_m)
+    extent_m = voxel_size_m * np.array(GRID_SHAPE)
+    cells[((grid_points_m < 0) | (grid_points_m >= extent_m)).any(axis=1)] = OUTSIDE
     return cells.astype(np.int32)
+
+
+def _divmod(
+    points_m: npt.NDArray[np.float64], size_m: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Cells and places in the cell as AnoVox's np.divmod has them; for a power of two the same bits, faster."""
+    if math.frexp(size_m)[0] != 0.5:
+        return np.divmod(points_m, size_m)
+    cells = np.floor(points_m / size_m)
+    return cells, points_m - cells * size_m
 
 
 def _grid_rotation(rotation: Vector) -> npt.NDArray[np.float64]:

@@ -58,15 +58,16 @@ def test_the_golden_set_covers_all_sensor_sets():
     assert len(GOLDEN_GRIDS) == 8 and sorted(poses.values()) == [6, 6, 18, 18]
 
 
-def naive_grid(cloud):
+def naive_grid(cloud, size_m=0.5):
     """AnoVox's rule in plain loops, for a mono pose."""
+    extent_m = [size_m * n for n in GRID_SHAPE]
     nearest, road_line = {}, set()
     for point, class_id in zip(cloud.points_m, cloud.class_ids.tolist(), strict=True):
-        shifted = [c - o + s for c, o, s in zip(point.tolist(), cloud.location, (250.0, 250.0, 16.0), strict=True)]
-        cell = tuple(int(np.floor(c / 0.5)) for c in shifted)
-        if any(i < 0 or i >= n for i, n in zip(cell, GRID_SHAPE, strict=True)):
+        shifted = [c - o + e / 2 for c, o, e in zip(point.tolist(), cloud.location, extent_m, strict=True)]
+        if any(c < 0 or c >= e for c, e in zip(shifted, extent_m, strict=True)):
             continue
-        distance = sum((c - 0.5 * i) ** 2 for c, i in zip(shifted, cell, strict=True))
+        cell = tuple(int(divmod(c, size_m)[0]) for c in shifted)
+        distance = sum(divmod(c, size_m)[1] ** 2 for c in shifted)
         if cell not in nearest or distance < nearest[cell][0]:
             nearest[cell] = (distance, class_id)
         if class_id == 24:
@@ -86,6 +87,16 @@ def test_the_grid_equals_a_slow_reference(points_m, seed, lift_m):
     class_ids = np.random.default_rng(seed).choice(np.array([1, 14, 24, 33], dtype=np.uint8), len(points_m))
     cloud = LabelledCloud(points_m + np.array([0, 0, lift_m]), class_ids, (0.0, 0.0, 0.0))
     assert np.array_equal(voxelize([cloud]), naive_grid(cloud))
+
+
+@given(points, st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.2, 0.25, 0.3, 1.0]))
+def test_other_voxel_sizes_change_the_extent_and_not_the_shape(points_m, seed, size_m):
+    generator = np.random.default_rng(seed)
+    class_ids = generator.choice(np.array([1, 14, 24, 33], dtype=np.uint8), len(points_m))
+    edge_m = size_m * np.array(GRID_SHAPE) / 2
+    points_m = points_m + generator.choice([-1, 0, 1], (len(points_m), 3)) * edge_m
+    cloud = LabelledCloud(points_m, class_ids, (0.0, 0.0, 0.0))
+    assert np.array_equal(voxelize([cloud], size_m), naive_grid(cloud, size_m))
 
 
 def test_mono_points_lie_where_anovox_puts_them():
