@@ -18,6 +18,7 @@ from lib.anovox.state import EgoState, anomaly_of, ego_state
 from lib.frame import Anomaly, Frame
 from lib.geometry.camera import Camera
 from lib.geometry.merged import merge_clouds
+from lib.geometry.voxels import VOXEL_SIZE_M
 from lib.labels import UNKNOWN
 
 SECONDS_PER_TICK: Final = 0.1
@@ -165,8 +166,14 @@ def _undefined_ids(scenario: Scenario, labelled: Iterable[_Labelled]) -> dict[st
 
 def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
     path = _optional(scenario, layout.VOXEL_GRID, frame_id)
-    if path:
-        return files.read_voxels(path)
+    return files.read_voxels(path) if path else compute_voxels(scenario, frame_id)
+
+
+def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.uint16]:
+    """The voxel grid (M, 4) uint16 of a tick from its semantic LiDARs and, at poses without one, depth cameras.
+
+    Class ids that AnoVox does not define become 255. Raises FileError when one of their files is missing or damaged.
+    """
     lidars = []
     for lidar in scenario.setup.lidars:
         if layout.SEMANTIC_LIDAR in lidar.folders:
@@ -182,7 +189,7 @@ def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
             camera = Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
             pictures = files.read_depth(depth, *size), scenario.decoders.class_image(semantic, *size)
             cameras.append((rig.pose, camera, *pictures))
-    return voxel_grid(lidars, cameras)
+    return voxel_grid(lidars, cameras, voxel_size_m)
 
 
 def _ego_state(scenario: Scenario, frame_id: int) -> EgoState:

@@ -1,0 +1,56 @@
+"""Write the VOXEL_GRID files that a download lacks, from its other sensors, as AnoVox's own script makes them."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lib.anovox.voxelizing import voxelize_data_set
+from lib.errors import DataError, ParamsError, run_stage
+from lib.geometry.voxels import VOXEL_SIZE_M
+
+
+def main() -> None:
+    """Voxelize and say what was done."""
+    args = _arguments()
+    if not (math.isfinite(args.resolution) and args.resolution > 0):
+        raise ParamsError(f"--resolution: got {args.resolution}, which is not a voxel size in metres, such as 0.5")
+    if args.workers < 0:
+        raise ParamsError(f"--workers: got {args.workers}; give a number of processes, or 0 for one per core")
+    if args.resolution != VOXEL_SIZE_M and args.output is None:
+        raise ParamsError(
+            f"--resolution {args.resolution:g}: give --output too, since whoever reads the grids in {args.root} "
+            f"takes their voxels to be {VOXEL_SIZE_M} m wide"
+        )
+    done = voxelize_data_set(args.root, args.output, args.resolution, args.workers, _log)
+    written, before = sum(s.written for s in done), sum(s.before for s in done)
+    left_out = sum(len(s.left_out) for s in done)
+    if not written + before:
+        raise DataError(f"{args.root}: no grid could be made; the lines above say why")
+    print(
+        f"{written:,} voxel grids written to {args.output or args.root}; {before:,} were there already"
+        + (f"; {left_out:,} frames or scenarios left out, named above" if left_out else "")
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.voxelize", description=__doc__)
+    parser.add_argument("root", type=Path, metavar="DATA_ROOT", help="folder with Scenario_* folders at any depth")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="write to DIR/Scenario_*/VOXEL_GRID, not into the scenarios"
+    )
+    parser.add_argument(
+        "--resolution", type=float, default=VOXEL_SIZE_M, metavar="M", help="size of a voxel in metres (0.5)"
+    )
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes (0: one per core)")
+    return parser.parse_args()
+
+
+def _log(message: str) -> None:
+    tqdm.write(message, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_stage(main)
