@@ -73,6 +73,8 @@ def test_a_twin_yields_the_same_frames(tmp_path, old):
         assert is_anomaly(b.frame.point_class).any() and is_anomaly(b.frame.pixel_class).any()
         assert b.undefined_ids == {} and b.frame.speed_mps == pytest.approx(10)
         assert b.frame.anomaly == Anomaly("Big", BLUEPRINT)
+    [named] = {read.frame.camera_name for read in read_frames(open_scenario(old, None, "all"))}
+    assert named == "camera0_yaw0"
     scenario = open_scenario(old, None)
     assert largest_cloud(scenario) == 200 and scenario.findings == () and scenario.config.type is ScenarioType.STATIC
 
