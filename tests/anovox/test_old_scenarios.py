@@ -16,6 +16,7 @@ from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.recording import LidarArgs
 from lib.anovox.scenario import largest_cloud, open_scenario
+from lib.anovox.voxelizing import voxelize_data_set
 from lib.anovox.writer import write_scenario
 from lib.frame import Anomaly, ScenarioType
 from lib.labels import is_anomaly
@@ -123,6 +124,14 @@ def test_a_missing_voxel_grid_is_computed(old):
     computed = [read.frame.voxels for read in frames_of(old)]
     assert all(np.array_equal(a, b) for a, b in zip(stored, computed, strict=True))
     assert open_scenario(old, None).findings == ()
+
+
+def test_missing_grids_can_be_written(old):
+    stored = {path.name: path.read_bytes() for path in (old / layout.VOXEL_GRID).iterdir()}
+    shutil.rmtree(old / layout.VOXEL_GRID)
+    [done] = voxelize_data_set(old.parent, None, 0.5, 1, print)
+    assert (done.written, done.before, done.left_out) == (3, 0, ())
+    assert {path.name: path.read_bytes() for path in (old / layout.VOXEL_GRID).iterdir()} == stored
 
 
 def test_a_voxel_grid_laid_another_way_is_named_and_computed(old):
