@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lib.batches.pseudo_textures import random_textures, texture_colors
 from lib.batches.solids import Solids, contains, first_hit, moved, random_solids
-from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, transplant
+from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m, transplant
 from lib.batches.views import RangeGrid, Views, cell_directions, pixel_rays, project
 from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN, UNKNOWN
 
@@ -71,6 +71,15 @@ class _Window:
         return flat.scatter(2, self.pixel_BN[:, None].expand_as(values_BCN), values_BCN).view_as(image_BCHW)
 
 
+@dataclass(frozen=True, eq=False)
+class _Anchor:
+    """Point (B, 3) of the LiDAR frame on which the pseudo-anomaly stands, its class (B,), whether that is an object."""
+
+    point_B3: Tensor
+    class_B: Tensor
+    on_object_B: Tensor
+
+
 def no_targets(views: Views) -> Targets:
     """Targets without any pseudo-anomaly."""
     return Targets(
@@ -93,12 +102,13 @@ def paste_pseudo_anomalies(
         views = transplant(views, uniform(B) < 0.8, generator)
     anomalous_B = torch.arange(B, device=device) >= round(clean_fraction * B)
     anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]
-    chances = torch.tensor([0.22, 0.28, 0.2, 0.2, 0.1], device=device)
+    leading = torch.tensor([0.0, 0.4, 0.2, 0.4, 0.0], device=device)
+    chances = torch.tensor([0.2, 0.28, 0.12, 0.3, 0.1], device=device)
     targets = no_targets(views)
     for number in range(slots):
         slot_B = torch.multinomial(chances.expand(B, -1), 1, generator=generator).squeeze(1)
         if number == 0:
-            forced = torch.randint(1, 4, (B,), generator=generator, device=device)
+            forced = torch.multinomial(leading.expand(B, -1), 1, generator=generator).squeeze(1)
             slot_B = torch.where(anomalous_B, forced, slot_B)
         harmless = (slot_B == Slot.SHADOW) | (slot_B == Slot.NOTHING)
         slot_B = torch.where(anomalous_B | harmless, slot_B, int(Slot.NOTHING))
@@ -109,12 +119,12 @@ def paste_pseudo_anomalies(
 def _paste_slot(
     views: Views, targets: Targets, grid: RangeGrid, slot_B: Tensor, number: int, generator: torch.Generator
 ) -> tuple[Views, Targets]:
-    anchor_B3, on_object_B, found_B = _anchor(views, slot_B, generator)
+    anchor, found_B = _anchor(views, slot_B, generator)
     slot_B = torch.where(found_B, slot_B, int(Slot.NOTHING))
-    solids, extent_B3 = _solids_at(views, anchor_B3, on_object_B, slot_B, generator)
+    solids, extent_B3 = _solids_at(views, anchor.point_B3, anchor.on_object_B, slot_B, generator)
     window = _window(views, solids)
     painted, pixel_hit_BN, pixel_depth_BN = _paint(
-        views, solids, extent_B3, slot_B, window, generator, casts_shadows=number == 0
+        views, solids, extent_B3, anchor, slot_B, window, generator, casts_shadows=number == 0
     )
     before = window.take(views.image_B3HW)
     changed_BN = (painted - before).abs().mean(1) > VISIBLE_CHANGE
@@ -145,8 +155,8 @@ def _paste_slot(
     return views, Targets(pixel_BHW, cell_BRC, cell_object)
 
 
-def _anchor(views: Views, slot_B: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Point (B, 3) of the LiDAR frame on which the object stands, whether that is an object, and whether one exists."""
+def _anchor(views: Views, slot_B: Tensor, generator: torch.Generator) -> tuple[_Anchor, Tensor]:
+    """Where the pseudo-anomalies go, and in which frames (B,) such a place exists."""
     B = len(slot_B)
     _, seen = project(views)
     in_reach = seen & (views.range_m_BRC > MIN_DISTANCE_M) & (views.range_m_BRC < MAX_DISTANCE_M)
@@ -156,9 +166,11 @@ def _anchor(views: Views, slot_B: Tensor, generator: torch.Generator) -> tuple[T
     on_object_B = (slot_B == Slot.APPEARANCE) & coin & (thing & in_reach).flatten(1).any(1)
     wanted = torch.where(on_object_B[:, None, None], thing, ground) & in_reach
     weight = wanted * views.range_m_BRC.clamp(min=1.0) ** 1.5
+    weight = torch.where(on_object_B[:, None, None], weight * class_rarity(views.point_class_BRC), weight)
     chosen_B, found_B = choose_cells(weight, generator)
     anchor_B3 = views.xyz_B3RC.flatten(2).gather(2, chosen_B[:, None, None].expand(-1, 3, 1)).squeeze(2)
-    return anchor_B3, on_object_B, found_B
+    class_B = views.point_class_BRC.flatten(1).gather(1, chosen_B[:, None]).squeeze(1)
+    return _Anchor(anchor_B3, class_B, on_object_B), found_B
 
 
 def _solids_at(
@@ -208,6 +220,7 @@ def _paint(
     views: Views,
     solids: Solids,
     extent_B3: Tensor,
+    anchor: _Anchor,
     slot_B: Tensor,
     window: _Window,
     generator: torch.Generator,
@@ -227,7 +240,9 @@ def _paint(
     solid_B1 = ((slot_B == Slot.BOTH) | (slot_B == Slot.GEOMETRY))[:, None]
     decal_B1 = (slot_B == Slot.APPEARANCE)[:, None]
     shape_hit_BN = (t_BN < depth_BN) & solid_B1
-    decal_hit_BN = contains(solids, surface_B3N) & decal_B1
+    whole_B1 = (anchor.on_object_B & (torch.rand(B, generator=generator, device=device) < 0.6))[:, None]
+    covered_BN = torch.where(whole_B1, _same_object(anchor, surface_B3N, class_BN), contains(solids, surface_B3N))
+    decal_hit_BN = covered_BN & decal_B1
     hit_BN = shape_hit_BN | decal_hit_BN
 
     sun_B3 = _sun(B, generator, device)
@@ -235,7 +250,7 @@ def _paint(
     exposure_B1 = _ground_brightness(image_B3N, class_BN, views) / GROUND_ALBEDO
     entry_B3N = ray_B3N * t_BN.clamp(max=1e3)[:, None] + origin_B3[..., None]
     at_B3N = torch.where(shape_hit_BN[:, None], entry_B3N, surface_B3N) - solids.center_B3[..., None]
-    albedo_B3N = texture_colors(random_textures(extent_B3, generator), at_B3N)
+    albedo_B3N = texture_colors(random_textures(extent_B3, decal_B1.squeeze(1), generator), at_B3N)
     light_BN = torch.where(decal_B1, _relief(image_B3N, hit_BN), _shading(facing_BN, generator))
     look_B3N = albedo_B3N * (exposure_B1 * light_BN)[:, None]
     camouflage_B3N = _camouflage(image_B3N, class_BN, facing_BN, generator)
@@ -249,6 +264,13 @@ def _paint(
     painted_B3N = _blended(shadowed_B3N, look_B3N, hit_BN, window, generator)
     nothing = (slot_B == Slot.NOTHING)[:, None, None]
     return torch.where(nothing, image_B3N, painted_B3N), hit_BN, new_depth_BN
+
+
+def _same_object(anchor: _Anchor, surface_B3N: Tensor, class_BN: Tensor) -> Tensor:
+    """Say which pixels (B, N) belong to the object at the anchor: its class, not far aside."""
+    aside_m_BN = (surface_B3N[:, :2] - anchor.point_B3[:, :2, None]).square().sum(1).sqrt()
+    radius_m_B1 = object_radius_m(anchor.class_B)[:, None]
+    return (class_BN == anchor.class_B[:, None]) & (aside_m_BN < radius_m_B1)
 
 
 def _shading(facing_BN: Tensor, generator: torch.Generator) -> Tensor:

@@ -20,12 +20,13 @@ class PseudoTextures:
     palette_BK3: Tensor
     lattice_B1DDD: Tensor
     frequency_B: Tensor
+    contrast_B: Tensor
     seeds_BK3: Tensor
     gradient_B3: Tensor
 
 
-def random_textures(extent_B3: Tensor, generator: torch.Generator) -> PseudoTextures:
-    """Draw textures for objects of the given extents [m]."""
+def random_textures(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Generator) -> PseudoTextures:
+    """Draw textures for objects of the given extents [m]; where `patterned_B`, none is of a plain colour."""
     B, device = len(extent_B3), extent_B3.device
 
     def uniform(*shape: int) -> Tensor:
@@ -37,10 +38,11 @@ def random_textures(extent_B3: Tensor, generator: torch.Generator) -> PseudoText
     size = extent_B3.amax(1)
     direction = torch.nn.functional.normalize(torch.randn(B, 3, generator=generator, device=device), dim=-1)
     return PseudoTextures(
-        kind_B=torch.randint(0, 4, (B,), generator=generator, device=device),
+        kind_B=torch.where(patterned_B, 1 + (3 * uniform(B)).long(), (4 * uniform(B)).long()),
         palette_BK3=palette * 0.95 + 0.03,
         lattice_B1DDD=uniform(B, 1, LATTICE, LATTICE, LATTICE),
-        frequency_B=(0.12 + 0.3 * uniform(B)) / size.clamp(min=0.3),
+        frequency_B=(0.12 + 0.6 * uniform(B)) / size.clamp(min=0.3),
+        contrast_B=2.5 * 4.0 ** uniform(B),
         seeds_BK3=(uniform(B, CELL_SEEDS, 3) - 0.5) * extent_B3[:, None],
         gradient_B3=direction / size[:, None],
     )
@@ -52,7 +54,7 @@ def texture_colors(textures: PseudoTextures, offset_B3N: Tensor) -> Tensor:
     wrapped = (offset_B3N * textures.frequency_B[:, None, None]) % 1.0
     grid = (wrapped * 2 - 1).transpose(1, 2).reshape(B, N, 1, 1, 3)
     field = torch.nn.functional.grid_sample(textures.lattice_B1DDD, grid, align_corners=False, padding_mode="border")
-    noise_BN = ((field.view(B, N) - 0.5) * 2.5 + 0.5).clamp(0, 1)
+    noise_BN = ((field.view(B, N) - 0.5) * textures.contrast_B[:, None] + 0.5).clamp(0, 1)
     along_BN = ((offset_B3N * textures.gradient_B3[..., None]).sum(1) + 0.5).clamp(0, 1)
     first, second = textures.palette_BK3[:, 0, :, None], textures.palette_BK3[:, 1, :, None]
     distance_BKN = torch.cdist(textures.seeds_BK3, offset_B3N.transpose(1, 2))

@@ -40,6 +40,12 @@ def class_mask(class_ids: Tensor, wanted: tuple[int, ...]) -> Tensor:
     return table[class_ids.long()]
 
 
+def object_radius_m(class_ids: Tensor) -> Tensor:
+    """How far aside [m] of a point its object reaches, by the class ids (any shape)."""
+    small = class_mask(class_ids, (POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, PEDESTRIAN, STATIC, DYNAMIC))
+    return torch.where(small, SMALL_OBJECT_RADIUS_M, LARGE_OBJECT_RADIUS_M)
+
+
 def choose_cells(weight_BRC: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw one cell per frame in proportion to its weight: flat index (B,), and whether any had weight."""
     flat = weight_BRC.flatten(1)
@@ -55,11 +61,10 @@ def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Vi
     donor = _rolled(views)
     near = donor.has_return_BRC & (donor.range_m_BRC < MAX_DISTANCE_M)
     candidates = class_mask(donor.point_class_BRC, OBJECT_CLASSES) & near
-    seed_B, found_B = choose_cells(candidates * _rarity(donor.point_class_BRC), generator)
+    seed_B, found_B = choose_cells(candidates * class_rarity(donor.point_class_BRC), generator)
     class_B = donor.point_class_BRC.flatten(1).gather(1, seed_B[:, None]).squeeze(1)
     seed_xyz_B3 = donor.xyz_B3RC.flatten(2).gather(2, seed_B[:, None, None].expand(-1, 3, 1)).squeeze(2)
-    small_B = class_mask(class_B, (POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, PEDESTRIAN, STATIC, DYNAMIC))
-    radius_B11 = torch.where(small_B, SMALL_OBJECT_RADIUS_M, LARGE_OBJECT_RADIUS_M)[:, None, None]
+    radius_B11 = object_radius_m(class_B)[:, None, None]
     active_B11 = (wanted_B & found_B)[:, None, None]
 
     def belongs(xyz: Tensor, class_ids: Tensor) -> Tensor:
@@ -87,7 +92,7 @@ def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Vi
     )
 
 
-def _rarity(class_BRC: Tensor) -> Tensor:
+def class_rarity(class_BRC: Tensor) -> Tensor:
     """Weigh cells so that each class of a frame is as likely as another."""
     flat = class_BRC.flatten(1).long()
     counts = torch.zeros(len(flat), 256, device=flat.device).scatter_add(1, flat, torch.ones_like(flat).float())

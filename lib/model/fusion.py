@@ -17,7 +17,7 @@ def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image
     sampled = nn.functional.grid_sample(
         features_BFhw.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
     )
-    return sampled * seen_BRC[:, None]
+    return (sampled * seen_BRC[:, None]).to(features_BFhw.dtype)
 
 
 def scatter_to_image(
@@ -48,7 +48,7 @@ class ConcatFusion(nn.Module):
     ) -> Tensor:
         """Return fused features (B, channels, R, C)."""
         sampled = [sample_image(features, uv, seen, size) for features in (fine, coarse)]
-        return torch.as_tensor(self.mix(torch.cat([lidar_BFRC, *sampled, seen[:, None].float()], dim=1)))
+        return torch.as_tensor(self.mix(torch.cat([lidar_BFRC, *sampled, seen[:, None].to(lidar_BFRC.dtype)], dim=1)))
 
 
 class LocalCrossAttention(nn.Module):
@@ -82,4 +82,5 @@ class LocalCrossAttention(nn.Module):
         gate = torch.sigmoid(self.gate(torch.cat([lidar_BFRC, attended.to(lidar_BFRC.dtype)], dim=1)))
         looked_up = own + gate * attended
         sampled_fine = sample_image(fine, uv, seen, size)
-        return torch.as_tensor(self.mix(torch.cat([lidar_BFRC, looked_up, sampled_fine, seen[:, None].float()], dim=1)))
+        known = seen[:, None].to(lidar_BFRC.dtype)
+        return torch.as_tensor(self.mix(torch.cat([lidar_BFRC, looked_up, sampled_fine, known], dim=1)))

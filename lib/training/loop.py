@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
+from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from lib.batches.augment import augment
@@ -19,6 +20,7 @@ from lib.params import TrainParams
 from lib.shards.reader import Shard
 from lib.training.devices import Precision, autocast
 from lib.training.losses import LossWeights, detection_loss
+from lib.training.muon import Muon
 
 CLEAN_FRACTION = 0.25
 WARM_UP = 0.15
@@ -75,12 +77,11 @@ def train_detector(
     params = recipe.params
     detector.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = params.epochs * math.ceil(len(data.training) / params.batch_size)
-    optimizer = torch.optim.AdamW(
-        detector.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, params.learning_rate, total_steps=steps, pct_start=WARM_UP
-    )
+    optimizers = make_optimizers(detector, params)
+    schedules = [
+        OneCycleLR(each, params.learning_rate, total_steps=steps, pct_start=WARM_UP, cycle_momentum=False)
+        for each in optimizers
+    ]
     history: list[EpochRecord] = []
     with tqdm(total=params.epochs * len(data.training), unit="sample", desc="train") as progress:
         for epoch in range(1, params.epochs + 1):
@@ -89,32 +90,45 @@ def train_detector(
             detector.train()
             losses: list[Tensor] = []
             for batch in batches(data.shards, frames, params.batch_size, recipe.device):
-                losses.append(_step(detector, batch, recipe, optimizer, generator))
-                schedule.step()
+                losses.append(_step(detector, batch, recipe, optimizers, generator))
+                for schedule in schedules:
+                    schedule.step()
                 progress.update(len(batch.num_points_B))
             train_loss = torch.stack(losses).mean().item()
             _check_loss(train_loss, epoch, params.learning_rate)
-            history.append(_validate(detector, data, recipe, epoch, train_loss, float(schedule.get_last_lr()[0])))
+            history.append(_validate(detector, data, recipe, epoch, train_loss, float(schedules[0].get_last_lr()[0])))
             on_epoch(history)
             progress.set_postfix(loss=f"{train_loss:.3f}", auroc=f"{history[-1].validation_point_auroc:.3f}")
     return history
+
+
+def make_optimizers(detector: Detector, params: TrainParams) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the kernels of hidden convolutions, AdamW for all else: heads, biases, norms."""
+    hidden = {name for name, value in detector.named_parameters() if value.dim() == 4 and "head" not in name}
+    kernels = [value for name, value in detector.named_parameters() if name in hidden]
+    others = [value for name, value in detector.named_parameters() if name not in hidden]
+    return (
+        Muon(kernels, params.learning_rate, params.weight_decay),
+        torch.optim.AdamW(others, params.learning_rate, weight_decay=params.weight_decay, fused=True),
+    )
 
 
 def _step(
     detector: Detector,
     batch: FrameBatch,
     recipe: Recipe,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     generator: torch.Generator,
 ) -> Tensor:
     views, targets = augment(*_pasted(batch, recipe, generator), generator)
     with autocast(recipe.device, recipe.precision):
         detections = detector(views)
     loss = detection_loss(detections, views, targets, recipe.loss_weights)
-    optimizer.zero_grad(set_to_none=True)
+    detector.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(detector.parameters(), MAX_GRADIENT_NORM)
-    optimizer.step()
+    for optimizer in optimizers:
+        optimizer.step()
     return loss.detach()
 
 
