@@ -112,7 +112,6 @@ class PredictParams(Section):
     batch_size: PositiveInt
     precision: Literal["auto", "float32", "bfloat16"]
     frame_top_points: PositiveInt
-    cpu_threads: PositiveInt
 
 
 class EvaluateParams(Section):

@@ -1,5 +1,6 @@
 """Score every point, pixel and frame of the test scenarios: data/shards + model -> data/predictions."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.reader import Shard, read_shard
 from lib.shards.split import assign_splits
 from lib.training.checkpoints import fingerprint, load_detector
-from lib.training.devices import Precision, autocast, choose_device, choose_precision, use_threads
+from lib.training.devices import Precision, autocast, choose_device, choose_precision
+from lib.training.parallel import Threads
+from lib.workers import available_cores
 
 SHARDS = Path("data/shards")
 MODEL = Path("models/detector.safetensors")
@@ -30,32 +33,47 @@ def main() -> None:
     params = load_params()
     device = choose_device(params.execution.device)
     precision = choose_precision(params.predict.precision, device)
-    use_threads(params.predict.cpu_threads)
     detector = load_detector(MODEL).to(device).eval()
     detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model_fingerprint = fingerprint(MODEL)
     entries = read_index(SHARDS)
     splits = assign_splits(entries, params.split)
     test = [entry for entry in entries if splits[entry.scenario] == "test"]
     if not test:
         raise DataError(f"{SHARDS}: no scenario is left to test on; raise split.test_fraction or give more scenarios")
     frames = sum(entry.frames for entry in test)
-    with whole_folder(PREDICTIONS) as folder, tqdm(total=frames, unit="frame", desc="predict") as progress:
-        for entry in test:
-            shard = read_shard(SHARDS / entry.file)
-            scores = score_shard(detector, shard, params.predict, device, precision)
-            predictions = Predictions(
-                scenario=shard.scenario,
-                frame_id=np.asarray(shard.frame_id),
-                num_points=np.asarray(shard.num_points),
-                point_score=scores.point_BP.numpy(),
-                pixel_score=scores.pixel_BHW.numpy(),
-                frame_score=scores.frame_B.numpy(),
-                shard_fingerprint=shard.fingerprint,
-                model_fingerprint=model_fingerprint,
-            )
+    cores = params.execution.workers or available_cores()
+    predict = partial(predict_shard, detector, fingerprint(MODEL), params.predict, device, precision)
+    with (
+        whole_folder(PREDICTIONS) as folder,
+        Threads(cores if device.type == "cpu" else 1) as threads,
+        tqdm(total=frames, unit="frame", desc="predict") as progress,
+    ):
+        for entry, predictions in zip(test, threads.map(predict, (SHARDS / e.file for e in test)), strict=True):
             write_predictions(folder / entry.file, predictions)
             progress.update(entry.frames)
+
+
+def predict_shard(
+    detector: Detector,
+    model_fingerprint: str,
+    params: PredictParams,
+    device: torch.device,
+    precision: Precision,
+    path: Path,
+) -> Predictions:
+    """Score a shard's frames; on the CPU the same whatever else runs beside it."""
+    shard = read_shard(path)
+    scores = score_shard(detector, shard, params, device, precision)
+    return Predictions(
+        scenario=shard.scenario,
+        frame_id=np.asarray(shard.frame_id),
+        num_points=np.asarray(shard.num_points),
+        point_score=scores.point_BP.numpy(),
+        pixel_score=scores.pixel_BHW.numpy(),
+        frame_score=scores.frame_B.numpy(),
+        shard_fingerprint=shard.fingerprint,
+        model_fingerprint=model_fingerprint,
+    )
 
 
 @torch.inference_mode()

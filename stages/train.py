@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import torch
+
 from lib.batches.frames import FrameRef
 from lib.batches.scan_pattern import rays_per_turn
 from lib.errors import DataError, ParamsError, run_stage
 from lib.model.detector import Detector, DetectorConfig
 from lib.outputs import write_csv, write_json
-from lib.params import ModelParams, Params, load_params
+from lib.params import ModelParams, Params, TrainParams, load_params
 from lib.shards.index import read_index
 from lib.shards.reader import Shard, read_shard
 from lib.shards.split import assign_splits, training_frames
 from lib.training.checkpoints import save_detector
-from lib.training.devices import choose_device, choose_precision, make_deterministic, use_threads
+from lib.training.devices import choose_device, choose_precision, make_deterministic
 from lib.training.loop import EpochRecord, Recipe, TrainingSet, train_detector
 
 SHARDS = Path("data/shards")
@@ -32,7 +34,6 @@ def main() -> None:
     params = load_params()
     device = choose_device(params.execution.device)
     precision = choose_precision(params.train.precision, device)
-    use_threads(params.train.cpu_threads)
     make_deterministic(params.train.seed)
     log = _log()
     data = _training_set(params)
@@ -47,7 +48,9 @@ def main() -> None:
         log.info("%s", history[-1])
 
     grid = config.grid(_visible_columns(config, data.shards[0]))
-    history = train_detector(detector, data, Recipe(params.train, grid, device, precision), on_epoch)
+    history = train_detector(
+        detector, data, Recipe(params.train, grid, device, precision, _parts(params.train, device)), on_epoch
+    )
     save_detector(MODEL, detector)
     last = {name: value for name, value in asdict(history[-1]).items() if name != "learning_rate"}
     summary = {
@@ -74,6 +77,15 @@ def detector_config(params: ModelParams, shards: Sequence[Shard]) -> DetectorCon
         upper_fov_deg=max(lidar.upper_fov_deg for lidar in lidars),
         lower_fov_deg=min(lidar.lower_fov_deg for lidar in lidars),
     )
+
+
+def _parts(params: TrainParams, device: torch.device) -> int:
+    if params.batch_size % params.cpu_threads:
+        raise ParamsError(
+            f"train.cpu_threads: got {params.cpu_threads}, which does not divide train.batch_size={params.batch_size}; "
+            "each thread works on an equal part of a batch"
+        )
+    return params.cpu_threads if device.type == "cpu" else 1
 
 
 def _training_set(params: Params) -> TrainingSet:

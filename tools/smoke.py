@@ -42,7 +42,6 @@ TINY: Final[dict[str, Any]] = {
     "plot.gallery_frames": 1,
     # More processes to start, and threads that wait for each other on a busy machine, cost more than so little work.
     "train.cpu_threads": 1,
-    "predict.cpu_threads": 1,
     "execution.workers": 1,
 }
 

@@ -13,13 +13,22 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from lib.batches.looks import (
+    GROUND_CLASSES,
+    blended,
+    camouflage,
+    ground_brightness,
+    hazed,
+    random_sun,
+    relief,
+    shading,
+)
 from lib.batches.pseudo_textures import random_textures, texture_colors
 from lib.batches.solids import Solids, contains, first_hit, moved, random_solids
 from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m, transplant
 from lib.batches.views import RangeGrid, Views, cell_directions, pixel_rays, project
-from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN, UNKNOWN
+from lib.labels import UNKNOWN
 
-GROUND_CLASSES = (ROAD, SIDEWALK, TERRAIN, ROAD_LINE, GROUND)
 MIN_DISTANCE_M, MAX_DISTANCE_M = 3.5, 26.0
 MIN_EXTENT_M, MAX_EXTENT_M = 0.35, 4.0
 MIN_REPAINTED_M = 0.9
@@ -245,23 +254,23 @@ def _paint(
     decal_hit_BN = covered_BN & decal_B1
     hit_BN = shape_hit_BN | decal_hit_BN
 
-    sun_B3 = _sun(B, generator, device)
+    sun_B3 = random_sun(B, generator, device)
     facing_BN = (normal_B3N * sun_B3[..., None]).sum(1).clamp(min=0)
-    exposure_B1 = _ground_brightness(image_B3N, class_BN, views) / GROUND_ALBEDO
+    exposure_B1 = ground_brightness(image_B3N, class_BN, views) / GROUND_ALBEDO
     entry_B3N = ray_B3N * t_BN.clamp(max=1e3)[:, None] + origin_B3[..., None]
     at_B3N = torch.where(shape_hit_BN[:, None], entry_B3N, surface_B3N) - solids.center_B3[..., None]
     albedo_B3N = texture_colors(random_textures(extent_B3, decal_B1.squeeze(1), generator), at_B3N)
-    light_BN = torch.where(decal_B1, _relief(image_B3N, hit_BN), _shading(facing_BN, generator))
+    light_BN = torch.where(decal_B1, relief(image_B3N, hit_BN), shading(facing_BN, generator))
     look_B3N = albedo_B3N * (exposure_B1 * light_BN)[:, None]
-    camouflage_B3N = _camouflage(image_B3N, class_BN, facing_BN, generator)
+    camouflage_B3N = camouflage(image_B3N, class_BN, facing_BN, generator)
     look_B3N = torch.where((slot_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, look_B3N)
     new_depth_BN = torch.where(shape_hit_BN, t_BN, depth_BN)
-    look_B3N = _hazed(look_B3N, new_depth_BN, views, generator)
+    look_B3N = hazed(look_B3N, new_depth_BN, views, generator)
 
     shadowed_B3N = image_B3N
     if casts_shadows:
         shadowed_B3N = _shadowed(image_B3N, class_BN, surface_B3N, solids, sun_B3, slot_B, generator)
-    painted_B3N = _blended(shadowed_B3N, look_B3N, hit_BN, window, generator)
+    painted_B3N = blended(shadowed_B3N, look_B3N, hit_BN, window.height, window.width, generator)
     nothing = (slot_B == Slot.NOTHING)[:, None, None]
     return torch.where(nothing, image_B3N, painted_B3N), hit_BN, new_depth_BN
 
@@ -271,73 +280,6 @@ def _same_object(anchor: _Anchor, surface_B3N: Tensor, class_BN: Tensor) -> Tens
     aside_m_BN = (surface_B3N[:, :2] - anchor.point_B3[:, :2, None]).square().sum(1).sqrt()
     radius_m_B1 = object_radius_m(anchor.class_B)[:, None]
     return (class_BN == anchor.class_B[:, None]) & (aside_m_BN < radius_m_B1)
-
-
-def _shading(facing_BN: Tensor, generator: torch.Generator) -> Tensor:
-    """Brightness of a surface by how it faces the sun, with a random contrast per frame."""
-    contrast_B1 = 0.2 + 0.6 * torch.rand(len(facing_BN), 1, generator=generator, device=facing_BN.device)
-    return 1 - contrast_B1 / 2 + contrast_B1 * facing_BN
-
-
-def _relief(image_B3N: Tensor, hit_BN: Tensor) -> Tensor:
-    """Brightness of the pixels relative to their mean: the shading that a repainted surface keeps."""
-    gray_BN = image_B3N.mean(1)
-    return (gray_BN / _masked_mean(gray_BN, hit_BN)).clamp(0.5, 1.6)
-
-
-def _blended(
-    below_B3N: Tensor, look_B3N: Tensor, hit_BN: Tensor, window: _Window, generator: torch.Generator
-) -> Tensor:
-    """Lay the noisy look over the image, with edges of a random softness."""
-    B, device = len(hit_BN), hit_BN.device
-    noise_B11 = 0.025 * torch.rand(B, 1, 1, generator=generator, device=device)
-    soft_B111 = torch.rand(B, 1, 1, 1, generator=generator, device=device)
-    noisy = look_B3N + torch.randn(look_B3N.shape, generator=generator, device=device) * noise_B11
-    mask = hit_BN.float().view(B, 1, window.height, window.width)
-    blurred = torch.nn.functional.avg_pool2d(mask, 3, 1, 1, count_include_pad=False)
-    alpha_B1N = (mask * (1 - soft_B111 + soft_B111 * blurred)).flatten(2)
-    return torch.lerp(below_B3N, noisy, alpha_B1N).clamp(0, 1)
-
-
-def _ground_brightness(image_B3N: Tensor, class_BN: Tensor, views: Views) -> Tensor:
-    """Mean brightness (B, 1) of the ground in the window, or of the whole image where the window holds none."""
-    ground = class_mask(class_BN, GROUND_CLASSES)
-    mean_B1 = _masked_mean(image_B3N.mean(1), ground)
-    whole_B1 = views.image_B3HW.mean(dim=(1, 2, 3))[:, None]
-    return torch.where(ground.any(1, keepdim=True), mean_B1, whole_B1).clamp(0.03, 0.6)
-
-
-def _masked_mean(values_BN: Tensor, mask_BN: Tensor) -> Tensor:
-    total = (values_BN * mask_BN).sum(1, keepdim=True)
-    return (total / mask_BN.sum(1, keepdim=True).clamp(min=1)).clamp(min=0.02)
-
-
-def _sun(B: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    azimuth = torch.rand(B, generator=generator, device=device) * 2 * torch.pi
-    height = (20 + 50 * torch.rand(B, generator=generator, device=device)) * torch.pi / 180
-    return torch.stack([height.cos() * azimuth.cos(), height.cos() * azimuth.sin(), height.sin()], dim=1)
-
-
-def _camouflage(image_B3N: Tensor, class_BN: Tensor, facing_BN: Tensor, generator: torch.Generator) -> Tensor:
-    """Look like what is behind, or in the colour of the ground, with only slight shading."""
-    B, device = len(image_B3N), image_B3N.device
-    ground = class_mask(class_BN, GROUND_CLASSES)[:, None]
-    mean_B31 = (image_B3N * ground).sum(2, keepdim=True) / ground.sum(2, keepdim=True).clamp(min=1)
-    coin = torch.rand(B, 1, 1, generator=generator, device=device) < 0.35
-    plain = coin & ground.any(2, keepdim=True)
-    depth_of_shading = 0.25 * torch.rand(B, 1, 1, generator=generator, device=device)
-    shading = 1 + depth_of_shading * (facing_BN[:, None] - 0.5)
-    return torch.where(plain, mean_B31, image_B3N) * shading
-
-
-def _hazed(look_B3N: Tensor, depth_BN: Tensor, views: Views, generator: torch.Generator) -> Tensor:
-    """Blend towards the colour of what is far, by a random density."""
-    B, device = len(look_B3N), look_B3N.device
-    far = (views.depth_m_BHW > 60)[:, None]
-    color_B31 = ((views.image_B3HW * far).sum((2, 3)) / far.sum((2, 3)).clamp(min=1))[..., None]
-    density_B1 = 0.02 * (torch.rand(B, 1, generator=generator, device=device) - 0.5).clamp(min=0) * 2
-    veil_BN = 1 - torch.exp(-density_B1 * depth_BN.clamp(max=100.0))
-    return look_B3N * (1 - veil_BN[:, None]) + color_B31 * veil_BN[:, None]
 
 
 def _shadowed(

@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 
 class ConvNorm(nn.Sequential):
-    """3 x 3 convolution, batch norm, ReLU."""
+    """Convolution of an odd kernel size, batch norm, ReLU."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int | tuple[int, int] = 1) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1, kernel: int = 3) -> None:
         super().__init__(
-            nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
+            nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False),
             nn.BatchNorm2d(channels_out),
             nn.ReLU(inplace=True),
         )

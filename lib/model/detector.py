@@ -17,6 +17,7 @@ from lib.model.blocks import ConvNorm
 from lib.model.fusion import ConcatFusion, LocalCrossAttention, sample_image, scatter_to_image
 from lib.model.image_encoder import ImageEncoder
 from lib.model.lidar_encoder import LidarEncoder, range_view_inputs
+from lib.model.range_unet import RangeUNet
 
 Fusion = Literal["image", "lidar", "concat", "cross_attention"]
 PIXEL_STRIDE = 4
@@ -71,6 +72,7 @@ class Detector(nn.Module):
         self.image_encoder = ImageEncoder(ci) if self.uses_image else None
         self.lidar_encoder = LidarEncoder(cl) if self.uses_lidar else None
         self.fusion = _fusion(config)
+        self.range_unet = RangeUNet(cf) if self.uses_lidar else nn.Identity()
         outputs = 1 + len(NORMAL_IDS)
         self.cell_head = nn.Conv2d(cf, outputs, 1)
         pixel_inputs = (2 * ci if self.uses_image else 0) + (cf + 1 if self.uses_lidar else 0)
@@ -92,7 +94,7 @@ class Detector(nn.Module):
         if self.lidar_encoder is not None:
             inputs = range_view_inputs(views).contiguous(memory_format=torch.channels_last)
             lidar = self.lidar_encoder(inputs)
-        cells = self._fused(lidar, fine, coarse, uv, seen, (H, W))
+        cells = self.range_unet(self._fused(lidar, fine, coarse, uv, seen, (H, W)))
         cell_out = self.cell_head(cells).float()
         pixel_parts = [] if coarse is None else [coarse]
         if lidar is not None:
@@ -122,9 +124,9 @@ class Detector(nn.Module):
 def _fusion(config: DetectorConfig) -> nn.Module:
     ci, cl, cf = config.image_channels, config.lidar_channels, config.fusion_channels
     if config.fusion == "image":
-        # 1 x 1: neighbours in the range view would tell the shape of the cloud.
+        # Neither U-Net nor wider kernels: neighbours in the range view would tell the shape of the cloud.
         layers = [nn.Conv2d(3 * ci + 1, cf, 1), nn.BatchNorm2d(cf), nn.ReLU(), nn.Conv2d(cf, cf, 1), nn.ReLU()]
         return nn.Sequential(*layers)
     if config.fusion == "lidar":
-        return nn.Sequential(ConvNorm(cl, cf))
+        return ConvNorm(cl, cf, kernel=1)
     return (ConcatFusion if config.fusion == "concat" else LocalCrossAttention)(cl, ci, cf)

@@ -6,7 +6,7 @@ Shape letters: B frames, F features, R x C range-view cells, h x w image feature
 import torch
 from torch import Tensor, nn
 
-from lib.model.blocks import ConvNorm, Residual
+from lib.model.blocks import ConvNorm
 
 
 def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image_size: tuple[int, int]) -> Tensor:
@@ -41,7 +41,7 @@ class ConcatFusion(nn.Module):
 
     def __init__(self, lidar_channels: int, image_channels: int, channels: int) -> None:
         super().__init__()
-        self.mix = nn.Sequential(ConvNorm(lidar_channels + 3 * image_channels + 1, channels), Residual(channels))
+        self.mix = ConvNorm(lidar_channels + 3 * image_channels + 1, channels, kernel=1)
 
     def forward(
         self, lidar_BFRC: Tensor, fine: Tensor, coarse: Tensor, uv: Tensor, seen: Tensor, size: tuple[int, int]
@@ -61,7 +61,7 @@ class LocalCrossAttention(nn.Module):
         self.value = nn.Conv2d(2 * image_channels, 2 * image_channels, 1)
         self.position = nn.Parameter(torch.zeros(9))
         self.gate = nn.Conv2d(lidar_channels + 2 * image_channels, 2 * image_channels, 1)
-        self.mix = nn.Sequential(ConvNorm(lidar_channels + 3 * image_channels + 1, channels), Residual(channels))
+        self.mix = ConvNorm(lidar_channels + 3 * image_channels + 1, channels, kernel=1)
 
     def forward(
         self, lidar_BFRC: Tensor, fine: Tensor, coarse: Tensor, uv: Tensor, seen: Tensor, size: tuple[int, int]

@@ -35,11 +35,6 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def use_threads(cpu_threads: int) -> None:
-    """Fix the number of threads: another number adds in another order, and so changes the last bits."""
-    torch.set_num_threads(cpu_threads)
-
-
 def make_deterministic(seed: int) -> None:
     """Seed torch and ask for deterministic algorithms. On CUDA some kernels have none: those only warn."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import torch
 from sklearn.metrics import roc_auc_score
@@ -21,6 +23,9 @@ from lib.shards.reader import Shard
 from lib.training.devices import Precision, autocast
 from lib.training.losses import LossWeights, detection_loss
 from lib.training.muon import Muon
+from lib.training.parallel import Threads, replicas, share_statistics
+
+Part = tuple[Detector, FrameBatch, torch.Generator]
 
 CLEAN_FRACTION = 0.25
 WARM_UP = 0.15
@@ -53,12 +58,17 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a detector is trained, fixed for all epochs."""
+    """How a detector is trained, fixed for all epochs.
+
+    `parts`: a batch is divided into so many, worked on at the same time, whose gradients are averaged; batch statistics
+    are those of a part.
+    """
 
     params: TrainParams
     grid: RangeGrid
     device: torch.device
     precision: Precision
+    parts: int = 1
 
     @property
     def loss_weights(self) -> LossWeights:
@@ -82,24 +92,35 @@ def train_detector(
         OneCycleLR(each, params.learning_rate, total_steps=steps, pct_start=WARM_UP, cycle_momentum=False)
         for each in optimizers
     ]
+    twins = replicas(detector, recipe.parts)
+    part_size = math.ceil(params.batch_size / recipe.parts)
     history: list[EpochRecord] = []
-    with tqdm(total=params.epochs * len(data.training), unit="sample", desc="train") as progress:
+    with (
+        Threads(recipe.parts) as threads,
+        tqdm(total=params.epochs * len(data.training), unit="sample", desc="train") as progress,
+    ):
         for epoch in range(1, params.epochs + 1):
-            generator = torch.Generator(recipe.device).manual_seed(params.seed * 100_003 + epoch)
+            generators = _generators(recipe, params.seed * 100_003 + epoch)
             frames = shuffled(data.training, params.seed, epoch)
-            detector.train()
+            parts = batches(data.shards, frames, part_size, recipe.device)
             losses: list[Tensor] = []
-            for batch in batches(data.shards, frames, params.batch_size, recipe.device):
-                losses.append(_step(detector, batch, recipe, optimizers, generator))
+            while batch := list(islice(parts, recipe.parts)):
+                losses.append(_step(threads, list(zip(twins, batch, generators, strict=False)), recipe, optimizers))
                 for schedule in schedules:
                     schedule.step()
-                progress.update(len(batch.num_points_B))
+                progress.update(sum(len(part.num_points_B) for part in batch))
+            share_statistics(twins)
             train_loss = torch.stack(losses).mean().item()
             _check_loss(train_loss, epoch, params.learning_rate)
-            history.append(_validate(detector, data, recipe, epoch, train_loss, float(schedules[0].get_last_lr()[0])))
+            learning_rate = float(schedules[0].get_last_lr()[0])
+            history.append(_validate(threads, detector, data, recipe, epoch, train_loss, learning_rate))
             on_epoch(history)
             progress.set_postfix(loss=f"{train_loss:.3f}", auroc=f"{history[-1].validation_point_auroc:.3f}")
     return history
+
+
+def _generators(recipe: Recipe, seed: int) -> list[torch.Generator]:
+    return [torch.Generator(recipe.device).manual_seed(seed + 1_000_003 * part) for part in range(recipe.parts)]
 
 
 def make_optimizers(detector: Detector, params: TrainParams) -> tuple[torch.optim.Optimizer, ...]:
@@ -114,22 +135,30 @@ def make_optimizers(detector: Detector, params: TrainParams) -> tuple[torch.opti
 
 
 def _step(
-    detector: Detector,
-    batch: FrameBatch,
-    recipe: Recipe,
-    optimizers: Sequence[torch.optim.Optimizer],
-    generator: torch.Generator,
+    threads: Threads, parts: Sequence[Part], recipe: Recipe, optimizers: Sequence[torch.optim.Optimizer]
 ) -> Tensor:
+    """One step on a batch, given as its parts; returns its loss."""
+    detector = parts[0][0]
+    results = list(threads.map(partial(_gradients, recipe), parts))
+    sizes = torch.tensor([len(batch.num_points_B) for _, batch, _ in parts])
+    shares = (sizes / sizes.sum()).tolist()
+    for parameter, *gradients in zip(detector.parameters(), *(gradients for _, gradients in results), strict=True):
+        parameter.grad = torch.stack([g * share for g, share in zip(gradients, shares, strict=True)]).sum(0)
+    torch.nn.utils.clip_grad_norm_(detector.parameters(), MAX_GRADIENT_NORM)
+    for optimizer in optimizers:
+        optimizer.step()
+    return torch.stack([loss * share for (loss, _), share in zip(results, shares, strict=True)]).sum()
+
+
+def _gradients(recipe: Recipe, part: Part) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Loss of a part of a batch, and its gradient with respect to the detector's parameters."""
+    detector, batch, generator = part
+    detector.train()
     views, targets = augment(*_pasted(batch, recipe, generator), generator)
     with autocast(recipe.device, recipe.precision):
         detections = detector(views)
     loss = detection_loss(detections, views, targets, recipe.loss_weights)
-    detector.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(detector.parameters(), MAX_GRADIENT_NORM)
-    for optimizer in optimizers:
-        optimizer.step()
-    return loss.detach()
+    return loss.detach(), torch.autograd.grad(loss, list(detector.parameters()))
 
 
 @torch.no_grad()
@@ -139,21 +168,20 @@ def _pasted(batch: FrameBatch, recipe: Recipe, generator: torch.Generator) -> tu
     return paste_pseudo_anomalies(views, recipe.grid, slots, CLEAN_FRACTION, generator)
 
 
-@torch.no_grad()
 def _validate(
-    detector: Detector, data: TrainingSet, recipe: Recipe, epoch: int, train_loss: float, learning_rate: float
+    threads: Threads,
+    detector: Detector,
+    data: TrainingSet,
+    recipe: Recipe,
+    epoch: int,
+    train_loss: float,
+    learning_rate: float,
 ) -> EpochRecord:
     detector.eval()
-    generator = torch.Generator(recipe.device).manual_seed(VALIDATION_SEED)
-    losses, scores, labels = [], [], []
-    for batch in batches(data.shards, data.validation, recipe.params.batch_size, recipe.device):
-        views, targets = _pasted(batch, recipe, generator)
-        with autocast(recipe.device, recipe.precision):
-            detections = detector(views)
-        losses.append(detection_loss(detections, views, targets, recipe.loss_weights))
-        scored = views.has_return_BRC & (targets.cell_BRC != UNSURE)
-        scores.append(detections.cell_BRC[scored])
-        labels.append(targets.cell_BRC[scored] == 1)
+    parts = batches(data.shards, data.validation, recipe.params.batch_size, recipe.device)
+    seeded = ((batch, VALIDATION_SEED + number) for number, batch in enumerate(parts))
+    judged = threads.map(partial(_judge_pasted, detector, recipe), seeded)
+    losses, scores, labels = zip(*judged, strict=True)
     score, label = torch.cat(scores), torch.cat(labels)
     _check_scores(score, label, epoch)
     return EpochRecord(
@@ -165,6 +193,18 @@ def _validate(
         validation_point_auroc=float(roc_auc_score(label.cpu().numpy(), score.cpu().numpy())),
         learning_rate=learning_rate,
     )
+
+
+@torch.no_grad()
+def _judge_pasted(detector: Detector, recipe: Recipe, seeded: tuple[FrameBatch, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, scores (K,) and labels (K,) of the scored points of a batch with pseudo-anomalies."""
+    batch, seed = seeded
+    views, targets = _pasted(batch, recipe, torch.Generator(recipe.device).manual_seed(seed))
+    with autocast(recipe.device, recipe.precision):
+        detections = detector(views)
+    loss = detection_loss(detections, views, targets, recipe.loss_weights)
+    scored = views.has_return_BRC & (targets.cell_BRC != UNSURE)
+    return loss, detections.cell_BRC[scored], targets.cell_BRC[scored] == 1
 
 
 def _check_loss(loss: float, epoch: int, learning_rate: float) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -39,6 +41,19 @@ def test_the_loss_falls_and_history_is_handed_over_whole_each_epoch(shards):
     assert seen == list(range(1, 9))
     assert history[-1].train_loss < history[0].train_loss
     assert history[-1].validation_loss < history[0].validation_loss
+
+
+def test_a_batch_in_parts_trains_the_same_every_time(shards):
+    def trained():
+        torch.manual_seed(0)
+        detector = Detector(CONFIG)
+        changes = replace(recipe(batch_size=4), parts=2)
+        history = train_detector(detector, data_of(shards), changes, lambda rows: None)
+        return history, detector.state_dict()
+
+    (history, state), (again, same_state) = trained(), trained()
+    assert history == again
+    assert all(torch.equal(value, same_state[name]) for name, value in state.items())
 
 
 def test_constant_scores_are_a_collapse(shards):
