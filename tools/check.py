@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from lib.doctor.checkup import check_up
+from lib.doctor.estimate import PlannedParams
 from lib.doctor.report import document, page
 from lib.errors import run_stage
 from lib.params import load_params
@@ -21,7 +22,8 @@ def main() -> None:
         params.execution if args.workers is None else params.execution.model_copy(update={"workers": args.workers})
     )
     root = Path(params.data.root) if args.data_root is None else args.data_root
-    checkup = check_up(root, args.frames, params.preprocess, params.split, params.model, params.train, execution)
+    planned = PlannedParams(params.preprocess, params.split, params.model, params.train, execution)
+    checkup = check_up(root, planned, args.frames)
     print(json.dumps(document(checkup), indent=1, allow_nan=False) if args.json else page(checkup))
     if not checkup.trainable:
         sys.exit(1)

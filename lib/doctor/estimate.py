@@ -3,6 +3,7 @@
 import math
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -55,59 +56,66 @@ class Estimate:
     trial_frames: int
 
 
-def estimate(
-    survey: Survey,
-    splits: dict[str, Split],
-    preprocess: PreprocessParams,
-    split: SplitParams,
-    model: ModelParams,
-    train: TrainParams,
-    execution: ExecutionParams,
-) -> Estimate | None:
+@dataclass(frozen=True)
+class PlannedParams:
+    """The sections of params.yaml that a data set would be used with."""
+
+    preprocess: PreprocessParams
+    split: SplitParams
+    model: ModelParams
+    train: TrainParams
+    execution: ExecutionParams
+
+
+def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams) -> Estimate | None:
     """Convert and train on a few frames of a training scenario, and scale up; None where none of them can be read.
 
     Sets torch's number of threads, as training does.
     """
     scenarios = {scenario.config.name: scenario for scenario in survey.scenarios}
-    max_points = preprocess.max_points or padded_length(max(s.largest_cloud for s in scenarios.values()))
+    max_points = params.preprocess.max_points or padded_length(max(s.largest_cloud for s in scenarios.values()))
     trial = next(scenarios[name] for name, part in splits.items() if part == "train")
+    device = choose_device(params.execution.device)
+    precision = choose_precision(params.train.precision, device)
     with tempfile.TemporaryDirectory(prefix="check-") as folder:
-        made = _trial_shard(Path(folder) / "trial.h5", trial, preprocess, max_points)
+        made = _trial_shard(Path(folder) / "trial.h5", trial, params.preprocess, max_points)
         if made is None:
             return None
         shard, convert_seconds = made
-        device = choose_device(execution.device)
-        precision = choose_precision(train.precision, device)
-        use_threads(train.cpu_threads)
-        config = detector_config(model, [shard])
-        recipe = Recipe(train, range_grid(config, shard), device, precision)
+        use_threads(params.train.cpu_threads)
+        config = detector_config(params.model, [shard])
+        recipe = Recipe(params.train, range_grid(config, shard), device, precision)
         footprint = training_footprint(Detector(config), shard, recipe)
-        voxels = len(shard.voxels(0))
-        height, width = shard.image.shape[1:3]
-    frame_bytes = VOXEL_BYTES * voxels + sum(
-        np.dtype(array.dtype).itemsize * math.prod(array.row_shape)
-        for array in shard_arrays(height, width, max_points)
-        if array.name != "voxels_flat"
-    )
-    usable = {name: _usable(scenario, split) for name, scenario in scenarios.items()}
+        frame_bytes, trial_frames = _frame_bytes(shard), len(shard)
+    usable = {name: _usable(scenario, params.split) for name, scenario in scenarios.items()}
     training, validation = (sum(usable[n] for n, p in splits.items() if p == part) for part in ("train", "validation"))
     frames = sum(scenario.usable_frames for scenario in scenarios.values())
-    workers = max(1, min(execution.workers or available_cores(), len(scenarios)))
-    seconds = (training + VALIDATION_COST * validation) * train.epochs * footprint.seconds_per_frame
+    workers = max(1, min(params.execution.workers or available_cores(), len(scenarios)))
+    train_steps = (training + VALIDATION_COST * validation) * params.train.epochs
     return Estimate(
         shards_bytes=frames * frame_bytes,
         preprocess_hours=frames * (_read_seconds(survey) + convert_seconds) / workers / 3600,
         workers=workers,
-        train_hours=seconds / 3600,
+        train_hours=train_steps * footprint.seconds_per_frame / 3600,
         train_frames=training,
         validation_frames=validation,
-        epochs=train.epochs,
+        epochs=params.train.epochs,
         train_memory_bytes=footprint.memory_bytes,
         memory_measured=footprint.measured_memory,
         device=device.type,
         precision=precision,
-        trial_frames=len(shard),
+        trial_frames=trial_frames,
     )
+
+
+def _frame_bytes(shard: Shard) -> int:
+    """Bytes of a frame in a shard like this one."""
+    height, width = shard.image.shape[1:3]
+    arrays = shard_arrays(height, width, shard.points.shape[1], len(shard.lidars))
+    fixed = sum(
+        np.dtype(array.dtype).itemsize * math.prod(array.row_shape) for array in arrays if array.name != "voxels_flat"
+    )
+    return fixed + VOXEL_BYTES * len(shard.voxels(0))
 
 
 def _trial_shard(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from lib.anovox.findings import ScenarioReason
+from lib.anovox.files import Reason
+from lib.anovox.findings import Notice, ScenarioReason
 from lib.doctor.survey import Metrics, Survey
 from lib.errors import DataError, ParamsError
 from lib.frame import ScenarioType
@@ -105,8 +106,8 @@ def _calibration(survey: Survey) -> Iterator[Diagnosis]:
         name, agreement = min(poor, key=lambda found: found[1])
         severity = Severity.ERROR if agreement < HOPELESS_AGREEMENT else Severity.WARNING
         what = (
-            f"LiDAR and camera classes disagree in {_counted(len(poor), 'scenario')}: in {name} only {agreement:.1%} of "
-            "the points that the camera sees, away from outlines, have its class"
+            f"LiDAR and camera classes disagree in {_counted(len(poor), 'scenario')}: in {name} only {agreement:.1%} "
+            "of the points that the camera sees, away from outlines, have its class"
         )
         remedy = "calibration, labels or frame numbers are wrong; unpack it again, or leave these scenarios out"
         yield Diagnosis(severity, "sensors_disagree", what, remedy)
@@ -141,20 +142,28 @@ def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
 
 
 def _left_out(survey: Survey) -> Iterator[Diagnosis]:
-    for reason, number in sorted(Counter(finding.reason for finding in survey.findings).items()):
-        first = next(finding.message for finding in survey.findings if finding.reason == reason)
-        what, _, remedy = first.rpartition("; ")
-        more = f" ({number} times: the first is named here)" if number > 1 else ""
-        scenario = "a scenario is left out: " if isinstance(reason, ScenarioReason) else ""
-        yield Diagnosis(Severity.WARNING, reason.value, f"{scenario}{what}{more}", remedy)
+    messages: dict[ScenarioReason | Notice, list[str]] = {}
+    for finding in survey.findings:
+        messages.setdefault(finding.reason, []).append(finding.message)
+    for reason, found in sorted(messages.items()):
+        what, _, remedy = found[0].rpartition("; ")
+        more = f" (and {len(found) - 1} more of this kind)" if len(found) > 1 else ""
+        start = "a scenario is left out: " if isinstance(reason, ScenarioReason) else ""
+        yield Diagnosis(Severity.WARNING, reason.value, f"{start}{what}{more}", remedy)
     for scenario in survey.unusable:
         what, _, remedy = scenario.skipped[0].message.rpartition("; ")
         text = f"{scenario.path.name} has no usable frame: {what}"
         yield Diagnosis(Severity.WARNING, ScenarioReason.NO_USABLE_FRAME.value, text, remedy)
-    skipped = [(s.path.name, frame) for s in survey.scenarios for frame in s.skipped]
-    for reason in sorted({frame.reason for _, frame in skipped}):
-        found = [(name, frame) for name, frame in skipped if frame.reason is reason]
-        what, _, remedy = found[0][1].message.rpartition("; ")
+    yield from _skipped_frames(survey)
+
+
+def _skipped_frames(survey: Survey) -> Iterator[Diagnosis]:
+    skipped: dict[Reason, list[tuple[str, str]]] = {}
+    for scenario in survey.scenarios:
+        for frame in scenario.skipped:
+            skipped.setdefault(frame.reason, []).append((scenario.path.name, frame.message))
+    for reason, found in sorted(skipped.items()):
+        what, _, remedy = found[0][1].rpartition("; ")
         scenarios = len({name for name, _ in found})
         where = f"{_counted(len(found), 'frame')} of {_counted(scenarios, 'scenario')} cannot be used"
         yield Diagnosis(Severity.WARNING, reason.value, f"{where}; first {what}", remedy)

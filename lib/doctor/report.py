@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from lib.doctor.estimate import Estimate
 from lib.doctor.findings import Diagnosis, Severity
 from lib.doctor.survey import Metrics, Survey
-from lib.frame import ScenarioType
-from lib.labels import LABELS, is_anomaly
+from lib.labels import ANOMALY_IDS, LABELS
 from lib.shards.label_report import scenario_rows
 from lib.shards.split import Split
 from lib.shards.statistics import Statistics
@@ -20,7 +17,7 @@ from lib.shards.statistics import Statistics
 WIDTH: Final = 110
 INDENT: Final = 16
 CLASSES_SHOWN: Final = 8
-_TYPES: Final = {"normality": ScenarioType.NORMALITY, "static": ScenarioType.STATIC, "dynamic": ScenarioType.DYNAMIC}
+_ANOMALIES: Final = {label.name for label in LABELS if label.id in ANOMALY_IDS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +73,8 @@ def page(checkup: Checkup) -> str:
 def _contents(checkup: Checkup) -> list[str]:
     survey, metrics = checkup.survey, checkup.metrics
     frames, points = _frames(survey), metrics["points"]
+    sets = _counted(s.sensors for s in survey.scenarios)
+    sensors = [f"{words} ({_scenarios(count)})" for words, count in sets.items()]
     of_each = "all" if checkup.frames_per_scenario == 0 else f"up to {checkup.frames_per_scenario} ticks per scenario"
     types = ", ".join(f"{count} {name}" for name, count in metrics["scenarios"].items())
     left_out = sum(metrics["skipped_scenarios"].values())
@@ -86,7 +85,7 @@ def _contents(checkup: Checkup) -> list[str]:
         *_row("scenarios", f"{len(survey.scenarios):,} ({types}); {left_out:,} left out"),
         *_row("frames", f"{frames['usable']:,}; {frames['skipped']:,} left out"),
         *_row("", f"read in full: {frames['read']:,} ({of_each}); the others: names, sizes, headers"),
-        *_row("sensors", _shown(_counted(s.sensors for s in survey.scenarios))),
+        *[line for words in sensors for line in _row("sensors" if words == sensors[0] else "", words)],
         *_row("towns", _shown(_counted(s.config.town for s in survey.scenarios))),
         *_row("weather", _shown(_counted(s.config.weather_preset for s in survey.scenarios))),
         *_row("clouds", clouds),
@@ -118,23 +117,24 @@ def _label_lines(metrics: Metrics) -> list[str]:
 
 
 def _class_lines(checkup: Checkup) -> list[str]:
-    """The classes with most points, and the anomalies, as shares of points and pixels."""
+    """The largest classes, and the anomalies, as shares of points and pixels."""
     points, pixels = checkup.metrics["point_class_share"], _pixel_shares(checkup.survey)
-    names = sorted({*points, *pixels}, key=lambda name: -float(points.get(name, 0.0)))
-    anomalies = {label.name.replace(" ", "_") for label in LABELS if is_anomaly(np.array([label.id], np.uint8))[0]}
-    shown = [name for name in names if name not in anomalies][:CLASSES_SHOWN] + [n for n in names if n in anomalies]
+    names = sorted({*points, *pixels}, key=lambda name: -max(points.get(name, 0), pixels.get(name, 0)))
+    shown = [name for name in names if name not in _ANOMALIES][:CLASSES_SHOWN] + [n for n in names if n in _ANOMALIES]
     rest = [name for name in names if name not in shown]
-    cells = [f"{name} {points.get(name, 0):.2%} / {pixels.get(name, 0):.2%}" for name in shown]
-    if rest:
-        sums = sum(points.get(n, 0) for n in rest), sum(pixels.get(n, 0) for n in rest)
-        cells.append(f"{len(rest)} others {sums[0]:.2%} / {sums[1]:.2%}")
-    return _row("classes", "of points / pixels: " + ", ".join(cells))
+    groups = {**{name: [name] for name in shown}, **({f"{len(rest)} others": rest} if rest else {})}
+    rows = [
+        f"{name.replace('_', ' '):20}{_total(points, held):8.2%}{_total(pixels, held):9.2%}"
+        for name, held in groups.items()
+    ]
+    first, *others = [f"{'':20}{'points':>8}{'pixels':>9}", *rows]
+    return [f"{'classes':{INDENT}}{first}", *(" " * INDENT + row for row in others)]
 
 
 def _estimate_lines(checkup: Checkup) -> list[str]:
     cost = checkup.estimate
     if cost is None:
-        return _row("will take", "unknown: see the findings")
+        return _row("will take", "not estimated: see the findings")
     memory = "" if cost.memory_measured else "at least "
     how = "as CUDA counts it" if cost.memory_measured else "what the backward pass keeps, before working memory"
     return [
@@ -198,12 +198,20 @@ def _pixel_shares(survey: Survey) -> dict[str, float]:
     }
 
 
+def _total(shares: Mapping[str, float], names: Sequence[str]) -> float:
+    return sum(shares.get(name, 0.0) for name in names)
+
+
 def _counted(values: Any) -> dict[str, int]:
     return dict(Counter(value or "unknown" for value in values).most_common())
 
 
 def _shown(counts: Mapping[str, int | float]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    return ", ".join(f"{name} ({count:,})" for name, count in counts.items() if count) or "none"
+
+
+def _scenarios(count: int) -> str:
+    return f"{count:,} scenario{'s' * (count != 1)}"
 
 
 def _row(title: str, text: str) -> list[str]:

@@ -15,7 +15,7 @@ from lib.training.loop import Recipe, training_step
 ADAM_BYTES_PER_PARAMETER = 16
 """Weight, gradient and two moments, float32."""
 CPU_BATCH = 2
-TIMED_STEPS = 2
+TIMED_STEPS = 1
 
 
 @dataclass(frozen=True)

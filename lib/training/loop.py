@@ -89,7 +89,7 @@ def train_detector(
             detector.train()
             losses: list[Tensor] = []
             for batch in batches(data.shards, frames, params.batch_size, recipe.device):
-                losses.append(_step(detector, batch, recipe, optimizer, generator))
+                losses.append(training_step(detector, batch, recipe, optimizer, generator))
                 schedule.step()
                 progress.update(len(batch.num_points_B))
             train_loss = torch.stack(losses).mean().item()
@@ -100,13 +100,14 @@ def train_detector(
     return history
 
 
-def _step(
+def training_step(
     detector: Detector,
     batch: FrameBatch,
     recipe: Recipe,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
 ) -> Tensor:
+    """Paste pseudo-anomalies into a batch, augment it, take one step, and return the loss."""
     views, targets = augment(*_pasted(batch, recipe, generator), generator)
     with autocast(recipe.device, recipe.precision):
         detections = detector(views)
