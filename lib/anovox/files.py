@@ -181,8 +181,17 @@ def write_rgb(path: Path, image: npt.NDArray[np.uint8]) -> None:
 
 def write_depth(path: Path, depth_m: npt.NDArray[np.float64]) -> None:
     """Write DEPTH_CAM from (H, W) planar depth [m]; what lies beyond 1000 m becomes 1000."""
-    steps = np.rint(np.clip(depth_m / DEPTH_MAX_M, 0.0, 1.0) * DEPTH_STEPS).astype(np.uint32)
+    steps = _depth_steps(depth_m)
     _write_png(path, np.stack([steps & 255, steps >> 8 & 255, steps >> 16], axis=-1).astype(np.uint8))
+
+
+def depth_as_stored(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What `read_depth` returns of a depth image (H, W) [m] that `write_depth` wrote."""
+    return np.asarray(DEPTH_MAX_M * _depth_steps(depth_m) / DEPTH_STEPS, dtype=np.float64)
+
+
+def _depth_steps(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
+    return np.rint(np.clip(depth_m / DEPTH_MAX_M, 0.0, 1.0) * DEPTH_STEPS).astype(np.uint32)
 
 
 def write_class_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
