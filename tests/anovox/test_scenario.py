@@ -36,7 +36,7 @@ def test_the_type_comes_from_the_configuration_or_else_from_the_files():
 def test_a_vehicle_is_a_dynamic_anomaly(tmp_path):
     root = golden_copy(tmp_path, MONO_STATIC)
     for path in root.glob("*/ANOMALY/*.csv"):
-        path.write_text(path.read_text().replace("static.prop.a_golden", "vehicle.audi.tt"))
+        path.write_text(f"frame_id ; {path.stem[8:]}\nvehicle_id ; 3\nvehicle_type_id ; vehicle.audi.tt\nspeed ; 0.0\n")
     assert open_scenario(root / MONO_STATIC.name, None).config.type is ScenarioType.DYNAMIC
 
 
