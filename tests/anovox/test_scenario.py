@@ -91,6 +91,8 @@ CAMERA = "RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858"
     [
         (LIDAR, "location", [0, 0], "location is not a list of three numbers"),
         (LIDAR, "location", [0, 0, None], "location is not a finite number"),
+        (LIDAR, "location", [0, 0, 10**400], "too large"),
+        (LIDAR, "location", [0, 1e9, 0], "location is [0, 1000000000.0, 0], which is more than 100 m from the vehicle"),
         (LIDAR, "rotation", [10, 0, 0], "roll and pitch must be 0"),
         (LIDAR, "args", {"channels": 0}, "channels is 0"),
         (LIDAR, "args", {"channels": 16, "upper_fov": -40}, "cannot be those of a LiDAR"),
