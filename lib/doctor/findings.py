@@ -12,6 +12,7 @@ from lib.doctor.survey import Metrics, Survey
 from lib.errors import DataError, ParamsError
 from lib.frame import ScenarioType
 from lib.params import PreprocessParams, SplitParams
+from lib.shards.label_report import class_text
 from lib.shards.split import Split, assign_splits
 from lib.shards.statistics import label_metrics, worst_scenarios
 
@@ -135,8 +136,8 @@ def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
     for statistics in survey.statistics.values():
         undefined.update(statistics.undefined_ids)
     if undefined:
-        shown = ", ".join(f"{class_id} ({kind})" for kind, class_id in sorted(undefined)[:6])
-        what = f"class ids that AnoVox does not define: {shown}{' ...' if len(undefined) > 6 else ''}"
+        shown = ", ".join(f"{class_text(kind, class_id)} ({kind})" for kind, class_id in sorted(undefined)[:6])
+        what = f"class ids or colours that AnoVox does not define: {shown}{' ...' if len(undefined) > 6 else ''}"
         remedy = "they count as unknown (255) and are ignored; another generator's labels need a translation"
         yield Diagnosis(Severity.WARNING, "undefined_class_ids", what, remedy)
 

@@ -37,6 +37,11 @@ def scenario_rows(entries: Sequence[ShardEntry], by_scenario: Mapping[str, Stati
     ]
 
 
+def class_text(kind: str, class_id: int) -> str:
+    """A class id that AnoVox does not define as people read it: a number, in the old sample layout a colour."""
+    return f"#{class_id:06x}" if kind in layout.OLD_FILE_ENDINGS else str(class_id)
+
+
 def label_sentences(by_scenario: Mapping[str, Statistics]) -> list[str]:
     """For the log: the scenarios that do worst, and each file kind's class ids that AnoVox does not define."""
     sentences = [
@@ -47,9 +52,8 @@ def label_sentences(by_scenario: Mapping[str, Statistics]) -> list[str]:
     for name, statistics in sorted(by_scenario.items()):
         for kind in sorted({kind for kind, _ in statistics.undefined_ids}):
             ids = sorted(class_id for found, class_id in statistics.undefined_ids if found == kind)
-            colored = kind in layout.OLD_FILE_ENDINGS
-            shown = ", ".join(f"#{class_id:06x}" if colored else str(class_id) for class_id in ids[:10])
-            what = "colours" if colored else "class ids"
+            shown = ", ".join(class_text(kind, class_id) for class_id in ids[:10])
+            what = "colours" if kind in layout.OLD_FILE_ENDINGS else "class ids"
             sentences.append(
                 f"labels: {name}: {kind} holds {what} that AnoVox does not define, taken as unknown (255): "
                 f"{shown}{' ...' if len(ids) > 10 else ''}"
