@@ -222,3 +222,30 @@ def test_sensor_setup_is_written_as_it_was_read(tmp_path, name):
     kinds = Counter(sensor.kind for sensor in setup.sensors)
     assert len(set(kinds.values())) == 1 and len(kinds) == 6
     assert setup.action_pose(layout.LIDAR) == setup.sensors[-1].pose == setup.action_pose(layout.RGB)
+
+
+def rewritten(path, folder):
+    """A file read and written again, as its name says what it is."""
+    kind, target = path.parent.name.split("(")[0], folder / path.name
+    if path.name == layout.SENSOR_SETUP:
+        write_sensor_setup(target, read_sensor_setup(path))
+    elif kind in (layout.RGB, layout.INSTANCE):
+        files.write_rgb(target, files.read_rgb(path, 24, 36))
+    elif kind == layout.DEPTH:
+        files.write_depth(target, files.read_depth(path, 24, 36))
+    elif kind == layout.SEMANTIC:
+        files.write_class_image(target, files.read_class_image(path, 24, 36))
+    elif kind in (layout.ACTION, layout.ANOMALY):
+        files.write_key_values(target, files.read_key_values(path))
+    else:
+        read = {layout.LIDAR: files.read_lidar, layout.SEMANTIC_LIDAR: files.read_semantic_lidar}
+        files.write_array(target, read.get(kind, files.read_voxels)(path))
+    return target
+
+
+def test_every_file_is_written_as_it_was_read(scenario_path, tmp_path):
+    _, path = scenario_path
+    paths = [file for file in path.rglob("*") if file.is_file()]
+    kinds = {file.parent.name.split("(")[0] for file in paths if file.parent != path}
+    assert kinds == set(layout.FILE_ENDINGS)
+    assert all(rewritten(file, tmp_path).read_bytes() == file.read_bytes() for file in paths)
