@@ -12,11 +12,11 @@ from lib.doctor.survey import Metrics, Survey
 from lib.errors import DataError, ParamsError
 from lib.frame import ScenarioType
 from lib.params import PreprocessParams, SplitParams
+from lib.shards.agreement import FEW_POINTS
 from lib.shards.label_report import class_text
 from lib.shards.split import Split, assign_splits
 from lib.shards.statistics import label_metrics, worst_scenarios
 
-FEW_POINTS: Final = 100
 POOR_AGREEMENT: Final = 0.9
 HOPELESS_AGREEMENT: Final = 0.6
 MANY_UNLABELLED: Final = 0.02
@@ -88,10 +88,10 @@ def _calibration(survey: Survey) -> Iterator[Diagnosis]:
     mirrored, poor = [], []
     for name, statistics in survey.statistics.items():
         counts, shares = statistics.agreement, label_metrics(statistics)
-        if counts.clear < FEW_POINTS or counts.mirrored < FEW_POINTS:
+        if counts.clear < FEW_POINTS:
             continue
         agreement = shares["class_agreement_off_outlines"]
-        if shares["class_agreement_mirrored"] > max(agreement, POOR_AGREEMENT):
+        if counts.looks_mirrored:
             mirrored.append((name, agreement, shares["class_agreement_mirrored"]))
         elif agreement < POOR_AGREEMENT:
             poor.append((name, agreement))

@@ -42,6 +42,11 @@ def test_json_is_one_object_and_nothing_else(check):
     assert len(values["scenarios"]) == 4 and values["scenarios"][0]["voxel_agreement"] > 0.9
 
 
+def test_a_wrong_number_is_named(check):
+    status, out, error = check(GOLDEN, "--frames", "-1")
+    assert status == 2 and not out and error.endswith("argument --frames: '-1' is not a whole number from 0")
+
+
 def test_a_missing_folder_is_one_sentence(check):
     status, out, error = check(Path("nowhere at all"))
     assert status == 1 and not out and error.startswith("error: nowhere at all: there is no such folder")
