@@ -17,9 +17,12 @@ class TrainingError(ValueError):
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage and turn the errors a user can mend into one sentence on stderr and exit status 1."""
+    """Run a stage or tool; the errors a user can mend become one sentence on stderr and exit status 1, Ctrl-C 130."""
     try:
         main()
     except (DataError, ParamsError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -24,7 +25,7 @@ _THREAD_SETTINGS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_T
 def processes(wanted: int, tasks: int) -> Iterator[Executor]:
     """As many processes as `wanted` (0 = one per core) and `tasks` allow, each computing on one thread.
 
-    They leave Ctrl-C to this process and end with it, even when it is killed.
+    They end with this process, even when it is killed, and at once on Ctrl-C.
     """
     with (
         _one_thread_each(),
@@ -51,7 +52,8 @@ def run_tasks(
 ) -> list[Result]:
     """Results in the order of the tasks, with a progress bar; `report` gets each one as soon as it is there.
 
-    Raises the first error of a task, and DataError when a process died; tasks not begun by then are dropped.
+    Raises the first error of a task, and DataError when a process died; tasks not begun by then are dropped, and the
+    pool takes no others.
     """
     futures = [pool.submit(function, task) for task in tasks]
     try:
@@ -63,9 +65,9 @@ def run_tasks(
         raise DataError(
             "a worker process died, perhaps for memory; try a lower execution.workers (for a tool: --workers)"
         ) from None
-    finally:
-        for future in futures:
-            future.cancel()
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
     return [future.result() for future in futures]
 
 
@@ -79,8 +81,9 @@ def _number(wanted: int, tasks: int) -> int:
 
 
 def _end_with_parent() -> None:
-    """In a worker: leave Ctrl-C to the parent, and do not outlive it when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a worker: end at once on Ctrl-C, without a traceback, and do not outlive the parent when it is killed."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as nohup and scripts in the background set it
+        signal.signal(signal.SIGINT, _leave)
     parent = parent_process()
     assert parent is not None
 
@@ -89,6 +92,11 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _leave(*_: object) -> None:
+    time.sleep(0.2)  # so that the parent, too, has met the Ctrl-C, and does not take this for a worker that died
+    os._exit(1)
 
 
 @contextmanager

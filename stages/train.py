@@ -1,32 +1,28 @@
 """Train the detector on normality with pseudo-anomalies: data/shards -> models/detector.safetensors."""
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-import torch
-
 from lib.batches.frames import FrameRef
-from lib.batches.scan_pattern import rays_per_turn
 from lib.errors import DataError, ParamsError, run_stage
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import Detector
 from lib.outputs import write_csv, write_json
-from lib.params import ModelParams, Params, TrainParams, load_params
+from lib.params import Params, load_params
 from lib.shards.index import read_index
 from lib.shards.reader import Shard, read_shard
 from lib.shards.split import assign_splits, training_frames
 from lib.training.checkpoints import save_detector
 from lib.training.devices import choose_device, choose_precision, make_deterministic
 from lib.training.loop import EpochRecord, Recipe, TrainingSet, train_detector
+from lib.training.setup import batch_parts, detector_config, range_grid
 
 SHARDS = Path("data/shards")
 MODEL = Path("models/detector.safetensors")
 METRICS = Path("metrics/train.json")
 HISTORY = Path("plots/training.csv")
 LOG = Path("logs/train.log")
-VIEW_MARGIN = 1.1
 
 
 def main() -> None:
@@ -47,10 +43,8 @@ def main() -> None:
         write_csv(HISTORY, [field.name for field in fields(EpochRecord)], map(asdict, history))
         log.info("%s", history[-1])
 
-    grid = config.grid(_visible_columns(config, data.shards[0]))
-    history = train_detector(
-        detector, data, Recipe(params.train, grid, device, precision, _parts(params.train, device)), on_epoch
-    )
+    grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
+    history = train_detector(detector, data, Recipe(params.train, grid, device, precision, parts), on_epoch)
     save_detector(MODEL, detector)
     last = {name: value for name, value in asdict(history[-1]).items() if name != "learning_rate"}
     summary = {
@@ -62,30 +56,6 @@ def main() -> None:
     }
     write_json(METRICS, summary)
     log.info("wrote %s", MODEL)
-
-
-def detector_config(params: ModelParams, shards: Sequence[Shard]) -> DetectorConfig:
-    """Complete the model's params with the scan pattern of the data."""
-    lidars = [lidar for shard in shards for lidar in shard.lidars]
-    return DetectorConfig(
-        fusion=params.fusion,
-        image_channels=params.image_channels,
-        lidar_channels=params.lidar_channels,
-        fusion_channels=params.fusion_channels,
-        range_view_rows=params.range_view_rows or max(lidar.channels for lidar in lidars),
-        range_view_columns=params.range_view_columns or rays_per_turn(shards[0]),
-        upper_fov_deg=max(lidar.upper_fov_deg for lidar in lidars),
-        lower_fov_deg=min(lidar.lower_fov_deg for lidar in lidars),
-    )
-
-
-def _parts(params: TrainParams, device: torch.device) -> int:
-    if params.batch_size % params.cpu_threads:
-        raise ParamsError(
-            f"train.cpu_threads: got {params.cpu_threads}, which does not divide train.batch_size={params.batch_size}; "
-            "each thread works on an equal part of a batch"
-        )
-    return params.cpu_threads if device.type == "cpu" else 1
 
 
 def _training_set(params: Params) -> TrainingSet:
@@ -117,13 +87,6 @@ def _training_set(params: Params) -> TrainingSet:
             "preprocess.image_width and preprocess.max_points and run `dvc repro`"
         )
     return TrainingSet(shards, training, validation)
-
-
-def _visible_columns(config: DetectorConfig, shard: Shard) -> int:
-    """Columns of the range view that training looks at: the camera's view and a margin, an even number."""
-    half_view_rad = math.atan(shard.camera.width_px / 2 / shard.camera.fx_px) * VIEW_MARGIN
-    columns = math.ceil(half_view_rad / math.pi * config.range_view_columns / 16) * 16
-    return min(columns, config.range_view_columns)
 
 
 def _log() -> logging.Logger:

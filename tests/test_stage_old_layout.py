@@ -1,6 +1,8 @@
 """The preprocess stage on AnoVox's old sample layout, alone and beside release scenarios."""
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +97,14 @@ def test_an_old_download_alone_with_damage(project, capsys):
         f"{OLD_STATIC.name}: SEMANTIC_IMG holds colours that AnoVox does not define, taken as unknown (255): #090909"
         in log
     )
+    checked = subprocess.run(
+        [sys.executable, "-m", "tools.check", "--workers", "1", "--json"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    findings = {finding["name"]: finding["what"] for finding in json.loads(checked.stdout)["findings"]}
+    assert str(lidar) in findings["bad_array"] and "#090909 (SEMANTIC_IMG)" in findings["undefined_class_ids"]
     metrics = json.loads(Path("metrics/data.json").read_text())
     assert metrics["skipped"]["bad_array"] == 1 and metrics["labels"]["frames_with_undefined_ids"] == 1
 

@@ -25,6 +25,7 @@ from tests.anovox_sample import (
     NORMALITY,
     SENSORS,
     STATIC,
+    STEREO,
     frame_path,
     golden_copy,
     recording,
@@ -278,3 +279,55 @@ def test_class_ids_in_no_table_are_named_and_stop_nothing(project, capsys):
     assert f"labels: {MONO_STATIC.name}: {named}" in lines
     table = Path("plots/scenarios.csv").read_text().splitlines()
     assert len(table) == 5 and table[0].startswith("scenario,type,") and table[1].startswith(MONO_STATIC.name)
+
+
+def test_all_sensors_make_a_shard_per_camera(project, capsys):
+    set_params(preprocess={"sensors": "all"})
+    metrics = run()
+    entries = read_index(Path("data/shards"))
+    stereo = [entry for entry in entries if entry.scenario == STEREO.name]
+    assert [(e.camera, e.file) for e in stereo] == [
+        (camera, f"{STEREO.name}_{camera}.h5") for camera in ("camera0_yaw0", "camera1_yaw-15", "camera2_yaw15")
+    ]
+    assert len(entries) == len({entry.file for entry in entries}) == 1 + 1 + 3 + 2
+    assert len({entry.max_points for entry in entries}) == 1
+    assert metrics["scenarios"] == {"normality": 1, "static": 3, "dynamic": 0}
+    assert metrics["frames"]["total"] == 3 + 2 + 3 * 2 + 2 * 1
+    assert metrics["labels"]["row_match_share"] == 1
+    assert metrics["labels"]["class_agreement_off_outlines"] > 0.97
+    assert "4 scenarios, 13 frames in data/shards" in capsys.readouterr().out
+    shards = [read_shard(Path("data/shards") / entry.file) for entry in stereo]
+    assert len({shard.fingerprint for shard in shards}) == 3 and len({str(s.camera_SE3_lidar) for s in shards}) == 3
+    assert all(np.array_equal(shard.points, shards[0].points) for shard in shards)
+    assert shards[0].lidar_num_points.sum() == shards[0].num_points.sum() and len(shards[0].lidars) == 3
+
+
+def test_a_single_camera_and_lidar_is_the_same_with_all_sensors(project):
+    run()
+    forward = {e.scenario: read_shard(Path("data/shards") / e.file) for e in read_index(Path("data/shards"))}
+    kept = {name: np.array(forward[name].points) for name in (MONO_STATIC.name, MONO_NORMALITY.name)}
+    set_params(preprocess={"sensors": "all", "max_points": forward[MONO_STATIC.name].points.shape[1]})
+    run()
+    for entry in read_index(Path("data/shards")):
+        if entry.scenario in kept:
+            assert np.array_equal(read_shard(Path("data/shards") / entry.file).points, kept[entry.scenario])
+
+
+def test_a_scenario_whose_one_camera_sees_the_anomaly_never_trains(project):
+    """Called normality, with the anomaly in the pixels of one of three cameras: all of its shards change their type."""
+    path = Path("data/archive", STEREO.name)
+    for file in path.rglob("*.npy"):
+        array = np.load(file)
+        array[array[:, 3] == 29, 3] = 20
+        np.save(file, array)
+    shutil.rmtree(path / "ANOMALY")
+    for folder in path.glob("SEMANTIC-CAM*"):
+        if "(0, 1, 1.8)" not in folder.name:
+            for file in folder.iterdir():
+                pixels = np.asarray(Image.open(file))
+                Image.fromarray(np.where(pixels == 29, np.uint8(20), pixels)).save(file)
+    set_params(preprocess={"sensors": "all"})
+    run()
+    found = [entry for entry in read_index(Path("data/shards")) if entry.scenario == STEREO.name]
+    assert [entry.type for entry in found] == [ScenarioType.STATIC] * 3
+    assert [entry.frames_with_anomaly for entry in found] == [0, 0, 2]

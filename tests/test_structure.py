@@ -24,7 +24,7 @@ LEVELS = (
     ("batches", "evaluation"),
     ("model",),
     ("training",),
-    ("figures",),
+    ("figures", "doctor"),
 )
 WITH_TORCH = {"batches", "model", "training"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 50

@@ -62,6 +62,35 @@ with processes(2, 2) as pool:
     wait_until(lambda: not workers_in(tmp_path))
 
 
+def test_ctrl_c_ends_parent_and_workers_at_once_and_without_a_traceback(tmp_path):
+    """Ctrl-C in a terminal goes to all processes of the group."""
+    script = """
+import time
+from pathlib import Path
+from lib.errors import run_stage
+from lib.workers import processes, run_tasks
+def nap(name):
+    Path(name).touch()
+    time.sleep(600)
+def main():
+    with processes(2, 2) as pool:
+        run_tasks(pool, nap, ["one", "two", *map(str, range(20))], "sleeping", "nap")
+if __name__ == "__main__":
+    run_stage(main)
+"""
+    (tmp_path / "naps.py").write_text(script)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "naps.py"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as p:
+        wait_until(lambda: (tmp_path / "one").exists() and (tmp_path / "two").exists())
+        os.killpg(p.pid, signal.SIGINT)
+        _, err = p.communicate(timeout=30)
+    assert p.returncode == 130 and "Traceback" not in err and err.endswith("interrupted\n")
+    wait_until(lambda: not workers_in(tmp_path))
+
+
 def workers_in(folder):
     """Spawned processes whose working directory is the folder."""
     found = []

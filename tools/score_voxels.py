@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from lib.evaluation.anovox import ProtocolResult, VoxelGroup, anovox_protocol
 from lib.evaluation.voxel_files import read_protocol_frames
 
 COLUMNS = ("AUROC", "AUPR", "FPR95", "exact FPR95", "specificity", "F1", "PPV", "anomalous", "normal")
+WIDTHS = (8, 8, 8, 13, 13, 8, 8, 13, 13)
 
 
 def main() -> None:
@@ -76,7 +78,7 @@ def _table(result: ProtocolResult, frames: int) -> str:
     groups = {"all frames": result.normality_included, "anomaly in view": result.anomalies_only}
     by_size = {f"  {size}": group for size, group in result.by_size.items()}
     rows = [_row(name, group) for name, group in {**groups, **by_size}.items()]
-    header = f"{'':16}" + "".join(f"{column:>13}" for column in COLUMNS)
+    header = f"{'':16}" + _line(COLUMNS)
     covered = f"{result.true_voxels_covered:.1%} of the true voxels, {result.anomalous_voxels_covered:.1%}"
     notes = [
         f"{frames} frames. Scored are only voxels that predictions and ground truth share (the last two columns count",
@@ -92,7 +94,11 @@ def _row(name: str, group: VoxelGroup | None) -> str:
     m = group.metrics
     numbers = (m.auroc, m.aupr, m.fpr95, group.fpr95_exact, m.specificity, m.f1_score, m.ppv)
     counts = (group.anomalous_voxels, group.normal_voxels)
-    return f"{name:16}" + "".join(f"{n:13.4f}" for n in numbers) + "".join(f"{n:13,}" for n in counts)
+    return f"{name:16}" + _line([f"{n:.4f}" for n in numbers] + [f"{n:,}" for n in counts])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
 
 
 if __name__ == "__main__":

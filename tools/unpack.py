@@ -18,7 +18,8 @@ def main() -> None:
     try:
         done = unpack(args.archives, args.root)
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted: run the same command again to go on")
+        print("\ninterrupted: run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
     if done.files:
         before = f"; {done.files_before:,} were there already" if done.files_before else ""
         files = "1 file" if done.files == 1 else f"{done.files:,} files"

@@ -57,10 +57,11 @@ def configurations_in(path: Path) -> list[ScenarioConfig]:
 
 def _configuration(town: str, entry: Mapping[str, Any]) -> ScenarioConfig:
     anomaly = entry["anomaly_config"]
+    blueprint = anomaly.get("anomaly_bp_name")
     return ScenarioConfig(
         name=layout.SCENARIO_PREFIX + str(entry["id"]).removeprefix(layout.SCENARIO_PREFIX),
         type=_TYPES[str(anomaly["anomalytype"]).upper()],
         town=str(town),
         weather_preset=str(entry.get("weather_preset") or ""),
-        anomaly_blueprint=anomaly.get("anomaly_bp_name"),
+        anomaly_blueprint=None if blueprint is None else str(blueprint),
     )

@@ -22,6 +22,8 @@ DEPTH_MAX_M: Final = 1000.0
 MAX_ROWS: Final = 10_000_000
 MAX_COORDINATE_M: Final = 10_000.0
 MAX_TEXT_BYTES: Final = 16_000_000
+PNG_END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+PNG_TAIL_BYTES: Final = 1024
 REMEDY: Final = "unpack the archive again or delete the file"
 
 
@@ -130,6 +132,28 @@ def lidar_size(path: Path) -> int:
     return _array_rows(path, np.dtype("<f4"))
 
 
+def check_image(path: Path, height: int, width: int) -> None:
+    """Check a PNG by its size, its first and its last bytes alone; raises FileError as its reader would."""
+    _check_png_size(path, height, width)
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - PNG_TAIL_BYTES))
+        if PNG_END not in file.read():
+            raise FileError(path, Reason.DAMAGED_IMAGE, "the image is cut off")
+
+
+def check_array(path: Path, dtype: str) -> None:
+    """Check an .npy file (N, 4) of `dtype` by its header and size alone; raises FileError as its reader would."""
+    _array_rows(path, np.dtype(dtype))
+
+
+def check_text(path: Path) -> None:
+    """Check an ACTION or ANOMALY file by its size alone; raises FileError as its reader would."""
+    try:
+        check_not_empty(path, b"." * min(1, path.stat().st_size))
+    except OSError as error:
+        raise FileError(path, Reason.BAD_TEXT, f"cannot be read as text ({error})") from None
+
+
 def read_key_values(path: Path) -> dict[str, str]:
     """Read the `key ; value` lines of an ACTION or ANOMALY file, in order."""
     text = _read_text(path)
@@ -157,8 +181,17 @@ def write_rgb(path: Path, image: npt.NDArray[np.uint8]) -> None:
 
 def write_depth(path: Path, depth_m: npt.NDArray[np.float64]) -> None:
     """Write DEPTH_CAM from (H, W) planar depth [m]; what lies beyond 1000 m becomes 1000."""
-    steps = np.rint(np.clip(depth_m / DEPTH_MAX_M, 0.0, 1.0) * DEPTH_STEPS).astype(np.uint32)
+    steps = _depth_steps(depth_m)
     _write_png(path, np.stack([steps & 255, steps >> 8 & 255, steps >> 16], axis=-1).astype(np.uint8))
+
+
+def depth_as_stored(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What `read_depth` returns of a depth image (H, W) [m] that `write_depth` wrote."""
+    return np.asarray(DEPTH_MAX_M * _depth_steps(depth_m) / DEPTH_STEPS, dtype=np.float64)
+
+
+def _depth_steps(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
+    return np.rint(np.clip(depth_m / DEPTH_MAX_M, 0.0, 1.0) * DEPTH_STEPS).astype(np.uint32)
 
 
 def write_class_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
@@ -200,10 +233,7 @@ def check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
 
 def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.uint8]:
     """Decode a PNG after its header showed the expected size, so that no file can ask for more memory than that."""
-    found = png_size(path)
-    if found != (height, width):
-        problem = f"{found[0]} x {found[1]} pixels (height x width), but its camera's images are {height} x {width}"
-        raise FileError(path, Reason.DAMAGED_IMAGE, problem)
+    _check_png_size(path, height, width)
     try:
         with Image.open(path, formats=["PNG"]) as image:
             if image.mode not in (mode, mode + "A"):
@@ -213,6 +243,13 @@ def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.
         raise
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         raise FileError(path, Reason.DAMAGED_IMAGE, f"the image cannot be decoded ({error})") from None
+
+
+def _check_png_size(path: Path, height: int, width: int) -> None:
+    found = png_size(path)
+    if found != (height, width):
+        problem = f"{found[0]} x {found[1]} pixels (height x width), but its camera's images are {height} x {width}"
+        raise FileError(path, Reason.DAMAGED_IMAGE, problem)
 
 
 def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:

@@ -180,6 +180,7 @@ def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
             if not member.is_dir():
                 yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
             advance(member.compress_size)
+        advance(archive.stat().st_size - sum(member.compress_size for member in members))
 
 
 def _zip_chunks(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:

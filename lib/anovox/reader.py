@@ -1,6 +1,6 @@
 """Scenario folders -> Frames, one by one; a frame that cannot be used is named and left out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -70,14 +70,14 @@ class _Tick:
     undefined_ids: Mapping[str, tuple[int, ...]]
 
 
-def read_frames(scenario: Scenario) -> Iterator[ReadFrame | SkippedFrame]:
+def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> Iterator[ReadFrame | SkippedFrame]:
     """Read a scenario's frames in order, one in memory at a time; at each tick a frame per camera, in their order.
 
-    Files are matched by their frame id. A frame that lacks its image, depth, pixel labels, cloud or point labels, or
-    one of whose files is damaged or there twice, comes as SkippedFrame; without ACTION its pose is unknown, without
-    ANOMALY its anomaly, and a missing VOXEL_GRID is computed.
+    Files are matched by their frame id; `frame_ids` chooses some of the scenario's ticks. A frame that lacks its
+    image, depth, pixel labels, cloud or point labels, or one of whose files is damaged or there twice, comes as
+    SkippedFrame; without ACTION its pose is unknown, without ANOMALY its anomaly, and a missing VOXEL_GRID is computed.
     """
-    for frame_id in scenario.frame_ids:
+    for frame_id in scenario.frame_ids if frame_ids is None else frame_ids:
         try:
             tick = _read_tick(scenario, frame_id)
         except FileError as error:
@@ -93,7 +93,7 @@ def read_frames(scenario: Scenario) -> Iterator[ReadFrame | SkippedFrame]:
 def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick) -> ReadFrame:
     height, width = view.camera.height_px, view.camera.width_px
     image_path, depth_path, semantic_path = (
-        _required(scenario, view.rig.folders[kind], kind, frame_id)
+        required_file(scenario, view.rig.folders[kind], kind, frame_id)
         for kind in (layout.RGB, layout.DEPTH, layout.SEMANTIC)
     )
     frame = Frame(
@@ -122,7 +122,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
 
 def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
     paths = [
-        (_required(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id), _semantic(scenario, rig, frame_id))
+        (required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id), _semantic(scenario, rig, frame_id))
         for rig in scenario.lidar_rigs
     ]
     clouds = [
@@ -140,7 +140,7 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         for (_, path), (_, semantic) in zip(paths, clouds, strict=True)
         if path is not None and semantic is not None
     ]
-    voxel_path = _optional(scenario, layout.VOXEL_GRID, frame_id)
+    voxel_path = optional_file(scenario, layout.VOXEL_GRID, frame_id)
     if voxel_path is not None:
         labelled.append((voxel_path, voxels[:, 3]))
     return _Tick(
@@ -165,7 +165,7 @@ def _undefined_ids(scenario: Scenario, labelled: Iterable[_Labelled]) -> dict[st
 
 
 def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
-    path = _optional(scenario, layout.VOXEL_GRID, frame_id)
+    path = optional_file(scenario, layout.VOXEL_GRID, frame_id)
     return files.read_voxels(path) if path else compute_voxels(scenario, frame_id)
 
 
@@ -177,14 +177,14 @@ def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXE
     lidars = []
     for lidar in scenario.setup.lidars:
         if layout.SEMANTIC_LIDAR in lidar.folders:
-            cloud = _required(scenario, lidar.folders[layout.SEMANTIC_LIDAR], layout.SEMANTIC_LIDAR, frame_id)
+            cloud = required_file(scenario, lidar.folders[layout.SEMANTIC_LIDAR], layout.SEMANTIC_LIDAR, frame_id)
             lidars.append((lidar.pose, scenario.decoders.semantic_lidar(cloud)))
     cameras = []
     for rig in scenario.setup.cameras:
         if {layout.DEPTH, layout.SEMANTIC} <= rig.folders.keys() and rig.pose not in [pose for pose, _ in lidars]:
             size = rig.args.image_height, rig.args.image_width
             depth, semantic = (
-                _required(scenario, rig.folders[kind], kind, frame_id) for kind in (layout.DEPTH, layout.SEMANTIC)
+                required_file(scenario, rig.folders[kind], kind, frame_id) for kind in (layout.DEPTH, layout.SEMANTIC)
             )
             camera = Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
             pictures = files.read_depth(depth, *size), scenario.decoders.class_image(semantic, *size)
@@ -193,7 +193,7 @@ def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXE
 
 
 def _ego_state(scenario: Scenario, frame_id: int) -> EgoState:
-    path = _optional(scenario, layout.ACTION, frame_id)
+    path = optional_file(scenario, layout.ACTION, frame_id)
     if path is None:
         return EgoState(None, None)
     values = files.read_key_values(path)
@@ -204,16 +204,16 @@ def _ego_state(scenario: Scenario, frame_id: int) -> EgoState:
 
 
 def _anomaly(scenario: Scenario, frame_id: int) -> Anomaly | None:
-    path = _optional(scenario, layout.ANOMALY, frame_id)
+    path = optional_file(scenario, layout.ANOMALY, frame_id)
     return anomaly_of(files.read_key_values(path)) if path else None
 
 
 def _semantic(scenario: Scenario, rig: LidarRig, frame_id: int) -> Path | None:
-    return _optional(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)
+    return optional_file(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)
 
 
-def _optional(scenario: Scenario, folder: str | None, frame_id: int) -> Path | None:
-    """The file of a frame, or None; raises FileError where there are several."""
+def optional_file(scenario: Scenario, folder: str | None, frame_id: int) -> Path | None:
+    """The file of a frame in one of its scenario's folders, or None; raises FileError where there are several."""
     found = scenario.files.get(folder) if folder is not None else None
     if found is None:
         return None
@@ -225,8 +225,9 @@ def _optional(scenario: Scenario, folder: str | None, frame_id: int) -> Path | N
     return found.paths.get(frame_id)
 
 
-def _required(scenario: Scenario, folder: str, kind: str, frame_id: int) -> Path:
-    path = _optional(scenario, folder, frame_id)
+def required_file(scenario: Scenario, folder: str, kind: str, frame_id: int) -> Path:
+    """The file of a frame, of a `kind` such as RGB-CAM; raises FileError where it is missing or there are several."""
+    path = optional_file(scenario, folder, frame_id)
     if path is None:
         missing = scenario.path / layout.frame_file(folder, frame_id, layout.ending_of(folder))
         raise FileError(missing, _MISSING[kind], "missing", "unpack the archive again, or go on without this frame")

@@ -13,6 +13,7 @@ from lib.anovox.recording import CAMERA_SENSORS, LIDAR_SENSORS, CameraArgs, Lida
 
 MAX_IMAGE_SIZE: Final = 16_384
 MAX_CHANNELS: Final = 4_096
+MAX_LOCATION_M: Final = 100.0
 REMEDY: Final = "take the file from the archive again"
 
 
@@ -108,7 +109,7 @@ def read_sensor_setup(path: Path) -> SensorSetup:
     for folder, entry in document.items():
         try:
             sensor = _sensor(folder, entry)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             message = f"{path}: sensor {folder!r}: {problem}; {REMEDY}"
             raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
@@ -143,6 +144,8 @@ def _sensor(folder: str, entry: Any) -> Sensor | None:
     if Path(folder).name != folder or folder in (".", ".."):
         raise ValueError("its name is not that of a folder")
     pose = SensorPose(_triple(entry, "location"), _triple(entry, "rotation"))
+    if max(abs(metres) for metres in pose.location) > MAX_LOCATION_M:
+        raise ValueError(f"location is {list(pose.location)}, which is more than {MAX_LOCATION_M:g} m from the vehicle")
     args = entry["args"]
     if not isinstance(args, dict):
         raise ValueError("args is not a JSON object")

@@ -91,7 +91,10 @@ def _voxels(sensors: SensorSet, cameras: Sequence[CameraRecording], lidars: Sequ
     intrinsics = Camera.from_fov(args.image_width, args.image_height, args.camera_fov)
     return voxel_grid(
         [(pose, lidar.semantic_lidar) for pose, lidar in zip(sensors.lidars, lidars, strict=True)],
-        [(pose, intrinsics, c.depth_m, c.semantic) for pose, c in zip(sensors.cameras, cameras, strict=True)],
+        [
+            (pose, intrinsics, files.depth_as_stored(c.depth_m), c.semantic)
+            for pose, c in zip(sensors.cameras, cameras, strict=True)
+        ],
     )
 
 

@@ -15,6 +15,8 @@ from lib.labels import UNKNOWN
 
 DEPTH_TOLERANCE_M: Final = 0.5
 DEPTH_TOLERANCE_SHARE: Final = 0.05
+FEW_POINTS: Final = 100
+NOTABLE_DISAGREEMENT: Final = 0.02
 
 Bools = npt.NDArray[np.bool_]
 
@@ -52,6 +54,14 @@ class Agreement:
 
     def __add__(self, other: "Agreement") -> "Agreement":
         return Agreement(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    @property
+    def looks_mirrored(self) -> bool:
+        """Say whether the classes disagree, and much less so with y turned round; never with few points to judge by."""
+        if min(self.clear, self.mirrored) < FEW_POINTS:
+            return False
+        wrong, wrong_if_turned = 1 - self.clear_same / self.clear, 1 - self.mirrored_same / self.mirrored
+        return wrong > NOTABLE_DISAGREEMENT and wrong_if_turned < wrong / 2
 
 
 def frame_agreement(frame: Frame, labels: PointLabels) -> Agreement:

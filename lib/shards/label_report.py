@@ -28,28 +28,46 @@ _WHAT: Final = {
 
 
 def scenario_rows(entries: Sequence[ShardEntry], by_scenario: Mapping[str, Statistics]) -> list[dict[str, Any]]:
-    """One row of SCENARIO_COLUMNS per shard; a share of nothing is left empty."""
+    """One row of SCENARIO_COLUMNS per scenario, its cameras together; a share of nothing is left empty."""
+    shards: dict[str, list[ShardEntry]] = {}
+    for entry in entries:
+        shards.setdefault(entry.scenario, []).append(entry)
     return [
-        {column: getattr(entry, column) for column in SCENARIO_COLUMNS if column not in LABEL_COLUMNS}
-        | {"type": entry.type.value}
-        | label_metrics(by_scenario[entry.scenario])
-        for entry in entries
+        {
+            "scenario": name,
+            "type": cameras[0].type.value,
+            "town": cameras[0].town,
+            "weather": cameras[0].weather,
+            "frames": sum(entry.frames for entry in cameras),
+            "frames_with_anomaly": sum(entry.frames_with_anomaly for entry in cameras),
+            **label_metrics(by_scenario[name]),
+        }
+        for name, cameras in shards.items()
     ]
 
 
+def class_text(kind: str, class_id: int) -> str:
+    """A class id that AnoVox does not define as people read it: a number, in the old sample layout a colour."""
+    return f"#{class_id:06x}" if kind in layout.OLD_FILE_ENDINGS else str(class_id)
+
+
 def label_sentences(by_scenario: Mapping[str, Statistics]) -> list[str]:
-    """For the log: the scenarios that do worst, and each file kind's class ids that AnoVox does not define."""
+    """For the log: the scenarios that do worst, mirrored clouds, class ids by file kind that AnoVox does not define."""
     sentences = [
         f"labels: {_WHAT[key]} in {name}: {share:.2%}"
         for key, (name, share) in worst_scenarios(by_scenario).items()
         if key != "unlabelled_share" or share > 0
     ]
+    sentences += [
+        f"labels: {name}: its clouds look mirrored (y to the right); `python -m tools.check` says more"
+        for name, statistics in sorted(by_scenario.items())
+        if statistics.agreement.looks_mirrored
+    ]
     for name, statistics in sorted(by_scenario.items()):
         for kind in sorted({kind for kind, _ in statistics.undefined_ids}):
             ids = sorted(class_id for found, class_id in statistics.undefined_ids if found == kind)
-            colored = kind in layout.OLD_FILE_ENDINGS
-            shown = ", ".join(f"#{class_id:06x}" if colored else str(class_id) for class_id in ids[:10])
-            what = "colours" if colored else "class ids"
+            shown = ", ".join(class_text(kind, class_id) for class_id in ids[:10])
+            what = "colours" if kind in layout.OLD_FILE_ENDINGS else "class ids"
             sentences.append(
                 f"labels: {name}: {kind} holds {what} that AnoVox does not define, taken as unknown (255): "
                 f"{shown}{' ...' if len(ids) > 10 else ''}"

@@ -148,7 +148,7 @@ def data_metrics(
 def label_metrics(statistics: Statistics) -> dict[str, float]:
     """Where point labels come from and whether the sources agree: shares; a share of nothing is left out.
 
-    docs/data.md says what each one means and what value to expect.
+    docs/check.md says what each one means and what value to expect.
     """
     sources, points = statistics.label_sources, int(statistics.label_sources.sum())
     counts = statistics.agreement

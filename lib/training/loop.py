@@ -105,7 +105,9 @@ def train_detector(
             parts = batches(data.shards, frames, part_size, recipe.device)
             losses: list[Tensor] = []
             while batch := list(islice(parts, recipe.parts)):
-                losses.append(_step(threads, list(zip(twins, batch, generators, strict=False)), recipe, optimizers))
+                losses.append(
+                    training_step(threads, list(zip(twins, batch, generators, strict=False)), recipe, optimizers)
+                )
                 for schedule in schedules:
                     schedule.step()
                 progress.update(sum(len(part.num_points_B) for part in batch))
@@ -134,7 +136,7 @@ def make_optimizers(detector: Detector, params: TrainParams) -> tuple[torch.opti
     )
 
 
-def _step(
+def training_step(
     threads: Threads, parts: Sequence[Part], recipe: Recipe, optimizers: Sequence[torch.optim.Optimizer]
 ) -> Tensor:
     """One step on a batch, given as its parts; returns its loss."""

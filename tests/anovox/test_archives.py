@@ -18,6 +18,7 @@ import pytest
 
 from lib.anovox import archives
 from lib.anovox.archives import unpack
+from lib.anovox.packed import packed_files
 from lib.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +84,8 @@ def test_a_scenario_comes_out_as_it_went_in(tmp_path, kind):
     assert tree(tmp_path / "deep" / "data") == tree(source)
     assert (done.files, done.files_before) == (len(tree(source)), 0)
     assert done.num_bytes == sum(map(len, tree(source).values()))
+    told = []
+    assert len(list(packed_files(archive, told.append))) == done.files and sum(told) == archive.stat().st_size
     before = inodes(tmp_path / "deep")
     again = unpack([archive], tmp_path / "deep" / "data")
     assert (again.files, again.files_before) == (0, done.files) and inodes(tmp_path / "deep") == before

@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lib.anovox import layout
 from lib.anovox.configurations import read_configurations
@@ -68,3 +70,26 @@ def test_both_spellings_of_the_dynamic_type(tmp_path, spelling):
     path.write_text(json.dumps({"scenario_definition": {"map": "Town07", "scenarios": [entry]}}))
     configs, findings = read(tmp_path)
     assert configs == {"Scenario_1": ScenarioConfig("Scenario_1", ScenarioType.DYNAMIC, "Town07", "")} and not findings
+
+
+names = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)
+texts = st.text(max_size=12)
+entries = st.builds(
+    ScenarioConfig,
+    names.map("Scenario_{}".format),
+    st.sampled_from(list(ScenarioType)),
+    names.filter(lambda town: town.lower() == town),
+    texts,
+    st.none() | texts,
+)
+
+
+@given(st.lists(entries, max_size=5, unique_by=lambda config: config.name))
+def test_whatever_is_written_is_read_and_written_again(tmp_path_factory, configs):
+    root = tmp_path_factory.mktemp("configurations")
+    write_scenario_configuration(root / "a", configs)
+    found, findings = read(root / "a")
+    assert found == {config.name: config for config in configs} and not findings
+    write_scenario_configuration(root / "b", found.values())
+    first, second = ({p.name: p.read_bytes() for p in (root / x).rglob("*.json")} for x in "ab")
+    assert first == second

@@ -36,7 +36,7 @@ def test_the_type_comes_from_the_configuration_or_else_from_the_files():
 def test_a_vehicle_is_a_dynamic_anomaly(tmp_path):
     root = golden_copy(tmp_path, MONO_STATIC)
     for path in root.glob("*/ANOMALY/*.csv"):
-        path.write_text(path.read_text().replace("static.prop.a_golden", "vehicle.audi.tt"))
+        path.write_text(f"frame_id ; {path.stem[8:]}\nvehicle_id ; 3\nvehicle_type_id ; vehicle.audi.tt\nspeed ; 0.0\n")
     assert open_scenario(root / MONO_STATIC.name, None).config.type is ScenarioType.DYNAMIC
 
 
@@ -91,6 +91,8 @@ CAMERA = "RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858"
     [
         (LIDAR, "location", [0, 0], "location is not a list of three numbers"),
         (LIDAR, "location", [0, 0, None], "location is not a finite number"),
+        (LIDAR, "location", [0, 0, 10**400], "too large"),
+        (LIDAR, "location", [0, 1e9, 0], "location is [0, 1000000000.0, 0], which is more than 100 m from the vehicle"),
         (LIDAR, "rotation", [10, 0, 0], "roll and pitch must be 0"),
         (LIDAR, "args", {"channels": 0}, "channels is 0"),
         (LIDAR, "args", {"channels": 16, "upper_fov": -40}, "cannot be those of a LiDAR"),

@@ -72,3 +72,9 @@ def test_sizes_come_in_any_case(text, size):
 
 def test_the_simulator_says_by_what_an_anomaly_differs():
     assert anomaly_of({"kind": "appearance"}) == Anomaly(None, None, "appearance")
+
+
+def test_the_file_of_a_braking_vehicle_has_the_keys_of_action():
+    """AnoVox's generator (Scenarios/Util.py) writes the vehicle's action in place of an object's state."""
+    values = {"frame_id": "150", "vehicle_id": "33", "vehicle_type_id": "vehicle.audi.tt", "speed": "0.0"}
+    assert anomaly_of(values) == Anomaly(blueprint="vehicle.audi.tt")

@@ -16,10 +16,10 @@ from lib.anovox.recording import (
     SensorPose,
     SensorSet,
 )
-from lib.anovox.setup import read_sensor_setup
+from lib.anovox.setup import read_sensor_setup, write_sensor_setup
 from lib.anovox.writer import write_scenario
 from lib.errors import DataError
-from tests.anovox_sample import MONO_STATIC, NORMALITY, SENSORS, STATIC, frame_path, recording, renamed
+from tests.anovox_sample import MONO_STATIC, NORMALITY, SCENARIOS, SENSORS, STATIC, frame_path, recording, renamed
 
 GOLDEN_SENSORS = SensorSet(camera_args=CameraArgs(48, 72), lidar_args=LidarArgs(channels=16))
 FRAMES = (996, 1000, 1004)
@@ -96,3 +96,12 @@ def test_equal_recordings_make_equal_bytes(tmp_path):
 def test_normality_has_no_anomaly_folder(tmp_path):
     path = write_scenario(tmp_path, NORMALITY, SENSORS, [recording(5)])
     assert not (path / "ANOMALY").exists()
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name[:13])
+def test_golden_sensor_setups_are_written_as_they_were_read(tmp_path, path):
+    """Sensors that were not saved included."""
+    source = path / layout.SENSOR_SETUP
+    write_sensor_setup(tmp_path / "written.json", read_sensor_setup(source))
+    written, golden = (json.loads(file.read_text()) for file in (tmp_path / "written.json", source))
+    assert written == golden and list(written) == list(golden)

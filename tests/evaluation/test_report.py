@@ -1,12 +1,13 @@
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn import metrics
 
 from lib.errors import DataError
-from lib.evaluation.levels import score_scenario
+from lib.evaluation.levels import LevelScores, score_scenario
 from lib.evaluation.report import evaluate
 from lib.frame import Anomaly
 from lib.params import EvaluateParams
@@ -145,3 +146,21 @@ def test_a_level_of_one_class_is_left_out_with_a_warning(tmp_path, caplog):
 def test_nothing_but_normality_is_an_error(tmp_path):
     with pytest.raises(DataError, match="the 3 frames of the test scenarios hold no anomaly in any sensor"):
         report_of(tmp_path, [([None, None], None), ([None], None)])
+
+
+def test_the_cameras_of_a_scenario_are_resampled_together(report, folder):
+    """Scenarios that come in parts, one per camera, give the numbers and intervals of the whole."""
+
+    def in_parts():
+        for s in scored(folder, SCENARIOS):
+            levels = {name: (level, level.negative) for name, level in s.levels.items()}
+            one = {name: replace(level, negative=negative[::2]) for name, (level, negative) in levels.items()}
+            nothing = np.zeros(0, dtype=np.float32)
+            other = {
+                name: LevelScores(nothing, np.zeros(0, dtype=np.int64), negative[1::2])
+                for name, (_, negative) in levels.items()
+            }
+            yield replace(s, levels=one)
+            yield replace(s, levels=other, truth=(), groups=(), voxels=())
+
+    assert evaluate(in_parts, PARAMS) == report

@@ -43,6 +43,19 @@ def test_a_mirrored_cloud_is_seen():
     assert mirrored.in_voxel / mirrored.labelled < right.in_voxel / right.labelled - 0.1
 
 
+def counted(same, turned_same, points=1000):
+    return Agreement(clear=points, clear_same=same, mirrored=points, mirrored_same=turned_same)
+
+
+def test_mirrored_means_clearly_better_the_other_way_round():
+    assert counted(730, 999).looks_mirrored and counted(960, 990).looks_mirrored
+    assert not counted(999, 730).looks_mirrored
+    assert not counted(985, 999).looks_mirrored, "a straight empty road looks the same either way"
+    assert not counted(600, 700).looks_mirrored, "labels of other frames"
+    assert not counted(7, 10, points=10).looks_mirrored, "too few points"
+    assert not Agreement().looks_mirrored
+
+
 def test_another_grid_is_seen():
     """Voxels shifted by one cell hold other classes, or none, where the points are."""
     read = golden()

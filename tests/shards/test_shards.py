@@ -16,6 +16,7 @@ from lib.anovox.scenario import open_scenario
 from lib.errors import DataError
 from lib.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.camera import Camera
+from lib.geometry.merged import merge_clouds
 from lib.geometry.rigid import yaw_transform
 from lib.shards.reader import read_shard
 from lib.shards.writer import padded_length, thinned, write_shard
@@ -285,3 +286,44 @@ def test_a_damaged_shard_is_refused_in_one_sentence(shard_path, damage, part):
 def test_verification_can_be_left_out(shard_path):
     flip_a_pixel(shard_path)
     assert len(read_shard(shard_path, verify=False)) == 3
+
+
+LIDARS = (
+    Lidar(16, 15.0, -25.0, 100.0, (1.0, 0.9, 1.8), (0, 0, 15)),
+    Lidar(8, 10.0, -30.0, 80.0, (-1.5, 0.9, 1.0), (0, 0, 170)),
+    Lidar(16, 15.0, -25.0, 100.0, (0.0, 0.0, 1.8), (0, 0, 0)),
+)
+
+
+def merged_frame(frame_id, sizes):
+    """A frame of several LiDARs, and each one's own points."""
+    generator = np.random.default_rng([frame_id, *sizes])
+    clouds = [generator.normal(0, 20, (size, 4)) for size in sizes]
+    points = merge_clouds(clouds, [(lidar.location, lidar.rotation) for lidar in LIDARS])
+    classes = generator.integers(1, 29, len(points)).astype(np.uint8)
+    several = {"lidars": LIDARS, "cloud_sizes": sizes, "camera_name": "camera1_yaw40"}
+    return replace(frame(frame_id), points=points, point_class=classes, **several), clouds
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(*[st.integers(0, 30)] * 3), min_size=1, max_size=3), st.integers(1, 60))
+def test_merged_clouds_can_be_told_apart_even_when_thinned(tmp_path_factory, sizes, max_points):
+    path = tmp_path_factory.mktemp("shard") / "a.h5"
+    made = [merged_frame(i + 1, each) for i, each in enumerate(sizes)]
+    write_shard(path, (merged for merged, _ in made), max_points)
+    shard = read_shard(path)
+    assert_holds(shard, [merged for merged, _ in made], max_points)
+    assert (shard.lidars, shard.camera_name) == (LIDARS, "camera1_yaw40")
+    for i, (merged, clouds) in enumerate(made):
+        kept = thinned(merged.scenario, merged.frame_id, len(merged.points), max_points)
+        own = np.repeat(np.arange(3), merged.cloud_sizes)[kept]
+        found = shard.lidar_points(i)
+        assert [len(cloud) for cloud in found] == np.bincount(own, minlength=3).tolist()
+        assert np.allclose(np.concatenate(found), np.concatenate(clouds)[kept], atol=1e-4)
+
+
+def test_one_lidar_keeps_its_frame_and_the_bytes_of_always(shard_path):
+    shard = read_shard(shard_path)
+    assert np.array_equal(shard.lidar_points(1)[0], shard.points[1, :33]) and shard.camera_name == ""
+    with h5py.File(shard_path) as file:
+        assert "lidar_num_points" not in file and not {"lidars", "camera_name"} & set(file.attrs)

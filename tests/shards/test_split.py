@@ -109,3 +109,13 @@ def test_training_frames(tmp_path, kind):
     normal = kind is ScenarioType.NORMALITY
     assert training_frames(shard, params()).tolist() == ([0, 1, 2, 3] if normal else [])
     assert training_frames(shard, params("anomaly_free")).tolist() == ([0, 1, 2, 3] if normal else [0, 1])
+
+
+@given(st.integers(1, 12), st.integers(0, 4), st.integers(1, 4), st.integers(0, 99))
+def test_the_cameras_of_a_scenario_go_together(normality, static, cameras, seed):
+    """Splits are by scenario: with a shard per camera they are the same as with one shard."""
+    whole = entries(normality, static)
+    shards = [replace(e, file=f"{e.scenario}_{n}.h5", camera=f"camera{n}") for e in whole for n in range(cameras)]
+    for train_on in ("normality", "anomaly_free"):
+        options = params(train_on, seed=seed)
+        assert assign_splits(shards, options) == assign_splits(whole, options)

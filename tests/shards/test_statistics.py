@@ -83,10 +83,12 @@ def test_a_share_of_nothing_is_left_out():
     assert not {"class_agreement", "voxel_agreement", "worst_voxel_agreement"} & metrics["labels"].keys()
 
 
-def test_each_shard_has_a_row():
+def test_each_scenario_has_a_row():
     entry = ShardEntry("a", ScenarioType.NORMALITY, "a.h5", 2, 0, 48, 72, 1536, 16, "Town03", "CLEAR_NOON")
     statistics = sum((frame_statistics(read) for read in golden(MONO_NORMALITY)), Statistics())
     [row] = scenario_rows([entry], {"a": statistics})
+    [both] = scenario_rows([entry, replace(entry, file="a_camera1.h5", camera="camera1")], {"a": statistics})
+    assert both == {**row, "frames": 4}
     assert tuple(row) == SCENARIO_COLUMNS
     assert (row["type"], row["frames"], row["row_match_share"]) == ("NORMALITY", 2, 1.0)
     assert row["voxel_agreement"] == label_metrics(statistics)["voxel_agreement"] == pytest.approx(0.997, abs=0.003)

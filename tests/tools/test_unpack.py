@@ -40,10 +40,12 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys):
     assert caught.value.code == 2 and "DATA_ROOT" in capsys.readouterr().err
 
 
-def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch):
+def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(unpack, "unpack", interrupted)
-    with pytest.raises(SystemExit, match="run the same command again to go on"):
+    with pytest.raises(SystemExit) as caught:
         run(monkeypatch, tmp_path / "a.zip", tmp_path)
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "\ninterrupted: run the same command again to go on\n"

@@ -5,14 +5,17 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lib.anovox.sensor_sets import SENSOR_POSES
+from lib.anovox.writer import write_scenario
 from lib.errors import run_stage
 from lib.geometry.voxels import LabelledCloud, voxelize
-from tests.anovox_sample import GOLDEN, MONO_STATIC, frame_path, golden_copy
+from tests.anovox_sample import GOLDEN, MONO_STATIC, NORMALITY, SENSORS, frame_path, golden_copy, recording
 from tools.voxelize import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +68,17 @@ def test_missing_grids_come_out_byte_for_byte(root, run):
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*.npy")}
     assert run(root)[0] == f"0 voxel grids written to {root}; 8 were there already\n"
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*.npy")} == before
+
+
+@pytest.mark.parametrize("name", SENSOR_POSES)
+def test_every_sensor_set(tmp_path, run, name):
+    cameras, lidars = SENSOR_POSES[name]
+    sensors = replace(SENSORS, cameras=cameras, lidars=lidars)
+    scenario = write_scenario(tmp_path, NORMALITY, sensors, [recording(7, sensors=sensors)])
+    before = tree(tmp_path)
+    shutil.rmtree(scenario / "VOXEL_GRID")
+    run(tmp_path)
+    assert tree(tmp_path) == before
 
 
 def test_several_workers_write_the_same(root):

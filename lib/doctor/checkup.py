@@ -1,0 +1,23 @@
+"""The data doctor: survey, findings and estimate in one go."""
+
+from pathlib import Path
+
+from lib.doctor.estimate import PlannedParams, estimate
+from lib.doctor.findings import Severity, diagnose, splits_of
+from lib.doctor.report import Checkup
+from lib.doctor.survey import survey
+
+
+def check_up(root: Path, params: PlannedParams, frames_per_scenario: int) -> Checkup:
+    """Check a data set against the params it would be used with.
+
+    `frames_per_scenario`: ticks of each scenario whose frames are read in full (0 = all). Raises DataError when `root`
+    holds no scenario, ParamsError when execution.device is not there.
+    """
+    found = survey(root, params.preprocess.sensors, frames_per_scenario, params.execution.workers)
+    metrics = found.metrics()
+    diagnoses = diagnose(found, metrics, params.preprocess, params.split)
+    if any(diagnosis.severity is Severity.ERROR for diagnosis in diagnoses):
+        return Checkup(found, metrics, diagnoses, {}, None, frames_per_scenario)
+    splits = splits_of(found, params.split)
+    return Checkup(found, metrics, diagnoses, splits, estimate(found, splits, params), frames_per_scenario)

@@ -1,0 +1,149 @@
+"""What preprocess and train will take: disk from the shards' layout, time and memory from doing a little of each."""
+
+import math
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from lib.anovox.reader import ReadFrame, read_frames
+from lib.anovox.scenario import open_scenario
+from lib.doctor.survey import Survey, SurveyedScenario, evenly_spread
+from lib.frame import Frame
+from lib.model.detector import Detector
+from lib.params import ExecutionParams, ModelParams, PreprocessParams, SplitParams, TrainParams
+from lib.shards.reader import Shard, read_shard
+from lib.shards.resize import resize_frame
+from lib.shards.schema import shard_arrays
+from lib.shards.split import Split
+from lib.shards.writer import padded_length, write_shard
+from lib.training.devices import choose_device, choose_precision
+from lib.training.footprint import training_footprint
+from lib.training.loop import Recipe
+from lib.training.setup import batch_parts, detector_config, range_grid
+from lib.workers import available_cores
+
+TRIAL_FRAMES: Final = 2
+VOXEL_BYTES: Final = 8
+VALIDATION_COST: Final = 1 / 3
+"""A forward pass beside a training step's forward and backward."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes of data/shards; hours of preprocess and train on this machine; memory of a training step.
+
+    `memory_measured`: the device's own count, else a lower bound from what autograd keeps. `trial_frames`: of these
+    the times and the memory were measured.
+    """
+
+    shards_bytes: int
+    preprocess_hours: float
+    workers: int
+    train_hours: float
+    train_frames: int
+    validation_frames: int
+    epochs: int
+    train_memory_bytes: int
+    memory_measured: bool
+    device: str
+    precision: str
+    trial_frames: int
+
+
+@dataclass(frozen=True)
+class PlannedParams:
+    """The sections of params.yaml that a data set would be used with."""
+
+    preprocess: PreprocessParams
+    split: SplitParams
+    model: ModelParams
+    train: TrainParams
+    execution: ExecutionParams
+
+
+def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams) -> Estimate | None:
+    """Convert and train on a few frames of a training scenario, and scale up; None where none of them can be read.
+
+    Sets torch's number of threads, as training does.
+    """
+    scenarios = {scenario.config.name: scenario for scenario in survey.scenarios}
+    max_points = params.preprocess.max_points or padded_length(max(s.largest_cloud for s in scenarios.values()))
+    trial = next(scenarios[name] for name, part in splits.items() if part == "train")
+    device = choose_device(params.execution.device)
+    precision = choose_precision(params.train.precision, device)
+    with tempfile.TemporaryDirectory(prefix="check-") as folder:
+        made = _trial_shard(Path(folder) / "trial.h5", trial, params.preprocess, max_points)
+        if made is None:
+            return None
+        shard, convert_seconds = made
+        config = detector_config(params.model, [shard])
+        recipe = Recipe(params.train, range_grid(config, shard), device, precision, batch_parts(params.train, device))
+        footprint = training_footprint(Detector(config), shard, recipe)
+        frame_bytes, trial_frames = _frame_bytes(shard), len(shard)
+    usable = {name: _usable(scenario, params.split) for name, scenario in scenarios.items()}
+    training, validation = (sum(usable[n] for n, p in splits.items() if p == part) for part in ("train", "validation"))
+    frames = sum(scenario.usable_frames for scenario in scenarios.values())
+    workers = max(1, min(params.execution.workers or available_cores(), len(scenarios)))
+    train_steps = (training + VALIDATION_COST * validation) * params.train.epochs
+    return Estimate(
+        shards_bytes=frames * frame_bytes,
+        preprocess_hours=frames * (_read_seconds(survey) + convert_seconds) / workers / 3600,
+        workers=workers,
+        train_hours=train_steps * footprint.seconds_per_frame / 3600,
+        train_frames=training,
+        validation_frames=validation,
+        epochs=params.train.epochs,
+        train_memory_bytes=footprint.memory_bytes,
+        memory_measured=footprint.measured_memory,
+        device=device.type,
+        precision=precision,
+        trial_frames=trial_frames,
+    )
+
+
+def _frame_bytes(shard: Shard) -> int:
+    """Bytes of a frame in a shard like this one."""
+    height, width = shard.image.shape[1:3]
+    arrays = shard_arrays(height, width, shard.points.shape[1], len(shard.lidars))
+    fixed = sum(
+        np.dtype(array.dtype).itemsize * math.prod(array.row_shape) for array in arrays if array.name != "voxels_flat"
+    )
+    return fixed + VOXEL_BYTES * len(shard.voxels(0))
+
+
+def _trial_shard(
+    path: Path, trial: SurveyedScenario, params: PreprocessParams, max_points: int
+) -> tuple[Shard, float] | None:
+    """A shard of a scenario's first camera with a few frames, and the seconds per frame to resize and write it."""
+    scenario = open_scenario(trial.path, trial.config, params.sensors)
+    chosen = evenly_spread(scenario.frame_ids, 2 * TRIAL_FRAMES)
+    reads = (read for read in read_frames(scenario, chosen) if isinstance(read, ReadFrame))
+    camera = scenario.views[0].name
+    frames = list(islice((read.frame for read in reads if read.frame.camera_name == camera), TRIAL_FRAMES))
+    if not frames:
+        return None
+    start = time.perf_counter()
+    write_shard(path, [_resized(frame, params) for frame in frames], max_points)
+    return read_shard(path), (time.perf_counter() - start) / len(frames)
+
+
+def _resized(frame: Frame, params: PreprocessParams) -> Frame:
+    height, width = frame.image.shape[:2]
+    return resize_frame(frame, params.image_height or height, params.image_width or width)
+
+
+def _read_seconds(survey: Survey) -> float:
+    """Seconds of one process to read a frame and count what is in it."""
+    frames = sum(scenario.statistics.frames for scenario in survey.scenarios)
+    return sum(scenario.read_seconds for scenario in survey.scenarios) / max(1, frames)
+
+
+def _usable(scenario: SurveyedScenario, split: SplitParams) -> int:
+    entry = scenario.entry()
+    return entry.frames - (entry.frames_with_anomaly if split.train_on == "anomaly_free" else 0)

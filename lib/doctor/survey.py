@@ -1,0 +1,187 @@
+"""What lies in a data set: every file by name, size and header, some frames of each scenario read in full."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.anovox.check import check_frames
+from lib.anovox.configurations import read_configurations
+from lib.anovox.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.folders import find_scenarios
+from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.recording import ScenarioConfig
+from lib.anovox.scenario import Scenario, Sensors, largest_cloud, open_scenario
+from lib.frame import ScenarioType
+from lib.shards.index import ShardEntry
+from lib.shards.statistics import Statistics, data_metrics, frame_statistics
+from lib.shards.writer import type_by_labels
+from lib.workers import processes_or_thread, run_tasks
+
+Metrics = dict[str, dict[str, int | float]]
+
+
+@dataclass(frozen=True)
+class SurveyTask:
+    """A scenario to look at; `read_frames`: of how many ticks, evenly spread, the frames are read (0 = of all)."""
+
+    path: Path
+    config: ScenarioConfig | None
+    sensors: Sensors
+    read_frames: int
+
+
+@dataclass(frozen=True, eq=False)
+class SurveyedScenario:
+    """What is in a scenario.
+
+    `frames`: all of them, one per tick and camera; `skipped`: those that cannot be used; `statistics`: of the frames
+    read in full, which took `read_seconds`. `declared` is the type that its configuration or files state, `type` what
+    its labels make of it. `sensors`: all sensors that it holds, in words. `image_sizes` (height, width) by camera.
+    """
+
+    path: Path
+    config: ScenarioConfig
+    type: ScenarioType
+    sensors: str
+    cameras: int
+    lidar_channels: int
+    image_sizes: tuple[tuple[int, int], ...]
+    largest_cloud: int
+    frames: int
+    skipped: tuple[SkippedFrame, ...]
+    statistics: Statistics
+    read_seconds: float
+    findings: tuple[Finding, ...]
+
+    @property
+    def usable_frames(self) -> int:
+        """Frames that preprocess would keep, as far as looked at."""
+        return self.frames - len(self.skipped)
+
+    def entry(self) -> ShardEntry:
+        """A line of the index as it will be; the number of frames with an anomaly is the share of those read."""
+        share = self.statistics.frames_with_anomaly / max(1, self.statistics.frames)
+        height, width = self.image_sizes[0]
+        return ShardEntry(
+            scenario=self.config.name,
+            type=self.type,
+            file=f"{self.config.name}.h5",
+            frames=self.usable_frames,
+            frames_with_anomaly=round(share * self.usable_frames),
+            image_height=height,
+            image_width=width,
+            max_points=self.largest_cloud,
+            lidar_channels=self.lidar_channels,
+            town=self.config.town,
+            weather=self.config.weather_preset,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """A data set's scenarios, those without any usable frame in `unusable`, and what is wrong beyond frames."""
+
+    root: Path
+    scenarios: tuple[SurveyedScenario, ...]
+    unusable: tuple[SurveyedScenario, ...]
+    findings: tuple[Finding, ...]
+    has_configurations: bool
+
+    @property
+    def skipped(self) -> list[SkippedFrame]:
+        """All frames that cannot be used."""
+        return [frame for scenario in (*self.scenarios, *self.unusable) for frame in scenario.skipped]
+
+    @property
+    def statistics(self) -> dict[str, Statistics]:
+        """The statistics of each usable scenario's frames that were read in full."""
+        return {scenario.config.name: scenario.statistics for scenario in self.scenarios}
+
+    def metrics(self) -> Metrics:
+        """metrics/data.json as preprocess writes it, with counts and shares of the frames read in full."""
+        reasons = [finding.reason for finding in self.findings]
+        return data_metrics(
+            self.statistics,
+            [scenario.type for scenario in self.scenarios],
+            [frame.reason for frame in self.skipped],
+            [reason for reason in reasons if isinstance(reason, ScenarioReason)]
+            + [ScenarioReason.NO_USABLE_FRAME] * len(self.unusable),
+            [reason for reason in reasons if isinstance(reason, Notice)],
+        )
+
+
+def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int) -> Survey:
+    """Look through a data set, several scenarios at a time.
+
+    `sensors` as preprocess.sensors; of each scenario `frames_per_scenario` ticks, evenly spread, are read in full
+    (0 = all of them). Raises DataError when `root` holds no scenario.
+    """
+    findings: list[Finding] = []
+    paths = find_scenarios(root, findings.append)
+    configs = read_configurations(root, findings.append)
+    tasks = [SurveyTask(path, configs.get(path.name), sensors, frames_per_scenario) for path in paths]
+    with processes_or_thread(workers, len(paths)) as pool:
+        looked_at = run_tasks(pool, survey_scenario, tasks, "checking", "scenario")
+    scenarios = [found for found in looked_at if isinstance(found, SurveyedScenario)]
+    findings += [found for found in looked_at if isinstance(found, Finding)]
+    findings += [finding for scenario in scenarios for finding in scenario.findings]
+    return Survey(
+        root,
+        tuple(scenario for scenario in scenarios if scenario.usable_frames),
+        tuple(scenario for scenario in scenarios if not scenario.usable_frames),
+        tuple(findings),
+        bool(configs),
+    )
+
+
+def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:
+    """Look at one scenario; a Finding says why it cannot be used at all."""
+    try:
+        scenario = open_scenario(task.path, task.config, task.sensors)
+    except ScenarioError as error:
+        return Finding(error.reason, str(error))
+    chosen = evenly_spread(scenario.frame_ids, task.read_frames)
+    skipped = list(check_frames(scenario, sorted(set(scenario.frame_ids) - set(chosen))))
+    statistics, start = Statistics(), time.perf_counter()
+    for read in read_frames(scenario, chosen):
+        if isinstance(read, ReadFrame):
+            statistics += frame_statistics(read)
+        else:
+            skipped.append(read)
+    ids_seen = (statistics.point_classes > 0) | (statistics.pixel_classes > 0)
+    return SurveyedScenario(
+        path=task.path,
+        config=scenario.config,
+        type=type_by_labels(scenario.config.type, ids_seen),
+        sensors=_sensors_in_words(scenario),
+        cameras=len(scenario.views),
+        lidar_channels=max(lidar.channels for lidar in scenario.lidars),
+        image_sizes=tuple((view.camera.height_px, view.camera.width_px) for view in scenario.views),
+        largest_cloud=largest_cloud(scenario),
+        frames=len(scenario.frame_ids) * len(scenario.views),
+        skipped=tuple(sorted(skipped, key=lambda frame: frame.frame_id)),
+        statistics=statistics,
+        read_seconds=time.perf_counter() - start,
+        findings=scenario.findings,
+    )
+
+
+def evenly_spread(frame_ids: Sequence[int], number: int) -> tuple[int, ...]:
+    """`number` of the frame ids from the first to the last, evenly spread; all of them where number is 0."""
+    if number == 0 or number >= len(frame_ids):
+        return tuple(frame_ids)
+    places = np.linspace(0, len(frame_ids) - 1, number).round().astype(int)
+    return tuple(frame_ids[place] for place in places)
+
+
+def _sensors_in_words(scenario: Scenario) -> str:
+    """Such as `3 cameras of 512 x 768, 1 LiDAR of 64 channels`."""
+    cameras = Counter((rig.args.image_height, rig.args.image_width) for rig in scenario.setup.cameras)
+    lidars = Counter(rig.args.channels for rig in scenario.setup.lidars)
+    words = [f"{n} camera{'s' * (n > 1)} of {height} x {width}" for (height, width), n in sorted(cameras.items())]
+    words += [f"{n} LiDAR{'s' * (n > 1)} of {channels} channels" for channels, n in sorted(lidars.items())]
+    return ", ".join(words)

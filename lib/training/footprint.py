@@ -1,0 +1,79 @@
+"""What a training step costs in time and memory, measured with the real detector on real frames."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.batches.frames import FrameRef, read_batch
+from lib.model.detector import Detector
+from lib.shards.reader import Shard
+from lib.training.loop import Recipe, make_optimizers, training_step
+from lib.training.parallel import Threads, replicas
+
+ADAM_BYTES_PER_PARAMETER = 16
+"""Weight, gradient and two moments, float32."""
+CPU_BATCH = 2
+TIMED_STEPS = 1
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Seconds per frame of a training step and the bytes it needs at train.batch_size.
+
+    `measured_memory`: CUDA's own count of the peak; else what autograd keeps for the backward pass, weights, gradients
+    and moments, to which kernels add their working memory.
+    """
+
+    seconds_per_frame: float
+    memory_bytes: int
+    measured_memory: bool
+    parameters: int
+
+
+def training_footprint(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
+    """Train for a few steps on a shard's frames, repeated as need be, and measure; the detector changes."""
+    device, batch_size = recipe.device, recipe.params.batch_size
+    on_cuda = device.type == "cuda"
+    size = batch_size if on_cuda else min(batch_size, CPU_BATCH)
+    detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    detector.train()
+    optimizers = make_optimizers(detector, recipe.params)
+    batch = read_batch([shard], [FrameRef(0, index % len(shard)) for index in range(size)]).to(device)
+    seed = recipe.params.seed
+    twins = replicas(detector, recipe.parts)
+    parts = [(twin, batch, torch.Generator(device).manual_seed(seed)) for twin in twins]
+    if on_cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, _same), Threads(1) as threads:
+        training_step(threads, parts[:1], recipe, optimizers)
+    with Threads(recipe.parts) as threads:
+        training_step(threads, parts, recipe, optimizers)
+        _wait(device)
+        start = time.perf_counter()
+        for _ in range(TIMED_STEPS):
+            training_step(threads, parts, recipe, optimizers)
+        _wait(device)
+    seconds = (time.perf_counter() - start) / (TIMED_STEPS * size * len(parts))
+    parameters = sum(value.numel() for value in detector.parameters())
+    estimated = sum(kept.values()) * batch_size // size + ADAM_BYTES_PER_PARAMETER * parameters
+    memory = torch.cuda.max_memory_reserved(device) if on_cuda else estimated
+    return Footprint(seconds, memory, on_cuda, parameters)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

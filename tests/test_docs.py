@@ -1,0 +1,30 @@
+"""The page on AnoVox names every finding."""
+
+import re
+from pathlib import Path
+
+from lib.anovox.files import Reason
+from lib.anovox.findings import Notice, ScenarioReason
+from lib.doctor import findings
+
+PAGE = Path(__file__).parents[1] / "docs" / "anovox.md"
+
+
+def documented():
+    """Finding -> second column of its row."""
+    section = PAGE.read_text(encoding="utf-8").split("## Findings")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `")]
+    return {name: costs.strip() for names, costs in rows for name in re.findall(r"`(\w+)`", names)}
+
+
+def test_the_page_lists_every_finding_and_no_other():
+    diagnoses = set(re.findall(r'Diagnosis\(\s*[\w.]+,\s*"(\w+)"', Path(findings.__file__).read_text(encoding="utf-8")))
+    assert len(diagnoses) > 10
+    assert set(documented()) == {finding.value for finding in (*Reason, *ScenarioReason, *Notice)} | diagnoses
+
+
+def test_it_says_what_each_costs():
+    costs = documented()
+    assert {costs[reason] for reason in Reason} == {"the frame"}
+    assert {costs[notice] for notice in Notice} == {"nothing"}
+    assert {costs[reason] for reason in ScenarioReason} == {"the scenario", "the second one"}
