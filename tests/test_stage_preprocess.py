@@ -294,6 +294,8 @@ def test_all_sensors_make_a_shard_per_camera(project, capsys):
     assert metrics["scenarios"] == {"normality": 1, "static": 3, "dynamic": 0}
     assert metrics["frames"]["total"] == 3 + 2 + 3 * 2 + 2 * 1
     assert metrics["labels"]["row_match_share"] == 1
+    clouds = [np.load(file) for file in Path("data/archive").rglob("*.npy") if file.name.startswith("LIDAR")]
+    assert metrics["points"]["total"] == sum(len(cloud) for cloud in clouds)
     assert metrics["labels"]["class_agreement_off_outlines"] > 0.97
     assert "4 scenarios, 13 frames in data/shards" in capsys.readouterr().out
     shards = [read_shard(Path("data/shards") / entry.file) for entry in stereo]

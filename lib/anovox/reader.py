@@ -46,6 +46,8 @@ class ReadFrame:
     frame: Frame
     point_labels: PointLabels
     undefined_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    shares_cloud: bool = False
+    """The frame before this one, of another camera at the same tick, has the same points and voxels."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,16 @@ def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> I
         except FileError as error:
             yield from [SkippedFrame(frame_id, error.reason, str(error))] * len(scenario.views)
             continue
+        shares_cloud = False
         for view in scenario.views:
             try:
-                yield _read_frame(scenario, view, frame_id, tick)
+                yield _read_frame(scenario, view, frame_id, tick, shares_cloud)
+                shares_cloud = True
             except FileError as error:
                 yield SkippedFrame(frame_id, error.reason, str(error))
 
 
-def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick) -> ReadFrame:
+def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick, shares_cloud: bool) -> ReadFrame:
     height, width = view.camera.height_px, view.camera.width_px
     image_path, depth_path, semantic_path = (
         required_file(scenario, view.rig.folders[kind], kind, frame_id)
@@ -117,7 +121,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         cloud_sizes=tick.cloud_sizes,
     )
     undefined = _undefined_ids(scenario, [(semantic_path, frame.pixel_class)])
-    return ReadFrame(frame, tick.labels, {**undefined, **tick.undefined_ids})
+    return ReadFrame(frame, tick.labels, {**undefined, **tick.undefined_ids}, shares_cloud)
 
 
 def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:

@@ -64,8 +64,8 @@ class Agreement:
         return wrong > NOTABLE_DISAGREEMENT and wrong_if_turned < wrong / 2
 
 
-def frame_agreement(frame: Frame, labels: PointLabels) -> Agreement:
-    """Compare a frame's label sources, at the resolution it was recorded in.
+def frame_agreement(frame: Frame, labels: PointLabels, with_voxels: bool = True) -> Agreement:
+    """Compare a frame's label sources, at the resolution it was recorded in; the voxels' only if asked for.
 
     Wrong labels lower the agreement of classes, a wrong calibration that of depth and classes, a wrong grid that with
     the voxels.
@@ -83,7 +83,7 @@ def frame_agreement(frame: Frame, labels: PointLabels) -> Agreement:
         clear_same,
         mirrored,
         mirrored_same,
-        *_voxel_agreement(frame, labels),
+        *(_voxel_agreement(frame, labels) if with_voxels else (0, 0, 0)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -41,7 +41,7 @@ class Statistics:
 
     `anomaly_sizes` and `anomaly_distances` count the frames in which a sensor sees an anomaly; `label_sources` (4,)
     points by LabelSource; `undefined_ids` frames by (file kind, class id in no table), `frames_with_undefined_ids` each
-    once. `cloud_sizes`: points of each frame; `farthest_m`: range of the farthest point.
+    once. `cloud_sizes`: points of each cloud; `farthest_m`: range of the farthest point.
     """
 
     frames: int = 0
@@ -75,26 +75,31 @@ class Statistics:
 
 
 def frame_statistics(read: ReadFrame) -> Statistics:
-    """Counts of one frame, at the resolution it was recorded in."""
+    """Counts of one frame, at the resolution it was recorded in; a cloud that several cameras share counts once."""
     frame = read.frame
     range_m = np.linalg.norm(frame.points[:, :3], axis=1)
     anomalous = is_anomaly(frame.point_class)
     seen = bool(anomalous.any() or is_anomaly(frame.pixel_class).any())
     size = (frame.anomaly.size if frame.anomaly else None) or UNKNOWN_SIZE
     undefined = [(kind, class_id) for kind, ids in read.undefined_ids.items() for class_id in ids]
-    return Statistics(
+    statistics = Statistics(
         frames=1,
         frames_with_anomaly=int(seen),
         anomaly_sizes=Counter({size: 1} if seen else {}),
         anomaly_distances=Counter({_distance_band(range_m[anomalous]): 1} if seen else {}),
-        point_classes=np.bincount(frame.point_class, minlength=256),
         pixel_classes=np.bincount(frame.pixel_class.reshape(-1), minlength=256),
-        label_sources=np.bincount(read.point_labels.source, minlength=len(LabelSource)),
         undefined_ids=Counter(undefined),
         frames_with_undefined_ids=int(bool(undefined)),
+        agreement=frame_agreement(frame, read.point_labels, with_voxels=not read.shares_cloud),
+    )
+    if read.shares_cloud:
+        return statistics
+    return replace(
+        statistics,
+        point_classes=np.bincount(frame.point_class, minlength=256),
+        label_sources=np.bincount(read.point_labels.source, minlength=len(LabelSource)),
         cloud_sizes=(len(frame.points),),
         farthest_m=float(range_m.max()),
-        agreement=frame_agreement(frame, read.point_labels),
     )
 
 
