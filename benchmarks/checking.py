@@ -1,7 +1,7 @@
 """How long `python -m tools.check` takes for a thousand frames of AnoVox's true size, which may be a minute.
 
-`python -m benchmarks.checking` simulates three scenarios, multiplies their frames by hard links to five scenarios of
-200 frames in a temporary folder, and runs the tool as a user would: with its default sample, then with every frame read.
+`python -m benchmarks.checking` simulates three scenarios and multiplies their frames by hard links to five scenarios of
+200 frames in a temporary folder. It runs the tool as a user would: with its default sample, then with every frame read.
 """
 
 import os
