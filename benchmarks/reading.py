@@ -14,13 +14,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.true_size import HEIGHT, WIDTH, write_true_size_scenarios
 from lib.anovox import files, layout
 from lib.anovox.reader import ReadFrame, read_frames
 from lib.anovox.scenario import Scenario, open_scenario
-from lib.params import load_params
-from lib.simulator.sample import write_sample
 
-TRUE_SIZE = {"image_height": 512, "image_width": 768, "lidar_channels": 64, "lidar_rays_per_channel": 1562}
 FRAMES = 3
 
 
@@ -30,7 +28,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=30)
     repeats = parser.parse_args().repeats
     with tempfile.TemporaryDirectory(prefix="reading-") as folder:
-        scenario = open_scenario(_true_size_scenario(Path(folder)), None)
+        [path] = write_true_size_scenarios(Path(folder), 0, 1, FRAMES)
+        scenario = open_scenario(path, None)
         paths = _paths(scenario)
         ways: dict[str, Callable[[], object]] = {
             "checked decoders": lambda: [_decode(kind, path) for kind, path in paths],
@@ -44,13 +43,6 @@ def main() -> None:
         print(f"frames / {name:18} {_spread(times_ms[:, 2] / column, 3)}")
 
 
-def _true_size_scenario(folder: Path) -> Path:
-    changes = {**TRUE_SIZE, "normality_scenarios": 0, "anomaly_scenarios": 1, "frames_per_scenario": FRAMES}
-    params = load_params().simulate.model_copy(update=changes)
-    [config] = write_sample(folder, params, workers=1)
-    return folder / config.name
-
-
 def _paths(scenario: Scenario) -> list[tuple[str, Path]]:
     """The kind and path of every file that a frame is made of; INSTANCE-CAM is none of them."""
     found = sorted(path for path in scenario.path.rglob("*") if path.parent != scenario.path and path.is_file())
@@ -59,7 +51,7 @@ def _paths(scenario: Scenario) -> list[tuple[str, Path]]:
 
 
 def _decode(kind: str, path: Path) -> object:
-    size = TRUE_SIZE["image_height"], TRUE_SIZE["image_width"]
+    size = HEIGHT, WIDTH
     decoders: dict[str, Callable[[], object]] = {
         layout.RGB: lambda: files.read_rgb(path, *size),
         layout.DEPTH: lambda: files.read_depth(path, *size),

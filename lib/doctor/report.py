@@ -75,7 +75,9 @@ def _contents(checkup: Checkup) -> list[str]:
     frames, points = _frames(survey), metrics["points"]
     sets = _counted(s.sensors for s in survey.scenarios)
     sensors = [f"{words} ({_scenarios(count)})" for words, count in sets.items()]
-    of_each = "all" if checkup.frames_per_scenario == 0 else f"up to {checkup.frames_per_scenario} ticks per scenario"
+    limit = f"up to {checkup.frames_per_scenario} ticks per scenario"
+    sampled = f"{frames['read']:,} ({limit}), the others by name, size and header"
+    every_tick = frames["read"] + frames["skipped"] >= frames["total"]
     types = ", ".join(f"{count} {name}" for name, count in metrics["scenarios"].items())
     left_out = sum(metrics["skipped_scenarios"].values())
     clouds = (
@@ -84,7 +86,7 @@ def _contents(checkup: Checkup) -> list[str]:
     return [
         *_row("scenarios", f"{len(survey.scenarios):,} ({types}); {left_out:,} left out"),
         *_row("frames", f"{frames['usable']:,}; {frames['skipped']:,} left out"),
-        *_row("", f"read in full: {frames['read']:,} ({of_each}); the others: names, sizes, headers"),
+        *_row("", f"read in full: {'all' if every_tick else sampled}"),
         *[line for words in sensors for line in _row("sensors" if words == sensors[0] else "", words)],
         *_row("towns", _shown(_counted(s.config.town for s in survey.scenarios))),
         *_row("weather", _shown(_counted(s.config.weather_preset for s in survey.scenarios))),

@@ -5,11 +5,13 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lib.anovox import files, layout
 from lib.anovox.files import Reason
 from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
-from lib.anovox.recording import SensorPose
+from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
 from lib.anovox.scenario import largest_cloud, open_scenario
 from lib.anovox.sensor_sets import SENSOR_POSES
 from lib.anovox.setup import read_sensor_setup, sensor_setup, write_sensor_setup
@@ -249,3 +251,18 @@ def test_every_file_is_written_as_it_was_read(scenario_path, tmp_path):
     kinds = {file.parent.name.split("(")[0] for file in paths if file.parent != path}
     assert kinds == set(layout.FILE_ENDINGS)
     assert all(rewritten(file, tmp_path).read_bytes() == file.read_bytes() for file in paths)
+
+
+metres = st.floats(-5, 5).map(lambda value: round(value, 2)) | st.integers(-5, 5)
+poses = st.builds(SensorPose, st.tuples(metres, metres, metres), st.tuples(st.just(0), st.just(0), metres))
+cameras = st.builds(CameraArgs, st.integers(1, 900), st.integers(1, 900), st.floats(10, 170))
+lidars = st.builds(LidarArgs, channels=st.integers(1, 128), noise_stddev=st.floats(0, 1), range=st.floats(1, 200))
+
+
+@given(st.lists(poses, min_size=1, max_size=4, unique=True), st.data(), cameras, lidars)
+def test_any_setup_is_written_as_it_was_read(tmp_path_factory, places, data, camera_args, lidar_args):
+    path = tmp_path_factory.mktemp("setup") / layout.SENSOR_SETUP
+    chosen = [tuple(data.draw(st.lists(st.sampled_from(places), unique=True))) for _ in range(2)]
+    setup = sensor_setup(SensorSet(*chosen, camera_args, lidar_args))
+    write_sensor_setup(path, setup)
+    assert read_sensor_setup(path) == setup
