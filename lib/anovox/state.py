@@ -58,7 +58,7 @@ def action_values(
         for key, vehicle_SE3_sensor in [(CAMERA_MATRIX, vehicle_SE3_camera), (LIDAR_MATRIX, vehicle_SE3_lidar)]:
             matrix = mirrored(ego.world_SE3_ego @ vehicle_SE3_sensor)
             values[key] = repr(matrix.tolist())
-            values[f"inverse {key}"] = repr(invert(matrix).tolist())
+            values[key.replace(" ", " inverse ", 1)] = repr(invert(matrix).tolist())
     return values
 
 
