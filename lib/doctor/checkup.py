@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from lib.doctor.estimate import PlannedParams, estimate
-from lib.doctor.findings import Severity, diagnose, splits_of
+from lib.doctor.findings import Diagnosis, Severity, diagnose, splits_of
 from lib.doctor.report import Checkup
 from lib.doctor.survey import survey
+from lib.errors import TrainingError
 
 
 def check_up(root: Path, params: PlannedParams, frames_per_scenario: int) -> Checkup:
@@ -20,4 +21,10 @@ def check_up(root: Path, params: PlannedParams, frames_per_scenario: int) -> Che
     if any(diagnosis.severity is Severity.ERROR for diagnosis in diagnoses):
         return Checkup(found, metrics, diagnoses, {}, None, frames_per_scenario)
     splits = splits_of(found, params.split)
-    return Checkup(found, metrics, diagnoses, splits, estimate(found, splits, params), frames_per_scenario)
+    try:
+        cost = estimate(found, splits, params)
+    except TrainingError as error:
+        what, _, remedy = str(error).rpartition("; ")
+        too_large = Diagnosis(Severity.ERROR, "too_large_to_train", what, remedy)
+        return Checkup(found, metrics, (too_large, *diagnoses), splits, None, frames_per_scenario)
+    return Checkup(found, metrics, diagnoses, splits, cost, frames_per_scenario)

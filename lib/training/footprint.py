@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lib.batches.frames import FrameRef, read_batch
+from lib.errors import TrainingError
 from lib.model.detector import Detector
 from lib.shards.reader import Shard
 from lib.training.loop import Recipe, make_optimizers, training_step
@@ -34,7 +35,19 @@ class Footprint:
 
 
 def training_footprint(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
-    """Train for a few steps on a shard's frames, repeated as need be, and measure; the detector changes."""
+    """Train for a few steps on a shard's frames, repeated as need be, and measure; the detector changes.
+
+    Raises TrainingError when the device has too little memory.
+    """
+    try:
+        return _measured(detector, shard, recipe)
+    except torch.OutOfMemoryError:
+        step = f"a training step with train.batch_size={recipe.params.batch_size}"
+        message = f"{step} does not fit into the memory of the device ({recipe.device})"
+        raise TrainingError(f"{message}; lower train.batch_size") from None
+
+
+def _measured(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
     device, batch_size = recipe.device, recipe.params.batch_size
     on_cuda = device.type == "cuda"
     size = batch_size if on_cuda else min(batch_size, CPU_BATCH)

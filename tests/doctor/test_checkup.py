@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,6 +142,20 @@ def test_without_anomalies_there_is_nothing_to_find(copy):
 def test_a_split_without_validation_is_an_error(sample):
     split = PARAMS.split.model_copy(update={"validation_fraction": 0.0})
     assert found(checked(sample, split=split))["nothing_to_validate_on"].severity is Severity.ERROR
+
+
+def test_a_step_that_the_device_cannot_hold_is_an_error(sample, monkeypatch):
+    """A device that runs out of memory cannot be had here, so the step fails as one would."""
+
+    def out_of_memory(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("lib.training.footprint.training_step", out_of_memory)
+    checkup = checked(sample, frames=1)
+    diagnosis = found(checkup)["too_large_to_train"]
+    assert not checkup.trainable and checkup.estimate is None
+    assert f"train.batch_size={PARAMS.train.batch_size} does not fit" in diagnosis.what
+    assert diagnosis.remedy == "lower train.batch_size" and page(checkup)
 
 
 def test_images_of_several_sizes_need_a_size(copy):
