@@ -53,7 +53,7 @@ def _measured(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
     size = batch_size if on_cuda else min(batch_size, CPU_BATCH)
     detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     detector.train()
-    optimizers = make_optimizers(detector, recipe.params)
+    optimizers = make_optimizers(detector, recipe)
     batch = read_batch([shard], [FrameRef(0, index % len(shard)) for index in range(size)]).to(device)
     seed = recipe.params.seed
     twins = replicas(detector, recipe.parts)

@@ -22,7 +22,7 @@ from lib.params import TrainParams
 from lib.shards.reader import Shard
 from lib.training.devices import Precision, autocast
 from lib.training.losses import LossWeights, detection_loss
-from lib.training.muon import Muon
+from lib.training.muon import Muon, shares_of
 from lib.training.parallel import Threads, replicas, share_statistics
 
 Part = tuple[Detector, FrameBatch, torch.Generator]
@@ -87,7 +87,7 @@ def train_detector(
     params = recipe.params
     detector.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = params.epochs * math.ceil(len(data.training) / params.batch_size)
-    optimizers = make_optimizers(detector, params)
+    optimizers = make_optimizers(detector, recipe)
     schedules = [
         OneCycleLR(each, params.learning_rate, total_steps=steps, pct_start=WARM_UP, cycle_momentum=False)
         for each in optimizers
@@ -125,15 +125,17 @@ def _generators(recipe: Recipe, seed: int) -> list[torch.Generator]:
     return [torch.Generator(recipe.device).manual_seed(seed + 1_000_003 * part) for part in range(recipe.parts)]
 
 
-def make_optimizers(detector: Detector, params: TrainParams) -> tuple[torch.optim.Optimizer, ...]:
-    """Muon for the kernels of hidden convolutions, AdamW for all else: heads, biases, norms."""
+def make_optimizers(detector: Detector, recipe: Recipe) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the kernels of hidden convolutions, AdamW for all else: heads, biases, norms.
+
+    Muon comes in as many instances as a batch has parts, so that their steps can be taken at the same time.
+    """
+    params = recipe.params
     hidden = {name for name, value in detector.named_parameters() if value.dim() == 4 and "head" not in name}
     kernels = [value for name, value in detector.named_parameters() if name in hidden]
     others = [value for name, value in detector.named_parameters() if name not in hidden]
-    return (
-        Muon(kernels, params.learning_rate, params.weight_decay),
-        torch.optim.AdamW(others, params.learning_rate, weight_decay=params.weight_decay, fused=True),
-    )
+    muons = [Muon(share, params.learning_rate, params.weight_decay) for share in shares_of(kernels, recipe.parts)]
+    return *muons, torch.optim.AdamW(others, params.learning_rate, weight_decay=params.weight_decay, fused=True)
 
 
 def training_step(
@@ -147,9 +149,12 @@ def training_step(
     for parameter, *gradients in zip(detector.parameters(), *(gradients for _, gradients in results), strict=True):
         parameter.grad = torch.stack([g * share for g, share in zip(gradients, shares, strict=True)]).sum(0)
     torch.nn.utils.clip_grad_norm_(detector.parameters(), MAX_GRADIENT_NORM)
-    for optimizer in optimizers:
-        optimizer.step()
+    list(threads.map(_take_step, optimizers))
     return torch.stack([loss * share for (loss, _), share in zip(results, shares, strict=True)]).sum()
+
+
+def _take_step(optimizer: torch.optim.Optimizer) -> None:
+    optimizer.step()
 
 
 def _gradients(recipe: Recipe, part: Part) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -54,7 +54,7 @@ def orthogonalized(matrices: Sequence[Tensor]) -> list[Tensor]:
     """
     by_rows: dict[int, list[int]] = {}
     for number, matrix in enumerate(matrices):
-        by_rows.setdefault(min(matrix.shape), []).append(number)
+        by_rows.setdefault(_rows(matrix), []).append(number)
     result = list(matrices)
     a, b, c = NEWTON_SCHULZ
     for rows, numbers in by_rows.items():
@@ -69,3 +69,22 @@ def orthogonalized(matrices: Sequence[Tensor]) -> list[Tensor]:
             step = left @ matrix
             result[number] = (step if matrices[number].shape[0] == rows else step.mT).contiguous()
     return result
+
+
+def shares_of(kernels: Sequence[torch.nn.Parameter], count: int) -> list[list[torch.nn.Parameter]]:
+    """Divide kernels into at most `count` shares of about equal work; those with as many rows stay together."""
+    groups: dict[int, list[torch.nn.Parameter]] = {}
+    for kernel in kernels:
+        groups.setdefault(_rows(kernel), []).append(kernel)
+    shares: list[list[torch.nn.Parameter]] = [[] for _ in range(min(count, len(groups)))]
+    for rows in sorted(groups, key=lambda rows: _work(groups[rows]), reverse=True):
+        min(shares, key=_work).extend(groups[rows])
+    return shares
+
+
+def _work(kernels: Sequence[Tensor]) -> int:
+    return sum(_rows(kernel) * kernel.numel() + 10 * _rows(kernel) ** 3 for kernel in kernels)
+
+
+def _rows(kernel: Tensor) -> int:
+    return min(kernel.shape[0], kernel[0].numel())
