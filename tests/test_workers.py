@@ -57,14 +57,17 @@ with processes(2, 2) as pool:
     with subprocess.Popen(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
     ) as p:
-        wait_until(lambda: len(workers_in(tmp_path)) >= 2)
-        p.send_signal(signal.SIGKILL)
+        try:
+            wait_until(lambda: len(workers_in(tmp_path)) >= 2)
+        finally:
+            p.kill()
     wait_until(lambda: not workers_in(tmp_path))
 
 
 def test_ctrl_c_ends_parent_and_workers_at_once_and_without_a_traceback(tmp_path):
     """Ctrl-C in a terminal goes to all processes of the group."""
     script = """
+import signal
 import time
 from pathlib import Path
 from lib.errors import run_stage
@@ -76,6 +79,7 @@ def main():
     with processes(2, 2) as pool:
         run_tasks(pool, nap, ["one", "two", *map(str, range(20))], "sleeping", "nap")
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit that it is ignored
     run_stage(main)
 """
     (tmp_path / "naps.py").write_text(script)
@@ -84,9 +88,12 @@ if __name__ == "__main__":
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as p:
-        wait_until(lambda: (tmp_path / "one").exists() and (tmp_path / "two").exists())
-        os.killpg(p.pid, signal.SIGINT)
-        _, err = p.communicate(timeout=30)
+        try:
+            wait_until(lambda: (tmp_path / "one").exists() and (tmp_path / "two").exists())
+            os.killpg(p.pid, signal.SIGINT)
+            _, err = p.communicate(timeout=30)
+        finally:
+            p.kill()
     assert p.returncode == 130 and "Traceback" not in err and err.endswith("interrupted\n")
     wait_until(lambda: not workers_in(tmp_path))
 
