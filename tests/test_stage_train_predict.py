@@ -100,6 +100,17 @@ def test_again_gives_the_same_bytes(trained, copy):
         assert (trained / name).read_bytes() == (copy / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_predictions_are_the_same_for_any_number_of_workers(trained, copy, workers):
+    set_params(copy, execution={"device": "cpu", "workers": workers})
+    shutil.rmtree(copy / "data" / "predictions")
+    assert run(copy, "predict").returncode == 0
+    files = sorted((trained / "data" / "predictions").iterdir())
+    assert files
+    for file in files:
+        assert file.read_bytes() == (copy / "data" / "predictions" / file.name).read_bytes(), file.name
+
+
 def test_another_seed_gives_another_model(trained, copy):
     set_params(copy, train={"seed": 2, "epochs": 1})
     assert run(copy, "train").returncode == 0
