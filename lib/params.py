@@ -14,6 +14,8 @@ PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Range = Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)]
+Score = Literal["anomaly_logit", "max_softmax", "max_logit", "energy", "rejected_by_all", "combined"]
+FrameScore = Literal["top_points", "pooled", "cluster"]
 
 
 class Section(BaseModel):
@@ -78,8 +80,8 @@ class SplitParams(Section):
     test_fraction: Fraction
 
 
-class ModelParams(Section):
-    """The detector's architecture."""
+class ArchitectureParams(Section):
+    """What of the detector is fixed before it is trained."""
 
     fusion: Literal["image", "lidar", "concat", "cross_attention"]
     image_channels: PositiveInt
@@ -87,6 +89,12 @@ class ModelParams(Section):
     fusion_channels: PositiveInt
     range_view_rows: PositiveInt | None
     range_view_columns: PositiveInt | None
+
+
+class ModelParams(ArchitectureParams):
+    """The detector. Training sees ArchitectureParams alone, so that another score needs no other training."""
+
+    score: Score
 
 
 class TrainParams(Section):
@@ -111,6 +119,7 @@ class PredictParams(Section):
 
     batch_size: PositiveInt
     precision: Literal["auto", "float32", "bfloat16"]
+    frame_score: FrameScore
     frame_top_points: PositiveInt
 
 

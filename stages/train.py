@@ -5,17 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from lib.batches.frames import FrameRef
-from lib.errors import DataError, ParamsError, run_stage
+from lib.errors import run_stage
 from lib.model.detector import Detector
 from lib.outputs import write_csv, write_json
-from lib.params import Params, load_params
-from lib.shards.index import read_index
-from lib.shards.reader import Shard, read_shard
-from lib.shards.split import assign_splits, training_frames
+from lib.params import load_params
 from lib.training.checkpoints import save_detector
 from lib.training.devices import choose_device, choose_precision, make_deterministic
-from lib.training.loop import EpochRecord, Recipe, TrainingSet, train_detector
+from lib.training.loop import EpochRecord, Recipe, train_detector
+from lib.training.sets import training_set
 from lib.training.setup import batch_parts, detector_config, range_grid
 
 SHARDS = Path("data/shards")
@@ -32,7 +29,7 @@ def main() -> None:
     precision = choose_precision(params.train.precision, device)
     make_deterministic(params.train.seed)
     log = _log()
-    data = _training_set(params)
+    data = training_set(SHARDS, params.split, params.data.root)
     config = detector_config(params.model, data.shards)
     detector = Detector(config)
     parameters = sum(value.numel() for value in detector.parameters())
@@ -56,37 +53,6 @@ def main() -> None:
     }
     write_json(METRICS, summary)
     log.info("wrote %s", MODEL)
-
-
-def _training_set(params: Params) -> TrainingSet:
-    entries = read_index(SHARDS)
-    splits = assign_splits(entries, params.split)
-    shards: list[Shard] = []
-    training: list[FrameRef] = []
-    validation: list[FrameRef] = []
-    for entry in entries:
-        if splits[entry.scenario] == "test":
-            continue
-        shard = read_shard(SHARDS / entry.file)
-        refs = [FrameRef(len(shards), int(index)) for index in training_frames(shard, params.split)]
-        (training if splits[entry.scenario] == "train" else validation).extend(refs)
-        shards.append(shard)
-    if not training:
-        raise DataError(
-            f"data.root={params.data.root}: no frame is left to train on with split.train_on={params.split.train_on}; "
-            "give normality scenarios, or set split.train_on=anomaly_free"
-        )
-    if not validation:
-        raise ParamsError(
-            f"split.validation_fraction: got {params.split.validation_fraction}, which leaves no scenario to validate "
-            "on; raise it or give more scenarios"
-        )
-    if len({shard.image.shape[1:] + shard.points.shape[1:] for shard in shards}) > 1:
-        raise DataError(
-            f"{SHARDS}: the shards differ in image size or cloud length; set preprocess.image_height, "
-            "preprocess.image_width and preprocess.max_points and run `dvc repro`"
-        )
-    return TrainingSet(shards, training, validation)
 
 
 def _log() -> logging.Logger:

@@ -128,6 +128,11 @@ def test_plot_param_reruns_plot_only(project):
     assert stages_run(project.dvc("repro")) == ["plot"]
 
 
+def test_another_score_needs_no_other_training(project):
+    project.set(model__score="energy", predict__frame_score="cluster")
+    assert stages_run(project.dvc("repro")) == ["predict", "evaluate", "plot"]
+
+
 def test_experiment_reruns_train_and_what_follows_and_shows_in_diffs(project):
     output = project.dvc("exp", "run", "-S", "train.epochs=2")
     assert stages_run(output) == ["train", "predict", "evaluate", "plot"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.params import Params, load_params
+from lib.params import ArchitectureParams, ModelParams, Params, load_params
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("simulate", "preprocess", "train", "predict", "evaluate", "plot")
@@ -27,6 +27,7 @@ LEVELS = (
     ("figures", "doctor"),
 )
 WITH_TORCH = {"batches", "model", "training"}
+SCORE = "model.score"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 50
 
 
@@ -203,13 +204,32 @@ def test_code_dependencies_are_what_the_stage_imports(stage):
     )
 
 
+def read_params(stage: str) -> set[str]:
+    """What a stage reads: `params.<section>`, or `params.<section>.<key>` where it takes one key alone."""
+    attributes = [node for node in ast.walk(tree(Path(f"stages/{stage}.py"))) if isinstance(node, ast.Attribute)]
+    keys = {
+        node.value: f"{node.value.attr}.{node.attr}" for node in attributes if isinstance(node.value, ast.Attribute)
+    }
+    sections = {node for node in attributes if isinstance(node.value, ast.Name) and node.value.id == "params"}
+    return {keys[node] if keys.get(node) == SCORE else node.attr for node in sections}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_tracked_params_are_what_the_stage_reads(stage):
-    """A stage reads sections as `params.<section>` and hands sections on to lib."""
-    attributes = [node for node in ast.walk(tree(Path(f"stages/{stage}.py"))) if isinstance(node, ast.Attribute)]
-    names = {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == "params"}
-    reads = names & set(Params.model_fields) - {"data", "execution"}
+    """A stage reads sections as `params.<section>` and hands sections on to lib.
+
+    model.score is read by predict alone; training is handed `model` as a type that does not have it.
+    """
+    reads = read_params(stage) & ({SCORE} | set(Params.model_fields)) - {"data", "execution"}
+    if "model" in reads:
+        reads = reads - {"model"} | {f"model.{key}" for key in ArchitectureParams.model_fields}
     assert set(pipeline()["stages"][stage]["params"]) == reads
+
+
+def test_training_does_not_know_the_score():
+    assert set(ModelParams.model_fields) - set(ArchitectureParams.model_fields) == {"score"}
+    setup = (ROOT / "lib/training/setup.py").read_text(encoding="utf-8")
+    assert "params: ArchitectureParams" in setup and "ModelParams" not in setup
 
 
 def test_only_stages_know_all_params():
@@ -221,6 +241,6 @@ def test_only_stages_know_all_params():
 def test_every_section_is_used_and_execution_is_tracked_nowhere():
     params = load_params(ROOT / "params.yaml")
     stages = pipeline()["stages"].values()
-    tracked = {section for stage in stages for section in stage["params"]}
+    tracked = {key.split(".")[0] for stage in stages for key in stage["params"]}
     assert tracked == set(type(params).model_fields) - {"data", "execution"}
     assert [name for name, stage in pipeline()["stages"].items() if "${data.root}" in stage["deps"]] == ["preprocess"]

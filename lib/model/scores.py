@@ -1,13 +1,19 @@
 """From the detector's logits to scores per point, pixel and frame. Higher = more anomalous, finite, raw."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate, log_softmax, softplus
 
 from lib.batches.mirror import mirrored
-from lib.batches.views import Views, project
-from lib.model.detector import Detections, Detector
+from lib.batches.views import Views
+from lib.model.detector import Detections
+from lib.model.frame_scores import frame_scores
+from lib.params import FrameScore, Score
+
+Judge = Callable[[Views], Detections]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,26 +25,54 @@ class Scores:
     frame_B: Tensor
 
 
-def judge_both_ways(detector: Detector, views: Views) -> Detections:
+def judge_both_ways(judge: Judge, views: Views) -> Detections:
     """Mean logits of the street and of its mirror image, which is as good a street."""
-    here, there = detector(views), detector(mirrored(views))
+    here, there = judge(views), judge(mirrored(views))
     return Detections(*((getattr(here, f.name) + getattr(there, f.name).flip(-1)) / 2 for f in fields(Detections)))
 
 
-def scores_of(detections: Detections, views: Views, cell_BP: Tensor, top_points: int) -> Scores:
-    """Give every point its cell's logit; a frame's score is the mean of the highest cells that the camera sees.
+def rescored(detections: Detections, score: Score) -> Detections:
+    """Put another score (see class_score; combined: plus the anomaly logit) in the place of the anomaly logits."""
+    if score == "anomaly_logit":
+        return detections
+    cell_BRC = class_score(detections.cell_class_BSRC, score)
+    small_BHW = class_score(detections.pixel_class_BShw, score)
+    pixel_BHW = upsampled(small_BHW, detections.pixel_BHW.shape[-2:])
+    if score == "combined":
+        cell_BRC, pixel_BHW = cell_BRC + detections.cell_BRC, pixel_BHW + detections.pixel_BHW
+    return replace(detections, cell_BRC=cell_BRC, pixel_BHW=pixel_BHW)
+
+
+def class_score(logits_BSRC: Tensor, score: Score) -> Tensor:
+    """How little (B, R, C) the logits (B, S, R, C) of the S normal classes explain.
+
+    max_softmax: -log of the highest softmax (Hendrycks and Gimpel, ICLR 2017; the logarithm keeps float32 from ties);
+    max_logit: -highest logit (Hendrycks et al., ICML 2022); energy: -logsumexp (Liu et al., NeurIPS 2020);
+    rejected_by_all, combined: log-probability that each one-versus-all class rejects, sum of log(1 - sigmoid)
+    (the idea of RbA: Nayal et al., ICCV 2023).
+    """
+    if score == "max_softmax":
+        return -log_softmax(logits_BSRC, dim=1).amax(1)
+    if score == "max_logit":
+        return -logits_BSRC.amax(1)
+    if score == "energy":
+        return -logits_BSRC.logsumexp(1)
+    return -softplus(logits_BSRC).sum(1)
+
+
+def upsampled(small_BHW: Tensor, size: tuple[int, ...]) -> Tensor:
+    """A map (B, h, w) at the image's size (H, W)."""
+    return interpolate(small_BHW[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def scores_of(
+    detections: Detections, views: Views, cell_BP: Tensor, frame_score: FrameScore, top_points: int
+) -> Scores:
+    """Give every point its cell's logit, and every frame a score by `frame_scores`.
 
     `cell_BP` as made by make_views; points outside the range view (padding) get 0.
     """
     flat = detections.cell_BRC.flatten(1)
     point_BP = torch.where(cell_BP >= 0, flat.gather(1, cell_BP.clamp(min=0)), 0.0)
-    return Scores(point_BP, detections.pixel_BHW, frame_scores(detections, views, top_points))
-
-
-def frame_scores(detections: Detections, views: Views, top_points: int) -> Tensor:
-    """Mean (B,) of the `top_points` highest logits among the cells that both sensors see."""
-    flat = detections.cell_BRC.flatten(1)
-    seen = project(views)[1].flatten(1)
-    lowest = flat.amin(1, keepdim=True)
-    top = torch.where(seen, flat, lowest).topk(min(top_points, flat.shape[1]), dim=1).values
-    return top.mean(1)
+    frame_B = frame_scores(detections.cell_BRC, views, frame_score, top_points)
+    return Scores(point_BP, detections.pixel_BHW, frame_B)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import Literal
 
 import torch
 from sklearn.metrics import roc_auc_score
@@ -14,14 +15,15 @@ from tqdm import tqdm
 
 from lib.batches.augment import augment
 from lib.batches.frames import FrameBatch, FrameRef, batches, shuffled
-from lib.batches.pseudo_anomalies import UNSURE, Targets, paste_pseudo_anomalies
+from lib.batches.pseudo_anomalies import UNSURE, Targets, no_targets, paste_pseudo_anomalies
 from lib.batches.views import RangeGrid, Views, make_views
 from lib.errors import TrainingError
-from lib.model.detector import Detector
+from lib.model.detector import Detections, Detector
+from lib.model.scores import rescored
 from lib.params import TrainParams
 from lib.shards.reader import Shard
 from lib.training.devices import Precision, autocast
-from lib.training.losses import LossWeights, detection_loss
+from lib.training.losses import LossWeights, detection_loss, segmentation_loss
 from lib.training.muon import Muon, shares_of
 from lib.training.parallel import Threads, replicas, share_statistics
 
@@ -61,7 +63,8 @@ class Recipe:
     """How a detector is trained, fixed for all epochs.
 
     `parts`: a batch is divided into so many, worked on at the same time, whose gradients are averaged; batch statistics
-    are those of a part.
+    are those of a part. `objective`: to find anomalies, or merely to tell the normal classes apart, from frames as they
+    are; either is checked on pseudo-anomalies.
     """
 
     params: TrainParams
@@ -69,6 +72,7 @@ class Recipe:
     device: torch.device
     precision: Precision
     parts: int = 1
+    objective: Literal["anomalies", "classes"] = "anomalies"
 
     @property
     def loss_weights(self) -> LossWeights:
@@ -161,11 +165,24 @@ def _gradients(recipe: Recipe, part: Part) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Loss of a part of a batch, and its gradient with respect to the detector's parameters."""
     detector, batch, generator = part
     detector.train()
-    views, targets = augment(*_pasted(batch, recipe, generator), generator)
+    views, targets = augment(*_training_views(batch, recipe, generator), generator)
     with autocast(recipe.device, recipe.precision):
         detections = detector(views)
-    loss = detection_loss(detections, views, targets, recipe.loss_weights)
+    loss = _loss(detections, views, targets, recipe)
     return loss.detach(), torch.autograd.grad(loss, list(detector.parameters()))
+
+
+def _loss(detections: Detections, views: Views, targets: Targets, recipe: Recipe) -> Tensor:
+    if recipe.objective == "classes":
+        return segmentation_loss(detections, views)
+    return detection_loss(detections, views, targets, recipe.loss_weights)
+
+
+def _training_views(batch: FrameBatch, recipe: Recipe, generator: torch.Generator) -> tuple[Views, Targets]:
+    if recipe.objective == "anomalies":
+        return _pasted(batch, recipe, generator)
+    views, _ = make_views(batch, recipe.grid)
+    return views, no_targets(views)
 
 
 @torch.no_grad()
@@ -209,9 +226,10 @@ def _judge_pasted(detector: Detector, recipe: Recipe, seeded: tuple[FrameBatch, 
     views, targets = _pasted(batch, recipe, torch.Generator(recipe.device).manual_seed(seed))
     with autocast(recipe.device, recipe.precision):
         detections = detector(views)
-    loss = detection_loss(detections, views, targets, recipe.loss_weights)
+    loss = _loss(detections, views, targets, recipe)
+    judged = detections if recipe.objective == "anomalies" else rescored(detections, "energy")
     scored = views.has_return_BRC & (targets.cell_BRC != UNSURE)
-    return loss, detections.cell_BRC[scored], targets.cell_BRC[scored] == 1
+    return loss, judged.cell_BRC[scored], targets.cell_BRC[scored] == 1
 
 
 def _check_loss(loss: float, epoch: int, learning_rate: float) -> None:

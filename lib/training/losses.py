@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, max_pool2d
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, max_pool2d
 
 from lib.batches.pseudo_anomalies import MAX_SLOTS, UNSURE, Targets
 from lib.batches.views import Views
@@ -50,6 +50,13 @@ def detection_loss(detections: Detections, views: Views, targets: Targets, weigh
     return point + weights.pixel * pixel + weights.semantic * (semantic + weights.pixel * semantic_pixel)
 
 
+def segmentation_loss(detections: Detections, views: Views) -> Tensor:
+    """Cross-entropy of a plain segmentation of points and pixels into the normal classes; no other class has a part."""
+    small_class, _ = _quarter(views.pixel_class_BHW, torch.zeros_like(views.pixel_class_BHW, dtype=torch.bool))
+    points = _class_cross_entropy(detections.cell_class_BSRC, views.point_class_BRC)
+    return points + _class_cross_entropy(detections.pixel_class_BShw, small_class)
+
+
 def balanced_bce(
     logits: Tensor, positive: Tensor, negative: Tensor, positive_weight: Tensor, hard_fraction: float
 ) -> Tensor:
@@ -78,6 +85,14 @@ def _semantic_loss(logits_BSRC: Tensor, class_BRC: Tensor, anomalous_BRC: Tensor
     target = (class_BRC[:, None] == ids[:, None, None]).float()
     counted = target.any(1) | anomalous_BRC
     loss = binary_cross_entropy_with_logits(logits_BSRC, target, reduction="none").sum(1)
+    return torch.where(counted, loss, 0.0).sum() / counted.sum().clamp(min=1)
+
+
+def _class_cross_entropy(logits_BSRC: Tensor, class_BRC: Tensor) -> Tensor:
+    ids = torch.tensor(NORMAL_IDS, device=class_BRC.device, dtype=class_BRC.dtype)
+    is_class = class_BRC[:, None] == ids[:, None, None]
+    counted = is_class.any(1)
+    loss = cross_entropy(logits_BSRC, is_class.int().argmax(1), reduction="none")
     return torch.where(counted, loss, 0.0).sum() / counted.sum().clamp(min=1)
 
 

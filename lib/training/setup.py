@@ -9,13 +9,13 @@ from lib.batches.scan_pattern import rays_per_turn
 from lib.batches.views import RangeGrid
 from lib.errors import ParamsError
 from lib.model.detector import DetectorConfig
-from lib.params import ModelParams, TrainParams
+from lib.params import ArchitectureParams, TrainParams
 from lib.shards.reader import Shard
 
 VIEW_MARGIN = 1.1
 
 
-def detector_config(params: ModelParams, shards: Sequence[Shard]) -> DetectorConfig:
+def detector_config(params: ArchitectureParams, shards: Sequence[Shard]) -> DetectorConfig:
     """Complete the model's params with the scan pattern of the data."""
     lidars = [lidar for shard in shards for lidar in shard.lidars]
     return DetectorConfig(

@@ -21,7 +21,7 @@ def judged(fusion, batch):
     views, cell = make_views(batch, GRID)
     with torch.no_grad():
         detections = detector(views)
-    return detections, scores_of(detections, views, cell, 10)
+    return detections, scores_of(detections, views, cell, "top_points", 10)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -78,7 +78,7 @@ def test_the_frame_score_is_the_mean_of_the_highest_seen_cells():
         detections.cell_BRC[0, row, column] = 4.0
     hidden = (~views.has_return_BRC[0]).nonzero()[0]
     detections.cell_BRC[0, hidden[0], hidden[1]] = 1000.0
-    scores = scores_of(detections, views, cell, 10)
+    scores = scores_of(detections, views, cell, "top_points", 10)
     assert scores.frame_B.item() == pytest.approx((5 * 4.0 - 5 * 1.0) / 10)
 
 

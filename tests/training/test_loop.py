@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from lib.batches.frames import FrameRef, batches, shuffled
+from lib.batches.views import make_views
 from lib.errors import TrainingError
-from lib.labels import UNKNOWN
+from lib.labels import NORMAL_IDS, ROAD, UNKNOWN
 from lib.model.detector import Detector, DetectorConfig
 from lib.params import load_params
 from lib.shards.index import read_index
@@ -54,6 +55,21 @@ def test_a_batch_in_parts_trains_the_same_every_time(shards):
     (history, state), (again, same_state) = trained(), trained()
     assert history == again
     assert all(torch.equal(value, same_state[name]) for name, value in state.items())
+
+
+def test_a_plain_segmentation_learns_the_classes_and_no_anomaly_logit(shards):
+    """It sees frames as they are: nothing that validation pastes has a part in its loss."""
+    torch.manual_seed(0)
+    detector = Detector(CONFIG)
+    before = detector.cell_head.weight[0].clone()
+    plain = replace(recipe(epochs=12, learning_rate=0.03, weight_decay=0.0), objective="classes")
+    history = train_detector(detector, data_of(shards), plain, lambda rows: None)
+    assert history[-1].train_loss < 0.7 * history[0].train_loss
+    assert torch.equal(detector.cell_head.weight[0], before)
+    views, _ = make_views(next(iter(batches(shards, [FrameRef(2, 0)], 1, CPU))), CONFIG.grid(80))
+    with torch.no_grad():
+        likeliest = detector.eval()(views).cell_class_BSRC.argmax(1)
+    assert (likeliest[views.has_return_BRC] == NORMAL_IDS.index(ROAD)).float().mean() > 0.9
 
 
 def test_constant_scores_are_a_collapse(shards):

@@ -1,0 +1,61 @@
+"""Scores of whole shards: any judge of views, in batches, on a device."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lib.batches.frames import FrameRef, batches
+from lib.batches.views import RangeGrid, make_views
+from lib.model.scores import Judge, Scores, judge_both_ways, rescored, scores_of
+from lib.params import PredictParams, Score
+from lib.shards.predictions import Predictions
+from lib.shards.reader import Shard
+from lib.training.devices import Precision, autocast
+
+
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """How shards are scored: by which judge, on which range view, with which of its scores."""
+
+    judge: Judge
+    grid: RangeGrid
+    score: Score
+    params: PredictParams
+    device: torch.device
+    precision: Precision
+
+
+@torch.inference_mode()
+def score_shard(scoring: Scoring, shard: Shard) -> Scores:
+    """Scores of all frames of a shard, on the CPU."""
+    params = scoring.params
+    parts: list[Scores] = []
+    refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
+    for batch in batches([shard], refs, params.batch_size, scoring.device):
+        views, cell_BP = make_views(batch, scoring.grid)
+        with autocast(scoring.device, scoring.precision):
+            detections = judge_both_ways(scoring.judge, views)
+        detections = rescored(detections, scoring.score)
+        scores = scores_of(detections, views, cell_BP, params.frame_score, params.frame_top_points)
+        parts.append(Scores(scores.point_BP.cpu(), scores.pixel_BHW.cpu(), scores.frame_B.cpu()))
+    return Scores(
+        torch.cat([part.point_BP for part in parts]),
+        torch.cat([part.pixel_BHW for part in parts]),
+        torch.cat([part.frame_B for part in parts]),
+    )
+
+
+def predictions_of(scoring: Scoring, shard: Shard, model_fingerprint: str) -> Predictions:
+    """A shard's scores as they are stored; on the CPU the same whatever else runs beside it."""
+    scores = score_shard(scoring, shard)
+    return Predictions(
+        scenario=shard.scenario,
+        frame_id=np.asarray(shard.frame_id),
+        num_points=np.asarray(shard.num_points),
+        point_score=scores.point_BP.numpy(),
+        pixel_score=scores.pixel_BHW.numpy(),
+        frame_score=scores.frame_B.numpy(),
+        shard_fingerprint=shard.fingerprint,
+        model_fingerprint=model_fingerprint,
+    )
