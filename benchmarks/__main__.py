@@ -1,0 +1,52 @@
+"""Measure speed beside what people would use instead: `python -m benchmarks [SUBJECT ...]`, all of them by default.
+
+Prints the tables, merges the subjects into benchmarks/results.json and draws docs/benchmarks.md from it. Each of
+several subjects runs in a process of its own. How a subject is written: benchmarks/subject.py.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from benchmarks.report import merge, terminal_text, write_page
+from benchmarks.subject import Subject
+from lib.errors import DataError, run_stage
+
+SUBJECTS: Final[tuple[str, ...]] = ()
+RESULTS: Final = Path("benchmarks/results.json")
+PAGE: Final = Path("docs/benchmarks.md")
+
+
+def main() -> None:
+    """Measure the subjects asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; none: all")
+    wanted = parser.parse_args().subjects or list(SUBJECTS)
+    for name in wanted:
+        if name not in SUBJECTS:
+            raise DataError(f"{name}: no such subject; there are {', '.join(SUBJECTS)}")
+    if len(wanted) == 1:
+        _measure(wanted[0])
+        return
+    failed = [name for name in wanted if subprocess.run([sys.executable, "-m", "benchmarks", name]).returncode]
+    if failed:
+        raise DataError(f"not measured: {', '.join(failed)}; the reasons stand above")
+
+
+def _measure(name: str) -> None:
+    print(f"== {name}", flush=True)
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix=f"bench-{name}-") as folder:
+        subject: Subject = import_module(f"benchmarks.{name}").measure(Path(folder))
+    seconds = time.perf_counter() - start
+    write_page(PAGE, merge(RESULTS, name, subject, seconds), SUBJECTS)
+    print(f"{terminal_text(subject)}\n\n{name}: {seconds:.0f} s; written to {RESULTS} and {PAGE}\n", flush=True)
+
+
+if __name__ == "__main__":
+    run_stage(main)

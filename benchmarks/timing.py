@@ -1,0 +1,54 @@
+"""Repetitions in turn, and ratios within a turn."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.subject import Spread
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """Seconds of each way, (rounds,) each, measured in the same rounds."""
+
+    seconds: dict[str, npt.NDArray[np.float64]]
+
+    def duration(self, way: str) -> Spread:
+        """Seconds of one repetition."""
+        return Spread.of(self.seconds[way])
+
+    def rate(self, way: str, count: float) -> Spread:
+        """Per second, when a repetition does `count` of something."""
+        return Spread.of(count / self.seconds[way])
+
+    def speedup(self, way: str, peer: str, work: float = 1.0) -> Spread:
+        """How many times as fast as `peer` within the same round; `work`: how much more of it `way` does per call."""
+        return Spread.of(work * self.seconds[peer] / self.seconds[way])
+
+
+def alternate(
+    ways: Mapping[str, Callable[[], object]],
+    rounds: int,
+    before: Callable[[], object] | None = None,
+    warm_up: int = 1,
+) -> Times:
+    """Call every way once per round, each round beginning with another one; the first `warm_up` rounds do not count.
+
+    `before` runs, untimed, before each call: to empty a cache, for one.
+    """
+    names = list(ways)
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(warm_up + rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            if before is not None:
+                before()
+            start = time.perf_counter()
+            ways[name]()
+            taken = time.perf_counter() - start
+            if number >= warm_up:
+                seconds[name].append(taken)
+    return Times({name: np.array(values) for name, values in seconds.items()})
