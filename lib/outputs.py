@@ -1,22 +1,29 @@
 """Outputs that are whole or not there: filled beside their place under a hidden name, moved into it when all went well.
 
 The hidden name is `.<name>.partial`, which .gitignore and .dvcignore leave out. What a killed run left under it, the
-next run removes. What stood in the place before, perhaps a read-only link into DVC's cache, is replaced, never changed.
+next run removes; two runs at once never fill the same one. What stood in the place before, perhaps a read-only link
+into DVC's cache, is replaced, never changed.
 """
 
 import csv
+import ctypes
 import errno
+import fcntl
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from lib.errors import DataError
 
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+"""Of clusters' file systems that are mounted without locks: there, two runs at once are the user's care."""
+_FROM_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
 
 def partial_of(path: Path) -> Path:
@@ -25,41 +32,52 @@ def partial_of(path: Path) -> Path:
 
 
 @contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Be the only run that makes `path`, until the end of the block or of the process.
+
+    Raises DataError when another run makes it, or when its folder cannot be written.
+    """
+    with _lock(path, "run", fcntl.LOCK_NB):
+        yield
+
+
+@contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A file to write that takes the place of `path`, and of what was there, when all went well; else it vanishes.
 
-    Raises DataError when it cannot be written.
+    Waits while another run writes it. Raises DataError when it cannot be written.
     """
     partial = partial_of(path)
-    try:
-        with _sentence(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _remove(partial)
-        with _sentence(path, _NO_ROOM):
-            yield partial
-        with _sentence(path):
-            partial.replace(path)
-    finally:
-        _try_to_remove(partial)
+    with _lock(path, "writer"):
+        try:
+            with _sentence(path):
+                _remove(partial)
+            with _sentence(path, _NO_ROOM):
+                yield partial
+            with _sentence(path):
+                partial.replace(path)
+        finally:
+            _try_to_remove(partial)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to fill that takes the place of `path`, and of what was there, when all went well; else it vanishes.
 
-    Raises DataError when it cannot be written.
+    Raises DataError when it cannot be written, or when another run writes it.
     """
     partial = partial_of(path)
-    try:
-        with _sentence(path):
-            _remove(partial)
-            partial.mkdir(parents=True)
-        with _sentence(path, _NO_ROOM):
-            yield partial
-        with _sentence(path):
-            _swap(partial, path)
-    finally:
-        _try_to_remove(partial)
+    with alone(path):
+        try:
+            with _sentence(path):
+                _remove(partial)
+                partial.mkdir()
+            with _sentence(path, _NO_ROOM):
+                yield partial
+            with _sentence(path):
+                _swap(partial, path)
+        finally:
+            _try_to_remove(partial)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -93,18 +111,61 @@ def _sentence(path: Path, errors: set[int] | None = None) -> Iterator[None]:
         raise DataError(f"{path}: cannot be written ({error}); check disk space and permissions") from None
 
 
-def _swap(folder: Path, place: Path) -> None:
-    """Move a folder to its place; a folder cannot be renamed onto another one, so what stands there steps aside."""
-    old = partial_of(place.with_name(f"{place.name}.old"))
-    _remove(old)
-    if place.exists() or place.is_symlink():
-        place.rename(old)
+@contextmanager
+def _lock(path: Path, name: str, wait: int = 0) -> Iterator[None]:
+    """Hold `path` by a lock on a hidden file beside it, which the system lets go when this process ends in any way."""
+    lock = partial_of(path.with_name(f"{path.name}.{name}"))
+    with _sentence(path):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with ExitStack() as stack:
+            with _sentence(path):
+                file = stack.enter_context(lock.open("w"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | wait)
+            except BlockingIOError:
+                raise DataError(f"{path}: another run is writing it; wait for its end, or end it") from None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+            if not _is_at(file, lock):
+                continue  # its last holder has removed it meanwhile
+            try:
+                yield
+            finally:
+                _try_to_remove(lock)
+            return
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
     try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _swap(folder: Path, place: Path) -> None:
+    """Move a folder to its place: what stands there moves to the folder's, in the same instant where that can be."""
+    if not (place.exists() or place.is_symlink()):
         folder.rename(place)
-    except OSError:
-        old.rename(place)
-        raise
-    _try_to_remove(old)
+    elif not _exchanged(folder, place):
+        old = partial_of(place.with_name(f"{place.name}.old"))
+        _remove(old)
+        place.rename(old)
+        try:
+            folder.rename(place)
+        except OSError:
+            old.rename(place)
+            raise
+        _try_to_remove(old)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two names, as Linux can on most of its file systems; Python has no function of its own for it."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    return renameat2 is not None and not renameat2(
+        _FROM_HERE, os.fsencode(one), _FROM_HERE, os.fsencode(other), _EXCHANGE
+    )
 
 
 def _remove(path: Path) -> None:

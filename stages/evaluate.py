@@ -9,7 +9,7 @@ from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_scenario
 from lib.evaluation.report import Report, evaluate
 from lib.evaluation.tables import BREAKDOWN_COLUMNS, PRECISION_RECALL_COLUMNS, ROC_COLUMNS, SCORE_COLUMNS, Row
-from lib.outputs import write_csv, write_json
+from lib.outputs import alone, write_csv, write_json
 from lib.params import EvaluateParams, load_params
 
 SHARDS = Path("data/shards")
@@ -25,11 +25,12 @@ def main() -> None:
     params = load_params()
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     report = _evaluate(scenarios, params.evaluate)
-    write_json(METRICS, report.metrics)
-    write_csv(PLOTS / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
-    write_csv(PLOTS / "pr.csv", PRECISION_RECALL_COLUMNS, _rounded(report.precision_recall))
-    write_csv(PLOTS / "scores.csv", SCORE_COLUMNS, _rounded(report.scores))
-    write_csv(PLOTS / "breakdown.csv", BREAKDOWN_COLUMNS, _rounded(report.breakdown))
+    with alone(METRICS):
+        write_json(METRICS, report.metrics)
+        write_csv(PLOTS / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
+        write_csv(PLOTS / "pr.csv", PRECISION_RECALL_COLUMNS, _rounded(report.precision_recall))
+        write_csv(PLOTS / "scores.csv", SCORE_COLUMNS, _rounded(report.scores))
+        write_csv(PLOTS / "breakdown.csv", BREAKDOWN_COLUMNS, _rounded(report.breakdown))
 
 
 def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> Report:

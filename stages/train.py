@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lib.errors import run_stage
 from lib.model.detector import Detector
-from lib.outputs import write_csv, write_json
-from lib.params import load_params
+from lib.outputs import alone, write_csv, write_json
+from lib.params import Params, load_params
 from lib.training.checkpoints import save_detector
 from lib.training.devices import choose_device, choose_precision, make_deterministic
 from lib.training.loop import EpochRecord, Recipe, train_detector
@@ -25,6 +25,11 @@ LOG = Path("logs/train.log")
 def main() -> None:
     """Run the stage."""
     params = load_params()
+    with alone(MODEL):
+        _train(params)
+
+
+def _train(params: Params) -> None:
     device = choose_device(params.execution.device)
     precision = choose_precision(params.train.precision, device)
     make_deterministic(params.train.seed)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import DataError
-from lib.outputs import partial_of, whole_file, whole_folder, write_csv, write_json, write_text
+from lib.outputs import alone, partial_of, whole_file, whole_folder, write_csv, write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -66,6 +66,52 @@ def test_links_into_a_cache_are_replaced_and_the_cache_is_kept(tmp_path):
     assert {k: v for k, v in tree(tmp_path).items() if not k.startswith("cache")} == dict.fromkeys(written, "new")
 
 
+HOLD = """
+import sys, time
+from pathlib import Path
+from lib.outputs import {kind}
+with {kind}(Path(sys.argv[1])) as partial:
+    print("held", flush=True)
+    {then}
+"""
+
+
+def other_run(path, kind, then="time.sleep(60)"):
+    command = [sys.executable, "-c", HOLD.format(kind=kind, then=then), str(path)]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert run.stdout.readline() == "held\n"
+    return run
+
+
+@pytest.mark.parametrize("kind", ["alone", "whole_folder"])
+def test_a_second_run_is_refused_until_the_first_ends(tmp_path, kind):
+    path = tmp_path / "new" / "output"
+    with other_run(path, kind) as run:
+        held = tree(tmp_path)
+        for refused in (alone, whole_folder):
+            with pytest.raises(DataError, match="output: another run is writing it; wait"), refused(path):
+                pytest.fail("entered")
+        assert tree(tmp_path) == held
+        run.kill()
+    with whole_folder(path) as folder:
+        (folder / "content").write_text("new")
+    assert tree(tmp_path) == {"new/output/content": "new"}
+
+
+def test_a_second_writer_of_a_file_waits_for_the_first(tmp_path):
+    path = tmp_path / "output"
+    with other_run(path, "whole_file", "time.sleep(0.5); partial.write_text('first'); time.sleep(0.5)") as run:
+        write_text(path, "second")
+        run.wait()
+    assert tree(tmp_path) == {"output": "second"}
+
+
+def test_one_run_may_hold_a_file_and_write_it(tmp_path):
+    with alone(tmp_path / "output"):
+        write_text(tmp_path / "output", "new")
+    assert tree(tmp_path) == {"output": "new"}
+
+
 @pytest.mark.parametrize("kind", ["whole_folder", "whole_file"])
 def test_a_killed_run_leaves_the_old_and_the_next_run_cleans_up(tmp_path, kind):
     path = tmp_path / "output"
@@ -87,7 +133,9 @@ with {kind}(Path(sys.argv[1])) as partial:
         assert run.stdout.readline() == "written\n"
         run.send_signal(signal.SIGKILL)
     assert (path if path.is_file() else path / "content").read_text() == "old"
-    assert {p.name for p in tmp_path.iterdir()} == {"output", ".output.partial"} == {"output", partial_of(path).name}
+    lock = ".output.run.partial" if kind == "whole_folder" else ".output.writer.partial"
+    assert partial_of(path).name == ".output.partial"
+    assert {p.name for p in tmp_path.iterdir()} == {"output", ".output.partial", lock}
     if kind == "whole_folder":
         with whole_folder(path) as folder:
             (folder / "content").write_text("new")
