@@ -145,6 +145,7 @@ class ExecutionParams(Section):
     """What changes only speed; no stage tracks it. workers: 0 = one per core."""
 
     device: Literal["auto", "cpu", "cuda"]
+    residence: Literal["auto", "stream", "memory", "device"]
     workers: Annotated[int, Field(ge=0)]
 
 

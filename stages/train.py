@@ -46,7 +46,8 @@ def _train(params: Params) -> None:
         log.info("%s", history[-1])
 
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
-    history = train_detector(detector, data, Recipe(params.train, grid, device, precision, parts), on_epoch)
+    recipe = Recipe(params.train, grid, device, precision, parts, residence=params.execution.residence)
+    history = train_detector(detector, data, recipe, on_epoch)
     save_detector(MODEL, detector)
     last = {name: value for name, value in asdict(history[-1]).items() if name != "learning_rate"}
     summary = {

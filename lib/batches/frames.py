@@ -1,8 +1,8 @@
-"""From shards to batches on a device: seeded order, a reading thread ahead, pinned memory where CUDA profits."""
+"""Frames of shards as batches of tensors: copied once, straight from the memory maps to where they are wanted."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from lib.geometry.rigid import invert
 from lib.shards.reader import Shard
+
+Allocate = Callable[[tuple[int, ...], torch.dtype], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +37,11 @@ class FrameBatch:
 
     def to(self, device: torch.device) -> "FrameBatch":
         """Copy to a device, without waiting where the memory is pinned."""
-        return FrameBatch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+        return FrameBatch(*(tensor.to(device, non_blocking=True) for tensor in self.tensors()))
 
-    def pinned(self) -> "FrameBatch":
-        """Copy into page-locked memory, from which CUDA copies asynchronously."""
-        return FrameBatch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
+    def tensors(self) -> list[Tensor]:
+        """All tensors, in the order of the fields."""
+        return [getattr(self, field.name) for field in fields(self)]
 
 
 @dataclass(frozen=True)
@@ -50,61 +52,80 @@ class FrameRef:
     index: int
 
 
+STORED: Final = {
+    "image_BHW3": "image",
+    "points_BP4": "points",
+    "num_points_B": "num_points",
+    "point_class_BP": "point_class",
+    "pixel_class_BHW": "pixel_class",
+    "depth_m_BHW": "depth_m",
+}
+"""Fields of a batch that are arrays of the shards, a row per frame."""
+
+
+class FrameReader:
+    """Reads frames of shards that share one image size and cloud length."""
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        self.shards = tuple(shards)
+        cameras = [shard.camera for shard in self.shards]
+        self._intrinsics_S4 = np.array([[c.fx_px, c.fy_px, c.cx_px, c.cy_px] for c in cameras], dtype=np.float32)
+        places = [_place(shard) for shard in self.shards]
+        self._camera_SE3_points_S44 = np.array([camera_SE3_points for camera_SE3_points, _ in places], np.float32)
+        self._origins = [origin for _, origin in places]
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of a frame in a batch."""
+        return sum(tensor.nbytes for tensor in self.empty(1, _meta).tensors())
+
+    def empty(self, frames: int, allocate: Allocate) -> FrameBatch:
+        """Make a batch of unset memory; `allocate` is given each tensor's shape and dtype."""
+        (height, width), max_points = self.shards[0].image.shape[1:3], self.shards[0].points.shape[1]
+        return FrameBatch(
+            allocate((frames, height, width, 3), torch.uint8),
+            allocate((frames, max_points, 4), torch.float32),
+            allocate((frames,), torch.int64),
+            allocate((frames, max_points), torch.uint8),
+            allocate((frames, height, width), torch.uint8),
+            allocate((frames, height, width), torch.float16),
+            allocate((frames, 4), torch.float32),
+            allocate((frames, 4, 4), torch.float32),
+        )
+
+    def read(self, refs: Sequence[FrameRef], batch: FrameBatch) -> None:
+        """Copy frames into a batch of as many on the CPU."""
+        of_shard = [ref.shard for ref in refs]
+        batch.intrinsics_B4.numpy()[:] = self._intrinsics_S4[of_shard]
+        batch.camera_SE3_lidar_B44.numpy()[:] = self._camera_SE3_points_S44[of_shard]
+        for field, stored in STORED.items():
+            rows = getattr(batch, field).numpy()
+            for row, ref in enumerate(refs):
+                rows[row] = getattr(self.shards[ref.shard], stored)[ref.index]
+        for points, ref in zip(batch.points_BP4.numpy(), refs, strict=True):
+            origin = self._origins[ref.shard]
+            if origin is not None:
+                np.subtract(points, origin, out=points)
+
+
 def read_batch(shards: Sequence[Shard], refs: Sequence[FrameRef]) -> FrameBatch:
-    """Read frames into one batch on the CPU; all shards share one image size and cloud length."""
-
-    def stacked(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([getattr(shards[ref.shard], name)[ref.index] for ref in refs]))
-
-    cameras = [shards[ref.shard].camera for ref in refs]
-    intrinsics = np.array([[c.fx_px, c.fy_px, c.cx_px, c.cy_px] for c in cameras], dtype=np.float32)
-    placed = [_placed_points(shards[ref.shard], ref.index) for ref in refs]
-    return FrameBatch(
-        stacked("image"),
-        torch.from_numpy(np.stack([points for points, _ in placed])),
-        stacked("num_points").long(),
-        stacked("point_class"),
-        stacked("pixel_class"),
-        stacked("depth_m"),
-        torch.from_numpy(intrinsics),
-        torch.from_numpy(np.stack([extrinsics for _, extrinsics in placed]).astype(np.float32)),
-    )
+    """Read frames into a new batch on the CPU; all shards share one image size and cloud length."""
+    reader = FrameReader(shards)
+    batch = reader.empty(len(refs), lambda shape, dtype: torch.empty(shape, dtype=dtype))
+    reader.read(refs, batch)
+    return batch
 
 
-def _placed_points(shard: Shard, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-    """A frame's points (P, 4) in the frame of FrameBatch, and that frame's transform (4, 4) to the camera's."""
-    points, camera_SE3_points = shard.points[index], shard.camera_SE3_lidar
+def _place(shard: Shard) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32] | None]:
+    """The transform (4, 4) of a batch's points to the camera, and their origin (4,) in the shard's where it moves."""
+    camera_SE3_points = shard.camera_SE3_lidar
     if len(shard.lidars) == 1:
-        return points, camera_SE3_points
+        return camera_SE3_points, None
     rotation, camera_m = camera_SE3_points[:3, :3], invert(camera_SE3_points)[:3, 3]
     turned = np.eye(4)
     turned[:3, :3] = rotation
-    return points - np.append(camera_m, 0.0).astype(np.float32), turned
+    return turned, np.append(camera_m, 0.0).astype(np.float32)
 
 
-def shuffled(refs: Sequence[FrameRef], seed: int, epoch: int) -> list[FrameRef]:
-    """Return the frames in the order of an epoch, a pure function of seed and epoch."""
-    order: npt.NDArray[np.int64] = np.random.default_rng([seed, epoch]).permutation(len(refs))
-    return [refs[i] for i in order]
-
-
-def batches(
-    shards: Sequence[Shard], refs: Sequence[FrameRef], batch_size: int, device: torch.device
-) -> Iterator[FrameBatch]:
-    """Yield the frames in order, `batch_size` at a time (the last batch may be smaller), on a device.
-
-    One thread reads the next batch while the caller works on this one.
-    """
-    groups = [refs[i : i + batch_size] for i in range(0, len(refs), batch_size)]
-
-    def load(group: Sequence[FrameRef]) -> FrameBatch:
-        batch = read_batch(shards, group)
-        return batch.pinned() if device.type == "cuda" else batch
-
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        ahead = [executor.submit(load, group) for group in groups[:2]]
-        for number in range(len(groups)):
-            batch = ahead.pop(0).result()
-            if number + 2 < len(groups):
-                ahead.append(executor.submit(load, groups[number + 2]))
-            yield batch.to(device)
+def _meta(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device="meta")

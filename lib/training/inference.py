@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lib.batches.frames import FrameRef, batches
+from lib.batches.frames import FrameRef
+from lib.batches.loader import batches
 from lib.batches.views import RangeGrid, make_views
 from lib.model.scores import Judge, Scores, judge_both_ways, rescored, scores_of
 from lib.params import PredictParams, Score

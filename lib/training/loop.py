@@ -1,7 +1,8 @@
 """The training loop: pseudo-anomalies pasted on the device, and checks against collapse."""
 
+import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -14,8 +15,11 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from lib.batches.augment import augment
-from lib.batches.frames import FrameBatch, FrameRef, batches, shuffled
+from lib.batches.frames import FrameBatch, FrameRef
+from lib.batches.loader import Loader, open_loader
+from lib.batches.order import shuffled
 from lib.batches.pseudo_anomalies import UNSURE, Targets, no_targets, paste_pseudo_anomalies
+from lib.batches.residence import Residence
 from lib.batches.views import RangeGrid, Views, make_views
 from lib.errors import TrainingError
 from lib.model.detector import Detections, Detector
@@ -29,6 +33,7 @@ from lib.training.parallel import Threads, replicas, share_statistics
 
 Part = tuple[Detector, FrameBatch, torch.Generator]
 
+LOG = logging.getLogger("train")
 CLEAN_FRACTION = 0.25
 WARM_UP = 0.15
 MAX_GRADIENT_NORM = 5.0
@@ -64,7 +69,7 @@ class Recipe:
 
     `parts`: a batch is divided into so many, worked on at the same time, whose gradients are averaged; batch statistics
     are those of a part. `objective`: to find anomalies, or merely to tell the normal classes apart, from frames as they
-    are; either is checked on pseudo-anomalies.
+    are; either is checked on pseudo-anomalies. `residence`: where the frames are kept meanwhile.
     """
 
     params: TrainParams
@@ -73,6 +78,7 @@ class Recipe:
     precision: Precision
     parts: int = 1
     objective: Literal["anomalies", "classes"] = "anomalies"
+    residence: Literal["auto"] | Residence = "auto"
 
     @property
     def loss_weights(self) -> LossWeights:
@@ -89,6 +95,7 @@ def train_detector(
     Raises TrainingError when the loss is not finite, the labels have one class, or the scores are constant.
     """
     params = recipe.params
+    loader = _open_loader(data, recipe)
     detector.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = params.epochs * math.ceil(len(data.training) / params.batch_size)
     optimizers = make_optimizers(detector, recipe)
@@ -105,8 +112,8 @@ def train_detector(
     ):
         for epoch in range(1, params.epochs + 1):
             generators = _generators(recipe, params.seed * 100_003 + epoch)
-            frames = shuffled(data.training, params.seed, epoch)
-            parts = batches(data.shards, frames, part_size, recipe.device)
+            frames = shuffled(data.training, params.seed, epoch, loader.window_frames)
+            parts = loader.batches(frames, part_size)
             losses: list[Tensor] = []
             while batch := list(islice(parts, recipe.parts)):
                 losses.append(
@@ -119,10 +126,17 @@ def train_detector(
             train_loss = torch.stack(losses).mean().item()
             _check_loss(train_loss, epoch, params.learning_rate)
             learning_rate = float(schedules[0].get_last_lr()[0])
-            history.append(_validate(threads, detector, data, recipe, epoch, train_loss, learning_rate))
+            unseen = loader.batches(data.validation, params.batch_size)
+            history.append(_validate(threads, detector, unseen, recipe, epoch, train_loss, learning_rate))
             on_epoch(history)
             progress.set_postfix(loss=f"{train_loss:.3f}", auroc=f"{history[-1].validation_point_auroc:.3f}")
     return history
+
+
+def _open_loader(data: TrainingSet, recipe: Recipe) -> Loader:
+    loader, sentence = open_loader(data.shards, [*data.training, *data.validation], recipe.device, recipe.residence)
+    LOG.info("%s", sentence)
+    return loader
 
 
 def _generators(recipe: Recipe, seed: int) -> list[torch.Generator]:
@@ -195,15 +209,14 @@ def _pasted(batch: FrameBatch, recipe: Recipe, generator: torch.Generator) -> tu
 def _validate(
     threads: Threads,
     detector: Detector,
-    data: TrainingSet,
+    batches: Iterable[FrameBatch],
     recipe: Recipe,
     epoch: int,
     train_loss: float,
     learning_rate: float,
 ) -> EpochRecord:
     detector.eval()
-    parts = batches(data.shards, data.validation, recipe.params.batch_size, recipe.device)
-    seeded = ((batch, VALIDATION_SEED + number) for number, batch in enumerate(parts))
+    seeded = ((batch, VALIDATION_SEED + number) for number, batch in enumerate(batches))
     judged = threads.map(partial(_judge_pasted, detector, recipe), seeded)
     losses, scores, labels = zip(*judged, strict=True)
     score, label = torch.cat(scores), torch.cat(labels)

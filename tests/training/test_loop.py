@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.batches.frames import FrameRef, batches, shuffled
+from lib.batches.frames import FrameRef
+from lib.batches.loader import batches
 from lib.batches.views import make_views
 from lib.errors import TrainingError
 from lib.labels import NORMAL_IDS, ROAD, UNKNOWN
@@ -94,15 +95,3 @@ def test_labels_of_one_class_are_refused(tmp_path, shards):
     ]
     with pytest.raises(TrainingError, match="hold no pseudo-anomalies"):
         train_detector(Detector(CONFIG), data_of(blind), recipe(), lambda rows: None)
-
-
-def test_batches_hold_every_frame_once_in_the_order_of_the_seed(shards):
-    refs = [FrameRef(shard, index) for shard in range(3) for index in range(2)]
-    order = shuffled(refs, seed=1, epoch=2)
-    assert sorted(order, key=lambda ref: (ref.shard, ref.index)) == refs
-    assert order == shuffled(refs, seed=1, epoch=2) != shuffled(refs, seed=1, epoch=3)
-    read = list(batches(shards, order, 4, CPU))
-    assert [len(batch.num_points_B) for batch in read] == [4, 2]
-    images = torch.cat([batch.image_BHW3 for batch in read])
-    for ref, image in zip(order, images, strict=True):
-        assert (image.numpy() == shards[ref.shard].image[ref.index]).all()
