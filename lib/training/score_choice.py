@@ -1,0 +1,165 @@
+"""Which of the scores is best, asked of validation frames with and without pseudo-anomalies; the test has no part."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from lib.batches.frames import FrameBatch, batches
+from lib.batches.pseudo_anomalies import UNSURE, Targets, paste_pseudo_anomalies
+from lib.batches.views import Views, make_views, project
+from lib.errors import DataError
+from lib.model.detector import Detector
+from lib.model.frame_scores import frame_scores
+from lib.model.scores import judge_both_ways, rescored
+from lib.params import EvaluateParams, FrameScore, PredictParams, Score
+from lib.training.devices import Precision, autocast
+from lib.training.loop import TrainingSet
+from lib.training.parallel import Threads
+
+Alternative = tuple[Score, FrameScore]
+DEFAULT: Final[Alternative] = ("anomaly_logit", "top_points")
+ALTERNATIVES: Final[tuple[Alternative, ...]] = tuple((s, f) for s in get_args(Score) for f in get_args(FrameScore))
+CLEAN_FRACTION = 0.5
+RESAMPLES = 500
+SEED = 104_729
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One alternative: frame AUROC, its change against DEFAULT with a 95 % interval over scenarios, point metrics."""
+
+    score: Score
+    frame_score: FrameScore
+    frame_auroc: float
+    change: float
+    change_low: float
+    change_high: float
+    point_auroc: float
+    point_ap: float
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Frame scores (F,) by alternative, point scores (N,) by score, their truth, and each frame's scenario (F,)."""
+
+    frames: dict[Alternative, npt.NDArray[np.float32]]
+    points: dict[Score, npt.NDArray[np.float32]]
+    frame_truth: npt.NDArray[np.bool_]
+    point_truth: npt.NDArray[np.bool_]
+    scenario: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How validation frames are judged: `repeats` times, each time with other pseudo-anomalies."""
+
+    slots: int
+    repeats: int
+    predict: PredictParams
+    evaluate: EvaluateParams
+    device: torch.device
+    precision: Precision
+
+
+def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads: Threads) -> list[ScoreRow]:
+    """Judge the validation frames and rate all alternatives; raises DataError where only one kind of frame results."""
+    parts = list(threads.map(partial(_judged, detector, trial), _batches(data, trial)))
+    together = Judged(
+        frames={a: np.concatenate([part.frames[a] for part in parts]) for a in ALTERNATIVES},
+        points={s: np.concatenate([part.points[s] for part in parts]) for s in get_args(Score)},
+        frame_truth=np.concatenate([part.frame_truth for part in parts]),
+        point_truth=np.concatenate([part.point_truth for part in parts]),
+        scenario=np.concatenate([part.scenario for part in parts]),
+    )
+    if together.frame_truth.all() or not together.frame_truth.any():
+        raise DataError(
+            "the validation frames give no frames both with and without pseudo-anomalies in view; "
+            "raise split.validation_fraction or the number of repeats"
+        )
+    return rate(together)
+
+
+def rate(judged: Judged) -> list[ScoreRow]:
+    """Rows of all alternatives, the best frame AUROC first."""
+    truth, base = judged.frame_truth, judged.frames[DEFAULT]
+    draws = list(_draws(judged))
+    point = {
+        score: (float(roc_auc_score(judged.point_truth, s)), float(average_precision_score(judged.point_truth, s)))
+        for score, s in judged.points.items()
+    }
+    rows = []
+    for (score, frame_score), values in judged.frames.items():
+        changes = [roc_auc_score(truth[d], values[d]) - roc_auc_score(truth[d], base[d]) for d in draws]
+        low, high = np.percentile(changes, [2.5, 97.5])
+        auroc = float(roc_auc_score(truth, values))
+        change = auroc - float(roc_auc_score(truth, base))
+        rows.append(ScoreRow(score, frame_score, auroc, change, float(low), float(high), *point[score]))
+    return sorted(rows, key=lambda row: -row.frame_auroc)
+
+
+def _draws(judged: Judged) -> Iterator[npt.NDArray[np.int64]]:
+    """Frames of resampled scenarios; draws without both kinds are left out."""
+    generator = np.random.default_rng(SEED)
+    members = [np.flatnonzero(judged.scenario == name) for name in np.unique(judged.scenario)]
+    for _ in range(RESAMPLES):
+        chosen = generator.integers(len(members), size=len(members))
+        frames = np.concatenate([members[i] for i in chosen])
+        if 0 < judged.frame_truth[frames].sum() < len(frames):
+            yield frames
+
+
+def _batches(data: TrainingSet, trial: Trial) -> Iterator[tuple[FrameBatch, npt.NDArray[np.int64], int]]:
+    """Batches of validation frames, the number of each frame's shard, and a seed."""
+    size = trial.predict.batch_size
+    for repeat in range(trial.repeats):
+        for number, batch in enumerate(batches(data.shards, data.validation, size, trial.device)):
+            refs = data.validation[number * size : (number + 1) * size]
+            yield batch, np.array([ref.shard for ref in refs]), SEED * (repeat + 1) + number
+
+
+@torch.inference_mode()
+def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDArray[np.int64], int]) -> Judged:
+    batch, scenario, seed = seeded
+    grid = detector.config.grid()
+    generator = torch.Generator(trial.device).manual_seed(seed)
+    views, _ = make_views(batch, grid)
+    views, targets = paste_pseudo_anomalies(views, grid, trial.slots, CLEAN_FRACTION, generator)
+    with autocast(trial.device, trial.precision):
+        detections = judge_both_ways(detector, views)
+    positive, counts = _frame_truth(views, targets, trial.evaluate)
+    scored = project(views)[1] & (targets.cell_BRC != UNSURE)
+    frames, points = {}, {}
+    for score in get_args(Score):
+        cells = rescored(detections, score).cell_BRC
+        points[score] = cells[scored].cpu().numpy()
+        for how in get_args(FrameScore):
+            frames[score, how] = frame_scores(cells, views, how, trial.predict.frame_top_points)[counts].cpu().numpy()
+    point_truth = (targets.cell_BRC[scored] == 1).cpu().numpy()
+    return Judged(frames, points, positive[counts].cpu().numpy(), point_truth, scenario[counts.cpu().numpy()])
+
+
+def _frame_truth(views: Views, targets: Targets, params: EvaluateParams) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which frames (B,) show a pseudo-anomaly, by evaluation's rule, and which count at all: too little is neither."""
+    seen = project(views)[1]
+    pixels = (targets.pixel_BHW == 1).flatten(1)
+    points = ((targets.cell_BRC == 1) & seen).flatten(1).sum(1)
+    enough = (pixels.float().mean(1) >= params.min_anomaly_image_fraction) | (points >= params.min_anomaly_points)
+    return enough, enough | (~pixels.any(1) & (points == 0))
+
+
+def table(rows: Sequence[ScoreRow]) -> str:
+    """The rows as a Markdown table."""
+    head = "| model.score | predict.frame_score | frame AUROC | change [95 %] | point AUROC | point AP |"
+    return "\n".join([head, "|---" * 6 + "|", *map(_line, rows)])
+
+
+def _line(row: ScoreRow) -> str:
+    change = f"{row.change:+.3f} [{row.change_low:+.3f}, {row.change_high:+.3f}]"
+    point = f"{row.point_auroc:.3f} | {row.point_ap:.3f}"
+    return f"| {row.score} | {row.frame_score} | {row.frame_auroc:.3f} | {change} | {point} |"

@@ -1,0 +1,43 @@
+"""Which `model.score` and `predict.frame_score` is best for the trained detector, asked of the validation split alone.
+
+Pseudo-anomalies are pasted into half of the validation frames, several times anew; the test split is not opened.
+"""
+
+import argparse
+from pathlib import Path
+
+from lib.errors import run_stage
+from lib.params import load_params
+from lib.training.checkpoints import load_detector
+from lib.training.devices import choose_device, choose_precision
+from lib.training.parallel import Threads
+from lib.training.score_choice import Trial, compare_scores, table
+from lib.training.sets import training_set
+from lib.workers import available_cores
+
+
+def main() -> None:
+    """Judge, rate, print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tools.compare_scores", description=__doc__)
+    parser.add_argument("--model", type=Path, default=Path("models/detector.safetensors"), help="default: %(default)s")
+    parser.add_argument("--shards", type=Path, default=Path("data/shards"), help="default: %(default)s")
+    parser.add_argument("--repeats", type=int, default=5, help="times that every frame is judged; default: %(default)s")
+    args = parser.parse_args()
+    if args.repeats < 1:
+        parser.error("--repeats must be 1 or more")
+    params = load_params()
+    device = choose_device(params.execution.device)
+    precision = choose_precision(params.predict.precision, device)
+    detector = load_detector(args.model).to(device).eval()
+    data = training_set(args.shards, params.split, params.data.root)
+    slots = params.train.pseudo_anomalies_per_frame
+    trial = Trial(slots, args.repeats, params.predict, params.evaluate, device, precision)
+    cores = params.execution.workers or available_cores()
+    with Threads(cores if device.type == "cpu" else 1) as threads:
+        rows = compare_scores(detector, data, trial, threads)
+    print(f"{len(data.validation)} validation frames, judged {args.repeats} times; {args.model}")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    run_stage(main)
