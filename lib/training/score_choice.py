@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from lib.batches.frames import FrameBatch, batches
+from lib.batches.frames import FrameBatch
+from lib.batches.loader import batches
 from lib.batches.pseudo_anomalies import UNSURE, Targets, paste_pseudo_anomalies
 from lib.batches.views import Views, make_views, project
 from lib.errors import DataError
