@@ -1,18 +1,16 @@
-"""Rays against triangles: Intel Embree through embreex's raw scene queries.
+"""Rays against the parts of a scene.
 
 Vectors are (3, N) float32 arrays throughout the sensors, one row per axis: NumPy is several times faster on them than
 on (N, 3).
 """
 
-import os
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
+
+from lib.simulator.embree import TriangleScene
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]
@@ -50,29 +48,28 @@ class Geometry:
 
     def __init__(self, vertices_m: Float32, faces: Int32, part: Int32) -> None:
         """`vertices_m` (V, 3) [m], any frame; `faces` (T, 3), T > 0; `part` (T,): what Hits.part says of a face."""
-        assert len(part) and faces.shape == (len(part), 3) and vertices_m.shape[1:] == (3,)
-        _build_on_one_thread()
+        assert len(faces) == len(part)
         self._part = part
-        self._scene = EmbreeScene(robust=True)
-        TriangleMesh(self._scene, vertices_m, faces)
+        self._triangles = TriangleScene(vertices_m, faces)
 
-    def cast(self, origins_m: Float32, directions: Float32) -> Hits:
-        """First hits of rays: origins (3, N) or (3, 1), directions (3, N), which need not have unit length."""
+    def cast(self, origins_m: Float32, directions: Float32, limit: Float32 | None = None) -> Hits:
+        """First hits of rays: origins (3, N) or (3, 1), directions (3, N), which need not have unit length.
+
+        `limit` (N,): distances beyond which hits do not count.
+        """
         if directions.shape[1] == 0:
             return no_hits(0)
-        raw = self._scene.run(*_rows(origins_m, directions), output=1)
-        hit = raw["primID"] != -1
-        part = np.where(hit, self._part[raw["primID"]], np.int32(NO_PART))
-        distance = np.where(hit, raw["tfar"], np.float32(np.inf))
-        return Hits(distance, part, _facing(np.ascontiguousarray(raw["Ng"].T), directions))
+        distance, triangle, normal = self._triangles.first_hits(origins_m, directions, limit)
+        hit = triangle >= 0
+        part = np.where(hit, self._part[triangle], np.int32(NO_PART))
+        return Hits(np.where(hit, distance, np.float32(np.inf)), part, _facing(normal, directions))
 
     def blocked(self, origins_m: Float32, directions: Float32, reach: float) -> npt.NDArray[np.bool_]:
         """Whether anything lies on each ray, up to `reach` lengths of its direction."""
         if directions.shape[1] == 0:
             return np.zeros(0, dtype=bool)
         limits = np.full(directions.shape[1], reach, dtype=np.float32)
-        answer = self._scene.run(*_rows(origins_m, directions), dists=limits, query="OCCLUDED")
-        return np.asarray(answer != -1)
+        return self._triangles.blocked(origins_m, directions, limits)
 
 
 def no_hits(count: int) -> Hits:
@@ -94,32 +91,7 @@ def length(vectors: Float32) -> Float32:
     return np.asarray(np.sqrt(dot(vectors, vectors)), dtype=np.float32)
 
 
-def _rows(origins_m: Float32, directions: Float32) -> tuple[Float32, Float32]:
-    """Both as (N, 3), the way Embree reads them."""
-    origins = np.broadcast_to(origins_m, directions.shape)
-    return np.ascontiguousarray(origins.T), np.ascontiguousarray(directions.T)
-
-
 def _facing(normal: Float32, directions: Float32) -> Float32:
     """Unit normals turned against the rays."""
     size = np.maximum(length(normal), np.float32(1e-20))
     return np.asarray(normal / np.where(dot(normal, directions) > 0, -size, size))
-
-
-@cache
-def _build_on_one_thread() -> None:
-    """Start Embree with one thread, once per process.
-
-    Built by several threads, a BVH's order of triangles, and with it the winner of a tie, may differ from run to run.
-    Embree takes the number of its threads from the process's CPU mask when it first builds; embreex cannot set it.
-    """
-    if not hasattr(os, "sched_getaffinity"):
-        return
-    allowed = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(allowed)})
-        scene = EmbreeScene()
-        TriangleMesh(scene, np.eye(3, dtype=np.float32)[None])
-        scene.run(np.zeros((1, 3), dtype=np.float32), np.ones((1, 3), dtype=np.float32))
-    finally:
-        os.sched_setaffinity(0, allowed)

@@ -120,7 +120,7 @@ def _first(geometries: Sequence[Geometry], origins_m: Float32, directions: Float
         return no_hits(directions.shape[1])
     hits = geometries[0].cast(origins_m, directions)
     for geometry in geometries[1:]:
-        hits = hits.nearer(geometry.cast(origins_m, directions))
+        hits = hits.nearer(geometry.cast(origins_m, directions, hits.distance))
     return hits
 
 
