@@ -65,7 +65,9 @@ class TriangleScene:
         if error:
             raise DataError(f"Intel Embree could not build a scene (its error {error}); try a lower execution.workers")
 
-    def first_hits(self, origins: Float32, directions: Float32, limit: Float32 | None) -> tuple[Float32, Int32, Float32]:
+    def first_hits(
+        self, origins: Float32, directions: Float32, limit: Float32 | None
+    ) -> tuple[Float32, Int32, Float32]:
         """What rays hit first: distance (N,) in lengths of the direction; triangle (N,), -1 for none; normal (3, N).
 
         Origins (3, N) or (3, 1), directions (3, N); only hits within `limit` (N,) count. Where nothing is hit, the
@@ -110,7 +112,12 @@ def _packets(rays: int) -> Float32:
 
 
 def _fill(
-    rows: Float32, ids: npt.NDArray[np.uint32], origins: Float32, directions: Float32, limit: Float32 | None, rays: slice
+    rows: Float32,
+    ids: npt.NDArray[np.uint32],
+    origins: Float32,
+    directions: Float32,
+    limit: Float32 | None,
+    rays: slice,
 ) -> None:
     """Write rays to packets, seen row by row: `rows`, and `ids` the same memory as integers."""
     _lay(rows[_ORIGIN], origins if origins.shape[1] == 1 else origins[:, rays])

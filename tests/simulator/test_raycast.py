@@ -1,4 +1,4 @@
-import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,8 +97,38 @@ def test_ties_are_decided_alike_in_every_build():
     assert all(np.array_equal(parts[0], other) for other in parts[1:])
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system has no CPU masks")
-def test_leaves_the_process_its_processors():
-    before = os.sched_getaffinity(0)
-    floor_and_shelf()
-    assert os.sched_getaffinity(0) == before
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 4096, 4097, 9000])
+def test_every_ray_has_its_own_answer(count):
+    """Embree takes rays in packets and blocks; nothing may leak from one to another."""
+    ways = np.zeros((3, count), dtype=np.float32)
+    ways[2] = -1
+    origins = np.full((3, count), 0.5, dtype=np.float32)
+    origins[2] = 1.25 + np.arange(count) % 7
+    origins[0, ::3] = 50.0
+    hits, missed = floor_and_shelf().cast(origins, ways), np.arange(count) % 3 == 0
+    np.testing.assert_array_equal(hits.part, np.where(missed, NO_PART, np.where(origins[2] > 2, 6, 4)))
+    np.testing.assert_array_equal(np.isinf(hits.distance), missed)
+    assert (hits.normal[:, missed] == 0).all()
+    assert not floor_and_shelf().blocked(origins, ways, 0.2).any()
+    np.testing.assert_array_equal(floor_and_shelf().blocked(origins, ways, 1.5), ~missed & (origins[2] < 3.5))
+
+
+def test_hits_beyond_the_limit_do_not_count():
+    origins, ways = column((-1, 0.5, 5), (-1, 0.5, 5)), column((0, 0, -1), (0, 0, -1))
+    hits = floor_and_shelf().cast(origins, ways, np.float32([4.9, 5.1]))
+    assert hits.part.tolist() == [NO_PART, 4]
+    np.testing.assert_allclose(hits.distance, [np.inf, 5])
+
+
+def test_a_scene_is_given_back_with_its_geometry():
+    def resident_pages() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    rng = np.random.default_rng(0)
+    vertices, faces = rng.random((60000, 3), dtype=np.float32), np.arange(60000, dtype=np.int32).reshape(-1, 3)
+    part = np.zeros(20000, dtype=np.int32)
+    Geometry(vertices, faces, part)
+    before = resident_pages()
+    for _ in range(30):
+        Geometry(vertices, faces, part)
+    assert (resident_pages() - before) * 4096 < 40e6, "30 scenes of 4 MB each"
