@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import torch
 
+from lib.batches.constants import constant
 from lib.batches.views import Views
 
 
 def mirrored(views: Views) -> Views:
     """Swap left and right of image and range view, and turn y around; projections still meet their pixels."""
     fx, fy, cx, cy = views.intrinsics_B4.unbind(1)
-    turned = views.lidar_offset_m_B3.new_tensor([1.0, -1.0, 1.0])
+    turned = constant((1.0, -1.0, 1.0), torch.float32, views.lidar_offset_m_B3.device)
     return replace(
         views,
         image_B3HW=views.image_B3HW.flip(-1),

@@ -13,6 +13,7 @@ from enum import IntEnum
 import torch
 from torch import Tensor
 
+from lib.batches.constants import constant
 from lib.batches.looks import (
     GROUND_CLASSES,
     blended,
@@ -111,18 +112,24 @@ def paste_pseudo_anomalies(
         views = transplant(views, uniform(B) < 0.8, generator)
     anomalous_B = torch.arange(B, device=device) >= round(clean_fraction * B)
     anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]
-    leading = torch.tensor([0.0, 0.4, 0.2, 0.4, 0.0], device=device)
-    chances = torch.tensor([0.2, 0.28, 0.12, 0.3, 0.1], device=device)
+    leading = constant((0.0, 0.4, 0.2, 0.4, 0.0), torch.float32, device)
+    chances = constant((0.2, 0.28, 0.12, 0.3, 0.1), torch.float32, device)
     targets = no_targets(views)
     for number in range(slots):
-        slot_B = torch.multinomial(chances.expand(B, -1), 1, generator=generator).squeeze(1)
+        slot_B = _drawn(chances, B, generator)
         if number == 0:
-            forced = torch.multinomial(leading.expand(B, -1), 1, generator=generator).squeeze(1)
+            forced = _drawn(leading, B, generator)
             slot_B = torch.where(anomalous_B, forced, slot_B)
         harmless = (slot_B == Slot.SHADOW) | (slot_B == Slot.NOTHING)
         slot_B = torch.where(anomalous_B | harmless, slot_B, int(Slot.NOTHING))
         views, targets = _paste_slot(views, targets, grid, slot_B, number, generator)
     return views, targets
+
+
+def _drawn(chances: Tensor, B: int, generator: torch.Generator) -> Tensor:
+    """Draw a number (B,) for each frame as torch.multinomial does, without its look at the chances' values."""
+    exponential = torch.empty(B, len(chances), device=chances.device).exponential_(generator=generator)
+    return (chances / exponential).argmax(1)
 
 
 def _paste_slot(
@@ -192,7 +199,7 @@ def _solids_at(
 
     H, W = views.image_B3HW.shape[-2:]
     meters_per_px = (anchor_B3[:, 0].clamp(min=1.0) / views.intrinsics_B4[:, 0])[:, None]
-    fits_B3 = meters_per_px * anchor_B3.new_tensor([0.7 * W / 2, 0.7 * W / 2, 0.8 * H / 2])
+    fits_B3 = meters_per_px * constant((0.7 * W / 2, 0.7 * W / 2, 0.8 * H / 2), torch.float32, device)
     repainted = slot_B == Slot.APPEARANCE
     smallest = torch.where(repainted, MIN_REPAINTED_M, MIN_EXTENT_M)
     largest = smallest * (MAX_EXTENT_M / smallest) ** uniform(B)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lib.batches.constants import class_table
 from lib.batches.views import Views, pixel_rays
 from lib.labels import (
     BICYCLE,
@@ -35,9 +36,7 @@ MAX_DISTANCE_M = 30.0
 
 def class_mask(class_ids: Tensor, wanted: tuple[int, ...]) -> Tensor:
     """Say which class ids (any shape, uint8) are among the wanted ones."""
-    table = torch.zeros(256, dtype=torch.bool, device=class_ids.device)
-    table[list(wanted)] = True
-    return table[class_ids.long()]
+    return class_table(wanted, class_ids.device)[class_ids.long()]
 
 
 def object_radius_m(class_ids: Tensor) -> Tensor:

@@ -6,13 +6,14 @@ Shape letters: B frames, F features, R x C range-view cells, h x w image feature
 import torch
 from torch import Tensor, nn
 
+from lib.batches.constants import constant
 from lib.model.blocks import ConvNorm
 
 
 def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Image features (B, F, R, C) at projections uv [px of the full image]; 0 where the camera sees nothing."""
     H, W = image_size
-    scale = torch.tensor([2.0 / W, 2.0 / H], device=uv_B2RC.device)
+    scale = constant((2.0 / W, 2.0 / H), torch.float32, uv_B2RC.device)
     grid = (uv_B2RC.permute(0, 2, 3, 1).float() * scale - 1).clamp(-1, 1)
     sampled = nn.functional.grid_sample(
         features_BFhw.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
@@ -72,7 +73,7 @@ class LocalCrossAttention(nn.Module):
         stride = size[0] / coarse.shape[2]
         logits, answers = [], []
         for number in range(9):
-            offset = uv.new_tensor([number % 3 - 1, number // 3 - 1]) * stride
+            offset = constant((number % 3 - 1, number // 3 - 1), torch.float32, uv.device) * stride
             shifted = uv + offset[:, None, None]
             logits.append((query * sample_image(keys, shifted, seen, size)).sum(1) / query.shape[1] ** 0.5)
             answers.append(sample_image(values, shifted, seen, size))

@@ -162,13 +162,19 @@ def training_step(
     """One step on a batch, given as its parts; returns its loss."""
     detector = parts[0][0]
     results = list(threads.map(partial(_gradients, recipe), parts))
-    sizes = torch.tensor([len(batch.num_points_B) for _, batch, _ in parts])
-    shares = (sizes / sizes.sum()).tolist()
+    sizes = [len(batch.num_points_B) for _, batch, _ in parts]
+    shares = [size / sum(sizes) for size in sizes]
     for parameter, *gradients in zip(detector.parameters(), *(gradients for _, gradients in results), strict=True):
-        parameter.grad = torch.stack([g * share for g, share in zip(gradients, shares, strict=True)]).sum(0)
+        parameter.grad = _weighted_sum(gradients, shares)
     torch.nn.utils.clip_grad_norm_(detector.parameters(), MAX_GRADIENT_NORM)
     list(threads.map(_take_step, optimizers))
-    return torch.stack([loss * share for (loss, _), share in zip(results, shares, strict=True)]).sum()
+    return _weighted_sum([loss for loss, _ in results], shares)
+
+
+def _weighted_sum(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    if len(values) == 1:
+        return values[0].contiguous()
+    return torch.stack([value * weight for value, weight in zip(values, weights, strict=True)]).sum(0)
 
 
 def _take_step(optimizer: torch.optim.Optimizer) -> None:
@@ -218,8 +224,9 @@ def _validate(
     detector.eval()
     seeded = ((batch, VALIDATION_SEED + number) for number, batch in enumerate(batches))
     judged = threads.map(partial(_judge_pasted, detector, recipe), seeded)
-    losses, scores, labels = zip(*judged, strict=True)
-    score, label = torch.cat(scores), torch.cat(labels)
+    losses, scores, marks = zip(*judged, strict=True)
+    mark = torch.cat(marks)
+    score, label = torch.cat(scores)[mark != UNSURE], mark[mark != UNSURE] == 1
     _check_scores(score, label, epoch)
     return EpochRecord(
         epoch=epoch,
@@ -234,7 +241,7 @@ def _validate(
 
 @torch.no_grad()
 def _judge_pasted(detector: Detector, recipe: Recipe, seeded: tuple[FrameBatch, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss, scores (K,) and labels (K,) of the scored points of a batch with pseudo-anomalies."""
+    """Loss; scores (K,) of a batch's cells with pseudo-anomalies; their marks (K,) as in Targets, UNSURE if empty."""
     batch, seed = seeded
     views, targets = _pasted(batch, recipe, torch.Generator(recipe.device).manual_seed(seed))
     with autocast(recipe.device, recipe.precision):
@@ -242,7 +249,7 @@ def _judge_pasted(detector: Detector, recipe: Recipe, seeded: tuple[FrameBatch, 
     loss = _loss(detections, views, targets, recipe)
     judged = detections if recipe.objective == "anomalies" else rescored(detections, "energy")
     scored = views.has_return_BRC & (targets.cell_BRC != UNSURE)
-    return loss, judged.cell_BRC[scored], targets.cell_BRC[scored] == 1
+    return loss, judged.cell_BRC.flatten(), torch.where(scored, targets.cell_BRC, UNSURE).flatten()
 
 
 def _check_loss(loss: float, epoch: int, learning_rate: float) -> None:

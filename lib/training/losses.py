@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, max_pool2d
 
+from lib.batches.constants import constant
 from lib.batches.pseudo_anomalies import MAX_SLOTS, UNSURE, Targets
 from lib.batches.views import Views
 from lib.labels import NORMAL_IDS
@@ -81,7 +82,7 @@ def object_weights(object_BRC: Tensor, balance: float) -> Tensor:
 
 
 def _semantic_loss(logits_BSRC: Tensor, class_BRC: Tensor, anomalous_BRC: Tensor) -> Tensor:
-    ids = torch.tensor(NORMAL_IDS, device=class_BRC.device, dtype=class_BRC.dtype)
+    ids = constant(NORMAL_IDS, class_BRC.dtype, class_BRC.device)
     target = (class_BRC[:, None] == ids[:, None, None]).float()
     counted = target.any(1) | anomalous_BRC
     loss = binary_cross_entropy_with_logits(logits_BSRC, target, reduction="none").sum(1)
@@ -89,7 +90,7 @@ def _semantic_loss(logits_BSRC: Tensor, class_BRC: Tensor, anomalous_BRC: Tensor
 
 
 def _class_cross_entropy(logits_BSRC: Tensor, class_BRC: Tensor) -> Tensor:
-    ids = torch.tensor(NORMAL_IDS, device=class_BRC.device, dtype=class_BRC.dtype)
+    ids = constant(NORMAL_IDS, class_BRC.dtype, class_BRC.device)
     is_class = class_BRC[:, None] == ids[:, None, None]
     counted = is_class.any(1)
     loss = cross_entropy(logits_BSRC, is_class.int().argmax(1), reduction="none")
