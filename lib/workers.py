@@ -65,6 +65,9 @@ def run_tasks(
         raise DataError(
             "a worker process died, perhaps for memory; try a lower execution.workers (for a tool: --workers)"
         ) from None
+    except Exception:
+        pool.shutdown(cancel_futures=True)  # what runs still writes: it ends before its folder is removed
+        raise
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         raise

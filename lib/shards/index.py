@@ -1,7 +1,8 @@
-"""index.csv: one line per shard, what a split needs to know without opening it."""
+"""index.csv: one line per shard, what a split needs to know without opening it, and a checksum of the whole table."""
 
 import csv
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from lib.shards.reader import Shard
 from lib.shards.schema import SHARD_KIND
 
 INDEX_FILE: Final = "index.csv"
+CHECKSUM: Final = "crc32"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def shard_entry(shard: Shard) -> ShardEntry:
 def write_index(folder: Path, entries: Iterable[ShardEntry]) -> None:
     """Write index.csv, sorted by scenario; a scenario's cameras stay in their order."""
     rows = [asdict(entry) | {"type": entry.type.value} for entry in sorted(entries, key=lambda entry: entry.scenario)]
-    write_csv(folder / INDEX_FILE, [field.name for field in fields(ShardEntry)], rows)
+    checksum = _checksum(rows)
+    write_csv(folder / INDEX_FILE, [*_columns(), CHECKSUM], [row | {CHECKSUM: checksum} for row in rows])
 
 
 def read_index(folder: Path) -> tuple[ShardEntry, ...]:
@@ -77,11 +80,24 @@ def read_index(folder: Path) -> tuple[ShardEntry, ...]:
     path = folder / INDEX_FILE
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return tuple(_entry(row) for row in csv.DictReader(file, strict=True))
+            rows = list(csv.DictReader(file, strict=True))
+        entries = tuple(_entry(row) for row in rows)
+        if {row[CHECKSUM] for row in rows} != {_checksum(rows)}:
+            raise ValueError("its lines do not match their checksum")
+        return entries
     except FileNotFoundError:
         raise DataError(f"{path}: there is no index of shards; {SHARD_KIND.remedy}") from None
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise DataError(f"{path}: damaged ({error}); {SHARD_KIND.remedy}") from None
+
+
+def _columns() -> list[str]:
+    return [field.name for field in fields(ShardEntry)]
+
+
+def _checksum(rows: Sequence[Mapping[str, object]]) -> str:
+    """CRC-32 of all values of the table, for each line: so it shows lines that are gone, too."""
+    return f"{zlib.crc32(repr([[str(row[name]) for name in _columns()] for row in rows]).encode()):08x}"
 
 
 def _entry(row: dict[str, str]) -> ShardEntry:

@@ -4,6 +4,7 @@ import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
@@ -91,15 +92,18 @@ class ArrayFileWriter:
         return dict(self._checksums)
 
     def _write_file(self, partial: Path, attributes: Attributes) -> None:
-        with h5py.File(
-            partial, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=ALIGNMENT_BYTES
-        ) as file:
-            file.attrs["kind"], file.attrs["schema_version"] = self._kind.name, self._kind.version
-            for key, value in attributes.items():
-                file.attrs[key] = value
-            for name, spec in self._specs.items():
-                dataset = self._copy_spool(file, spec)
-                dataset.attrs["crc32"] = np.uint32(self._checksums[name])
+        with _DeferredErrors(partial, "w+b") as target:
+            with h5py.File(
+                target, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=ALIGNMENT_BYTES
+            ) as file:
+                file.attrs["kind"], file.attrs["schema_version"] = self._kind.name, self._kind.version
+                for key, value in attributes.items():
+                    file.attrs[key] = value
+                for name, spec in self._specs.items():
+                    dataset = self._copy_spool(file, spec)
+                    dataset.attrs["crc32"] = np.uint32(self._checksums[name])
+            if target.error is not None:
+                raise target.error
 
     def _copy_spool(self, file: h5py.File, spec: ArraySpec) -> Any:
         spool = self._spools[spec.name]
@@ -117,6 +121,33 @@ class ArrayFileWriter:
 
     def _not_written(self, error: OSError) -> DataError:
         return DataError(f"{self._path}: cannot be written ({error}); check disk space and permissions")
+
+
+class _DeferredErrors(FileIO):
+    """A file that keeps its first write error for the end: on a full disk HDF5 cannot close a file, prints a traceback,
+    and crashes when Python ends.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it, or nothing from the first error on."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while self.error is None and len(rest):
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the file's length, but for an error before or now."""
+        try:
+            return self.tell() if self.error is not None else super().truncate(size)
+        except OSError as error:
+            self.error = error
+            return self.tell()
 
 
 def read_arrays(

@@ -1,10 +1,13 @@
-"""The model file: safetensors with the detector's configuration inside."""
+"""The model file: safetensors with the detector's configuration and a checksum inside."""
 
 import json
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -12,13 +15,14 @@ from lib.errors import DataError
 from lib.model.detector import Detector, DetectorConfig
 from lib.outputs import whole_file
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_detector(path: Path, detector: Detector) -> None:
     """Write the detector whole or not at all."""
-    header = json.dumps({"format": FORMAT, "config": asdict(detector.config)}, sort_keys=True)
     state = {name: value.detach().cpu().contiguous() for name, value in sorted(detector.state_dict().items())}
+    config = asdict(detector.config)
+    header = json.dumps({"format": FORMAT, "config": config, "crc32": _checksum(config, state)}, sort_keys=True)
     with whole_file(path) as partial:
         partial.write_bytes(save(state, metadata={"detector": header}))
 
@@ -34,6 +38,8 @@ def load_detector(path: Path) -> Detector:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if header["format"] != FORMAT:
             raise DataError(f"{path}: model format {header['format']}, this version reads {FORMAT}; {remedy}")
+        if header["crc32"] != _checksum(header["config"], state):
+            raise DataError(f"{path}: damaged (the content does not match its checksum); {remedy}")
         detector = Detector(DetectorConfig(**header["config"]))
         detector.load_state_dict(state)
     except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
@@ -44,3 +50,11 @@ def load_detector(path: Path) -> Detector:
 def fingerprint(path: Path) -> str:
     """Content hash of a model file, by which predictions know their model."""
     return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def _checksum(config: Mapping[str, object], state: Mapping[str, torch.Tensor]) -> int:
+    """CRC-32 of the configuration and of the tensors' names and bytes."""
+    checksum = zlib.crc32(json.dumps(config, sort_keys=True).encode())
+    for name, value in sorted(state.items()):
+        checksum = zlib.crc32(value.numpy().tobytes(), zlib.crc32(name.encode(), checksum))
+    return checksum

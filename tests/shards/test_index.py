@@ -34,11 +34,29 @@ def test_a_missing_index_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("NORMALITY", "NORMAL"), (",200,", ",many,"), ("town,", "city,"), (",512,768,92032,64,,", "")]
+    ("old", "new"),
+    [
+        ("NORMALITY", "NORMAL"),
+        (",200,", ",many,"),
+        ("town,", "city,"),
+        (",512,768,92032,64,,", ""),
+        ("Scenario_a,", "Scenario_c,"),
+        (",200,", ",201,"),
+    ],
 )
 def test_a_damaged_index_is_named(tmp_path, old, new):
     write_index(tmp_path, ENTRIES)
     path = tmp_path / "index.csv"
-    path.write_text(path.read_text().replace(old, new))
+    lines = [line.replace(old, new) for line in path.read_text().splitlines(keepends=True)]
+    assert "".join(lines) != path.read_text()
+    path.write_text("".join(lines))
     with pytest.raises(DataError, match=r"index\.csv: damaged .*run `dvc repro preprocess`"):
+        read_index(tmp_path)
+
+
+def test_an_index_that_lost_a_line_is_named(tmp_path):
+    write_index(tmp_path, ENTRIES)
+    path = tmp_path / "index.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(DataError, match=r"index\.csv: damaged \(its lines do not match their checksum\)"):
         read_index(tmp_path)

@@ -41,6 +41,12 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match="not a detector written by this pipeline"):
         load_detector(path)
+    save_detector(path, Detector(CONFIG))
+    flipped = bytearray(path.read_bytes())
+    flipped[-9] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(DataError, match=r"damaged \(the content does not match its checksum\); run `dvc repro train`"):
+        load_detector(path)
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(DataError, match="not a detector written by this pipeline"):
         load_detector(path)
