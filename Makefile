@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed.lock# a copy of the lock, written when all of it is installed
+PEERS := $(VENV)/bench# what the benchmarks compare with lies apart from the environment of the pipeline
 PLOTS_PAGE := .dvc/offline_plots.html
 ARGS ?=
 # A file's tests share what they set up, so a file stays with one process.
@@ -12,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test quick smoke lint format lock
+.PHONY: help setup repro test quick smoke lint format lock bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -30,6 +31,9 @@ quick: setup ## Run the quick tests
 
 smoke: setup ## Run the whole pipeline on a tiny sample in a temporary folder
 	@$(BIN)/python -m tools.smoke
+
+bench: setup $(PEERS)/installed.lock ## Measure speed beside other tools (ARGS: the subjects) -> docs/benchmarks.md
+	@PYTHONPATH=$(PEERS) $(BIN)/python -m benchmarks $(ARGS)
 
 lint: setup ## Check style and types
 	@$(BIN)/python -m ruff check .
@@ -59,6 +63,11 @@ $(INSTALLED): requirements.lock
 	$(PYTHON) -m venv $(VENV); \
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r $<; \
 	cp $< $@
+
+# Without dependencies: MosaicML streaming names the clients of every cloud, which reading local files does not need.
+$(PEERS)/installed.lock: benchmarks/requirements.lock $(INSTALLED)
+	@echo "Installing what the benchmarks compare with into $(PEERS)"; rm -rf $(PEERS); \
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --no-deps --target $(PEERS) -r $< && cp $< $@
 
 # `dvc plots show` without a network: the setting lies beside the page, in this checkout alone.
 $(PLOTS_PAGE): $(INSTALLED) tools/offline_plots.py

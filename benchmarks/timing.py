@@ -34,21 +34,27 @@ def alternate(
     rounds: int,
     before: Callable[[], object] | None = None,
     warm_up: int = 1,
+    at_least_s: float = 0.0,
 ) -> Times:
     """Call every way once per round, each round beginning with another one; the first `warm_up` rounds do not count.
 
-    `before` runs, untimed, before each call: to empty a cache, for one.
+    `before` runs, untimed, before each call: to empty a cache, for one. A way whose last warm-up call took less than
+    `at_least_s` is called so often in each turn that they take as long together; its seconds are those of one call.
     """
     names = list(ways)
     seconds: dict[str, list[float]] = {name: [] for name in names}
+    calls = dict.fromkeys(names, 1)
     for number in range(warm_up + rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
             if before is not None:
                 before()
             start = time.perf_counter()
-            ways[name]()
-            taken = time.perf_counter() - start
+            for _ in range(calls[name]):
+                ways[name]()
+            taken = (time.perf_counter() - start) / calls[name]
             if number >= warm_up:
                 seconds[name].append(taken)
+            else:
+                calls[name] = max(1, round(at_least_s / taken))
     return Times({name: np.array(values) for name, values in seconds.items()})

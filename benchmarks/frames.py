@@ -1,0 +1,46 @@
+"""Simulated frames of AnoVox's true size (512 x 768 pixels, 64 x 1,562 rays), as many as a benchmark asks for."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from lib.anovox.reader import ReadFrame, read_frames
+from lib.anovox.scenario import open_scenario
+from lib.frame import Frame
+from lib.params import SimulateParams, load_params
+from lib.simulator.sample import write_sample
+
+TRUE_SIZE: Final = {
+    "image_height": 512,
+    "image_width": 768,
+    "lidar_channels": 64,
+    "lidar_rays_per_channel": 1562,
+}
+
+
+def simulated_scenarios(
+    folder: Path, normality: int, anomaly: int, frames: int, size: dict[str, int] = TRUE_SIZE
+) -> list[Path]:
+    """Simulate some scenarios below a folder and return their paths."""
+    changes = size | {
+        "normality_scenarios": normality,
+        "anomaly_scenarios": anomaly,
+        "frames_per_scenario": frames,
+    }
+    params = SimulateParams.model_validate(load_params().simulate.model_dump() | changes)
+    return [folder / config.name for config in write_sample(folder, params, workers=0)]
+
+
+def simulated_frames(folder: Path, different: int, size: dict[str, int] = TRUE_SIZE) -> list[Frame]:
+    """Simulate one normality scenario of so many frames below a folder and read them, labels and all."""
+    [path] = simulated_scenarios(folder, 1, 0, different, size)
+    reads = list(read_frames(open_scenario(path, None)))
+    assert len(reads) == different
+    return [read.frame for read in reads if isinstance(read, ReadFrame)]
+
+
+def repeated(frames: list[Frame], count: int) -> Iterator[Frame]:
+    """`count` frames, in turn those given, numbered from 1."""
+    for number in range(count):
+        yield replace(frames[number % len(frames)], frame_id=1 + number)
