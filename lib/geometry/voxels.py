@@ -74,8 +74,10 @@ def nearest_to_corner(
     distance_squared = (_divmod(grid_points_m, voxel_size_m)[1] ** 2).sum(axis=1)
     inside = np.flatnonzero(keys != OUTSIDE)
     order = inside[np.lexsort((distance_squared[inside], keys[inside]))]
-    occupied, first = np.unique(keys[order], return_index=True)
-    return occupied, order[first]
+    ordered = keys[order]
+    first = np.ones(len(ordered), dtype=bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first], order[first]
 
 
 def voxelize(clouds: Sequence[LabelledCloud], voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.uint16]:

@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -42,15 +43,16 @@ def resized(thing: Object, factor: float) -> Object:
 def posed(thing: Object, x: float, y: float, yaw_rad: float = 0.0, z: float = 0.0) -> Object:
     """The object turned about the vertical and moved to x, y, z."""
     cosine, sine = math.cos(yaw_rad), math.sin(yaw_rad)
-    placed = []
-    for piece in thing:
-        old = piece.mesh.vertices_m
-        new = np.empty_like(old)
-        new[:, 0] = cosine * old[:, 0] - sine * old[:, 1] + x
-        new[:, 1] = sine * old[:, 0] + cosine * old[:, 1] + y
-        new[:, 2] = old[:, 2] + z
-        placed.append(Piece(Mesh(new, piece.mesh.faces), piece.material, piece.class_id))
-    return tuple(placed)
+    old = np.concatenate([piece.mesh.vertices_m for piece in thing])
+    new = np.empty_like(old)
+    new[:, 0] = cosine * old[:, 0] - sine * old[:, 1] + x
+    new[:, 1] = sine * old[:, 0] + cosine * old[:, 1] + y
+    new[:, 2] = old[:, 2] + z
+    ends = list(accumulate(len(piece.mesh.vertices_m) for piece in thing))
+    return tuple(
+        Piece(Mesh(new[start:end], piece.mesh.faces), piece.material, piece.class_id)
+        for piece, start, end in zip(thing, [0, *ends], ends, strict=False)
+    )
 
 
 def part(mesh: Mesh, material: Material, class_id: int, instance_id: int) -> Part:

@@ -6,6 +6,7 @@ All meshes are in metres; closed ones have their faces' normals pointing outward
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +28,16 @@ def merge(meshes: Iterable[Mesh]) -> Mesh:
     meshes = tuple(meshes)
     if len(meshes) == 1:
         return meshes[0]
-    counts = np.cumsum([0, *(len(mesh.vertices_m) for mesh in meshes[:-1])], dtype=np.int32)
-    faces = [mesh.faces + start for mesh, start in zip(meshes, counts, strict=True)]
-    return Mesh(np.concatenate([mesh.vertices_m for mesh in meshes]), np.concatenate(faces))
+    vertices = np.concatenate([mesh.vertices_m for mesh in meshes])
+    return Mesh(vertices, joined_faces([mesh.faces for mesh in meshes], [len(mesh.vertices_m) for mesh in meshes]))
+
+
+def joined_faces(faces: Sequence[npt.NDArray[np.int32]], num_vertices: Sequence[int]) -> npt.NDArray[np.int32]:
+    """Faces (F, 3) of several meshes whose vertices, so many of each, stand one mesh after the other."""
+    joined = np.concatenate(faces)
+    starts = np.array([0, *accumulate(num_vertices[:-1])], dtype=np.int32)
+    joined += np.repeat(starts, [len(part) for part in faces])[:, None]
+    return joined
 
 
 def moved(mesh: Mesh, offset_m: Point) -> Mesh:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lib.geometry.rigid import Matrix, apply, yaw_transform
 from lib.simulator.raycast import Float32, Geometry, Hits, Int32, no_hits
 from lib.simulator.scene import Actor, Part, Scene
+from lib.simulator.shapes import joined_faces
 
 _LAMP_MIN_HEIGHT_M: Final = 3.0
 _LAMP_SIZE_M: Final = 2.0
@@ -76,7 +77,7 @@ class SceneWorlds:
         self._scene = scene
         actor_parts = chain.from_iterable(actor.parts for actor in scene.actors)
         self._parts = (*scene.static_parts, *actor_parts)
-        static = [(index, part, np.eye(4)) for index, part in enumerate(scene.static_parts)]
+        static = [(index, part, None) for index, part in enumerate(scene.static_parts)]
         self._opaque = _geometry(static, camouflage=False)
         self._camouflaged = _geometry(static, camouflage=True)
         self._lamps = _lamps(scene)
@@ -124,16 +125,21 @@ def _first(geometries: Sequence[Geometry], origins_m: Float32, directions: Float
     return hits
 
 
-def _geometry(placed: Sequence[tuple[int, Part, Matrix]], *, camouflage: bool) -> tuple[Geometry, ...]:
-    """One geometry of the parts that are, or are not, camouflaged; none if there are none."""
+def _geometry(placed: Sequence[tuple[int, Part, Matrix | None]], *, camouflage: bool) -> tuple[Geometry, ...]:
+    """One geometry of the parts that are, or are not, camouflaged, each at its pose (None: where it is); none if there
+    are none.
+    """
     chosen = [item for item in placed if item[1].material.camouflage == camouflage and len(item[1].faces)]
     if not chosen:
         return ()
-    vertices = [apply(pose, part.vertices_m).astype(np.float32) for _, part, pose in chosen]
-    starts = np.cumsum([0, *(len(part.vertices_m) for _, part, _ in chosen)], dtype=np.int32)
-    faces = [part.faces + start for (_, part, _), start in zip(chosen, starts, strict=False)]
-    indices = [np.full(len(part.faces), index, dtype=np.int32) for index, part, _ in chosen]
-    return (Geometry(np.concatenate(vertices), np.concatenate(faces), np.concatenate(indices)),)
+    vertices = [part.vertices_m if pose is None else _moved(pose, part.vertices_m) for _, part, pose in chosen]
+    faces = joined_faces([part.faces for _, part, _ in chosen], [len(part.vertices_m) for _, part, _ in chosen])
+    indices = np.repeat(np.int32([index for index, _, _ in chosen]), [len(part.faces) for _, part, _ in chosen])
+    return (Geometry(np.concatenate(vertices), faces, indices),)
+
+
+def _moved(pose: Matrix, vertices_m: Float32) -> Float32:
+    return apply(pose, vertices_m).astype(np.float32)
 
 
 def _table(parts: Sequence[Part], poses: Sequence[Matrix]) -> PartTable:
