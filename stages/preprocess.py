@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from lib.errors import run_stage
-from lib.figures.labels import write_label_sheets
 from lib.outputs import whole_folder, write_csv, write_json
 from lib.params import load_params
 from lib.shards.conversion import convert_data_set
@@ -20,6 +19,8 @@ def main() -> None:
     params = load_params()
     with whole_folder(SHARDS) as shards, whole_folder(SHEETS) as sheets:
         data = convert_data_set(Path(params.data.root), shards, params.preprocess, params.execution.workers)
+        from lib.figures.labels import write_label_sheets  # here: worker processes import this file, and not matplotlib
+
         write_label_sheets(shards, data.entries, sheets)
         write_json(METRICS, data.metrics)
         write_csv(SCENARIOS, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))

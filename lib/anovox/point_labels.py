@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from lib.anovox.recording import SensorPose
 from lib.geometry.voxels import points_to_voxels, voxel_keys
@@ -79,7 +78,7 @@ def transfer_labels(
             class_ids[twins], source[twins] = semantic_ids[twins], LabelSource.ROW
             open_rows = np.flatnonzero(~twins)
         if len(open_rows):
-            nearest = cKDTree(_directions(semantic_points)).query(_directions(points[open_rows]))[1]
+            nearest = _nearest_directions(points[open_rows], semantic_points)
             twins = _same_return(points[open_rows], semantic_points[nearest], NEIGHBOUR_ANGLE_RAD, tolerance_m)
             class_ids[open_rows[twins]] = semantic_ids[nearest[twins]]
             source[open_rows[twins]] = LabelSource.DIRECTION
@@ -119,6 +118,13 @@ def _same_return_block(points: Cloud, others: Cloud, max_angle_rad: float, max_r
     ppqq = pp * qq
     aligned = (pq > 0) & (ppqq - pq * pq <= np.sin(max_angle_rad) ** 2 * ppqq)
     return np.asarray(aligned & (np.abs(np.sqrt(pp) - np.sqrt(qq)) <= max_range_m), dtype=np.bool_)
+
+
+def _nearest_directions(points: Cloud, others: Cloud) -> npt.NDArray[np.int64]:
+    """For each point (N, 3 or more) the row (N,) of the other in the most similar direction."""
+    from scipy.spatial import cKDTree  # 0.2 s to import, and data whose rows match never need it
+
+    return np.asarray(cKDTree(_directions(others)).query(_directions(points))[1], dtype=np.int64)
 
 
 def _directions(points: Cloud) -> npt.NDArray[np.float64]:

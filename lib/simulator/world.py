@@ -134,7 +134,9 @@ def _geometry(placed: Sequence[tuple[int, Part, Matrix | None]], *, camouflage: 
         return ()
     vertices = [part.vertices_m if pose is None else _moved(pose, part.vertices_m) for _, part, pose in chosen]
     faces = joined_faces([part.faces for _, part, _ in chosen], [len(part.vertices_m) for _, part, _ in chosen])
-    indices = np.repeat(np.int32([index for index, _, _ in chosen]), [len(part.faces) for _, part, _ in chosen])
+    indices = np.repeat(
+        np.array([index for index, _, _ in chosen], np.int32), [len(part.faces) for _, part, _ in chosen]
+    )
     return (Geometry(np.concatenate(vertices), faces, indices),)
 
 

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Literal
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
@@ -22,6 +21,7 @@ from lib.batches.pseudo_anomalies import UNSURE, Targets, no_targets, paste_pseu
 from lib.batches.residence import Residence
 from lib.batches.views import RangeGrid, Views, make_views
 from lib.errors import TrainingError
+from lib.evaluation.curves import auroc, rank
 from lib.model.detector import Detections, Detector
 from lib.model.scores import rescored
 from lib.params import TrainParams
@@ -234,7 +234,7 @@ def _validate(
         validation_loss=torch.stack(losses).mean().item(),
         normal_score=score[~label].mean().item(),
         pseudo_anomaly_score=score[label].mean().item(),
-        validation_point_auroc=float(roc_auc_score(label.cpu().numpy(), score.cpu().numpy())),
+        validation_point_auroc=auroc(rank(score[label].cpu().numpy(), score[~label].cpu().numpy())),
         learning_rate=learning_rate,
     )
 
