@@ -1,6 +1,7 @@
 """Typed, frozen parameters of every stage, read from params.yaml."""
 
 import re
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,6 +9,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lib.errors import ParamsError
+
+MAX_BYTES = 1_000_000
+MISTAKES_SHOWN = 6
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -181,19 +185,26 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises ParamsError that names the key, the value and what would be accepted.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ParamsError(f"{path}: larger than {MAX_BYTES // 10**6} MB, which no file of parameters is")
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except ParamsError:
+        raise
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); run from the repository's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())[:500]}") from None
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise ParamsError("; ".join(_sentence(path, values, detail) for detail in error.errors())) from None
+        details = error.errors()
+        sentences = [_sentence(path, values, detail) for detail in details[:MISTAKES_SHOWN]]
+        more = len(details) - len(sentences)
+        raise ParamsError("; ".join([*sentences, *([f"and {more} more mistakes"] if more else [])])) from None
 
 
 def _sentence(path: Path, values: Any, detail: Any) -> str:
-    key = ".".join(str(part) for part in detail["loc"]) or "the file"
+    key = ".".join(str(part)[:60] for part in detail["loc"]) or "the file"
     if detail["type"] == "extra_forbidden":
         section: Any = Params
         for part in detail["loc"][:-1]:
@@ -207,5 +218,9 @@ def _sentence(path: Path, values: Any, detail: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"a {type(value).__name__}"
+    """A value for the eye; never all of a large one, which in YAML a few aliases can make endless."""
+    try:
+        text = reprlib.repr(value)
+    except ValueError:  # an integer of too many digits
+        text = ""
+    return text if 0 < len(text) <= 60 else f"a {type(value).__name__}"

@@ -50,7 +50,7 @@ def configurations_in(path: Path) -> list[ScenarioConfig]:
         definition = document["scenario_definition"]
         return [_configuration(definition["map"], entry) for entry in definition["scenarios"]]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        problem = f"not a scenario configuration ({type(error).__name__}: {error})"
+        problem = f"not a scenario configuration ({type(error).__name__}: {str(error)[:200]})"
         remedy = "take it from the archive again, or delete it: the scenarios' types are then read from their files"
         raise DataError(f"{path}: {problem}; {remedy}") from None
 

@@ -4,6 +4,8 @@ Each reader raises FileError (a DataError) whose sentence names the file, what i
 """
 
 import json
+import struct
+import zlib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lib.anovox.arrays import ArrayHeader, read_header
 from lib.errors import DataError
 from lib.geometry.voxels import GRID_SHAPE
 from lib.labels import LABELS, UNKNOWN, is_known
@@ -24,6 +27,11 @@ MAX_COORDINATE_M: Final = 10_000.0
 MAX_TEXT_BYTES: Final = 16_000_000
 PNG_END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 PNG_TAIL_BYTES: Final = 1024
+# Whatever Pillow raises over a damaged file.
+_IMAGE_DAMAGE: Final = (
+    *(OSError, ValueError, SyntaxError, EOFError, LookupError, struct.error, zlib.error, MemoryError),
+    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+)
 REMEDY: Final = "unpack the archive again or delete the file"
 
 
@@ -108,7 +116,7 @@ def undefined_ids(path: Path) -> tuple[int, ...]:
         with Image.open(path, formats=["PNG"]) as image:
             found = np.unique(np.asarray(image.convert("L")))
     else:
-        found = np.unique(np.load(path, allow_pickle=False)[:, 3])
+        found = np.unique(_read_array(path, read_header(path).dtype)[:, 3])
     defined = {label.id for label in LABELS} | {UNKNOWN}
     return tuple(int(class_id) for class_id in found if int(class_id) not in defined)
 
@@ -241,8 +249,9 @@ def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.
             return np.array(image.convert(mode))
     except FileError:
         raise
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise FileError(path, Reason.DAMAGED_IMAGE, f"the image cannot be decoded ({error})") from None
+    except _IMAGE_DAMAGE as error:
+        problem = f"the image cannot be decoded ({' '.join(str(error).split())[:200]})"
+        raise FileError(path, Reason.DAMAGED_IMAGE, problem) from None
 
 
 def _check_png_size(path: Path, height: int, width: int) -> None:
@@ -258,37 +267,40 @@ def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
 
 def _array_rows(path: Path, dtype: np.dtype[Any]) -> int:
     """Rows of an .npy file (N, 4) of `dtype`, checked by its header and size on disk alone."""
+    return _array_header(path, dtype).shape[0]
+
+
+def _array_header(path: Path, dtype: np.dtype[Any]) -> ArrayHeader:
     try:
-        with path.open("rb") as file:
-            check_not_empty(path, file.peek(1))
-            version = np.lib.format.read_magic(file)
-            reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, found = reader(file)
-            size = path.stat().st_size - file.tell()
+        size = path.stat().st_size
+        check_not_empty(path, b"." * min(1, size))
+        header = read_header(path)
     except FileError:
         raise
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise FileError(path, Reason.BAD_ARRAY, f"not a readable .npy array ({' '.join(str(error).split())})") from None
-    if found.hasobject:
-        raise FileError(path, Reason.BAD_ARRAY, "the array holds pickled Python objects, which are never loaded")
-    if found != dtype or len(shape) != 2 or shape[1] != 4 or fortran:
-        raise FileError(path, Reason.BAD_ARRAY, f"{found} array of shape {shape}, expected {dtype} of shape (N, 4)")
-    rows = int(shape[0])
-    if rows == 0:
+    except OSError as error:
+        raise FileError(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error.strerror})") from None
+    except ValueError as error:
+        raise FileError(path, Reason.BAD_ARRAY, str(error)) from None
+    shape, size = header.shape, size - header.start
+    if header.dtype != dtype or len(shape) != 2 or shape[1] != 4 or header.fortran_order:
+        problem = f"{header.dtype} array of shape {shape}, expected {dtype} of shape (N, 4)"
+        raise FileError(path, Reason.BAD_ARRAY, problem)
+    if shape[0] == 0:
         raise FileError(path, Reason.BAD_ARRAY, "the array is empty (0 rows)")
-    if rows > MAX_ROWS or size != rows * 4 * dtype.itemsize:
-        raise FileError(path, Reason.BAD_ARRAY, f"{size} bytes of data where its header promises {rows} rows")
-    return rows
+    if shape[0] > MAX_ROWS or size != header.num_bytes:
+        raise FileError(path, Reason.BAD_ARRAY, f"{size} bytes of data where its header promises {shape[0]} rows")
+    return header
 
 
 def _read_array(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    rows = _array_rows(path, dtype)
+    header = _array_header(path, dtype)
     try:
-        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        array = np.fromfile(path, dtype, offset=header.start)
+    except OSError as error:
         raise FileError(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error})") from None
-    assert array.shape == (rows, 4)
-    return array
+    if array.size != 4 * header.shape[0]:
+        raise FileError(path, Reason.BAD_ARRAY, "the file changed while it was read")
+    return array.reshape(header.shape)
 
 
 def _read_text(path: Path) -> str:

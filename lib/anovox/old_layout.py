@@ -148,7 +148,8 @@ def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     """Read PCD: (N, 4) float32 x, y, z [m, sensor frame], intensity; the intensity is 0 where the file has none."""
     cloud = read_pcd(path)
     intensity = np.zeros(len(cloud.points_m)) if cloud.intensity is None else cloud.intensity
-    points = np.column_stack([cloud.points_m, intensity]).astype(np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        points = np.column_stack([cloud.points_m, intensity]).astype(np.float32)
     files.check_coordinates(path, points)
     return points
 
@@ -159,7 +160,8 @@ def read_semantic_lidar(path: Path, anomaly_id: int) -> npt.NDArray[np.float64]:
     if cloud.colors is None:
         raise FileError(path, Reason.BAD_ARRAY, "it has no field rgb, which holds the points' classes")
     class_ids = class_ids_of_colors(cloud.colors, anomaly_id)
-    points = np.column_stack([cloud.points_m, class_ids]).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        points = np.column_stack([cloud.points_m, class_ids]).astype(np.float64)
     files.check_coordinates(path, points)
     return points
 

@@ -24,7 +24,7 @@ MAX_LZF_RATIO: Final = 100
 """LZF stores at most 264 bytes in 3."""
 COLOR_FIELDS: Final = ("rgb", "rgba")
 # Whatever pypcd4 and NumPy raise over a damaged file.
-DAMAGE: Final = (OSError, ValueError, LookupError, RuntimeError, TypeError, struct.error)
+DAMAGE: Final = (OSError, ValueError, LookupError, RuntimeError, TypeError, struct.error, MemoryError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +60,12 @@ def read_pcd(path: Path) -> PcdCloud:
         raise _damaged(path, f"{len(data)} points of data where its header promises {metadata.points}")
     names = data.dtype.names or ()
     color = next((data[name] for name in COLOR_FIELDS if name in names), None)
+    with np.errstate(invalid="ignore", over="ignore"):  # bytes that are no numbers: `check_coordinates` refuses them
+        points_m = np.stack([data[axis] for axis in "xyz"], axis=1)
+        intensity = data["intensity"].astype(np.float32) if "intensity" in names else None
     return PcdCloud(
-        points_m=np.stack([data[axis] for axis in "xyz"], axis=1),
-        intensity=data["intensity"].astype(np.float32) if "intensity" in names else None,
+        points_m=points_m,
+        intensity=intensity,
         colors=None if color is None else _unpacked(path, np.ascontiguousarray(color)),
     )
 

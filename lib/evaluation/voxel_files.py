@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, TypeAdapter, ValidationError
 
+from lib.anovox.arrays import read_header
 from lib.anovox.layout import frame_id_of
 from lib.errors import DataError
 from lib.evaluation.anovox import ProtocolFrame, shared_voxels, sigmoid
@@ -62,7 +63,7 @@ def read_frame_table(path: Path) -> dict[int, FrameFacts]:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the table of frames") from None
     except ValidationError as error:
         detail = error.errors()[0]
-        place = " ".join(str(part) for part in detail["loc"] if part != "[key]")
+        place = " ".join(str(part)[:60] for part in detail["loc"] if part != "[key]")
         problem = detail["msg"].removeprefix("Value error, ")
         raise DataError(
             f"{path}: {f'frame {place}: ' if place else ''}{problem}; "
@@ -137,14 +138,19 @@ def _true(path: Path) -> npt.NDArray[np.int64]:
 
 
 def _read(path: Path) -> npt.NDArray[Any]:
-    """An (M, 4) array of numbers; mapped, so that a header cannot ask for more memory than the file has."""
+    """An (M, 4) array of numbers; its header cannot ask for more memory than the file has."""
     try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise DataError(f"{path}: not a readable .npy array ({' '.join(str(error).split())})") from None
-    if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "fiu":
-        raise DataError(f"{path}: {array.dtype} array of shape {array.shape}, expected numbers of shape (M, 4)")
-    return array
+        header, size = read_header(path), path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{path}: not a readable .npy array ({error.strerror})") from None
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
+    if len(header.shape) != 2 or header.shape[1] != 4:
+        raise DataError(f"{path}: {header.dtype} array of shape {header.shape}, expected numbers of shape (M, 4)")
+    if size - header.start != header.num_bytes:
+        raise DataError(f"{path}: {size - header.start} bytes of data where its header promises {header.num_bytes}")
+    array: npt.NDArray[Any] = np.fromfile(path, header.dtype, offset=header.start)
+    return array.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
 def _check_voxels(path: Path, voxels: npt.NDArray[Any]) -> None:

@@ -88,7 +88,7 @@ def read_index(folder: Path) -> tuple[ShardEntry, ...]:
     except FileNotFoundError:
         raise DataError(f"{path}: there is no index of shards; {SHARD_KIND.remedy}") from None
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DataError(f"{path}: damaged ({error}); {SHARD_KIND.remedy}") from None
+        raise DataError(f"{path}: damaged ({' '.join(str(error).split())[:300]}); {SHARD_KIND.remedy}") from None
 
 
 def _columns() -> list[str]:
@@ -101,7 +101,7 @@ def _checksum(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def _entry(row: dict[str, str]) -> ShardEntry:
-    return ShardEntry(
+    entry = ShardEntry(
         scenario=row["scenario"],
         type=ScenarioType(row["type"]),
         file=row["file"],
@@ -115,3 +115,10 @@ def _entry(row: dict[str, str]) -> ShardEntry:
         weather=row["weather"],
         camera=row["camera"],
     )
+    if entry.file in ("", ".", "..") or Path(entry.file).name != entry.file or not entry.file.isprintable():
+        raise ValueError(f"{entry.file[:100]!r} is not the name of a file in this folder")
+    if not entry.scenario or not 0 <= entry.frames_with_anomaly <= entry.frames or entry.frames < 1:
+        raise ValueError(f"the line of {entry.file[:100]!r} cannot be right")
+    if min(entry.image_height, entry.image_width, entry.max_points, entry.lidar_channels) < 1:
+        raise ValueError(f"the sizes of {entry.file[:100]!r} cannot be right")
+    return entry

@@ -11,7 +11,7 @@ from lib.errors import DataError
 from lib.shards.schema import ANY
 from lib.shards.storage import ArrayFileWriter, ArraySpec, FileKind, read_arrays
 
-PREDICTIONS_KIND: Final = FileKind("prediction file", 1, "run `dvc repro predict` to write the predictions anew")
+PREDICTIONS_KIND: Final = FileKind("prediction file", 2, "run `dvc repro predict` to write the predictions anew")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Read shards at memory speed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,50 @@ def read_shard(path: Path, verify: bool = True) -> Shard:
     """
     arrays, attributes = read_arrays(path, SHARD_KIND, shard_arrays(), verify)
     try:
-        return _shard(path, arrays, attributes)
-    except (KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: damaged (attribute {error}); {SHARD_KIND.remedy}") from None
+        _check_rows(arrays)
+        shard = _shard(path, arrays, attributes)
+        if verify:
+            _check_values(shard)
+        return shard
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"{path}: damaged ({str(error)[:200]}); {SHARD_KIND.remedy}") from None
 
 
 def reopen_shard(path: Path) -> Shard:
     """Open a shard that this program verified before."""
     return read_shard(path, verify=False)
+
+
+def _check_rows(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Raise ValueError unless all arrays are of the same frames and sizes."""
+    frames = len(arrays["frame_id"])
+    expected = {name: frames for name in arrays} | {"voxel_offsets": frames + 1, "camera_SE3_lidar": 4}
+    expected["voxels_flat"] = len(arrays["voxels_flat"])
+    wrong = [name for name, rows in expected.items() if len(arrays[name]) != rows]
+    if wrong:
+        raise ValueError(f"{wrong[0]} has {len(arrays[wrong[0]])} rows where there should be {expected[wrong[0]]}")
+    for name, other in (("points", "point_class"), ("image", "pixel_class"), ("image", "depth_m")):
+        if arrays[other].shape != arrays[name].shape[: arrays[other].ndim]:
+            raise ValueError(f"{name} and {other} differ in size")
+
+
+def _check_values(shard: Shard) -> None:
+    """Raise ValueError unless counts fit the arrays and what the model sees is finite."""
+    counts, offsets = np.asarray(shard.num_points, dtype=np.int64), shard.voxel_offsets
+    if (counts < 0).any() or (counts > shard.points.shape[1]).any():
+        raise ValueError("num_points goes beyond the points")
+    if (shard.lidar_num_points < 0).any() or not np.array_equal(shard.lidar_num_points.sum(axis=1), counts):
+        raise ValueError("lidar_num_points does not sum up to num_points")
+    if offsets[0] != 0 or offsets[-1] != len(shard.voxels_flat) or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError("voxel_offsets does not divide the voxels")
+    for name in ("points", "depth_m", "camera_SE3_lidar"):
+        if not np.isfinite(getattr(shard, name)).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
+    lidars = [value for lidar in shard.lidars for value in astuple(lidar) if isinstance(value, float)]
+    if not np.isfinite([*astuple(shard.camera), *lidars]).all() or min(shard.camera.fx_px, shard.camera.fy_px) <= 0:
+        raise ValueError("the calibration is not finite")
+    if len(shard.lidars) != shard.lidar_num_points.shape[1] or min(lidar.channels for lidar in shard.lidars) < 1:
+        raise ValueError("its LiDARs do not fit lidar_num_points")
 
 
 def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:

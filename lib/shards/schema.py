@@ -4,7 +4,7 @@ from typing import Final
 
 from lib.shards.storage import ArraySpec, FileKind
 
-SHARD_KIND: Final = FileKind("shard", 1, "run `dvc repro preprocess` to write the shards anew")
+SHARD_KIND: Final = FileKind("shard", 2, "run `dvc repro preprocess` to write the shards anew")
 ANY: Final = -1
 
 

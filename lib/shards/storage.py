@@ -1,5 +1,7 @@
 """Named arrays in an HDF5 file: contiguous, checksummed, byte-identical for the same content, read as memory maps."""
 
+import hashlib
+import json
 import shutil
 import zlib
 from collections.abc import Mapping
@@ -19,6 +21,8 @@ Attributes = dict[str, str | int | float]
 
 ALIGNMENT_BYTES: Final = 64
 COPY_BYTES: Final = 1 << 24
+# Whatever h5py and NumPy raise over a damaged file.
+_DAMAGE: Final = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -79,17 +83,15 @@ class ArrayFileWriter:
             raise self._not_written(error) from None
 
     def finish(self, attributes: Attributes) -> None:
-        """Write the HDF5 file with these attributes and put it in its place."""
+        """Write the HDF5 file with these attributes, and a fingerprint of all in it, and put it in its place."""
         partial = self._folder / "finished"
+        shapes = {name: spec.row_shape for name, spec in self._specs.items()}
+        mark = _fingerprint(self._kind, attributes, self._checksums, shapes)
         try:
-            self._write_file(partial, attributes)
+            self._write_file(partial, attributes | {"fingerprint": mark})
             partial.replace(self._path)
         except OSError as error:
             raise self._not_written(error) from None
-
-    def checksums(self) -> dict[str, int]:
-        """CRC-32 of each array's bytes so far."""
-        return dict(self._checksums)
 
     def _write_file(self, partial: Path, attributes: Attributes) -> None:
         with _DeferredErrors(partial, "w+b") as target:
@@ -156,21 +158,22 @@ def read_arrays(
     """Map a file's arrays read-only into memory and read its attributes.
 
     `specs` name the arrays and their types; a row_shape entry of -1 stands for any length. `verify` compares every
-    array with its checksum. Raises DataError when the file is missing, damaged or of another kind or version.
+    array with its checksum and all of it with its fingerprint. Raises DataError when the file is missing, damaged or of another kind or version.
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such {kind.name}; {kind.remedy}")
     try:
         with h5py.File(path, "r") as file:
-            attributes = {key: _plain(value) for key, value in file.attrs.items()}
+            attributes = {key: _plain(key, value) for key, value in file.attrs.items()}
             _check_kind(path, kind, attributes)
             specs = tuple(spec for spec in specs if not spec.optional or spec.name in file)
             places = {spec.name: _place(path, kind, file, spec) for spec in specs}
         buffer = np.memmap(path, mode="r", dtype=np.uint8)
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: damaged or truncated ({' '.join(str(error).split())}); {kind.remedy}") from None
+    except DataError:
+        raise
+    except _DAMAGE as error:
+        problem = " ".join(str(error).split())[:300]
+        raise DataError(f"{path}: damaged or truncated ({problem}); {kind.remedy}") from None
     arrays = {}
     for spec in specs:
         place = places[spec.name]
@@ -178,7 +181,24 @@ def read_arrays(
         if len(data) != place.num_bytes or (verify and zlib.crc32(data.data) != place.checksum):
             raise DataError(f"{path}: damaged ({spec.name} does not match its checksum); {kind.remedy}")
         arrays[spec.name] = data.view(spec.dtype).reshape(place.shape)
+    if verify:
+        own = {key: value for key, value in attributes.items() if key not in ("kind", "schema_version", "fingerprint")}
+        checksums = {name: place.checksum for name, place in places.items()}
+        shapes = {name: place.shape[1:] for name, place in places.items()}
+        if attributes.get("fingerprint") != _fingerprint(kind, own, checksums, shapes):
+            raise DataError(f"{path}: damaged (its attributes do not match its fingerprint); {kind.remedy}")
     return arrays, attributes
+
+
+def _fingerprint(
+    kind: FileKind,
+    attributes: Mapping[str, str | int | float],
+    checksums: Mapping[str, int],
+    shapes: Mapping[str, tuple[int, ...]],
+) -> str:
+    """A hash of all that a file holds: its kind, attributes, and the content and shape of its arrays."""
+    content = json.dumps([kind.name, kind.version, attributes, checksums, shapes], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -191,13 +211,18 @@ class _Place:
 
 def _place(path: Path, kind: FileKind, file: h5py.File, spec: ArraySpec) -> _Place:
     dataset = file[spec.name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external or not dataset.shape:
+        raise DataError(f"{path}: {spec.name} is no array as written; {kind.remedy}")
     matches = len(dataset.shape) == 1 + len(spec.row_shape) and all(
         expected in (-1, found) for expected, found in zip(spec.row_shape, dataset.shape[1:], strict=True)
     )
     if not matches or dataset.dtype != np.dtype(spec.dtype) or dataset.chunks is not None:
-        raise DataError(f"{path}: {spec.name} is {dataset.dtype} {dataset.shape}, not as written; {kind.remedy}")
+        found = f"{str(dataset.dtype)[:60]} {dataset.shape}"
+        raise DataError(f"{path}: {spec.name} is {found}, not as written; {kind.remedy}")
     num_bytes = dataset.size * dataset.dtype.itemsize
     offset = dataset.id.get_offset() if num_bytes else 0
+    if offset is None:
+        raise DataError(f"{path}: {spec.name} was never written; {kind.remedy}")
     return _Place(int(offset), int(num_bytes), dataset.shape, int(dataset.attrs["crc32"]))
 
 
@@ -205,10 +230,12 @@ def _check_kind(path: Path, kind: FileKind, attributes: Mapping[str, object]) ->
     if attributes.get("kind") != kind.name:
         raise DataError(f"{path}: not a {kind.name} of this pipeline; {kind.remedy}")
     if attributes.get("schema_version") != kind.version:
-        found = attributes.get("schema_version")
+        found = str(attributes.get("schema_version"))[:60]
         raise DataError(f"{path}: has schema version {found}, this code reads version {kind.version}; {kind.remedy}")
 
 
-def _plain(value: Any) -> str | int | float:
-    plain: str | int | float = value.item() if isinstance(value, np.generic) else value
+def _plain(name: str, value: Any) -> str | int | float:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(plain, str | int | float):
+        raise ValueError(f"attribute {name[:60]} is a {type(plain).__name__}")
     return plain

@@ -151,7 +151,7 @@ def with_value(column, value):
         (write("preds/mean.npy", b""), "preds/mean.npy: its name does not end with a frame number"),
         (write("preds/pred_100.npy", b""), "preds/pred_100.npy: not a readable .npy array"),
         (write("preds/pred_100.npy", b"\x93NUMPY\x01\x00v\x00{'descr'"), "pred_100.npy: not a readable .npy array"),
-        (save("preds/pred_101.npy", lambda a: np.array([{}])), "pred_101.npy: not a readable .npy array"),
+        (save("preds/pred_101.npy", lambda a: np.array([{}])), "pred_101.npy: the array holds pickled Python objects"),
         (save("preds/pred_101.npy", lambda a: a[:, :3]), "float64 array of shape (331, 3), expected numbers of shape"),
         (save("preds/pred_101.npy", with_value(3, np.nan)), "pred_101.npy: holds NaN or infinite values"),
         (save("preds/pred_101.npy", with_value(3, 1.5)), "but AnoVox's thresholds lie between 0 and 1; scale"),

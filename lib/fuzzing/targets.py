@@ -1,0 +1,209 @@
+"""Every reader of files from outside, with files to damage and what must hold of whatever it lets pass."""
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+
+from lib.anovox import files, layout, old_layout
+from lib.anovox.archives import unpack
+from lib.anovox.configurations import configurations_in
+from lib.anovox.pcd import pcd_size
+from lib.anovox.reader import SkippedFrame, read_frames
+from lib.anovox.scenario import open_scenario
+from lib.anovox.setup import MAX_IMAGE_SIZE, read_sensor_setup
+from lib.anovox.state import anomaly_of
+from lib.errors import DataError, ParamsError
+from lib.evaluation.inputs import check_predictions
+from lib.evaluation.voxel_files import read_frame_table, read_protocol_frames
+from lib.fuzzing import lies, packages
+from lib.fuzzing.mutations import Mutation
+from lib.params import load_params
+from lib.shards.index import INDEX_FILE, frames_with_anomaly, read_index
+from lib.shards.predictions import read_predictions
+from lib.shards.reader import read_shard
+from lib.shards.statistics import frame_statistics
+from lib.training.checkpoints import load_detector
+
+OURS: Final = (DataError, ParamsError)
+Reader = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of file: `file`, the name it is read under; `seeds`, sound ones; the readers that all see each input."""
+
+    name: str
+    file: str
+    seeds: tuple[bytes, ...]
+    lies: tuple[Mutation, ...]
+    readers: tuple[Reader, ...]
+
+
+def read_all(target: Target, path: Path) -> bool:
+    """Show a file to all readers of its target and say whether each refused it with an error of ours.
+
+    Any other exception passes through.
+    """
+    refused = 0
+    for reader in target.readers:
+        try:
+            reader(path)
+        except OURS as error:
+            _check_sentence(str(error))
+            refused += 1
+    return refused == len(target.readers)
+
+
+def _check_sentence(message: str) -> None:
+    """Our errors are one readable line that says something."""
+    assert message.isprintable() and 10 < len(message) < 4_000, f"not a clear sentence: {message[:300]!r}"
+
+
+def _read_frame(scenario: Path, kinds: Sequence[str], path: Path) -> None:
+    """Read a frame of a scenario in which the file takes the place of one of these kinds, whichever its bytes say."""
+    kind = kinds[zlib.crc32(path.read_bytes()) % len(kinds)]
+    with TemporaryDirectory(dir=path.parent) as folder:
+        copy = Path(folder) / scenario.name
+        copy.mkdir()
+        frame_id = None
+        for item in scenario.iterdir():
+            if layout.kind_of(item.name) == kind:
+                first = min(item.iterdir())
+                frame_id = layout.frame_id_of(first)
+                (copy / item.name).mkdir()
+                (copy / item.name / first.name).symlink_to(path)
+            elif item.name != path.name:
+                (copy / item.name).symlink_to(item)
+        if path.name == layout.SENSOR_SETUP:
+            (copy / path.name).symlink_to(path)
+        opened = open_scenario(copy, None, "all")
+        for read in read_frames(opened, None if frame_id is None else [frame_id]):
+            if isinstance(read, SkippedFrame):
+                raise DataError(read.message)
+            assert np.isfinite(read.frame.points).all() and len(read.frame.points)
+            frame_statistics(read)
+
+
+def _images(path: Path) -> None:
+    height, width = files.png_size(path)
+    files.check_image(path, height, width)
+    if max(height, width) <= MAX_IMAGE_SIZE:
+        assert files.read_rgb(path, height, width).shape == (height, width, 3)
+
+
+def _classes(path: Path) -> None:
+    size = files.png_size(path)
+    if max(size) <= MAX_IMAGE_SIZE:
+        assert files.read_class_image(path, *size).shape == size
+        files.undefined_ids(path)
+
+
+def _semantic_lidar(path: Path) -> None:
+    cloud = files.read_semantic_lidar(path)
+    assert np.isfinite(cloud).all() and len(cloud)
+    files.undefined_ids(path)
+
+
+def _pcd(path: Path) -> None:
+    cloud = old_layout.read_lidar(path)
+    assert len(cloud) == pcd_size(path) and np.isfinite(cloud).all()
+
+
+def _key_values(path: Path) -> None:
+    values = files.read_key_values(path)
+    anomaly_of(values)
+
+
+def _index(path: Path) -> None:
+    for entry in read_index(path.parent):
+        assert 0 <= entry.frames_with_anomaly <= entry.frames and Path(entry.file).name == entry.file
+
+
+def _shard(path: Path) -> None:
+    shard = read_shard(path)
+    for frame in range(len(shard)):
+        assert len(shard.voxels(frame)) == shard.voxel_offsets[frame + 1] - shard.voxel_offsets[frame] >= 0
+        clouds = shard.lidar_points(frame)
+        assert sum(map(len, clouds)) == shard.num_points[frame] and all(np.isfinite(cloud).all() for cloud in clouds)
+    frames_with_anomaly(shard)
+
+
+def _predictions(corpus: Path, path: Path) -> None:
+    predictions = read_predictions(path)
+    for shard in (corpus / "shards").glob("*.h5"):
+        check_predictions(path, read_shard(shard, verify=False), predictions)
+
+
+def _protocol(path: Path) -> None:
+    """The file as predictions and as ground truth of one frame."""
+    for first, second in ((path, None), (None, path)):
+        with TemporaryDirectory(dir=path.parent) as folder:
+            names = [Path(folder) / name for name in ("predicted", "true", "frames.json")]
+            for place, file, sound in zip(names, (first, second), _SOUND_VOXELS, strict=False):
+                place.mkdir()
+                if file is None:
+                    np.save(place / "x_100.npy", sound)
+                else:
+                    (place / "x_100.npy").symlink_to(file)
+            names[2].write_text('{"100": {"anomaly_in_view": true}}')
+            for frame in read_protocol_frames(*names, anomaly_ids=(33,)):
+                assert np.isfinite(frame.scores).all()
+
+
+def _unpack(path: Path) -> None:
+    """Unpack into a folder whose neighbours must stay as they are."""
+    with TemporaryDirectory(dir=path.parent) as folder:
+        around = Path(folder)
+        try:
+            unpack([path], around / "root")
+        finally:
+            assert {entry.name for entry in around.iterdir()} <= {"root"}, "something lies outside of the target"
+            assert not any(entry.is_symlink() for entry in around.rglob("*"))
+
+
+_SOUND_VOXELS: Final = (np.array([[1, 2, 3, 0.5]]), np.array([[1, 2, 3, 33]]))
+TARGETS: Final = (
+    *("png", "npy", "voxel_scores", "pcd", "sensor_setup", "configuration", "frame_table", "key_values", "params"),
+    *("index", "shard", "predictions", "model", "tar_gz", "zip"),
+)
+
+
+def make_target(name: str, corpus: Path) -> Target:
+    """One of TARGETS, with its seeds from a folder that `make_corpus` filled."""
+    data, old = corpus / "data", corpus / "old"
+    release, sample = (min(folder.glob(f"*/{layout.ANOMALY}")).parent for folder in (data, old))
+    image = partial(_read_frame, release, (layout.RGB, layout.DEPTH, layout.SEMANTIC))
+    old_image = partial(_read_frame, sample, (layout.OLD_RGB, layout.OLD_DEPTH, layout.OLD_SEMANTIC))
+    array = partial(_read_frame, release, (layout.LIDAR, layout.SEMANTIC_LIDAR, layout.VOXEL_GRID))
+    cloud = partial(_read_frame, sample, (layout.OLD_LIDAR, layout.OLD_SEMANTIC_LIDAR))
+    text = partial(_read_frame, release, (layout.ACTION, layout.ANOMALY))
+    setup = partial(_read_frame, release, ("none of these",))
+    targets: dict[str, tuple[str, Iterable[Path], Mutation, tuple[Reader, ...]]] = {
+        "png": ("x_1.png", (*data.glob("*/*CAM*/*.png"), *old.glob("*/*IMG/*.png")), lies.lying_png,
+                (_images, _classes, image, old_image)),
+        "npy": ("x_1.npy", data.glob("*/*/*.npy"), lies.lying_array,
+                (files.read_lidar, _semantic_lidar, files.read_voxels, array)),
+        "voxel_scores": ("x_100.npy", corpus.glob("*_100.npy"), lies.lying_array, (_protocol,)),
+        "pcd": ("x_1.pcd", (*corpus.glob("*.pcd"), *old.glob("*/*PCD/*.pcd")), lies.lying_cloud, (_pcd, cloud)),
+        "sensor_setup": (layout.SENSOR_SETUP, data.glob("*/*.json"), lies.lying_json, (read_sensor_setup, setup)),
+        "configuration": ("Town01.json", data.glob(f"{layout.CONFIGURATION_FOLDER}/*"), lies.lying_json,
+                          (configurations_in,)),
+        "frame_table": ("frames.json", corpus.glob("frames.json"), lies.lying_json, (read_frame_table,)),
+        "key_values": ("x_1.csv", data.glob("*/*/*.csv"), lies.lying_pairs, (_key_values, text)),
+        "params": ("params.yaml", corpus.glob("params.yaml"), lies.lying_yaml, (load_params,)),
+        "index": (INDEX_FILE, corpus.glob(INDEX_FILE), lies.lying_table, (_index,)),
+        "shard": ("x.h5", (corpus / "shards").glob("*.h5"), packages.lying_hdf5, (_shard,)),
+        "predictions": ("x.h5", (corpus / "predictions").glob("*.h5"), packages.lying_hdf5,
+                        (partial(_predictions, corpus),)),
+        "model": ("detector.safetensors", corpus.glob("*.safetensors"), lies.lying_tensors, (load_detector,)),
+        "tar_gz": ("x.tar.gz", corpus.glob("*.tar.gz"), packages.lying_tar, (_unpack,)),
+        "zip": ("x.zip", corpus.glob("*.zip"), packages.lying_zip, (_unpack,)),
+    }  # fmt: skip
+    file, paths, mutation, readers = targets[name]
+    return Target(name, file, tuple(path.read_bytes() for path in sorted(paths)), (mutation,), readers)
