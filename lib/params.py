@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lib.errors import ParamsError
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 100_000
 MISTAKES_SHOWN = 6
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -179,6 +179,10 @@ _Loader.add_implicit_resolver(
 )
 
 
+# Whatever PyYAML raises over a damaged file.
+_DAMAGE = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
+
+
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check all parameters.
 
@@ -186,13 +190,13 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise ParamsError(f"{path}: larger than {MAX_BYTES // 10**6} MB, which no file of parameters is")
+            raise ParamsError(f"{path}: larger than {MAX_BYTES // 1000} kB, which no file of parameters is")
         values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except ParamsError:
         raise
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); run from the repository's root") from None
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
+    except _DAMAGE as error:
         raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())[:500]}") from None
     try:
         return Params.model_validate(values)

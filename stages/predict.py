@@ -9,11 +9,10 @@ from tqdm import tqdm
 from lib.errors import DataError, run_stage
 from lib.outputs import whole_folder
 from lib.params import load_params
-from lib.shards.index import read_index
+from lib.shards.index import ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
-from lib.shards.reader import read_shard
 from lib.shards.split import assign_splits
-from lib.training.checkpoints import fingerprint, load_detector
+from lib.training.checkpoints import check_unseen, fingerprint, load_detector
 from lib.training.devices import choose_device, choose_precision
 from lib.training.inference import Scoring, predictions_of
 from lib.training.parallel import Threads
@@ -36,6 +35,7 @@ def main() -> None:
     test = [entry for entry in entries if splits[entry.scenario] == "test"]
     if not test:
         raise DataError(f"{SHARDS}: no scenario is left to test on; raise split.test_fraction or give more scenarios")
+    check_unseen(MODEL, {entry.scenario for entry in test})
     frames = sum(entry.frames for entry in test)
     cores = params.execution.workers or available_cores()
     grid = detector.config.grid()
@@ -46,14 +46,14 @@ def main() -> None:
         Threads(cores if device.type == "cpu" else 1) as threads,
         tqdm(total=frames, unit="frame", desc="predict") as progress,
     ):
-        for entry, predictions in zip(test, threads.map(predict, (SHARDS / e.file for e in test)), strict=True):
+        for entry, predictions in zip(test, threads.map(predict, test), strict=True):
             write_predictions(folder / entry.file, predictions)
             progress.update(entry.frames)
 
 
-def predict_shard(scoring: Scoring, model_fingerprint: str, path: Path) -> Predictions:
+def predict_shard(scoring: Scoring, model_fingerprint: str, entry: ShardEntry) -> Predictions:
     """Score a shard's frames; on the CPU the same whatever else runs beside it."""
-    return predictions_of(scoring, read_shard(path), model_fingerprint)
+    return predictions_of(scoring, open_entry(SHARDS, entry), model_fingerprint)
 
 
 if __name__ == "__main__":

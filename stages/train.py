@@ -48,7 +48,7 @@ def _train(params: Params) -> None:
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
     recipe = Recipe(params.train, grid, device, precision, parts, residence=params.execution.residence)
     history = train_detector(detector, data, recipe, on_epoch)
-    save_detector(MODEL, detector)
+    save_detector(MODEL, detector, seen={shard.scenario for shard in data.shards})
     last = {name: value for name, value in asdict(history[-1]).items() if name != "learning_rate"}
     summary = {
         **last,

@@ -72,7 +72,7 @@ def _damage_named(archive: Path) -> Iterator[None]:
     except DataError:
         raise
     except _READ_ERRORS as error:
-        problem = " ".join(str(error).split()) or type(error).__name__
+        problem = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(f"{archive}: damaged or incomplete ({problem}); {REMEDY}") from None
 
 

@@ -27,6 +27,8 @@ class ScoredScenario:
     def read(self) -> tuple[Shard, Predictions]:
         """Open both; raises DataError when a file is damaged or the predictions are not of this very shard."""
         shard, predictions = read_shard(self.shard), read_predictions(self.predictions)
+        if (shard.scenario, shard.camera_name) != (self.scenario, self.camera):
+            raise DataError(f"{self.shard}: is not the shard that the index of its folder tells of; {REMEDY}")
         check_predictions(self.predictions, shard, predictions)
         return shard, predictions
 

@@ -53,7 +53,9 @@ def make_corpus(folder: Path, simulate: SimulateParams, preprocess: PreprocessPa
         write_predictions(folder / "predictions" / entry.file, _scores(shards / entry.file))
     shutil.copy(shards / INDEX_FILE, folder / INDEX_FILE)
     shutil.copy(params_file, folder / "params.yaml")
-    write_text(folder / "frames.json", '{"100": {"anomaly_in_view": true, "size": "Tiny"}, "7": {"anomaly_in_view": false}}')
+    write_text(
+        folder / "frames.json", '{"100": {"anomaly_in_view": true, "size": "Tiny"}, "7": {"anomaly_in_view": false}}'
+    )
     voxels = np.array([[500, 500, 30, 0.25], [501, 500, 30, 0.75]])
     write_array(folder / "pred_100.npy", voxels)
     write_array(folder / "gt_100.npy", np.array([[500, 500, 30, 1], [501, 500, 30, 33]], dtype=np.uint16))

@@ -6,14 +6,13 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import yaml
 
-T = TypeVar("T")
+from lib.fuzzing.mutations import chosen
 
 BOMB_BYTES: Final = 200_000_000
 VALUES: Final[tuple[Any, ...]] = (
@@ -36,15 +35,17 @@ _TYPES: Final = (
     *("[('a', '<f4')]", "[('a', '|O')]", "[]", "None", "4", "'<m8'", "'<M8[s]'", "('<f4', (4,))", "'<f4,<f4'"),
 )
 _PCD_VALUES: Final = (
-    *("", "0", "-1", "1", "2", "3", "4 4 4 4", "8 8 8", "F F F U", "I I I", "x y z", "x y z rgb", "x x x", "1e9", "nan"),
+    *("", "0", "-1", "1", "2", "3", "4 4 4 4", "8 8 8", "F F F U", "I I I", "x y z", "x y z rgb", "x x x", "1e9"),
     *("99999999", "10000000", "4294967296", "99999999999999999999", "binary", "ascii", "binary_compressed", "zip"),
-    *("x y z rgb " * 50, "4 " * 300, "1.0", "\N{ARABIC-INDIC DIGIT FIVE}", "0 0 0 1 0 0 0", "\0"),
+    *("nan", "x y z rgb " * 50, "4 " * 300, "1.0", "\N{ARABIC-INDIC DIGIT FIVE}", "0 0 0 1 0 0 0", "\0"),
 )
-
-
-def chosen(options: Sequence[T], generator: np.random.Generator) -> T:
-    """One of the options."""
-    return options[int(generator.integers(len(options)))]
+_YAML_TRICKS: Final = (
+    b"b0: &b0 [x, x]\n" + b"".join(b"b%d: &b%d [*b%d, *b%d]\n" % (i, i, i - 1, i - 1) for i in range(1, 40)),
+    *(b"data: !!python/object/apply:os.system ['true']\n", b"data: !!binary x\n", b"data: !!timestamp 99\n"),
+    *(b"data: 9999-99-99\n", b"data: !!int x\n", b"<<: [1]\n", b"? [a]\n: b\n", b"{{}: 1}\n", b"- &a [*a]\n"),
+    *(b"a: &a {b: *a}\n", b"x: 0x" + b"f" * 90_000, b"x: " + b"1_" * 10_000, b"x: 1:" + b"59:" * 5_000),
+    *(b"--- 1\n--- 2\n", b"%YAML 9.9\n--- a", b"[" * 3_000),
+)
 
 
 def lying_png(data: bytes, generator: np.random.Generator) -> bytes:
@@ -86,9 +87,9 @@ def lying_array(data: bytes, generator: np.random.Generator) -> bytes:
     text = "{" + ", ".join(f"'{key}': {value}" for key, value in fields.items()) + "}\n"
     version = chosen([(1, 0), (2, 0), (3, 0), (9, 9)], generator) if generator.random() < 0.3 else (1, 0)
     header = text.encode("latin-1")
-    length = chosen([len(header), 0, 65_535, 2**32 - 1], generator) if generator.random() < 0.1 else len(header)
+    length: int = chosen((len(header), 0, 65_535, 2**32 - 1), generator) if generator.random() < 0.1 else len(header)
     size = 2 if version == (1, 0) else 4
-    return b"\x93NUMPY" + bytes(version) + (length % 256**size).to_bytes(size, "little") + header + body
+    return b"\x93NUMPY" + bytes(version) + (length % (1 << 8 * size)).to_bytes(size, "little") + header + body
 
 
 def lying_cloud(data: bytes, generator: np.random.Generator) -> bytes:
@@ -104,7 +105,8 @@ def lying_cloud(data: bytes, generator: np.random.Generator) -> bytes:
         lines.insert(place, chosen(lines, generator))
     elif kind == 2:
         lines[-1] = "DATA ascii"
-        body = "\n".join(" ".join(str(chosen(VALUES[:20], generator))[:30] for _ in range(4)) for _ in range(50)).encode()
+        rows = [[str(chosen(VALUES[:20], generator))[:30] for _ in range(4)] for _ in range(50)]
+        body = "\n".join(" ".join(row) for row in rows).encode()
     else:
         key = lines[place].split(" ")[0]
         lines[place] = f"{key} {chosen(_PCD_VALUES, generator)}"
@@ -120,14 +122,8 @@ def lying_json(data: bytes, generator: np.random.Generator) -> bytes:
 
 def lying_yaml(data: bytes, generator: np.random.Generator) -> bytes:
     """YAML in which one value, key or branch is another; or with tags, merges and aliases that explode."""
-    tricks = (
-        b"a: &a [x, x]\n" + b"".join(b"b%d: &b%d [*%s, *%s]\n" % (i, i, n, n) for i, n in _aliases(40)),
-        *(b"data: !!python/object/apply:os.system ['true']\n", b"? [a]\n: b\n", b"{{}: 1}\n", b"- &a [*a]\n", b"a: &a {b: *a}\n"),
-        *(b"x: 0x" + b"f" * 100_000, b"x: " + b"1_" * 10_000, b"x: 1:" + b"59:" * 5_000, b"--- 1\n--- 2\n", b"%YAML 9.9\n--- a"),
-        *(b"[" * 3_000, b"data: !!binary x\n", b"data: !!timestamp 99\n", b"data: 9999-99-99\n", b"data: !!int x\n", b"<<: [1]\n"),
-    )
     if generator.random() < 0.3:
-        trick = chosen(tricks, generator)
+        trick = chosen(_YAML_TRICKS, generator)
         return trick if generator.random() < 0.5 else data + trick
     text = yaml.safe_dump(_with_lie(yaml.safe_load(data), generator), allow_unicode=True)
     return text.encode("utf-8", "surrogatepass")
@@ -170,13 +166,24 @@ def lying_tensors(data: bytes, generator: np.random.Generator) -> bytes:
     length = int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     if generator.random() < 0.5:
-        own = json.loads(header["__metadata__"]["detector"])
-        header["__metadata__"]["detector"] = json.dumps(_with_lie(own, generator))
+        own = _with_lie(json.loads(header["__metadata__"]["detector"]), generator)
+        if isinstance(own, dict) and "crc32" in own:  # else all lies would be found by it
+            own["crc32"] = _tensors_checksum({key: own.get(key) for key in ("config", "seen")}, header, body)
+        header["__metadata__"]["detector"] = json.dumps(own)
     else:
         header = _with_lie(header, generator)
     text = json.dumps(header).encode()
-    promised = chosen([0, 2**40, 2**63], generator) if generator.random() < 0.05 else len(text)
+    promised: int = chosen((0, 2**40, 2**63), generator) if generator.random() < 0.05 else len(text)
     return promised.to_bytes(8, "little") + text + body
+
+
+def _tensors_checksum(about: Any, header: Any, body: bytes) -> int:
+    """The checksum that a model file carries, made to fit."""
+    checksum = zlib.crc32(json.dumps(about, sort_keys=True).encode())
+    for name in sorted(header.keys() - {"__metadata__"}):
+        start, stop = header[name]["data_offsets"]
+        checksum = zlib.crc32(body[start:stop], zlib.crc32(name.encode(), checksum))
+    return checksum
 
 
 def _with_lie(document: Any, generator: np.random.Generator) -> Any:
@@ -210,10 +217,6 @@ def _with_lie(document: Any, generator: np.random.Generator) -> Any:
 def _skewed(number: int, generator: np.random.Generator) -> int:
     """An index, every other time among the first, which lie near the root."""
     return int(generator.integers(min(number, 12) if generator.random() < 0.5 else number))
-
-
-def _aliases(number: int) -> list[tuple[int, bytes]]:
-    return [(i, b"a" if i == 0 else b"b%d" % (i - 1)) for i in range(number)]
 
 
 def _png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:

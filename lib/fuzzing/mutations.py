@@ -1,14 +1,15 @@
 """Damage to the bytes of a file, whatever its format: what disks, networks and hostile hands do to it."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 Mutation = Callable[[bytes, np.random.Generator], bytes]
 
 MAX_BLOCK_BYTES: Final = 256
-NUMBERS: Final = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**40, 2**62, 2**63)
+NUMBERS: Final = (0, 1, *(2**bits - off for bits in (7, 8, 15, 16, 31, 32, 40, 62, 63) for off in (0, 1)))
 """Numbers at which counters, sizes and offsets break."""
 TOKENS: Final = (
     *(b"\0", b"\xff\xff\xff\xff", b"nan", b"inf", b"-1", b"1e999", b"../../../etc/passwd", b"%s%n", b"\r\n", b";"),
@@ -17,6 +18,11 @@ TOKENS: Final = (
     *(b"OHDR", b"TREE", b"GCOL", b"FRHP", b"cos\nsystem\n", b"!!python/object/apply:os.system [x]", b"&a [*a]"),
 )
 """Words that parsers give a meaning to."""
+
+
+def chosen(options: Sequence[T], generator: np.random.Generator) -> T:
+    """One of the options."""
+    return options[int(generator.integers(len(options)))]
 
 
 def flip_bits(data: bytes, generator: np.random.Generator) -> bytes:
@@ -65,18 +71,18 @@ def repeat(data: bytes, generator: np.random.Generator) -> bytes:
 
 def insert_token(data: bytes, generator: np.random.Generator) -> bytes:
     """Insert a word that some parser gives a meaning to, or put it over what stands there."""
-    token = TOKENS[generator.integers(len(TOKENS))]
+    token = chosen(TOKENS, generator)
     place = _place(data, generator)
     return data[:place] + token + data[place + (len(token) if generator.random() < 0.5 else 0) :]
 
 
 def overwrite_number(data: bytes, generator: np.random.Generator) -> bytes:
     """Put a number at which counters, sizes and offsets break over what stands there: 1 to 8 bytes, either order."""
-    width = int(generator.choice([1, 2, 4, 8]))
-    number = NUMBERS[generator.integers(len(NUMBERS))] % 256**width
+    width = chosen((1, 2, 4, 8), generator)
+    number = chosen(NUMBERS, generator) % (1 << 8 * width)
     place = _place(data, generator)
-    order = "little" if generator.random() < 0.5 else "big"
-    return data[:place] + number.to_bytes(width, order) + data[place + width :]  # type: ignore[arg-type]
+    order: Literal["little", "big"] = "little" if generator.random() < 0.5 else "big"
+    return data[:place] + number.to_bytes(width, order) + data[place + width :]
 
 
 BYTE_MUTATIONS: Final[tuple[Mutation, ...]] = (
@@ -89,18 +95,17 @@ def splice(data: bytes, other: bytes, generator: np.random.Generator) -> bytes:
     return data[: _place(data, generator)] + other[_place(other, generator) :]
 
 
-def mutated(seeds: Sequence[bytes], formats: Sequence[Mutation], generator: np.random.Generator) -> bytes:
-    """One of the files with one to four pieces of damage; half of the files get damage that knows their format."""
-    data = seeds[generator.integers(len(seeds))]
-    knows_format = bool(formats) and generator.random() < 0.5
-    if knows_format:
-        data = formats[generator.integers(len(formats))](data, generator)
+def mutated(seeds: Sequence[bytes], lie: Mutation, generator: np.random.Generator) -> bytes:
+    """One of the files with one to four pieces of damage; every other time the first is a lie in its own format."""
+    data = chosen(seeds, generator)
+    if generator.random() < 0.5:
+        data = lie(data, generator)
         if generator.random() < 0.7:
             return data
     elif generator.random() < 0.05:
-        return splice(data, seeds[generator.integers(len(seeds))], generator)
+        return splice(data, chosen(seeds, generator), generator)
     for _ in range(generator.integers(1, 4)):
-        data = BYTE_MUTATIONS[generator.integers(len(BYTE_MUTATIONS))](data, generator)
+        data = chosen(BYTE_MUTATIONS, generator)(data, generator)
     return data
 
 

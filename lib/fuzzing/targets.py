@@ -41,7 +41,7 @@ class Target:
     name: str
     file: str
     seeds: tuple[bytes, ...]
-    lies: tuple[Mutation, ...]
+    lie: Mutation
     readers: tuple[Reader, ...]
 
 
@@ -136,24 +136,32 @@ def _shard(path: Path) -> None:
 
 def _predictions(corpus: Path, path: Path) -> None:
     predictions = read_predictions(path)
-    for shard in (corpus / "shards").glob("*.h5"):
-        check_predictions(path, read_shard(shard, verify=False), predictions)
+    shards = [read_shard(shard, verify=False) for shard in sorted((corpus / "shards").glob("*.h5"))]
+    own = next((shard for shard in shards if shard.scenario == predictions.scenario), shards[0])
+    check_predictions(path, own, predictions)
 
 
-def _protocol(path: Path) -> None:
-    """The file as predictions and as ground truth of one frame."""
-    for first, second in ((path, None), (None, path)):
-        with TemporaryDirectory(dir=path.parent) as folder:
-            names = [Path(folder) / name for name in ("predicted", "true", "frames.json")]
-            for place, file, sound in zip(names, (first, second), _SOUND_VOXELS, strict=False):
-                place.mkdir()
-                if file is None:
-                    np.save(place / "x_100.npy", sound)
-                else:
-                    (place / "x_100.npy").symlink_to(file)
-            names[2].write_text('{"100": {"anomaly_in_view": true}}')
-            for frame in read_protocol_frames(*names, anomaly_ids=(33,)):
-                assert np.isfinite(frame.scores).all()
+def _voxel_predictions(path: Path) -> None:
+    _score_voxels(path, None)
+
+
+def _voxel_truth(path: Path) -> None:
+    _score_voxels(None, path)
+
+
+def _score_voxels(predicted: Path | None, true: Path | None) -> None:
+    """Score one frame by AnoVox's protocol, a sound file in place of the one not given."""
+    with TemporaryDirectory(dir=(predicted or true or Path()).parent) as folder:
+        root = Path(folder)
+        for name, file, sound in (("predicted", predicted, _SOUND_SCORES), ("true", true, _SOUND_VOXELS)):
+            (root / name).mkdir()
+            if file is None:
+                np.save(root / name / "x_100.npy", sound)
+            else:
+                (root / name / "x_100.npy").symlink_to(file)
+        (root / "frames.json").write_text('{"100": {"anomaly_in_view": true}}', encoding="utf-8")
+        for frame in read_protocol_frames(root / "predicted", root / "true", root / "frames.json", anomaly_ids=(33,)):
+            assert np.isfinite(frame.scores).all()
 
 
 def _unpack(path: Path) -> None:
@@ -167,7 +175,8 @@ def _unpack(path: Path) -> None:
             assert not any(entry.is_symlink() for entry in around.rglob("*"))
 
 
-_SOUND_VOXELS: Final = (np.array([[1, 2, 3, 0.5]]), np.array([[1, 2, 3, 33]]))
+_SOUND_SCORES: Final = np.array([[1, 2, 3, 0.5]])
+_SOUND_VOXELS: Final = np.array([[1, 2, 3, 33]])
 TARGETS: Final = (
     *("png", "npy", "voxel_scores", "pcd", "sensor_setup", "configuration", "frame_table", "key_values", "params"),
     *("index", "shard", "predictions", "model", "tar_gz", "zip"),
@@ -189,9 +198,10 @@ def make_target(name: str, corpus: Path) -> Target:
                 (_images, _classes, image, old_image)),
         "npy": ("x_1.npy", data.glob("*/*/*.npy"), lies.lying_array,
                 (files.read_lidar, _semantic_lidar, files.read_voxels, array)),
-        "voxel_scores": ("x_100.npy", corpus.glob("*_100.npy"), lies.lying_array, (_protocol,)),
+        "voxel_scores": ("x_100.npy", corpus.glob("*_100.npy"), lies.lying_array, (_voxel_predictions, _voxel_truth)),
         "pcd": ("x_1.pcd", (*corpus.glob("*.pcd"), *old.glob("*/*PCD/*.pcd")), lies.lying_cloud, (_pcd, cloud)),
-        "sensor_setup": (layout.SENSOR_SETUP, data.glob("*/*.json"), lies.lying_json, (read_sensor_setup, setup)),
+        "sensor_setup": (layout.SENSOR_SETUP, data.glob(f"*/{layout.SENSOR_SETUP}"), lies.lying_json,
+                         (read_sensor_setup, setup)),
         "configuration": ("Town01.json", data.glob(f"{layout.CONFIGURATION_FOLDER}/*"), lies.lying_json,
                           (configurations_in,)),
         "frame_table": ("frames.json", corpus.glob("frames.json"), lies.lying_json, (read_frame_table,)),
@@ -205,5 +215,5 @@ def make_target(name: str, corpus: Path) -> Target:
         "tar_gz": ("x.tar.gz", corpus.glob("*.tar.gz"), packages.lying_tar, (_unpack,)),
         "zip": ("x.zip", corpus.glob("*.zip"), packages.lying_zip, (_unpack,)),
     }  # fmt: skip
-    file, paths, mutation, readers = targets[name]
-    return Target(name, file, tuple(path.read_bytes() for path in sorted(paths)), (mutation,), readers)
+    file, paths, lie, readers = targets[name]
+    return Target(name, file, tuple(path.read_bytes() for path in sorted(paths)), lie, readers)

@@ -48,7 +48,7 @@ class Trial:
 def input_bytes(target: Target, seed: int, index: int) -> bytes:
     """The index-th damaged file of a target, the same for the same seed."""
     generator = np.random.default_rng([seed, zlib.crc32(target.name.encode()), index])
-    return mutated(target.seeds, target.lies, generator)
+    return mutated(target.seeds, target.lie, generator)
 
 
 def work(job: Job, channel: Connection) -> None:
@@ -60,10 +60,11 @@ def work(job: Job, channel: Connection) -> None:
         for seed in target.seeds:  # what readers load once and keep is no input's fault
             path.write_bytes(seed)
             read_all(target, path)
-        held = int(re.search(r"VmSize:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024  # type: ignore[index]
+        held = _memory("VmSize")
         resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, held + MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        before = _peak_bytes()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+        before = _memory("VmRSS")
         for index in range(job.first, job.last):
             path.write_bytes(input_bytes(target, job.seed, index))
             start = time.perf_counter()
@@ -71,7 +72,7 @@ def work(job: Job, channel: Connection) -> None:
             seconds = time.perf_counter() - start
             if unclear and job.keep is not None:
                 keep_input(job, target, index)
-            channel.send(Trial(index, refused, seconds, max(0, _peak_bytes() - before), unclear))
+            channel.send(Trial(index, refused, seconds, max(0, _memory("VmHWM") - before), unclear))
     channel.close()
 
 
@@ -88,11 +89,14 @@ def _try(target: Target, path: Path) -> tuple[bool, str]:
     except OURS:
         raise
     except BaseException as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(_LIB))][-1]
-        where = f"{Path(place.filename).name}:{place.lineno}, from {Path(ours.filename).name}:{ours.lineno}"
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if frame.filename.startswith(str(_LIB))]
+        where = ", from ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in (frames[-1], ours[-1]))
         return False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]} ({where})"
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def _memory(key: str) -> int:
+    """A line of Linux's /proc/self/status in bytes: VmSize, VmRSS, or VmHWM, the peak of the latter."""
+    match = re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii", errors="ignore"))
+    assert match is not None
+    return int(match[1]) * 1024

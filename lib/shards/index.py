@@ -13,7 +13,7 @@ from lib.errors import DataError
 from lib.frame import ScenarioType
 from lib.labels import is_anomaly
 from lib.outputs import write_csv
-from lib.shards.reader import Shard
+from lib.shards.reader import Shard, read_shard
 from lib.shards.schema import SHARD_KIND
 
 INDEX_FILE: Final = "index.csv"
@@ -66,6 +66,15 @@ def shard_entry(shard: Shard) -> ShardEntry:
         weather=shard.weather,
         camera=shard.camera_name,
     )
+
+
+def open_entry(folder: Path, entry: ShardEntry, verify: bool = True) -> Shard:
+    """Open the shard of an index line; raises DataError as `read_shard`, and when it is another's."""
+    shard = read_shard(folder / entry.file, verify)
+    told = entry.scenario, entry.type, entry.camera, entry.frames
+    if told != (shard.scenario, shard.scenario_type, shard.camera_name, len(shard)):
+        raise DataError(f"{shard.path}: is not the shard that {folder / INDEX_FILE} tells of; {SHARD_KIND.remedy}")
+    return shard
 
 
 def write_index(folder: Path, entries: Iterable[ShardEntry]) -> None:

@@ -20,12 +20,12 @@ from lib.shards.storage import Attributes, read_arrays
 class Shard:
     """One scenario's frames of one camera, F of them; the arrays are read-only memory maps.
 
-    frame_id (F,) int64; image (F, h, w, 3) uint8; points (F, P, 4) float32 x, y, z [m, LiDAR frame, or vehicle frame
-    where several LiDARs are merged], intensity, padded with 0 after num_points (F,) int32, of which lidar_num_points
-    (F, L) int32 are of each LiDAR, in the order of `lidars`; point_class (F, P) uint8, padded with 255;
-    pixel_class (F, h, w) uint8; depth_m (F, h, w) float16 planar, sky 1000; voxels_flat (sum M, 4) uint16 and
-    voxel_offsets (F + 1,) int64: AnoVox's grid of the full cloud; world_SE3_ego (F, 4, 4), speed_mps (F,) and time_s
-    (F,) float64, nan = unknown;
+    frame_id (F,) int64; frame_digest (F, 2) uint64, of image and points (lib.shards.digests); image (F, h, w, 3)
+    uint8; points (F, P, 4) float32 x, y, z [m, LiDAR frame, or vehicle frame where several LiDARs are merged],
+    intensity, padded with 0 after num_points (F,) int32, of which lidar_num_points (F, L) int32 are of each LiDAR, in
+    the order of `lidars`; point_class (F, P) uint8, padded with 255; pixel_class (F, h, w) uint8; depth_m (F, h, w)
+    float16 planar, sky 1000; voxels_flat (sum M, 4) uint16 and voxel_offsets (F + 1,) int64: AnoVox's grid of the full
+    cloud; world_SE3_ego (F, 4, 4), speed_mps (F,) and time_s (F,) float64, nan = unknown;
     camera_SE3_lidar (4, 4) float64 from the points' frame. `camera_name` is empty where one camera was chosen.
     `fingerprint` changes when any of this does.
     """
@@ -42,6 +42,7 @@ class Shard:
     anomaly: Anomaly | None
     camera_SE3_lidar: npt.NDArray[np.float64]
     frame_id: npt.NDArray[np.int64]
+    frame_digest: npt.NDArray[np.uint64]
     image: npt.NDArray[np.uint8]
     points: npt.NDArray[np.float32]
     num_points: npt.NDArray[np.int32]
@@ -98,7 +99,7 @@ def reopen_shard(path: Path) -> Shard:
 def _check_rows(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Raise ValueError unless all arrays are of the same frames and sizes."""
     frames = len(arrays["frame_id"])
-    expected = {name: frames for name in arrays} | {"voxel_offsets": frames + 1, "camera_SE3_lidar": 4}
+    expected = dict.fromkeys(arrays, frames) | {"voxel_offsets": frames + 1, "camera_SE3_lidar": 4}
     expected["voxels_flat"] = len(arrays["voxels_flat"])
     wrong = [name for name, rows in expected.items() if len(arrays[name]) != rows]
     if wrong:

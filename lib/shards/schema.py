@@ -15,6 +15,7 @@ def shard_arrays(
     several = (ArraySpec("lidar_num_points", "<i4", (lidars,), optional=True),) if lidars != 1 else ()
     return (
         ArraySpec("frame_id", "<i8"),
+        ArraySpec("frame_digest", "<u8", (2,)),
         ArraySpec("image", "|u1", (height, width, 3)),
         ArraySpec("points", "<f4", (max_points, 4)),
         ArraySpec("num_points", "<i4"),

@@ -22,7 +22,16 @@ Attributes = dict[str, str | int | float]
 ALIGNMENT_BYTES: Final = 64
 COPY_BYTES: Final = 1 << 24
 # Whatever h5py and NumPy raise over a damaged file.
-_DAMAGE: Final = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
+_DAMAGE: Final = (
+    OSError,
+    LookupError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True)
@@ -98,9 +107,9 @@ class ArrayFileWriter:
             with h5py.File(
                 target, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=ALIGNMENT_BYTES
             ) as file:
-                file.attrs["kind"], file.attrs["schema_version"] = self._kind.name, self._kind.version
-                for key, value in attributes.items():
-                    file.attrs[key] = value
+                own: Attributes = {"kind": self._kind.name, "schema_version": self._kind.version}
+                for key, value in (own | attributes).items():
+                    file.attrs[key] = _fixed(value) if isinstance(value, str) else value
                 for name, spec in self._specs.items():
                     dataset = self._copy_spool(file, spec)
                     dataset.attrs["crc32"] = np.uint32(self._checksums[name])
@@ -158,14 +167,15 @@ def read_arrays(
     """Map a file's arrays read-only into memory and read its attributes.
 
     `specs` name the arrays and their types; a row_shape entry of -1 stands for any length. `verify` compares every
-    array with its checksum and all of it with its fingerprint. Raises DataError when the file is missing, damaged or of another kind or version.
+    array with its checksum and all of it with its fingerprint. Raises DataError when the file is missing, damaged or of
+    another kind or version.
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such {kind.name}; {kind.remedy}")
     try:
         with h5py.File(path, "r") as file:
-            attributes = {key: _plain(key, value) for key, value in file.attrs.items()}
-            _check_kind(path, kind, attributes)
+            _check_kind(path, kind, file)
+            attributes = {key: _attribute(file, key) for key in file.attrs}
             specs = tuple(spec for spec in specs if not spec.optional or spec.name in file)
             places = {spec.name: _place(path, kind, file, spec) for spec in specs}
         buffer = np.memmap(path, mode="r", dtype=np.uint8)
@@ -223,19 +233,30 @@ def _place(path: Path, kind: FileKind, file: h5py.File, spec: ArraySpec) -> _Pla
     offset = dataset.id.get_offset() if num_bytes else 0
     if offset is None:
         raise DataError(f"{path}: {spec.name} was never written; {kind.remedy}")
-    return _Place(int(offset), int(num_bytes), dataset.shape, int(dataset.attrs["crc32"]))
+    return _Place(int(offset), int(num_bytes), dataset.shape, int(_attribute(dataset, "crc32")))
 
 
-def _check_kind(path: Path, kind: FileKind, attributes: Mapping[str, object]) -> None:
-    if attributes.get("kind") != kind.name:
-        raise DataError(f"{path}: not a {kind.name} of this pipeline; {kind.remedy}")
-    if attributes.get("schema_version") != kind.version:
-        found = str(attributes.get("schema_version"))[:60]
-        raise DataError(f"{path}: has schema version {found}, this code reads version {kind.version}; {kind.remedy}")
+def _check_kind(path: Path, kind: FileKind, file: h5py.File) -> None:
+    foreign = DataError(f"{path}: not a {kind.name} of this pipeline, or one of an older version; {kind.remedy}")
+    try:
+        found, version = _attribute(file, "kind"), _attribute(file, "schema_version")
+    except (KeyError, ValueError):
+        raise foreign from None
+    if found != kind.name:
+        raise foreign
+    if version != kind.version:
+        raise DataError(f"{path}: has schema version {version}, this code reads version {kind.version}; {kind.remedy}")
 
 
-def _plain(name: str, value: Any) -> str | int | float:
-    plain = value.item() if isinstance(value, np.generic) else value
-    if not isinstance(plain, str | int | float):
-        raise ValueError(f"attribute {name[:60]} is a {type(plain).__name__}")
-    return plain
+def _fixed(text: str) -> Any:
+    """Text in a field of its own length: HDF5 keeps others in a heap without checksum, where damage makes it hang."""
+    return np.array(text.encode(), dtype=h5py.string_dtype("utf-8", max(1, len(text.encode()))))
+
+
+def _attribute(holder: h5py.File | h5py.Dataset, name: str) -> str | int | float:
+    """A number or a text; raises ValueError for anything else, of which nothing is read."""
+    attribute = holder.attrs.get_id(name)
+    if attribute.shape != () or attribute.dtype.kind not in "Siuf":
+        raise ValueError(f"attribute {name[:60]} is neither a number nor a text of fixed length")
+    value = holder.attrs[name]
+    return value.decode() if isinstance(value, bytes) else value.item()

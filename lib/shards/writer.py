@@ -12,6 +12,7 @@ import numpy.typing as npt
 from lib.errors import DataError
 from lib.frame import Frame, Lidar, ScenarioType
 from lib.labels import ANOMALY_IDS, UNKNOWN
+from lib.shards.digests import digest
 from lib.shards.schema import SHARD_KIND, lidar_prefixes, shard_arrays
 from lib.shards.storage import ArrayFileWriter, Attributes
 
@@ -112,6 +113,7 @@ def _append_frame(file: ArrayFileWriter, frame: Frame, max_points: int, num_voxe
     point_class[0, : len(kept)] = frame.point_class[kept]
     unknown_pose = np.full((4, 4), np.nan)
     file.append("frame_id", [frame.frame_id])
+    file.append("frame_digest", np.array([[digest(frame.image), digest(points[0, : len(kept)])]], dtype=np.uint64))
     file.append("image", frame.image[None])
     file.append("points", points)
     file.append("num_points", [len(kept)])

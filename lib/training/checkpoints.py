@@ -1,50 +1,117 @@
-"""The model file: safetensors with the detector's configuration and a checksum inside."""
+"""The model file: safetensors with the detector's configuration, the scenarios it has seen, and a checksum inside."""
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any, Final
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from lib.errors import DataError
 from lib.model.detector import Detector, DetectorConfig
 from lib.outputs import whole_file
 
-FORMAT = 2
+FORMAT: Final = 3
+MAX_ROWS: Final = 4_096
+MAX_COLUMNS: Final = 65_536
+REMEDY: Final = "run `dvc repro train`"
+_CONFIG: Final = TypeAdapter(DetectorConfig)
 
 
-def save_detector(path: Path, detector: Detector) -> None:
-    """Write the detector whole or not at all."""
+def save_detector(path: Path, detector: Detector, seen: Iterable[str] = ()) -> None:
+    """Write the detector whole or not at all; `seen`: the scenarios that trained or validated it."""
     state = {name: value.detach().cpu().contiguous() for name, value in sorted(detector.state_dict().items())}
-    config = asdict(detector.config)
-    header = json.dumps({"format": FORMAT, "config": config, "crc32": _checksum(config, state)}, sort_keys=True)
+    about = {"config": asdict(detector.config), "seen": sorted(set(seen))}
+    header = {"format": FORMAT, **about, "crc32": _checksum(about, state)}
     with whole_file(path) as partial:
-        partial.write_bytes(save(state, metadata={"detector": header}))
+        partial.write_bytes(save(state, metadata={"detector": json.dumps(header, sort_keys=True)}))
 
 
 def load_detector(path: Path) -> Detector:
     """Read a detector on the CPU. Raises DataError for a file that is missing, damaged or not a detector."""
-    remedy = "run `dvc repro train`"
+    header, state = _read(path)
+    config = _config(path, header)
+    with torch.device("meta"):  # so that a configuration that lies about its size asks for no memory
+        promised = {name: value.shape for name, value in Detector(config).state_dict().items()}
+    if promised != {name: value.shape for name, value in state.items()}:
+        raise _damaged(path, "its weights are not those of its configuration")
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise DataError(f"{path}: holds weights that are NaN or infinite; {REMEDY} anew")
+    detector = Detector(config)
+    detector.load_state_dict(state)
+    return detector
+
+
+def scenarios_seen(path: Path) -> frozenset[str]:
+    """The scenarios that trained or validated the detector of a file; raises DataError as `load_detector`."""
+    return frozenset(_read(path)[0]["seen"])
+
+
+def check_unseen(path: Path, scenarios: Iterable[str]) -> None:
+    """Raise DataError where a detector has seen one of these scenarios, on which it is to be tested."""
+    seen = sorted(scenarios_seen(path) & set(scenarios))
+    if seen:
+        more = f" and {len(seen) - 1} more" if seen[1:] else ""
+        raise DataError(
+            f"{path}: has trained on {seen[0]}{more}, which the split now tests, so that every score would flatter it; "
+            f"{REMEDY} with these params"
+        )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The header, with `format`, `config` and `seen` in it, and the tensors of a model file."""
     if not path.is_file():
-        raise DataError(f"{path}: there is no model file; {remedy}")
+        raise DataError(f"{path}: there is no model file; {REMEDY}")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["detector"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        if header["format"] != FORMAT:
-            raise DataError(f"{path}: model format {header['format']}, this version reads {FORMAT}; {remedy}")
-        if header["crc32"] != _checksum(header["config"], state):
-            raise DataError(f"{path}: damaged (the content does not match its checksum); {remedy}")
-        detector = Detector(DetectorConfig(**header["config"]))
-        detector.load_state_dict(state)
-    except (SafetensorError, OSError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not a detector written by this pipeline ({error}); {remedy}") from None
-    return detector
+        found, seen = header["format"], header.get("seen")
+    except _DAMAGE as error:
+        raise _damaged(path, error) from None
+    if found != FORMAT:
+        raise DataError(f"{path}: model format {str(found)[:60]}, this version reads {FORMAT}; {REMEDY}")
+    if header.get("crc32") != _checksum({"config": header.get("config"), "seen": seen}, state):
+        raise DataError(f"{path}: damaged (the content does not match its checksum); {REMEDY}")
+    if not isinstance(seen, list) or not all(isinstance(name, str) for name in seen):
+        raise _damaged(path, "it does not say which scenarios it has seen")
+    return header, state
+
+
+def _config(path: Path, header: Mapping[str, Any]) -> DetectorConfig:
+    try:
+        config = _CONFIG.validate_python(header.get("config"))
+    except ValidationError as error:
+        raise _damaged(path, f"its configuration: {error.errors()[0]['msg']}") from None
+    channels = config.image_channels, config.lidar_channels, config.fusion_channels
+    sizes_fit = 1 <= config.range_view_rows <= MAX_ROWS and 1 <= config.range_view_columns <= MAX_COLUMNS
+    if (
+        asdict(config) != header["config"]
+        or not sizes_fit
+        or min(channels) < 1
+        or not -90 <= config.lower_fov_deg < config.upper_fov_deg <= 90
+    ):
+        raise _damaged(path, "its configuration cannot be that of a detector")
+    return config
+
+
+# Whatever safetensors, torch and json raise over a damaged file.
+_DAMAGE: Final = (
+    *(SafetensorError, OSError, LookupError, TypeError, ValueError, AttributeError),
+    *(RuntimeError, OverflowError, MemoryError),
+)
+
+
+def _damaged(path: Path, problem: object) -> DataError:
+    text = " ".join(str(problem).split())[:300]
+    return DataError(f"{path}: not a detector written by this pipeline ({text}); {REMEDY}")
 
 
 def fingerprint(path: Path) -> str:
@@ -52,9 +119,9 @@ def fingerprint(path: Path) -> str:
     return blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
-def _checksum(config: Mapping[str, object], state: Mapping[str, torch.Tensor]) -> int:
-    """CRC-32 of the configuration and of the tensors' names and bytes."""
-    checksum = zlib.crc32(json.dumps(config, sort_keys=True).encode())
+def _checksum(about: Mapping[str, object], state: Mapping[str, Tensor]) -> int:
+    """CRC-32 of the configuration, the scenarios seen, and the tensors' names and bytes."""
+    checksum = zlib.crc32(json.dumps(about, sort_keys=True).encode())
     for name, value in sorted(state.items()):
         checksum = zlib.crc32(value.numpy().tobytes(), zlib.crc32(name.encode(), checksum))
     return checksum

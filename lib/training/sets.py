@@ -5,8 +5,9 @@ from pathlib import Path
 from lib.batches.frames import FrameRef
 from lib.errors import DataError, ParamsError
 from lib.params import SplitParams
-from lib.shards.index import read_index
-from lib.shards.reader import Shard, read_shard
+from lib.shards.index import open_entry, read_index
+from lib.shards.leaks import check_no_leak
+from lib.shards.reader import Shard
 from lib.shards.split import assign_splits, training_frames
 from lib.training.loop import TrainingSet
 
@@ -14,17 +15,19 @@ from lib.training.loop import TrainingSet
 def training_set(folder: Path, params: SplitParams, data_root: str) -> TrainingSet:
     """Open the shards of a folder that train and validate; data_root: where they came from.
 
-    Raises DataError or ParamsError where no frame is left to train or to validate on, or the shards differ in shape.
+    Raises DataError or ParamsError where no frame is left to train or to validate on, a frame is in the test as well,
+    or the shards differ in shape.
     """
     entries = read_index(folder)
     splits = assign_splits(entries, params)
+    check_no_leak(folder, entries, splits)
     shards: list[Shard] = []
     training: list[FrameRef] = []
     validation: list[FrameRef] = []
     for entry in entries:
         if splits[entry.scenario] == "test":
             continue
-        shard = read_shard(folder / entry.file)
+        shard = open_entry(folder, entry)
         refs = [FrameRef(len(shards), int(index)) for index in training_frames(shard, params)]
         (training if splits[entry.scenario] == "train" else validation).extend(refs)
         shards.append(shard)

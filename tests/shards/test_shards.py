@@ -263,10 +263,10 @@ def delete(path):
 @pytest.mark.parametrize(
     ("damage", "part"),
     [
-        (set_version, "has schema version 99, this code reads version 1"),
+        (set_version, "has schema version 99, this code reads version 2"),
         (set_kind, "not a shard of this pipeline"),
         (drop_array, "damaged or truncated"),
-        (drop_attribute, "damaged (attribute 'camera_fx_px')"),
+        (drop_attribute, "damaged (its attributes do not match its fingerprint)"),
         (change_type, "depth_m is float64 (3, 8, 12), not as written"),
         (flip_a_pixel, "damaged (image does not match its checksum)"),
         (truncate, "damaged or truncated"),
