@@ -24,9 +24,9 @@ LEVELS = (
     ("batches", "evaluation"),
     ("model",),
     ("training",),
-    ("figures", "doctor", "fuzzing"),
+    ("figures", "doctor", "fuzzing", "baselines"),
 )
-WITH_TORCH = {"batches", "model", "training"}
+WITH_TORCH = {"batches", "model", "training", "baselines"}
 SCORE = "model.score"
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 50
 

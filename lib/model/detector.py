@@ -84,6 +84,17 @@ class Detector(nn.Module):
 
     def forward(self, views: Views) -> Detections:
         """Judge every cell and pixel."""
+        return self.heads(*self.features(views), views)
+
+    def heads(self, cells_BFRC: Tensor, pixels_BFhw: Tensor, views: Views) -> Detections:
+        """Judge by features."""
+        cell_out, pixel_out = self.cell_head(cells_BFRC).float(), self.pixel_head(pixels_BFhw).float()
+        size = views.image_B3HW.shape[-2:]
+        pixel = nn.functional.interpolate(pixel_out[:, :1], size=size, mode="bilinear", align_corners=False)
+        return Detections(cell_out[:, 0], cell_out[:, 1:], pixel[:, 0], pixel_out[:, 1:])
+
+    def features(self, views: Views) -> tuple[Tensor, Tensor]:
+        """What the heads judge by: features of the cells (B, F, R, C), of the quarter-size pixels (B, F, h, w)."""
         H, W = views.image_B3HW.shape[-2:]
         uv, seen = project(views)
         fine = coarse = None
@@ -95,13 +106,10 @@ class Detector(nn.Module):
             inputs = range_view_inputs(views).contiguous(memory_format=torch.channels_last)
             lidar = self.lidar_encoder(inputs)
         cells = self.range_unet(self._fused(lidar, fine, coarse, uv, seen, (H, W)))
-        cell_out = self.cell_head(cells).float()
         pixel_parts = [] if coarse is None else [coarse]
         if lidar is not None:
             pixel_parts.append(scatter_to_image(cells, uv, seen, (H, W), PIXEL_STRIDE))
-        pixel_out = self.pixel_head(self.pixel_mix(torch.cat(pixel_parts, dim=1))).float()
-        pixel = nn.functional.interpolate(pixel_out[:, :1], size=(H, W), mode="bilinear", align_corners=False)
-        return Detections(cell_out[:, 0], cell_out[:, 1:], pixel[:, 0], pixel_out[:, 1:])
+        return cells, torch.as_tensor(self.pixel_mix(torch.cat(pixel_parts, dim=1)))
 
     def _fused(
         self,

@@ -1,0 +1,75 @@
+"""Normality as a set of reference vectors: how far is a feature from the nearest of them?
+
+Nearest neighbour: the references are normal features themselves, thinned to a coreset (as PatchCore, Roth et al., CVPR
+2022, without its reweighting). Mahalanobis: the references are the means of the normal classes, in a space in which the
+covariance that the classes share is the identity (Lee et al., NeurIPS 2018). N vectors, F features, K references.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.covariance import LedoitWolf
+from torch import Tensor
+
+BANK = 1024
+FEWEST_OF_A_CLASS = 20
+CHUNK = 8192
+SMALLEST_SPREAD = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Reference vectors (K, F) in a space that features enter by (x - center_F) @ map_FF; all float32."""
+
+    center_F: Tensor
+    map_FF: Tensor
+    vectors_KF: Tensor
+
+    def distances(self, features_NF: Tensor) -> Tensor:
+        """Distance (N,) of each feature vector to the nearest reference."""
+        entered = (features_NF.float() - self.center_F) @ self.map_FF
+        return torch.cat([torch.cdist(part, self.vectors_KF).amin(1) for part in torch.split(entered, CHUNK)])
+
+    def to(self, device: torch.device) -> "References":
+        """Copy to a device."""
+        return References(self.center_F.to(device), self.map_FF.to(device), self.vectors_KF.to(device))
+
+
+def nearest_neighbour(features_NF: Tensor, size: int, generator: torch.Generator) -> References:
+    """References for the distance to the nearest of `size` normal features, every feature scaled to unit spread."""
+    center, scale = features_NF.mean(0), _unit_scale(features_NF)
+    return References(center, torch.diag(scale), coreset((features_NF - center) * scale, size, generator))
+
+
+def mahalanobis(features_NF: Tensor, class_N: Tensor) -> References:
+    """References for the Mahalanobis distance to the nearest class, with Ledoit and Wolf's shrunk covariance.
+
+    Classes with less than FEWEST_OF_A_CLASS vectors have no part; at least one must have more.
+    """
+    center, scale = features_NF.mean(0), _unit_scale(features_NF)
+    scaled = ((features_NF - center) * scale).double()
+    groups = [scaled[class_N == c] for c in torch.unique(class_N) if (class_N == c).sum() >= FEWEST_OF_A_CLASS]
+    assert groups, "a class with enough vectors"
+    centred = torch.cat([group - group.mean(0) for group in groups]).cpu().numpy()
+    values, directions = np.linalg.eigh(LedoitWolf(assume_centered=True).fit(centred).covariance_)
+    whiten = torch.from_numpy(directions / np.sqrt(values.clip(min=SMALLEST_SPREAD))).to(features_NF)
+    means = torch.stack([group.mean(0) for group in groups]).to(features_NF)
+    return References(center, scale[:, None] * whiten, means @ whiten)
+
+
+def _unit_scale(features_NF: Tensor) -> Tensor:
+    """Factors (F,) to unit spread; features that never change get 0: a unit that is dead says nothing."""
+    spread = features_NF.std(0)
+    return torch.where(spread > SMALLEST_SPREAD, 1 / spread.clamp(min=SMALLEST_SPREAD), 0.0)
+
+
+def coreset(vectors_NF: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Of N vectors the `size` that cover them best, greedily: each next one is farthest from those already taken."""
+    first = int(torch.randint(len(vectors_NF), (1,), generator=generator))
+    chosen = [first]
+    away = (vectors_NF - vectors_NF[first]).square().sum(1)
+    while len(chosen) < min(size, len(vectors_NF)):
+        chosen.append(int(away.argmax()))
+        away = torch.minimum(away, (vectors_NF - vectors_NF[chosen[-1]]).square().sum(1))
+    return vectors_NF[chosen]

@@ -1,0 +1,146 @@
+"""The field's baselines on the pipeline's own data: a plain segmentation per choice of sensors, judged in four ways.
+
+The segmentation is the detector's own network, trained for as many steps on the same frames, without pseudo-anomalies
+and with softmax cross-entropy alone. Scores are made as the detector's are: mirror images averaged, one per point,
+pixel and frame.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import torch
+from tqdm import tqdm
+
+from lib.baselines.judges import NormalFeatures, distance_judge, normal_features
+from lib.baselines.references import BANK, mahalanobis, nearest_neighbour
+from lib.batches.loader import batches
+from lib.evaluation.inputs import scored_scenarios
+from lib.evaluation.levels import ScenarioScores, score_scenario
+from lib.evaluation.report import evaluate
+from lib.model.detector import Detector
+from lib.outputs import whole_folder
+from lib.params import EvaluateParams, ExecutionParams, ModelParams, PredictParams, SplitParams, TrainParams
+from lib.shards.index import read_index
+from lib.shards.predictions import Predictions, write_predictions
+from lib.shards.reader import read_shard
+from lib.shards.split import assign_splits
+from lib.training.devices import choose_device, choose_precision, make_deterministic
+from lib.training.inference import Scoring, predictions_of
+from lib.training.loop import Recipe, TrainingSet, train_detector
+from lib.training.parallel import Threads
+from lib.training.sets import training_set
+from lib.training.setup import batch_parts, detector_config, range_grid
+from lib.workers import available_cores
+
+Sensors = Literal["image", "lidar", "concat"]
+Method = Literal["nearest_neighbour", "mahalanobis", "max_softmax", "energy"]
+POOL: Final = 20_000
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BaselineParams:
+    """What the pipeline's params say to the baselines."""
+
+    split: SplitParams
+    model: ModelParams
+    train: TrainParams
+    predict: PredictParams
+    evaluate: EvaluateParams
+    execution: ExecutionParams
+    data_root: str
+
+
+def run_baselines(
+    shards: Path, predictions: Path, sensors: Sensors, methods: tuple[Method, ...], params: BaselineParams
+) -> dict[Method, Any]:
+    """Train the plain segmentation, judge the test scenarios by each method, return each one's metrics.
+
+    Scores are written to <predictions>/<sensors>-<method>/, one file per shard.
+    """
+    device = choose_device(params.execution.device)
+    make_deterministic(params.train.seed)
+    data = training_set(shards, params.split, params.data_root)
+    detector = _plain_segmentation(data, sensors, params, device)
+    metrics: dict[Method, Any] = {}
+    scorings = _scorings(detector, data, params, device)
+    for method in methods:
+        folder = predictions / f"{sensors}-{method}"
+        _predict(shards, folder, scorings[method](), params, f"{sensors}-{method} seed {params.train.seed}")
+        metrics[method] = _evaluated(shards, folder, params)
+        LOG.info("%s, %s: scored", sensors, method)
+    return metrics
+
+
+def _plain_segmentation(data: TrainingSet, sensors: Sensors, params: BaselineParams, device: torch.device) -> Detector:
+    config = detector_config(params.model.model_copy(update={"fusion": sensors}), data.shards)
+    detector = Detector(config)
+    precision = choose_precision(params.train.precision, device)
+    grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
+    recipe = Recipe(params.train, grid, device, precision, parts, "classes", params.execution.residence)
+    train_detector(detector, data, recipe, lambda history: None)
+    return detector.eval()
+
+
+def _scorings(
+    detector: Detector, data: TrainingSet, params: BaselineParams, device: torch.device
+) -> dict[Method, Callable[[], Scoring]]:
+    """How each method scores; what has to be fitted is fitted when asked for."""
+    grid, precision = detector.config.grid(), choose_precision(params.predict.precision, device)
+    scoring = partial(Scoring, grid=grid, params=params.predict, device=device, precision=precision)
+    seed, per_frame = params.train.seed, math.ceil(POOL / len(data.training))
+
+    @cache
+    def normal() -> NormalFeatures:
+        frames = batches(data.shards, data.training, params.predict.batch_size, device)
+        view = range_grid(detector.config, data.shards[0])
+        return normal_features(detector, frames, view, per_frame, seed, precision)
+
+    def by_neighbour() -> Scoring:
+        generator = torch.Generator().manual_seed(seed)
+        judge = distance_judge(detector, normal(), lambda f, _: nearest_neighbour(f, BANK, generator), device)
+        return scoring(judge=judge, score="anomaly_logit")
+
+    def by_class_means() -> Scoring:
+        return scoring(judge=distance_judge(detector, normal(), mahalanobis, device), score="anomaly_logit")
+
+    return {
+        "nearest_neighbour": by_neighbour,
+        "mahalanobis": by_class_means,
+        "max_softmax": lambda: scoring(judge=detector, score="max_softmax"),
+        "energy": lambda: scoring(judge=detector, score="energy"),
+    }
+
+
+def _predict(shards: Path, folder: Path, scoring: Scoring, params: BaselineParams, fingerprint: str) -> None:
+    entries = read_index(shards)
+    splits = assign_splits(entries, params.split)
+    test = [entry for entry in entries if splits[entry.scenario] == "test"]
+    cores = params.execution.workers or available_cores()
+
+    def predict(path: Path) -> Predictions:
+        return predictions_of(scoring, read_shard(path), fingerprint)
+
+    with (
+        whole_folder(folder) as partial_folder,
+        Threads(cores if scoring.device.type == "cpu" else 1) as threads,
+        tqdm(total=sum(entry.frames for entry in test), unit="frame", desc=folder.name) as progress,
+    ):
+        for entry, predictions in zip(test, threads.map(predict, (shards / e.file for e in test)), strict=True):
+            write_predictions(partial_folder / entry.file, predictions)
+            progress.update(entry.frames)
+
+
+def _evaluated(shards: Path, predictions: Path, params: BaselineParams) -> Any:
+    scenarios = scored_scenarios(shards, predictions, params.split)
+
+    def read() -> Iterator[ScenarioScores]:
+        for scored in scenarios:
+            yield score_scenario(*scored.read(), params.evaluate)
+
+    return evaluate(read, params.evaluate).metrics

@@ -1,0 +1,47 @@
+"""The field's baselines on the pipeline's data: trained or fitted on its training split, tested on its test split.
+
+For each choice of sensors the detector's network is trained as a plain segmentation of the normal classes, with the
+pipeline's own recipe and budget; then it is judged by max-softmax, energy, Mahalanobis distance and the distance to the
+nearest neighbour in its own frozen features (no ImageNet weights: nothing is downloaded).
+"""
+
+import argparse
+import logging
+from pathlib import Path
+from typing import Final, get_args
+
+from lib.baselines.run import BaselineParams, Method, Sensors, run_baselines
+from lib.errors import run_stage
+from lib.outputs import write_json
+from lib.params import load_params
+
+FOLDER: Final = Path("data/baselines")
+LEVELS: Final = ("frame", "point", "voxel")
+
+
+def main() -> None:
+    """Run the chosen baselines and write their metrics."""
+    parser = argparse.ArgumentParser(prog="python -m tools.baselines", description=__doc__)
+    parser.add_argument("--sensors", nargs="+", choices=get_args(Sensors), default=get_args(Sensors))
+    parser.add_argument("--methods", nargs="+", choices=get_args(Method), default=get_args(Method))
+    parser.add_argument("--shards", type=Path, default=Path("data/shards"), help="default: %(default)s")
+    parser.add_argument("--predictions", type=Path, default=Path("data/baselines"), help="default: %(default)s")
+    parser.add_argument(
+        "--metrics", type=Path, default=Path("data/baselines/metrics.json"), help="default: %(default)s"
+    )
+    args = parser.parse_args()
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    p = load_params()
+    params = BaselineParams(p.split, p.model, p.train, p.predict, p.evaluate, p.execution, p.data.root)
+    metrics = {}
+    for sensors in args.sensors:
+        metrics[sensors] = run_baselines(args.shards, args.predictions, sensors, tuple(args.methods), params)
+        write_json(args.metrics, metrics)
+        for method, block in metrics[sensors].items():
+            numbers = (f"{level} {block[level]['auroc']:.3f}" for level in LEVELS if level in block)
+            print(f"{sensors} {method}: AUROC {', '.join(numbers)}")
+    print(f"wrote {args.metrics}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
