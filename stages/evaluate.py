@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lib.errors import run_stage
+from lib.evaluation.baselines import with_baselines
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
-from lib.evaluation.levels import ScenarioScores, score_scenario
+from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.report import Report, evaluate
 from lib.evaluation.tables import BREAKDOWN_COLUMNS, PRECISION_RECALL_COLUMNS, ROC_COLUMNS, SCORE_COLUMNS, Row
 from lib.outputs import alone, write_csv, write_json
@@ -40,7 +41,8 @@ def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> 
         for scored in scenarios:
             shard, predictions = scored.reread() if scored.shard in checked else scored.read()
             checked.add(scored.shard)
-            yield score_scenario(shard, predictions, params)
+            for part in score_in_parts(shard, predictions, params):
+                yield with_baselines(shard, part, params)
 
     return evaluate(read, params)
 

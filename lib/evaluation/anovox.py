@@ -4,14 +4,15 @@ Source: benchmark/voxelize_sensor_scores.py and benchmark/eval/{evaluate_voxels,
 (arXiv 2405.07865). docs/metrics.md says where its definitions differ from the field's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation.curves import auroc, average_precision, fpr95, rank
+from lib.evaluation.counting import CountedScores, ScoreCounter, merge_counts
+from lib.evaluation.curves import Ranking, auroc, average_precision, error_bounds, fpr95
 from lib.geometry.voxels import (
     MONO_LOCATION,
     OUTSIDE,
@@ -26,6 +27,9 @@ Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
 Booleans = npt.NDArray[np.bool_]
 Way = Literal["centerpoint", "mean", "median"]
+_NORMAL, _ANOMALOUS = 0, 1
+_UNSEEN, _NO_SIZE = "unseen", ""
+_NO_LIMIT: Final = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,16 @@ class ProtocolFrame:
 
 @dataclass(frozen=True)
 class VoxelGroup:
-    """AnoVox's numbers for the shared voxels of some frames and, beside them, the exact FPR95 and the counts."""
+    """AnoVox's numbers for the shared voxels of some frames and, beside them, the exact FPR95 and the counts.
+
+    auroc_error: by how much AUROC can be off because there were too many distinct scores to tell all apart.
+    """
 
     metrics: AnovoxMetrics
     fpr95_exact: float
     anomalous_voxels: int
     normal_voxels: int
+    auroc_error: float
 
 
 @dataclass(frozen=True)
@@ -80,29 +88,57 @@ class ProtocolResult:
     anomalous_voxels_covered: float | None
 
 
-def anovox_protocol(frames: Sequence[ProtocolFrame]) -> ProtocolResult:
-    """All frames; those in which a sensor and a shared voxel hold the anomaly; and these by the anomaly's size."""
-    seen = [frame for frame in frames if frame.anomaly_in_view and frame.is_anomaly.any()]
-    sizes = [size for size in ANOMALY_SIZES if any(frame.size == size for frame in seen)]
-    anomalous = sum(int(frame.is_anomaly.sum()) for frame in frames)
-    return ProtocolResult(
-        normality_included=_group(frames),
-        anomalies_only=_group(seen),
-        by_size={size: _group([frame for frame in seen if frame.size == size]) for size in sizes},
-        true_voxels_covered=_share(sum(len(f.scores) for f in frames), sum(f.true_voxels for f in frames)),
-        anomalous_voxels_covered=_share(anomalous, sum(f.true_anomalies for f in frames)),
-    )
+class ProtocolCounter:
+    """Counts frames one by one, in memory that does not grow with them; add each, then finish."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, ScoreCounter] = {}
+        self._shared, self._anomalous, self._true_voxels, self._true_anomalies = 0, 0, 0, 0
+
+    def add(self, frame: ProtocolFrame) -> None:
+        """Count a frame's voxels."""
+        seen = frame.anomaly_in_view and frame.is_anomaly.any()
+        counter = self._counters.setdefault((frame.size or _NO_SIZE) if seen else _UNSEEN, ScoreCounter(columns=2))
+        counter.add(frame.scores[~frame.is_anomaly], _NORMAL)
+        counter.add(frame.scores[frame.is_anomaly], _ANOMALOUS)
+        self._shared += len(frame.scores)
+        self._anomalous += int(frame.is_anomaly.sum())
+        self._true_voxels += frame.true_voxels
+        self._true_anomalies += frame.true_anomalies
+
+    def finish(self) -> ProtocolResult:
+        """AnoVox's groups: all frames; those in which a sensor and a shared voxel hold the anomaly; these by size."""
+        tables = {name: counter.finish() for name, counter in self._counters.items()}
+        seen = {name: table for name, table in tables.items() if name != _UNSEEN}
+        return ProtocolResult(
+            normality_included=_group(list(tables.values())),
+            anomalies_only=_group(list(seen.values())),
+            by_size={size: _group([seen[size]]) for size in ANOMALY_SIZES if size in seen},
+            true_voxels_covered=_share(self._shared, self._true_voxels),
+            anomalous_voxels_covered=_share(self._anomalous, self._true_anomalies),
+        )
 
 
-def _group(frames: Sequence[ProtocolFrame]) -> VoxelGroup | None:
-    scores = np.concatenate([np.zeros(0), *(frame.scores for frame in frames)])
-    is_anomaly = np.concatenate([np.zeros(0, dtype=bool), *(frame.is_anomaly for frame in frames)])
-    metrics = anovox_metrics(scores, is_anomaly)
-    if metrics is None:
+def anovox_protocol(frames: Iterable[ProtocolFrame]) -> ProtocolResult:
+    """AnoVox's numbers for some frames, which may come one by one."""
+    counter = ProtocolCounter()
+    for frame in frames:
+        counter.add(frame)
+    return counter.finish()
+
+
+def _group(tables: list[CountedScores]) -> VoxelGroup | None:
+    table = merge_counts(tables, _NO_LIMIT) if tables else None
+    if table is None or not table.counts.any(axis=0).all():
         return None
-    anomalous = int(is_anomaly.sum())
-    exact = fpr95(rank(scores[is_anomaly], scores[~is_anomaly]))
-    return VoxelGroup(metrics, exact, anomalous, len(scores) - anomalous)
+    ranking = _ranking(table)
+    return VoxelGroup(
+        metrics=_metrics(table, ranking),
+        fpr95_exact=fpr95(ranking),
+        anomalous_voxels=ranking.positive_count,
+        normal_voxels=ranking.negative_count,
+        auroc_error=error_bounds(ranking)[0],
+    )
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -129,25 +165,33 @@ def voxel_scores(
     centerpoint: the score of the point nearest to the voxel's lower corner; mean and median: of all its points.
     Points outside the grid are dropped.
     """
-    return grid_voxel_scores(points_to_grid(points_m, location, rotation), scores, way)
+    grid_m = points_to_grid(points_m, location, rotation)
+    keys = voxel_keys(grid_cells(grid_m))
+    occupied, centers = nearest_to_corner(grid_m, keys)
+    return occupied, scores_of_voxels(keys, occupied, centers, scores, way)
 
 
-def grid_voxel_scores(
-    grid_points_m: npt.NDArray[np.float64], scores: Floats, way: Way
-) -> tuple[npt.NDArray[np.int64], Floats]:
-    """As `voxel_scores`, of points that lie in the grid already (N, 3), see `points_to_grid`."""
-    keys = voxel_keys(grid_cells(grid_points_m))
-    voxels, centers = nearest_to_corner(grid_points_m, keys)
+def scores_of_voxels(
+    keys: npt.NDArray[np.int64],
+    occupied: npt.NDArray[np.int64],
+    centers: npt.NDArray[np.intp],
+    scores: Floats,
+    way: Way,
+) -> Floats:
+    """Scores (M,) of the occupied voxels, from scores (N,) of points with these voxel keys (N,); see voxel_scores.
+
+    occupied, centers (M,): see lib.geometry.voxels.nearest_to_corner.
+    """
     if way == "centerpoint":
-        return voxels, scores[centers]
+        return scores[centers]
     order = np.lexsort((scores, keys))
     order = order[keys[order] != OUTSIDE]
     ordered = scores[order].astype(np.float64)
-    starts = np.searchsorted(keys[order], voxels)
+    starts = np.searchsorted(keys[order], occupied)
     counts = np.diff(np.append(starts, len(order)))
     if way == "mean":
-        return voxels, (np.add.reduceat(ordered, starts) if len(starts) else ordered) / counts
-    return voxels, (ordered[starts + (counts - 1) // 2] + ordered[starts + counts // 2]) / 2.0
+        return np.asarray((np.add.reduceat(ordered, starts) if len(starts) else ordered) / counts)
+    return np.asarray((ordered[starts + (counts - 1) // 2] + ordered[starts + counts // 2]) / 2.0)
 
 
 def shared_voxels(
@@ -165,46 +209,53 @@ def anovox_metrics(scores: Floats, is_anomaly: Booleans) -> AnovoxMetrics | None
     at least 0.95. specificity: at the lowest score where precision and recall are nearest. f1_score and ppv: means
     over the thresholds 0.25, 0.30, ... 0.70, 0 where nothing exceeds one.
     """
-    positives = np.sort(np.asarray(scores, dtype=np.float64)[is_anomaly])
-    negatives = np.sort(np.asarray(scores, dtype=np.float64)[~is_anomaly])
-    if len(positives) == 0 or len(negatives) == 0:
-        return None
-    ranking = rank(positives, negatives)
-    threshold = _where_precision_meets_recall(positives, negatives)
-    hits, false_alarms = _exceeding(positives, negatives, np.arange(0.25, 0.75, 0.05))
+    counter = ScoreCounter(columns=2)
+    for column, chosen in ((_NORMAL, ~is_anomaly), (_ANOMALOUS, is_anomaly)):
+        counter.add(np.asarray(scores, dtype=np.float64)[chosen], column)
+    table = counter.finish()
+    return _metrics(table, _ranking(table)) if table.counts.any(axis=0).all() else None
+
+
+def _ranking(table: CountedScores) -> Ranking:
+    rows = np.flatnonzero(table.counts[:, _ANOMALOUS])
+    below = np.append(0, np.cumsum(table.counts[:, _NORMAL]))
+    cells = np.diff(np.stack([below[rows], below[rows + 1]], axis=1).ravel(), prepend=0, append=below[-1])
+    return Ranking(table.values[rows], table.counts[rows, _ANOMALOUS], cells, table.dropped_bits == 0)
+
+
+def _metrics(table: CountedScores, ranking: Ranking) -> AnovoxMetrics:
+    below = np.concatenate([np.zeros((1, 2), dtype=np.int64), np.cumsum(table.counts, axis=0)])
+    normal, anomalous = below[-1]
+    threshold = _where_precision_meets_recall(below[-1] - below[:-1])
+    hits, false_alarms = _exceeding(table.values, below, np.arange(0.25, 0.75, 0.05))
     reported = hits + false_alarms
     return AnovoxMetrics(
         auroc=auroc(ranking),
         aupr=average_precision(ranking),
-        fpr95=_fpr95(positives, negatives),
-        specificity=float(np.searchsorted(negatives, threshold, side="right") / len(negatives)),
-        f1_score=float(np.mean(2 * hits / (reported + len(positives)))),
+        fpr95=_fpr95(table.values, below),
+        specificity=float(below[threshold + 1, _NORMAL] / normal),
+        f1_score=float(np.mean(2 * hits / (reported + anomalous))),
         ppv=float(np.mean(hits / np.maximum(reported, 1))),
     )
 
 
-def _exceeding(positives: Floats, negatives: Floats, thresholds: Floats) -> tuple[Integers, Integers]:
-    """Numbers of sorted positives and negatives that exceed each threshold."""
-    return (
-        len(positives) - np.searchsorted(positives, thresholds, side="right"),
-        len(negatives) - np.searchsorted(negatives, thresholds, side="right"),
-    )
+def _exceeding(values: Floats, below: Integers, thresholds: Floats) -> tuple[Integers, Integers]:
+    """Numbers of positives and negatives that exceed each threshold; below (K + 1, 2): those under each of values."""
+    above = below[-1] - below[np.searchsorted(values, thresholds, side="right")]
+    return above[:, _ANOMALOUS], above[:, _NORMAL]
 
 
-def _fpr95(positives: Floats, negatives: Floats) -> float:
+def _fpr95(values: Floats, below: Integers) -> float:
     # The same call as AnoVox's, so that the thresholds are the same floats; the last one lies just below 0.
-    hits, false_alarms = _exceeding(positives, negatives, np.arange(1, -0.01, -0.01))
-    first = int(np.argmax(hits / len(positives) >= 0.95))
-    return float(false_alarms[first] / len(negatives))
+    hits, false_alarms = _exceeding(values, below, np.arange(1, -0.01, -0.01))
+    first = int(np.argmax(hits / below[-1, _ANOMALOUS] >= 0.95))
+    return float(false_alarms[first] / below[-1, _NORMAL])
 
 
-def _where_precision_meets_recall(positives: Floats, negatives: Floats) -> float:
-    """The lowest of the scores at which |precision - recall| (`>=`) is least.
+def _where_precision_meets_recall(at_least: Integers) -> int:
+    """The lowest of the scores (its row) at which |precision - recall| (`>=`) is least; at_least (K, 2) score as high.
 
     Both are 0 where a negative scores highest of all, so such a score wins unless another threshold is exact too.
     """
-    thresholds = np.unique(np.concatenate([positives, negatives]))
-    hits = len(positives) - np.searchsorted(positives, thresholds, side="left")
-    false_alarms = len(negatives) - np.searchsorted(negatives, thresholds, side="left")
-    distance = np.abs(hits / (hits + false_alarms) - hits / len(positives))
-    return float(thresholds[np.argmin(distance)])
+    hits = at_least[:, _ANOMALOUS]
+    return int(np.argmin(np.abs(hits / at_least.sum(axis=1) - hits / hits[0])))

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.integer]
 _RESAMPLES_AT_ONCE = 100
 
 
@@ -18,6 +19,19 @@ class Interval:
     auroc_high: float
     ap_low: float
     ap_high: float
+
+
+@dataclass(frozen=True, eq=False)
+class ResampledNegatives:
+    """The negatives of R resamples, in C cells ascending by score; odd cells hold equal scores.
+
+    total (R,): all; beaten (R, C): by a positive of each cell, ties counted half; above (R, C): those reported by a
+    threshold within each cell.
+    """
+
+    total: Floats
+    beaten: Floats
+    above: Floats
 
 
 def resample_scenarios(strata: Sequence[str], resamples: int, generator: np.random.Generator) -> Floats:
@@ -61,41 +75,64 @@ def resample_counts(weights: Floats, counts: npt.NDArray[np.integer]) -> Floats:
     return weights @ counts.astype(np.float64)
 
 
-def bootstrap(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:
-    """AUROC and average precision (R,) of every resample; nan where a resample lacks one of the classes.
+def resample_negatives(weights: Floats, counts: npt.NDArray[np.integer]) -> ResampledNegatives:
+    """The negatives of every resample from weights (R, S) and each scenario's counts (S, C) in cells."""
+    negatives = resample_counts(weights, counts)
+    through, total = np.cumsum(negatives, axis=1), negatives.sum(axis=1)
+    return ResampledNegatives(
+        total=total,
+        beaten=through - 0.5 * negatives,
+        above=total[:, None] - through + _shares(negatives.shape[1]) * negatives,
+    )
 
-    positives, negatives (R, C): resampled counts in cells ascending by score; odd cells hold equal scores.
+
+def bootstrap(weights: Floats, positives: npt.NDArray[np.integer], rows: Rows, negatives: ResampledNegatives) -> Floats:
+    """AUROC and average precision (2, R) of every resample; nan where a resample lacks one of the classes.
+
+    positives (P, C): the positives' counts in the negatives' cells, of the scenarios `rows` (P,) of weights (R, S); no
+    other scenario holds any.
     """
-    aurocs, aps = np.empty(len(positives)), np.empty(len(positives))
-    for start in range(0, len(positives), _RESAMPLES_AT_ONCE):
-        part = slice(start, start + _RESAMPLES_AT_ONCE)
-        aurocs[part], aps[part] = _auroc_and_ap(positives[part], negatives[part])
-    return aurocs, aps
+    cells = np.flatnonzero(positives.any(axis=0))
+    resampled, share = resample_counts(weights[:, rows], positives[:, cells]), _shares(positives.shape[1])[cells]
+    parts = [slice(start, start + _RESAMPLES_AT_ONCE) for start in range(0, len(weights), _RESAMPLES_AT_ONCE)]
+    found = [
+        _auroc_and_ap(
+            resampled[part],
+            share,
+            negatives.total[part],
+            negatives.beaten[part][:, cells],
+            negatives.above[part][:, cells],
+        )
+        for part in parts
+    ]
+    return np.concatenate(found, axis=1)
 
 
-def interval(positives: Floats, negatives: Floats) -> Interval:
+def interval(resampled: Floats) -> Interval:
     """Percentile interval (2.5 %, 97.5 %) over the resamples (see bootstrap) that hold both classes; one must."""
-    aurocs, aps = bootstrap(positives, negatives)
-    defined = np.isfinite(aurocs)
+    defined = np.isfinite(resampled[0])
     assert defined.any()
-    low, high = np.percentile(aurocs[defined], [2.5, 97.5])
-    ap_low, ap_high = np.percentile(aps[defined], [2.5, 97.5])
+    (low, ap_low), (high, ap_high) = np.percentile(resampled[:, defined], [2.5, 97.5], axis=1)
     return Interval(float(low), float(high), float(ap_low), float(ap_high))
 
 
-def _auroc_and_ap(positives: Floats, negatives: Floats) -> tuple[Floats, Floats]:
-    """AUROC and AP (R,) of binned scores (R, C): in odd cells ties, in even ones an even mixture."""
-    positive_total, negative_total = positives.sum(axis=1), negatives.sum(axis=1)
-    negatives_through = np.cumsum(negatives, axis=1)
-    wins = (positives * (negatives_through - 0.5 * negatives)).sum(axis=1)
-    share = np.full(positives.shape[1], 0.5)
-    share[1::2] = 1.0
-    hits_above = positive_total[:, None] - np.cumsum(positives, axis=1)
-    hits = hits_above + share * positives
-    false_alarms = negative_total[:, None] - negatives_through + share * negatives
+def _auroc_and_ap(positives: Floats, share: Floats, total: Floats, beaten: Floats, above: Floats) -> Floats:
+    """AUROC and AP (2, R) of binned scores (R, C): in odd cells ties, in even ones an even mixture."""
+    positive_total = positives.sum(axis=1)
+    hits = positive_total[:, None] - np.cumsum(positives, axis=1) + share * positives
     with np.errstate(divide="ignore", invalid="ignore"):
-        precision = np.where(positives > 0, hits / (hits + false_alarms), 0.0)
-        aurocs = wins / (positive_total * negative_total)
-        aps = (positives * precision).sum(axis=1) / positive_total
-    undefined = (positive_total == 0) | (negative_total == 0)
-    return np.where(undefined, np.nan, aurocs), np.where(undefined, np.nan, aps)
+        precision = np.where(positives > 0, hits / (hits + above), 0.0)
+        found = np.stack(
+            [
+                (positives * beaten).sum(axis=1) / (positive_total * total),
+                (positives * precision).sum(axis=1) / positive_total,
+            ]
+        )
+    return np.where((positive_total == 0) | (total == 0), np.nan, found)
+
+
+def _shares(cells: int) -> Floats:
+    """Which part of a cell's scores a threshold within it reports: all of equal scores, half of a mixture."""
+    share = np.full(cells, 0.5)
+    share[1::2] = 1.0
+    return share

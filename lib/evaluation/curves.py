@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lib.evaluation.counting import MAX_DISTINCT, ScoreCounter, coarsen
+
 Floats = npt.NDArray[np.floating]
 Counts = npt.NDArray[np.int64]
+_AT_ONCE = 1 << 22
 
 
 def count_cells(values: Floats, ascending: Floats) -> Counts:
@@ -33,11 +36,13 @@ class Ranking:
 
     values (K,): distinct scores, ascending; positives (K,) int64: positives at each, 0 where only others than those
     looked at have that score; negative_cells (2 K + 1,) int64: see count_cells. At least one positive and one negative.
+    exact: else the scores are coarsened (lib.evaluation.counting), and the metrics off by at most `error_bounds`.
     """
 
     values: Floats
     positives: Counts
     negative_cells: Counts
+    exact: bool = True
 
     def __post_init__(self) -> None:
         assert len(self.negative_cells) == 2 * len(self.values) + 1 and len(self.positives) == len(self.values)
@@ -59,10 +64,20 @@ class Ranking:
         return np.asarray(np.cumsum(self.negative_cells)[0:-1:2], dtype=np.int64)
 
 
-def rank(positive_scores: Floats, negative_scores: Floats) -> Ranking:
-    """Ranking of scores that are in memory: positives (M,) and negatives (N,), neither empty."""
-    values, positives = np.unique(positive_scores, return_counts=True)
-    return Ranking(values, positives.astype(np.int64), count_cells(values, np.sort(negative_scores)))
+def rank(positive_scores: Floats, negative_scores: Floats, limit: int = MAX_DISTINCT) -> Ranking:
+    """Ranking of scores that are in memory: positives (M,) and negatives (N,), neither empty.
+
+    Exact while the positives have at most `limit` distinct scores. Beside the arguments it needs little memory.
+    """
+    counter = ScoreCounter(limit=limit)
+    for start in range(0, len(positive_scores), _AT_ONCE):
+        counter.add(positive_scores[start : start + _AT_ONCE])
+    counted = counter.finish()
+    cells = np.zeros(2 * len(counted.values) + 1, dtype=np.int64)
+    for start in range(0, len(negative_scores), _AT_ONCE):
+        part = coarsen(negative_scores[start : start + _AT_ONCE], counted.dropped_bits)
+        cells += count_cells(counted.values, np.sort(part))
+    return Ranking(counted.values, counted.counts[:, 0], cells, counted.dropped_bits == 0)
 
 
 def auroc(ranking: Ranking) -> float:
@@ -86,6 +101,28 @@ def fpr95(ranking: Ranking) -> float:
     reaches = np.flatnonzero(100 * found >= 95 * ranking.positive_count)
     false_alarms = ranking.negative_count - int(ranking.negatives_below[reaches[-1]])
     return false_alarms / ranking.negative_count
+
+
+def error_bounds(ranking: Ranking) -> tuple[float, float, float]:
+    """By how much AUROC, average precision and FPR95 can be off at most because scores were coarsened; 0 where exact.
+
+    A coarsened score hides the order of its positives and negatives; the bounds are those of the best and worst one.
+    """
+    if ranking.exact:
+        return 0.0, 0.0, 0.0
+    p, n = ranking.positives.astype(np.float64), ranking.negative_cells[1::2].astype(np.float64)
+    hits = np.cumsum(p[::-1])[::-1]
+    false_alarms = (ranking.negative_count - ranking.negatives_below).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        best = np.where(p > 0, p * hits / (hits + false_alarms - n), 0.0).sum()
+        worst = np.where(p > 0, p * (hits - p + 1) / (hits - p + 1 + false_alarms), 0.0).sum()
+    found = average_precision(ranking) * ranking.positive_count
+    reaches = np.flatnonzero(100 * hits >= 95 * ranking.positive_count)[-1]
+    return (
+        float((p * n).sum() / (2.0 * ranking.positive_count * ranking.negative_count)),
+        float(max(best - found, found - worst) / ranking.positive_count),
+        float(n[reaches] / ranking.negative_count),
+    )
 
 
 def roc_curve(ranking: Ranking, max_rows: int) -> tuple[Floats, Floats]:

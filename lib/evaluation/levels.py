@@ -1,22 +1,25 @@
 """Scores beside their truth, level by level, for one scenario."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation.anovox import Way, grid_voxel_scores, shared_voxels
+from lib.evaluation.anovox import Way, scores_of_voxels, shared_voxels
 from lib.evaluation.truth import FrameTruth, State, frame_truth, groups
+from lib.frame import ScenarioType
 from lib.geometry.rigid import apply
-from lib.geometry.voxels import grid_cells, points_to_grid, voxel_keys
+from lib.geometry.voxels import grid_cells, nearest_to_corner, points_to_grid, voxel_keys
 from lib.labels import is_anomaly, is_ignored
 from lib.params import EvaluateParams
 from lib.shards.predictions import Predictions
 from lib.shards.reader import Shard
 
-Level = Literal["frame", "frame_any", "pixel", "point", "point_all", "voxel"]
-LEVELS: Final[tuple[Level, ...]] = ("frame", "frame_any", "pixel", "point", "point_all", "voxel")
+Level = Literal["frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel"]
+LEVELS: Final[tuple[Level, ...]] = ("frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel")
+FRAMES_AT_ONCE: Final = 32
 
 Scores = npt.NDArray[np.float32]
 Booleans = npt.NDArray[np.bool_]
@@ -35,10 +38,12 @@ class LevelScores:
 class SharedVoxels:
     """Voxels of one frame that predictions and ground truth share, without the ignored classes.
 
-    score (M,) raw, is_anomaly (M,), in_view (M,); true_voxels and true_anomalies count the ground truth's.
+    score (M,) raw, is_anomaly (M,), in_view (M,); center (M,): row of the point nearest to the voxel's lower corner;
+    true_voxels and true_anomalies count the ground truth's.
     """
 
     score: Scores
+    center: npt.NDArray[np.intp]
     is_anomaly: Booleans
     in_view: Booleans
     true_voxels: int
@@ -46,106 +51,96 @@ class SharedVoxels:
 
 
 @dataclass(frozen=True, eq=False)
-class ScenarioScores:
-    """A scenario's scores and truth, or one camera's of it; truth, groups and voxels have one entry per frame."""
+class FramePoints:
+    """A frame's used points (N, 4) x, y, z [m], intensity; their classes; whether the camera's image holds them."""
 
-    scenario: str
-    scenario_type: str
-    anomaly_size: str | None
-    levels: dict[Level, LevelScores]
-    truth: tuple[FrameTruth, ...]
-    groups: tuple[dict[str, str], ...]
-    voxels: tuple[SharedVoxels, ...]
+    points_m: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.uint8]
+    in_view: Booleans
 
 
 @dataclass(frozen=True, eq=False)
-class _FramePoints:
-    points_m: npt.NDArray[np.float32]
-    classes: npt.NDArray[np.uint8]
-    scores: Scores
-    in_view: Booleans
+class ScenarioScores:
+    """A scenario's scores and truth, or of a part of it: one camera's, some frames'. From `frame_id` on, all have one
+    entry per frame; time_s [s], nan = unknown.
+    """
+
+    scenario: str
+    scenario_type: str
+    camera: str
+    anomaly_size: str | None
+    levels: dict[Level, LevelScores]
+    frame_id: npt.NDArray[np.int64]
+    time_s: npt.NDArray[np.float64]
+    frame_score: Scores
+    truth: tuple[FrameTruth, ...]
+    groups: tuple[dict[str, str], ...]
+    points: tuple[FramePoints, ...]
+    voxels: tuple[SharedVoxels, ...]
+    baselines: dict[str, LevelScores] = field(default_factory=dict)
 
 
 def score_scenario(shard: Shard, predictions: Predictions, params: EvaluateParams) -> ScenarioScores:
     """Bring the predictions of a shard (checked to be of this shard) together with its labels."""
-    points = [_points(shard, predictions, i) for i in range(len(shard))]
-    voxels = tuple(_shared_voxels(shard, i, frame, params.voxel_score) for i, frame in enumerate(points))
+    return score_frames(shard, predictions, params, range(len(shard)))
+
+
+def score_in_parts(shard: Shard, predictions: Predictions, params: EvaluateParams) -> Iterator[ScenarioScores]:
+    """As score_scenario, some frames at a time, so that memory does not grow with the scenario's length."""
+    for start in range(0, len(shard), FRAMES_AT_ONCE):
+        yield score_frames(shard, predictions, params, range(start, min(start + FRAMES_AT_ONCE, len(shard))))
+
+
+def score_frames(shard: Shard, predictions: Predictions, params: EvaluateParams, frames: range) -> ScenarioScores:
+    """As score_scenario, of some successive frames alone."""
+    points = tuple(_points(shard, i) for i in frames)
+    scores = [predictions.point_score[i, : len(p.points_m)] for i, p in zip(frames, points, strict=True)]
+    scored = list(zip(frames, points, scores, strict=True))
+    voxels = tuple(_shared_voxels(shard, i, p, s, params.voxel_score) for i, p, s in scored)
     truth = tuple(
-        frame_truth(frame.points_m, frame.classes, frame.in_view, shard.pixel_class[i], shard.depth_m[i], shard.camera)
-        for i, frame in enumerate(points)
+        frame_truth(p.points_m, p.classes, p.in_view, shard.pixel_class[i], shard.depth_m[i], shard.camera)
+        for i, p, _ in scored
     )
-    pixels = [(predictions.pixel_score[i].ravel(), shard.pixel_class[i].ravel()) for i in range(len(shard))]
+    pixels = [(predictions.pixel_score[i].ravel(), shard.pixel_class[i].ravel()) for i in frames]
+    rows, states = slice(frames.start, frames.stop), [t.state(params) for t in truth]
+    frame = frame_level(predictions.frame_score[rows], states)
     return ScenarioScores(
         scenario=shard.scenario,
         scenario_type=shard.scenario_type.value,
+        camera=shard.camera_name,
         anomaly_size=shard.anomaly.size.capitalize() if shard.anomaly and shard.anomaly.size else None,
         levels={
-            "frame": _frames(predictions, [t.state(params) for t in truth], left_out=False),
-            "frame_any": _frames(predictions, [t.state(params) for t in truth], left_out=True),
-            "pixel": _level([_known(*pair) for pair in pixels]),
-            "point": _level([_known(p.scores[p.in_view], p.classes[p.in_view]) for p in points]),
-            "point_all": _level([_known(p.scores, p.classes) for p in points]),
-            "voxel": _level([(v.score[v.in_view], v.is_anomaly[v.in_view]) for v in voxels]),
+            "frame": frame,
+            "frame_any": frame_level(predictions.frame_score[rows], states, left_out=True),
+            "frame_within": level_of([]) if shard.scenario_type is ScenarioType.NORMALITY else frame,
+            "pixel": level_of([known(*pair) for pair in pixels]),
+            "point": level_of([known(s[p.in_view], p.classes[p.in_view]) for _, p, s in scored]),
+            "point_all": level_of([known(s, p.classes) for _, p, s in scored]),
+            "voxel": level_of([(v.score[v.in_view], v.is_anomaly[v.in_view]) for v in voxels]),
         },
+        frame_id=shard.frame_id[rows],
+        time_s=shard.time_s[rows],
+        frame_score=predictions.frame_score[rows],
         truth=truth,
         groups=tuple(groups(t, shard.anomaly, shard.weather) for t in truth),
+        points=points,
         voxels=voxels,
     )
 
 
-def points_in_view(shard: Shard, points_m: npt.NDArray[np.floating]) -> Booleans:
-    """Say which points (N, 3 or more) [m, LiDAR frame] the camera's image holds (N,)."""
-    visible: Booleans = shard.camera.project(apply(shard.camera_SE3_lidar, points_m[:, :3]))[2]
-    return visible
+def known(scores: Scores, classes: npt.NDArray[np.uint8]) -> tuple[Scores, Booleans]:
+    """Scores and labels of what is not of an ignored class."""
+    kept = ~is_ignored(classes)
+    return scores[kept], is_anomaly(classes[kept])
 
 
-def _points(shard: Shard, predictions: Predictions, index: int) -> _FramePoints:
-    count = int(shard.num_points[index])
-    points_m = shard.points[index, :count]
-    return _FramePoints(
-        points_m=points_m,
-        classes=shard.point_class[index, :count],
-        scores=predictions.point_score[index, :count],
-        in_view=points_in_view(shard, points_m),
-    )
+def frame_level(scores: Scores, states: list[State], left_out: bool = False) -> LevelScores:
+    """Frames' scores (F,) as a level; those with too little in view are positive if `left_out`, or absent."""
+    frames = [i for i, state in enumerate(states) if left_out or state != "left_out"]
+    return level_of([(scores[i : i + 1], np.array([states[i] != "negative"])) for i in frames], frames)
 
 
-def _shared_voxels(shard: Shard, index: int, frame: _FramePoints, way: Way) -> SharedVoxels:
-    clouds = zip(shard.lidar_points(index), shard.lidars, strict=True)
-    grid_m = np.concatenate([points_to_grid(cloud, lidar.location, lidar.rotation) for cloud, lidar in clouds])
-    truth = shard.voxels(index)
-    truth = truth[~is_ignored(truth[:, 3].astype(np.uint8))]
-    anomalies = is_anomaly(truth[:, 3].astype(np.uint8))
-    keys, scores = grid_voxel_scores(grid_m, frame.scores, way)
-    seen = np.unique(voxel_keys(grid_cells(grid_m[frame.in_view])))
-    true_rows, rows = shared_voxels(voxel_keys(truth), keys)
-    return SharedVoxels(
-        score=scores[rows].astype(np.float32, copy=False),
-        is_anomaly=anomalies[true_rows],
-        in_view=np.isin(keys[rows], seen),
-        true_voxels=len(truth),
-        true_anomalies=int(anomalies.sum()),
-    )
-
-
-def _known(scores: Scores, classes: npt.NDArray[np.uint8]) -> tuple[Scores, Booleans]:
-    known = ~is_ignored(classes)
-    return scores[known], is_anomaly(classes[known])
-
-
-def _frames(predictions: Predictions, states: list[State], left_out: bool) -> LevelScores:
-    """Frames as a level; those with too little in view are positive, or absent."""
-    return _level(
-        [
-            (predictions.frame_score[i : i + 1], np.array([state != "negative"]))
-            for i, state in enumerate(states)
-            if left_out or state != "left_out"
-        ],
-        [i for i, state in enumerate(states) if left_out or state != "left_out"],
-    )
-
-
-def _level(pairs: list[tuple[Scores, Booleans]], frames: list[int] | None = None) -> LevelScores:
+def level_of(pairs: list[tuple[Scores, Booleans]], frames: list[int] | None = None) -> LevelScores:
     """Scores and labels of the scenario's frames, one after another; `frames` numbers them if some are absent."""
     if not pairs:
         nothing = np.zeros(0, dtype=np.float32)
@@ -155,4 +150,35 @@ def _level(pairs: list[tuple[Scores, Booleans]], frames: list[int] | None = None
         positive=np.concatenate([scores[labels] for scores, labels in pairs]),
         positive_frame=np.repeat(numbers, [int(labels.sum()) for _, labels in pairs]),
         negative=np.concatenate([scores[~labels] for scores, labels in pairs]),
+    )
+
+
+def points_in_view(shard: Shard, points_m: npt.NDArray[np.floating]) -> Booleans:
+    """Say which points (N, 3 or more) [m, LiDAR frame] the camera's image holds (N,)."""
+    visible: Booleans = shard.camera.project(apply(shard.camera_SE3_lidar, points_m[:, :3]))[2]
+    return visible
+
+
+def _points(shard: Shard, index: int) -> FramePoints:
+    count = int(shard.num_points[index])
+    points_m = shard.points[index, :count]
+    return FramePoints(points_m, shard.point_class[index, :count], points_in_view(shard, points_m))
+
+
+def _shared_voxels(shard: Shard, index: int, points: FramePoints, scores: Scores, way: Way) -> SharedVoxels:
+    clouds = zip(shard.lidar_points(index), shard.lidars, strict=True)
+    grid_m = np.concatenate([points_to_grid(cloud, lidar.location, lidar.rotation) for cloud, lidar in clouds])
+    truth = shard.voxels(index)
+    truth = truth[~is_ignored(truth[:, 3].astype(np.uint8))]
+    anomalies = is_anomaly(truth[:, 3].astype(np.uint8))
+    keys = voxel_keys(grid_cells(grid_m))
+    occupied, centers = nearest_to_corner(grid_m, keys)
+    true_rows, rows = shared_voxels(voxel_keys(truth), occupied)
+    return SharedVoxels(
+        score=scores_of_voxels(keys, occupied, centers, scores, way)[rows].astype(np.float32, copy=False),
+        center=centers[rows],
+        is_anomaly=anomalies[true_rows],
+        in_view=np.isin(occupied[rows], keys[points.in_view]),
+        true_voxels=len(truth),
+        true_anomalies=int(anomalies.sum()),
     )

@@ -1,84 +1,122 @@
-"""All scenarios' scores of one level, pooled without holding the negatives in memory.
+"""All scenarios' scores of one level, pooled without holding them in memory.
 
-Two passes over the scenarios: the first gathers the positives (few), the second counts the negatives (many) in the
-cells between the positives' scores. From these counts every metric is exact, and intervals need no scores at all.
+Two passes over the scenarios: the first gathers the positives' distinct scores, the second counts positives and
+negatives in the cells that these scores make, in all and per scenario. Metrics follow from the counts, exactly unless
+there are too many distinct scores (lib.evaluation.counting), and intervals from the counts of each scenario.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation.bootstrap import Interval, choose_pivots, interval, merge_cells, resample_counts
-from lib.evaluation.curves import Ranking, auroc, average_precision, count_cells, fpr95
-from lib.evaluation.levels import LEVELS, Level, LevelScores
+from lib.evaluation.bootstrap import (
+    Interval,
+    ResampledNegatives,
+    bootstrap,
+    choose_pivots,
+    interval,
+    merge_cells,
+    resample_negatives,
+)
+from lib.evaluation.counting import MAX_DISTINCT, ScoreCounter, coarsen
+from lib.evaluation.curves import (
+    Counts,
+    Ranking,
+    auroc,
+    average_precision,
+    count_cells,
+    error_bounds,
+    fpr95,
+)
+from lib.evaluation.levels import LevelScores
 
 MAX_PIVOTS: Final = 500
 HISTOGRAM_BINS: Final = 60
 
-_Part = tuple[npt.NDArray[np.float32], int, npt.NDArray[np.int64]]
-"""A scenario's positive scores, its number, and each positive's frame, counted over the whole test set."""
+Group = tuple[str, str]
+"""A breakdown's group of frames and its value, as ("weather", "night")."""
+FrameGroups = Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True, eq=False)
-class Positives:
-    """All positives of a level. values (K,): their distinct scores, ascending; of each positive (M,): its score's row
-    in values, its scenario and its frame (both as positions in the test set). lowest and highest: of all scores.
+class Scale:
+    """A level's yardstick, known after the first pass: the positives' distinct scores (K,), ascending, and how often
+    each occurs (K,); pivots: see choose_pivots; lowest and highest: of all scores.
     """
 
-    values: npt.NDArray[np.float32]
-    row: npt.NDArray[np.int64]
-    scenario: npt.NDArray[np.int64]
-    frame: npt.NDArray[np.int64]
+    values: npt.NDArray[np.floating]
+    positives: Counts
+    pivots: Counts
+    dropped_bits: int
     lowest: float
     highest: float
 
-    def counts(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """How many of the chosen positives (M,) have each distinct score: (K,)."""
-        return np.bincount(self.row[chosen], minlength=len(self.values))
+    def edges(self) -> npt.NDArray[np.float64]:
+        """Histogram edges (HISTOGRAM_BINS + 1,) over the range of all scores."""
+        low, high = self.lowest, self.highest
+        return np.linspace(*((low, high) if high > low else (low - 0.5, low + 0.5)), HISTOGRAM_BINS + 1)
+
+
+@dataclass(eq=False)
+class Positives:
+    """Some positives of a level: how many have each of the scale's scores (K,), and how many of each scenario that has
+    any lie in each of the 2 B + 1 cells of the scale's pivots.
+    """
+
+    counts: Counts
+    by_scenario: dict[int, Counts] = field(default_factory=dict)
+
+    def add(self, scenario: int, rows: npt.NDArray[np.int64], pivots: Counts) -> None:
+        """Count a scenario's positives, given as rows (P,) of the scale's scores; P > 0."""
+        self.counts += np.bincount(rows, minlength=len(self.counts))
+        cells = np.bincount(_cell_of(rows, pivots), minlength=2 * len(pivots) + 1)
+        before = self.by_scenario.get(scenario)
+        self.by_scenario[scenario] = cells if before is None else before + cells
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """A level's positives beside its counted negatives: in cells (2 K + 1,), in every resample in the coarser cells of
-    the pivots (R, 2 B + 1), and in a histogram (HISTOGRAM_BINS,) from lowest to highest; weights (R, S).
+    """A level's positives, all and by group of frames, beside its negatives, counted in cells (2 K + 1,), in every
+    resample, and in a histogram (HISTOGRAM_BINS,) over `edges`; weights (R, S).
     """
 
+    scale: Scale
     positives: Positives
-    negative_cells: npt.NDArray[np.int64]
-    pivots: npt.NDArray[np.int64]
+    groups: dict[Group, Positives]
+    negative_cells: Counts
     weights: npt.NDArray[np.float64]
-    resampled_negatives: npt.NDArray[np.float64]
-    negative_histogram: npt.NDArray[np.int64]
+    negatives: ResampledNegatives
+    negative_histogram: Counts
 
-    def everything(self) -> npt.NDArray[np.bool_]:
-        """The choice of all positives (M,)."""
-        return np.ones(len(self.positives.row), dtype=bool)
+    def ranking(self, chosen: Positives | None = None) -> Ranking:
+        """The chosen positives (None: all) against all negatives."""
+        counts = (chosen or self.positives).counts
+        return Ranking(self.scale.values, counts, self.negative_cells, self.scale.dropped_bits == 0)
 
-    def ranking(self, chosen: npt.NDArray[np.bool_]) -> Ranking:
-        """The chosen positives (M,), at least one, against all negatives."""
-        return Ranking(self.positives.values, self.positives.counts(chosen), self.negative_cells)
+    def resampled(self, chosen: Positives | None = None) -> npt.NDArray[np.float64]:
+        """AUROC and AP (2, R) of the chosen positives (None: all) in every resample; nan where a class lacks."""
+        by_scenario = (chosen or self.positives).by_scenario
+        counts, rows = np.stack(list(by_scenario.values())), np.array(list(by_scenario))
+        return bootstrap(self.weights, counts, rows, self.negatives)
 
-    def interval(self, chosen: npt.NDArray[np.bool_]) -> Interval:
-        """95 % intervals for the chosen positives (M,) against all negatives."""
-        scenarios, width = self.weights.shape[1], 2 * len(self.pivots) + 1
-        places = self.positives.scenario[chosen] * width + _cell_of(self.positives.row[chosen], self.pivots)
-        counts = np.bincount(places, minlength=scenarios * width).reshape(scenarios, width)
-        return interval(resample_counts(self.weights, counts), self.resampled_negatives)
+    def interval(self, chosen: Positives | None = None) -> Interval:
+        """95 % intervals for the chosen positives (None: all) against all negatives."""
+        return interval(self.resampled(chosen))
 
-    def histograms(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def histograms(self) -> tuple[npt.NDArray[np.float64], Counts, Counts]:
         """Bin edges (HISTOGRAM_BINS + 1,) and counts of negatives and of positives (HISTOGRAM_BINS,)."""
-        edges = _edges(self.positives)
-        scores = self.positives.values[self.positives.row].astype(np.float64)
-        return edges, self.negative_histogram, np.histogram(scores, edges)[0].astype(np.int64)
+        edges, totals = self.scale.edges(), np.append(0, np.cumsum(self.positives.counts))
+        places = np.searchsorted(self.scale.values, edges[1:-1].astype(np.float64))
+        return edges, self.negative_histogram, np.diff(totals[places], prepend=0, append=totals[-1])
 
 
-def level_metrics(pool: Pool, chosen: npt.NDArray[np.bool_] | None = None) -> dict[str, float | int]:
-    """A level's block of metrics/evaluate.json; chosen (M,): of some positives only, against all negatives."""
-    chosen = pool.everything() if chosen is None else chosen
+def level_metrics(pool: Pool, chosen: Positives | None = None) -> dict[str, float | int]:
+    """A level's block of metrics/evaluate.json; chosen: of some positives only, against all negatives."""
     ranking, bounds = pool.ranking(chosen), pool.interval(chosen)
-    return {
+    numbers: dict[str, float | int] = {
         "auroc": auroc(ranking),
         "auroc_low": bounds.auroc_low,
         "auroc_high": bounds.auroc_high,
@@ -89,89 +127,109 @@ def level_metrics(pool: Pool, chosen: npt.NDArray[np.bool_] | None = None) -> di
         "positives": ranking.positive_count,
         "negatives": ranking.negative_count,
     }
+    if not ranking.exact:
+        numbers |= dict(zip(("auroc_error", "ap_error", "fpr95_error"), error_bounds(ranking), strict=True))
+    return numbers
 
 
-class PositiveGatherer:
-    """First pass: add every shard of the test set, in order, a scenario's one after another, then finish."""
+class ScaleGatherer:
+    """First pass: add every part of the test set, then finish."""
 
-    def __init__(self) -> None:
-        self._frames, self._scenarios = 0, list[str]()
-        self._parts: dict[Level, list[_Part]] = {level: [] for level in LEVELS}
-        self._ranges: dict[Level, list[tuple[float, float]]] = {level: [] for level in LEVELS}
-        self._classes = {level: np.zeros(2, dtype=np.int64) for level in LEVELS}
+    def __init__(self, limit: int = MAX_DISTINCT) -> None:
+        """Levels with more than `limit` distinct positive scores are coarsened."""
+        self._limit = limit
+        self._counters: dict[str, ScoreCounter] = {}
+        self._ranges: dict[str, tuple[float, float]] = {}
+        self._with_negatives: set[str] = set()
 
-    def add(self, scenario: str, levels: dict[Level, LevelScores], frames: int) -> None:
-        """Gather the positives of the next shard, which is of this scenario and has so many frames."""
+    def add(self, levels: Mapping[str, LevelScores]) -> None:
+        """Gather the positives of the next part."""
+        for level, scores in levels.items():
+            if len(scores.negative):
+                self._with_negatives.add(level)
+            if len(scores.positive):
+                self._counters.setdefault(level, ScoreCounter(limit=self._limit)).add(scores.positive)
+            for part in (scores.positive, scores.negative):
+                if len(part):
+                    low, high = self._ranges.get(level, (np.inf, -np.inf))
+                    self._ranges[level] = min(low, float(part.min())), max(high, float(part.max()))
+
+    def finish(self) -> dict[str, Scale]:
+        """Scales by level; a level without a positive, or without a negative, is absent."""
+        return {level: self._scale(level) for level in self._counters if level in self._with_negatives}
+
+    def _scale(self, level: str) -> Scale:
+        counted = self._counters[level].finish()
+        values, counts = counted.values, counted.counts[:, 0]
+        ends = np.array(self._ranges[level], dtype=values.dtype)
+        low, high = coarsen(ends, counted.dropped_bits).tolist()
+        pivots = choose_pivots(values, counts, MAX_PIVOTS)
+        return Scale(values, counts, pivots, counted.dropped_bits, low, high)
+
+
+class PoolCounter:
+    """Second pass: add every part of the test set once more, a scenario's parts one after another, then finish."""
+
+    def __init__(self, scales: Mapping[str, Scale], broken_down: Sequence[str] = ()) -> None:
+        """Count the levels that have a scale; those `broken_down` also by group of frames."""
+        self._levels = {level: _LevelCounter(scale, level in broken_down) for level, scale in scales.items()}
+        self._scenarios: list[str] = []
+
+    def add(self, scenario: str, levels: Mapping[str, LevelScores], groups: FrameGroups) -> None:
+        """Count the next part, which is of this scenario and has frames of these groups."""
         if self._scenarios[-1:] != [scenario]:
             self._scenarios.append(scenario)
-        number = len(self._scenarios) - 1
-        for level, s in levels.items():
-            self._parts[level].append((s.positive, number, self._frames + s.positive_frame))
-            self._classes[level] += (len(s.positive), len(s.negative))
-            self._ranges[level] += [(float(x.min()), float(x.max())) for x in (s.positive, s.negative) if len(x)]
-        self._frames += frames
+        for level, counter in self._levels.items():
+            counter.add(len(self._scenarios) - 1, levels[level], groups)
 
-    def finish(self) -> dict[Level, Positives]:
-        """Positives by level; a level without a positive, or without a negative, is absent."""
-        return {
-            level: _positives(self._parts[level], self._ranges[level]) for level in LEVELS if self._classes[level].all()
-        }
+    def finish(self, weights: npt.NDArray[np.float64]) -> dict[str, Pool]:
+        """The pools by level; weights (R, S): see bootstrap.resample_scenarios."""
+        return {level: counter.finish(weights) for level, counter in self._levels.items()}
 
 
-class NegativeCounter:
-    """Second pass: add every shard once more, in the same order, then finish."""
+class _LevelCounter:
+    def __init__(self, scale: Scale, broken_down: bool) -> None:
+        self._scale, self._broken_down = scale, broken_down
+        self._positives, self._groups = self._none(), dict[Group, Positives]()
+        self._cells = np.zeros(2 * len(scale.values) + 1, dtype=np.int64)
+        self._by_scenario: list[Counts] = []
+        self._histogram = np.zeros(HISTOGRAM_BINS, dtype=np.int64)
+        self._edges = scale.edges()[1:-1]
 
-    def __init__(self, positives: dict[Level, Positives]) -> None:
-        self._positives = positives
-        self._pivots = {
-            level: choose_pivots(p.values, np.bincount(p.row), MAX_PIVOTS) for level, p in positives.items()
-        }
-        self._cells = {level: np.zeros(2 * len(p.values) + 1, dtype=np.int64) for level, p in positives.items()}
-        self._by_scenario: dict[Level, list[npt.NDArray[np.int64]]] = {level: [] for level in positives}
-        self._scenario = ""
-        self._histograms = {level: np.zeros(HISTOGRAM_BINS, dtype=np.int64) for level in positives}
+    def _none(self) -> Positives:
+        return Positives(np.zeros(len(self._scale.values), dtype=np.int64))
 
-    def add(self, scenario: str, levels: dict[Level, LevelScores]) -> None:
-        """Count the negatives of the next shard, which is of this scenario."""
-        begins, self._scenario = scenario != self._scenario, scenario
-        for level, p in self._positives.items():
-            ascending = np.sort(levels[level].negative)
-            counted = count_cells(p.values, ascending)
-            self._cells[level] += counted
-            merged = merge_cells(counted, self._pivots[level])
-            if begins:
-                self._by_scenario[level].append(merged)
-            else:
-                self._by_scenario[level][-1] += merged
-            self._histograms[level] += np.diff(
-                np.searchsorted(ascending, _edges(p)[1:-1]), prepend=0, append=len(ascending)
-            )
+    def add(self, scenario: int, scores: LevelScores, groups: FrameGroups) -> None:
+        scale = self._scale
+        rows = np.searchsorted(scale.values, coarsen(scores.positive, scale.dropped_bits)).astype(np.int64)
+        if len(rows):
+            self._positives.add(scenario, rows, scale.pivots)
+            if self._broken_down:
+                self._add_groups(scenario, rows, scores.positive_frame, groups)
+        ascending = np.sort(coarsen(scores.negative, scale.dropped_bits))
+        counted = count_cells(scale.values, ascending)
+        self._cells += counted
+        while len(self._by_scenario) <= scenario:
+            self._by_scenario.append(np.zeros(2 * len(scale.pivots) + 1, dtype=np.int64))
+        self._by_scenario[scenario] += merge_cells(counted, scale.pivots)
+        self._histogram += np.diff(np.searchsorted(ascending, self._edges), prepend=0, append=len(ascending))
 
-    def finish(self, weights: npt.NDArray[np.float64]) -> dict[Level, Pool]:
-        """The pools of the levels that have both classes; weights (R, S): see bootstrap.resample_scenarios."""
-        return {
-            level: Pool(
-                positives=p,
-                negative_cells=self._cells[level],
-                pivots=self._pivots[level],
-                weights=weights,
-                resampled_negatives=resample_counts(weights, np.stack(self._by_scenario[level])),
-                negative_histogram=self._histograms[level],
-            )
-            for level, p in self._positives.items()
-        }
+    def _add_groups(self, scenario: int, rows: Counts, frame: Counts, groups: FrameGroups) -> None:
+        for group in sorted({(name, value) for of_frame in groups for name, value in of_frame.items()}):
+            belongs = np.array([of_frame.get(group[0]) == group[1] for of_frame in groups])
+            if (chosen := belongs[frame]).any():
+                self._groups.setdefault(group, self._none()).add(scenario, rows[chosen], self._scale.pivots)
 
-
-def _positives(parts: list[_Part], ranges: list[tuple[float, float]]) -> Positives:
-    values, row = np.unique(np.concatenate([scores for scores, _, _ in parts]), return_inverse=True)
-    return Positives(
-        values=values,
-        row=row.astype(np.int64),
-        scenario=np.repeat([number for _, number, _ in parts], [len(scores) for scores, _, _ in parts]),
-        frame=np.concatenate([frames for _, _, frames in parts]),
-        lowest=min(low for low, _ in ranges),
-        highest=max(high for _, high in ranges),
-    )
+    def finish(self, weights: npt.NDArray[np.float64]) -> Pool:
+        return Pool(
+            scale=self._scale,
+            positives=self._positives,
+            groups=self._groups,
+            negative_cells=self._cells,
+            weights=weights,
+            negatives=resample_negatives(weights, np.stack(self._by_scenario)),
+            negative_histogram=self._histogram,
+        )
 
 
 def _cell_of(rows: npt.NDArray[np.int64], pivots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -179,12 +237,3 @@ def _cell_of(rows: npt.NDArray[np.int64], pivots: npt.NDArray[np.int64]) -> npt.
     left = np.searchsorted(pivots, rows)
     at_pivot = pivots[np.minimum(left, len(pivots) - 1)] == rows
     return np.asarray(2 * left + at_pivot, dtype=np.int64)
-
-
-def _edges(positives: Positives) -> npt.NDArray[np.float64]:
-    low, high = positives.lowest, positives.highest
-    return (
-        np.linspace(low, high, HISTOGRAM_BINS + 1)
-        if high > low
-        else np.linspace(low - 0.5, low + 0.5, HISTOGRAM_BINS + 1)
-    )

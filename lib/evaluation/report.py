@@ -2,22 +2,23 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-
-import numpy as np
+from typing import Final
 
 from lib.errors import DataError
-from lib.evaluation.anovox import ProtocolFrame, VoxelGroup, anovox_protocol, sigmoid
-from lib.evaluation.bootstrap import resample_scenarios
-from lib.evaluation.levels import LEVELS, ScenarioScores, SharedVoxels
-from lib.evaluation.pools import NegativeCounter, PositiveGatherer, level_metrics
-from lib.evaluation.tables import Row, breakdown_rows, precision_recall_rows, roc_rows, score_rows
-from lib.evaluation.truth import FrameTruth
+from lib.evaluation.anovox import ProtocolResult, VoxelGroup
+from lib.evaluation.baselines import GIVES_AWAY, by_level
+from lib.evaluation.levels import LEVELS
+from lib.evaluation.pooling import PooledFrame, Read, ScoredTest, pool_test_set
+from lib.evaluation.pools import level_metrics
+from lib.evaluation.tables import BREAKDOWN_LEVELS, Row, breakdown_rows, precision_recall_rows, roc_rows, score_rows
 from lib.params import EvaluateParams
 
 Block = Mapping[str, "int | float | Block"]
 _LOG = logging.getLogger(__name__)
+_CURVES: Final = tuple(level for level in LEVELS if level != "frame_within")
+_BASELINE_NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "ap_low", "ap_high", "positives", "negatives")
 
 
 @dataclass(frozen=True)
@@ -31,56 +32,63 @@ class Report:
     breakdown: list[Row]
 
 
-@dataclass(frozen=True, eq=False)
-class _Frame:
-    """What is kept of a frame."""
-
-    scenario_type: str
-    size: str | None
-    truth: FrameTruth
-    groups: dict[str, str]
-    voxels: SharedVoxels
-
-
-def evaluate(read: Callable[[], Iterator[ScenarioScores]], params: EvaluateParams) -> Report:
+def evaluate(read: Read, params: EvaluateParams) -> Report:
     """Evaluate the test scenarios, which `read` yields anew, in the same order, each time it is called (twice).
 
-    A scenario may come in several parts, one per camera, one after another; intervals resample whole scenarios.
-    Raises DataError when no level has both positives and negatives.
+    A scenario may come in several parts, one after another; intervals resample whole scenarios. Raises DataError when
+    no level has both positives and negatives.
     """
-    gatherer, frames, strata = PositiveGatherer(), list[_Frame](), dict[str, str]()
-    for s in read():
-        gatherer.add(s.scenario, s.levels, len(s.truth))
-        strata[s.scenario] = s.scenario_type
-        parts = zip(s.truth, s.groups, s.voxels, strict=True)
-        frames += [_Frame(s.scenario_type, s.anomaly_size, truth, groups, v) for truth, groups, v in parts]
-    positives = gatherer.finish()
-    if not positives:
-        raise DataError(_nothing_to_compute(frames))
-    counter = NegativeCounter(positives)
-    for s in read():
-        counter.add(s.scenario, s.levels)
-    generator = np.random.default_rng(params.seed)
-    pools = counter.finish(resample_scenarios(list(strata.values()), params.bootstrap_resamples, generator))
-    metrics: dict[str, int | float | Block] = {level: level_metrics(pools[level]) for level in LEVELS if level in pools}
-    for level in (level for level in LEVELS if level not in pools):
-        _LOG.warning("level %s is left out: the test set lacks positives or negatives for it", level)
-    metrics["anovox"] = _anovox_block(frames)
-    metrics["scenarios"] = Counter(sorted(strata.values()))
-    states = Counter(frame.truth.state(params) for frame in frames)
-    metrics["frames"] = {"total": len(frames)} | {s: states[s] for s in ("positive", "negative", "left_out")}
+    test = pool_test_set(read, params, BREAKDOWN_LEVELS)
+    if not any(level in test.pools for level in LEVELS):
+        raise DataError(_nothing_to_compute(test.frames))
+    pools = test.pools
+    curves = [level for level in _CURVES if level in pools]
     return Report(
-        metrics=_rounded(metrics),
-        roc=[row for level, pool in pools.items() for row in roc_rows(level, pool)],
-        precision_recall=[row for level, pool in pools.items() for row in precision_recall_rows(level, pool)],
+        metrics=_rounded(_metrics(test, params)),
+        roc=[row for level in curves for row in roc_rows(level, pools[level])],
+        precision_recall=[row for level in curves for row in precision_recall_rows(level, pools[level])],
         scores=[row for level in ("frame", "point") if level in pools for row in score_rows(level, pools[level])],
-        breakdown=breakdown_rows(pools, [frame.groups for frame in frames]),
+        breakdown=breakdown_rows(pools),
     )
 
 
-def _anovox_block(frames: list[_Frame]) -> Block:
+def _metrics(test: ScoredTest, params: EvaluateParams) -> Block:
+    metrics: dict[str, int | float | Block] = {}
+    for level in LEVELS:
+        if level in test.pools:
+            metrics[level] = level_metrics(test.pools[level])
+        elif level == "frame_within":
+            _LOG.warning(
+                "frame_within is left out: the test set's anomaly scenarios lack frames with the anomaly in view, or "
+                "frames without, so that `frame` may owe something to how anomaly scenarios differ from normality ones"
+            )
+        else:
+            _LOG.warning("level %s is left out: the test set lacks positives or negatives for it", level)
+    metrics["anovox"] = _anovox_block(test.protocol)
+    metrics["scenarios"] = Counter(sorted(test.strata.values()))
+    states = Counter(frame.state for frame in test.frames)
+    metrics["frames"] = {"total": len(test.frames)} | {s: states[s] for s in ("positive", "negative", "left_out")}
+    if baselines := _baselines_block(test):
+        metrics["baselines"] = baselines
+    return metrics
+
+
+def _baselines_block(test: ScoredTest) -> Block:
+    """Trivial scores, evaluated as the model's; a warning tells which of them gives the frames' labels away."""
+    blocks = {name: level_metrics(pool) for name, pool in test.pools.items() if name not in LEVELS}
+    nested = by_level({name: {key: block[key] for key in _BASELINE_NUMBERS} for name, block in blocks.items()})
+    for name, block in nested.get("frame", {}).items():
+        if max(block["auroc"], 1 - block["auroc"]) >= GIVES_AWAY:
+            _LOG.warning(
+                "baseline %s: frame AUROC %.3f [%.3f, %.3f] without looking for anomalies; the test set gives away by "
+                "it which frames are anomalous, so read `frame` beside it",
+                *(name, block["auroc"], block["auroc_low"], block["auroc_high"]),
+            )
+    return nested
+
+
+def _anovox_block(result: ProtocolResult) -> Block:
     """AnoVox's own protocol, on scores squashed into [0, 1]; what cannot be computed is left out."""
-    result = anovox_protocol([_protocol_frame(frame) for frame in frames])
     groups = {"normality_included": result.normality_included, "anomalies_only": result.anomalies_only}
     block: dict[str, int | float | Block] = {k: _anovox_numbers(g) for k, g in groups.items() if g}
     if by_size := {size: _anovox_numbers(group) for size, group in result.by_size.items() if group}:
@@ -94,24 +102,13 @@ def _anovox_block(frames: list[_Frame]) -> Block:
     return block
 
 
-def _protocol_frame(frame: _Frame) -> ProtocolFrame:
-    voxels = frame.voxels
-    return ProtocolFrame(
-        scores=sigmoid(voxels.score),
-        is_anomaly=voxels.is_anomaly,
-        anomaly_in_view=frame.truth.anywhere,
-        size=frame.size,
-        true_voxels=voxels.true_voxels,
-        true_anomalies=voxels.true_anomalies,
-    )
-
-
 def _anovox_numbers(group: VoxelGroup) -> Block:
-    return {**asdict(group.metrics), "fpr95_exact": group.fpr95_exact}
+    error = {"auroc_error": group.auroc_error} if group.auroc_error else {}
+    return {**asdict(group.metrics), "fpr95_exact": group.fpr95_exact, **error}
 
 
-def _nothing_to_compute(frames: list[_Frame]) -> str:
-    what = "no anomaly in any sensor" if not any(f.truth.anywhere for f in frames) else "positives or negatives only"
+def _nothing_to_compute(frames: list[PooledFrame]) -> str:
+    what = "no anomaly in any sensor" if not any(f.anywhere for f in frames) else "positives or negatives only"
     return (
         f"the {len(frames)} frames of the test scenarios hold {what}, so that no metric can be computed; "
         "give data.root both normality and anomaly scenarios (for the sample: simulate.anomaly_scenarios)"

@@ -1,9 +1,7 @@
 """Rows of plots/roc.csv, pr.csv, scores.csv and breakdown.csv."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
-
-import numpy as np
 
 from lib.evaluation.curves import precision_recall_curve, roc_curve
 from lib.evaluation.levels import Level
@@ -16,19 +14,19 @@ BREAKDOWN_LEVELS: Final[tuple[Level, ...]] = ("frame", "point")
 ROC_COLUMNS: Final = ("level", "false_positive_rate", "true_positive_rate")
 PRECISION_RECALL_COLUMNS: Final = ("level", "recall", "precision")
 SCORE_COLUMNS: Final = ("level", "group", "score", "share")
-_NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "positives", "negatives")
+_NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "ap_low", "ap_high", "positives", "negatives")
 BREAKDOWN_COLUMNS: Final = ("level", "group", "value", *_NUMBERS)
 
 
 def roc_rows(level: Level, pool: Pool) -> list[Row]:
     """The level's ROC curve, at most MAX_CURVE_ROWS rows, both ends exact."""
-    curve = zip(*roc_curve(pool.ranking(pool.everything()), MAX_CURVE_ROWS), strict=True)
+    curve = zip(*roc_curve(pool.ranking(), MAX_CURVE_ROWS), strict=True)
     return [{"level": level, "false_positive_rate": float(x), "true_positive_rate": float(y)} for x, y in curve]
 
 
 def precision_recall_rows(level: Level, pool: Pool) -> list[Row]:
     """The level's precision over recall, at most MAX_CURVE_ROWS rows, both ends exact."""
-    curve = zip(*precision_recall_curve(pool.ranking(pool.everything()), MAX_CURVE_ROWS), strict=True)
+    curve = zip(*precision_recall_curve(pool.ranking(), MAX_CURVE_ROWS), strict=True)
     return [{"level": level, "recall": float(x), "precision": float(y)} for x, y in curve]
 
 
@@ -43,18 +41,15 @@ def score_rows(level: Level, pool: Pool) -> list[Row]:
     ]
 
 
-def breakdown_rows(pools: Mapping[Level, Pool], groups_of_frame: Sequence[Mapping[str, str]]) -> list[Row]:
+def breakdown_rows(pools: Mapping[str, Pool]) -> list[Row]:
     """Metrics of the positives of one group (of frames) against all negatives; groups without a positive are absent."""
     rows: list[Row] = []
     for level in (level for level in BREAKDOWN_LEVELS if level in pools):
-        pool = pools[level]
-        for group, order in GROUP_ORDER.items():
-            value_of_frame = np.array([groups.get(group, "") for groups in groups_of_frame])
-            value_of_positive = value_of_frame[pool.positives.frame]
-            for value in order + tuple(sorted(set(value_of_positive.tolist()) - {"", *order})):
-                chosen = value_of_positive == value
-                if chosen.any():
-                    numbers = level_metrics(pool, chosen)
-                    row: Row = {"level": level, "group": group, "value": value}
-                    rows.append(row | {column: numbers[column] for column in _NUMBERS})
+        groups = pools[level].groups
+        for name, order in GROUP_ORDER.items():
+            found = {value for group, value in groups if group == name}
+            for value in (v for v in order + tuple(sorted(found - set(order))) if v in found):
+                numbers = level_metrics(pools[level], groups[name, value])
+                row: Row = {"level": level, "group": name, "value": value}
+                rows.append(row | {column: numbers[column] for column in _NUMBERS})
     return rows

@@ -9,7 +9,7 @@ from lib.evaluation.bootstrap import (
     choose_pivots,
     interval,
     merge_cells,
-    resample_counts,
+    resample_negatives,
     resample_scenarios,
 )
 from lib.evaluation.curves import count_cells
@@ -33,7 +33,10 @@ def tables(drawn, pivots):
 
 
 def resampled(weights, counts):
-    return [resample_counts(weights, part) for part in counts]
+    """AUROC and AP of every resample; scenarios without a positive are not handed over, as in pools."""
+    positives, negatives = counts
+    rows = np.flatnonzero(positives.any(axis=1))
+    return bootstrap(weights, positives[rows], rows, resample_negatives(weights, negatives))
 
 
 def written_out(drawn, weights):
@@ -50,7 +53,7 @@ def test_resamples_match_scikit_learn_on_repeated_scores(step, pivots, tolerance
     generator = np.random.default_rng(3)
     drawn = scenarios(generator, 12, step)
     weights = resample_scenarios(["a"] * 5 + ["b"] * 7, 110, generator)
-    aurocs, aps = bootstrap(*resampled(weights, tables(drawn, pivots)))
+    aurocs, aps = resampled(weights, tables(drawn, pivots))
     for row in range(0, 110, 9):
         expected_auroc, expected_ap = written_out(drawn, weights[row])
         assert aurocs[row] == pytest.approx(expected_auroc, abs=tolerance)
@@ -85,7 +88,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
         generator = np.random.default_rng(seed)
         drawn = [(generator.normal(1, 1, 6), generator.normal(0, 1, 12)) for _ in range(25)]
         weights = resample_scenarios(["a"] * 25, 300, generator)
-        found = interval(*resampled(weights, tables(drawn, 1000)))
+        found = interval(resampled(weights, tables(drawn, 1000)))
         covered += found.auroc_low <= truth <= found.auroc_high
     assert 50 <= covered <= 60
 
@@ -93,7 +96,7 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
 def test_resamples_without_a_class_are_left_out():
     positives, negatives = np.array([[0, 2, 0], [0, 0, 0]]), np.array([[0, 0, 0], [4, 0, 1]])
     weights = np.array([[2.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
-    aurocs, _ = bootstrap(*resampled(weights, (positives, negatives)))
+    aurocs, _ = resampled(weights, (positives, negatives))
     np.testing.assert_array_equal(aurocs, [np.nan, np.nan, 0.8])
-    found = interval(*resampled(weights, (positives, negatives)))
+    found = interval(resampled(weights, (positives, negatives)))
     assert (found.auroc_low, found.auroc_high) == (0.8, 0.8)

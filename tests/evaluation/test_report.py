@@ -61,7 +61,7 @@ def pooled(scores, level, keep=lambda groups: True):
     return labels, np.concatenate([positives, negatives])
 
 
-@pytest.mark.parametrize("level", ["frame", "frame_any", "pixel", "point", "point_all", "voxel"])
+@pytest.mark.parametrize("level", ["frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel"])
 def test_every_level_agrees_with_scikit_learn_on_all_scores(report, folder, level):
     labels, scores = pooled(scored(folder, SCENARIOS), level)
     block = report.metrics[level]
@@ -140,6 +140,7 @@ def test_a_level_of_one_class_is_left_out_with_a_warning(tmp_path, caplog):
     assert found.breakdown == [] == found.scores
     left_out = [record.message.split()[1] for record in caplog.records if record.message.startswith("level")]
     assert left_out == ["frame", "frame_any", "pixel", "point", "voxel"]
+    assert any(record.message.startswith("frame_within is left out") for record in caplog.records)
     json.dumps(found.metrics, allow_nan=False)
 
 
@@ -161,6 +162,7 @@ def test_the_cameras_of_a_scenario_are_resampled_together(report, folder):
                 for name, (_, negative) in levels.items()
             }
             yield replace(s, levels=one)
-            yield replace(s, levels=other, truth=(), groups=(), voxels=())
+            nobody = np.zeros(0)
+            yield replace(s, levels=other, truth=(), groups=(), voxels=(), points=(), time_s=nobody, frame_score=nobody)
 
     assert evaluate(in_parts, PARAMS) == report
