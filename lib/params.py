@@ -150,6 +150,7 @@ class ExecutionParams(Section):
 
     device: Literal["auto", "cpu", "cuda"]
     residence: Literal["auto", "stream", "memory", "device"]
+    compile: Literal["auto", "off"]
     workers: Annotated[int, Field(ge=0)]
 
 

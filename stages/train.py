@@ -10,7 +10,7 @@ from lib.model.detector import Detector
 from lib.outputs import alone, write_csv, write_json
 from lib.params import Params, load_params
 from lib.training.checkpoints import save_detector
-from lib.training.devices import choose_device, choose_precision, make_deterministic
+from lib.training.devices import choose_compiled, choose_device, choose_precision, make_deterministic
 from lib.training.loop import EpochRecord, Recipe, train_detector
 from lib.training.sets import training_set
 from lib.training.setup import batch_parts, detector_config, range_grid
@@ -46,7 +46,10 @@ def _train(params: Params) -> None:
         log.info("%s", history[-1])
 
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
-    recipe = Recipe(params.train, grid, device, precision, parts, residence=params.execution.residence)
+    compiled = choose_compiled(params.execution.compile, device)
+    residence = params.execution.residence
+    recipe = Recipe(params.train, grid, device, precision, parts, residence=residence, compiled=compiled)
+    log.info("torch.compile: %s", "yes" if compiled else "no")
     history = train_detector(detector, data, recipe, on_epoch)
     save_detector(MODEL, detector, seen={shard.scenario for shard in data.shards})
     last = {name: value for name, value in asdict(history[-1]).items() if name != "learning_rate"}

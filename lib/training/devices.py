@@ -2,6 +2,7 @@
 
 import os
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from typing import Literal
 
 import torch
@@ -28,6 +29,11 @@ def choose_precision(wanted: Literal["auto", "float32", "bfloat16"], device: tor
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+
+
+def choose_compiled(wanted: Literal["auto", "off"], device: torch.device) -> bool:
+    """Say whether torch.compile pays: on CUDA, where the compiler (Triton) is installed."""
+    return wanted == "auto" and device.type == "cuda" and find_spec("triton") is not None
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

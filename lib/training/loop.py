@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import Literal
 
@@ -69,7 +69,8 @@ class Recipe:
 
     `parts`: a batch is divided into so many, worked on at the same time, whose gradients are averaged; batch statistics
     are those of a part. `objective`: to find anomalies, or merely to tell the normal classes apart, from frames as they
-    are; either is checked on pseudo-anomalies. `residence`: where the frames are kept meanwhile.
+    are; either is checked on pseudo-anomalies. `residence`: where the frames are kept meanwhile. `compiled`: network,
+    loss and their gradient are fused by torch.compile.
     """
 
     params: TrainParams
@@ -79,6 +80,7 @@ class Recipe:
     parts: int = 1
     objective: Literal["anomalies", "classes"] = "anomalies"
     residence: Literal["auto"] | Residence = "auto"
+    compiled: bool = False
 
     @property
     def loss_weights(self) -> LossWeights:
@@ -186,10 +188,30 @@ def _gradients(recipe: Recipe, part: Part) -> tuple[Tensor, tuple[Tensor, ...]]:
     detector, batch, generator = part
     detector.train()
     views, targets = augment(*_training_views(batch, recipe, generator), generator)
+    loss = (_fused_loss if recipe.compiled else _network_loss)(detector, views, targets, recipe)
+    return loss.detach(), torch.autograd.grad(loss, list(detector.parameters()))
+
+
+def _network_loss(detector: Detector, views: Views, targets: Targets, recipe: Recipe) -> Tensor:
     with autocast(recipe.device, recipe.precision):
         detections = detector(views)
-    loss = _loss(detections, views, targets, recipe)
-    return loss.detach(), torch.autograd.grad(loss, list(detector.parameters()))
+    return _loss(detections, views, targets, recipe)
+
+
+def _fused_loss(detector: Detector, views: Views, targets: Targets, recipe: Recipe) -> Tensor:
+    from torch._dynamo.exc import TorchDynamoException  # takes a second, and only those who compile need it
+
+    try:
+        return _compiled_loss()(detector, views, targets, recipe)
+    except TorchDynamoException as error:
+        reason = " ".join(str(error).split())[:300]
+        raise TrainingError(f"torch.compile failed ({reason}); set execution.compile=off") from None
+
+
+@cache
+def _compiled_loss() -> Callable[[Detector, Views, Targets, Recipe], Tensor]:
+    """Fused by torch.compile for each size of a batch: two at most, as the last one of an epoch has its own."""
+    return torch.compile(_network_loss, dynamic=False, fullgraph=True)
 
 
 def _loss(detections: Detections, views: Views, targets: Targets, recipe: Recipe) -> Tensor:
