@@ -17,6 +17,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Offset = Annotated[float, Field(ge=-10, le=10)]
 Range = Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)]
 Score = Literal["anomaly_logit", "max_softmax", "max_logit", "energy", "rejected_by_all", "combined"]
 FrameScore = Literal["top_points", "pooled", "cluster"]
@@ -50,6 +51,10 @@ class SimulateParams(Section):
     lidar_rays_per_channel: Annotated[int, Field(ge=32, le=8192)]
     lidar_range_m: PositiveFloat
     lidar_noise_m: Annotated[float, Field(ge=0)]
+    lidar_offset_m: Annotated[tuple[Offset, Offset, Offset], Field(strict=False)]
+    lidar_time_offset_s: Annotated[float, Field(ge=-1, le=1)]
+    calibration_jitter_deg: Annotated[float, Field(ge=0, le=30)]
+    calibration_jitter_m: Annotated[float, Field(ge=0, le=5)]
     anomaly_distance_m: Range
     anomaly_sizes_m: dict[Literal["Tiny", "Small", "Medium", "Big", "Huge"], Range]
     night_fraction: Fraction

@@ -5,8 +5,9 @@ from pathlib import Path
 from lib.anovox.writer import write_scenario
 from lib.frame import ScenarioType
 from lib.params import SimulateParams, load_params
+from lib.simulator.mounting import sensor_set
 from lib.simulator.plan import plan_scenarios
-from lib.simulator.recordings import record_scenario, scenario_config, sensor_set
+from lib.simulator.recordings import record_scenario, scenario_config
 from lib.simulator.scenes import build_scene
 
 ROOT = Path(__file__).parents[1]

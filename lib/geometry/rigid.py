@@ -15,6 +15,14 @@ def yaw_transform(yaw_rad: float, translation_m: tuple[float, float, float] = (0
     return transform
 
 
+def rotation_about(axis: npt.NDArray[np.float64], angle_rad: float) -> Matrix:
+    """Rotation (3, 3) counter-clockwise about a unit axis (3,): Rodrigues' formula."""
+    x, y, z = axis
+    across = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    rotation = np.eye(3) + np.sin(angle_rad) * across + (1 - np.cos(angle_rad)) * across @ across
+    return np.asarray(rotation, dtype=np.float64)
+
+
 def vehicle_SE3_sensor(location: tuple[float, float, float], rotation: tuple[float, float, float]) -> Matrix:
     """Extrinsics (4, 4) of an AnoVox sensor in the vehicle frame (x forward, y left, z up) [m].
 

@@ -6,39 +6,21 @@ from typing import Final
 import numpy as np
 
 from lib.anovox.layout import SCENARIO_PREFIX
-from lib.anovox.recording import CameraArgs, LidarArgs, Recording, ScenarioConfig, SensorPose, SensorSet
-from lib.anovox.sensor_sets import SENSOR_POSES
+from lib.anovox.recording import Recording, ScenarioConfig, SensorSet
 from lib.anovox.state import EgoState, action_values
 from lib.errors import ParamsError
-from lib.geometry.rigid import Matrix, vehicle_SE3_sensor
+from lib.geometry.rigid import Matrix
 from lib.labels import is_anomaly
 from lib.params import SimulateParams
+from lib.simulator.mounting import TICKS_PER_SECOND, extrinsics, sensor_set, true_lidar_extrinsics
 from lib.simulator.plan import ScenarioPlan
 from lib.simulator.scene import Scene
 from lib.simulator.sensors import sense_camera, sense_lidar
 from lib.simulator.textures import ValueNoise
 from lib.simulator.world import SceneWorlds, World, world_SE3_ego
 
-TICKS_PER_SECOND: Final = 10
 _FIRST_FRAME_IDS: Final = 880, 1000
 """Frame ids count CARLA's ticks; some scenarios so pass from three digits to four."""
-
-
-def sensor_set(params: SimulateParams) -> SensorSet:
-    """The sensor set at the size asked for; one LiDAR frame is a tick's share of `points_per_second`."""
-    rays = params.lidar_channels * params.lidar_rays_per_channel
-    cameras, lidars = SENSOR_POSES[params.sensor_set]
-    return SensorSet(
-        cameras,
-        lidars,
-        camera_args=CameraArgs(params.image_height, params.image_width, params.camera_fov_deg),
-        lidar_args=LidarArgs(
-            range=params.lidar_range_m,
-            channels=params.lidar_channels,
-            points_per_second=rays * TICKS_PER_SECOND,
-            noise_stddev=params.lidar_noise_m,
-        ),
-    )
 
 
 def scenario_config(plan: ScenarioPlan, scene: Scene) -> ScenarioConfig:
@@ -60,37 +42,41 @@ def ticks_between_frames(params: SimulateParams) -> int:
 def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) -> Iterator[Recording]:
     """Drive the ego through the scene and yield `params.frames_per_scenario` recordings.
 
+    The LiDARs look `lidar_time_offset_s` after the cameras, from where they truly stand. Each sensor's labels are those
+    of what it saw; ACTION and ANOMALY are of the cameras' instant and the calibration in sensor_setup.json.
     A pure function of its arguments. Raises ParamsError when the time between frames is not a whole number of ticks.
     """
     ticks, sensors = ticks_between_frames(params), sensor_set(params)
     first_id = int(np.random.default_rng([params.seed, 10, plan.index]).integers(*_FIRST_FRAME_IDS))
     worlds, noise = SceneWorlds(scene), ValueNoise(scene.texture_seed)
+    lidars = true_lidar_extrinsics(plan, params)
     for index in range(params.frames_per_scenario):
         tick = index * ticks
-        world, pose = worlds.at(tick / TICKS_PER_SECOND), world_SE3_ego(scene, tick / TICKS_PER_SECOND)
+        time_s = tick / TICKS_PER_SECOND
+        world, pose = worlds.at(time_s), world_SE3_ego(scene, time_s)
+        later, later_pose = world, pose
+        if params.lidar_time_offset_s:
+            lidar_time_s = time_s + params.lidar_time_offset_s
+            later, later_pose = worlds.at(lidar_time_s), world_SE3_ego(scene, lidar_time_s)
         camera_rng, lidar_rng = np.random.default_rng([params.seed, 11, plan.index, index]).spawn(2)
         yield Recording(
             frame_id=first_id + tick,
             cameras=tuple(
-                sense_camera(world, sensors.camera_args, pose @ _extrinsics(place), pose, noise, camera_rng)
+                sense_camera(world, sensors.camera_args, pose @ extrinsics(place), pose, noise, camera_rng)
                 for place in sensors.cameras
             ),
             lidars=tuple(
-                sense_lidar(world, sensors.lidar_args, pose @ _extrinsics(place), TICKS_PER_SECOND, lidar_rng)
-                for place in sensors.lidars
+                sense_lidar(later, sensors.lidar_args, later_pose @ lidar, TICKS_PER_SECOND, lidar_rng)
+                for lidar in lidars
             ),
             action=_action(scene, plan, sensors, pose, first_id + tick),
             anomaly=_anomaly(world, plan, first_id + tick),
         )
 
 
-def _extrinsics(place: SensorPose) -> Matrix:
-    return vehicle_SE3_sensor(place.location, place.rotation)
-
-
 def _action(scene: Scene, plan: ScenarioPlan, sensors: SensorSet, pose: Matrix, frame_id: int) -> dict[str, str]:
     """Lines of an ACTION file, with the keys of AnoVox's generator (Scenarios/Util.py)."""
-    last, ego = _extrinsics(sensors.poses[-1]), EgoState(pose, scene.ego_speed_mps)
+    last, ego = extrinsics(sensors.poses[-1]), EgoState(pose, scene.ego_speed_mps)
     return {
         **action_values(frame_id, _scenario_id(plan), ego, last, last),
         "throttle": "0.4" if scene.ego_speed_mps > 0 else "0.0",

@@ -7,8 +7,9 @@ from lib.anovox.recording import ScenarioConfig
 from lib.anovox.writer import write_scenario, write_scenario_configuration
 from lib.errors import DataError
 from lib.params import SimulateParams
+from lib.simulator.mounting import sensor_set
 from lib.simulator.plan import ScenarioPlan, plan_scenarios
-from lib.simulator.recordings import record_scenario, scenario_config, sensor_set, ticks_between_frames
+from lib.simulator.recordings import record_scenario, scenario_config, ticks_between_frames
 from lib.simulator.scenes import build_scene
 from lib.workers import processes, run_tasks
 

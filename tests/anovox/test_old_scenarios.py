@@ -21,8 +21,9 @@ from lib.anovox.writer import write_scenario
 from lib.frame import Anomaly, ScenarioType
 from lib.labels import is_anomaly
 from lib.params import load_params
+from lib.simulator.mounting import sensor_set
 from lib.simulator.plan import plan_scenarios
-from lib.simulator.recordings import record_scenario, scenario_config, sensor_set
+from lib.simulator.recordings import record_scenario, scenario_config
 from lib.simulator.scenes import build_scene
 from tests.anovox_sample import NORMALITY, SENSORS, STATIC, recording
 

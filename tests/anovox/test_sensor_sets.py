@@ -18,7 +18,7 @@ from lib.anovox.setup import read_sensor_setup, sensor_setup, write_sensor_setup
 from lib.geometry.merged import split_clouds
 from lib.geometry.rigid import apply, vehicle_SE3_sensor
 from lib.labels import ROAD_LINE
-from lib.simulator.recordings import sensor_set
+from lib.simulator.mounting import sensor_set
 from tests.anovox_sample import STEREO, STEREO_ONE_LIDAR, golden_copy
 from tests.simulated_sets import SEVERAL, set_params, write_set
 

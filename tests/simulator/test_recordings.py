@@ -12,8 +12,9 @@ from lib.errors import ParamsError
 from lib.frame import Anomaly, ScenarioType
 from lib.geometry.rigid import apply, invert
 from lib.params import SimulateParams, load_params
+from lib.simulator.mounting import sensor_set
 from lib.simulator.plan import ScenarioPlan, plan_scenarios
-from lib.simulator.recordings import record_scenario, scenario_config, sensor_set, ticks_between_frames
+from lib.simulator.recordings import record_scenario, scenario_config, ticks_between_frames
 from lib.simulator.scene import Material, Scene, Texture
 from lib.simulator.world import world_SE3_ego
 from tests.simulator.small_scene import ANOMALY, box, small_scene

@@ -1,0 +1,66 @@
+"""Where sensors are said to stand, and where they do: sets of sensors moved apart and badly calibrated."""
+
+from typing import Final
+
+import numpy as np
+
+from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
+from lib.anovox.sensor_sets import SENSOR_POSES
+from lib.geometry.rigid import Matrix, rotation_about, vehicle_SE3_sensor
+from lib.params import SimulateParams
+from lib.simulator.plan import ScenarioPlan
+
+TICKS_PER_SECOND: Final = 10
+
+
+def sensor_set(params: SimulateParams) -> SensorSet:
+    """The sensor set at the size asked for, as sensor_setup.json names it, the LiDARs `lidar_offset_m` from their
+    places in AnoVox; one LiDAR frame is a tick's share of `points_per_second`.
+    """
+    rays = params.lidar_channels * params.lidar_rays_per_channel
+    cameras, lidars = SENSOR_POSES[params.sensor_set]
+    return SensorSet(
+        cameras,
+        tuple(_shifted(pose, params.lidar_offset_m) for pose in lidars) if any(params.lidar_offset_m) else lidars,
+        camera_args=CameraArgs(params.image_height, params.image_width, params.camera_fov_deg),
+        lidar_args=LidarArgs(
+            range=params.lidar_range_m,
+            channels=params.lidar_channels,
+            points_per_second=rays * TICKS_PER_SECOND,
+            noise_stddev=params.lidar_noise_m,
+        ),
+    )
+
+
+def extrinsics(pose: SensorPose) -> Matrix:
+    """Where a sensor is said to stand: (4, 4) in the vehicle's frame."""
+    return vehicle_SE3_sensor(pose.location, pose.rotation)
+
+
+def true_lidar_extrinsics(plan: ScenarioPlan, params: SimulateParams) -> tuple[Matrix, ...]:
+    """Where the LiDARs do stand in a scenario, (4, 4) each in the vehicle's frame.
+
+    Each is turned by `calibration_jitter_deg` about an axis and shifted by `calibration_jitter_m` in a direction of its
+    own, drawn at random for the scenario, from where sensor_setup.json says.
+    """
+    rng = np.random.default_rng([params.seed, 12, plan.index])
+    said = [extrinsics(pose) for pose in sensor_set(params).lidars]
+    if params.calibration_jitter_deg == params.calibration_jitter_m == 0:
+        return tuple(said)
+    return tuple(vehicle_SE3_lidar @ _misplaced(params, rng) for vehicle_SE3_lidar in said)
+
+
+def _misplaced(params: SimulateParams, rng: np.random.Generator) -> Matrix:
+    """A transform (4, 4) of the size asked for: rotation axis and direction uniform on the sphere."""
+    axis, direction = (vector / np.linalg.norm(vector) for vector in rng.normal(size=(2, 3)))
+    misplaced = np.eye(4)
+    misplaced[:3, :3] = rotation_about(axis, float(np.deg2rad(params.calibration_jitter_deg)))
+    misplaced[:3, 3] = params.calibration_jitter_m * direction
+    return misplaced
+
+
+def _shifted(pose: SensorPose, offset_m: tuple[float, float, float]) -> SensorPose:
+    """The pose moved by an offset ahead, to the left and up (CARLA's y points right)."""
+    forward, left, up = offset_m
+    x, y, z = pose.location
+    return SensorPose((round(x + forward, 6), round(y - left, 6), round(z + up, 6)), pose.rotation)
