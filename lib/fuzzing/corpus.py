@@ -21,8 +21,9 @@ from lib.shards.conversion import convert_data_set
 from lib.shards.index import INDEX_FILE
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.reader import read_shard
+from lib.simulator.mounting import sensor_set
 from lib.simulator.plan import plan_scenarios
-from lib.simulator.recordings import record_scenario, scenario_config, sensor_set
+from lib.simulator.recordings import record_scenario, scenario_config
 from lib.simulator.scenes import build_scene
 from lib.training.checkpoints import save_detector
 
