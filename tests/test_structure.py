@@ -24,7 +24,7 @@ LEVELS = (
     ("batches", "evaluation"),
     ("model",),
     ("training",),
-    ("figures", "doctor", "fuzzing", "baselines"),
+    ("figures", "doctor", "fuzzing", "baselines", "study"),
 )
 WITH_TORCH = {"batches", "model", "training", "baselines"}
 SCORE = "model.score"

@@ -1,0 +1,70 @@
+"""What a study runs: every variant and the field's baselines, each over training seeds, on data of its own seed."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Scale = Literal["default", "large"]
+Kind = Literal["detector", "baselines"]
+Value = int | float | str
+
+TRAINING_SEEDS: Final = (1, 2, 3)
+VARIANTS: Final = ("concat", "lidar", "image", "cross_attention")
+SENSORS: Final = ("image", "lidar", "concat")
+METHODS: Final = ("nearest_neighbour", "mahalanobis", "max_softmax", "energy")
+BASELINES: Final = tuple(f"{sensors} {method}" for sensors in SENSORS for method in METHODS)
+
+DATA: Final[dict[Scale, dict[str, Value]]] = {
+    "default": {"simulate.seed": 7101},
+    "large": {
+        "simulate.seed": 7201,
+        "simulate.normality_scenarios": 1200,
+        "simulate.anomaly_scenarios": 240,
+        "simulate.frames_per_scenario": 4,
+        "split.test_fraction": 0.1,
+        "train.epochs": 24,
+    },
+}
+"""What each scale changes in params.yaml. The simulator's seeds are used for nothing else, so that no recipe was chosen
+on these tests. Large: 984 scenarios (3936 frames) to train, 360 scenarios to test."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the pipeline (`detector`), or of all of the field's baselines; makes one row per name."""
+
+    scale: Scale
+    kind: Kind
+    names: tuple[str, ...]
+    seed: int
+    changes: tuple[tuple[str, Value], ...]
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Identifiers of the rows it makes."""
+        return tuple(row_id(self.scale, name, self.seed) for name in self.names)
+
+
+def row_id(scale: str, name: str, seed: int) -> str:
+    """Identifier of a row in docs/results.json."""
+    return f"{scale}/{name}/seed {seed}"
+
+
+def plan(scale: Scale, extra: dict[str, Value]) -> list[Run]:
+    """A scale's runs, the most important first; `extra` changes params in all of them (after the scale's own)."""
+    data = DATA[scale] | extra
+    runs: list[Run] = []
+    for seed in TRAINING_SEEDS if scale == "default" else TRAINING_SEEDS[:1]:
+        changes = data | {"train.seed": seed}
+        for variant in VARIANTS:
+            runs.append(Run(scale, "detector", (variant,), seed, tuple((changes | {"model.fusion": variant}).items())))
+        runs.append(Run(scale, "baselines", BASELINES, seed, tuple(changes.items())))
+    later = [run for run in runs if run.kind == "baselines" and (run.seed > TRAINING_SEEDS[0] or scale == "large")]
+    return [run for run in runs if run not in later] + later
+
+
+def command(run: Run) -> str:
+    """The command a user would type for a run."""
+    changes = " ".join(f"-S {key}={value}" for key, value in run.changes)
+    if run.kind == "detector":
+        return f"dvc exp run {changes}"
+    return f"dvc exp run {changes} preprocess && python -m tools.baselines"

@@ -1,0 +1,110 @@
+"""docs/results.md: tables between two marks, made from the rows; what stands around them is written by hand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Final
+
+from lib.errors import DataError
+from lib.outputs import write_text
+from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan
+from lib.study.rows import Row
+
+BEGIN: Final = "<!-- tables made by `python -m tools.study`; do not edit -->"
+END: Final = "<!-- end of tables -->"
+COLUMNS: Final = (("frame", "auroc"), ("point", "ap"), ("point", "auroc"), ("voxel", "auroc"), ("voxel", "ap"))
+WITH_INTERVAL: Final = COLUMNS[:2]
+HEADS: Final = ("frame AUROC", "point AP", "point AUROC", "voxel AUROC", "voxel AP")
+SCALES: Final[tuple[Scale, ...]] = ("default", "large")
+
+
+def put_tables(path: Path, rows: Sequence[Row]) -> None:
+    """Replace what stands between the marks of the page; raises DataError where it lacks them."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); restore it from Git") from None
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise DataError(f"{path}: must hold the lines {BEGIN} and {END} once each; restore them from Git")
+    before, rest = text.split(BEGIN)
+    write_text(path, f"{before}{BEGIN}\n{tables(rows)}\n{END}{rest.split(END)[1]}")
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """All scales' tables as Markdown."""
+    return "\n\n".join(_scale(scale, [row for row in rows if row.scale == scale]) for scale in SCALES)
+
+
+def _scale(scale: Scale, rows: Sequence[Row]) -> str:
+    title = f"### {scale.capitalize()} scale"
+    first = plan(scale, {})[0]
+    how = f"`python -m tools.study {scale}`; one row of it, by hand: `{command(first)}`"
+    if not rows:
+        return f"{title}\nNot run. {how}"
+    head = ["method", "seeds", *(h for h in _heads())]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    planned: list[str] = [*VARIANTS, *BASELINES]
+    lines += [_line(name, [row for row in rows if row.name == name], len(head)) for name in planned]
+    parts = [f"{title}\n{how}", _what(rows), "\n".join(lines)]
+    if trivial := _trivial(rows):
+        parts.append(trivial)
+    return "\n\n".join(parts)
+
+
+def _heads() -> list[str]:
+    pairs = zip(COLUMNS, HEADS, strict=True)
+    return [h for column, head in pairs for h in ((head, "95 %") if column in WITH_INTERVAL else (head,))]
+
+
+def _line(name: str, rows: Sequence[Row], width: int) -> str:
+    if not rows:
+        return f"| {name} | not run |" + " |" * (width - 2)
+    cells = [name, str(len(rows))]
+    for column in COLUMNS:
+        level, number = column
+        blocks = [row.metrics[level] for row in rows if level in row.metrics]
+        cells.append(_mean_and_spread([block[number] for block in blocks]))
+        if column in WITH_INTERVAL:
+            ends = [(block[f"{number}_low"], block[f"{number}_high"]) for block in blocks]
+            cells.append(
+                f"{fmean(low for low, _ in ends):.3f} to {fmean(high for _, high in ends):.3f}" if ends else ""
+            )
+    return "| " + " | ".join(cells) + " |"
+
+
+def _mean_and_spread(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    return f"{fmean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
+
+
+def _what(rows: Sequence[Row]) -> str:
+    block, revisions = rows[0].metrics, sorted({row.revision[:7] for row in rows})
+    counts = ", ".join(
+        f"{block[level]['positives']} of {block[level]['positives'] + block[level]['negatives']} {level}s anomalous"
+        for level in ("frame", "point", "voxel")
+        if level in block
+    )
+    changes = [key for key in rows[0].changes if key not in ("train.seed", "model.fusion")]
+    changed = ", ".join(f"{key}={rows[0].changes[key]}" for key in changes)
+    longest = max(row.minutes for row in rows if row.name in VARIANTS) if _any_detector(rows) else None
+    took = f" The longest run of the pipeline took {longest:g} minutes." if longest is not None else ""
+    return f"{rows[0].scenarios} test scenarios; {counts}. Params: {changed}. Commit {', '.join(revisions)}.{took}"
+
+
+def _any_detector(rows: Sequence[Row]) -> bool:
+    return any(row.name in VARIANTS for row in rows)
+
+
+def _trivial(rows: Sequence[Row]) -> str:
+    """Frame AUROC of scores that know nothing of anomalies."""
+    known = next((row.trivial for row in rows if row.trivial), {})
+    if not known:
+        return ""
+    return "Trivial scores, frame AUROC: " + ", ".join(f"{name} {value:.3f}" for name, value in known.items()) + "."
+
+
+def missing(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:
+    """The runs of which a row is not there yet, in their order."""
+    done = {row.id for row in rows}
+    return [run for run in runs if not done.issuperset(run.rows)]

@@ -1,0 +1,92 @@
+"""Runs of a study, in a clone of the repository that shares its DVC cache: nothing in the working tree changes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from lib.errors import DataError
+from lib.outputs import whole_folder
+from lib.study.plan import Run
+from lib.study.rows import Row, row_of
+
+PIPELINE: Final = ("lib", "stages", "tools", "params.yaml", "dvc.yaml")
+BASELINE_METRICS: Final = "data/baselines/metrics.json"
+
+
+def open_clone(repository: Path, folder: Path) -> str:
+    """Make or renew the clone at the repository's HEAD; returns the commit.
+
+    Raises DataError where the pipeline has changes that are not committed, or the folder is something else.
+    """
+    changed = _out(repository, "git", "status", "--porcelain", "--", *PIPELINE)
+    if changed:
+        first = changed.splitlines()[0].split(maxsplit=1)[-1]
+        raise DataError(f"{repository / first}: not committed; a study runs what is committed, so commit first")
+    revision = _out(repository, "git", "rev-parse", "HEAD")
+    if not folder.exists():
+        _run(repository, "git", "clone", "-q", "--no-checkout", str(repository), str(folder))
+        (folder / ".git" / "study").touch()
+    if not (folder / ".git" / "study").is_file():
+        raise DataError(f"{folder}: exists and is no clone of a study; name another folder or remove it")
+    _run(folder, "git", "fetch", "-q", "origin", "HEAD")
+    _run(folder, "git", "checkout", "-q", "-f", "--detach", revision)
+    cache = _out(repository, sys.executable, "-m", "dvc", "cache", "dir")
+    _run(folder, sys.executable, "-m", "dvc", "config", "-q", "--local", "cache.dir", cache)
+    return revision
+
+
+def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> list[Row]:
+    """Run it and return its rows; its predictions are kept, for paired comparisons. DataError where it fails."""
+    _run(clone, "git", "checkout", "-q", "-f", "--detach", revision)
+    start = time.monotonic()
+    changes = [part for key, value in run.changes for part in ("-S", f"{key}={value}")]
+    last = "evaluate" if run.kind == "detector" else "preprocess"
+    _run(clone, sys.executable, "-m", "dvc", "exp", "run", *changes, last)
+    if run.kind == "baselines":
+        _run(clone, sys.executable, "-m", "tools.baselines", "--metrics", BASELINE_METRICS)
+    minutes = (time.monotonic() - start) / 60
+    rows = []
+    for name in run.names:
+        evaluated, predictions = _results(run, name, clone)
+        rows.append(row_of(run, name, revision, evaluated, minutes))
+        with whole_folder(kept_predictions / rows[-1].id.replace(" ", "-")) as folder:
+            shutil.copytree(predictions, folder, dirs_exist_ok=True)
+    return rows
+
+
+def _results(run: Run, name: str, clone: Path) -> tuple[dict[str, Any], Path]:
+    """Metrics and predictions of a finished run."""
+    if run.kind == "detector":
+        text = (clone / "metrics" / "evaluate.json").read_text(encoding="utf-8")
+        return json.loads(text), clone / "data" / "predictions"
+    sensors, method = name.split()
+    text = (clone / BASELINE_METRICS).read_text(encoding="utf-8")
+    return json.loads(text)[sensors][method], clone / "data" / "baselines" / f"{sensors}-{method}"
+
+
+def _environment() -> dict[str, str]:
+    """The stages' `python` is the one that runs now; commits need a name; no hook's settings reach the clone."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    who = {f"GIT_{role}_{what}": "study@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    return {**inherited, **who, "PATH": path}
+
+
+def _run(folder: Path, *command: str) -> None:
+    done = subprocess.run(command, cwd=folder, env=_environment(), check=False)  # noqa: S603
+    if done.returncode:
+        raise DataError(f"{folder}: `{' '.join(command)}` failed; its last words are above")
+
+
+def _out(folder: Path, *command: str) -> str:
+    done = subprocess.run(  # noqa: S603
+        command, cwd=folder, env=_environment(), check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise DataError(f"{folder}: `{' '.join(command)}` failed: {done.stderr.strip()}")
+    return done.stdout.strip()

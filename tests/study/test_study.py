@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+from lib.errors import DataError
+from lib.params import load_params
+from lib.study.plan import BASELINES, DATA, METHODS, SENSORS, TRAINING_SEEDS, VARIANTS, command, plan
+from lib.study.render import BEGIN, END, missing, put_tables, tables
+from lib.study.rows import add_rows, read_rows, row_of
+
+LEVEL = {"auroc": 0.8, "auroc_low": 0.7, "auroc_high": 0.9, "ap": 0.5, "ap_low": 0.4, "ap_high": 0.6}
+EVALUATED = {
+    **{level: {**LEVEL, "fpr95": 0.3, "positives": 20, "negatives": 60} for level in ("frame", "point", "voxel")},
+    "baselines": {"frame": {"random": {"auroc": 0.51}, "range": {"auroc": 0.48}}},
+    "scenarios": {"normality": 40, "static": 72},
+}
+
+
+def finished(run, frame_auroc=0.8):
+    evaluated = {**EVALUATED, "frame": {**EVALUATED["frame"], "auroc": frame_auroc}}
+    return [row_of(run, name, "0123456789abcdef", evaluated, 3.21) for name in run.names]
+
+
+def test_every_variant_and_baseline_runs_with_every_seed_most_important_first():
+    runs = plan("default", {})
+    assert {run.names[0] for run in runs[:4]} == set(VARIANTS) and runs[4].kind == "baselines"
+    assert {run.seed for run in runs[:5]} == {TRAINING_SEEDS[0]}
+    assert sorted(row for run in runs for row in run.rows) == sorted(
+        f"default/{name}/seed {seed}" for name in (*VARIANTS, *BASELINES) for seed in TRAINING_SEEDS
+    )
+    assert len(BASELINES) == len(SENSORS) * len(METHODS) == 12
+
+
+def test_scales_change_params_that_exist_and_share_no_simulator_seed_with_the_sample():
+    params = load_params()
+    for changes in DATA.values():
+        for key in changes:
+            section, name = key.split(".")
+            assert hasattr(getattr(params, section), name), key
+    seeds = [params.simulate.seed, *(changes["simulate.seed"] for changes in DATA.values())]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_the_large_test_holds_at_least_300_scenarios():
+    large = DATA["large"]
+    held_back = round(large["simulate.normality_scenarios"] * large["split.test_fraction"])
+    assert held_back + large["simulate.anomaly_scenarios"] >= 300
+
+
+def test_extra_changes_come_last():
+    (changes,) = {dict(run.changes)["simulate.seed"] for run in plan("large", {"simulate.seed": 9})}
+    assert changes == 9
+    assert "-S train.seed=1 -S model.fusion=concat" in command(plan("default", {})[0])
+
+
+def test_rows_are_kept_replaced_and_not_run_again(tmp_path):
+    path = tmp_path / "results.json"
+    runs = plan("default", {})
+    add_rows(path, finished(runs[0]))
+    add_rows(path, finished(runs[4]))
+    rows = add_rows(path, finished(runs[0], frame_auroc=0.9))
+    assert rows == read_rows(path) and len(rows) == 1 + len(BASELINES)
+    assert rows[-1].metrics["frame"]["auroc"] == 0.9 and rows[-1].scenarios == 112
+    assert missing(runs, rows) == [run for run in runs if run not in (runs[0], runs[4])]
+    assert "fpr95" not in json.loads(path.read_text())[0]["metrics"]["frame"]
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "results.json").write_text('[{"scale": "default"}]')
+    with pytest.raises(DataError, match=r"results\.json: not a table of results"):
+        read_rows(tmp_path / "results.json")
+
+
+def test_means_spreads_and_what_was_not_run():
+    runs = plan("default", {})
+    concat = [run for run in runs if run.names == ("concat",)]
+    rows = [row for run, auroc in zip(concat, (0.7, 0.8, 0.9), strict=True) for row in finished(run, auroc)]
+    text = tables(rows)
+    assert "| concat | 3 | 0.800 ± 0.100 | 0.700 to 0.900 | 0.500 ± 0.000 |" in text
+    assert "| lidar | not run |" in text and "| lidar nearest_neighbour | not run |" in text
+    assert "112 test scenarios; 20 of 80 frames anomalous" in text and "Commit 0123456." in text
+    assert "random 0.510, range 0.480" in text
+    assert text.split("### Large scale")[1].startswith("\nNot run.")
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert len(widths) == 1
+
+
+def test_what_is_written_by_hand_stays(tmp_path):
+    page = tmp_path / "results.md"
+    page.write_text(f"# Results\n{BEGIN}\nold\n{END}\nby hand\n")
+    put_tables(page, [])
+    text = page.read_text()
+    assert text.startswith(f"# Results\n{BEGIN}\n### Default scale") and text.endswith(f"{END}\nby hand\n")
+    assert "old" not in text
+    page.write_text("no marks")
+    with pytest.raises(DataError, match="must hold the lines"):
+        put_tables(page, [])

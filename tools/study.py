@@ -1,0 +1,63 @@
+"""Run the study behind docs/results.md: every variant and the field's baselines, over training seeds.
+
+Runs happen in a clone that shares this repository's DVC cache. What is finished is kept in docs/results.json, so that a
+study that was stopped goes on where it was; --again runs anew. docs/results.md is rendered after every run.
+"""
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from lib.errors import ParamsError, run_stage
+from lib.study.plan import Scale, Value, command, plan
+from lib.study.render import missing, put_tables
+from lib.study.rows import add_rows, read_rows
+from lib.study.runs import execute, open_clone
+
+
+def main() -> None:
+    """Run what is missing, most important first."""
+    parser = argparse.ArgumentParser(prog="python -m tools.study", description=__doc__)
+    parser.add_argument("scale", choices=[*get_args(Scale), "render"], help="render: only make docs/results.md anew")
+    parser.add_argument("--runs", type=int, default=None, metavar="N", help="stop after so many runs")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="of these variants; baselines: the field's")
+    parser.add_argument("--again", action="store_true", help="also what is finished")
+    parser.add_argument("--list", action="store_true", help="print the commands of what is missing, run nothing")
+    parser.add_argument(
+        "-S", "--set", action="append", default=[], metavar="KEY=VALUE", help="change a param in every run"
+    )
+    parser.add_argument("--clone", type=Path, default=Path(".study"), help="default: %(default)s, not in Git")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the results; default: %(default)s")
+    args = parser.parse_args()
+    results, page = args.docs / "results.json", args.docs / "results.md"
+    if args.scale == "render":
+        put_tables(page, read_rows(results))
+        return
+    runs = [run for run in plan(args.scale, dict(map(_change, args.set))) if _wanted(run.kind, run.names, args.only)]
+    waiting = (runs if args.again else missing(runs, read_rows(results)))[: args.runs]
+    print(f"{args.scale}: {len(runs) - len(missing(runs, read_rows(results)))} of {len(runs)} runs are finished")
+    if args.list:
+        print("\n".join(map(command, waiting)))
+        return
+    clone = args.clone.resolve()
+    revision = open_clone(Path.cwd(), clone) if waiting else ""
+    for number, run in enumerate(waiting, 1):
+        print(f"run {number} of {len(waiting)}: {command(run)}", flush=True)
+        rows = execute(run, clone, revision, clone / "kept")
+        put_tables(page, add_rows(results, rows))
+    print(f"wrote {results} and {page}")
+
+
+def _wanted(kind: str, names: tuple[str, ...], only: list[str] | None) -> bool:
+    return only is None or kind in only or any(name in only for name in names)
+
+
+def _change(text: str) -> tuple[str, Value]:
+    key, equals, value = text.partition("=")
+    if not equals or "." not in key:
+        raise ParamsError(f"--set {text}: expected SECTION.KEY=VALUE, as in train.epochs=3")
+    return key, value
+
+
+if __name__ == "__main__":
+    run_stage(main)
