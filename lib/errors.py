@@ -16,12 +16,17 @@ class TrainingError(ValueError):
     """A training cannot go on or learned nothing: the message says why and what to try."""
 
 
+def readable(message: str) -> str:
+    """A message in which names from the data cannot steer a terminal: what is not printable becomes `?`."""
+    return "".join(character if character.isprintable() else "?" for character in message)
+
+
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage or tool; the errors a user can mend become one sentence on stderr and exit status 1, Ctrl-C 130."""
     try:
         main()
     except (DataError, ParamsError, TrainingError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {readable(str(error))}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -6,6 +6,7 @@ from lib.errors import run_stage
 from lib.outputs import whole_folder, write_csv, write_json
 from lib.params import load_params
 from lib.shards.conversion import convert_data_set
+from lib.shards.guards import check_labels, type_sentences
 from lib.shards.label_report import SCENARIO_COLUMNS, label_sentences, scenario_rows
 
 SHARDS = Path("data/shards")
@@ -21,10 +22,12 @@ def main() -> None:
         data = convert_data_set(Path(params.data.root), shards, params.preprocess, params.execution.workers)
         from lib.figures.labels import write_label_sheets  # here: worker processes import this file, and not matplotlib
 
+        types = {entry.scenario: entry.type for entry in data.entries}
+        check_labels(data.statistics, types)
         write_label_sheets(shards, data.entries, sheets)
         write_json(METRICS, data.metrics)
         write_csv(SCENARIOS, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))
-    for sentence in label_sentences(data.statistics):
+    for sentence in [*label_sentences(data.statistics), *type_sentences(data.statistics, types)]:
         print(sentence)
     frames = data.metrics["frames"]["total"]
     skipped = sum(data.metrics["skipped"].values())

@@ -7,6 +7,7 @@ from typing import Any, Final
 from lib.anovox import files, layout
 from lib.anovox.findings import Finding, Notice, Report
 from lib.anovox.folders import walk
+from lib.anovox.names import plain
 from lib.anovox.recording import ScenarioConfig
 from lib.errors import DataError
 from lib.frame import ScenarioType
@@ -61,7 +62,7 @@ def _configuration(town: str, entry: Mapping[str, Any]) -> ScenarioConfig:
     return ScenarioConfig(
         name=layout.SCENARIO_PREFIX + str(entry["id"]).removeprefix(layout.SCENARIO_PREFIX),
         type=_TYPES[str(anomaly["anomalytype"]).upper()],
-        town=str(town),
-        weather_preset=str(entry.get("weather_preset") or ""),
-        anomaly_blueprint=None if blueprint is None else str(blueprint),
+        town=plain(str(town)),
+        weather_preset=plain(str(entry.get("weather_preset") or "")),
+        anomaly_blueprint=None if blueprint is None else plain(str(blueprint)),
     )

@@ -19,6 +19,7 @@ class ScenarioReason(StrEnum):
     NO_SENSOR_PAIR = "no_sensor_pair"
     UNREADABLE_SCENARIO = "unreadable_scenario"
     DUPLICATE_SCENARIO = "duplicate_scenario"
+    STRANGE_NAME = "strange_name"
     NO_USABLE_FRAME = "no_usable_frame"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lib.anovox import layout
 from lib.anovox.findings import Finding, Notice, Report, ScenarioError, ScenarioReason
+from lib.anovox.names import is_plain
 from lib.errors import DataError
 
 
@@ -25,8 +26,8 @@ class FrameFiles:
 def find_scenarios(root: Path, report: Report) -> tuple[Path, ...]:
     """All `Scenario_*` folders below `root`, at any depth, sorted by name.
 
-    Symbolic links are followed, none twice. Folders that cannot be listed, and scenarios of a name met before, go to
-    `report`. Raises DataError when `root` is missing or holds no scenario.
+    Symbolic links are followed, none twice. Folders that cannot be listed, and scenarios of a name met before or of
+    strange characters, go to `report`. Raises DataError when `root` is missing or holds no scenario.
     """
     remedy = "set data.root to a folder that holds Scenario_* folders"
     if not root.is_dir():
@@ -34,7 +35,11 @@ def find_scenarios(root: Path, report: Report) -> tuple[Path, ...]:
         raise DataError(f"{root}: {problem}; {remedy} (or run the stage `simulate` for the built-in sample)")
     found: dict[str, Path] = {}
     for folder in walk(root, report):
-        if layout.is_scenario_name(folder.name):
+        if layout.is_scenario_name(folder.name) and not is_plain(folder.name):
+            problem = "its name holds characters that have a meaning for web pages, tables or shells, or too many"
+            message = f"{folder}: left out, since {problem}; rename the folder"
+            report(Finding(ScenarioReason.STRANGE_NAME, message))
+        elif layout.is_scenario_name(folder.name):
             first = found.setdefault(folder.name, folder)
             if first != folder:
                 message = f"{folder}: left out, since {first} has the same name; remove one of them from data.root"

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.anovox.names import plain
 from lib.frame import Anomaly
 from lib.geometry.rigid import invert
 from lib.labels import ANOMALY_SIZES
@@ -70,8 +71,8 @@ def anomaly_of(values: Mapping[str, str]) -> Anomaly:
     canonical = {size.lower(): size for size in ANOMALY_SIZES}
     return Anomaly(
         size=canonical.get(values.get("size", "").strip().lower()),
-        blueprint=values.get("anomaly_type_id") or values.get("vehicle_type_id") or None,
-        kind=values.get("kind") or None,
+        blueprint=plain(values.get("anomaly_type_id") or values.get("vehicle_type_id") or "") or None,
+        kind=plain(values.get("kind") or "") or None,
     )
 
 

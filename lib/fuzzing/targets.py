@@ -156,7 +156,7 @@ def _score_voxels(predicted: Path | None, true: Path | None) -> None:
         for name, file, sound in (("predicted", predicted, _SOUND_SCORES), ("true", true, _SOUND_VOXELS)):
             (root / name).mkdir()
             if file is None:
-                np.save(root / name / "x_100.npy", sound)
+                files.write_array(root / name / "x_100.npy", sound)
             else:
                 (root / name / "x_100.npy").symlink_to(file)
         (root / "frames.json").write_text('{"100": {"anomaly_in_view": true}}', encoding="utf-8")

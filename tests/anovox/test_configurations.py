@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lib.anovox import layout
 from lib.anovox.configurations import read_configurations
 from lib.anovox.findings import Notice
+from lib.anovox.names import plain
 from lib.anovox.recording import ScenarioConfig
 from lib.anovox.writer import write_scenario_configuration
 from lib.frame import ScenarioType
@@ -73,7 +74,7 @@ def test_both_spellings_of_the_dynamic_type(tmp_path, spelling):
 
 
 names = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=8)
-texts = st.text(max_size=12)
+texts = st.text(max_size=12).map(plain)
 entries = st.builds(
     ScenarioConfig,
     names.map("Scenario_{}".format),

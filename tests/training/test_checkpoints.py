@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 
 from lib.errors import DataError
 from lib.model.detector import Detector, DetectorConfig
-from lib.training.checkpoints import fingerprint, load_detector, save_detector
+from lib.training.checkpoints import check_unseen, fingerprint, load_detector, save_detector, scenarios_seen
 
 CONFIG = DetectorConfig("concat", 4, 4, 8, 16, 64, 15.0, -25.0)
 
@@ -49,4 +49,22 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path):
         load_detector(path)
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(DataError, match="not a detector written by this pipeline"):
+        load_detector(path)
+
+
+def test_a_model_knows_what_it_has_seen_and_is_not_tested_on_it(tmp_path):
+    path = tmp_path / "detector.safetensors"
+    save_detector(path, Detector(CONFIG), seen=["Scenario_b", "Scenario_a", "Scenario_a"])
+    assert scenarios_seen(path) == {"Scenario_a", "Scenario_b"}
+    check_unseen(path, ["Scenario_c"])
+    with pytest.raises(DataError, match=r"has trained on Scenario_a and 1 more, which the split now tests"):
+        check_unseen(path, ["Scenario_c", "Scenario_b", "Scenario_a"])
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    path, detector = tmp_path / "detector.safetensors", Detector(CONFIG)
+    with torch.no_grad():
+        next(detector.parameters()).view(-1)[0] = float("nan")
+    save_detector(path, detector)
+    with pytest.raises(DataError, match="holds weights that are NaN or infinite"):
         load_detector(path)

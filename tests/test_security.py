@@ -1,0 +1,148 @@
+"""What SECURITY.md promises, as far as a test can see it."""
+
+import ast
+import json
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from lib.anovox import layout
+from lib.anovox.configurations import read_configurations
+from lib.anovox.folders import find_scenarios
+from lib.anovox.names import MAX_CHARACTERS, is_plain, plain
+from lib.anovox.state import anomaly_of
+from lib.errors import DataError, readable
+from lib.shards.index import read_index
+from tests.test_structure import ROOT, imported_names, modules, tree
+
+OURS = ("lib", "stages", "tools")
+PICKLING = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
+RUNNING = {"eval", "exec", "compile", "__import__", "system", "popen"}
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    '"onmouseover="alert(1)',
+    "=HYPERLINK('http://x')",
+    "$\\frac{$",
+    "a\nb",
+    "\x1b[2Jx",
+    "a`id`;rm",
+    "x" * 1000,
+)
+
+
+def calls(path):
+    """(name of the function, the call) of all calls in a file."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_nothing_is_pickled_or_unpickled():
+    for path in modules(*OURS):
+        assert not PICKLING & {name.split(".")[0] for name in imported_names(path)}, path
+        for name, call in calls(path):
+            arguments = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            if name in ("torch.load", "torch.save"):
+                raise AssertionError(f"{path}:{call.lineno}: {name} pickles")
+            if name in ("np.load", "numpy.load", "np.save", "np.lib.format.open_memmap"):
+                assert arguments.get("allow_pickle") == "False" or "open_memmap" in name, f"{path}:{call.lineno}"
+
+
+def test_yaml_is_read_safely_and_no_text_is_run():
+    safe = {"_Loader", "yaml.SafeLoader", "yaml.CSafeLoader"}
+    for path in modules(*OURS):
+        for name, call in calls(path):
+            arguments = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            where = f"{path}:{call.lineno}: {name}"
+            assert name not in ("yaml.full_load", "yaml.unsafe_load", "yaml.load_all"), where
+            assert name != "yaml.load" or arguments.get("Loader") in safe, where
+            assert name not in RUNNING and name not in ("os.system", "os.popen", "pty.spawn"), where
+            assert arguments.get("shell") != "True", where
+
+
+def test_no_module_of_ours_speaks_to_a_network():
+    clients = {"socket", "http", "urllib", "ftplib", "smtplib", "requests", "httpx", "aiohttp", "boto3", "paramiko"}
+    users = [path for path in modules("lib", "stages") if clients & {n.split(".")[0] for n in imported_names(path)}]
+    assert not users
+
+
+def test_dvc_reports_nothing_home():
+    config = ConfigParser()
+    config.read(ROOT / ".dvc" / "config")
+    assert config["core"]["analytics"] == "false"
+
+
+@pytest.mark.parametrize("place", ["('192.0.2.1', 9)", "('example.org', 80)"])
+def test_processes_of_tests_have_no_network(place):
+    """The guard of tests/conftest.py, under which the pipeline and every stage run in tests."""
+    code = f"import socket; socket.create_connection({place}, timeout=5)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode and "no network in tests" in run.stderr
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_names_lose_what_has_a_meaning_elsewhere(text):
+    name = plain(text)
+    assert is_plain(name) and not is_plain(text) and len(name) <= MAX_CHARACTERS and plain(name) == name
+    assert not set("<>&\"'`$\\;=\n\x1b") & set(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Scenario_5f82c2d9-cfeb-4fa3-a1d7-d982f8bd1045", "Town10HD", "static.prop.o_x", "RGB-CAM(0, 0, 1.8)"]
+)
+def test_names_of_anovox_stay_as_they_are(name):
+    assert is_plain(name) and plain(name) == name
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_texts_from_the_data_are_made_plain(tmp_path, text):
+    folder = tmp_path / layout.CONFIGURATION_FOLDER
+    folder.mkdir()
+    anomaly = {"anomalytype": "STATIC", "anomaly_bp_name": text}
+    entries = [{"id": "1", "anomaly_config": anomaly, "weather_preset": text}]
+    (folder / "x.json").write_text(json.dumps({"scenario_definition": {"map": text, "scenarios": entries}}))
+    [config] = read_configurations(tmp_path, lambda _: None).values()
+    found = anomaly_of({"anomaly_type_id": text, "kind": text, "size": text})
+    values = (config.town, config.weather_preset, config.anomaly_blueprint, found.blueprint, found.kind)
+    assert all(map(is_plain, values)) and found.size is None
+
+
+def test_scenarios_of_strange_names_are_left_out_and_reported(tmp_path):
+    (tmp_path / "Scenario_good (1) [a], b").mkdir()
+    for name in ("Scenario_<img src=x onerror=alert(1)>", "Scenario_$x$", "Scenario_\n"):
+        (tmp_path / name).mkdir()
+    findings = []
+    assert [path.name for path in find_scenarios(tmp_path, findings.append)] == ["Scenario_good (1) [a], b"]
+    assert [finding.reason for finding in findings] == ["strange_name"] * 3
+
+
+@pytest.mark.parametrize("file", ["../../x.h5", "/etc/passwd", "a/b.h5", "..", "", "a\x1bb.h5"])
+def test_an_index_cannot_name_files_elsewhere(tmp_path, file):
+    columns = "scenario,type,file,frames,frames_with_anomaly,image_height,image_width,max_points,lidar_channels,town"
+    row = f"s,NORMALITY,{file},1,0,8,8,64,8,,,"
+    (tmp_path / "index.csv").write_text(f"{columns},weather,camera\n{row}\n")
+    with pytest.raises(DataError, match=r"index\.csv: damaged \(.* is not the name of a file in this folder"):
+        read_index(tmp_path)
+
+
+def test_messages_cannot_steer_a_terminal():
+    assert readable("a\x1b[2J\nb é [1]") == "a?[2J?b é [1]"
+
+
+def test_the_promises_are_written_down():
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    for word in ("pickle", "network", "report", "Not promised", "pip-audit"):
+        assert word in text
+
+
+def test_security_rules_of_the_linter_are_on():
+    import tomllib
+
+    lint = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
+    assert "S" in lint["select"]
+    assert {rule for rule in lint["ignore"] if rule.startswith("S") and not rule.startswith("SIM")} == {"S101"}
+    assert not any(Path(pattern).parts[0] in ("lib", "stages") for pattern in lint["per-file-ignores"])
