@@ -14,7 +14,7 @@ from lib.evaluation.counting import MAX_DISTINCT, ScoreCounter, coarsen
 
 Floats = npt.NDArray[np.floating]
 Counts = npt.NDArray[np.int64]
-_AT_ONCE = 1 << 22
+_AT_ONCE = 1 << 23
 
 
 def count_cells(values: Floats, ascending: Floats) -> Counts:
@@ -23,7 +23,10 @@ def count_cells(values: Floats, ascending: Floats) -> Counts:
     Cell 2 k + 1 is `== values[k]`; cell 2 k lies strictly between values[k - 1] and values[k].
     """
     below = np.searchsorted(ascending, values, side="left")
-    through = np.searchsorted(ascending, values, side="right")
+    through = below.copy()
+    inside = np.flatnonzero(below < len(ascending))
+    tied = inside[ascending[below[inside]] == values[inside]]
+    through[tied] = np.searchsorted(ascending, values[tied], side="right")
     cells = np.empty(2 * len(values) + 1, dtype=np.int64)
     cells[1::2] = through - below
     cells[0::2] = np.append(below, len(ascending)) - np.insert(through, 0, 0)

@@ -1,0 +1,194 @@
+"""How fast metrics come from scores: beside AnoVox's voxel loop, beside scikit-learn, and the bootstrap by itself."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, precision_score, roc_auc_score
+
+from benchmarks.subject import Measure, Spread, Subject, Table, number_text
+from benchmarks.timing import alternate
+from lib.evaluation.anovox import AnovoxMetrics, anovox_metrics, shared_voxels
+from lib.evaluation.bootstrap import bootstrap, interval, resample_negatives, resample_scenarios
+from lib.evaluation.curves import auroc, average_precision, error_bounds, rank
+from lib.geometry.voxels import voxel_keys
+
+VOXELS: Final = (1_000, 3_000, 8_000)
+ROUNDS: Final = {1_000: 5, 3_000: 3, 8_000: 2}
+EXPONENTS: Final = (6, 7, 8)
+SHARES: Final = (0.01, 0.5)
+RESAMPLES, SCENARIOS, CELLS = 1_000, 200, 1_001
+OURS, LOOP, SKLEARN = "ours", "AnoVox's loop", "scikit-learn"
+PACKAGES: Final = ("numpy", "scikit-learn")
+Rows = npt.NDArray[np.float64]
+
+
+def measure(folder: Path) -> Subject:
+    """Time all three; nothing is written."""
+    voxels, at_8000 = _voxels()
+    scores, seconds, peak_gb = _scores()
+    resampling = _bootstrap()
+    return Subject(
+        title="Evaluation",
+        setting=(
+            "Made scores, anomalous ones a standard deviation higher. Voxels: predicted and true grids of so many "
+            "voxels, nine in ten of them shared. Scores: AUROC and average precision of N float32 scores, each in a "
+            "process of its own, peak memory with NumPy and the scores themselves."
+        ),
+        packages=PACKAGES,
+        tables=(voxels, scores, resampling[0]),
+        measures=(
+            Measure("evaluation.voxels_vs_anovox", "times AnoVox's loop at 8,000 voxels", at_8000, at_least=1_000),
+            Measure("evaluation.seconds_1e8", "for 10^8 scores, 1 % anomalous", seconds, at_most=10, unit="s"),
+            Measure("evaluation.peak_gb_1e8", "peak memory for 10^8 scores", peak_gb, at_most=2, unit="GB"),
+            Measure(
+                "evaluation.bootstrap_seconds",
+                f"for {RESAMPLES:,} resamples over {SCENARIOS} scenarios",
+                resampling[1],
+                at_most=2,
+                unit="s",
+            ),
+        ),
+        reading="Sorting bounds the scores; calls of NumPy, not the voxels, bound the voxels.",
+    )
+
+
+def anovox_loop(predicted: Rows, true: Rows) -> AnovoxMetrics:
+    """What AnoVox's evaluate_voxels.py does, plainly: look for each predicted voxel among all true ones; measure."""
+    scores, labels = [], []
+    true_rows = true.tolist()
+    for ix, iy, iz, score in predicted.tolist():
+        for jx, jy, jz, class_id in true_rows:
+            if ix == jx and iy == jy and iz == jz:
+                scores.append(score)
+                labels.append(class_id == 33)
+                break
+    return plain_metrics(np.array(scores), np.array(labels))
+
+
+def plain_metrics(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]) -> AnovoxMetrics:
+    """AnoVox's six numbers by scikit-learn, threshold by threshold."""
+    thresholds = np.arange(0.25, 0.75, 0.05)
+    precision, recall, cuts = precision_recall_curve(labels, scores)
+    meeting = cuts[np.argmin(np.abs(precision - recall)[:-1])]
+    first = next(t for t in np.arange(1, -0.01, -0.01) if (scores > t)[labels].mean() >= 0.95)
+    return AnovoxMetrics(
+        auroc=float(roc_auc_score(labels, scores)),
+        aupr=float(average_precision_score(labels, scores)),
+        fpr95=float((scores > first)[~labels].mean()),
+        specificity=float((scores <= meeting)[~labels].mean()),
+        f1_score=float(np.mean([f1_score(labels, scores > t, zero_division=0) for t in thresholds])),
+        ppv=float(np.mean([precision_score(labels, scores > t, zero_division=0) for t in thresholds])),
+    )
+
+
+def ours(predicted: Rows, true: Rows) -> AnovoxMetrics | None:
+    """The same by lib.evaluation."""
+    keys = [voxel_keys(rows[:, :3].astype(np.int64)) for rows in (predicted, true)]
+    rows, true_rows = shared_voxels(*keys)
+    return anovox_metrics(predicted[rows, 3], true[true_rows, 3] == 33)
+
+
+def made_voxels(count: int, generator: np.random.Generator) -> tuple[Rows, Rows]:
+    """Predicted (count, 4) ix, iy, iz, score in [0, 1], and true (count, 4) ix, iy, iz, class id; in other orders."""
+    places = generator.choice(200 * 200 * 20, size=count + count // 10, replace=False)
+    voxels = np.stack([places % 200 + 400, places // 200 % 200 + 400, places // 40_000 + 20], axis=1).astype(np.float64)
+    classes = np.where(generator.random(len(voxels)) < 0.02, 33.0, 1.0)
+    scores = 1 / (1 + np.exp(-generator.normal(size=len(voxels)) - (classes == 33)))
+    true = np.column_stack([voxels, classes])[:count]
+    predicted = np.column_stack([voxels, scores])[-count:]
+    return generator.permutation(predicted), generator.permutation(true)
+
+
+def _voxels() -> tuple[Table, Spread]:
+    rows, last = [], Spread(0, 0, 0)
+    for count in VOXELS:
+        predicted, true = made_voxels(count, np.random.default_rng(count))
+        expected, found = anovox_loop(predicted, true), ours(predicted, true)
+        assert found is not None and np.allclose(list(vars(found).values()), list(vars(expected).values()), atol=1e-9)
+        ways = {OURS: lambda p=predicted, t=true: ours(p, t), LOOP: lambda p=predicted, t=true: anovox_loop(p, t)}
+        times = alternate(ways, ROUNDS[count], at_least_s=0.2)
+        last = times.speedup(OURS, LOOP)
+        shown = [Spread.of(1e3 * times.seconds[way]).text() for way in (OURS, LOOP)]
+        rows.append((f"{count:,}", *shown, last.text()))
+    return Table("A pair of voxel grids, ms", ("voxels", OURS, LOOP, "times as fast"), tuple(rows)), last
+
+
+def made_scores(exponent: int, share: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Scores and labels (10 ** exponent,), a share of them anomalous; made in parts, to need no memory beside them."""
+    count, generator = 10**exponent, np.random.default_rng(exponent)
+    scores, labels = np.empty(count, dtype=np.float32), np.empty(count, dtype=bool)
+    for start in range(0, count, 10**6):
+        part = slice(start, start + 10**6)
+        labels[part] = generator.random(10**6, dtype=np.float32) < share
+        scores[part] = generator.standard_normal(10**6, dtype=np.float32) + labels[part]
+    return scores, labels
+
+
+def _scores() -> tuple[Table, Spread, Spread]:
+    rows, ends = [], {}
+    for exponent in EXPONENTS:
+        for share in SHARES:
+            one, other = (_in_its_own_process(way, exponent, share) for way in (OURS, SKLEARN))
+            within = one["bound"] + 1e-9
+            assert abs(one["auroc"] - other["auroc"]) <= within and abs(one["ap"] - other["ap"]) <= within, (one, other)
+            ends[exponent, share] = one
+            cells = [number_text(each[key]) for key in ("seconds", "peak_gb") for each in (one, other)]
+            error = number_text(one["bound"]) if one["bound"] else "exact"
+            rows.append((f"10^{exponent}", f"{share:.0%}", *cells, error))
+    last = ends[EXPONENTS[-1], SHARES[0]]
+    columns = (
+        "scores",
+        "anomalous",
+        "ours, s",
+        "scikit-learn, s",
+        "ours, GB",
+        "scikit-learn, GB",
+        "ours: error at most",
+    )
+    seconds, peak = (Spread(last[key], last[key], last[key]) for key in ("seconds", "peak_gb"))
+    return Table("AUROC and average precision", columns, tuple(rows), "Measured once each."), seconds, peak
+
+
+def _in_its_own_process(way: str, exponent: int, share: float) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.evaluation", way, str(exponent), str(share)]
+    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return found
+
+
+def score(way: str, exponent: int, share: float) -> dict[str, float]:
+    """Seconds, peak memory and results of one way."""
+    scores, labels = made_scores(exponent, share)
+    start, bound = time.perf_counter(), 0.0
+    if way == OURS:
+        ranking = rank(scores[labels], scores[~labels])
+        found = auroc(ranking), average_precision(ranking)
+        bound = max(error_bounds(ranking))
+    else:
+        found = float(roc_auc_score(labels, scores)), float(average_precision_score(labels, scores))
+    seconds, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return {"auroc": found[0], "ap": found[1], "bound": bound, "seconds": seconds, "peak_gb": peak}
+
+
+def _bootstrap() -> tuple[Table, Spread]:
+    generator = np.random.default_rng(1)
+    positives = generator.poisson(0.1, (SCENARIOS, CELLS))
+    negatives = generator.poisson(5.0, (SCENARIOS, CELLS))
+
+    def resample() -> object:
+        weights = resample_scenarios(["a"] * SCENARIOS, RESAMPLES, np.random.default_rng(2))
+        return interval(bootstrap(weights, positives, np.arange(SCENARIOS), resample_negatives(weights, negatives)))
+
+    seconds = alternate({OURS: resample}, 5).duration(OURS)
+    title = f"AUROC and AP intervals, {RESAMPLES:,} resamples over {SCENARIOS} scenarios"
+    return Table(title, ("", "s"), ((OURS, seconds.text()),)), seconds
+
+
+if __name__ == "__main__":
+    print(json.dumps(score(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))))

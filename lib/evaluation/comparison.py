@@ -1,0 +1,95 @@
+"""Two models on the same test: level by level, with paired bootstrap over scenarios.
+
+Both are resampled alike, so what makes a scenario hard for both cancels out: the interval of the difference is narrower
+than the two intervals suggest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.errors import DataError
+from lib.evaluation.curves import auroc, average_precision
+from lib.evaluation.pooling import ScoredTest
+from lib.evaluation.pools import Pool, Positives
+
+NUMBERS: Final = ("auroc", "ap")
+GROUPED: Final = ("kind",)
+"""Groups of the breakdown that are compared as well."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One number of one level: of the first, of the second, and second minus first with its 95 % interval.
+
+    above: the share of resamples in which the second is better (ties count half). group: "" for all positives.
+    """
+
+    level: str
+    group: str
+    number: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    above: float
+    positives: int
+    negatives: int
+
+
+def compare(first: ScoredTest, second: ScoredTest) -> list[Difference]:
+    """Compare all levels that both have, and the kinds of anomaly in them.
+
+    Raises DataError where the two were not tested on the same items.
+    """
+    if list(first.strata) != list(second.strata) or len(first.frames) != len(second.frames):
+        raise DataError("the two were not tested on the same scenarios and frames; compare models with equal test data")
+    found: list[Difference] = []
+    for level in (level for level in first.pools if level in second.pools):
+        one, other = first.pools[level], second.pools[level]
+        _check_alike(level, one, other)
+        found += _differences(level, "", (one, one.positives), (other, other.positives))
+        for (group, value), positives in sorted(one.groups.items()):
+            if group in GROUPED:
+                pair = (one, positives), (other, other.groups[group, value])
+                found += _differences(level, f"{group} {value}", *pair)
+    return found
+
+
+def share_above(differences: npt.NDArray[np.float64]) -> float:
+    """Share of the differences above 0; ties count half."""
+    return float((np.sign(differences).mean() + 1) / 2)
+
+
+def as_rows(differences: list[Difference]) -> list[Mapping[str, str | float | int]]:
+    """The differences as rows of a table."""
+    return [vars(difference) for difference in differences]
+
+
+def _differences(
+    level: str, group: str, first: tuple[Pool, Positives], second: tuple[Pool, Positives]
+) -> list[Difference]:
+    rankings = [pool.ranking(chosen) for pool, chosen in (first, second)]
+    resampled = second[0].resampled(second[1]) - first[0].resampled(first[1])
+    found = []
+    for row, (name, metric) in enumerate(zip(NUMBERS, (auroc, average_precision), strict=True)):
+        changes = resampled[row][np.isfinite(resampled[row])]
+        one, other = (metric(ranking) for ranking in rankings)
+        low, high = np.percentile(changes, [2.5, 97.5]).tolist()
+        counts = rankings[0].positive_count, rankings[0].negative_count
+        change = Difference(level, group, name, one, other, other - one, low, high, share_above(changes), *counts)
+        found.append(change)
+    return found
+
+
+def _check_alike(level: str, first: Pool, second: Pool) -> None:
+    counts = [(int(p.positives.counts.sum()), int(p.negative_cells.sum())) for p in (first, second)]
+    if counts[0] != counts[1]:
+        raise DataError(
+            f"level {level}: {counts[0][0]} anomalous and {counts[0][1]} normal items of the first, {counts[1][0]} and "
+            f"{counts[1][1]} of the second; compare models with equal test data and evaluate params"
+        )
