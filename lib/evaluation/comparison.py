@@ -4,7 +4,6 @@ Both are resampled alike, so what makes a scenario hard for both cancels out: th
 than the two intervals suggest.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,11 +64,6 @@ def share_above(differences: npt.NDArray[np.float64]) -> float:
     return float((np.sign(differences).mean() + 1) / 2)
 
 
-def as_rows(differences: list[Difference]) -> list[Mapping[str, str | float | int]]:
-    """The differences as rows of a table."""
-    return [vars(difference) for difference in differences]
-
-
 def _differences(
     level: str, group: str, first: tuple[Pool, Positives], second: tuple[Pool, Positives]
 ) -> list[Difference]:
@@ -88,7 +82,7 @@ def _differences(
 
 def _check_alike(level: str, first: Pool, second: Pool) -> None:
     counts = [(int(p.positives.counts.sum()), int(p.negative_cells.sum())) for p in (first, second)]
-    if counts[0] != counts[1]:
+    if counts[0] != counts[1] or first.groups.keys() != second.groups.keys():
         raise DataError(
             f"level {level}: {counts[0][0]} anomalous and {counts[0][1]} normal items of the first, {counts[1][0]} and "
             f"{counts[1][1]} of the second; compare models with equal test data and evaluate params"

@@ -55,6 +55,18 @@ def scored_scenarios(shards: Path, predictions: Path, params: SplitParams) -> tu
     return tuple(ScoredScenario(e.scenario, e.camera, shards / e.file, predictions / e.file) for e in test)
 
 
+def predicted_scenarios(shards: Path, predictions: Path) -> tuple[ScoredScenario, ...]:
+    """The scenarios of a folder of predictions, by name; raises DataError when there are none, or of other shards."""
+    entries = sorted(read_index(shards), key=lambda entry: entry.scenario)
+    found = {path.name for path in predictions.glob("*.h5")}
+    if not found:
+        raise DataError(f"{predictions}: holds no predictions (<scenario>.h5); {REMEDY}")
+    if foreign := sorted(found - {e.file for e in entries}):
+        raise DataError(f"{predictions}: holds {_some(foreign)}, not of the shards in {shards}; {REMEDY}")
+    chosen = (e for e in entries if e.file in found)
+    return tuple(ScoredScenario(e.scenario, e.camera, shards / e.file, predictions / e.file) for e in chosen)
+
+
 def check_predictions(path: Path, shard: Shard, predictions: Predictions) -> None:
     """Raise DataError unless the predictions (from path) are of this very shard, and all scores are finite."""
     p, made_for_another = predictions, f"{path}: was made from another shard than {shard.path}"

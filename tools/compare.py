@@ -1,0 +1,98 @@
+"""Compare two models on the same test, level by level: differences with 95 % intervals by paired bootstrap.
+
+A and B are DVC experiments, Git revisions, `workspace`, or folders of predictions (of the workspace's shards).
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lib.errors import DataError, run_stage
+from lib.evaluation.comparison import Difference, compare
+from lib.evaluation.inputs import predicted_scenarios
+from lib.evaluation.levels import ScenarioScores, score_in_parts
+from lib.evaluation.pooling import ScoredTest, pool_test_set
+from lib.params import EvaluateParams, load_params
+from lib.shards.revisions import link_output
+
+SHARDS, PREDICTIONS = Path("data/shards"), Path("data/predictions")
+COLUMNS = ("level", "", "of", "A", "B", "B - A", "95 % interval", "B better", "anomalous", "normal")
+
+
+def main() -> None:
+    """Read both, compare, print."""
+    parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__)
+    parser.add_argument("a", metavar="A", help="the first, to which the second is compared")
+    parser.add_argument("b", metavar="B", help="the second")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    args = parser.parse_args()
+    params = load_params().evaluate
+    differences = compare(_scored(args.a, params), _scored(args.b, params))
+    if not differences:
+        raise DataError("the test set gives no level both positives and negatives, so there is nothing to compare")
+    print(json.dumps([vars(d) for d in differences], indent=1) if args.json else _table(args.a, args.b, differences))
+
+
+def _scored(name: str, params: EvaluateParams) -> ScoredTest:
+    with tempfile.TemporaryDirectory(prefix="compare-") as temporary:
+        shards, predictions = _folders(name, Path(temporary))
+        scenarios = predicted_scenarios(shards, predictions)
+        checked: set[Path] = set()
+
+        def read() -> Iterator[ScenarioScores]:
+            for scored in scenarios:
+                pair = scored.reread() if scored.shard in checked else scored.read()
+                checked.add(scored.shard)
+                yield from score_in_parts(*pair, params)
+
+        return pool_test_set(read, params, ("frame", "point"))
+
+
+def _folders(name: str, temporary: Path) -> tuple[Path, Path]:
+    """Shards and predictions of what A or B names."""
+    if name == "workspace":
+        return SHARDS, PREDICTIONS
+    if Path(name).is_dir():
+        return SHARDS, Path(name)
+    shards, predictions, cache = temporary / "shards", temporary / "predictions", _cache()
+    link_output(Path(), cache, name, str(SHARDS), shards)
+    link_output(Path(), cache, name, str(PREDICTIONS), predictions)
+    return shards, predictions
+
+
+def _cache() -> Path:
+    command = [sys.executable, "-m", "dvc", "cache", "dir"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise DataError(f"`dvc cache dir` failed ({' '.join(result.stderr.split())}); run in the repository's root")
+    return Path(result.stdout.strip())
+
+
+def _table(a: str, b: str, differences: Sequence[Difference]) -> str:
+    rows = [COLUMNS, *map(_row, differences)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    lines = ["  ".join(_cells(row, widths)).rstrip() for row in rows]
+    notes = f"A: {a}\nB: {b}\nB better: share of resamples of the test scenarios in which B is above A."
+    return "\n".join([*lines, "", notes])
+
+
+def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [
+        f"{cell:<{width}}" if column < 3 else f"{cell:>{width}}"
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+
+
+def _row(d: Difference) -> tuple[str, ...]:
+    return (
+        *(d.level, d.group, d.number.upper(), f"{d.first:.4f}", f"{d.second:.4f}", f"{d.difference:+.4f}"),
+        *(f"[{d.low:+.4f}, {d.high:+.4f}]", f"{d.above:.1%}", f"{d.positives:,}", f"{d.negatives:,}"),
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)
