@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test quick smoke lint format lock bench
+.PHONY: help setup repro test quick smoke lint audit format lock bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -39,6 +39,9 @@ lint: setup ## Check style and types
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
+
+audit: setup ## Ask for known vulnerabilities of the locked packages (needs the network)
+	@$(BIN)/python -m tools.audit
 
 format: setup ## Format the code
 	@$(BIN)/python -m ruff check --fix .

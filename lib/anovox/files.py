@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+from warnings import catch_warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ PNG_TAIL_BYTES: Final = 1024
 # Whatever Pillow raises over a damaged file.
 _IMAGE_DAMAGE: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, struct.error, zlib.error, MemoryError),
-    *(Image.DecompressionBombError, Image.DecompressionBombWarning),
+    *(Image.DecompressionBombError, Warning),
 )
 REMEDY: Final = "unpack the archive again or delete the file"
 
@@ -243,7 +244,7 @@ def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.
     """Decode a PNG after its header showed the expected size, so that no file can ask for more memory than that."""
     _check_png_size(path, height, width)
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with catch_warnings(action="error"), Image.open(path, formats=["PNG"]) as image:
             if image.mode not in (mode, mode + "A"):
                 raise FileError(path, Reason.DAMAGED_IMAGE, f"pixels of mode {image.mode}, not {mode}")
             return np.array(image.convert(mode))

@@ -1,5 +1,8 @@
 """Every AnoVox file type: what is written is read again, and what is damaged is refused in one sentence."""
 
+import contextlib
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -266,3 +269,41 @@ def test_damaged_json_is_refused(folder):
 def test_a_folder_in_place_of_a_file_is_refused(folder):
     (folder / "a folder.png").mkdir()
     assert_refused(lambda p: files.read_rgb(p, 4, 4), folder / "a folder.png", Reason.DAMAGED_IMAGE, "Is a directory")
+
+
+def test_an_image_that_pillow_warns_of_is_refused_without_a_word_from_pillow(folder, recwarn):
+    path = folder / "x_1.png"
+    files.write_class_image(path, np.ones((4, 6), dtype=np.uint8))
+    data = path.read_bytes()
+    animation = b"acTL" + bytes(3) + b"\2" + bytes(3) + b"\1"
+    chunk = len(animation[4:]).to_bytes(4, "big") + animation + zlib.crc32(animation).to_bytes(4, "big")
+    path.write_bytes(data[:33] + chunk + chunk + data[33:])
+    with pytest.raises(FileError, match="the image cannot be decoded"):
+        files.read_class_image(path, 4, 6)
+    assert not recwarn.list
+
+
+# What NumPy's own reader answers with TokenError, MemoryError, a warning, or by running Python's parser on all of it.
+HEADERS = ["(" * 5000, "{'descr': '<f4', 'fortran_order': False, 'shape': (10**9, 4)}", "{'shape': (1L, 4)", "\0" * 50]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_headers_that_break_numpys_reader_are_refused(folder, header):
+    path = folder / "x_1.npy"
+    path.write_bytes(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode() + bytes(64))
+    for read in (files.read_lidar, files.lidar_size):
+        with pytest.raises(FileError, match=r"not a readable \.npy array"):
+            read(path)
+
+
+@given(st.binary(max_size=300))
+def test_whatever_bytes_a_file_holds_only_our_errors_come_out(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("any") / "sensor_setup.json"
+    for start in (b"", b"\x89PNG\r\n\x1a\n", b"\x93NUMPY\1\0"):
+        path.write_bytes(start + content)
+        readers = (files.png_size, files.read_lidar, files.read_voxels, files.read_key_values, files.read_json)
+        for read in readers:
+            with contextlib.suppress(FileError):
+                read(path)
+        with contextlib.suppress(FileError):
+            files.read_rgb(path, 4, 6)
