@@ -1,6 +1,7 @@
 """The camera and the LiDAR: one scene, one instant, exact labels."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -52,8 +53,7 @@ def sense_camera(
     """Record the world with a pinhole camera: picture, planar depth, class and instance of each pixel's centre."""
     camera = Camera.from_fov(args.image_width, args.image_height, args.camera_fov)
     shape = camera.height_px, camera.width_px
-    rays = np.asarray(camera.unproject(np.ones(shape)), dtype=np.float64).reshape(-1, 3).T
-    cast = _cast(world, world_SE3_camera, rays)
+    cast = _cast(world, world_SE3_camera, _camera_directions(camera))
     view = View(cast.origin_m, cast.directions, 1.0 / camera.fx_px, world_SE3_ego)
     light = picture_light(world, view, cast.behind, noise)
     _soften_outlines(world, view, cast.behind.part.reshape(shape), world_SE3_camera, light, noise)
@@ -97,6 +97,16 @@ def sense_lidar(
     )
 
 
+@lru_cache(maxsize=8)
+def _camera_directions(camera: Camera) -> npt.NDArray[np.float64]:
+    """Directions (3, H * W) of the pixels' centres in the camera's frame, 1 long ahead."""
+    ahead = camera.unproject(np.ones((camera.height_px, camera.width_px)))
+    directions = np.ascontiguousarray(np.asarray(ahead, dtype=np.float64).reshape(-1, 3).T)
+    directions.setflags(write=False)
+    return directions
+
+
+@lru_cache(maxsize=8)
 def lidar_directions(args: LidarArgs, rays_per_channel: int) -> npt.NDArray[np.float64]:
     """Unit directions (3, rays_per_channel * channels) in the sensor's frame: azimuth by azimuth, clockwise from
     straight behind, each from the lowest channel up.
@@ -105,7 +115,9 @@ def lidar_directions(args: LidarArgs, rays_per_channel: int) -> npt.NDArray[np.f
     azimuth = np.pi - 2 * np.pi * (np.arange(rays_per_channel) + 0.5) / rays_per_channel
     azimuth, elevation = np.repeat(azimuth, args.channels), np.tile(elevation, rays_per_channel)
     flat = np.cos(elevation)
-    return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
+    directions = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
+    directions.setflags(write=False)
+    return directions
 
 
 def _cast(world: World, world_SE3_sensor: Matrix, rays: npt.NDArray[np.float64]) -> _Cast:

@@ -1,7 +1,7 @@
 """A scene at one instant, ready for rays: static, moving and camouflaged triangles, and what their parts look like."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Final
 
@@ -81,11 +81,12 @@ class SceneWorlds:
         self._opaque = _geometry(static, camouflage=False)
         self._camouflaged = _geometry(static, camouflage=True)
         self._lamps = _lamps(scene)
+        self._table = _table(self._parts)
 
     def at(self, time_s: float) -> World:
         """The world `time_s` after the scene's start."""
         index, moving = len(self._scene.static_parts), []
-        poses = [np.eye(4)] * index
+        poses: list[Matrix | None] = [None] * index
         for actor in self._scene.actors:
             pose = world_SE3_actor(actor, time_s)
             for part in actor.parts:
@@ -94,7 +95,7 @@ class SceneWorlds:
                 index += 1
         return World(
             self._scene,
-            _table(self._parts, poses),
+            replace(self._table, pose=_texture_poses(poses)),
             self._lamps,
             opaque=self._opaque + _geometry(moving, camouflage=False),
             camouflaged=self._camouflaged + _geometry(moving, camouflage=True),
@@ -144,23 +145,29 @@ def _moved(pose: Matrix, vertices_m: Float32) -> Float32:
     return apply(pose, vertices_m).astype(np.float32)
 
 
-def _table(parts: Sequence[Part], poses: Sequence[Matrix]) -> PartTable:
+def _texture_poses(poses: Sequence[Matrix | None]) -> Float32:
+    """PartTable's `pose` (4, P) of the parts' poses, None for those that stand where they were built."""
+    return _numbers([(1, 0, 0, 0) if p is None else (p[0, 0], p[1, 0], p[0, 3], p[1, 3]) for p in poses])
+
+
+def _numbers(values: Sequence[object]) -> Float32:
+    return np.ascontiguousarray(np.array(values, dtype=np.float32).T)
+
+
+def _table(parts: Sequence[Part]) -> PartTable:
+    """The table of parts that all stand where they were built."""
     materials = [part.material for part in parts]
-
-    def numbers(values: Sequence[object]) -> Float32:
-        return np.ascontiguousarray(np.array(values, dtype=np.float32).T)
-
     return PartTable(
         texture=np.array([material.texture for material in materials], dtype=np.int32),
-        color=numbers([material.color for material in materials]) ** 2,
-        color2=numbers([material.color2 for material in materials]) ** 2,
-        scale_m=numbers([material.scale_m for material in materials]),
-        specular=numbers([material.specular for material in materials]),
-        emissive=numbers([material.emissive for material in materials]),
-        reflectivity=numbers([material.lidar_reflectivity for material in materials]),
+        color=_numbers([material.color for material in materials]) ** 2,
+        color2=_numbers([material.color2 for material in materials]) ** 2,
+        scale_m=_numbers([material.scale_m for material in materials]),
+        specular=_numbers([material.specular for material in materials]),
+        emissive=_numbers([material.emissive for material in materials]),
+        reflectivity=_numbers([material.lidar_reflectivity for material in materials]),
         class_id=np.array([part.class_id for part in parts], dtype=np.uint8),
         instance_id=np.array([part.instance_id for part in parts], dtype=np.int32),
-        pose=numbers([(pose[0, 0], pose[1, 0], pose[0, 3], pose[1, 3]) for pose in poses]),
+        pose=_texture_poses([None] * len(parts)),
     )
 
 
