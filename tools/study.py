@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import get_args
 
 from lib.errors import ParamsError, run_stage
+from lib.study.comparisons import add_comparisons, read_comparisons
 from lib.study.plan import Scale, Value, command, plan
 from lib.study.render import missing, put_tables
 from lib.study.rows import add_rows, read_rows
-from lib.study.runs import execute, open_clone
+from lib.study.runs import compare_with, execute, open_clone
 
 
 def main() -> None:
@@ -29,9 +30,9 @@ def main() -> None:
     parser.add_argument("--clone", type=Path, default=Path(".study"), help="default: %(default)s, not in Git")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the results; default: %(default)s")
     args = parser.parse_args()
-    results, page = args.docs / "results.json", args.docs / "results.md"
+    results, comparisons, page = (args.docs / name for name in ("results.json", "comparisons.json", "results.md"))
     if args.scale == "render":
-        put_tables(page, read_rows(results))
+        put_tables(page, read_rows(results), read_comparisons(comparisons))
         return
     runs = [run for run in plan(args.scale, dict(map(_change, args.set))) if _wanted(run.kind, run.names, args.only)]
     waiting = (runs if args.again else missing(runs, read_rows(results)))[: args.runs]
@@ -43,8 +44,10 @@ def main() -> None:
     revision = open_clone(Path.cwd(), clone) if waiting else ""
     for number, run in enumerate(waiting, 1):
         print(f"run {number} of {len(waiting)}: {command(run)}", flush=True)
-        rows = execute(run, clone, revision, clone / "kept")
-        put_tables(page, add_rows(results, rows))
+        rows = add_rows(results, execute(run, clone, revision, clone / "kept"))
+        finished = [row.name for row in rows if (row.scale, row.seed) == (run.scale, run.seed)]
+        compared = compare_with(run, finished, clone, clone / "kept")
+        put_tables(page, rows, add_comparisons(comparisons, compared))
     print(f"wrote {results} and {page}")
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from lib.errors import DataError
 from lib.outputs import write_text
+from lib.study.comparisons import Comparison, comparison_table
 from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan
 from lib.study.rows import Row
 
@@ -18,7 +19,7 @@ HEADS: Final = ("frame AUROC", "point AP", "point AUROC", "voxel AUROC", "voxel 
 SCALES: Final[tuple[Scale, ...]] = ("default", "large")
 
 
-def put_tables(path: Path, rows: Sequence[Row]) -> None:
+def put_tables(path: Path, rows: Sequence[Row], comparisons: Sequence[Comparison]) -> None:
     """Replace what stands between the marks of the page; raises DataError where it lacks them."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -27,15 +28,18 @@ def put_tables(path: Path, rows: Sequence[Row]) -> None:
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise DataError(f"{path}: must hold the lines {BEGIN} and {END} once each; restore them from Git")
     before, rest = text.split(BEGIN)
-    write_text(path, f"{before}{BEGIN}\n{tables(rows)}\n{END}{rest.split(END)[1]}")
+    write_text(path, f"{before}{BEGIN}\n{tables(rows, comparisons)}\n{END}{rest.split(END)[1]}")
 
 
-def tables(rows: Sequence[Row]) -> str:
+def tables(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> str:
     """All scales' tables as Markdown."""
-    return "\n\n".join(_scale(scale, [row for row in rows if row.scale == scale]) for scale in SCALES)
+    return "\n\n".join(
+        _scale(scale, [r for r in rows if r.scale == scale], [c for c in comparisons if c.scale == scale])
+        for scale in SCALES
+    )
 
 
-def _scale(scale: Scale, rows: Sequence[Row]) -> str:
+def _scale(scale: Scale, rows: Sequence[Row], comparisons: Sequence[Comparison]) -> str:
     title = f"### {scale.capitalize()} scale"
     first = plan(scale, {})[0]
     how = f"`python -m tools.study {scale}`; one row of it, by hand: `{command(first)}`"
@@ -46,9 +50,7 @@ def _scale(scale: Scale, rows: Sequence[Row]) -> str:
     planned: list[str] = [*VARIANTS, *BASELINES]
     lines += [_line(name, [row for row in rows if row.name == name], len(head)) for name in planned]
     parts = [f"{title}\n{how}", _what(rows), "\n".join(lines)]
-    if trivial := _trivial(rows):
-        parts.append(trivial)
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *filter(None, (_trivial(rows), comparison_table(comparisons)))])
 
 
 def _heads() -> list[str]:

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from lib.errors import DataError
 from lib.outputs import whole_folder
-from lib.study.plan import Run
+from lib.study.comparisons import Comparison, comparison_of, pairs_of
+from lib.study.plan import Run, row_id
 from lib.study.rows import Row, row_of
 
 PIPELINE: Final = ("lib", "stages", "tools", "params.yaml", "dvc.yaml")
@@ -41,7 +43,7 @@ def open_clone(repository: Path, folder: Path) -> str:
 
 
 def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> list[Row]:
-    """Run it and return its rows; its predictions are kept, for paired comparisons. DataError where it fails."""
+    """Run it and return its rows; a detector's predictions are kept, to be compared. DataError where it fails."""
     _run(clone, "git", "checkout", "-q", "-f", "--detach", revision)
     start = time.monotonic()
     changes = [part for key, value in run.changes for part in ("-S", f"{key}={value}")]
@@ -50,23 +52,36 @@ def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> lis
     if run.kind == "baselines":
         _run(clone, sys.executable, "-m", "tools.baselines", "--metrics", BASELINE_METRICS)
     minutes = (time.monotonic() - start) / 60
-    rows = []
-    for name in run.names:
-        evaluated, predictions = _results(run, name, clone)
-        rows.append(row_of(run, name, revision, evaluated, minutes))
-        with whole_folder(kept_predictions / rows[-1].id.replace(" ", "-")) as folder:
-            shutil.copytree(predictions, folder, dirs_exist_ok=True)
+    rows = [row_of(run, name, revision, _metrics(run, name, clone), minutes) for name in run.names]
+    if run.kind == "detector":
+        with whole_folder(kept_predictions / _folder(rows[0].id)) as folder:
+            shutil.copytree(clone / "data" / "predictions", folder, dirs_exist_ok=True)
     return rows
 
 
-def _results(run: Run, name: str, clone: Path) -> tuple[dict[str, Any], Path]:
-    """Metrics and predictions of a finished run."""
+def compare_with(run: Run, finished: Sequence[str], clone: Path, kept_predictions: Path) -> list[Comparison]:
+    """Compare a run that was just executed with those of its scale and seed that it makes a pair with."""
+    if run.kind != "detector":
+        return []
+    found = []
+    for pair in pairs_of(run, finished):
+        folders = [kept_predictions / _folder(row_id(run.scale, name, run.seed)) for name in pair]
+        if all(folder.is_dir() for folder in folders):
+            command = [sys.executable, "-m", "tools.compare", *map(str, folders), "--json"]
+            found.append(comparison_of(run, pair, _out(clone, *command)))
+    return found
+
+
+def _folder(identifier: str) -> str:
+    return identifier.replace(" ", "-")
+
+
+def _metrics(run: Run, name: str, clone: Path) -> Any:
+    """Metrics of a finished run, as metrics/evaluate.json holds them."""
     if run.kind == "detector":
-        text = (clone / "metrics" / "evaluate.json").read_text(encoding="utf-8")
-        return json.loads(text), clone / "data" / "predictions"
+        return json.loads((clone / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
     sensors, method = name.split()
-    text = (clone / BASELINE_METRICS).read_text(encoding="utf-8")
-    return json.loads(text)[sensors][method], clone / "data" / "baselines" / f"{sensors}-{method}"
+    return json.loads((clone / BASELINE_METRICS).read_text(encoding="utf-8"))[sensors][method]
 
 
 def _environment() -> dict[str, str]:

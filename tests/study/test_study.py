@@ -4,6 +4,7 @@ import pytest
 
 from lib.errors import DataError
 from lib.params import load_params
+from lib.study.comparisons import add_comparisons, comparison_of, comparison_table, pairs_of, read_comparisons
 from lib.study.plan import BASELINES, DATA, METHODS, SENSORS, TRAINING_SEEDS, VARIANTS, command, plan
 from lib.study.render import BEGIN, END, missing, put_tables, tables
 from lib.study.rows import add_rows, read_rows, row_of
@@ -75,7 +76,7 @@ def test_means_spreads_and_what_was_not_run():
     runs = plan("default", {})
     concat = [run for run in runs if run.names == ("concat",)]
     rows = [row for run, auroc in zip(concat, (0.7, 0.8, 0.9), strict=True) for row in finished(run, auroc)]
-    text = tables(rows)
+    text = tables(rows, [])
     assert "| concat | 3 | 0.800 ± 0.100 | 0.700 to 0.900 | 0.500 ± 0.000 |" in text
     assert "| lidar | not run |" in text and "| lidar nearest_neighbour | not run |" in text
     assert "112 test scenarios; 20 of 80 frames anomalous" in text and "Commit 0123456." in text
@@ -88,10 +89,56 @@ def test_means_spreads_and_what_was_not_run():
 def test_what_is_written_by_hand_stays(tmp_path):
     page = tmp_path / "results.md"
     page.write_text(f"# Results\n{BEGIN}\nold\n{END}\nby hand\n")
-    put_tables(page, [])
+    put_tables(page, [], [])
     text = page.read_text()
     assert text.startswith(f"# Results\n{BEGIN}\n### Default scale") and text.endswith(f"{END}\nby hand\n")
     assert "old" not in text
     page.write_text("no marks")
     with pytest.raises(DataError, match="must hold the lines"):
-        put_tables(page, [])
+        put_tables(page, [], [])
+
+
+def compared(high=0.2):
+    """What tools.compare prints."""
+    shared = {
+        "number": "ap",
+        "first": 0.5,
+        "second": 0.7,
+        "difference": 0.2,
+        "low": -0.1,
+        "above": 0.9,
+        "level": "point",
+    }
+    numbers = {"positives": 5, "negatives": 50}
+    rows = [
+        {**shared, **numbers, "group": "", "high": 0.3},
+        {**shared, **numbers, "group": "kind both", "high": high, "difference": -0.2},
+        {**shared, **numbers, "group": "", "number": "auroc", "high": 0.3},
+    ]
+    return json.dumps(rows)
+
+
+def test_pairs_are_compared_once_both_have_run():
+    concat, lidar, image, attention = plan("default", {})[:4]
+    assert pairs_of(concat, []) == []
+    assert pairs_of(lidar, ["concat"]) == [("lidar", "concat")]
+    assert pairs_of(attention, ["concat", "lidar", "image"]) == [
+        ("concat", "cross_attention"),
+        ("lidar", "cross_attention"),
+    ]
+    assert pairs_of(image, ["lidar"]) == []
+
+
+def test_comparisons_are_kept_and_shown(tmp_path):
+    path = tmp_path / "comparisons.json"
+    run = plan("default", {})[0]
+    add_comparisons(path, [comparison_of(run, ("lidar", "concat"), compared())])
+    again = add_comparisons(path, [comparison_of(run, ("lidar", "concat"), compared(high=-0.05))])
+    assert again == read_comparisons(path) and len(again) == 1
+    text = comparison_table(again)
+    assert "| concat against lidar | 1 | point AP | +0.200 [-0.100, +0.300] | 0.60 times |" in text
+    assert "AUROC" not in text
+    assert "interval: concat against lidar, seed 1: kind both, point AP -0.200 [-0.100, -0.050]." in text
+    assert "interval: none." in comparison_table([comparison_of(run, ("lidar", "concat"), compared())])
+    assert comparison_table([]) == ""
+    assert text in tables(finished(run), again)

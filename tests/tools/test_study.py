@@ -50,9 +50,7 @@ def test_a_study_goes_on_where_it_stopped_and_leaves_the_working_tree_alone(proj
     assert [row["name"] for row in rows] == ["concat", *BASELINES]
     assert rows[0]["changes"]["train.weight_decay"] == "0.02" and rows[0]["seed"] == 1
     assert rows[0]["revision"] == project.ok("git", "rev-parse", "HEAD").strip()
-    kept = project.root / ".study" / "kept" / "default"
-    for name in ("concat", "lidar-nearest_neighbour"):
-        assert list((kept / name / "seed-1").glob("*.h5")), name
+    assert list((project.root / ".study" / "kept" / "default" / "concat" / "seed-1").glob("*.h5"))
     page = (project.root / "docs" / "results.md").read_text()
     assert "| concat | 1 | 0." in page and "| lidar | not run |" in page
     changed = project.ok("git", "status", "--porcelain").split()
@@ -60,8 +58,17 @@ def test_a_study_goes_on_where_it_stopped_and_leaves_the_working_tree_alone(proj
     assert not (project.root / "data").exists() and "simulate" in project.dvc("status")
 
 
+def test_variants_of_one_seed_are_compared(project):
+    other = study(project, "default", "--only", "lidar", "--runs", "1")
+    assert other.returncode == 0, other.stderr
+    (comparison,) = json.loads((project.root / "docs" / "comparisons.json").read_text())
+    assert (comparison["first"], comparison["second"], comparison["seed"]) == ("lidar", "concat", 1)
+    assert {d["level"] for d in comparison["differences"]} == {"frame", "point"}
+    assert "| concat against lidar | 1 | point AP | " in (project.root / "docs" / "results.md").read_text()
+
+
 def test_a_run_that_fails_is_named_and_no_row_is_left(project):
     before = (project.root / "docs" / "results.json").read_bytes()
-    result = study(project, "default", "--only", "lidar", "--runs", "1", "-S", "train.epochs=none")
+    result = study(project, "default", "--only", "image", "--runs", "1", "-S", "train.epochs=none")
     assert result.returncode == 1 and "failed; its last words are above" in result.stderr
     assert (project.root / "docs" / "results.json").read_bytes() == before
