@@ -1,6 +1,6 @@
-"""Measure speed beside what people would use instead: `python -m benchmarks [SUBJECT ...]`, all of them by default.
+"""Measure speed beside what people would use instead: `python -m benchmarks [SUBJECT ...]`.
 
-Prints the tables, merges the subjects into benchmarks/results.json and draws docs/benchmarks.md from it. Each of
+By default all subjects that need no GPU. Prints the tables, merges the subjects into benchmarks/results.json and draws docs/benchmarks.md from it. Each of
 several subjects runs in a process of its own. How a subject is written: benchmarks/subject.py.
 """
 
@@ -17,7 +17,8 @@ from benchmarks.report import merge, terminal_text, write_page
 from benchmarks.subject import Subject
 from lib.errors import DataError, run_stage
 
-SUBJECTS: Final[tuple[str, ...]] = ("loading", "evaluation")
+SUBJECTS: Final[tuple[str, ...]] = ("loading", "training", "training_cuda", "evaluation")
+ON_A_GPU: Final = ("training_cuda",)
 RESULTS: Final = Path("benchmarks/results.json")
 PAGE: Final = Path("docs/benchmarks.md")
 
@@ -25,8 +26,10 @@ PAGE: Final = Path("docs/benchmarks.md")
 def main() -> None:
     """Measure the subjects asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; none: all")
-    wanted = parser.parse_args().subjects or list(SUBJECTS)
+    parser.add_argument(
+        "subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; none: all but {ON_A_GPU[0]}"
+    )
+    wanted = parser.parse_args().subjects or [name for name in SUBJECTS if name not in ON_A_GPU]
     for name in wanted:
         if name not in SUBJECTS:
             raise DataError(f"{name}: no such subject; there are {', '.join(SUBJECTS)}")

@@ -38,7 +38,7 @@ class Loader:
         self.shards, self.device, self.residence = tuple(shards), device, residence
         self._reader = FrameReader(shards)
         self._allocate = _pinned if device.type == "cuda" else ReusedMemory().allocate
-        self._rows = {ref: row for row, ref in enumerate(refs)}
+        self._rows = {ref: row for row, ref in enumerate(dict.fromkeys(refs))}
         self._kept = None if residence == "stream" else self._copied(list(self._rows))
 
     @property

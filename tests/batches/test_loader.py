@@ -75,6 +75,13 @@ def test_what_a_caller_still_holds_is_never_overwritten(shards, mode):
     assert torch.equal(torch.cat(corners), wanted.repeat(5, 1, 1, 1))
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_frame_may_be_named_more_than_once(shards, mode):
+    refs = [FRAMES[3], FRAMES[1], FRAMES[3], FRAMES[8]]
+    (batch,) = Loader(shards, refs, CPU, mode).batches(refs, 4)
+    assert torch.equal(batch.image_BHW3, read_batch(shards, refs).image_BHW3)
+
+
 def test_an_epoch_left_early_ends_its_thread(shards):
     import threading
 

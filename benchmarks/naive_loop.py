@@ -1,0 +1,114 @@
+"""Training as people write it first: files per frame, a collate that pads each batch, eager float32, no care for waits.
+
+The network, its loss, the views and the pseudo-anomalies are the project's own, so that only the loop differs.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lib.batches.augment import augment
+from lib.batches.frames import FrameBatch, FrameRef
+from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
+from lib.batches.views import make_views
+from lib.model.detector import Detector
+from lib.shards.reader import Shard
+from lib.training.loop import CLEAN_FRACTION, MAX_GRADIENT_NORM, Recipe
+from lib.training.losses import detection_loss
+
+Sample = tuple[Tensor, ...]
+
+
+def write_raw(folder: Path, shards: Sequence[Shard], refs: Sequence[FrameRef]) -> None:
+    """Write PNG and .npy files of each frame, clouds without padding."""
+    folder.mkdir(parents=True)
+    for number, ref in enumerate(refs):
+        shard, i = shards[ref.shard], ref.index
+        count = shard.num_points[i]
+        Image.fromarray(np.asarray(shard.image[i])).save(folder / f"{number}_image.png")
+        Image.fromarray(np.asarray(shard.pixel_class[i])).save(folder / f"{number}_class.png")
+        np.save(folder / f"{number}_points.npy", shard.points[i, :count])
+        np.save(folder / f"{number}_point_class.npy", shard.point_class[i, :count])
+        np.save(folder / f"{number}_depth.npy", shard.depth_m[i])
+        camera = shard.camera
+        intrinsics = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px], np.float32)
+        np.savez(folder / f"{number}_rig.npz", intrinsics=intrinsics, camera_SE3_lidar=shard.camera_SE3_lidar)
+
+
+class RawFrames(Dataset[Sample]):
+    """The frames of a folder, read file by file."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self._folder, self._count = folder, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> Sample:
+        start = f"{self._folder}/{number}_"
+        rig = np.load(start + "rig.npz")
+        arrays = (
+            np.array(Image.open(start + "image.png")),
+            np.load(start + "points.npy"),
+            np.load(start + "point_class.npy"),
+            np.array(Image.open(start + "class.png")),
+            np.load(start + "depth.npy"),
+            rig["intrinsics"],
+            rig["camera_SE3_lidar"].astype(np.float32),
+        )
+        return tuple(torch.from_numpy(array) for array in arrays)
+
+
+def padded_batch(samples: Sequence[Sample]) -> FrameBatch:
+    """Collate: pad the clouds to the longest of the batch, and stack."""
+    image, points, point_class, pixel_class, depth, intrinsics, extrinsics = zip(*samples, strict=True)
+    pad = torch.nn.utils.rnn.pad_sequence
+    return FrameBatch(
+        torch.stack(image),
+        pad(list(points), batch_first=True),
+        torch.tensor([len(cloud) for cloud in points]),
+        pad(list(point_class), batch_first=True, padding_value=255),
+        torch.stack(pixel_class),
+        torch.stack(depth),
+        torch.stack(intrinsics),
+        torch.stack(extrinsics),
+    )
+
+
+class NaiveLoop:
+    """A detector and the loop around it."""
+
+    def __init__(self, folder: Path, count: int, detector: Detector, recipe: Recipe, threads: int) -> None:
+        self._detector, self._recipe, self._threads = detector.to(recipe.device), recipe, threads
+        params = recipe.params
+        self._loader = DataLoader(
+            RawFrames(folder, count), params.batch_size, shuffle=True, collate_fn=padded_batch, drop_last=True
+        )
+        self._optimizer = torch.optim.AdamW(detector.parameters(), 1e-4, weight_decay=params.weight_decay)
+        self._generator = torch.Generator(recipe.device).manual_seed(1)
+
+    def epoch(self) -> float:
+        """Train on every frame once; returns the mean loss."""
+        torch.set_num_threads(self._threads)
+        losses = [self._step(batch.to(self._recipe.device)) for batch in self._loader]
+        return sum(losses) / len(losses)
+
+    def _step(self, batch: FrameBatch) -> float:
+        recipe, generator = self._recipe, self._generator
+        self._detector.train()
+        with torch.no_grad():
+            views, _ = make_views(batch, recipe.grid)
+            slots = recipe.params.pseudo_anomalies_per_frame
+            pasted = paste_pseudo_anomalies(views, recipe.grid, slots, CLEAN_FRACTION, generator)
+            views, targets = augment(*pasted, generator)
+        loss = detection_loss(self._detector(views), views, targets, recipe.loss_weights)
+        self._optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._detector.parameters(), MAX_GRADIENT_NORM)
+        self._optimizer.step()
+        return loss.item()

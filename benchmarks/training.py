@@ -1,0 +1,121 @@
+"""How fast the detector trains on the CPU: the naive loop beside ours, and the parts of a step."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from benchmarks.frames import repeated, simulated_frames
+from benchmarks.naive_loop import NaiveLoop, RawFrames, padded_batch, write_raw
+from benchmarks.subject import Measure, Spread, Subject, Table
+from benchmarks.timing import Times, alternate
+from benchmarks.training_loop import PARTS, WAIT, Clock, OurLoop
+from lib.batches.frames import FrameRef, read_batch
+from lib.batches.views import RangeGrid, make_views
+from lib.model.detector import Detector, DetectorConfig
+from lib.params import load_params
+from lib.shards.reader import Shard, read_shard
+from lib.shards.writer import padded_length, write_shard
+from lib.training.devices import choose_precision, make_deterministic
+from lib.training.loop import Recipe
+from lib.training.setup import detector_config, range_grid
+from lib.workers import available_cores
+
+DIFFERENT_FRAMES, FRAMES, ROUNDS = 4, 32, 5
+NAIVE: Final = "naive: PNG + .npy, padded per batch, eager float32"
+FLOAT32, OURS = "ours, float32", "ours"
+CPU: Final = torch.device("cpu")
+READING: Final = (
+    "The network's arithmetic bounds both loops, and reading and decoding take little of it at this size. What ours "
+    "gains comes from bfloat16 units where the CPU has them, channels-last convolutions, and threads that each work on "
+    "their own part of a batch."
+)
+
+
+def measure(folder: Path) -> Subject:
+    """Simulate frames of the default sample's size and train on them in both ways."""
+    make_deterministic(1)
+    params = load_params()
+    simulated = params.simulate
+    size = {
+        name: getattr(simulated, name)
+        for name in ("image_height", "image_width", "lidar_channels", "lidar_rays_per_channel")
+    }
+    frames = simulated_frames(folder / "simulated", DIFFERENT_FRAMES, size)
+    write_shard(
+        folder / "shard.h5", list(repeated(frames, FRAMES)), padded_length(max(len(frame.points) for frame in frames))
+    )
+    shard = read_shard(folder / "shard.h5")
+    refs = [FrameRef(0, index) for index in range(FRAMES)]
+    write_raw(folder / "raw", [shard], refs)
+    config = detector_config(params.model, [shard])
+    grid = range_grid(config, shard)
+    _check(folder / "raw", shard, grid)
+    loops, parts = _timed(folder / "raw", shard, refs, config, grid)
+    precision = choose_precision(params.train.precision, CPU)
+    setting = (
+        f"{FRAMES} frames of {simulated.image_height} x {simulated.image_width} pixels and up to "
+        f"{shard.points.shape[1]:,} points, batches of {params.train.batch_size}, fusion {config.fusion}, on the CPU: "
+        f"ours with {params.train.cpu_threads} threads in {precision}, the naive loop with torch's own threads "
+        f"({available_cores()}) in float32, with the same network, pseudo-anomalies and augmentation, and AdamW alone."
+    )
+    tables, measures = _summary(*loops, parts)
+    return Subject("Training on the CPU", setting, ("torch", "numpy", "pillow"), tables, measures, READING)
+
+
+def _check(raw: Path, shard: Shard, grid: RangeGrid) -> None:
+    """Assert that both loops train on the same views."""
+    numbers = range(4)
+    naive, _ = make_views(padded_batch([RawFrames(raw, len(shard))[i] for i in numbers]), grid)
+    ours, _ = make_views(read_batch([shard], [FrameRef(0, i) for i in numbers]), grid)
+    assert all(torch.equal(value, getattr(naive, name)) for name, value in vars(ours).items())
+
+
+def _timed(
+    raw: Path, shard: Shard, refs: list[FrameRef], config: DetectorConfig, grid: RangeGrid
+) -> tuple[tuple[Times, list[float]], Clock]:
+    """Epochs of each loop in turn, the share of our epochs that waits for data, and the parts of our step."""
+    params = load_params().train
+    recipe = Recipe(params, grid, CPU, choose_precision(params.precision, CPU), params.cpu_threads)
+    full = replace(recipe, precision="float32")
+    naive = NaiveLoop(raw, len(refs), Detector(config), replace(full, parts=1), available_cores())
+    ours = OurLoop([shard], refs, Detector(config), recipe, "stream")
+    ours_float32 = OurLoop([shard], refs, Detector(config), full, "stream")
+    clock = Clock(CPU)
+    ways = {
+        NAIVE: naive.epoch,
+        FLOAT32: ours_float32.epoch,
+        OURS: ours.epoch,
+        "parts": partial(ours.clocked_epoch, clock),
+    }
+    times = alternate(ways, ROUNDS)
+    return (times, ours.wait_share[1:]), clock
+
+
+def _summary(times: Times, waits: list[float], clock: Clock) -> tuple[tuple[Table, ...], tuple[Measure, ...]]:
+    steps = FRAMES // load_params().train.batch_size
+    rows = tuple(
+        (name, times.rate(name, FRAMES).text(), times.speedup(name, NAIVE).text()) for name in (NAIVE, FLOAT32, OURS)
+    )
+    per_step = {name: np.array(clock.seconds[name])[-ROUNDS * steps :] for name in PARTS}
+    waiting = np.array(clock.seconds[WAIT])  # one more per epoch: the end
+    total = sum(float(np.median(seconds)) for seconds in per_step.values())
+    shown = {WAIT: waiting, **per_step}
+    parts = tuple(
+        (name, Spread.of(1000 * seconds).text(), f"{100 * float(np.median(seconds)) / total:.1f} %")
+        for name, seconds in shown.items()
+    )
+    tables = (
+        Table("Samples/s of an epoch", ("loop", "samples/s", "times the naive loop"), rows),
+        Table("A step of ours", ("part", "ms", "share"), parts, "All threads stop after each part to be timed."),
+    )
+    pasting = per_step[PARTS[0]] / per_step[PARTS[1]]
+    measures = (
+        Measure("naive_loop", "times the naive loop's samples/s", times.speedup(OURS, NAIVE), at_least=5),
+        Measure("data_wait", "of an epoch waiting for data", Spread.of(100 * np.array(waits)), at_most=3, unit="%"),
+        Measure("pasting", "times the forward pass for views, pasting, augmentation", Spread.of(pasting), at_most=1),
+    )
+    return tables, measures

@@ -1,0 +1,229 @@
+"""Training on a GPU: what each way of speeding it up gives, how near the device's limits it comes, what 50 epochs take.
+
+Frames of AnoVox's true size, simulated: a few different ones, repeated. A training of 4,200 frames names them again and
+again, so that an epoch computes as much as one of as many different frames; data kept on the device takes less room.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.frames import repeated, simulated_frames
+from benchmarks.naive_loop import NaiveLoop, write_raw
+from benchmarks.subject import Measure, Spread, Subject, Table
+from benchmarks.timing import Times, alternate
+from benchmarks.training_loop import PARTS, WAIT, Clock, OurLoop, synchronize
+from lib.batches.frames import FrameRef, read_batch
+from lib.batches.residence import Residence
+from lib.errors import DataError
+from lib.model.detector import Detector
+from lib.params import load_params
+from lib.shards.reader import Shard, read_shard
+from lib.shards.writer import padded_length, write_shard
+from lib.training.devices import choose_compiled, make_deterministic
+from lib.training.loop import EpochRecord, Recipe, TrainingSet, _loss, _training_views, train_detector
+from lib.training.setup import detector_config, range_grid
+
+CUDA: Final = torch.device("cuda", 0)
+DIFFERENT_FRAMES, FRAMES, BATCH, ROUNDS = 4, 256, 64, 3
+EPOCH_FRAMES, VALIDATION_FRAMES, EPOCHS, MEASURED_EPOCHS = 4200, 336, 50, 3
+NAIVE: Final = "naive: PNG + .npy, padded per batch, eager float32"
+PLAIN: Final = "float32, eager, streamed"
+BEST: Final = "bfloat16, compiled, on the GPU"
+GIB: Final = 1 << 30
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A shard of true size, its frames, and the same frames as files."""
+
+    shard: Shard
+    refs: Sequence[FrameRef]
+    raw: Path
+
+    def recipe(self, fusion: str = "concat", **changes: object) -> tuple[Detector, Recipe]:
+        """A new detector and how it is trained: bfloat16, batches of 64."""
+        params = load_params()
+        model = params.model.model_copy(update={"fusion": fusion})
+        train = params.train.model_copy(update={"batch_size": BATCH, "epochs": MEASURED_EPOCHS})
+        config = detector_config(model, [self.shard])
+        recipe = Recipe(train, range_grid(config, self.shard), CUDA, "bfloat16")
+        return Detector(config), replace(recipe, **changes)
+
+
+def measure(folder: Path) -> Subject:
+    """Simulate frames of AnoVox's true size and train on them in all ways; raises DataError where there is no GPU."""
+    if not torch.cuda.is_available():
+        raise DataError("training_cuda: torch finds no CUDA device here; this subject needs one")
+    make_deterministic(1)
+    work = _work(folder)
+    height, width = work.shard.image.shape[1:3]
+    setting = (
+        f"{FRAMES} frames of {height} x {width} pixels and up to {work.shard.points.shape[1]:,} points, simulated "
+        f"({DIFFERENT_FRAMES} different ones), batches of {BATCH}, on one GPU. `compiled`: execution.compile; `on the "
+        "GPU`: execution.residence."
+    )
+    tables, measures = _measured(work, torch.cuda.get_device_name(CUDA))
+    return Subject("Training on a GPU", setting, ("torch", "numpy", "pillow"), tables, measures)
+
+
+def _measured(work: Work, device_name: str) -> tuple[tuple[Table, ...], tuple[Measure, ...]]:
+    times, clock = _ways(work)
+    rates = {name: times.rate(name, FRAMES) for name in times.seconds if name != "parts"}
+    rows = tuple((name, rate.text(), times.speedup(name, NAIVE).text()) for name, rate in rates.items())
+    hours = {fusion: _epoch_seconds(work, fusion) for fusion in ("concat", "cross_attention")}
+    title = f"{device_name}: samples/s at true size, concat, batches of {BATCH}"
+    note = "Whole steps, from the frames to the optimizers; each way in turn."
+    tables = (
+        Table(title, ("loop", "samples/s", "times the naive loop"), rows, note),
+        _parts(clock),
+        _limits(work, rates[BEST].median),
+        _extrapolated(hours),
+    )
+    measures = (
+        Measure("cuda_samples_per_s", "samples/s with concat on the GPU", rates[BEST], at_least=2000, unit="samples/s"),
+        Measure("cuda_naive_loop", "times the naive loop's samples/s on the GPU", times.speedup(BEST, NAIVE)),
+        Measure(
+            "cuda_minutes_50_epochs",
+            "for 50 epochs of 4,200 frames with cross_attention, extrapolated",
+            Spread.of(hours["cross_attention"] * EPOCHS / 60),
+            at_most=10,
+            unit="min",
+        ),
+    )
+    return tables, measures
+
+
+def _work(folder: Path) -> Work:
+    frames = simulated_frames(folder / "simulated_true_size", DIFFERENT_FRAMES)
+    path = folder / "true_size.h5"
+    write_shard(path, list(repeated(frames, FRAMES)), padded_length(max(len(frame.points) for frame in frames)))
+    shard = read_shard(path)
+    refs = [FrameRef(0, index) for index in range(FRAMES)]
+    write_raw(folder / "raw_true_size", [shard], refs)
+    return Work(shard, refs, folder / "raw_true_size")
+
+
+def _ways(work: Work) -> tuple[Times, Clock]:
+    def ours(residence: Residence, **changes: object) -> OurLoop:
+        return OurLoop([work.shard], work.refs, *work.recipe(**changes), residence)
+
+    detector, recipe = work.recipe(precision="float32")
+    loops = {
+        PLAIN: ours("stream", precision="float32"),
+        "bfloat16, eager, streamed": ours("stream"),
+        "bfloat16, eager, in memory": ours("memory"),
+        "bfloat16, eager, on the GPU": ours("device"),
+        "float32, compiled, on the GPU": ours("device", precision="float32", compiled=choose_compiled("auto", CUDA)),
+        BEST: ours("device", compiled=choose_compiled("auto", CUDA)),
+    }
+    clock = Clock(CUDA)
+    ways: dict[str, Callable[[], object]] = {NAIVE: NaiveLoop(work.raw, FRAMES, detector, recipe, 1).epoch}
+    ways |= {name: loop.epoch for name, loop in loops.items()}
+    ways["parts"] = partial(loops["bfloat16, eager, on the GPU"].clocked_epoch, clock)
+    return alternate(ways, ROUNDS), clock
+
+
+def _parts(clock: Clock) -> Table:
+    steps = ROUNDS * FRAMES // BATCH
+    spreads = {name: Spread.of(1000 * np.array(clock.seconds[name][-steps:])) for name in (WAIT, *PARTS)}
+    total = sum(spread.median for spread in spreads.values())
+    rows = tuple((name, each.text(), f"{100 * each.median / total:.1f} %") for name, each in spreads.items())
+    note = "The host waits for the GPU after each part to time it; the loop itself never does."
+    return Table("A step of ours: bfloat16, eager, data on the GPU", ("part", "ms", "share"), rows, note)
+
+
+def _limits(work: Work, samples_per_s: float) -> Table:
+    """Arithmetic and memory traffic of a step beside what the device reached just now."""
+    flops, moved = _work_per_sample(work)
+    matmul, bandwidth = _matmul_flops(torch.bfloat16), _bandwidth()
+    rows = (
+        ("matrix work", f"{flops * samples_per_s / 1e12:.1f} TFLOP/s", f"{matmul / 1e12:.0f} TFLOP/s",
+         f"{100 * flops * samples_per_s / matmul:.1f} %"),
+        ("memory traffic", f"{moved * samples_per_s / GIB:.0f} GiB/s", f"{bandwidth / GIB:.0f} GiB/s",
+         f"{100 * moved * samples_per_s / bandwidth:.1f} %"),
+    )  # fmt: skip
+    note = (
+        "Ceilings: a bfloat16 product of 8,192 x 8,192 matrices, and a copy of 2 GiB (read and written). Matrix work: "
+        "convolutions and products, both passes. Memory traffic, at least: what autograd keeps, written once and read "
+        "once."
+    )
+    return Table(f"{BEST}: share of the ceilings", ("", "used", "ceiling", "share"), rows, note)
+
+
+def _work_per_sample(work: Work) -> tuple[float, float]:
+    """FLOPs of both passes per sample, and bytes kept between them, written and read."""
+    detector, recipe = work.recipe()
+    detector.to(CUDA, memory_format=torch.channels_last)
+    generator = torch.Generator(CUDA).manual_seed(1)
+    count = 4
+    views, targets = _training_views(read_batch([work.shard], work.refs[:count]).to(CUDA), recipe, generator)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        with torch.autocast(CUDA.type, torch.bfloat16):
+            detections = detector.train()(views)
+        torch.autograd.grad(_loss(detections, views, targets, recipe), list(detector.parameters()))
+    return counter.get_total_flops() / count, 2 * sum(kept.values()) / count
+
+
+def _matmul_flops(dtype: torch.dtype, size: int = 8192) -> float:
+    a, b = (torch.randn(size, size, device=CUDA, dtype=dtype) for _ in range(2))
+    return 2 * size**3 / _fastest(lambda: a @ b)
+
+
+def _bandwidth() -> float:
+    source = torch.zeros(2 * GIB, dtype=torch.uint8, device=CUDA)
+    target = torch.empty_like(source)
+    return 2 * len(source) / _fastest(lambda: target.copy_(source))
+
+
+def _fastest(function: Callable[[], object], calls: int = 10, rounds: int = 5) -> float:
+    """Seconds of one call, in the fastest of some rounds of calls."""
+    seconds = []
+    for _ in range(1 + rounds):
+        synchronize(CUDA)
+        start = time.perf_counter()
+        for _ in range(calls):
+            function()
+        synchronize(CUDA)
+        seconds.append((time.perf_counter() - start) / calls)
+    return min(seconds[1:])
+
+
+def _epoch_seconds(work: Work, fusion: Literal["concat", "cross_attention"]) -> np.ndarray:
+    """Seconds of each whole epoch after the first, validation included, in a real training."""
+    detector, recipe = work.recipe(fusion, compiled=choose_compiled("auto", CUDA))
+    named = [work.refs[i % FRAMES] for i in range(EPOCH_FRAMES + VALIDATION_FRAMES)]
+    data = TrainingSet([work.shard], named[:EPOCH_FRAMES], list(islice(named, EPOCH_FRAMES, None)))
+    ends: list[float] = []
+
+    def on_epoch(history: Sequence[EpochRecord]) -> None:
+        ends.append(time.perf_counter())
+
+    train_detector(detector, data, recipe, on_epoch)
+    return np.diff(ends)
+
+
+def _extrapolated(seconds: dict[str, np.ndarray]) -> Table:
+    rows = tuple(
+        (fusion, Spread.of(each).text(), f"{np.median(each) * EPOCHS / 60:.1f}") for fusion, each in seconds.items()
+    )
+    note = (
+        f"A real training on {EPOCH_FRAMES:,} frames, checked on {VALIDATION_FRAMES}: {MEASURED_EPOCHS - 1} epochs "
+        f"measured after the first, which compiles; {EPOCHS} epochs extrapolated."
+    )
+    return Table("Whole epochs", ("fusion", "s per epoch", f"min for {EPOCHS}"), rows, note)

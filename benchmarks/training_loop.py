@@ -1,0 +1,131 @@
+"""The project's training loop with a clock: where an epoch's time goes."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from lib.batches.augment import augment
+from lib.batches.frames import FrameRef
+from lib.batches.loader import Loader
+from lib.batches.order import shuffled
+from lib.batches.residence import Residence
+from lib.model.detector import Detector
+from lib.shards.reader import Shard
+from lib.training import loop
+from lib.training.devices import autocast
+from lib.training.loop import Part, Recipe, make_optimizers, training_step
+from lib.training.parallel import Threads, replicas
+
+WAIT: Final = "waiting for data"
+PARTS: Final = (
+    "views, pasting, augmentation",
+    "forward pass and loss",
+    "backward pass",
+    "averaging, clipping, optimizers",
+)
+
+
+@dataclass(eq=False)
+class Clock:
+    """Seconds by name, of all epochs; the device has finished whenever the clock is read."""
+
+    device: torch.device
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def timed(self, name: str, function: Callable[[], object]) -> object:
+        """Call a function, wait for what it asked of the device, and note how long that took."""
+        start = time.perf_counter()
+        result = function()
+        synchronize(self.device)
+        self.seconds.setdefault(name, []).append(time.perf_counter() - start)
+        return result
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class OurLoop:
+    """A detector, its optimizers and its loader."""
+
+    def __init__(
+        self,
+        shards: Sequence[Shard],
+        refs: Sequence[FrameRef],
+        detector: Detector,
+        recipe: Recipe,
+        residence: Residence,
+    ) -> None:
+        self._recipe, self._refs = recipe, refs
+        self._loader = Loader(shards, refs, recipe.device, residence)
+        detector.to(recipe.device, memory_format=torch.channels_last)
+        self._optimizers = make_optimizers(detector, recipe)
+        self._twins = replicas(detector, recipe.parts)
+        self._generators = [torch.Generator(recipe.device).manual_seed(1 + part) for part in range(recipe.parts)]
+        self._epoch = 0
+        self.wait_share: list[float] = []
+
+    def epoch(self) -> float:
+        """Train on every frame once as lib.training.loop does; returns the mean loss and notes the share of waiting."""
+        start, waited = time.perf_counter(), 0.0
+        losses: list[Tensor] = []
+        with Threads(self._recipe.parts) as threads:
+            batches = self._batches()
+            while True:
+                asked = time.perf_counter()
+                parts = next(batches)
+                waited += time.perf_counter() - asked
+                if not parts:
+                    break
+                losses.append(training_step(threads, parts, self._recipe, self._optimizers))
+            loss = torch.stack(losses).mean().item()
+        self.wait_share.append(waited / (time.perf_counter() - start))
+        return loss
+
+    def clocked_epoch(self, clock: Clock) -> None:
+        """The same with a stop after each part of a step, all threads together."""
+        with Threads(self._recipe.parts) as threads:
+            batches = self._batches()
+            while parts := clock.timed(WAIT, lambda: next(batches)):
+                self._clocked_step(threads, parts, clock)
+
+    def _batches(self):
+        size = self._recipe.params.batch_size // self._recipe.parts
+        self._epoch += 1
+        frames = self._loader.batches(shuffled(self._refs, 1, self._epoch, self._loader.window_frames), size)
+        while True:
+            yield list(zip(self._twins, islice(frames, self._recipe.parts), self._generators, strict=False))
+
+    def _clocked_step(self, threads: Threads, parts: Sequence[Part], clock: Clock) -> None:
+        recipe, detector = self._recipe, parts[0][0]
+
+        def views(part: Part):
+            part[0].train()
+            return part[0], *augment(*loop._training_views(part[1], recipe, part[2]), part[2])
+
+        def forward(made):
+            twin, seen, targets = made
+            with autocast(recipe.device, recipe.precision):
+                detections = twin(seen)
+            return loop._loss(detections, seen, targets, recipe)
+
+        def backward(loss: Tensor) -> tuple[Tensor, ...]:
+            return torch.autograd.grad(loss, list(detector.parameters()))
+
+        def update() -> None:
+            for parameter, *each in zip(detector.parameters(), *gradients, strict=True):
+                parameter.grad = loop._weighted_sum(each, [1 / len(each)] * len(each))
+            torch.nn.utils.clip_grad_norm_(detector.parameters(), loop.MAX_GRADIENT_NORM)
+            list(threads.map(lambda optimizer: optimizer.step(), self._optimizers))
+
+        made = clock.timed(PARTS[0], lambda: list(threads.map(views, parts)))
+        losses = clock.timed(PARTS[1], lambda: list(threads.map(forward, made)))
+        gradients = clock.timed(PARTS[2], lambda: list(threads.map(backward, losses)))
+        clock.timed(PARTS[3], update)
