@@ -1,7 +1,7 @@
 """Measure speed beside what people would use instead: `python -m benchmarks [SUBJECT ...]`.
 
-By default all subjects that need no GPU. Prints the tables, merges the subjects into benchmarks/results.json and draws docs/benchmarks.md from it. Each of
-several subjects runs in a process of its own. How a subject is written: benchmarks/subject.py.
+Prints the tables, merges the subjects into benchmarks/results.json and draws docs/benchmarks.md from it. By default
+all subjects that need no GPU. Each of several runs in a process of its own. How one is written: benchmarks/subject.py.
 """
 
 import argparse

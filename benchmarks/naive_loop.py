@@ -108,7 +108,7 @@ class NaiveLoop:
             views, targets = augment(*pasted, generator)
         loss = detection_loss(self._detector(views), views, targets, recipe.loss_weights)
         self._optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._detector.parameters(), MAX_GRADIENT_NORM)
         self._optimizer.step()
         return loss.item()

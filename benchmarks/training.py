@@ -1,5 +1,6 @@
 """How fast the detector trains on the CPU: the naive loop beside ours, and the parts of a step."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -85,7 +86,7 @@ def _timed(
     ours = OurLoop([shard], refs, Detector(config), recipe, "stream")
     ours_float32 = OurLoop([shard], refs, Detector(config), full, "stream")
     clock = Clock(CPU)
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         NAIVE: naive.epoch,
         FLOAT32: ours_float32.epoch,
         OURS: ours.epoch,

@@ -6,13 +6,14 @@ again, so that an epoch computes as much as one of as many different frames; dat
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -25,11 +26,11 @@ from benchmarks.training_loop import PARTS, WAIT, Clock, OurLoop, synchronize
 from lib.batches.frames import FrameRef, read_batch
 from lib.batches.residence import Residence
 from lib.errors import DataError
-from lib.model.detector import Detector
+from lib.model.detector import Detector, Fusion
 from lib.params import load_params
 from lib.shards.reader import Shard, read_shard
 from lib.shards.writer import padded_length, write_shard
-from lib.training.devices import choose_compiled, make_deterministic
+from lib.training.devices import Precision, choose_compiled, make_deterministic
 from lib.training.loop import EpochRecord, Recipe, TrainingSet, _loss, _training_views, train_detector
 from lib.training.setup import detector_config, range_grid
 
@@ -50,20 +51,24 @@ class Work:
     refs: Sequence[FrameRef]
     raw: Path
 
-    def recipe(self, fusion: str = "concat", **changes: object) -> tuple[Detector, Recipe]:
-        """A new detector and how it is trained: bfloat16, batches of 64."""
+    def recipe(
+        self, precision: Precision = "bfloat16", fusion: Fusion = "concat", *, compiled: bool = False
+    ) -> tuple[Detector, Recipe]:
+        """A new detector and how it is trained, in batches of 64."""
         params = load_params()
         model = params.model.model_copy(update={"fusion": fusion})
         train = params.train.model_copy(update={"batch_size": BATCH, "epochs": MEASURED_EPOCHS})
         config = detector_config(model, [self.shard])
-        recipe = Recipe(train, range_grid(config, self.shard), CUDA, "bfloat16")
-        return Detector(config), replace(recipe, **changes)
+        recipe = Recipe(train, range_grid(config, self.shard), CUDA, precision, compiled=compiled)
+        return Detector(config), recipe
 
 
 def measure(folder: Path) -> Subject:
     """Simulate frames of AnoVox's true size and train on them in all ways; raises DataError where there is no GPU."""
     if not torch.cuda.is_available():
         raise DataError("training_cuda: torch finds no CUDA device here; this subject needs one")
+    if not choose_compiled("auto", CUDA):
+        raise DataError("training_cuda: torch.compile needs Triton, which is not installed here; install triton")
     make_deterministic(1)
     work = _work(folder)
     height, width = work.shard.image.shape[1:3]
@@ -80,14 +85,15 @@ def _measured(work: Work, device_name: str) -> tuple[tuple[Table, ...], tuple[Me
     times, clock = _ways(work)
     rates = {name: times.rate(name, FRAMES) for name in times.seconds if name != "parts"}
     rows = tuple((name, rate.text(), times.speedup(name, NAIVE).text()) for name, rate in rates.items())
-    hours = {fusion: _epoch_seconds(work, fusion) for fusion in ("concat", "cross_attention")}
+    fusions: tuple[Fusion, ...] = ("concat", "cross_attention")
+    epochs = {fusion: _epoch_seconds(work, fusion) for fusion in fusions}
     title = f"{device_name}: samples/s at true size, concat, batches of {BATCH}"
     note = "Whole steps, from the frames to the optimizers; each way in turn."
     tables = (
         Table(title, ("loop", "samples/s", "times the naive loop"), rows, note),
         _parts(clock),
         _limits(work, rates[BEST].median),
-        _extrapolated(hours),
+        _extrapolated(epochs),
     )
     measures = (
         Measure("cuda_samples_per_s", "samples/s with concat on the GPU", rates[BEST], at_least=2000, unit="samples/s"),
@@ -95,7 +101,7 @@ def _measured(work: Work, device_name: str) -> tuple[tuple[Table, ...], tuple[Me
         Measure(
             "cuda_minutes_50_epochs",
             "for 50 epochs of 4,200 frames with cross_attention, extrapolated",
-            Spread.of(hours["cross_attention"] * EPOCHS / 60),
+            Spread.of(epochs["cross_attention"] * EPOCHS / 60),
             at_most=10,
             unit="min",
         ),
@@ -114,17 +120,17 @@ def _work(folder: Path) -> Work:
 
 
 def _ways(work: Work) -> tuple[Times, Clock]:
-    def ours(residence: Residence, **changes: object) -> OurLoop:
-        return OurLoop([work.shard], work.refs, *work.recipe(**changes), residence)
+    def ours(residence: Residence, precision: Precision = "bfloat16", *, compiled: bool = False) -> OurLoop:
+        return OurLoop([work.shard], work.refs, *work.recipe(precision, compiled=compiled), residence)
 
-    detector, recipe = work.recipe(precision="float32")
+    detector, recipe = work.recipe("float32")
     loops = {
-        PLAIN: ours("stream", precision="float32"),
+        PLAIN: ours("stream", "float32"),
         "bfloat16, eager, streamed": ours("stream"),
         "bfloat16, eager, in memory": ours("memory"),
         "bfloat16, eager, on the GPU": ours("device"),
-        "float32, compiled, on the GPU": ours("device", precision="float32", compiled=choose_compiled("auto", CUDA)),
-        BEST: ours("device", compiled=choose_compiled("auto", CUDA)),
+        "float32, compiled, on the GPU": ours("device", "float32", compiled=True),
+        BEST: ours("device", compiled=True),
     }
     clock = Clock(CUDA)
     ways: dict[str, Callable[[], object]] = {NAIVE: NaiveLoop(work.raw, FRAMES, detector, recipe, 1).epoch}
@@ -163,7 +169,7 @@ def _limits(work: Work, samples_per_s: float) -> Table:
 def _work_per_sample(work: Work) -> tuple[float, float]:
     """FLOPs of both passes per sample, and bytes kept between them, written and read."""
     detector, recipe = work.recipe()
-    detector.to(CUDA, memory_format=torch.channels_last)
+    detector.to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator(CUDA).manual_seed(1)
     count = 4
     views, targets = _training_views(read_batch([work.shard], work.refs[:count]).to(CUDA), recipe, generator)
@@ -204,9 +210,9 @@ def _fastest(function: Callable[[], object], calls: int = 10, rounds: int = 5) -
     return min(seconds[1:])
 
 
-def _epoch_seconds(work: Work, fusion: Literal["concat", "cross_attention"]) -> np.ndarray:
+def _epoch_seconds(work: Work, fusion: Fusion) -> npt.NDArray[np.float64]:
     """Seconds of each whole epoch after the first, validation included, in a real training."""
-    detector, recipe = work.recipe(fusion, compiled=choose_compiled("auto", CUDA))
+    detector, recipe = work.recipe("bfloat16", fusion, compiled=True)
     named = [work.refs[i % FRAMES] for i in range(EPOCH_FRAMES + VALIDATION_FRAMES)]
     data = TrainingSet([work.shard], named[:EPOCH_FRAMES], list(islice(named, EPOCH_FRAMES, None)))
     ends: list[float] = []
@@ -218,7 +224,7 @@ def _epoch_seconds(work: Work, fusion: Literal["concat", "cross_attention"]) -> 
     return np.diff(ends)
 
 
-def _extrapolated(seconds: dict[str, np.ndarray]) -> Table:
+def _extrapolated(seconds: dict[Fusion, npt.NDArray[np.float64]]) -> Table:
     rows = tuple(
         (fusion, Spread.of(each).text(), f"{np.median(each) * EPOCHS / 60:.1f}") for fusion, each in seconds.items()
     )

@@ -1,10 +1,10 @@
 """The project's training loop with a clock: where an epoch's time goes."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,13 +13,18 @@ from lib.batches.augment import augment
 from lib.batches.frames import FrameRef
 from lib.batches.loader import Loader
 from lib.batches.order import shuffled
+from lib.batches.pseudo_anomalies import Targets
 from lib.batches.residence import Residence
+from lib.batches.views import Views
 from lib.model.detector import Detector
 from lib.shards.reader import Shard
 from lib.training import loop
 from lib.training.devices import autocast
 from lib.training.loop import Part, Recipe, make_optimizers, training_step
 from lib.training.parallel import Threads, replicas
+
+Result = TypeVar("Result")
+Made = tuple[Detector, Views, Targets]
 
 WAIT: Final = "waiting for data"
 PARTS: Final = (
@@ -37,7 +42,7 @@ class Clock:
     device: torch.device
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
-    def timed(self, name: str, function: Callable[[], object]) -> object:
+    def timed(self, name: str, function: Callable[[], Result]) -> Result:
         """Call a function, wait for what it asked of the device, and note how long that took."""
         start = time.perf_counter()
         result = function()
@@ -65,7 +70,7 @@ class OurLoop:
     ) -> None:
         self._recipe, self._refs = recipe, refs
         self._loader = Loader(shards, refs, recipe.device, residence)
-        detector.to(recipe.device, memory_format=torch.channels_last)
+        detector.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizers = make_optimizers(detector, recipe)
         self._twins = replicas(detector, recipe.parts)
         self._generators = [torch.Generator(recipe.device).manual_seed(1 + part) for part in range(recipe.parts)]
@@ -96,7 +101,7 @@ class OurLoop:
             while parts := clock.timed(WAIT, lambda: next(batches)):
                 self._clocked_step(threads, parts, clock)
 
-    def _batches(self):
+    def _batches(self) -> Iterator[list[Part]]:
         size = self._recipe.params.batch_size // self._recipe.parts
         self._epoch += 1
         frames = self._loader.batches(shuffled(self._refs, 1, self._epoch, self._loader.window_frames), size)
@@ -106,11 +111,11 @@ class OurLoop:
     def _clocked_step(self, threads: Threads, parts: Sequence[Part], clock: Clock) -> None:
         recipe, detector = self._recipe, parts[0][0]
 
-        def views(part: Part):
+        def views(part: Part) -> Made:
             part[0].train()
             return part[0], *augment(*loop._training_views(part[1], recipe, part[2]), part[2])
 
-        def forward(made):
+        def forward(made: Made) -> Tensor:
             twin, seen, targets = made
             with autocast(recipe.device, recipe.precision):
                 detections = twin(seen)
