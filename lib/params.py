@@ -78,6 +78,8 @@ class PreprocessParams(Section):
     image_height: Annotated[int, Field(ge=16)] | None
     image_width: Annotated[int, Field(ge=16)] | None
     max_points: PositiveInt | None
+    compression: Literal["none", "gzip", "lz4"]
+    point_dtype: Literal["float32", "float16"]
 
 
 class SplitParams(Section):

@@ -139,6 +139,19 @@ def test_sizes_follow_the_params(project):
         assert len(shard.voxels(0)) == len(np.load(frame_path(original, "VOXEL_GRID", shard.frame_id[0])))
 
 
+def test_compressed_shards_hold_the_same_and_narrow_points_nearly(project):
+    run()
+    plain = {path.name: path.stat().st_size for path in Path("data/shards").glob("*.h5")}
+    expected = {name: read_shard(Path("data/shards") / name).points[:] for name in plain}
+    set_params(preprocess={"compression": "lz4", "point_dtype": "float16"})
+    run()
+    for name, size in plain.items():
+        path = Path("data/shards") / name
+        points = read_shard(path).points[:]
+        assert path.stat().st_size < size and points.dtype == np.float32
+        assert np.array_equal(points, expected[name].astype(np.float16)) and not np.array_equal(points, expected[name])
+
+
 def test_types_towns_and_weather_come_from_the_configuration(project):
     shutil.rmtree("data")
     write_sample(Path("data/archive"))

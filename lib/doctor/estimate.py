@@ -1,6 +1,5 @@
 """What preprocess and train will take: disk from the shards' layout, time and memory from doing a little of each."""
 
-import math
 import tempfile
 import time
 from collections.abc import Mapping
@@ -8,8 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from lib.anovox.reader import ReadFrame, read_frames
 from lib.anovox.scenario import open_scenario
@@ -19,7 +16,7 @@ from lib.model.detector import Detector
 from lib.params import ExecutionParams, ModelParams, PreprocessParams, SplitParams, TrainParams
 from lib.shards.reader import Shard, read_shard
 from lib.shards.resize import resize_frame
-from lib.shards.schema import shard_arrays
+from lib.shards.schema import Storage, shard_arrays
 from lib.shards.split import Split
 from lib.shards.writer import padded_length, write_shard
 from lib.training.devices import choose_device, choose_precision
@@ -85,7 +82,7 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
         config = detector_config(params.model, [shard])
         recipe = Recipe(params.train, range_grid(config, shard), device, precision, batch_parts(params.train, device))
         footprint = training_footprint(Detector(config), shard, recipe)
-        frame_bytes, trial_frames = _frame_bytes(shard), len(shard)
+        frame_bytes, trial_frames = _frame_bytes(shard, _storage(params.preprocess)), len(shard)
     usable = {name: _usable(scenario, params.split) for name, scenario in scenarios.items()}
     training, validation = (sum(usable[n] for n, p in splits.items() if p == part) for part in ("train", "validation"))
     frames = sum(scenario.usable_frames for scenario in scenarios.values())
@@ -107,14 +104,13 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
     )
 
 
-def _frame_bytes(shard: Shard) -> int:
-    """Bytes of a frame in a shard like this one."""
+def _frame_bytes(shard: Shard, storage: Storage) -> int:
+    """Bytes of a frame in a shard like this one, which is stored as `storage` says."""
+    if storage.compression != "none":
+        return shard.path.stat().st_size // len(shard)
     height, width = shard.image.shape[1:3]
-    arrays = shard_arrays(height, width, shard.points.shape[1], len(shard.lidars))
-    fixed = sum(
-        np.dtype(array.dtype).itemsize * math.prod(array.row_shape) for array in arrays if array.name != "voxels_flat"
-    )
-    return fixed + VOXEL_BYTES * len(shard.voxels(0))
+    arrays = shard_arrays(height, width, shard.points.shape[1], len(shard.lidars), storage)
+    return sum(array.row_bytes for array in arrays if array.name != "voxels_flat") + VOXEL_BYTES * len(shard.voxels(0))
 
 
 def _trial_shard(
@@ -129,8 +125,12 @@ def _trial_shard(
     if not frames:
         return None
     start = time.perf_counter()
-    write_shard(path, [_resized(frame, params) for frame in frames], max_points)
+    write_shard(path, [_resized(frame, params) for frame in frames], max_points, storage=_storage(params))
     return read_shard(path), (time.perf_counter() - start) / len(frames)
+
+
+def _storage(params: PreprocessParams) -> Storage:
+    return Storage(params.compression, params.point_dtype)
 
 
 def _resized(frame: Frame, params: PreprocessParams) -> Frame:

@@ -19,6 +19,7 @@ from lib.params import PreprocessParams
 from lib.shards.index import ShardEntry, shard_entry, write_index
 from lib.shards.reader import read_shard
 from lib.shards.resize import resize_frame
+from lib.shards.schema import Storage
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.writer import ShardWriter, padded_length
 from lib.workers import processes_or_thread, run_tasks
@@ -40,13 +41,14 @@ class ScenarioPlan:
 
 @dataclass(frozen=True)
 class Job:
-    """One scenario to convert: images to height x width, clouds to max_points."""
+    """One scenario to convert: images to height x width, clouds to max_points, stored as `storage` says."""
 
     plan: ScenarioPlan
     folder: Path
     height: int
     width: int
     max_points: int
+    storage: Storage
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +139,8 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams) -> 
         )
     [(height, width)] = sizes
     max_points = params.max_points or padded_length(max(plan.largest_cloud for plan in plans))
-    return [Job(plan, folder, height, width, max_points) for plan in plans]
+    storage = Storage(params.compression, params.point_dtype)
+    return [Job(plan, folder, height, width, max_points, storage) for plan in plans]
 
 
 def _convert(job: Job) -> ConvertedScenario:
@@ -154,7 +157,7 @@ def _convert(job: Job) -> ConvertedScenario:
             path = job.folder / shard_file(frame)
             if path not in shards:
                 place = scenario.config.town, scenario.config.weather_preset
-                shards[path] = stack.enter_context(ShardWriter(path, frame, job.max_points, *place))
+                shards[path] = stack.enter_context(ShardWriter(path, frame, job.max_points, *place, job.storage))
             shards[path].append(frame)
         ids_seen = np.any([shard.ids_seen for shard in shards.values()], axis=0)
         for shard in shards.values():

@@ -12,13 +12,15 @@ from lib.errors import DataError
 from lib.frame import Anomaly, Lidar, ScenarioType
 from lib.geometry.camera import Camera
 from lib.geometry.merged import split_clouds
+from lib.shards.rows import StoredRows
 from lib.shards.schema import SHARD_KIND, lidar_prefixes, shard_arrays
 from lib.shards.storage import Attributes, read_arrays
 
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """One scenario's frames of one camera, F of them; the arrays are read-only memory maps.
+    """One scenario's frames of one camera, F of them; the arrays are read-only memory maps, or, where the shard is
+    compressed or its points are narrower than float32, `StoredRows` that read frame by frame.
 
     frame_id (F,) int64; frame_digest (F, 2) uint64, of image and points (lib.shards.digests); image (F, h, w, 3)
     uint8; points (F, P, 4) float32 x, y, z [m, LiDAR frame, or vehicle frame where several LiDARs are merged],
@@ -43,13 +45,13 @@ class Shard:
     camera_SE3_lidar: npt.NDArray[np.float64]
     frame_id: npt.NDArray[np.int64]
     frame_digest: npt.NDArray[np.uint64]
-    image: npt.NDArray[np.uint8]
-    points: npt.NDArray[np.float32]
+    image: npt.NDArray[np.uint8] | StoredRows
+    points: npt.NDArray[np.float32] | StoredRows
     num_points: npt.NDArray[np.int32]
     lidar_num_points: npt.NDArray[np.int32]
-    point_class: npt.NDArray[np.uint8]
-    pixel_class: npt.NDArray[np.uint8]
-    depth_m: npt.NDArray[np.float16]
+    point_class: npt.NDArray[np.uint8] | StoredRows
+    pixel_class: npt.NDArray[np.uint8] | StoredRows
+    depth_m: npt.NDArray[np.float16] | StoredRows
     voxels_flat: npt.NDArray[np.uint16]
     voxel_offsets: npt.NDArray[np.int64]
     world_SE3_ego: npt.NDArray[np.float64]
@@ -75,7 +77,8 @@ class Shard:
 
 
 def read_shard(path: Path, verify: bool = True) -> Shard:
-    """Open a shard: its arrays are read-only memory maps, so what is never touched is never read.
+    """Open a shard: its arrays are read-only maps of the file, or read it frame by frame; what is never touched is
+    never read.
 
     `verify` reads every array once and compares it with its checksum. Raises DataError when the file is missing,
     truncated, damaged or of another schema version.

@@ -1,14 +1,18 @@
-"""Named arrays in an HDF5 file: contiguous, checksummed, byte-identical for the same content, read as memory maps."""
+"""Named arrays in an HDF5 file: read as memory maps, or compressed row by row; checksummed, byte-identical for the same
+content.
+"""
 
 import hashlib
 import json
+import math
 import shutil
 import zlib
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Literal, Self
 
 import h5py
 import numpy as np
@@ -16,11 +20,15 @@ import numpy.typing as npt
 
 from lib.errors import DataError
 from lib.outputs import partial_of
+from lib.shards.rows import StoredRows
 
+Compression = Literal["none", "gzip", "lz4"]
 Attributes = dict[str, str | int | float]
 
 ALIGNMENT_BYTES: Final = 64
 COPY_BYTES: Final = 1 << 24
+LZ4_FILTER: Final = 32004
+_FILTERS: Final = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, LZ4_FILTER}
 # Whatever h5py and NumPy raise over a damaged file.
 _DAMAGE: Final = (
     OSError,
@@ -45,12 +53,28 @@ class FileKind:
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """An array that grows row by row: rows of `row_shape`, stored as `dtype`; a file may lack an optional one."""
+    """An array that grows row by row: rows of `row_shape`, used as `dtype`; a file may lack an optional one.
+
+    `stored`: the types a file may hold it in, written as the first of them; `dtype` alone by default. `compression`,
+    for writing: each row is compressed by itself, so that it can be read by itself.
+    """
 
     name: str
     dtype: str
     row_shape: tuple[int, ...] = ()
     optional: bool = False
+    stored: tuple[str, ...] = ()
+    compression: Compression = "none"
+
+    @property
+    def stored_dtypes(self) -> tuple[np.dtype[Any], ...]:
+        """The types a file may hold it in, the one to write first."""
+        return tuple(np.dtype(name) for name in self.stored or (self.dtype,))
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row in the file, before compression."""
+        return self.stored_dtypes[0].itemsize * math.prod(self.row_shape)
 
 
 class ArrayFileWriter:
@@ -82,7 +106,7 @@ class ArrayFileWriter:
     def append(self, name: str, rows: npt.ArrayLike) -> None:
         """Append rows (n, *row_shape) to an array."""
         spec = self._specs[name]
-        array = np.ascontiguousarray(rows, dtype=spec.dtype)
+        array = np.ascontiguousarray(rows, dtype=spec.stored_dtypes[0])
         assert array.shape[1:] == spec.row_shape, (name, array.shape, spec.row_shape)
         data = array.reshape(-1).view(np.uint8).data
         self._checksums[name] = zlib.crc32(data, self._checksums[name])
@@ -117,17 +141,17 @@ class ArrayFileWriter:
                 raise target.error
 
     def _copy_spool(self, file: h5py.File, spec: ArraySpec) -> Any:
-        spool = self._spools[spec.name]
-        row_bytes = np.dtype(spec.dtype).itemsize * int(np.prod(spec.row_shape, dtype=np.int64))
-        rows = spool.tell() // row_bytes
+        spool, dtype = self._spools[spec.name], spec.stored_dtypes[0]
+        rows = spool.tell() // spec.row_bytes
+        filters = {} if spec.compression == "none" else {"chunks": (1, *spec.row_shape), **_filters(spec.compression)}
         dataset = file.create_dataset(
-            spec.name, (rows, *spec.row_shape), spec.dtype, track_times=False, fill_time="never"
+            spec.name, (rows, *spec.row_shape), dtype, track_times=False, fill_time="never", **filters
         )
         spool.seek(0)
-        step = max(1, COPY_BYTES // row_bytes)
+        step = max(1, COPY_BYTES // spec.row_bytes)
         for start in range(0, rows, step):
-            data = spool.read(min(step, rows - start) * row_bytes)
-            dataset[start : start + step] = np.frombuffer(data, spec.dtype).reshape(-1, *spec.row_shape)
+            data = spool.read(min(step, rows - start) * spec.row_bytes)
+            dataset[start : start + step] = np.frombuffer(data, dtype).reshape(-1, *spec.row_shape)
         return dataset
 
     def _not_written(self, error: OSError) -> DataError:
@@ -161,40 +185,62 @@ class _DeferredErrors(FileIO):
             return self.tell()
 
 
+def _filters(compression: Compression) -> dict[str, Any]:
+    """What h5py's create_dataset needs to compress chunks fast; bytes of equal weight lie together first."""
+    if compression == "gzip":
+        return {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    _bring_lz4()
+    return {"compression": LZ4_FILTER, "shuffle": True}
+
+
+def _bring_lz4() -> None:
+    """Teach HDF5 LZ4; raises DataError without the package that does it."""
+    if not h5py.h5z.filter_avail(LZ4_FILTER):
+        try:
+            import hdf5plugin  # noqa: F401 (takes its time, and only LZ4 needs it)
+        except ImportError:
+            raise DataError(
+                "LZ4 compression needs hdf5plugin; install it (pip install -r requirements.lock) "
+                "or set preprocess.compression to gzip or none"
+            ) from None
+
+
 def read_arrays(
     path: Path, kind: FileKind, specs: tuple[ArraySpec, ...], verify: bool
-) -> tuple[dict[str, npt.NDArray[Any]], Attributes]:
-    """Map a file's arrays read-only into memory and read its attributes.
+) -> tuple[dict[str, Any], Attributes]:
+    """Open a file's arrays, read-only, and read its attributes.
 
-    `specs` name the arrays and their types; a row_shape entry of -1 stands for any length. `verify` compares every
-    array with its checksum and all of it with its fingerprint. Raises DataError when the file is missing, damaged or of
-    another kind or version.
+    Those stored as they are used are memory maps; compressed or narrower ones are `StoredRows`. `specs` name the arrays
+    and their types; a row_shape entry of -1 stands for any length. `verify` compares every array with its checksum and
+    all of it with its fingerprint. Raises DataError when the file is missing, damaged or of another kind or version.
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such {kind.name}; {kind.remedy}")
+    arrays: dict[str, Any] = {}
+    checksums: dict[str, int] = {}
     try:
-        with h5py.File(path, "r") as file:
+        with ExitStack() as stack:
+            file = stack.enter_context(h5py.File(path, "r"))
             _check_kind(path, kind, file)
             attributes = {key: _attribute(file, key) for key in file.attrs}
-            specs = tuple(spec for spec in specs if not spec.optional or spec.name in file)
-            places = {spec.name: _place(path, kind, file, spec) for spec in specs}
-        buffer = np.memmap(path, mode="r", dtype=np.uint8)
+            buffer = np.memmap(path, mode="r", dtype=np.uint8)
+            for spec in specs:
+                if not spec.optional or spec.name in file:
+                    dataset = _checked_dataset(path, kind, file, spec)
+                    arrays[spec.name] = array = _opened(path, kind, buffer, dataset, spec)
+                    checksums[spec.name] = int(_attribute(dataset, "crc32"))
+                    if verify and _checksum(array) != checksums[spec.name]:
+                        raise DataError(f"{path}: damaged ({spec.name} does not match its checksum); {kind.remedy}")
+            if any(file[name].chunks is not None for name in arrays):
+                stack.pop_all()  # their rows are read from the open file, which closes with the last of them
     except DataError:
         raise
     except _DAMAGE as error:
         problem = " ".join(str(error).split())[:300]
         raise DataError(f"{path}: damaged or truncated ({problem}); {kind.remedy}") from None
-    arrays = {}
-    for spec in specs:
-        place = places[spec.name]
-        data = buffer[place.offset : place.offset + place.num_bytes]
-        if len(data) != place.num_bytes or (verify and zlib.crc32(data.data) != place.checksum):
-            raise DataError(f"{path}: damaged ({spec.name} does not match its checksum); {kind.remedy}")
-        arrays[spec.name] = data.view(spec.dtype).reshape(place.shape)
     if verify:
         own = {key: value for key, value in attributes.items() if key not in ("kind", "schema_version", "fingerprint")}
-        checksums = {name: place.checksum for name, place in places.items()}
-        shapes = {name: place.shape[1:] for name, place in places.items()}
+        shapes = {name: array.shape[1:] for name, array in arrays.items()}
         if attributes.get("fingerprint") != _fingerprint(kind, own, checksums, shapes):
             raise DataError(f"{path}: damaged (its attributes do not match its fingerprint); {kind.remedy}")
     return arrays, attributes
@@ -211,29 +257,51 @@ def _fingerprint(
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True)
-class _Place:
-    offset: int
-    num_bytes: int
-    shape: tuple[int, ...]
-    checksum: int
-
-
-def _place(path: Path, kind: FileKind, file: h5py.File, spec: ArraySpec) -> _Place:
+def _checked_dataset(path: Path, kind: FileKind, file: h5py.File, spec: ArraySpec) -> Any:
     dataset = file[spec.name]
     if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external or not dataset.shape:
         raise DataError(f"{path}: {spec.name} is no array as written; {kind.remedy}")
     matches = len(dataset.shape) == 1 + len(spec.row_shape) and all(
         expected in (-1, found) for expected, found in zip(spec.row_shape, dataset.shape[1:], strict=True)
     )
-    if not matches or dataset.dtype != np.dtype(spec.dtype) or dataset.chunks is not None:
+    matches = matches and dataset.chunks in (None, (1, *dataset.shape[1:]))
+    if not matches or dataset.dtype not in spec.stored_dtypes:
         found = f"{str(dataset.dtype)[:60]} {dataset.shape}"
         raise DataError(f"{path}: {spec.name} is {found}, not as written; {kind.remedy}")
+    return dataset
+
+
+def _opened(
+    path: Path, kind: FileKind, buffer: npt.NDArray[np.uint8], dataset: Any, spec: ArraySpec
+) -> npt.NDArray[Any] | StoredRows:
+    """A dataset as an array, of the mapped file's own bytes where they are as used."""
+    if dataset.chunks is not None:
+        settings = dataset.id.get_create_plist()
+        filters = {settings.get_filter(number)[0] for number in range(settings.get_nfilters())}
+        if not filters <= _FILTERS or dataset.id.get_num_chunks() != len(dataset):
+            raise DataError(f"{path}: {spec.name} is not compressed as written; {kind.remedy}")
+        if LZ4_FILTER in filters:
+            _bring_lz4()
+        return StoredRows(dataset, spec.dtype)
     num_bytes = dataset.size * dataset.dtype.itemsize
     offset = dataset.id.get_offset() if num_bytes else 0
     if offset is None:
         raise DataError(f"{path}: {spec.name} was never written; {kind.remedy}")
-    return _Place(int(offset), int(num_bytes), dataset.shape, int(_attribute(dataset, "crc32")))
+    data = buffer[offset : offset + num_bytes]
+    if len(data) != num_bytes:
+        raise DataError(f"{path}: damaged ({spec.name} does not match its checksum); {kind.remedy}")
+    array = data.view(dataset.dtype).reshape(dataset.shape)
+    return array if array.dtype == np.dtype(spec.dtype) else StoredRows(array, spec.dtype)
+
+
+def _checksum(array: npt.NDArray[Any] | StoredRows) -> int:
+    """CRC-32 of an array's bytes as stored."""
+    if isinstance(array, np.ndarray):
+        return zlib.crc32(array.reshape(-1).view(np.uint8).data)
+    checksum = 0
+    for number in range(len(array)):
+        checksum = zlib.crc32(np.ascontiguousarray(array.stored(number)).reshape(-1).view(np.uint8).data, checksum)
+    return checksum
 
 
 def _check_kind(path: Path, kind: FileKind, file: h5py.File) -> None:

@@ -13,10 +13,11 @@ from lib.errors import DataError
 from lib.frame import Frame, Lidar, ScenarioType
 from lib.labels import ANOMALY_IDS, UNKNOWN
 from lib.shards.digests import digest
-from lib.shards.schema import SHARD_KIND, lidar_prefixes, shard_arrays
+from lib.shards.schema import SHARD_KIND, Storage, lidar_prefixes, shard_arrays
 from lib.shards.storage import ArrayFileWriter, Attributes
 
 POINTS_MULTIPLE = 64
+FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
 def padded_length(largest_cloud: int) -> int:
@@ -32,10 +33,20 @@ class ShardWriter:
     blind to labels. The same bytes for the same input.
     """
 
-    def __init__(self, path: Path, first: Frame, max_points: int, town: str = "", weather: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        first: Frame,
+        max_points: int,
+        town: str = "",
+        weather: str = "",
+        storage: Storage = Storage(),  # noqa: B008 (frozen)
+    ) -> None:
         """Start a shard for frames like `first`, which is not written yet."""
+        self._path, self._storage = path, storage
         self._first, self._max_points, self._place = first, max_points, (town, weather)
-        self._specs = shard_arrays(first.camera.height_px, first.camera.width_px, max_points, len(first.lidars))
+        height, width = first.camera.height_px, first.camera.width_px
+        self._specs = shard_arrays(height, width, max_points, len(first.lidars), storage)
         self._file = ArrayFileWriter(path, SHARD_KIND, self._specs)
         self._num_voxels, self._anomaly = 0, first.anomaly
         self.ids_seen: npt.NDArray[np.bool_] = np.zeros(256, dtype=bool)
@@ -52,6 +63,11 @@ class ShardWriter:
     def append(self, frame: Frame) -> None:
         """Write the next frame."""
         _check_same_sensors(self._first, frame)
+        if self._storage.point_dtype == "float16" and not (np.abs(frame.points) <= FLOAT16_MAX).all():
+            raise DataError(
+                f"{self._path}: a number of frame {frame.frame_id}'s points is beyond float16's "
+                f"{FLOAT16_MAX:.0f}; set preprocess.point_dtype to float32"
+            )
         self._num_voxels += len(frame.voxels)
         _append_frame(self._file, frame, self._max_points, self._num_voxels)
         self.ids_seen[np.unique(frame.point_class)] = self.ids_seen[np.unique(frame.pixel_class)] = True
@@ -71,7 +87,14 @@ class ShardWriter:
         self._file.finish(attributes)
 
 
-def write_shard(path: Path, frames: Iterable[Frame], max_points: int, town: str = "", weather: str = "") -> int:
+def write_shard(
+    path: Path,
+    frames: Iterable[Frame],
+    max_points: int,
+    town: str = "",
+    weather: str = "",
+    storage: Storage = Storage(),  # noqa: B008 (frozen)
+) -> int:
     """Write the frames of one scenario and camera as one shard (`ShardWriter`) and return how many there were.
 
     Raises DataError when no frame comes.
@@ -80,7 +103,7 @@ def write_shard(path: Path, frames: Iterable[Frame], max_points: int, town: str 
     first = next(frames, None)
     if first is None:
         raise DataError(f"{path}: no usable frame to write")
-    with ShardWriter(path, first, max_points, town, weather) as shard:
+    with ShardWriter(path, first, max_points, town, weather, storage) as shard:
         count = 0
         for frame in chain([first], frames):
             shard.append(frame)

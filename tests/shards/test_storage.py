@@ -1,0 +1,167 @@
+"""Compressed shards and narrower points: the same frames through the same reader."""
+
+import builtins
+import pickle
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.batches.frames import FrameRef, read_batch
+from lib.errors import DataError
+from lib.shards.reader import read_shard
+from lib.shards.rows import StoredRows
+from lib.shards.schema import Storage
+from lib.shards.writer import write_shard
+from tests.shards.test_shards import assert_holds, frame
+
+FRAMES = [frame(1), frame(2, 33), frame(3, 0)]
+ROUNDED = [replace(f, points=f.points.astype(np.float16).astype(np.float32)) for f in FRAMES]
+PER_FRAME = ("image", "points", "point_class", "pixel_class", "depth_m")
+STORAGES = [Storage(c, d) for c in ("none", "gzip", "lz4") for d in ("float32", "float16")]
+
+
+@pytest.fixture(params=STORAGES, ids=lambda s: f"{s.compression}-{s.point_dtype}")
+def stored(tmp_path, request):
+    write_shard(tmp_path / "a.h5", FRAMES, 64, "Town03", "CLEAR", storage=request.param)
+    return tmp_path / "a.h5", request.param
+
+
+def test_every_storage_gives_the_frames_back(stored):
+    path, storage = stored
+    shard = read_shard(path)
+    assert_holds(shard, ROUNDED if storage.point_dtype == "float16" else FRAMES, 64)
+    assert {name: getattr(shard, name).dtype for name in PER_FRAME} == {
+        "image": np.uint8,
+        "points": np.float32,
+        "point_class": np.uint8,
+        "pixel_class": np.uint8,
+        "depth_m": np.float16,
+    }
+    for name in PER_FRAME:
+        mapped = storage.compression == "none" and (name, storage.point_dtype) != ("points", "float16")
+        assert isinstance(getattr(shard, name), np.memmap if mapped else StoredRows), name
+
+
+def test_equal_frames_make_equal_bytes(stored, tmp_path):
+    path, storage = stored
+    write_shard(tmp_path / "b" / "a.h5", FRAMES, 64, "Town03", "CLEAR", storage=storage)
+    assert path.read_bytes() == (tmp_path / "b" / "a.h5").read_bytes()
+
+
+def test_the_fingerprint_is_of_the_content_not_of_its_packing(tmp_path):
+    prints = {}
+    for storage in STORAGES:
+        write_shard(tmp_path / "a.h5", FRAMES, 64, storage=storage)
+        prints[storage] = read_shard(tmp_path / "a.h5").fingerprint
+    assert len({prints[s] for s in STORAGES if s.point_dtype == "float32"}) == 1
+    assert len({prints[s] for s in STORAGES if s.point_dtype == "float16"}) == 1
+    assert len(set(prints.values())) == 2
+
+
+def test_compression_makes_files_smaller(tmp_path):
+    sizes = {}
+    plain = [replace(f, image=np.full((8, 12, 3), 7, np.uint8)) for f in [frame(i + 1) for i in range(40)]]
+    for compression in ("none", "gzip", "lz4"):
+        write_shard(tmp_path / "a.h5", plain, 2048, storage=Storage(compression))
+        sizes[compression] = (tmp_path / "a.h5").stat().st_size
+    assert sizes["gzip"] < sizes["none"] / 3 and sizes["lz4"] < sizes["none"] / 3
+
+
+def test_batches_are_the_same(stored, tmp_path):
+    path, storage = stored
+    write_shard(tmp_path / "plain.h5", ROUNDED if storage.point_dtype == "float16" else FRAMES, 64)
+    refs = [FrameRef(0, 2), FrameRef(0, 0)]
+    batch, expected = (read_batch([read_shard(p)], refs) for p in (path, tmp_path / "plain.h5"))
+    assert all(torch.equal(one, other) for one, other in zip(batch.tensors(), expected.tensors(), strict=True))
+
+
+def test_threads_read_side_by_side(stored):
+    shard = read_shard(stored[0])
+    expected = [np.array(image) for image in shard.image]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: np.array(shard.image[i % 3]), range(60)))
+    assert all(np.array_equal(image, expected[i % 3]) for i, image in enumerate(found))
+
+
+def test_it_travels_between_processes_as_its_path(stored):
+    shard = read_shard(stored[0])
+    data = pickle.dumps(shard)
+    assert len(data) < 1000 and np.array_equal(pickle.loads(data).points[1], shard.points[1])
+
+
+def test_damage_in_a_compressed_array_is_found_when_opened(tmp_path):
+    path = tmp_path / "a.h5"
+    write_shard(path, FRAMES, 64, storage=Storage("gzip"))
+    with h5py.File(path, "r+") as file:
+        file["image"][1, 2, 3, 0] ^= 1
+    with pytest.raises(DataError, match=re.escape("damaged (image does not match its checksum)")):
+        read_shard(path)
+    assert len(read_shard(path, verify=False)) == 3
+
+
+def test_broken_compressed_bytes_are_named_when_opened(tmp_path):
+    path = tmp_path / "a.h5"
+    write_shard(path, FRAMES, 64, storage=Storage("gzip"))
+    with h5py.File(path) as file:
+        place = file["image"].id.get_chunk_info(1)
+    data = bytearray(path.read_bytes())
+    data[place.byte_offset : place.byte_offset + place.size] = b"\xff" * place.size
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"damaged or truncated .*run `dvc repro preprocess`"):
+        read_shard(path)
+
+
+def test_points_beyond_float16_are_refused(tmp_path):
+    far = frame(1)
+    far.points[3, 0] = 70_000
+    with pytest.raises(DataError, match=r"a\.h5: .*frame 1's points is beyond float16.*preprocess\.point_dtype"):
+        write_shard(tmp_path / "a.h5", [far], 64, storage=Storage(point_dtype="float16"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_its_package_lz4_says_what_to_install(tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name == "hdf5plugin":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(h5py.h5z, "filter_avail", lambda _: False)
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(DataError, match=r"needs hdf5plugin; install it .* or set preprocess\.compression"):
+        write_shard(tmp_path / "a.h5", FRAMES, 64, storage=Storage("lz4"))
+
+
+KEYS = st.one_of(
+    st.integers(-5, 4),
+    st.slices(5),
+    st.lists(st.integers(-5, 4), max_size=4).map(lambda rows: np.array(rows, dtype=np.int64)),
+    st.tuples(st.integers(-5, 4), st.slices(6)),
+    st.tuples(st.slices(5), st.slices(6), st.integers(0, 2)),
+    st.tuples(st.just(Ellipsis), st.integers(0, 2)),
+    st.lists(st.booleans(), min_size=5, max_size=5).map(np.array),
+)
+
+
+@settings(max_examples=60)
+@given(KEYS)
+def test_rows_are_indexed_like_an_array(key):
+    source = np.arange(5 * 6 * 3, dtype=np.float16).reshape(5, 6, 3)
+    rows, array = StoredRows(source, np.float32), source.astype(np.float32)
+    assert (rows.shape, rows.ndim, len(rows), rows.dtype) == (array.shape, 3, 5, array.dtype)
+    assert np.array_equal(rows[key], array[key]) and rows[key].dtype == np.float32
+
+
+def test_rows_beyond_the_end_are_refused_as_an_arrays_are():
+    rows = StoredRows(np.zeros((3, 2), np.float16), np.float32)
+    with pytest.raises(IndexError):
+        rows[3]
+    assert np.array_equal(np.asarray(rows), np.zeros((3, 2))) and len(list(rows)) == 3
