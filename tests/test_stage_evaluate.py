@@ -79,6 +79,11 @@ def test_predictions_of_a_training_scenario(project):
     fails(f"holds {stranger}, not of the test scenarios; run `dvc repro`")
 
 
+def test_predictions_of_two_models(project):
+    change_predictions(project / "data/predictions/Scenario_a03.h5", model_fingerprint="another")
+    fails(r"Scenario_a03\.h5: is of another model than Scenario_a00\.h5; `dvc repro -f predict` scores all anew")
+
+
 def test_predictions_under_another_scenario_name(project):
     shutil.copy(project / "data/predictions/Scenario_a03.h5", project / "data/predictions/Scenario_a02.h5")
     fails(r"Scenario_a02.h5: was made from another shard than data/shards/Scenario_a02.h5; run `dvc repro`")

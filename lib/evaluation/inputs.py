@@ -1,5 +1,6 @@
 """Which scenarios are tested, and whether the predictions are of exactly these shards."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +53,18 @@ def scored_scenarios(shards: Path, predictions: Path, params: SplitParams) -> tu
         raise DataError(f"{predictions}: lacks {_some(missing)} of {len(test)} test shards; {REMEDY}")
     if foreign := sorted(found - {e.file for e in test}):
         raise DataError(f"{predictions}: holds {_some(foreign)}, not of the test scenarios; {REMEDY}")
+    _check_one_model([predictions / e.file for e in test])
     return tuple(ScoredScenario(e.scenario, e.camera, shards / e.file, predictions / e.file) for e in test)
+
+
+def _check_one_model(paths: Sequence[Path]) -> None:
+    """Raise DataError unless all predictions are of the same model."""
+    models: dict[str, Path] = {}
+    for path in paths:
+        models.setdefault(read_predictions(path, verify=False).model_fingerprint, path)
+    if len(models) > 1:
+        first, other, *_ = models.values()
+        raise DataError(f"{other}: is of another model than {first.name}; `dvc repro -f predict` scores all anew")
 
 
 def predicted_scenarios(shards: Path, predictions: Path) -> tuple[ScoredScenario, ...]:

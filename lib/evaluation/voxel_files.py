@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, TypeAda
 
 from lib.anovox.arrays import read_header
 from lib.anovox.layout import frame_id_of
-from lib.errors import DataError
+from lib.errors import DataError, readable
 from lib.evaluation.anovox import ProtocolFrame, shared_voxels, sigmoid
 from lib.geometry.voxels import GRID_SHAPE, voxel_keys
 from lib.labels import ANOMALY_SIZES
@@ -63,7 +63,7 @@ def read_frame_table(path: Path) -> dict[int, FrameFacts]:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the table of frames") from None
     except ValidationError as error:
         detail = error.errors()[0]
-        place = " ".join(str(part)[:60] for part in detail["loc"] if part != "[key]")
+        place = " ".join(readable(str(part)[:60]) for part in detail["loc"] if part != "[key]")
         problem = detail["msg"].removeprefix("Value error, ")
         raise DataError(
             f"{path}: {f'frame {place}: ' if place else ''}{problem}; "
