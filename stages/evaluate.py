@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lib.errors import run_stage
 from lib.evaluation.baselines import with_baselines
+from lib.evaluation.guards import check_one_model
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.report import Report, evaluate
@@ -36,11 +37,14 @@ def main() -> None:
 
 def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> Report:
     checked: set[Path] = set()
+    models: set[str] = set()
 
     def read() -> Iterator[ScenarioScores]:
         for scored in scenarios:
             shard, predictions = scored.reread() if scored.shard in checked else scored.read()
             checked.add(scored.shard)
+            models.add(predictions.model_fingerprint)
+            check_one_model(models)
             for part in score_in_parts(shard, predictions, params):
                 yield with_baselines(shard, part, params)
 

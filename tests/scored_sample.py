@@ -72,7 +72,7 @@ def ball_frame(scenario: str, frame_id: int, scenario_type: ScenarioType, ball: 
         voxels=voxelize([cloud]),
         world_SE3_ego=None,
         speed_mps=None,
-        time_s=None,
+        time_s=0.1 * frame_id,
         anomaly=anomaly,
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lib.evaluation.anovox import ProtocolCounter, ProtocolFrame, ProtocolResult, sigmoid
 from lib.evaluation.bootstrap import resample_scenarios
@@ -36,12 +37,15 @@ class PooledFrame:
 
 @dataclass(frozen=True, eq=False)
 class ScoredTest:
-    """The whole test set: pools by level (and by `level.baseline`), frames in order, each scenario's type."""
+    """The whole test set: pools by level (and by `level.baseline`), frames in order, each scenario's type; weights
+    (R, S) of the resampled scenarios.
+    """
 
     pools: dict[str, Pool]
     protocol: ProtocolResult
     frames: list[PooledFrame]
     strata: dict[str, str]
+    weights: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ def pool_test_set(
         counter.add(part.scenario, part.levels, part.groups)
     generator = np.random.default_rng(params.seed)
     weights = resample_scenarios(list(strata.values()), params.bootstrap_resamples, generator)
-    return ScoredTest(counter.finish(weights), protocol.finish(), frames, strata)
+    return ScoredTest(counter.finish(weights), protocol.finish(), frames, strata, weights)
 
 
 def _levels(s: ScenarioScores) -> _Levels:

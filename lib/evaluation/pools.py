@@ -80,7 +80,8 @@ class Positives:
 @dataclass(frozen=True, eq=False)
 class Pool:
     """A level's positives, all and by group of frames, beside its negatives, counted in cells (2 K + 1,), in every
-    resample, and in a histogram (HISTOGRAM_BINS,) over `edges`; weights (R, S).
+    resample, and in a histogram (HISTOGRAM_BINS,) over the scale's edges; weights (R, S). negative_scenarios: how many
+    scenarios hold negatives.
     """
 
     scale: Scale
@@ -90,6 +91,7 @@ class Pool:
     weights: npt.NDArray[np.float64]
     negatives: ResampledNegatives
     negative_histogram: Counts
+    negative_scenarios: int
 
     def ranking(self, chosen: Positives | None = None) -> Ranking:
         """The chosen positives (None: all) against all negatives."""
@@ -229,6 +231,7 @@ class _LevelCounter:
             weights=weights,
             negatives=resample_negatives(weights, np.stack(self._by_scenario)),
             negative_histogram=self._histogram,
+            negative_scenarios=sum(bool(counts.any()) for counts in self._by_scenario),
         )
 
 

@@ -9,6 +9,8 @@ from typing import Final
 from lib.errors import DataError
 from lib.evaluation.anovox import ProtocolResult, VoxelGroup
 from lib.evaluation.baselines import GIVES_AWAY, by_level
+from lib.evaluation.events import FEW_MINUTES, drives_of, events_at, threshold_for
+from lib.evaluation.guards import check_scores, check_size
 from lib.evaluation.levels import LEVELS
 from lib.evaluation.pooling import PooledFrame, Read, ScoredTest, pool_test_set
 from lib.evaluation.pools import level_metrics
@@ -41,6 +43,8 @@ def evaluate(read: Read, params: EvaluateParams) -> Report:
     test = pool_test_set(read, params, BREAKDOWN_LEVELS)
     if not any(level in test.pools for level in LEVELS):
         raise DataError(_nothing_to_compute(test.frames))
+    check_scores(test)
+    check_size(test)
     pools = test.pools
     curves = [level for level in _CURVES if level in pools]
     return Report(
@@ -68,9 +72,28 @@ def _metrics(test: ScoredTest, params: EvaluateParams) -> Block:
     metrics["scenarios"] = Counter(sorted(test.strata.values()))
     states = Counter(frame.state for frame in test.frames)
     metrics["frames"] = {"total": len(test.frames)} | {s: states[s] for s in ("positive", "negative", "left_out")}
+    if events := _events_block(test):
+        metrics["events"] = events
     if baselines := _baselines_block(test):
         metrics["baselines"] = baselines
     return metrics
+
+
+def _events_block(test: ScoredTest) -> Block:
+    """Objects found at one false alarm a minute; empty, with a warning, where that cannot be said."""
+    drives = drives_of(test.frames)
+    threshold = threshold_for(drives) if drives else None
+    events = events_at(drives, threshold, list(test.strata), test.weights) if drives and threshold is not None else None
+    if events is None:
+        _LOG.warning("events are left out: the test set lacks the frames' times, objects in view, or negative frames")
+        return {}
+    if events.normal_minutes < FEW_MINUTES:
+        _LOG.warning(
+            "events: one false alarm a minute is asked of %.1f minutes of negative frames; at least %g would be better",
+            *(events.normal_minutes, FEW_MINUTES),
+        )
+    numbers = {**asdict(events), "false_alarms_per_minute": events.false_alarms_per_minute}
+    return {name: number for name, number in numbers.items() if number is not None}
 
 
 def _baselines_block(test: ScoredTest) -> Block:
