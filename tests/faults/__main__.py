@@ -1,0 +1,128 @@
+"""Inject faults into small workspaces and clones, and write docs/reliability.md: `make faults`."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from tqdm import tqdm
+
+from tests.faults.clones import before_each_stage, kill_repro
+from tests.faults.damage import READERS, damaged_input
+from tests.faults.disks import (
+    full_disk,
+    may_mount,
+    odd_names,
+    read_error,
+    read_only_root,
+    read_only_workspace,
+    size_limit,
+)
+from tests.faults.kills import kill_chain
+from tests.faults.lab import Lab, Trial, build_lab
+from tests.faults.report import report
+from tests.faults.resuming import resume_training
+from tests.faults.together import WITH_WORKERS, two_repros, two_stages, worker_killed
+from tests.faults.workspace import STAGES, Workspace
+from tools.smoke import ROOT
+
+REPORT: Final = ROOT / "docs" / "reliability.md"
+CHAINS: Final = (1, 2, 3, 4)
+KILLS_UNDER_DVC: Final = 6
+TRIES: Final = 6
+KINDS: Final = ("truncated", "with one bit flipped")
+
+Job = Callable[[], list[Trial]]
+
+
+def main() -> None:
+    """Build what to compare with, do all the harm, write the report."""
+    options = _options()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        print("two undisturbed runs, with and without DVC")
+        lab = build_lab(Path(folder))
+        clones = before_each_stage(Path(folder) / "clones")
+        jobs = [*_kills(lab, clones, options.kills, options.seed), *_others(lab, clones, options.each, options.seed)]
+        trials: list[Trial] = []
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for found in tqdm(pool.map(lambda job: job(), jobs), total=len(jobs), desc="faults", unit="trial"):
+                trials += found
+        trials += odd_names(lab)
+        resumed = resume_training(lab)
+    text = report(trials, resumed, options.seed, (time.monotonic() - start) / 60)
+    options.report.write_text(text, encoding="utf-8")
+    print(text)
+    sys.exit(any(not trial.survived() for trial in trials) or not resumed.identical)
+
+
+def _kills(lab: Lab, clones: dict[str, Workspace], kills: int, seed: int) -> Iterator[Job]:
+    """So many kills of each stage, in chains of runs that are killed one after another, and some of `dvc repro`."""
+    under_dvc = min(KILLS_UNDER_DVC, kills // 3)
+    for stage in STAGES:
+        left = kills - under_dvc
+        for number in count():
+            length = min(left, CHAINS[number % len(CHAINS)])
+            if not length:
+                break
+            yield lambda s=stage, k=length, n=number: kill_chain(lab, s, k, seed, n)  # type: ignore[misc]
+            left -= length
+        for number in range(under_dvc):
+            yield _until(lambda n, s=stage: kill_repro(lab, clones[s], s, seed, n), number, len(STAGES))  # type: ignore[misc]
+
+
+def _others(lab: Lab, clones: dict[str, Workspace], each: int, seed: int) -> Iterator[Job]:
+    """So many of each other fault for each stage that can meet it."""
+    for number in range(each):
+        for stage in STAGES:
+            if may_mount():
+                yield _until(lambda n, s=stage: full_disk(lab, s, seed, n), number)
+            yield _until(lambda n, s=stage: size_limit(lab, s, seed, n), number)
+            yield lambda s=stage, n=number: [two_stages(lab, s, seed, n)]
+            if stage != "simulate":
+                yield _until(lambda n, s=stage: read_error(lab, s, seed, n), number)
+            if stage in READERS:
+                for kind in KINDS:
+                    yield _until(lambda n, s=stage, k=kind: damaged_input(lab, s, k, seed, n), number)
+            if stage in WITH_WORKERS:
+                yield _until(lambda n, s=stage: worker_killed(lab, s, seed, n), number)
+    for stage in STAGES:
+        yield lambda s=stage: [two_repros(lab, clones[s], s, seed, 0)]
+        if may_mount():
+            yield lambda s=stage: [read_only_workspace(lab, s)]
+    if may_mount():
+        yield lambda: [read_only_root(lab)]
+
+
+def _until(trial: Callable[[int], Trial | None], number: int, step: int = 1000) -> Job:
+    """Try with other numbers until the fault has met the stage."""
+
+    def run() -> list[Trial]:
+        for attempt in range(TRIES):
+            found = trial(number + attempt * step)
+            if found is not None:
+                return [found]
+        return []
+
+    return run
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--kills", type=int, default=50, help="kills of each stage (default: %(default)s)")
+    parser.add_argument(
+        "--each", type=int, default=5, help="other faults of each kind, per stage (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of all moments, places and bits (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="trials at the same time (default: %(default)s)")
+    parser.add_argument("--report", type=Path, default=REPORT, help="the file to write (default: docs/reliability.md)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
