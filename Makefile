@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test quick smoke lint audit format lock bench
+.PHONY: help setup repro test quick smoke faults lint audit format lock bench
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -34,6 +34,9 @@ smoke: setup ## Run the whole pipeline on a tiny sample in a temporary folder
 
 bench: setup $(PEERS)/installed.lock ## Measure speed beside other tools (ARGS: the subjects) -> docs/benchmarks.md
 	@PYTHONPATH=$(PEERS) $(BIN)/python -m benchmarks $(ARGS)
+
+faults: setup ## Kill, fill, damage, collide: write docs/reliability.md (ARGS: see python -m tests.faults --help)
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 lint: setup ## Check style and types
 	@$(BIN)/python -m ruff check .

@@ -13,7 +13,7 @@ from typing import Final
 from tqdm import tqdm
 
 from tests.faults.clones import before_each_stage, kill_repro
-from tests.faults.damage import READERS, damaged_input
+from tests.faults.damage import KINDS, READERS, damaged_input
 from tests.faults.disks import (
     full_disk,
     may_mount,
@@ -35,7 +35,6 @@ REPORT: Final = ROOT / "docs" / "reliability.md"
 CHAINS: Final = (1, 2, 3, 4)
 KILLS_UNDER_DVC: Final = 6
 TRIES: Final = 6
-KINDS: Final = ("truncated", "with one bit flipped")
 
 Job = Callable[[], list[Trial]]
 

@@ -14,6 +14,7 @@ from tests.faults.workspace import Workspace, inputs_of
 
 KEPT: Final = ("data/shards", "data/predictions", "models/detector.safetensors")
 """What later stages read and DVC keeps in its cache."""
+KINDS: Final = ("truncated", "with one bit flipped")
 READERS: Final = ("train", "predict", "evaluate", "plot")
 
 
