@@ -1,0 +1,131 @@
+"""The conversion of AnoVox folders to shards, beside the bare decode of the same files."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.frames import simulated_scenarios
+from benchmarks.subject import Measure, Spread, Subject, Table
+from benchmarks.timing import alternate
+from lib.anovox import layout
+
+SCENARIOS, FRAMES, ROUNDS = 4, 4, 3
+FACTORS: Final = (1, 2, 4, 8)
+CONVERT: Final = """
+import resource, shutil, sys, time
+from pathlib import Path
+from lib.params import load_params
+from lib.shards.conversion import convert_data_set
+if __name__ == "__main__":
+    root, workers = Path(sys.argv[1]), int(sys.argv[2])
+    folder = root.with_name(root.name + "-shards")
+    folder.mkdir()
+    start = time.perf_counter()
+    convert_data_set(root, folder, load_params().preprocess, workers)
+    seconds = time.perf_counter() - start
+    shutil.rmtree(folder)
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
+
+
+def measure(folder: Path) -> Subject:
+    """Convert with one and two workers in turn with the bare decode; then 1, 2, 4, 8 times the frames of a scenario."""
+    data = folder / "data"
+    simulated_scenarios(data, SCENARIOS, 0, FRAMES)
+    files = [path for path in data.rglob("*_*.*") if _is_read(path)]
+    seconds: dict[str, list[float]] = {"one": [], "two": []}
+    ways: dict[str, Callable[[], object]] = {
+        "decode": partial(_decode, files),
+        "one": lambda: seconds["one"].append(convert(data, 1)[0]),
+        "two": lambda: seconds["two"].append(convert(data, 2)[0]),
+    }
+    times = alternate(ways, ROUNDS, warm_up=0)
+    decode, one, two = times.seconds["decode"], np.array(seconds["one"]), np.array(seconds["two"])
+    count = SCENARIOS * FRAMES
+    rows = tuple(
+        (name, Spread.of(count / taken).text(), Spread.of(decode / taken).text())
+        for name, taken in (("bare decode (Pillow, NumPy)", decode), ("one worker", one), ("two workers", two))
+    )
+    growth = [(factor, *convert(_multiplied(folder / f"times{factor}", data, factor), 1)) for factor in FACTORS]
+    grown = tuple(
+        (f"{factor * FRAMES} frames", f"{taken / (factor * FRAMES):.3f}", f"{gigabytes:.3f}")
+        for factor, taken, gigabytes in growth
+    )
+    memory = [gigabytes for _, _, gigabytes in growth]
+    linear = (growth[-1][1] / FACTORS[-1]) / (growth[1][1] / FACTORS[1])
+    return Subject(
+        title="Preprocess",
+        setting=f"{SCENARIOS} simulated scenarios of {FRAMES} frames of AnoVox's true size; every file that is read.",
+        packages=("h5py", "numpy", "pillow"),
+        tables=(
+            Table("Frames per second", ("way", "frames/s", "of the bare decode"), rows, "Start of workers included."),
+            Table("One scenario, one worker", ("size", "s/frame", "peak memory, GB"), grown),
+        ),
+        measures=(
+            Measure("one_worker_of_decode", "one worker: of the bare decode's speed", Spread.of(decode / one), 0.6),
+            Measure("two_workers_speedup", "two workers: times one", Spread.of(one / two), 1.8),
+            Measure("memory_8x", "peak memory at 8 times the frames", _exact(memory[-1] / memory[0]), at_most=1.1),
+            Measure("seconds_per_frame_8x", "time per frame, 8 times over 2 times", _exact(linear), at_most=1.15),
+        ),
+    )
+
+
+def convert(root: Path, workers: int) -> tuple[float, float]:
+    """Convert in a process of its own; seconds, and peak memory of that process [GB]."""
+    script = root.with_name("convert.py")
+    script.write_text(CONVERT, encoding="utf-8")
+    command = [sys.executable, str(script), str(root), str(workers)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=_environment())
+    seconds, gigabytes = done.stdout.split()[-2:]
+    return float(seconds), float(gigabytes)
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
+
+
+def _exact(value: float) -> Spread:
+    return Spread(value, value, value)
+
+
+def _is_read(path: Path) -> bool:
+    return path.is_file() and path.parent.parent.name.startswith("Scenario_") and layout.INSTANCE not in path.name
+
+
+def _decode(files: list[Path]) -> None:
+    for path in files:
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                np.asarray(image)
+        elif path.suffix == ".npy":
+            np.load(path)
+        else:
+            path.read_text(encoding="utf-8")
+
+
+def _multiplied(target: Path, data: Path, factor: int) -> Path:
+    """A data set of one scenario whose frames are, `factor` times over, hard links to those of the first in `data`."""
+    source = next(path for path in sorted(data.iterdir()) if _has_frames(path))
+    for path in source.rglob("*"):
+        if path.is_file():
+            folder = target / path.relative_to(data).parent
+            folder.mkdir(parents=True, exist_ok=True)
+            for turn in range(factor if path.parent != source else 1):
+                stem, _, number = path.stem.rpartition("_")
+                name = f"{stem}_{int(number) + 10_000 * turn}{path.suffix}" if path.parent != source else path.name
+                (folder / name).hardlink_to(path)
+    for other in data.iterdir():
+        if not _has_frames(other) and other.is_dir():
+            (target / other.name).symlink_to(other)
+    return target
+
+
+def _has_frames(path: Path) -> bool:
+    return path.is_dir() and any(child.is_dir() for child in path.iterdir())
