@@ -1,5 +1,6 @@
 """Errors that a user can cause and mend."""
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -21,13 +22,33 @@ def readable(message: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in message)
 
 
+class Stopped(BaseException):
+    """A signal asked this process to end: SIGTERM, or Ctrl-C where work was held until it could be interrupted."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.status = 128 + number
+
+
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage or tool; the errors a user can mend become one sentence on stderr and exit status 1, Ctrl-C 130."""
+    """Run a stage or tool; the errors a user can mend become one sentence on stderr and exit status 1.
+
+    Ctrl-C ends it with 130 and SIGTERM with 143, after what was half written is removed.
+    """
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _stop)
     try:
         main()
     except (DataError, ParamsError, TrainingError) as error:
         print(f"error: {readable(str(error))}", file=sys.stderr)
         sys.exit(1)
+    except Stopped as stopped:
+        print(f"stopped: {stopped}", file=sys.stderr)
+        sys.exit(stopped.status)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _stop(number: int, _: object) -> None:
+    raise Stopped(number, f"by {signal.Signals(number).name}; run it again to go on")

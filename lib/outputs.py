@@ -13,7 +13,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -26,6 +26,10 @@ _NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 _FROM_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
 
+class OccupiedError(DataError):
+    """Another run makes this output now."""
+
+
 def partial_of(path: Path) -> Path:
     """Where an output is filled before it takes its place."""
     return path.with_name(f".{path.name}.partial")
@@ -35,7 +39,7 @@ def partial_of(path: Path) -> Path:
 def alone(path: Path) -> Iterator[None]:
     """Be the only run that makes `path`, until the end of the block or of the process.
 
-    Raises DataError when another run makes it, or when its folder cannot be written.
+    Raises OccupiedError when another run makes it, DataError when its folder cannot be written.
     """
     with _lock(path, "run", fcntl.LOCK_NB):
         yield
@@ -47,17 +51,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Waits while another run writes it. Raises DataError when it cannot be written.
     """
-    partial = partial_of(path)
-    with _lock(path, "writer"):
-        try:
-            with _sentence(path):
-                _remove(partial)
-            with _sentence(path, _NO_ROOM):
-                yield partial
-            with _sentence(path):
-                partial.replace(path)
-        finally:
-            _try_to_remove(partial)
+    with _lock(path, "writer"), _whole(path, _leave_it, Path.replace) as partial:
+        yield partial
 
 
 @contextmanager
@@ -66,18 +61,29 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
     Raises DataError when it cannot be written, or when another run writes it.
     """
+    with alone(path), _whole(path, Path.mkdir, _swap) as partial:
+        yield partial
+
+
+@contextmanager
+def _whole(
+    path: Path, begin: Callable[[Path], object], put_in_place: Callable[[Path, Path], object]
+) -> Iterator[Path]:
     partial = partial_of(path)
-    with alone(path):
-        try:
-            with _sentence(path):
-                _remove(partial)
-                partial.mkdir()
-            with _sentence(path, _NO_ROOM):
-                yield partial
-            with _sentence(path):
-                _swap(partial, path)
-        finally:
-            _try_to_remove(partial)
+    try:
+        with _sentence(path):
+            _remove(partial)
+            begin(partial)
+        with _sentence(path, _NO_ROOM):
+            yield partial
+        with _sentence(path):
+            put_in_place(partial, path)
+    finally:
+        _try_to_remove(partial)
+
+
+def _leave_it(_: Path) -> None:
+    """A file is begun by whoever writes it."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -124,7 +130,7 @@ def _lock(path: Path, name: str, wait: int = 0) -> Iterator[None]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | wait)
             except BlockingIOError:
-                raise DataError(f"{path}: another run is writing it; wait for its end, or end it") from None
+                raise OccupiedError(f"{path}: another run is writing it; wait for its end, or end it") from None
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
                     raise

@@ -159,6 +159,7 @@ class ExecutionParams(Section):
     residence: Literal["auto", "stream", "memory", "device"]
     compile: Literal["auto", "off"]
     workers: Annotated[int, Field(ge=0)]
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Params(Section):

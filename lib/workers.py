@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from typing import Final, TypeVar
 
 from tqdm import tqdm
@@ -70,6 +70,8 @@ def run_tasks(
         raise
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
+        for process in active_children():
+            process.terminate()
         raise
     return [future.result() for future in futures]
 
@@ -84,7 +86,8 @@ def _number(wanted: int, tasks: int) -> int:
 
 
 def _end_with_parent() -> None:
-    """In a worker: end at once on Ctrl-C, without a traceback, and do not outlive the parent when it is killed."""
+    """In a worker: end at once on SIGTERM and Ctrl-C, without a traceback, and never outlive the parent."""
+    signal.signal(signal.SIGTERM, _leave)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as nohup and scripts in the background set it
         signal.signal(signal.SIGINT, _leave)
     parent = parent_process()
@@ -98,7 +101,7 @@ def _end_with_parent() -> None:
 
 
 def _leave(*_: object) -> None:
-    time.sleep(0.2)  # so that the parent, too, has met the Ctrl-C, and does not take this for a worker that died
+    time.sleep(0.2)  # so that the parent, too, has met the signal, and does not take this for a worker that died
     os._exit(1)
 
 

@@ -1,0 +1,194 @@
+"""What outlives a run that was killed: a store beside DVC's outs, kept by what the work is made from.
+
+An entry's name is a fingerprint of params, code, libraries and data, so that work is taken up again only where it would
+be done the same way. It lies in the folder that ANOVOX_SCRATCH names, by default `.scratch` in the repository, also for
+experiments that DVC runs in temporary folders of it (.dvc/tmp/exps), which are deleted when they end.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from lib.errors import DataError
+from lib.outputs import OccupiedError, alone, whole_folder, write_json
+
+VARIABLE: Final = "ANOVOX_SCRATCH"
+KEPT_DAYS: Final = 30
+KEPT_BYTES: Final = 20 << 30
+_ROOT: Final = Path(__file__).resolve().parents[1]
+_TEMPORARY: Final = (".dvc", "tmp", "exps")
+_NOTE: Final = "note.json"
+_SIDE_BY_SIDE: Final = 1000
+
+
+def fingerprint(*values: Any) -> str:
+    """Hash of plain values (as JSON)."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def code_fingerprint() -> str:
+    """Hash of this project's modules loaded by now, and the versions of the libraries loaded by now."""
+    modules = [module for module in list(sys.modules.values()) if module is not None]
+    files = {Path(file).resolve() for module in modules if (file := getattr(module, "__file__", None))}
+    ours = {
+        str(file.relative_to(_ROOT)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for top in ("lib", "stages")
+        for file in files
+        if file.is_relative_to(_ROOT / top)
+    }
+    versions = {
+        module.__name__: version
+        for module in modules
+        if "." not in module.__name__ and isinstance(version := vars(module).get("__version__"), str)
+    }
+    return fingerprint(ours, versions, sys.version)
+
+
+def store() -> Path:
+    """The folder of the store, whether it exists or not."""
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named).absolute()
+    here = Path.cwd()
+    for depth in range(len(here.parts)):
+        if here.parts[depth : depth + len(_TEMPORARY)] == _TEMPORARY:
+            return Path(*here.parts[:depth]) / ".scratch"
+    return here / ".scratch"
+
+
+@contextmanager
+def unfinished(kind: str, key: str) -> Iterator[Path]:
+    """A folder for unfinished work, as an earlier run with this key has left it; removed when the block ends well.
+
+    No two runs share one: beside another run of the same key, a run gets a folder of its own.
+    Raises DataError when it cannot be written.
+    """
+    places = [store() / kind / key, *(store() / kind / f"{key}-{number}" for number in range(2, _SIDE_BY_SIDE))]
+    with _named(), ExitStack() as stack:
+        for place in places:
+            with suppress(OccupiedError):
+                stack.enter_context(alone(place))
+                break
+        place.mkdir(exist_ok=True)
+        prune(store())
+        yield place
+        shutil.rmtree(place)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Finished pieces of a stage's work (files and a note in JSON) by the fingerprint of all they were made from."""
+
+    folder: Path
+
+    def take(self, key: str, to: Path) -> Any | None:
+        """Link (or copy) the files kept under a key into a folder, and return their note.
+
+        None where nothing is kept, or not whole: what is damaged is thrown away.
+        """
+        place = self.folder / key
+        try:
+            note = json.loads((place / _NOTE).read_text(encoding="utf-8"))
+            for name, digest in note["files"].items():
+                if _digest(place / name) != digest:
+                    raise ValueError(name)
+                link_or_copy(place / name, to / name)
+            os.utime(place / _NOTE)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            shutil.rmtree(place, ignore_errors=True)
+            return None
+        return note["note"]
+
+    def put(self, key: str, files: Sequence[Path], note: Any) -> None:
+        """Keep files under a key, as links where the file system can; a store that is full keeps nothing."""
+        with suppress(DataError, OSError), whole_folder(self.folder / key) as place:
+            for file in files:
+                link_or_copy(file, place / file.name)
+            write_json(place / _NOTE, {"files": {file.name: _digest(file) for file in files}, "note": note})
+
+    def discard(self, keys: Iterable[str]) -> None:
+        """Forget what is kept under some keys."""
+        for key in keys:
+            shutil.rmtree(self.folder / key, ignore_errors=True)
+
+
+def shelf(kind: str) -> Shelf:
+    """The pieces of one kind of work; those not needed for long, or for which there is no room, are removed first."""
+    prune(store())
+    return Shelf(store() / kind)
+
+
+def prune(root: Path, days: float = KEPT_DAYS, num_bytes: int = KEPT_BYTES) -> None:
+    """Remove entries not used for so long, and the longest unused ones beyond so many bytes; what a run holds stays.
+
+    A file that is linked elsewhere, too, costs nothing here and does not count.
+    """
+    entries = [entry for kind in _folders(root) for entry in _folders(kind)]
+    by_use = sorted(((_last_use(entry), entry) for entry in entries), reverse=True)
+    total = 0
+    for used, entry in by_use:
+        total += _own_bytes(entry)
+        if total > num_bytes or used < time.time() - days * 86_400:
+            with suppress(DataError), alone(entry):
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A second name for a file, or where there can be none (another disk) a copy."""
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not str(error.filename).startswith(str(store())):
+            raise
+        raise DataError(f"{error.filename}: cannot be written ({error}); set {VARIABLE} to another folder") from None
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _last_use(entry: Path) -> float:
+    note = entry / _NOTE
+    times = [_stat_or_none(path) for path in ([note] if note.exists() else [entry, *entry.iterdir()])]
+    return max((found.st_mtime for found in times if found), default=time.time())
+
+
+def _own_bytes(entry: Path) -> int:
+    found = [_stat_or_none(path) for path in entry.iterdir()] if entry.is_dir() else []
+    return sum(stat.st_size for stat in found if stat and stat.st_nlink == 1)
+
+
+def _stat_or_none(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
