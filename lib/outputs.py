@@ -66,9 +66,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _whole(
-    path: Path, begin: Callable[[Path], object], put_in_place: Callable[[Path, Path], object]
-) -> Iterator[Path]:
+def _whole(path: Path, begin: Callable[[Path], object], put_in_place: Callable[[Path, Path], object]) -> Iterator[Path]:
     partial = partial_of(path)
     try:
         with _sentence(path):

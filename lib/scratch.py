@@ -71,8 +71,9 @@ def unfinished(kind: str, key: str) -> Iterator[Path]:
     No two runs share one: beside another run of the same key, a run gets a folder of its own.
     Raises DataError when it cannot be written.
     """
-    places = [store() / kind / key, *(store() / kind / f"{key}-{number}" for number in range(2, _SIDE_BY_SIDE))]
-    with _named(), ExitStack() as stack:
+    folder = _made(kind)
+    places = [folder / key, *(folder / f"{key}-{number}" for number in range(2, _SIDE_BY_SIDE))]
+    with ExitStack() as stack:
         for place in places:
             with suppress(OccupiedError):
                 stack.enter_context(alone(place))
@@ -124,8 +125,9 @@ class Shelf:
 
 def shelf(kind: str) -> Shelf:
     """The pieces of one kind of work; those not needed for long, or for which there is no room, are removed first."""
+    folder = _made(kind)
     prune(store())
-    return Shelf(store() / kind)
+    return Shelf(folder)
 
 
 def prune(root: Path, days: float = KEPT_DAYS, num_bytes: int = KEPT_BYTES) -> None:
@@ -137,8 +139,9 @@ def prune(root: Path, days: float = KEPT_DAYS, num_bytes: int = KEPT_BYTES) -> N
     by_use = sorted(((_last_use(entry), entry) for entry in entries), reverse=True)
     total = 0
     for used, entry in by_use:
-        total += _own_bytes(entry)
-        if total > num_bytes or used < time.time() - days * 86_400:
+        half = entry.name.startswith(".")  # which a killed run has left
+        total += 0 if half else _own_bytes(entry)
+        if (total > num_bytes and not half) or used < time.time() - days * 86_400:
             with suppress(DataError), alone(entry):
                 shutil.rmtree(entry, ignore_errors=True)
 
@@ -154,19 +157,20 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-@contextmanager
-def _named() -> Iterator[None]:
+def _made(kind: str) -> Path:
+    folder = store() / kind
     try:
-        yield
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if not str(error.filename).startswith(str(store())):
-            raise
-        raise DataError(f"{error.filename}: cannot be written ({error}); set {VARIABLE} to another folder") from None
+        raise DataError(
+            f"{folder}: cannot be made ({error.strerror}); set {VARIABLE} to a folder to write in"
+        ) from None
+    return folder
 
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return [path for path in folder.iterdir() if path.is_dir()]
     except OSError:
         return []
 

@@ -9,11 +9,15 @@ from lib.errors import run_stage
 from lib.model.detector import Detector
 from lib.outputs import alone, write_csv, write_json
 from lib.params import Params, load_params
+from lib.scratch import code_fingerprint, fingerprint, unfinished
+from lib.stopping import stop_requests
 from lib.training.checkpoints import save_detector
-from lib.training.devices import choose_compiled, choose_device, choose_precision, make_deterministic
-from lib.training.loop import EpochRecord, Recipe, train_detector
+from lib.training.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
+from lib.training.loop import Recipe, TrainingSet, train_detector
+from lib.training.resume import Checkpoints
 from lib.training.sets import training_set
 from lib.training.setup import batch_parts, detector_config, range_grid
+from lib.training.state import EpochRecord
 
 SHARDS = Path("data/shards")
 MODEL = Path("models/detector.safetensors")
@@ -37,8 +41,7 @@ def _train(params: Params) -> None:
     data = training_set(SHARDS, params.split, params.data.root)
     config = detector_config(params.model, data.shards)
     detector = Detector(config)
-    parameters = sum(value.numel() for value in detector.parameters())
-    log.info("device %s, precision %s, %d parameters, %s", device, precision, parameters, config)
+    log.info("device %s, precision %s, %d parameters, %s", device, precision, _parameters(detector), config)
     log.info("%d frames to train on, %d to validate on", len(data.training), len(data.validation))
 
     def on_epoch(history: Sequence[EpochRecord]) -> None:
@@ -50,18 +53,33 @@ def _train(params: Params) -> None:
     residence = params.execution.residence
     recipe = Recipe(params.train, grid, device, precision, parts, residence=residence, compiled=compiled)
     log.info("torch.compile: %s", "yes" if compiled else "no")
-    history = train_detector(detector, data, recipe, on_epoch)
-    save_detector(MODEL, detector, seen={shard.scenario for shard in data.shards})
+    frames = [[ref.shard, ref.index] for ref in (*data.training, *data.validation)]
+    made_from = params.split.model_dump(mode="json"), params.train.model_dump(mode="json"), asdict(config), frames
+    shards = [[shard.path.name, shard.fingerprint] for shard in data.shards]
+    key = fingerprint(*made_from, shards, device.type, precision, parts, compiled, code_fingerprint())
+    with unfinished("train", key) as folder, stop_requests() as asked:
+        every_s = params.execution.checkpoint_seconds
+        checkpoints = Checkpoints(folder / "state.safetensors", key, every_s, asked)
+        history = train_detector(detector, data, recipe, on_epoch, checkpoints)
+        save_detector(MODEL, detector, seen={shard.scenario for shard in data.shards})
+        _write_summary(detector, data, precision, history)
+    log.info("wrote %s", MODEL)
+
+
+def _write_summary(detector: Detector, data: TrainingSet, precision: Precision, history: Sequence[EpochRecord]) -> None:
     last = {name: value for name, value in asdict(history[-1]).items() if name != "learning_rate"}
     summary = {
         **last,
-        "parameters": parameters,
+        "parameters": _parameters(detector),
         "precision": precision,
         "training_frames": len(data.training),
         "validation_frames": len(data.validation),
     }
     write_json(METRICS, summary)
-    log.info("wrote %s", MODEL)
+
+
+def _parameters(detector: Detector) -> int:
+    return sum(value.numel() for value in detector.parameters())
 
 
 def _log() -> logging.Logger:

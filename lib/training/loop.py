@@ -1,12 +1,12 @@
-"""The training loop: pseudo-anomalies pasted on the device, and checks against collapse."""
+"""The training loop: pseudo-anomalies pasted on the device, and checks against collapse; it can be interrupted."""
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
-from typing import Literal
+from typing import Literal, NoReturn
 
 import torch
 from torch import Tensor
@@ -30,6 +30,8 @@ from lib.training.devices import Precision, autocast
 from lib.training.losses import LossWeights, detection_loss, segmentation_loss
 from lib.training.muon import Muon, shares_of
 from lib.training.parallel import Threads, replicas, share_statistics
+from lib.training.resume import Checkpoints
+from lib.training.state import EpochRecord, TrainingState
 
 Part = tuple[Detector, FrameBatch, torch.Generator]
 
@@ -39,19 +41,6 @@ WARM_UP = 0.15
 MAX_GRADIENT_NORM = 5.0
 CONSTANT_SCORES = 1e-3
 VALIDATION_SEED = 7919
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One row of plots/training.csv; scores are mean logits of validation points."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    normal_score: float
-    pseudo_anomaly_score: float
-    validation_point_auroc: float
-    learning_rate: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,49 +79,90 @@ class Recipe:
 
 
 def train_detector(
-    detector: Detector, data: TrainingSet, recipe: Recipe, on_epoch: Callable[[Sequence[EpochRecord]], None]
+    detector: Detector,
+    data: TrainingSet,
+    recipe: Recipe,
+    on_epoch: Callable[[Sequence[EpochRecord]], None],
+    checkpoints: Checkpoints | None = None,
 ) -> list[EpochRecord]:
     """Train in place; call `on_epoch` with the history after every epoch, and return it.
 
-    Raises TrainingError when the loss is not finite, the labels have one class, or the scores are constant.
+    With `checkpoints`, go on where an interrupted training was, to the same end. Raises TrainingError when the loss is
+    not finite, the labels have one class, or the scores are constant; Stopped when a signal asks for it.
     """
-    params = recipe.params
-    loader = _open_loader(data, recipe)
+    loader, total = _open_loader(data, recipe), recipe.params.epochs * len(data.training)
     detector.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = _first_state(detector, data, recipe)
+    if checkpoints:
+        checkpoints.restore(state)
+    if state.history:
+        on_epoch(state.history)
+    done = (state.epoch - 1) * len(data.training) + min(state.step * recipe.params.batch_size, len(data.training))
+    with (
+        Threads(recipe.parts) as threads,
+        tqdm(total=total, initial=done, unit="sample", desc="train") as progress,
+    ):
+        for epoch in range(state.epoch, recipe.params.epochs + 1):
+            _train_epoch(threads, state, loader, data, recipe, progress, checkpoints)
+            train_loss = torch.stack(state.losses).mean().item()
+            _check_loss(train_loss, epoch, recipe.params.learning_rate)
+            learning_rate = float(state.schedules[0].get_last_lr()[0])
+            unseen = _stoppable(loader.batches(data.validation, recipe.params.batch_size), state, checkpoints)
+            state.history.append(_validate(threads, detector, unseen, recipe, epoch, train_loss, learning_rate))
+            on_epoch(state.history)
+            progress.set_postfix(loss=f"{train_loss:.3f}", auroc=f"{state.history[-1].validation_point_auroc:.3f}")
+            state.epoch, state.step, state.losses = epoch + 1, 0, []
+            state.generators = _generators(recipe, epoch + 1)
+    return state.history
+
+
+def _first_state(detector: Detector, data: TrainingSet, recipe: Recipe) -> TrainingState:
+    params = recipe.params
     steps = params.epochs * math.ceil(len(data.training) / params.batch_size)
     optimizers = make_optimizers(detector, recipe)
     schedules = [
         OneCycleLR(each, params.learning_rate, total_steps=steps, pct_start=WARM_UP, cycle_momentum=False)
         for each in optimizers
     ]
-    twins = replicas(detector, recipe.parts)
+    return TrainingState(replicas(detector, recipe.parts), optimizers, schedules, _generators(recipe, 1))
+
+
+def _train_epoch(
+    threads: Threads,
+    state: TrainingState,
+    loader: Loader,
+    data: TrainingSet,
+    recipe: Recipe,
+    progress: "tqdm[NoReturn]",
+    checkpoints: Checkpoints | None,
+) -> None:
+    """Take the steps of an epoch that are still to be taken."""
+    params = recipe.params
     part_size = math.ceil(params.batch_size / recipe.parts)
-    history: list[EpochRecord] = []
-    with (
-        Threads(recipe.parts) as threads,
-        tqdm(total=params.epochs * len(data.training), unit="sample", desc="train") as progress,
-    ):
-        for epoch in range(1, params.epochs + 1):
-            generators = _generators(recipe, params.seed * 100_003 + epoch)
-            frames = shuffled(data.training, params.seed, epoch, loader.window_frames)
-            parts = loader.batches(frames, part_size)
-            losses: list[Tensor] = []
-            while batch := list(islice(parts, recipe.parts)):
-                losses.append(
-                    training_step(threads, list(zip(twins, batch, generators, strict=False)), recipe, optimizers)
-                )
-                for schedule in schedules:
-                    schedule.step()
-                progress.update(sum(len(part.num_points_B) for part in batch))
-            share_statistics(twins)
-            train_loss = torch.stack(losses).mean().item()
-            _check_loss(train_loss, epoch, params.learning_rate)
-            learning_rate = float(schedules[0].get_last_lr()[0])
-            unseen = loader.batches(data.validation, params.batch_size)
-            history.append(_validate(threads, detector, unseen, recipe, epoch, train_loss, learning_rate))
-            on_epoch(history)
-            progress.set_postfix(loss=f"{train_loss:.3f}", auroc=f"{history[-1].validation_point_auroc:.3f}")
-    return history
+    frames = shuffled(data.training, params.seed, state.epoch, loader.window_frames)
+    steps = math.ceil(len(frames) / (part_size * recipe.parts))
+    parts = loader.batches(frames[state.step * part_size * recipe.parts :], part_size)
+    while batch := list(islice(parts, recipe.parts)):
+        given = list(zip(state.twins, batch, state.generators, strict=False))
+        state.losses.append(training_step(threads, given, recipe, state.optimizers))
+        for schedule in state.schedules:
+            schedule.step()
+        state.step += 1
+        if state.step == steps:
+            share_statistics(state.twins)
+        progress.update(sum(len(part.num_points_B) for part in batch))
+        if checkpoints:
+            checkpoints.after_step(state)
+
+
+def _stoppable(
+    batches: Iterable[FrameBatch], state: TrainingState, checkpoints: Checkpoints | None
+) -> Iterator[FrameBatch]:
+    """The same batches, between which a training can be asked to end."""
+    for batch in batches:
+        if checkpoints:
+            checkpoints.after_step(state)
+        yield batch
 
 
 def _open_loader(data: TrainingSet, recipe: Recipe) -> Loader:
@@ -141,7 +171,8 @@ def _open_loader(data: TrainingSet, recipe: Recipe) -> Loader:
     return loader
 
 
-def _generators(recipe: Recipe, seed: int) -> list[torch.Generator]:
+def _generators(recipe: Recipe, epoch: int) -> list[torch.Generator]:
+    seed = recipe.params.seed * 100_003 + epoch
     return [torch.Generator(recipe.device).manual_seed(seed + 1_000_003 * part) for part in range(recipe.parts)]
 
 

@@ -1,0 +1,127 @@
+"""A training that is interrupted anywhere ends as one that never was."""
+
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lib.errors import DataError, Stopped
+from lib.model.detector import Detector
+from lib.training.checkpoints import save_detector
+from lib.training.loop import train_detector
+from lib.training.resume import Checkpoints, read_state, write_state
+from tests.training.test_loop import CONFIG, data_of, recipe, shards  # noqa: F401
+
+
+def in_parts(**changes):
+    return replace(recipe(batch_size=2, epochs=3, **changes), parts=2)
+
+
+def trained(shards, checkpoints=None, seed=1):  # noqa: F811
+    torch.manual_seed(seed)
+    detector, rows = Detector(CONFIG), []
+    history = train_detector(
+        detector, data_of(shards), in_parts(), lambda history: rows.append(len(history)), checkpoints
+    )
+    return detector, history, rows
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(shards, tmp_path_factory):  # noqa: F811
+    path = tmp_path_factory.mktemp("whole") / "detector.safetensors"
+    detector, history, _ = trained(shards)
+    save_detector(path, detector)
+    return path.read_bytes(), history
+
+
+def asked_at(questions):
+    """Like a SIGTERM that comes before the given question: after steps, and between batches of the validation."""
+    count = 0
+
+    def asked():
+        nonlocal count
+        count += 1
+        return signal.SIGTERM if count == questions else None
+
+    return asked
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_stopped_again_and_again_it_ends_in_the_same_bytes(shards, uninterrupted, tmp_path, every, capsys):  # noqa: F811
+    path, stops = tmp_path / "state.safetensors", 0
+    while True:
+        try:
+            detector, history, rows = trained(
+                shards, Checkpoints(path, "key", 3600, asked_at(every + 1)), 7 if stops else 1
+            )
+            break
+        except Stopped as stopped:
+            assert stopped.status == 143 and "by SIGTERM after step" in str(stopped)
+            stops += 1
+    assert stops >= 2
+    save_detector(tmp_path / "detector.safetensors", detector)
+    assert ((tmp_path / "detector.safetensors").read_bytes(), history) == uninterrupted
+    assert rows[-1] == 3 and "going on after step" in capsys.readouterr().out
+
+
+def test_a_kill_loses_what_was_done_since_the_last_checkpoint_and_no_more(shards, uninterrupted, tmp_path):  # noqa: F811
+    class Killed(BaseException):
+        pass
+
+    path = tmp_path / "state.safetensors"
+
+    def kill_at(questions):
+        count = 0
+
+        def asked():
+            nonlocal count
+            count += 1
+            if count == questions:
+                raise Killed
+            return None
+
+        return asked
+
+    for questions in (2, 3, 3):
+        with pytest.raises(Killed):
+            trained(shards, Checkpoints(path, "key", 0, kill_at(questions)))
+    detector, history, _ = trained(shards, Checkpoints(path, "key", 0, lambda: None))
+    save_detector(tmp_path / "detector.safetensors", detector)
+    assert ((tmp_path / "detector.safetensors").read_bytes(), history) == uninterrupted
+
+
+def test_a_damaged_or_foreign_checkpoint_is_said_and_left_alone(shards, uninterrupted, tmp_path, capsys):  # noqa: F811
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(Stopped):
+        trained(shards, Checkpoints(path, "key", 3600, asked_at(3)))
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[-5] ^= 1
+    for damaged in (bytes(flipped), content[: len(content) // 2], b"", b"\xff" * 100):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"state\.safetensors"):
+            read_state(path, "key")
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="of another training"):
+        read_state(path, "other key")
+    path.write_bytes(bytes(flipped))
+    assert trained(shards, Checkpoints(path, "key", 3600, lambda: None))[1] == uninterrupted[1]
+    said = capsys.readouterr().out
+    assert said.count("the training starts anew") == 1 and "damaged" in said
+
+
+def test_a_disk_that_is_full_costs_the_checkpoint_and_not_the_training(shards, tmp_path, capsys):  # noqa: F811
+    (tmp_path / "file").write_text("")
+    checkpoints = Checkpoints(tmp_path / "file" / "below" / "state", "key", 0, lambda: None)
+    assert len(trained(shards, checkpoints)[1]) == 3
+    assert "no checkpoint: " in capsys.readouterr().out
+
+
+def test_a_state_comes_back_to_the_bit(tmp_path):
+    tensors = {"a": torch.randn(2, 3), "b": torch.tensor(3, dtype=torch.int64), "c": torch.zeros(0)}
+    values = {"epoch": 3, "rate": 0.1 + 0.2}
+    write_state(tmp_path / "state", "key", tensors, values)
+    read, found = read_state(tmp_path / "state", "key")
+    assert found["rate"] == values["rate"] and found["epoch"] == 3
+    assert read.keys() == tensors.keys() and all(torch.equal(read[name], tensors[name]) for name in tensors)
