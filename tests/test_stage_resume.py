@@ -29,7 +29,7 @@ def start(folder, stage="train", **environment):
 
 
 def finish(run):
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=600)
     return run.returncode, out, err
 
 
