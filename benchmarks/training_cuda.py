@@ -31,8 +31,9 @@ from lib.params import load_params
 from lib.shards.reader import Shard, read_shard
 from lib.shards.writer import padded_length, write_shard
 from lib.training.devices import Precision, choose_compiled, make_deterministic
-from lib.training.loop import EpochRecord, Recipe, TrainingSet, _loss, _training_views, train_detector
+from lib.training.loop import Recipe, TrainingSet, _loss, _training_views, train_detector
 from lib.training.setup import detector_config, range_grid
+from lib.training.state import EpochRecord
 
 CUDA: Final = torch.device("cuda", 0)
 DIFFERENT_FRAMES, FRAMES, BATCH, ROUNDS = 4, 256, 64, 3
