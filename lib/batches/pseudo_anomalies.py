@@ -25,7 +25,7 @@ from lib.batches.looks import (
     shading,
 )
 from lib.batches.pseudo_textures import random_textures, texture_colors
-from lib.batches.solids import Solids, contains, first_hit, moved, random_solids
+from lib.batches.solids import Solids, contains, entry, first_hit, moved, random_solids
 from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m, transplant
 from lib.batches.views import RangeGrid, Views, cell_directions, pixel_rays, project
 from lib.labels import UNKNOWN
@@ -251,7 +251,7 @@ def _paint(
     ray_B3N = window.take(pixel_rays(views))
     origin_B3 = -views.lidar_offset_m_B3
     surface_B3N = ray_B3N * depth_BN[:, None] + origin_B3[..., None]
-    t_BN, normal_B3N = first_hit(solids, origin_B3[..., None].expand_as(ray_B3N), ray_B3N)
+    t_BN, normal_B3N = first_hit(solids, origin_B3[..., None], ray_B3N)
 
     solid_B1 = ((slot_B == Slot.BOTH) | (slot_B == Slot.GEOMETRY))[:, None]
     decal_B1 = (slot_B == Slot.APPEARANCE)[:, None]
@@ -303,7 +303,7 @@ def _shadowed(
     alone_B = slot_B == Slot.SHADOW
     casts_B = alone_B | ((slot_B == Slot.BOTH) & (torch.rand(B, generator=generator, device=device) < 0.6))
     up_B3 = sun_B3 * torch.where(alone_B, 4.0, 0.0)[:, None]
-    t_BN, _ = first_hit(moved(solids, up_B3), surface_B3N, sun_B3[..., None].expand_as(surface_B3N))
+    t_BN = entry(moved(solids, up_B3), surface_B3N, sun_B3[..., None])
     dark_BN = torch.isfinite(t_BN) & class_mask(class_BN, GROUND_CLASSES) & casts_B[:, None]
     strength_B1 = 0.3 + 0.45 * torch.rand(B, 1, generator=generator, device=device)
     return image_B3N * torch.where(dark_BN, 1 - strength_B1, torch.ones_like(strength_B1))[:, None]
@@ -318,8 +318,7 @@ def _paste_cells(
     direction = torch.where(
         returns[:, None], views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None], cell_directions(grid, device)
     )
-    t_BN, _ = first_hit(solids, torch.zeros_like(direction).flatten(2), direction.flatten(2))
-    t = t_BN.view_as(views.range_m_BRC)
+    t = entry(solids, direction.new_zeros(B, 3, 1), direction.flatten(2)).view_as(views.range_m_BRC)
     solid_B11 = ((slot_B == Slot.BOTH) | (slot_B == Slot.GEOMETRY))[:, None, None]
     # A ray that came back empty may be lost by chance, not by the sky behind it: most of them return now.
     returned = returns | (torch.rand(t.shape, generator=generator, device=device) < 0.9)

@@ -75,26 +75,45 @@ def moved(solids: Solids, by_B3: Tensor) -> Solids:
 def first_hit(solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor) -> tuple[Tensor, Tensor]:
     """Where rays enter the solids: t_BN float32 (in units of the direction, inf = miss) and the normal_B3N there.
 
-    Rays that start inside miss.
+    Origins that all rays of a frame share may come as (B, 3, 1). Rays that start inside miss.
     """
-    origin_BM3N = _to_local(solids, origin_B3N)
-    direction_BM3N = solids.to_local_BM33 @ direction_B3N[:, None]
-    enter, leave, normal_BM3N = _ellipsoid_interval(origin_BM3N, direction_BM3N)
-    along_BMQN = solids.normal_BMQ3 @ direction_BM3N
-    height_BMQN = solids.offset_BMQ[..., None] - solids.normal_BMQ3 @ origin_BM3N
-    crossing_BMQN = height_BMQN / torch.where(along_BMQN.abs() < 1e-9, 1e-9, along_BMQN)
-    entries_BMQN = torch.where(along_BMQN < 0, crossing_BMQN, -torch.inf)
-    plane_enter = entries_BMQN.amax(dim=2)
-    plane_leave = torch.where(along_BMQN > 0, crossing_BMQN, torch.inf).amin(dim=2)
-    first_BMQN = (entries_BMQN == plane_enter[:, :, None]).float()
-    plane_normal = solids.normal_BMQ3.transpose(2, 3) @ first_BMQN
-    normal_BM3N = torch.where((plane_enter > enter)[:, :, None], plane_normal, normal_BM3N)
-    enter, leave = torch.maximum(enter, plane_enter), torch.minimum(leave, plane_leave)
-    t_BMN = torch.where((enter < leave) & (enter > 1e-4), enter, torch.inf)
+    t_BMN, normal_BM3N = _entries(solids, origin_B3N, direction_B3N)
     t_BN, part = t_BMN.min(dim=1)
     world_BM3N = solids.to_local_BM33.transpose(2, 3) @ normal_BM3N
     chosen = world_BM3N.gather(1, part[:, None, None].expand(-1, 1, 3, -1)).squeeze(1)
-    return t_BN, chosen * torch.rsqrt(chosen.square().sum(1, keepdim=True).clamp(min=1e-12))
+    chosen = chosen * torch.rsqrt(chosen.square().sum(1, keepdim=True).clamp(min=1e-12))
+    return t_BN, torch.where(torch.isfinite(t_BN)[:, None], chosen, 0.0)
+
+
+def entry(solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor) -> Tensor:
+    """As first_hit, without the normal."""
+    return _entries(solids, origin_B3N, direction_B3N, normals=False)[0].amin(dim=1)
+
+
+def _entries(
+    solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor, normals: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Where rays enter each part: t_BMN, and the normal_BM3N in the part's coordinates (meaningless at a miss)."""
+    origin_BM3N = _to_local(solids, origin_B3N)
+    direction_BM3N = solids.to_local_BM33 @ direction_B3N[:, None]
+    a = direction_BM3N.square().sum(2)
+    b = (origin_BM3N * direction_BM3N).sum(2)
+    # Not a number where the ray misses the ellipsoid: no comparison below holds then.
+    root = (b * b - a * (origin_BM3N.square().sum(2) - 1)).sqrt()
+    round_enter, round_leave = (-b - root) / a, (root - b) / a
+    along_BMQN = solids.normal_BMQ3 @ direction_BM3N
+    crossing_BMQN = (solids.offset_BMQ[..., None] - solids.normal_BMQ3 @ origin_BM3N) / along_BMQN
+    inwards_BMQN = along_BMQN < 0
+    entries_BMQN = torch.where(inwards_BMQN, crossing_BMQN, -torch.inf)
+    plane_enter = entries_BMQN.amax(dim=2)
+    plane_leave = torch.where(inwards_BMQN, torch.inf, crossing_BMQN).amin(dim=2)
+    enter, leave = torch.maximum(round_enter, plane_enter), torch.minimum(round_leave, plane_leave)
+    t_BMN = torch.where((enter < leave) & (enter > 1e-4), enter, torch.inf)
+    if not normals:
+        return t_BMN, t_BMN
+    plane_normal = solids.normal_BMQ3.transpose(2, 3) @ (entries_BMQN == plane_enter[:, :, None]).float()
+    round_normal = origin_BM3N + round_enter[:, :, None] * direction_BM3N
+    return t_BMN, torch.where((plane_enter > round_enter)[:, :, None], plane_normal, round_normal)
 
 
 def contains(solids: Solids, points_B3N: Tensor) -> Tensor:
@@ -108,18 +127,6 @@ def contains(solids: Solids, points_B3N: Tensor) -> Tensor:
 def _to_local(solids: Solids, points_B3N: Tensor) -> Tensor:
     center_BM3 = solids.center_B3[:, None] + solids.part_center_BM3
     return solids.to_local_BM33 @ (points_B3N[:, None] - center_BM3[..., None])
-
-
-def _ellipsoid_interval(origin_BM3N: Tensor, direction_BM3N: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    a = direction_BM3N.square().sum(2)
-    b = (origin_BM3N * direction_BM3N).sum(2)
-    c = origin_BM3N.square().sum(2) - 1
-    root = (b * b - a * c).clamp(min=0).sqrt()
-    misses = b * b < a * c
-    enter = torch.where(misses, torch.inf, (-b - root) / a)
-    leave = torch.where(misses, -torch.inf, (-b + root) / a)
-    point = origin_BM3N + torch.where(misses, 0.0, enter)[:, :, None] * direction_BM3N
-    return enter, leave, point
 
 
 def _rotation_z(angle: Tensor) -> Tensor:

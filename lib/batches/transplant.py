@@ -48,8 +48,9 @@ def object_radius_m(class_ids: Tensor) -> Tensor:
 def choose_cells(weight_BRC: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw one cell per frame in proportion to its weight: flat index (B,), and whether any had weight."""
     flat = weight_BRC.flatten(1)
-    exponential = torch.empty_like(flat).exponential_(generator=generator)
-    return (flat / exponential.clamp(min=1e-20)).argmax(1), flat.amax(1) > 0
+    # Exponential numbers by their logarithm: torch's own exponential_ draws one after another.
+    waiting = -torch.log1p(-torch.rand(flat.shape, generator=generator, device=flat.device))
+    return (flat / waiting.clamp(min=1e-20)).argmax(1), flat.amax(1) > 0
 
 
 def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Views:
