@@ -62,9 +62,9 @@ def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
     Where several points share a cell the nearest is seen; the others keep the cell's number.
     """
     rotation_B33 = batch.camera_SE3_lidar_B44[:, :3, :3]
-    xyz_BP3 = batch.points_BP4[..., :3] @ rotation_B33.transpose(1, 2)
-    range_m_BP = xyz_BP3.square().sum(-1).sqrt()
-    cell_BP = _cells(xyz_BP3, range_m_BP, batch.num_points_B, grid)
+    xyz_B3P = rotation_B33 @ batch.points_BP4[..., :3].transpose(1, 2).contiguous()
+    range_m_BP = xyz_B3P.square().sum(1).sqrt()
+    cell_BP = _cells(xyz_B3P, range_m_BP, batch.num_points_B, grid)
 
     B, P = cell_BP.shape
     cells = grid.rows * grid.visible_columns
@@ -85,7 +85,7 @@ def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
         image_B3HW=batch.image_BHW3.permute(0, 3, 1, 2).float() / 255.0,
         depth_m_BHW=batch.depth_m_BHW.float(),
         pixel_class_BHW=batch.pixel_class_BHW,
-        xyz_B3RC=torch.stack([picked(xyz_BP3[..., axis], 0.0) for axis in range(3)], dim=1),
+        xyz_B3RC=torch.stack([picked(xyz_B3P[:, axis], 0.0) for axis in range(3)], dim=1),
         range_m_BRC=picked(range_m_BP, NO_RETURN_M),
         intensity_BRC=picked(batch.points_BP4[..., 3], 0.0),
         point_class_BRC=picked(batch.point_class_BP, UNKNOWN),
@@ -95,10 +95,10 @@ def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
     return views, cell_BP
 
 
-def _cells(xyz_BP3: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: RangeGrid) -> Tensor:
-    x, y, z = xyz_BP3.unbind(-1)
+def _cells(xyz_B3P: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: RangeGrid) -> Tensor:
+    x, y, z = xyz_B3P.unbind(1)
     upper, lower = grid.upper_fov_deg * pi / 180, grid.lower_fov_deg * pi / 180
-    elevation = torch.atan2(z, torch.hypot(x, y))
+    elevation = torch.atan2(z, (x.square() + y.square()).sqrt())
     row = ((upper - elevation) / (upper - lower) * (grid.rows - 1)).round().long().clamp(0, grid.rows - 1)
     turn = 0.5 - torch.atan2(y, x) / (2 * pi)
     first = (grid.columns - grid.visible_columns) // 2

@@ -2,7 +2,8 @@
 
 Every variant shares encoders, heads and recipe; `fusion` alone decides what a cell knows when it is judged:
 image (what the camera shows at its projection), lidar (its surroundings in the range view), concat or
-cross_attention (both).
+cross_attention (both). One U-Net looks at the surroundings: in the image where that is all there is, else in the
+range view, after the sensors have met.
 """
 
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from torch import Tensor, nn
 from lib.batches.views import RangeGrid, Views, project
 from lib.labels import NORMAL_IDS
 from lib.model.blocks import ConvNorm
-from lib.model.fusion import ConcatFusion, LocalCrossAttention, sample_image, scatter_to_image
+from lib.model.fusion import AdditiveFusion, ImageMap, LocalCrossAttention, cells_in_image, sample_image
 from lib.model.image_encoder import ImageEncoder
 from lib.model.lidar_encoder import LidarEncoder, range_view_inputs
-from lib.model.range_unet import RangeUNet
+from lib.model.unet import UNet
 
 Fusion = Literal["image", "lidar", "concat", "cross_attention"]
 PIXEL_STRIDE = 4
@@ -52,12 +53,12 @@ class Detections:
     """Logits, float32. Higher = more anomalous.
 
     cell_BRC per range-view cell; cell_class_BSRC one-versus-all logits of the normal classes (labels.NORMAL_IDS);
-    pixel_BHW at full image size; pixel_class_BShw at a quarter of it.
+    pixel_Bhw and pixel_class_BShw at a quarter of the image size.
     """
 
     cell_BRC: Tensor
     cell_class_BSRC: Tensor
-    pixel_BHW: Tensor
+    pixel_Bhw: Tensor
     pixel_class_BShw: Tensor
 
 
@@ -68,15 +69,16 @@ class Detector(nn.Module):
         super().__init__()
         self.config = config
         ci, cl, cf = config.image_channels, config.lidar_channels, config.fusion_channels
-        self.uses_image, self.uses_lidar = config.fusion != "lidar", config.fusion != "image"
-        self.image_encoder = ImageEncoder(ci) if self.uses_image else None
+        uses_image, self.uses_lidar = config.fusion != "lidar", config.fusion != "image"
+        self.image_encoder = ImageEncoder(ci) if uses_image else None
+        self.image_map = ImageMap(ci, cf) if uses_image else None
         self.lidar_encoder = LidarEncoder(cl) if self.uses_lidar else None
-        self.fusion = _fusion(config)
-        self.range_unet = RangeUNet(cf) if self.uses_lidar else nn.Identity()
+        self.fusion = AdditiveFusion(cl, cf) if self.uses_lidar else None
+        self.attention = LocalCrossAttention(cl, ci, cf) if config.fusion == "cross_attention" else None
+        self.unet = UNet(cf)
         outputs = 1 + len(NORMAL_IDS)
         self.cell_head = nn.Conv2d(cf, outputs, 1)
-        pixel_inputs = (2 * ci if self.uses_image else 0) + (cf + 1 if self.uses_lidar else 0)
-        self.pixel_mix = ConvNorm(pixel_inputs, cf)
+        self.pixel_mix = ConvNorm(cf + 2 * ci if uses_image else cf, cf)
         self.pixel_head = nn.Conv2d(cf, outputs, 1)
         for head in (self.cell_head, self.pixel_head):
             assert head.bias is not None
@@ -84,57 +86,38 @@ class Detector(nn.Module):
 
     def forward(self, views: Views) -> Detections:
         """Judge every cell and pixel."""
-        return self.heads(*self.features(views), views)
-
-    def heads(self, cells_BFRC: Tensor, pixels_BFhw: Tensor, views: Views) -> Detections:
-        """Judge by features."""
-        cell_out, pixel_out = self.cell_head(cells_BFRC).float(), self.pixel_head(pixels_BFhw).float()
-        size = views.image_B3HW.shape[-2:]
-        pixel = nn.functional.interpolate(pixel_out[:, :1], size=size, mode="bilinear", align_corners=False)
-        return Detections(cell_out[:, 0], cell_out[:, 1:], pixel[:, 0], pixel_out[:, 1:])
-
-    def features(self, views: Views) -> tuple[Tensor, Tensor]:
-        """What the heads judge by: features of the cells (B, F, R, C), of the quarter-size pixels (B, F, h, w)."""
-        H, W = views.image_B3HW.shape[-2:]
+        size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
         uv, seen = project(views)
-        fine = coarse = None
-        if self.image_encoder is not None:
-            image = views.image_B3HW.contiguous(memory_format=torch.channels_last)
-            fine, coarse = self.image_encoder(image)
-        lidar = None
-        if self.lidar_encoder is not None:
-            inputs = range_view_inputs(views).contiguous(memory_format=torch.channels_last)
-            lidar = self.lidar_encoder(inputs)
-        cells = self.range_unet(self._fused(lidar, fine, coarse, uv, seen, (H, W)))
-        pixel_parts = [] if coarse is None else [coarse]
-        if lidar is not None:
-            pixel_parts.append(scatter_to_image(cells, uv, seen, (H, W), PIXEL_STRIDE))
-        return cells, torch.as_tensor(self.pixel_mix(torch.cat(pixel_parts, dim=1)))
+        coarse = image_map = None
+        if self.image_encoder is not None and self.image_map is not None:
+            fine, coarse = self.image_encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
+            image_map = self.image_map(fine, coarse)
+        if self.uses_lidar:
+            cells = self.unet(self._fused(views, image_map, coarse, uv, seen, size))
+            on_image = cells_in_image(cells, uv, seen, size, PIXEL_STRIDE)
+        else:
+            assert image_map is not None
+            surroundings = self.unet(image_map)
+            cells = sample_image(surroundings, uv, seen, size)
+            on_image = nn.functional.avg_pool2d(surroundings, surroundings.shape[2] * PIXEL_STRIDE // size[0])
+        pixels = self.pixel_mix(on_image if coarse is None else torch.cat([coarse, on_image.to(coarse.dtype)], dim=1))
+        cell, cell_class = self.cell_head(cells).float().split([1, len(NORMAL_IDS)], dim=1)
+        pixel, pixel_class = self.pixel_head(pixels).float().split([1, len(NORMAL_IDS)], dim=1)
+        return Detections(cell[:, 0], cell_class, pixel[:, 0], pixel_class)
 
     def _fused(
         self,
-        lidar: Tensor | None,
-        fine: Tensor | None,
+        views: Views,
+        image_map: Tensor | None,
         coarse: Tensor | None,
         uv: Tensor,
         seen: Tensor,
         size: tuple[int, int],
     ) -> Tensor:
-        if lidar is None:
-            assert fine is not None and coarse is not None
-            sampled = [sample_image(features, uv, seen, size) for features in (fine, coarse)]
-            return torch.as_tensor(self.fusion(torch.cat([*sampled, seen[:, None].float()], dim=1)))
-        if fine is None or coarse is None:
-            return torch.as_tensor(self.fusion(lidar))
-        return torch.as_tensor(self.fusion(lidar, fine, coarse, uv, seen, size))
-
-
-def _fusion(config: DetectorConfig) -> nn.Module:
-    ci, cl, cf = config.image_channels, config.lidar_channels, config.fusion_channels
-    if config.fusion == "image":
-        # Neither U-Net nor wider kernels: neighbours in the range view would tell the shape of the cloud.
-        layers = [nn.Conv2d(3 * ci + 1, cf, 1), nn.BatchNorm2d(cf), nn.ReLU(), nn.Conv2d(cf, cf, 1), nn.ReLU()]
-        return nn.Sequential(*layers)
-    if config.fusion == "lidar":
-        return ConvNorm(cl, cf, kernel=1)
-    return (ConcatFusion if config.fusion == "concat" else LocalCrossAttention)(cl, ci, cf)
+        assert self.lidar_encoder is not None
+        assert self.fusion is not None
+        lidar = self.lidar_encoder(range_view_inputs(views).contiguous(memory_format=torch.channels_last))
+        looked_up = None if image_map is None else sample_image(image_map, uv, seen, size)
+        if self.attention is not None and looked_up is not None and coarse is not None:
+            looked_up = looked_up + self.attention(lidar, coarse, uv, seen, size)
+        return torch.as_tensor(self.fusion(lidar, looked_up))

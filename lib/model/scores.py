@@ -36,11 +36,10 @@ def rescored(detections: Detections, score: Score) -> Detections:
     if score == "anomaly_logit":
         return detections
     cell_BRC = class_score(detections.cell_class_BSRC, score)
-    small_BHW = class_score(detections.pixel_class_BShw, score)
-    pixel_BHW = upsampled(small_BHW, detections.pixel_BHW.shape[-2:])
+    pixel_Bhw = class_score(detections.pixel_class_BShw, score)
     if score == "combined":
-        cell_BRC, pixel_BHW = cell_BRC + detections.cell_BRC, pixel_BHW + detections.pixel_BHW
-    return replace(detections, cell_BRC=cell_BRC, pixel_BHW=pixel_BHW)
+        cell_BRC, pixel_Bhw = cell_BRC + detections.cell_BRC, pixel_Bhw + detections.pixel_Bhw
+    return replace(detections, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
 
 
 def class_score(logits_BSRC: Tensor, score: Score) -> Tensor:
@@ -75,4 +74,4 @@ def scores_of(
     flat = detections.cell_BRC.flatten(1)
     point_BP = torch.where(cell_BP >= 0, flat.gather(1, cell_BP.clamp(min=0)), 0.0)
     frame_B = frame_scores(detections.cell_BRC, views, frame_score, top_points)
-    return Scores(point_BP, detections.pixel_BHW, frame_B)
+    return Scores(point_BP, upsampled(detections.pixel_Bhw, views.image_B3HW.shape[-2:]), frame_B)

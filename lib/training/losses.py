@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, max_pool2d
+from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cross_entropy, max_pool2d, softplus
 
 from lib.batches.constants import constant
 from lib.batches.pseudo_anomalies import MAX_SLOTS, UNSURE, Targets
@@ -18,6 +18,7 @@ from lib.model.detector import PIXEL_STRIDE, Detections
 POINTS_OF_A_FAIR_OBJECT = 25
 WEIGHT_RANGE = (0.2, 4.0)
 HARD_WEIGHT, POSITIVE_WEIGHT, ANOMALY_SCALE = 0.05, 0.1, 3.0
+_CLASS_NUMBERS = tuple(NORMAL_IDS.index(class_id) if class_id in NORMAL_IDS else -1 for class_id in range(256))
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def detection_loss(detections: Detections, views: Views, targets: Targets, weigh
     """Return the scalar training loss.
 
     Points: binary cross-entropy, each pseudo-anomaly weighted by clip((25 / its points)^object_balance, 0.2, 4), so
-    that small and far ones count, and the hardest negatives counted once more. Pixels: the same without weights.
+    that small and far ones count, and the hardest negatives counted once more. Pixels: the same without weights,
+    at a quarter of the image size.
     Semantics: one-versus-all on normal classes; pseudo-anomalies push all classes down.
     """
     scored = views.has_return_BRC & (targets.cell_BRC != UNSURE)
@@ -42,20 +44,19 @@ def detection_loss(detections: Detections, views: Views, targets: Targets, weigh
     weight = object_weights(targets.cell_object_BRC, weights.object_balance)
     fraction = weights.hard_negative_fraction
     point = balanced_bce(detections.cell_BRC, anomalous, scored & ~anomalous, weight, fraction)
-    pixel_anomalous = targets.pixel_BHW == 1
-    ones = torch.ones_like(detections.pixel_BHW)
-    pixel = balanced_bce(detections.pixel_BHW, pixel_anomalous, targets.pixel_BHW == 0, ones, fraction)
     semantic = _semantic_loss(detections.cell_class_BSRC, views.point_class_BRC, anomalous)
-    small_class, small_anomalous = _quarter(views.pixel_class_BHW, pixel_anomalous)
+    small_class = _quarter(views.pixel_class_BHW)
+    small_anomalous, small_normal = _quarter_targets(targets.pixel_BHW)
+    ones = torch.ones_like(detections.pixel_Bhw)
+    pixel = balanced_bce(detections.pixel_Bhw, small_anomalous, small_normal, ones, fraction)
     semantic_pixel = _semantic_loss(detections.pixel_class_BShw, small_class, small_anomalous)
     return point + weights.pixel * pixel + weights.semantic * (semantic + weights.pixel * semantic_pixel)
 
 
 def segmentation_loss(detections: Detections, views: Views) -> Tensor:
     """Cross-entropy of a plain segmentation of points and pixels into the normal classes; no other class has a part."""
-    small_class, _ = _quarter(views.pixel_class_BHW, torch.zeros_like(views.pixel_class_BHW, dtype=torch.bool))
     points = _class_cross_entropy(detections.cell_class_BSRC, views.point_class_BRC)
-    return points + _class_cross_entropy(detections.pixel_class_BShw, small_class)
+    return points + _class_cross_entropy(detections.pixel_class_BShw, _quarter(views.pixel_class_BHW))
 
 
 def balanced_bce(
@@ -82,22 +83,33 @@ def object_weights(object_BRC: Tensor, balance: float) -> Tensor:
 
 
 def _semantic_loss(logits_BSRC: Tensor, class_BRC: Tensor, anomalous_BRC: Tensor) -> Tensor:
-    ids = constant(NORMAL_IDS, class_BRC.dtype, class_BRC.device)
-    target = (class_BRC[:, None] == ids[:, None, None]).float()
-    counted = target.any(1) | anomalous_BRC
-    loss = binary_cross_entropy_with_logits(logits_BSRC, target, reduction="none").sum(1)
+    """One-versus-all cross-entropy: the sum of softplus(logit) over the classes, less the logit of the true one."""
+    number_BRC, known = _class_numbers(class_BRC)
+    true_logit = torch.where(known, logits_BSRC.gather(1, number_BRC[:, None])[:, 0], 0.0)
+    counted = known | anomalous_BRC
+    loss = softplus(logits_BSRC).sum(1) - true_logit
     return torch.where(counted, loss, 0.0).sum() / counted.sum().clamp(min=1)
 
 
 def _class_cross_entropy(logits_BSRC: Tensor, class_BRC: Tensor) -> Tensor:
-    ids = constant(NORMAL_IDS, class_BRC.dtype, class_BRC.device)
-    is_class = class_BRC[:, None] == ids[:, None, None]
-    counted = is_class.any(1)
-    loss = cross_entropy(logits_BSRC, is_class.int().argmax(1), reduction="none")
-    return torch.where(counted, loss, 0.0).sum() / counted.sum().clamp(min=1)
+    number_BRC, known = _class_numbers(class_BRC)
+    loss = cross_entropy(logits_BSRC, number_BRC, reduction="none")
+    return torch.where(known, loss, 0.0).sum() / known.sum().clamp(min=1)
 
 
-def _quarter(class_BHW: Tensor, anomalous_BHW: Tensor) -> tuple[Tensor, Tensor]:
+def _class_numbers(class_BRC: Tensor) -> tuple[Tensor, Tensor]:
+    """Number of each class among the normal ones (0 for any other), and whether it is one."""
+    numbers = constant(_CLASS_NUMBERS, torch.int64, class_BRC.device)[class_BRC.long()]
+    return numbers.clamp(min=0), numbers >= 0
+
+
+def _quarter(class_BHW: Tensor) -> Tensor:
     s = PIXEL_STRIDE
-    small = class_BHW[:, s // 2 :: s, s // 2 :: s]
-    return small, max_pool2d(anomalous_BHW[:, None].float(), s)[:, 0] > 0
+    return class_BHW[:, s // 2 :: s, s // 2 :: s]
+
+
+def _quarter_targets(pixel_BHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Quarter-size pixels that are anomalous (at least half of it is) and those that are normal (all of it is)."""
+    share = avg_pool2d((pixel_BHW == 1)[:, None].float(), PIXEL_STRIDE)[:, 0]
+    touched = max_pool2d((pixel_BHW != 0)[:, None].float(), PIXEL_STRIDE)[:, 0]
+    return share >= 0.5, touched == 0

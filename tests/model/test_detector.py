@@ -4,7 +4,7 @@ import torch
 from lib.batches.mirror import mirrored
 from lib.batches.views import make_views
 from lib.model.detector import Detector, DetectorConfig
-from lib.model.fusion import sample_image, scatter_to_image
+from lib.model.fusion import cells_in_image, sample_image
 from lib.model.scores import judge_both_ways, scores_of
 from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 

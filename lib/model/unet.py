@@ -1,4 +1,4 @@
-"""Features of the range view's cells -> the same with their surroundings (a small U-Net)."""
+"""A map of features -> the same with their surroundings (a small U-Net)."""
 
 import torch
 from torch import Tensor, nn
@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from lib.model.blocks import ConvNorm, Residual, upsample_add
 
 
-class RangeUNet(nn.Module):
-    """Features (B, channels, R, C) -> features (B, channels, R, C)."""
+class UNet(nn.Module):
+    """Features (B, channels, h, w) -> features (B, channels, h, w)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -21,10 +21,10 @@ class RangeUNet(nn.Module):
         self.smooth2 = ConvNorm(c2, c2)
         self.smooth1 = Residual(c1)
 
-    def forward(self, at1_BFRC: Tensor) -> Tensor:
-        """Return features (B, channels, R, C)."""
-        at2 = self.down2(at1_BFRC)
+    def forward(self, at1_BFhw: Tensor) -> Tensor:
+        """Return features (B, channels, h, w)."""
+        at2 = self.down2(at1_BFhw)
         at4 = self.down4(at2)
         at4 = upsample_add(self.lateral4(self.down8(at4)), at4)
         at2 = self.smooth2(upsample_add(self.lateral2(at4), at2))
-        return torch.as_tensor(self.smooth1(upsample_add(self.lateral1(at2), at1_BFRC)))
+        return torch.as_tensor(self.smooth1(upsample_add(self.lateral1(at2), at1_BFhw)))
