@@ -90,9 +90,7 @@ def entry(solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor) -> Tensor:
     return _entries(solids, origin_B3N, direction_B3N, normals=False)[0].amin(dim=1)
 
 
-def _entries(
-    solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor, normals: bool = True
-) -> tuple[Tensor, Tensor]:
+def _entries(solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor, normals: bool = True) -> tuple[Tensor, Tensor]:
     """Where rays enter each part: t_BMN, and the normal_BM3N in the part's coordinates (meaningless at a miss)."""
     origin_BM3N = _to_local(solids, origin_B3N)
     direction_BM3N = solids.to_local_BM33 @ direction_B3N[:, None]

@@ -41,7 +41,7 @@ def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image
 def cells_in_image(
     features_BFRC: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image_size: tuple[int, int], stride: int
 ) -> Tensor:
-    """Mean (B, F, H / stride, W / stride) of the features of the range-view cells that fall into an image cell, or 0."""
+    """Mean features (B, F, H / stride, W / stride) of the range-view cells that fall into an image cell; 0 for none."""
     B, F = features_BFRC.shape[:2]
     h, w = image_size[0] // stride, image_size[1] // stride
     column = (uv_B2RC[:, 0] / stride).floor().long().clamp(0, w - 1)

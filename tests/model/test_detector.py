@@ -57,14 +57,28 @@ def test_sampling_reads_the_pixel_under_the_projection():
     assert sample_image(ramp, uv, seen, (8, 12)).flatten().tolist() == [0.0, 5.0, 0.0]
 
 
-def test_scattering_is_the_mean_of_what_falls_in_a_cell():
-    features = torch.tensor([[[[1.0, 3.0, 7.0, 100.0]]]])
-    uv = torch.tensor([[1.0, 2.0, 9.0, 9.0], [1.0, 1.0, 5.0, 5.0]]).view(1, 2, 1, 4)
-    seen = torch.tensor([[[True, True, True, False]]])
-    scattered = scatter_to_image(features, uv, seen, (8, 12), 4)
-    assert scattered.shape == (1, 2, 2, 3)
-    assert scattered[0, 0].tolist() == [[2.0, 0, 0], [0, 0, 7.0]]
-    assert scattered[0, 1].tolist() == [[1.0, 0, 0], [0, 0, 1.0]]
+@pytest.mark.parametrize("seed", range(3))
+def test_sampling_and_its_gradient_are_those_of_grid_sample(seed):
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.rand(2, 3, 8, 12, generator=generator, requires_grad=True)
+    uv = torch.rand(2, 2, 4, 5, generator=generator) * torch.tensor([60.0, 40.0])[:, None, None] - 6
+    seen = torch.rand(2, 4, 5, generator=generator) < 0.7
+    weight = torch.rand(2, 3, 4, 5, generator=generator)
+    ours = sample_image(features, uv, seen, (32, 48))
+    grid = (uv.permute(0, 2, 3, 1) * torch.tensor([2 / 48, 2 / 32]) - 1).clamp(-1, 1)
+    theirs = torch.nn.functional.grid_sample(features, grid, padding_mode="border", align_corners=False)
+    theirs = theirs * seen[:, None]
+    assert torch.allclose(ours, theirs, atol=1e-5)
+    gradients = [torch.autograd.grad((values * weight).sum(), features)[0] for values in (ours, theirs)]
+    assert torch.allclose(*gradients, atol=1e-5)
+
+
+def test_an_image_cell_holds_the_mean_of_what_falls_into_it():
+    features = torch.tensor([[[[1.0, 3.0, 7.0, 100.0]]]]).repeat(2, 1, 1, 1)
+    uv = torch.tensor([[1.0, 2.0, 9.0, 9.0], [1.0, 1.0, 5.0, 5.0]]).view(1, 2, 1, 4).repeat(2, 1, 1, 1)
+    seen = torch.tensor([[[True, True, True, False]], [[False, False, False, False]]])
+    means = cells_in_image(features, uv, seen, (8, 12), 4)
+    assert means[:, 0].tolist() == [[[2.0, 0, 0], [0, 0, 7.0]], [[0.0, 0, 0], [0, 0, 0]]]
 
 
 def test_the_frame_score_is_the_mean_of_the_highest_seen_cells():
