@@ -122,12 +122,14 @@ class TrainParams(Section):
     pixel_weight: Annotated[float, Field(ge=0)]
     hard_negative_fraction: Fraction
     object_balance: Fraction
+    modality_dropout: Fraction
     cpu_threads: PositiveInt
 
 
 class PredictParams(Section):
     """How the test scenarios are scored."""
 
+    blackout: Literal["none", "image", "lidar"]
     batch_size: PositiveInt
     precision: Literal["auto", "float32", "bfloat16"]
     frame_score: FrameScore

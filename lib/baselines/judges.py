@@ -14,7 +14,6 @@ from lib.batches.frames import FrameBatch
 from lib.batches.views import RangeGrid, Views, make_views, project
 from lib.labels import NORMAL_IDS
 from lib.model.detector import PIXEL_STRIDE, Detections, Detector
-from lib.model.scores import upsampled
 from lib.training.devices import Precision, autocast
 
 Fit = Callable[[Tensor, Tensor], References]
@@ -69,13 +68,13 @@ class DistanceJudge:
     pixel: References
 
     def __call__(self, views: Views) -> Detections:
-        """Distances as `cell_BRC` and `pixel_BHW`; the class logits are the network's own."""
+        """Distances as `cell_BRC` and `pixel_Bhw`; the class logits are the network's own."""
         cells, pixels = self.detector.features(views)
-        detections = self.detector.heads(cells, pixels, views)
+        detections = self.detector.heads(cells, pixels)
         with torch.autocast(cells.device.type, enabled=False):
             cell_BRC = _distance_map(self.point, cells)
-            pixel_BHW = upsampled(_distance_map(self.pixel, pixels), views.image_B3HW.shape[-2:])
-        return replace(detections, cell_BRC=cell_BRC, pixel_BHW=pixel_BHW)
+            pixel_Bhw = _distance_map(self.pixel, pixels)
+        return replace(detections, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
 
 
 def distance_judge(detector: Detector, normal: NormalFeatures, fit: Fit, device: torch.device) -> DistanceJudge:

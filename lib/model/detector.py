@@ -86,6 +86,10 @@ class Detector(nn.Module):
 
     def forward(self, views: Views) -> Detections:
         """Judge every cell and pixel."""
+        return self.heads(*self.features(views))
+
+    def features(self, views: Views) -> tuple[Tensor, Tensor]:
+        """Features that the heads judge: of cells (B, F, R, C) and of quarter-size pixels (B, F, h, w)."""
         size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
         uv, seen = project(views)
         coarse = image_map = None
@@ -100,7 +104,11 @@ class Detector(nn.Module):
             surroundings = self.unet(image_map)
             cells = sample_image(surroundings, uv, seen, size)
             on_image = nn.functional.avg_pool2d(surroundings, surroundings.shape[2] * PIXEL_STRIDE // size[0])
-        pixels = self.pixel_mix(on_image if coarse is None else torch.cat([coarse, on_image.to(coarse.dtype)], dim=1))
+        pixels = on_image if coarse is None else torch.cat([coarse, on_image.to(coarse.dtype)], dim=1)
+        return cells, torch.as_tensor(self.pixel_mix(pixels))
+
+    def heads(self, cells: Tensor, pixels: Tensor) -> Detections:
+        """Judge features."""
         cell, cell_class = self.cell_head(cells).float().split([1, len(NORMAL_IDS)], dim=1)
         pixel, pixel_class = self.pixel_head(pixels).float().split([1, len(NORMAL_IDS)], dim=1)
         return Detections(cell[:, 0], cell_class, pixel[:, 0], pixel_class)

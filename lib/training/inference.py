@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from lib.batches.blackout import without_image, without_lidar
 from lib.batches.frames import FrameRef
 from lib.batches.loader import batches
 from lib.batches.views import RangeGrid, make_views
@@ -35,6 +36,11 @@ def score_shard(scoring: Scoring, shard: Shard) -> Scores:
     refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
     for batch in batches([shard], refs, params.batch_size, scoring.device):
         views, cell_BP = make_views(batch, scoring.grid)
+        lost_B = torch.ones_like(views.lidar_works_B)
+        if params.blackout == "image":
+            views = without_image(views, lost_B)
+        elif params.blackout == "lidar":
+            views = without_lidar(views, lost_B)
         with autocast(scoring.device, scoring.precision):
             detections = judge_both_ways(scoring.judge, views)
         detections = rescored(detections, scoring.score)

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from lib.batches.augment import augment
+from lib.batches.blackout import drop_modality
 from lib.batches.frames import FrameBatch, FrameRef
 from lib.batches.loader import Loader, open_loader
 from lib.batches.order import shuffled
@@ -219,6 +220,7 @@ def _gradients(recipe: Recipe, part: Part) -> tuple[Tensor, tuple[Tensor, ...]]:
     detector, batch, generator = part
     detector.train()
     views, targets = augment(*_training_views(batch, recipe, generator), generator)
+    views = drop_modality(views, recipe.params.modality_dropout, generator)
     loss = (_fused_loss if recipe.compiled else _network_loss)(detector, views, targets, recipe)
     return loss.detach(), torch.autograd.grad(loss, list(detector.parameters()))
 

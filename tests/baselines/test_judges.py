@@ -41,8 +41,8 @@ def test_what_no_training_frame_looked_like_is_farther_away(detector, normal, fi
     with torch.no_grad():
         usual, unusual = (judge_both_ways(judge, make_views(batch, GRID)[0]) for batch in (street, odd))
     seen = project(make_views(street, GRID)[0])[1]
-    assert usual.pixel_BHW.shape == (1, HEIGHT_PX, WIDTH_PX)
-    for values in (usual.cell_BRC, unusual.pixel_BHW):
+    assert usual.pixel_Bhw.shape == (1, HEIGHT_PX // 4, WIDTH_PX // 4)
+    for values in (usual.cell_BRC, unusual.pixel_Bhw):
         assert values.dtype == torch.float32 and torch.isfinite(values).all() and (values >= 0).all()
     assert unusual.cell_BRC[seen].mean() > 1.2 * usual.cell_BRC[seen].mean()
-    assert unusual.pixel_BHW.mean() > 1.1 * usual.pixel_BHW.mean()
+    assert unusual.pixel_Bhw.mean() > 1.1 * usual.pixel_Bhw.mean()

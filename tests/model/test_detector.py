@@ -112,5 +112,5 @@ def test_a_street_and_its_mirror_image_get_the_same_scores():
         here, there = judge_both_ways(detector, views), judge_both_ways(detector, mirrored(views))
         alone = detector(views)
     assert torch.allclose(here.cell_BRC, there.cell_BRC.flip(-1), atol=1e-4)
-    assert torch.allclose(here.pixel_BHW, there.pixel_BHW.flip(-1), atol=1e-4)
+    assert torch.allclose(here.pixel_Bhw, there.pixel_Bhw.flip(-1), atol=1e-4)
     assert not torch.allclose(here.cell_BRC, alone.cell_BRC, atol=1e-4)

@@ -18,7 +18,7 @@ def detections(generator):
     def random(*shape):
         return torch.randn(shape, generator=generator) * 4
 
-    return Detections(random(2, 8, 16), random(2, S, 8, 16), random(2, 16, 24), random(2, S, 4, 6))
+    return Detections(random(2, 8, 16), random(2, S, 8, 16), random(2, 4, 6), random(2, S, 4, 6))
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_the_anomaly_logit_is_left_as_it_is(some):
 @pytest.mark.parametrize("score", SCORES)
 def test_every_score_is_finite_and_takes_the_place_of_the_logits(some, score):
     again = rescored(some, score)
-    assert again.cell_BRC.shape == some.cell_BRC.shape and again.pixel_BHW.shape == some.pixel_BHW.shape
-    for before, after in ((some.cell_BRC, again.cell_BRC), (some.pixel_BHW, again.pixel_BHW)):
+    assert again.cell_BRC.shape == some.cell_BRC.shape and again.pixel_Bhw.shape == some.pixel_Bhw.shape
+    for before, after in ((some.cell_BRC, again.cell_BRC), (some.pixel_Bhw, again.pixel_Bhw)):
         assert torch.isfinite(after).all() and not torch.equal(before, after)
 
 

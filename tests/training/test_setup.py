@@ -1,11 +1,14 @@
-"""What follows from the params alone: into how many parts a batch is divided."""
+"""What follows from the params: into how many parts a batch is divided, how large each variant is."""
 
 import pytest
 import torch
 
 from lib.errors import ParamsError
+from lib.model.detector import Detector
 from lib.params import load_params
-from lib.training.setup import batch_parts
+from lib.shards.reader import read_shard
+from lib.training.setup import batch_parts, detector_config
+from tests.shard_data import write_street_shards
 
 
 def params(**changes):
@@ -20,3 +23,14 @@ def test_a_batch_has_a_part_per_cpu_thread_and_is_whole_on_cuda():
 def test_parts_that_cannot_be_equal_are_an_error():
     with pytest.raises(ParamsError, match=r"train\.cpu_threads: got 3, which does not divide train\.batch_size=8"):
         batch_parts(params(batch_size=8, cpu_threads=3), torch.device("cpu"))
+
+
+def test_all_variants_have_the_same_number_of_parameters_within_a_tenth(tmp_path):
+    write_street_shards(tmp_path, normality=1, static=0)
+    shards = [read_shard(path) for path in tmp_path.glob("*.h5")]
+    model = load_params().model
+    sizes = []
+    for fusion in ("image", "lidar", "concat", "cross_attention"):
+        detector = Detector(detector_config(model.model_copy(update={"fusion": fusion}), shards))
+        sizes.append(sum(value.numel() for value in detector.parameters()))
+    assert max(sizes) <= 1.1 * min(sizes)

@@ -1,0 +1,45 @@
+import torch
+
+from lib.batches.blackout import drop_modality, without_image, without_lidar
+from lib.batches.views import make_views
+from lib.model.detector import Detector
+from tests.batches.streets import GRID, flat_street
+from tests.model.test_detector import config
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_share_of_the_frames_loses_one_sensor_and_never_both():
+    views, _ = make_views(flat_street(1), GRID)
+    many = type(views)(**{name: value.expand(400, *value.shape[1:]) for name, value in vars(views).items()})
+    dropped = drop_modality(many, 0.4, generator())
+    black, deaf = dropped.image_B3HW.flatten(1).amax(1) == 0, ~dropped.lidar_works_B
+    assert not (black & deaf).any()
+    assert 0.14 < black.float().mean() < 0.26 and 0.14 < deaf.float().mean() < 0.26
+    kept = ~black
+    assert torch.equal(dropped.image_B3HW[kept], many.image_B3HW[kept])
+
+
+def test_without_dropout_nothing_is_drawn():
+    views, _ = make_views(flat_street(2), GRID)
+    state = generator()
+    assert drop_modality(views, 0.0, state) is views
+    assert torch.equal(state.get_state(), generator().get_state())
+
+
+def test_a_detector_whose_lidar_does_not_work_sees_the_image_alone():
+    torch.manual_seed(0)
+    detector = Detector(config("concat")).eval()
+    views, _ = make_views(flat_street(2), GRID)
+    louder = type(views)(**{**vars(views), "intensity_BRC": views.intensity_BRC + 0.3})
+    everywhere = torch.ones(2, dtype=torch.bool)
+
+    def logits(some):
+        with torch.no_grad():
+            return detector(some).cell_BRC
+
+    assert not torch.equal(logits(views), logits(louder))
+    assert torch.equal(logits(without_lidar(views, everywhere)), logits(without_lidar(louder, everywhere)))
+    assert not torch.equal(logits(views), logits(without_image(views, everywhere)))
