@@ -1,6 +1,7 @@
-"""A training that is really stopped and run again: the same bytes as if nothing had happened."""
+"""Stages that are really killed, at any moment, and run again: the same bytes as if nothing had happened."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -61,6 +62,22 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path, whole):
+    folder, moments = prepare(tmp_path), random.Random(1)
+    for _ in range(3):
+        run = start(folder)
+        wait_for_checkpoint(folder, run)
+        time.sleep(moments.uniform(0, 0.8))
+        run.kill()
+        finish(run)
+        assert not (folder / OUTPUTS[0]).exists() or outputs(folder) == whole
+    status, out, err = finish(start(folder))
+    assert status == 0, err
+    assert outputs(folder) == whole
+    assert "going on after step" in out or not checkpoints(folder)
+
+
+@pytest.mark.slow
 def test_sigterm_notes_the_state_and_new_params_do_not_begin_from_it(tmp_path, whole):
     folder = prepare(tmp_path)
     run = start(folder)
@@ -77,3 +94,22 @@ def test_sigterm_notes_the_state_and_new_params_do_not_begin_from_it(tmp_path, w
     status, out, _ = finish(start(folder))
     assert status == 0 and "going on after step" in out
     assert outputs(folder) == whole and not checkpoints(folder)
+
+
+@pytest.mark.slow
+def test_the_store_lies_where_the_variable_says_and_runs_side_by_side_do_not_share(tmp_path, whole):
+    store = tmp_path / "store"
+    folders = [prepare(tmp_path / name) for name in ("one", "two")]
+    runs = [start(folder, ANOVOX_SCRATCH=str(store)) for folder in folders]
+    results = [finish(run) for run in runs]
+    assert [status for status, _, _ in results] == [0, 0], results
+    assert [outputs(folder) for folder in folders] == [whole, whole]
+    assert not list(store.rglob("*.safetensors"))
+    assert not any((folder / ".scratch").exists() for folder in folders)
+
+
+def test_a_store_that_cannot_be_made_is_a_sentence(tmp_path):
+    folder = prepare(tmp_path)
+    (folder / "file").write_text("")
+    status, _, err = finish(start(folder, ANOVOX_SCRATCH=str(folder / "file")))
+    assert status == 1 and "set ANOVOX_SCRATCH to a folder to write in" in err and "Traceback" not in err
