@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lib.errors import ParamsError
+from lib.errors import ParamsError, readable
 
 MAX_BYTES = 100_000
 MISTAKES_SHOWN = 6
@@ -219,7 +219,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 def _sentence(path: Path, values: Any, detail: Any) -> str:
-    key = ".".join(str(part)[:60] for part in detail["loc"]) or "the file"
+    key = ".".join(readable(str(part)[:60]) for part in detail["loc"]) or "the file"
     if detail["type"] == "extra_forbidden":
         section: Any = Params
         for part in detail["loc"][:-1]:

@@ -94,7 +94,7 @@ def _speed_mps(text: str) -> float:
     try:
         speed_kmh = float(text)
     except ValueError:
-        raise ValueError(f"`{SPEED}` is {text!r}, which is not a number") from None
+        raise ValueError(f"`{SPEED}` is {text[:60]!r}, which is not a number") from None
     if not np.isfinite(speed_kmh):
-        raise ValueError(f"`{SPEED}` is {text!r}, which is not finite")
+        raise ValueError(f"`{SPEED}` is {text[:60]!r}, which is not finite")
     return speed_kmh / KMH_PER_MPS

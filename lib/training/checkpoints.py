@@ -14,12 +14,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from lib.errors import DataError
+from lib.errors import DataError, readable
 from lib.model.detector import Detector, DetectorConfig
 from lib.outputs import whole_file
 
 FORMAT: Final = 3
 MAX_ROWS: Final = 4_096
+MAX_CHANNELS: Final = 65_536
 MAX_COLUMNS: Final = 65_536
 REMEDY: Final = "run `dvc repro train`"
 _CONFIG: Final = TypeAdapter(DetectorConfig)
@@ -77,7 +78,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except _DAMAGE as error:
         raise _damaged(path, error) from None
     if found != FORMAT:
-        raise DataError(f"{path}: model format {str(found)[:60]}, this version reads {FORMAT}; {REMEDY}")
+        raise DataError(f"{path}: model format {readable(str(found)[:60])}, this version reads {FORMAT}; {REMEDY}")
     if header.get("crc32") != _checksum({"config": header.get("config"), "seen": seen}, state):
         raise DataError(f"{path}: damaged (the content does not match its checksum); {REMEDY}")
     if not isinstance(seen, list) or not all(isinstance(name, str) for name in seen):
@@ -91,13 +92,14 @@ def _config(path: Path, header: Mapping[str, Any]) -> DetectorConfig:
     except ValidationError as error:
         raise _damaged(path, f"its configuration: {error.errors()[0]['msg']}") from None
     channels = config.image_channels, config.lidar_channels, config.fusion_channels
-    sizes_fit = 1 <= config.range_view_rows <= MAX_ROWS and 1 <= config.range_view_columns <= MAX_COLUMNS
-    if (
-        asdict(config) != header["config"]
-        or not sizes_fit
-        or min(channels) < 1
-        or not -90 <= config.lower_fov_deg < config.upper_fov_deg <= 90
-    ):
+    fits = (
+        asdict(config) == header["config"],
+        1 <= config.range_view_rows <= MAX_ROWS,
+        1 <= config.range_view_columns <= MAX_COLUMNS,
+        1 <= min(channels) <= max(channels) <= MAX_CHANNELS,
+        -90 <= config.lower_fov_deg < config.upper_fov_deg <= 90,
+    )
+    if not all(fits):
         raise _damaged(path, "its configuration cannot be that of a detector")
     return config
 
@@ -110,7 +112,7 @@ _DAMAGE: Final = (
 
 
 def _damaged(path: Path, problem: object) -> DataError:
-    text = " ".join(str(problem).split())[:300]
+    text = readable(" ".join(str(problem).split())[:300])
     return DataError(f"{path}: not a detector written by this pipeline ({text}); {REMEDY}")
 
 
