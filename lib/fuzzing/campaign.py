@@ -10,7 +10,7 @@ from typing import Final
 from lib.fuzzing.targets import make_target
 from lib.fuzzing.worker import Job, Trial, keep_input, work
 
-SECONDS_PER_INPUT: Final = 20.0
+SECONDS_PER_INPUT: Final = 60.0
 SECONDS_TO_START: Final = 120.0
 FAILURES_KEPT: Final = 20
 SLOW: Final = ("model", "zip", "tar_gz")
@@ -20,7 +20,7 @@ SLOW: Final = ("model", "zip", "tar_gz")
 class Record:
     """What came of a target's inputs: how many were refused with an error of ours, and all that must never come.
 
-    `read`: taken for sound, as much damage cannot be told from data. `worst_seconds` for one input; `peak_bytes`:
+    `read`: taken for sound, as much damage cannot be told from data. `worst_seconds` of processor time for one input; `peak_bytes`:
     memory beyond what the process held before its first input.
     """
 

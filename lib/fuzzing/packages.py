@@ -21,7 +21,7 @@ _NAMES: Final = (
 _SIZES: Final = (0, 1, 511, 2**31, 2**40, 2**62)
 _SHAPES: Final = ((), (0,), (1,), (2**40,), (2, 2**40), (1, 1, 1, 1), (3, 4), (2, 3))
 _TYPES: Final = ("<f4", "<f8", "|u1", "<i8", ">i4", "<u2", "S5", "<c8")
-HUGE: Final = 50_000_000
+HUGE: Final = 12_000_000
 
 
 def lying_hdf5(data: bytes, generator: np.random.Generator) -> bytes:

@@ -38,7 +38,7 @@ def campaign_page(records: Sequence[Record], seed: int, took: str, versions: str
         "shown to their readers: bits turned, blocks lost, doubled, blanked or swapped between files, ends cut off,",
         "numbers and words put in that parsers stumble over; and lies in the format itself: right checksums over",
         "impossible sizes, decompression bombs, shapes of terabytes, other types, missing fields, paths that lead out.",
-        "Each input is read in a process that may hold 1 GiB more than at its start, and may not take 20 s; every",
+        "Each input is read in a process that may hold 1 GiB more than at its start, and may not take a minute; every",
         "warning of a library counts as an error, and so does a message that is not one readable line.",
         "",
         f"`python -m tools.fuzz --inputs {inputs} --seed {seed} --record docs/fuzzing.md`, {took} on two cores;",
@@ -52,7 +52,7 @@ def campaign_page(records: Sequence[Record], seed: int, took: str, versions: str
         "*refused*: an error of ours, one sentence with file, problem and remedy. *read*: taken for sound; a bit that",
         "is turned in a pixel or a coordinate cannot be told from data. HDF5 files and archives carry checksums: what",
         "is *read* there was not changed where it counts. *unclear*: any other exception; *crashes*: the process died;",
-        "*hangs*: more than 20 s. *memory*: the most that one input took beyond what the process held.",
+        "*hangs*: more than a minute. *worst s*: of processor time. *memory*: the most that one input took beyond what the process held.",
     ]
     lines += [
         "",

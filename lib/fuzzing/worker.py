@@ -67,9 +67,9 @@ def work(job: Job, channel: Connection) -> None:
         before = _memory("VmRSS")
         for index in range(job.first, job.last):
             path.write_bytes(input_bytes(target, job.seed, index))
-            start = time.perf_counter()
+            start = time.process_time()
             refused, unclear = _try(target, path)
-            seconds = time.perf_counter() - start
+            seconds = time.process_time() - start
             if unclear and job.keep is not None:
                 keep_input(job, target, index)
             channel.send(Trial(index, refused, seconds, max(0, _memory("VmHWM") - before), unclear))
