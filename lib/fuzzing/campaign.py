@@ -20,8 +20,8 @@ SLOW: Final = ("model", "zip", "tar_gz")
 class Record:
     """What came of a target's inputs: how many were refused with an error of ours, and all that must never come.
 
-    `read`: taken for sound, as much damage cannot be told from data. `worst_seconds` of processor time for one input; `peak_bytes`:
-    memory beyond what the process held before its first input.
+    `read`: taken for sound, as much damage cannot be told from data. `worst_seconds`: processor time of one input;
+    `peak_bytes`: memory beyond what the process held before its first input.
     """
 
     target: str

@@ -52,7 +52,8 @@ def campaign_page(records: Sequence[Record], seed: int, took: str, versions: str
         "*refused*: an error of ours, one sentence with file, problem and remedy. *read*: taken for sound; a bit that",
         "is turned in a pixel or a coordinate cannot be told from data. HDF5 files and archives carry checksums: what",
         "is *read* there was not changed where it counts. *unclear*: any other exception; *crashes*: the process died;",
-        "*hangs*: more than a minute. *worst s*: of processor time. *memory*: the most that one input took beyond what the process held.",
+        "*hangs*: more than a minute. *worst s*: of processor time. *memory*: the most that one input took beyond what",
+        "the process held.",
     ]
     lines += [
         "",
