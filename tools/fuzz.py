@@ -36,7 +36,9 @@ def main() -> None:
     libraries = ", ".join(
         f"{name} {version(name)}" for name in ("numpy", "pillow", "h5py", "pypcd4", "safetensors", "PyYAML")
     )
-    page = campaign_page(records, args.seed, elapsed(start), f"Python {platform.python_version()}, {libraries}")
+    page = campaign_page(
+        records, args.inputs, args.seed, elapsed(start), f"Python {platform.python_version()}, {libraries}"
+    )
     if args.record is not None:
         write_text(args.record, page)
     bad = [record.target for record in records if not record.clean]

@@ -25,10 +25,9 @@ WHAT: Final = {
 COLUMNS: Final = ("files", "inputs", "refused", "read", "unclear", "crashes", "hangs", "worst s", "memory MB")
 
 
-def campaign_page(records: Sequence[Record], seed: int, took: str, versions: str) -> str:
+def campaign_page(records: Sequence[Record], inputs: int, seed: int, took: str, versions: str) -> str:
     """The Markdown page: how it was done, one line per kind of file, and what must never come, in words."""
     bad = [(record, failure) for record in records for failure in record.failures]
-    inputs = sum(record.inputs for record in records)
     lines = [
         "# Bad input, by fuzzing",
         "",

@@ -102,11 +102,11 @@ def test_crashes_hangs_and_other_errors_are_counted_and_do_not_end_the_campaign(
         "index-3-1-index.csv",
         "index-3-3-index.csv",
     ]
-    assert "- index, input 3: the process hung" in campaign_page([record], 1, "1 s", "Python")
+    assert "- index, input 3: the process hung" in campaign_page([record], 6, 1, "1 s", "Python")
 
 
 def test_inputs_are_shared_out_and_none_is_lost():
     shares = chunks_of(1_000, TARGETS)
     assert sum(shares.values()) >= 1_000 and shares["zip"] < shares["png"]
-    page = campaign_page([Record("png", 7, 5, 2), Record("npy", 3, 3, 0)], 1, "1 s", "Python")
+    page = campaign_page([Record("png", 7, 5, 2), Record("npy", 3, 3, 0)], 10, 1, "1 s", "Python")
     assert "| **all** | 10 | 8 | 2 | 0 | 0 | 0 |" in page and "must not" not in page
