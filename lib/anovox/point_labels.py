@@ -95,11 +95,12 @@ def voxel_rows(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) 
 
     `pose` is that of the LiDAR in whose frame the points are.
     """
-    keys = voxel_keys(voxels)
-    order = np.argsort(keys)
+    keys, order = np.unique(voxel_keys(voxels), return_index=True)
     wanted = voxel_keys(points_to_voxels(points, pose.location, pose.rotation))
-    place = np.minimum(np.searchsorted(keys[order], wanted), len(keys) - 1)
-    return np.where(keys[order][place] == wanted, order[place], NO_VOXEL)
+    changes = np.flatnonzero(np.diff(wanted, prepend=NO_VOXEL - 1))
+    place = np.minimum(np.searchsorted(keys, wanted[changes]), len(keys) - 1)
+    found = np.where(keys[place] == wanted[changes], order[place], NO_VOXEL)
+    return np.repeat(found, np.diff(changes, append=len(wanted)))
 
 
 def _same_return(points: Cloud, others: Cloud, max_angle_rad: float, max_range_m: float) -> Bools:

@@ -1,9 +1,14 @@
 """Rigid transforms as 4 x 4 float64 matrices; `a_SE3_b` takes points of frame b to frame a."""
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float64]
+
+BLOCK_POINTS: Final = 16_384
+"""Points in one matrix product: few enough that BLAS starts no threads, which wait for each other on a busy core."""
 
 
 def yaw_transform(yaw_rad: float, translation_m: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Matrix:
@@ -48,3 +53,13 @@ def apply(transform: Matrix, points_m: npt.NDArray[np.floating]) -> npt.NDArray[
     """Points (..., 3) [m] taken through a transform (4, 4)."""
     points = np.asarray(points_m, dtype=np.float64)
     return np.asarray(points @ transform[:3, :3].T + transform[:3, 3], dtype=np.float64)
+
+
+def apply_to_columns(transform: Matrix, columns_m: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """`apply` for points as columns (3, N) [m], several times faster for a cloud."""
+    moved = np.empty(columns_m.shape)
+    for first in range(0, columns_m.shape[1], BLOCK_POINTS):
+        block = slice(first, first + BLOCK_POINTS)
+        np.matmul(transform[:3, :3], columns_m[:, block], out=moved[:, block])
+    moved += transform[:3, 3:]
+    return moved

@@ -42,9 +42,10 @@ def points_to_grid(
     voxel_size_m: float = VOXEL_SIZE_M,
 ) -> npt.NDArray[np.float64]:
     """Points (N, 3 or more) [m, sensor frame] as (N, 3) float64 [m] from the grid's lowest corner."""
-    points = np.asarray(points_m, dtype=np.float64)[:, :3]
+    points = np.asarray(points_m)[:, :3]
     if any(rotation):
-        points = (_grid_rotation(rotation) @ points.T).T
+        points = (_grid_rotation(rotation) @ points.astype(np.float64).T).T
+    points = np.asarray(points, dtype=np.float64, order="F")  # what follows goes along the columns
     return points - np.asarray(location, dtype=np.float64) + voxel_size_m * np.array(GRID_SHAPE) / 2
 
 

@@ -10,7 +10,7 @@ from lib.anovox.point_labels import NO_VOXEL, LabelSource, PointLabels, voxel_ro
 from lib.anovox.recording import SensorPose
 from lib.frame import Frame
 from lib.geometry.merged import split_clouds
-from lib.geometry.rigid import apply
+from lib.geometry.rigid import apply_to_columns
 from lib.labels import UNKNOWN
 
 DEPTH_TOLERANCE_M: Final = 0.5
@@ -71,9 +71,9 @@ def frame_agreement(frame: Frame, labels: PointLabels, with_voxels: bool = True)
     the voxels.
     """
     uniform = _uniform_pixels(frame)
-    projected, same_depth, compared, same_class, clear, clear_same = _camera_agreement(frame, frame.points, uniform)
-    other_way = frame.points * np.array([1, -1, 1, 1], dtype=np.float32)
-    *_, mirrored, mirrored_same = _camera_agreement(frame, other_way, uniform)
+    columns_m = np.ascontiguousarray(frame.points[:, :3].T, dtype=np.float64)
+    projected, same_depth, compared, same_class, clear, clear_same = _camera_agreement(frame, columns_m, uniform)
+    *_, mirrored, mirrored_same = _camera_agreement(frame, columns_m * [[1.0], [-1.0], [1.0]], uniform)
     return Agreement(
         projected,
         same_depth,
@@ -87,20 +87,22 @@ def frame_agreement(frame: Frame, labels: PointLabels, with_voxels: bool = True)
     )
 
 
-def _camera_agreement(frame: Frame, points: npt.NDArray[np.float32], uniform: Bools) -> tuple[int, ...]:
-    """Agreement's first six counts; `uniform` (H, W): pixels away from outlines."""
-    points_camera_m = apply(frame.camera_SE3_lidar, points[:, :3])
-    u, v, visible = frame.camera.project(points_camera_m)
-    row, column = v[visible].astype(np.int64), u[visible].astype(np.int64)
-    depth_m = points_camera_m[visible, 0]
+def _camera_agreement(frame: Frame, columns_m: npt.NDArray[np.float64], uniform: Bools) -> tuple[int, ...]:
+    """Agreement's first six counts; `columns_m` (3, N): the points; `uniform` (H, W): pixels away from outlines."""
+    columns_camera_m = apply_to_columns(frame.camera_SE3_lidar, columns_m)
+    ahead = np.flatnonzero(columns_camera_m[0] > 0)
+    u, v, seen = frame.camera.project(columns_camera_m[:, ahead].T)
+    visible = ahead[seen]
+    row, column = v[seen].astype(np.int64), u[seen].astype(np.int64)
+    depth_m = columns_camera_m[0, visible]
     tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * depth_m
     beyond_m = depth_m - frame.depth_m[row, column]
     point_class, pixel_class = frame.point_class[visible], frame.pixel_class[row, column]
     compared = (beyond_m <= tolerance_m) & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
     same = compared & (point_class == pixel_class)
     clear = uniform[row, column]
-    counted = visible, np.abs(beyond_m) <= tolerance_m, compared, same, compared & clear, same & clear
-    return tuple(int(np.count_nonzero(points)) for points in counted)
+    counted = np.abs(beyond_m) <= tolerance_m, compared, same, compared & clear, same & clear
+    return len(visible), *(int(np.count_nonzero(points)) for points in counted)
 
 
 def _uniform_pixels(frame: Frame) -> Bools:

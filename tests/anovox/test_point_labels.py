@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.anovox.point_labels import LabelSource, transfer_labels
+from lib.anovox.point_labels import NO_VOXEL, LabelSource, transfer_labels, voxel_rows
 from lib.anovox.recording import SensorPose
 from lib.geometry.voxels import LabelledCloud, voxelize
 from tests.anovox_sample import lidar_recording
@@ -77,6 +77,13 @@ def test_the_order_of_voxels_does_not_matter():
     shuffled = np.random.default_rng(0).permutation(voxels)
     first, second = (transfer_labels(semantic.astype(np.float32), None, v, POSE, 0.1) for v in (voxels, shuffled))
     assert np.array_equal(first.class_ids, second.class_ids)
+
+
+def test_a_point_finds_the_first_row_of_its_voxel():
+    voxels = np.array([[501, 500, 35, 7], [500, 500, 35, 1], [500, 500, 35, 2]], dtype=np.uint16)
+    points = np.array([[0.1, 0.1, 3.4], [0.2, 0.1, 3.4], [0.6, 0.1, 3.4], [0.1, 0.1, 3.4], [1e4, 0, 0], [0, 0, 0]])
+    assert voxel_rows(points, voxels, POSE).tolist() == [1, 1, 0, 1, NO_VOXEL, NO_VOXEL]
+    assert voxel_rows(points[:0], voxels, POSE).tolist() == []
 
 
 def test_a_point_at_the_sensor_is_no_problem():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.geometry.rigid import apply, invert, vehicle_SE3_sensor, yaw_transform
+from lib.geometry.rigid import BLOCK_POINTS, apply, apply_to_columns, invert, vehicle_SE3_sensor, yaw_transform
 
 metres = st.floats(-100, 100)
 transforms = st.builds(yaw_transform, st.floats(-4, 4), st.tuples(metres, metres, metres))
@@ -19,6 +19,13 @@ def test_the_inverse_undoes_a_transform(transform, points_m):
 @given(transforms, transforms, points)
 def test_transforms_compose(first, second, points_m):
     assert np.allclose(apply(first @ second, points_m), apply(first, apply(second, points_m)), atol=1e-8)
+
+
+@pytest.mark.parametrize("count", [0, 1, BLOCK_POINTS, 2 * BLOCK_POINTS + 3])
+def test_columns_are_moved_as_points_are(count):
+    points_m = np.random.default_rng(1).normal(size=(count, 3)) * 50
+    transform = yaw_transform(0.3, (1.0, -2.0, 3.0))
+    assert np.allclose(apply_to_columns(transform, points_m.T), apply(transform, points_m).T, rtol=0, atol=1e-12)
 
 
 def test_sensors_to_the_left_look_to_the_left():
