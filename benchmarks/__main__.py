@@ -17,7 +17,10 @@ from benchmarks.report import merge, terminal_text, write_page
 from benchmarks.subject import Subject
 from lib.errors import DataError, run_stage
 
-SUBJECTS: Final[tuple[str, ...]] = ("loading", "storage", "preprocess", "training", "training_cuda", "evaluation")
+SUBJECTS: Final[tuple[str, ...]] = (
+    *("pipeline", "loading", "storage", "preprocess", "checking"),
+    *("training", "training_cuda", "evaluation"),
+)
 ON_A_GPU: Final = ("training_cuda",)
 RESULTS: Final = Path("benchmarks/results.json")
 PAGE: Final = Path("docs/benchmarks.md")

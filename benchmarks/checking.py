@@ -1,56 +1,44 @@
-"""How long `python -m tools.check` takes for a thousand frames of AnoVox's true size, which may be a minute.
+"""How long `python -m tools.check` takes for a thousand frames of AnoVox's true size, which may be a minute."""
 
-`python -m benchmarks.checking` simulates three scenarios and multiplies their frames by hard links to five scenarios of
-200 frames in a temporary folder. It runs the tool as a user would: with its default sample, then with every frame read.
-"""
-
-import os
+import json
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
+from typing import Any, Final
 
-from benchmarks.true_size import write_true_size_scenarios
+from benchmarks.frames import multiplied, simulated_scenarios
+from benchmarks.subject import Measure, Subject, Table, number_text
+from benchmarks.timing import alternate
 
-SCENARIOS, FRAMES = 5, 200
-
-
-def main() -> None:
-    """Simulate, multiply, check, print."""
-    with tempfile.TemporaryDirectory(prefix="checking-") as folder:
-        made = write_true_size_scenarios(_made(Path(folder) / "made"), 2, 1, 2)
-        data = _made(Path(folder) / "data")
-        for number in range(SCENARIOS):
-            source = made[number % len(made)]
-            _multiply(source, data / f"{source.name}{number}")
-        for options in ([], ["--frames", "0"]):
-            start = time.perf_counter()
-            command = [sys.executable, "-m", "tools.check", str(data), *options]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            seconds = time.perf_counter() - start
-            read = next(line.strip() for line in done.stdout.splitlines() if "read in full" in line)
-            print(f"{SCENARIOS * FRAMES} frames, {read}: {seconds:.1f} s")
+SCENARIOS, DIFFERENT_FRAMES, FRAMES, ROUNDS = 5, 2, 200, 2
+CHECK: Final = "tools.check"
 
 
-def _multiply(source: Path, target: Path) -> None:
-    """A scenario of FRAMES frames whose files are, in turn, those of `source`."""
-    for path in sorted(source.rglob("*")):
-        if path.is_file() and path.parent == source:
-            _made(target)
-            os.link(path, target / path.name)
-    for folder in sorted(path for path in source.iterdir() if path.is_dir()):
-        _made(target / folder.name)
-        files = sorted(folder.iterdir())
-        for frame_id in range(FRAMES):
-            path = files[frame_id % len(files)]
-            os.link(path, target / folder.name / f"{folder.name}_{frame_id}{path.suffix}")
+def measure(folder: Path) -> Subject:
+    """Multiply some simulated frames to a thousand and check them as a user would."""
+    made = simulated_scenarios(folder / "made", SCENARIOS - 1, 1, DIFFERENT_FRAMES)
+    data = folder / "data"
+    for scenario in made:
+        multiplied(scenario, data / scenario.name, FRAMES // DIFFERENT_FRAMES)
+    found: list[dict[str, Any]] = []
+    times = alternate({CHECK: lambda: found.append(_check(data))}, ROUNDS, warm_up=0)
+    read = found[-1]["frames"]["read"]
+    assert found[-1]["frames"]["total"] == SCENARIOS * FRAMES, found[-1]["frames"]
+    seconds = times.duration(CHECK)
+    rows = ((f"`python -m {CHECK}`", seconds.text(), number_text(1000 * seconds.median / read)),)
+    return Subject(
+        title="Checking data",
+        setting=(
+            f"{SCENARIOS} simulated scenarios of {FRAMES} frames of AnoVox's true size, {read} of them read in full "
+            "(the default); a training step for the estimate and the start of Python included."
+        ),
+        packages=("numpy", "pillow", "torch"),
+        tables=(Table(f"{SCENARIOS * FRAMES:,} frames", ("", "s", "ms per frame read in full"), rows),),
+        measures=(Measure("seconds_1000_frames", "for a thousand frames", seconds, at_most=60, unit="s"),),
+    )
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-if __name__ == "__main__":
-    main()
+def _check(data: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", CHECK, str(data), "--json"]
+    document: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    return document

@@ -44,11 +44,11 @@ def measure(folder: Path) -> Subject:
         packages=PACKAGES,
         tables=(voxels, scores, resampling[0]),
         measures=(
-            Measure("evaluation.voxels_vs_anovox", "times AnoVox's loop at 8,000 voxels", at_8000, at_least=1_000),
-            Measure("evaluation.seconds_1e8", "for 10^8 scores, 1 % anomalous", seconds, at_most=10, unit="s"),
-            Measure("evaluation.peak_gb_1e8", "peak memory for 10^8 scores", peak_gb, at_most=2, unit="GB"),
+            Measure("voxels_vs_anovox", "times AnoVox's loop at 8,000 voxels", at_8000, at_least=1_000),
+            Measure("seconds_1e8", "for 10^8 scores, 1 % anomalous", seconds, at_most=10, unit="s"),
+            Measure("peak_gb_1e8", "peak memory for 10^8 scores", peak_gb, at_most=2, unit="GB"),
             Measure(
-                "evaluation.bootstrap_seconds",
+                "bootstrap_seconds",
                 f"for {RESAMPLES:,} resamples over {SCENARIOS} scenarios",
                 resampling[1],
                 at_most=2,
@@ -105,7 +105,7 @@ def made_voxels(count: int, generator: np.random.Generator) -> tuple[Rows, Rows]
 
 
 def _voxels() -> tuple[Table, Spread]:
-    rows, last = [], Spread(0, 0, 0)
+    rows, last = [], Spread.once(0)
     for count in VOXELS:
         predicted, true = made_voxels(count, np.random.default_rng(count))
         expected, found = anovox_loop(predicted, true), ours(predicted, true)
@@ -150,7 +150,7 @@ def _scores() -> tuple[Table, Spread, Spread]:
         "scikit-learn, GB",
         "ours: error at most",
     )
-    seconds, peak = (Spread(last[key], last[key], last[key]) for key in ("seconds", "peak_gb"))
+    seconds, peak = (Spread.once(last[key]) for key in ("seconds", "peak_gb"))
     return Table("AUROC and average precision", columns, tuple(rows), "Measured once each."), seconds, peak
 
 

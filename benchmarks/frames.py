@@ -40,6 +40,20 @@ def simulated_frames(folder: Path, different: int, size: dict[str, int] = TRUE_S
     return [read.frame for read in reads if isinstance(read, ReadFrame)]
 
 
+def multiplied(source: Path, target: Path, factor: int) -> None:
+    """A scenario whose frames are, `factor` times over, hard links to those of `source`."""
+    for path in source.rglob("*"):
+        if path.is_file():
+            folder = target / path.relative_to(source).parent
+            folder.mkdir(parents=True, exist_ok=True)
+            if path.parent == source:
+                (folder / path.name).hardlink_to(path)
+                continue
+            stem, _, number = path.stem.rpartition("_")
+            for turn in range(factor):
+                (folder / f"{stem}_{int(number) + 10_000 * turn}{path.suffix}").hardlink_to(path)
+
+
 def repeated(frames: list[Frame], count: int) -> Iterator[Frame]:
     """`count` frames, in turn those given, numbered from 1."""
     for number in range(count):

@@ -20,8 +20,9 @@ Results = dict[str, Any]
 
 INTRODUCTION = """# Benchmarks
 Written by `make bench` (one subject: `python -m benchmarks NAME`) from benchmarks/results.json; do not edit. Every
-number is a median with its quartiles in brackets; the ways of a table were measured in turn, in the same run, and gave
-the same arrays. Ratios are medians of the ratios within a turn: they hold on other machines, absolute numbers do not.
+number with brackets is a median with its quartiles, one without was measured once; the ways of a table were measured in
+turn, in the same run. Ratios are medians of the ratios within a turn: they hold on other machines, absolute numbers do
+not.
 """
 
 
@@ -65,7 +66,8 @@ def write_page(path: Path, results: Results, order: Sequence[str]) -> None:
 def terminal_text(subject: Subject) -> str:
     """The tables as a terminal shows them, and the measures with their limits."""
     measures = [_measure_row(asdict(measure) | {"met": measure.met}) for measure in subject.measures]
-    tables = [*subject.tables, Table("measures", ("measure", "value", "limit", "met"), tuple(measures))]
+    tables = [*subject.tables]
+    tables += [Table("measures", ("measure", "value", "limit", "met"), tuple(measures))] if measures else []
     return "\n\n".join(
         f"{table.title}\n{_aligned(table)}" + (f"\n{table.note}" if table.note else "") for table in tables
     )

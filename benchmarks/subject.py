@@ -34,8 +34,15 @@ class Spread:
         low, median, high = np.percentile(np.asarray(values, dtype=np.float64), [25, 50, 75])
         return cls(float(median), float(low), float(high))
 
+    @classmethod
+    def once(cls, value: float) -> "Spread":
+        """A number that was measured once."""
+        return cls(value, value, value)
+
     def text(self, digits: int | None = None) -> str:
-        """`median [low, high]` with so many decimals; three significant digits by default."""
+        """`median [low, high]` with so many decimals; by default three significant digits. Once: one number."""
+        if self.low == self.high:
+            return number_text(self.median, digits)
         shown = (number_text(value, digits) for value in (self.median, self.low, self.high))
         return "{} [{}, {}]".format(*shown)
 
