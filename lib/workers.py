@@ -71,7 +71,7 @@ def run_tasks(
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in active_children():
-            process.terminate()
+            process.kill()
         raise
     return [future.result() for future in futures]
 
