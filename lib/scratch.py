@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from lib.errors import DataError
@@ -47,9 +48,13 @@ def code_fingerprint() -> str:
     versions = {
         module.__name__: version
         for module in modules
-        if "." not in module.__name__ and isinstance(version := vars(module).get("__version__"), str)
+        if "." not in module.__name__ and isinstance(version := _version(module), str)
     }
     return fingerprint(ours, versions, sys.version)
+
+
+def _version(module: ModuleType) -> Any:
+    return vars(module).get("__version__", vars(module).get("version"))
 
 
 def store() -> Path:
@@ -86,36 +91,49 @@ def unfinished(kind: str, key: str) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Finished pieces of a stage's work (files and a note in JSON) by the fingerprint of all they were made from."""
+    """Finished pieces of a stage's work (files and a note in JSON) by the fingerprint of all they were made from.
+
+    Files are second names of the outs where the file system has hard links, so they are made read-only, as DVC makes
+    its cache; whatever changes one all the same is found out by its checksum.
+    """
 
     folder: Path
 
     def take(self, key: str, to: Path) -> Any | None:
         """Link (or copy) the files kept under a key into a folder, and return their note.
 
-        None where nothing is kept, or not whole: what is damaged is thrown away.
+        None where nothing is kept, or not whole: what is damaged is thrown away. Raises OSError when the folder cannot
+        be written.
         """
         place = self.folder / key
-        try:
-            note = json.loads((place / _NOTE).read_text(encoding="utf-8"))
-            for name, digest in note["files"].items():
-                if _digest(place / name) != digest:
-                    raise ValueError(name)
-                link_or_copy(place / name, to / name)
-            os.utime(place / _NOTE)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            shutil.rmtree(place, ignore_errors=True)
-            return None
-        return note["note"]
+        with ExitStack() as stack:
+            with suppress(OccupiedError):  # by another reader: it changes nothing
+                stack.enter_context(alone(place))
+            try:
+                kept = json.loads((place / _NOTE).read_text(encoding="utf-8"))
+                files, note = kept["files"], kept["note"]
+                if kept["seal"] != fingerprint(files, note) or any(
+                    _digest(place / name) != files[name] for name in files
+                ):
+                    raise ValueError(key)
+                os.utime(place / _NOTE)
+            except FileNotFoundError:
+                return None
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                shutil.rmtree(place, ignore_errors=True)
+                return None
+            for name in files:
+                _link_or_copy(place / name, to / name)
+        return note
 
     def put(self, key: str, files: Sequence[Path], note: Any) -> None:
         """Keep files under a key, as links where the file system can; a store that is full keeps nothing."""
         with suppress(DataError, OSError), whole_folder(self.folder / key) as place:
             for file in files:
-                link_or_copy(file, place / file.name)
-            write_json(place / _NOTE, {"files": {file.name: _digest(file) for file in files}, "note": note})
+                _link_or_copy(file, place / file.name)
+                (place / file.name).chmod(0o444)
+            digests = {file.name: _digest(file) for file in files}
+            write_json(place / _NOTE, {"files": digests, "note": note, "seal": fingerprint(digests, note)})
 
     def discard(self, keys: Iterable[str]) -> None:
         """Forget what is kept under some keys."""
@@ -146,7 +164,7 @@ def prune(root: Path, days: float = KEPT_DAYS, num_bytes: int = KEPT_BYTES) -> N
                 shutil.rmtree(entry, ignore_errors=True)
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     """A second name for a file, or where there can be none (another disk) a copy."""
     target.unlink(missing_ok=True)
     try:

@@ -9,10 +9,12 @@ from tqdm import tqdm
 from lib.errors import DataError, run_stage
 from lib.outputs import whole_folder
 from lib.params import load_params
+from lib.scratch import code_fingerprint, fingerprint, shelf, store
 from lib.shards.index import ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
-from lib.training.checkpoints import check_unseen, fingerprint, load_detector
+from lib.training.checkpoints import check_unseen, load_detector
+from lib.training.checkpoints import fingerprint as checksum
 from lib.training.devices import choose_device, choose_precision
 from lib.training.inference import Scoring, predictions_of
 from lib.training.parallel import Threads
@@ -40,15 +42,28 @@ def main() -> None:
     cores = params.execution.workers or available_cores()
     grid = detector.config.grid()
     scoring = Scoring(detector, grid, params.model.score, params.predict, device, precision)
-    predict = partial(predict_shard, scoring, fingerprint(MODEL))
+    model = checksum(MODEL)
+    predict = partial(predict_shard, scoring, model)
+    made_from = model, params.predict.model_dump(mode="json"), params.model.score, device.type, precision
+    code, finished = code_fingerprint(), shelf("predict")
+    keys = {
+        entry.file: fingerprint(*made_from, code, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
+        for entry in test
+    }
     with (
         whole_folder(PREDICTIONS) as folder,
         Threads(cores if device.type == "cpu" else 1) as threads,
         tqdm(total=frames, unit="frame", desc="predict") as progress,
     ):
-        for entry, predictions in zip(test, threads.map(predict, test), strict=True):
+        waiting = [entry for entry in test if finished.take(keys[entry.file], folder) is None]
+        progress.update(frames - sum(entry.frames for entry in waiting))
+        for entry, predictions in zip(waiting, threads.map(predict, waiting), strict=True):
             write_predictions(folder / entry.file, predictions)
+            finished.put(keys[entry.file], [folder / entry.file], entry.scenario)
             progress.update(entry.frames)
+    finished.discard(keys.values())
+    if len(waiting) < len(test):
+        print(f"{len(test) - len(waiting)} of {len(test)} shards were scored by a run that was interrupted ({store()})")
 
 
 def predict_shard(scoring: Scoring, model_fingerprint: str, entry: ShardEntry) -> Predictions:

@@ -5,6 +5,7 @@ from pathlib import Path
 from lib.errors import run_stage
 from lib.outputs import whole_folder, write_csv, write_json
 from lib.params import load_params
+from lib.scratch import shelf, store
 from lib.shards.conversion import convert_data_set
 from lib.shards.guards import check_labels, type_sentences
 from lib.shards.label_report import SCENARIO_COLUMNS, label_sentences, scenario_rows
@@ -19,7 +20,8 @@ def main() -> None:
     """Run the stage: nothing is left behind unless everything was written."""
     params = load_params()
     with whole_folder(SHARDS) as shards, whole_folder(SHEETS) as sheets:
-        data = convert_data_set(Path(params.data.root), shards, params.preprocess, params.execution.workers)
+        root, workers = Path(params.data.root), params.execution.workers
+        data = convert_data_set(root, shards, params.preprocess, workers, shelf("preprocess"))
         from lib.figures.labels import write_label_sheets  # here: worker processes import this file, and not matplotlib
 
         types = {entry.scenario: entry.type for entry in data.entries}
@@ -31,6 +33,8 @@ def main() -> None:
         print(sentence)
     frames = data.metrics["frames"]["total"]
     skipped = sum(data.metrics["skipped"].values())
+    if data.reused:
+        print(f"{data.reused} scenarios are unchanged, and their shards an earlier run's ({store()})")
     print(f"{len(data.statistics)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")
 
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from tests.anovox_sample import golden_copy
 from tests.shard_data import write_street_shards
 from tests.test_stage_train_predict import ROOT, set_params
 
@@ -113,3 +114,59 @@ def test_a_store_that_cannot_be_made_is_a_sentence(tmp_path):
     (folder / "file").write_text("")
     status, _, err = finish(start(folder, ANOVOX_SCRATCH=str(folder / "file")))
     assert status == 1 and "set ANOVOX_SCRATCH to a folder to write in" in err and "Traceback" not in err
+
+
+def killed_after_a_piece(folder, stage):
+    """Kill a stage when it has kept something; the pieces that it has kept, by inode."""
+    run = start(folder, stage)
+    while run.poll() is None and not kept(folder, stage):
+        time.sleep(0.002)
+    run.kill()
+    finish(run)
+    return kept(folder, stage)
+
+
+def kept(folder, stage):
+    files = [file for file in (folder / ".scratch" / stage).glob("*/*.h5") if (file.parent / "note.json").exists()]
+    return {file.name: file.stat().st_ino for file in files if not file.parent.name.startswith(".")}
+
+
+def contents(folder, *names):
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for name in names
+        for file in sorted((folder / name).rglob("*"))
+        if file.is_file()
+    }
+
+
+def test_preprocess_goes_on_with_the_shards_that_are_finished(tmp_path):
+    for name in ("whole", "killed"):
+        golden_copy(tmp_path / name / "data" / "sample")
+        set_params(tmp_path / name, execution={"workers": 1})
+    assert finish(start(tmp_path / "whole", "preprocess"))[0] == 0
+    folder = tmp_path / "killed"
+    pieces = killed_after_a_piece(folder, "preprocess")
+    status, out, err = finish(start(folder, "preprocess"))
+    assert status == 0, err
+    outs = "data/shards", "metrics", "plots"
+    assert contents(folder, *outs) == contents(tmp_path / "whole", *outs)
+    assert pieces and f"{len(pieces)} scenarios are unchanged" in out
+    assert {name: (folder / "data/shards" / name).stat().st_ino for name in pieces} == pieces
+    assert not list(folder.rglob(".*.partial"))
+
+
+@pytest.mark.slow
+def test_predict_goes_on_with_the_shards_that_are_scored(tmp_path):
+    folder = prepare(tmp_path)
+    set_params(folder, execution=EXECUTION | {"workers": 1}, train=TRAIN | {"epochs": 1})
+    assert finish(start(folder))[0] == 0
+    assert finish(start(folder, "predict"))[0] == 0
+    whole = contents(folder, "data/predictions")
+    assert not kept(folder, "predict")
+    pieces = next(found for _ in range(9) if (found := killed_after_a_piece(folder, "predict")))
+    status, out, err = finish(start(folder, "predict"))
+    assert status == 0, err
+    assert pieces and f"{len(pieces)} of {len(whole)} shards were scored" in out
+    assert contents(folder, "data/predictions") == whole and not kept(folder, "predict")
+    assert {name: (folder / "data/predictions" / name).stat().st_ino for name in pieces} == pieces

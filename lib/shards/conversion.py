@@ -1,7 +1,7 @@
 """A folder of AnoVox scenarios -> a folder of shards and its index, in parallel, one frame at a time."""
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,14 @@ from lib.anovox.scenario import Sensors, largest_cloud, open_scenario
 from lib.errors import DataError, ParamsError
 from lib.frame import Frame
 from lib.params import PreprocessParams
+from lib.scratch import Shelf, code_fingerprint, fingerprint
 from lib.shards.index import ShardEntry, shard_entry, write_index
+from lib.shards.kept import ConvertedScenario, Place, files_state, keep, take
 from lib.shards.reader import read_shard
 from lib.shards.resize import resize_frame
 from lib.shards.schema import Storage
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
+from lib.shards.storage import bring_lz4
 from lib.shards.writer import ShardWriter, padded_length
 from lib.workers import processes_or_thread, run_tasks
 
@@ -28,7 +31,7 @@ from lib.workers import processes_or_thread, run_tasks
 @dataclass(frozen=True)
 class ScenarioPlan:
     """What is known of a scenario before its frames are read: the sizes (height, width) of its cameras' images, the
-    size of its largest cloud, and what is wrong with it.
+    size of its largest cloud, what is wrong with it, and what its files looked like (lib.shards.kept).
     """
 
     path: Path
@@ -37,11 +40,15 @@ class ScenarioPlan:
     image_sizes: tuple[tuple[int, int], ...]
     largest_cloud: int
     findings: tuple[Finding, ...]
+    files_state: str | None
 
 
 @dataclass(frozen=True)
 class Job:
-    """One scenario to convert: images to height x width, clouds to max_points, stored as `storage` says."""
+    """One scenario to convert: images to height x width, clouds to max_points, stored as `storage` says.
+
+    `place`: where it is kept from run to run; None where it is not.
+    """
 
     plan: ScenarioPlan
     folder: Path
@@ -49,29 +56,28 @@ class Job:
     width: int
     max_points: int
     storage: Storage
-
-
-@dataclass(frozen=True, eq=False)
-class ConvertedScenario:
-    """A scenario's shards, one per camera, its counts and skipped frames; no `entries` when no frame could be used."""
-
-    name: str
-    entries: tuple[ShardEntry, ...]
-    statistics: Statistics
-    skipped: tuple[SkippedFrame, ...]
+    place: Place | None
 
 
 @dataclass(frozen=True, eq=False)
 class ConvertedData:
-    """A data set's index, its statistics by scenario, and the content of metrics/data.json."""
+    """A data set's index, its statistics by scenario, the content of metrics/data.json, and how many of its scenarios
+    an earlier run has converted.
+    """
 
     entries: tuple[ShardEntry, ...]
     statistics: dict[str, Statistics]
     metrics: dict[str, dict[str, int | float]]
+    reused: int
 
 
-def convert_data_set(root: Path, folder: Path, params: PreprocessParams, workers: int) -> ConvertedData:
+def convert_data_set(
+    root: Path, folder: Path, params: PreprocessParams, workers: int, shelf: Shelf | None = None
+) -> ConvertedData:
     """Write the shards of every usable scenario below `root`, and index.csv, into `folder`; name what is left out.
+
+    Shards are taken from `shelf` where an earlier run has made them of the same files, in the same way; new ones are
+    put there, each as soon as its scenario is finished. The result is the same with and without.
 
     Raises DataError when there is no scenario or no usable frame, ParamsError when images of several sizes meet
     without preprocess.image_height and image_width.
@@ -88,7 +94,8 @@ def convert_data_set(root: Path, folder: Path, params: PreprocessParams, workers
                 findings.add(finding)
         if not plans:
             raise DataError(_nothing_usable(root, [finding.message for finding in findings.found]))
-        converted = run_tasks(pool, _convert, _jobs(plans, folder, params), "converting", "scenario", _log_frames)
+        jobs = _jobs(plans, folder, params, shelf)
+        converted = run_tasks(pool, _kept_or_converted, jobs, "converting", "scenario", _log_frames)
     entries = tuple(entry for scenario in converted for entry in scenario.entries)
     skipped_frames = [frame for scenario in converted for frame in scenario.skipped]
     if not entries:
@@ -104,7 +111,7 @@ def convert_data_set(root: Path, folder: Path, params: PreprocessParams, workers
         + [ScenarioReason.NO_USABLE_FRAME for scenario in converted if not scenario.entries],
         [reason for reason in reasons if isinstance(reason, Notice)],
     )
-    return ConvertedData(entries, statistics, metrics)
+    return ConvertedData(entries, statistics, metrics, sum(scenario.reused for scenario in converted))
 
 
 @dataclass
@@ -121,15 +128,16 @@ class _Findings:
 
 def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | Finding:
     path, config, sensors = task
+    state = files_state(path)  # before any file is read, so that a change meanwhile shows
     try:
         scenario = open_scenario(path, config, sensors)
     except ScenarioError as error:
         return Finding(error.reason, str(error))
     sizes = tuple((view.camera.height_px, view.camera.width_px) for view in scenario.views)
-    return ScenarioPlan(path, config, sensors, sizes, largest_cloud(scenario), scenario.findings)
+    return ScenarioPlan(path, config, sensors, sizes, largest_cloud(scenario), scenario.findings, state)
 
 
-def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams) -> list[Job]:
+def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, shelf: Shelf | None) -> list[Job]:
     found = {size for plan in plans for size in plan.image_sizes}
     sizes = {(params.image_height or height, params.image_width or width) for height, width in found}
     if len(sizes) > 1:
@@ -140,7 +148,28 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams) -> 
     [(height, width)] = sizes
     max_points = params.max_points or padded_length(max(plan.largest_cloud for plan in plans))
     storage = Storage(params.compression, params.point_dtype)
-    return [Job(plan, folder, height, width, max_points, storage) for plan in plans]
+    if storage.compression == "lz4":
+        bring_lz4()  # so that its version counts
+    code = code_fingerprint()
+
+    def place(plan: ScenarioPlan) -> Place | None:
+        if shelf is None or plan.files_state is None:
+            return None
+        scenario = str(plan.path), plan.files_state, plan.config and asdict(plan.config), plan.sensors
+        key = fingerprint(*scenario, height, width, max_points, asdict(storage), code)
+        return Place(shelf, key, plan.files_state)
+
+    return [Job(plan, folder, height, width, max_points, storage, place(plan)) for plan in plans]
+
+
+def _kept_or_converted(job: Job) -> ConvertedScenario:
+    if job.place is None:
+        return _convert(job)
+    converted = take(job.place, job.folder)
+    if converted is None:
+        converted = _convert(job)
+        keep(job.place, converted, job.plan.path, job.folder)
+    return converted
 
 
 def _convert(job: Job) -> ConvertedScenario:

@@ -189,11 +189,11 @@ def _filters(compression: Compression) -> dict[str, Any]:
     """What h5py's create_dataset needs to compress chunks fast; bytes of equal weight lie together first."""
     if compression == "gzip":
         return {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    _bring_lz4()
+    bring_lz4()
     return {"compression": LZ4_FILTER, "shuffle": True}
 
 
-def _bring_lz4() -> None:
+def bring_lz4() -> None:
     """Teach HDF5 LZ4; raises DataError without the package that does it."""
     if not h5py.h5z.filter_avail(LZ4_FILTER):
         try:
@@ -281,7 +281,7 @@ def _opened(
         if not filters <= _FILTERS or dataset.id.get_num_chunks() != len(dataset):
             raise DataError(f"{path}: {spec.name} is not compressed as written; {kind.remedy}")
         if LZ4_FILTER in filters:
-            _bring_lz4()
+            bring_lz4()
         return StoredRows(dataset, spec.dtype)
     num_bytes = dataset.size * dataset.dtype.itemsize
     offset = dataset.id.get_offset() if num_bytes else 0
