@@ -1,109 +1,21 @@
 """The pipeline as its users meet it: real DVC in temporary repositories, with tiny parameters."""
 
-import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tools.smoke import TINY, copy_project, set_params, stage_environment
+from tests.dvc_project import STAGES, Project, stages_run
+from tools.smoke import set_params
 
 pytestmark = pytest.mark.slow
 
-STAGES = ["simulate", "preprocess", "train", "predict", "evaluate", "plot"]
-SMALLEST = {
-    **TINY,
-    "simulate.image_height": 32,
-    "simulate.image_width": 48,
-    "simulate.lidar_channels": 8,
-    "simulate.lidar_rays_per_channel": 64,
-    "train.epochs": 1,
-    "execution.device": "cpu",
-}
 QUEUE_TIMEOUT_S = 600
-
-
-@dataclass(frozen=True)
-class Project:
-    """A repository of its own with the pipeline in it; nothing it does is seen outside its folder."""
-
-    root: Path
-
-    def environment(self) -> dict[str, str]:
-        inherited = {key: value for key, value in stage_environment().items() if not key.startswith(("GIT_", "DVC_"))}
-        who = {f"GIT_{role}_{what}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        site = self.root.parent / f"{self.root.name}-site"
-        return {**inherited, **who, "GIT_CONFIG_GLOBAL": os.devnull, "DVC_SITE_CACHE_DIR": str(site)}
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False, timeout=600
-        )
-
-    def ok(self, *command: str) -> str:
-        """Run a command that must succeed; its standard output."""
-        result = self.run(*command)
-        assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
-        return result.stdout
-
-    def dvc(self, *arguments: str) -> str:
-        return self.ok(sys.executable, "-m", "dvc", *arguments)
-
-    def commit(self, message: str) -> None:
-        self.ok("git", "add", "-A")
-        self.ok("git", "commit", "-q", "-m", message)
-
-    def set(self, **changes: object) -> None:
-        """Change params.yaml: train__epochs=2."""
-        set_params(self.root / "params.yaml", {key.replace("__", "."): value for key, value in changes.items()})
-
-    def digest(self, *folders: str) -> dict[str, str]:
-        """SHA-256 of every file in some folders."""
-        files = sorted(path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file())
-        return {str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def create(root: Path) -> Project:
-    """A repository with one commit: the pipeline as it stands in the working tree, with the smallest parameters."""
-    root.mkdir()
-    copy_project(root)
-    set_params(root / "params.yaml", SMALLEST)
-    project = Project(root)
-    project.ok("git", "init", "-q", "-b", "main")
-    project.commit("The pipeline")
-    return project
-
-
-def stages_run(output: str) -> list[str]:
-    return re.findall(r"Running stage '(\w+)'", output)
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A repository in which the pipeline has run and its results are committed. Tests only read it."""
-    project = create(tmp_path_factory.mktemp("pipeline") / "finished")
-    assert stages_run(project.dvc("repro")) == STAGES
-    project.commit("Results")
-    return project
-
-
-@pytest.fixture
-def project(finished: Project, tmp_path: Path) -> Iterator[Project]:
-    """A copy of the finished repository, to change at will."""
-    root = tmp_path / "project"
-    shutil.copytree(finished.root, root, symlinks=True)
-    yield Project(root)
-    shutil.rmtree(root)
 
 
 def test_repro_leaves_nothing_behind_but_its_results(finished):
@@ -185,7 +97,7 @@ def test_queued_experiments(project):
         time.sleep(1)
     assert len(re.findall("Success", status)) == 2, status + project.dvc("queue", "logs", "sweep-1")
     change = json.loads(project.dvc("metrics", "diff", "--json", "sweep-1", "sweep-2"))
-    assert "frame.auroc" in change["metrics/evaluate.json"]
+    assert "point.auroc" in change["metrics/evaluate.json"]
 
 
 def test_two_repositories_agree_to_the_byte(finished, tmp_path):
@@ -199,101 +111,6 @@ def test_two_repositories_agree_to_the_byte(finished, tmp_path):
     assert actual.keys() == expected.keys()
     assert [name for name in expected if actual[name] != expected[name]] == []
     assert (other.root / "dvc.lock").read_bytes() == (finished.root / "dvc.lock").read_bytes()
-
-
-def cache_files(project: Project) -> list[Path]:
-    return sorted((project.root / ".dvc" / "cache" / "files" / "md5").glob("??/*"))
-
-
-def assert_cache_is_whole(project: Project) -> None:
-    """Every file in DVC's cache holds what its name promises."""
-    files = cache_files(project)
-    assert len(files) > 100
-    for path in files:
-        name = (path.parent.name + path.name).removesuffix(".dir")
-        assert hashlib.md5(path.read_bytes()).hexdigest() == name, path
-
-
-def link_type(path: Path) -> str:
-    return "symlink" if path.is_symlink() else "hardlink" if path.stat().st_nlink > 1 else "copy"
-
-
-def has_reflinks(folder: Path) -> bool:
-    (folder / "one").write_text("one")
-    return subprocess.run(["cp", "--reflink=always", "one", "two"], cwd=folder, check=False, stderr=-3).returncode == 0
-
-
-@pytest.mark.parametrize("cache_type", ["copy", "hardlink", "symlink", "reflink"])
-def test_outs_that_are_links_into_the_cache_are_replaced_not_written_through(project, tmp_path, cache_type):
-    """Stages run without DVC, which would remove the links before: then with it."""
-    if cache_type == "reflink" and not has_reflinks(tmp_path):
-        pytest.skip(f"{tmp_path} has no reflinks")
-    folders = ("data/sample", "data/shards", "models", "data/predictions", "plots/labels", "plots/figures")
-    before = project.digest(*folders)
-    project.dvc("config", "--local", "cache.type", cache_type)
-    project.dvc("checkout", "--relink")
-    expected = "copy" if cache_type == "reflink" else cache_type
-    outs = [path for folder in folders for path in (project.root / folder).rglob("*") if path.is_file()]
-    assert {link_type(path) for path in outs} == {expected}
-    assert_cache_is_whole(project)
-
-    project.set(simulate__seed=2, train__seed=2, plot__dpi=50)
-    for stage in STAGES:
-        project.ok(sys.executable, "-m", f"stages.{stage}")
-    changed = project.digest(*folders)
-    assert all(changed[name] != digest for name, digest in before.items() if name in changed and "index" not in name)
-    assert_cache_is_whole(project)
-    project.dvc("checkout", "--force")
-    assert project.digest(*folders) == before
-
-    project.ok("git", "checkout", "-q", "--", "params.yaml", "metrics", "plots")
-    assert stages_run(project.dvc("repro")) == []
-    project.set(plot__dpi=50)
-    assert stages_run(project.dvc("repro")) == ["plot"]
-    assert_cache_is_whole(project)
-    assert project.run(sys.executable, "-m", "dvc", "status", "-q").returncode == 0
-
-
-S3_SERVER = """
-import logging, sys
-from moto.server import ThreadedMotoServer
-logging.getLogger("werkzeug").setLevel(logging.ERROR)
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def s3_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An S3 server on this machine with a bucket `team`."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
-        monkeypatch.setenv(name, "us-east-1")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    command = [sys.executable, "-c", S3_SERVER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
-        with urllib.request.urlopen(urllib.request.Request(f"{url}/team", method="PUT")):
-            yield url
-        server.stdin.close()
-
-
-def test_a_fresh_clone_pulls_from_s3_what_it_would_compute(project, tmp_path, s3_url):
-    project.dvc("remote", "add", "-d", "storage", "s3://team/anovox")
-    project.dvc("remote", "modify", "storage", "endpointurl", s3_url)
-    project.commit("Remote")
-    project.dvc("push")
-    clone = Project(tmp_path / "clone")
-    project.ok("git", "clone", "-q", str(project.root), str(clone.root))
-    assert not (clone.root / "data").exists() and cache_files(clone) == []
-    clone.dvc("pull")
-    assert stages_run(clone.dvc("repro")) == []
-    folders = ("data/sample", "data/shards", "models", "data/predictions", "metrics", "plots")
-    assert clone.digest(*folders) == project.digest(*folders)
-    assert clone.run(sys.executable, "-m", "dvc", "status", "-q").returncode == 0
-    assert json.loads(clone.dvc("metrics", "diff", "--json")) == {}
-    assert_cache_is_whole(clone)
 
 
 def test_data_outside_the_repository_behind_a_tracked_link(project, tmp_path):

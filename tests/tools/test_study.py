@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib.study.plan import BASELINES
-from tests.test_pipeline import Project, create
+from tests.dvc_project import Project, create
 
 pytestmark = pytest.mark.slow
 

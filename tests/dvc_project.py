@@ -1,0 +1,77 @@
+"""Repositories of their own with the pipeline in them, for tests that call real DVC."""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.smoke import TINY, copy_project, set_params, stage_environment
+
+STAGES = ["simulate", "preprocess", "train", "predict", "evaluate", "plot"]
+SMALLEST = {
+    **TINY,
+    "simulate.image_height": 32,
+    "simulate.image_width": 48,
+    "simulate.lidar_channels": 8,
+    "simulate.lidar_rays_per_channel": 64,
+    "train.epochs": 1,
+    "execution.device": "cpu",
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A repository of its own with the pipeline in it; nothing it does is seen outside its folder."""
+
+    root: Path
+
+    def environment(self) -> dict[str, str]:
+        inherited = {key: value for key, value in stage_environment().items() if not key.startswith(("GIT_", "DVC_"))}
+        who = {f"GIT_{role}_{what}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        site = self.root.parent / f"{self.root.name}-site"
+        return {**inherited, **who, "GIT_CONFIG_GLOBAL": os.devnull, "DVC_SITE_CACHE_DIR": str(site)}
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False, timeout=600
+        )
+
+    def ok(self, *command: str) -> str:
+        """Run a command that must succeed; its standard output."""
+        result = self.run(*command)
+        assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
+        return result.stdout
+
+    def dvc(self, *arguments: str) -> str:
+        return self.ok(sys.executable, "-m", "dvc", *arguments)
+
+    def commit(self, message: str) -> None:
+        self.ok("git", "add", "-A")
+        self.ok("git", "commit", "-q", "-m", message)
+
+    def set(self, **changes: object) -> None:
+        """Change params.yaml: train__epochs=2."""
+        set_params(self.root / "params.yaml", {key.replace("__", "."): value for key, value in changes.items()})
+
+    def digest(self, *folders: str) -> dict[str, str]:
+        """SHA-256 of every file in some folders."""
+        files = sorted(path for folder in folders for path in (self.root / folder).rglob("*") if path.is_file())
+        return {str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def create(root: Path) -> Project:
+    """A repository with one commit: the pipeline as it stands in the working tree, with the smallest parameters."""
+    root.mkdir()
+    copy_project(root)
+    set_params(root / "params.yaml", SMALLEST)
+    project = Project(root)
+    project.ok("git", "init", "-q", "-b", "main")
+    project.commit("The pipeline")
+    return project
+
+
+def stages_run(output: str) -> list[str]:
+    return re.findall(r"Running stage '(\w+)'", output)
