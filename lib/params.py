@@ -95,6 +95,7 @@ class ArchitectureParams(Section):
     """What of the detector is fixed before it is trained."""
 
     fusion: Literal["image", "lidar", "concat", "cross_attention"]
+    positional_encoding: Literal["none", "sine", "learned"]
     image_channels: PositiveInt
     lidar_channels: PositiveInt
     fusion_channels: PositiveInt

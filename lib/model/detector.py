@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from lib.batches.views import RangeGrid, Views, project
 from lib.labels import NORMAL_IDS
+from lib.model.attention import Encoding, LocalCrossAttention
 from lib.model.blocks import ConvNorm
-from lib.model.fusion import AdditiveFusion, ImageMap, LocalCrossAttention, cells_in_image, sample_image
+from lib.model.fusion import AdditiveFusion, ImageMap, cells_in_image, sample_image
 from lib.model.image_encoder import ImageEncoder
 from lib.model.lidar_encoder import LidarEncoder, range_view_inputs
 from lib.model.unet import UNet
@@ -36,6 +37,7 @@ class DetectorConfig:
     range_view_columns: int
     upper_fov_deg: float
     lower_fov_deg: float
+    positional_encoding: Encoding = "none"
 
     def grid(self, visible_columns: int | None = None) -> RangeGrid:
         """Return the range view's pattern, of the whole turn or of the middle `visible_columns`."""
@@ -74,7 +76,8 @@ class Detector(nn.Module):
         self.image_map = ImageMap(ci, cf) if uses_image else None
         self.lidar_encoder = LidarEncoder(cl) if self.uses_lidar else None
         self.fusion = AdditiveFusion(cl, cf) if self.uses_lidar else None
-        self.attention = LocalCrossAttention(cl, ci, cf) if config.fusion == "cross_attention" else None
+        attends = config.fusion == "cross_attention"
+        self.attention = LocalCrossAttention(cl, ci, cf, config.positional_encoding) if attends else None
         self.unet = UNet(cf)
         outputs = 1 + len(NORMAL_IDS)
         self.cell_head = nn.Conv2d(cf, outputs, 1)
@@ -127,5 +130,6 @@ class Detector(nn.Module):
         lidar = self.lidar_encoder(range_view_inputs(views).contiguous(memory_format=torch.channels_last))
         looked_up = None if image_map is None else sample_image(image_map, uv, seen, size)
         if self.attention is not None and looked_up is not None and coarse is not None:
-            looked_up = looked_up + self.attention(lidar, coarse, uv, seen, size)
+            place_B3RC = views.xyz_B3RC * views.lidar_works_B[:, None, None, None]
+            looked_up = looked_up + self.attention(lidar, place_B3RC, coarse, uv, seen, size)
         return torch.as_tensor(self.fusion(lidar, looked_up))

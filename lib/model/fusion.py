@@ -1,4 +1,4 @@
-"""How a range-view cell meets the image: looking it up at its projection, adding it up, local cross-attention.
+"""How a range-view cell meets the image: looking it up at its projection, adding it up.
 
 Shape letters: B frames, F features, R x C range-view cells, h x w image feature map, N = B R C.
 """
@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from lib.batches.constants import constant
 from lib.model.blocks import upsample_add
 
 
@@ -85,31 +84,3 @@ class AdditiveFusion(nn.Module):
         """Return fused features (B, channels, R, C); without an image those of the cells alone."""
         own = self.own(lidar_BFRC)
         return torch.relu(self.norm(own if looked_up_BFRC is None else own + looked_up_BFRC))
-
-
-class LocalCrossAttention(nn.Module):
-    """Let each cell ask the 3 x 3 coarse image cells around its projection; returns what its gate lets in."""
-
-    def __init__(self, lidar_channels: int, image_channels: int, channels: int) -> None:
-        super().__init__()
-        self.query = nn.Conv2d(lidar_channels, channels, 1)
-        self.key = nn.Conv2d(2 * image_channels, channels, 1)
-        self.value = nn.Conv2d(2 * image_channels, channels, 1)
-        self.position = nn.Parameter(torch.zeros(9))
-        self.gate = nn.Conv2d(lidar_channels + channels, channels, 1)
-
-    def forward(self, lidar_BFRC: Tensor, coarse: Tensor, uv: Tensor, seen: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return image features (B, channels, R, C)."""
-        query = self.query(lidar_BFRC).float()
-        keys, values = self.key(coarse), self.value(coarse)
-        stride = size[0] / coarse.shape[2]
-        logits, answers = [], []
-        for number in range(9):
-            offset = constant((number % 3 - 1, number // 3 - 1), torch.float32, uv.device) * stride
-            shifted = uv + offset[:, None, None]
-            logits.append((query * sample_image(keys, shifted, seen, size)).sum(1) / query.shape[1] ** 0.5)
-            answers.append(sample_image(values, shifted, seen, size))
-        weight = torch.softmax(torch.stack(logits, 1) + self.position[:, None, None], dim=1)
-        attended = (weight[:, :, None] * torch.stack(answers, 1)).sum(1).to(lidar_BFRC.dtype)
-        gate = torch.sigmoid(self.gate(torch.cat([lidar_BFRC, attended], dim=1)))
-        return gate * attended

@@ -8,7 +8,7 @@ from typing import Final
 from lib.errors import DataError
 from lib.outputs import write_text
 from lib.study.comparisons import Comparison, comparison_table
-from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan
+from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan, variants
 from lib.study.rows import Row
 
 BEGIN: Final = "<!-- tables made by `python -m tools.study`; do not edit -->"
@@ -16,7 +16,11 @@ END: Final = "<!-- end of tables -->"
 COLUMNS: Final = (("frame", "auroc"), ("point", "ap"), ("point", "auroc"), ("voxel", "auroc"), ("voxel", "ap"))
 WITH_INTERVAL: Final = COLUMNS[:2]
 HEADS: Final = ("frame AUROC", "point AP", "point AUROC", "voxel AUROC", "voxel AP")
-SCALES: Final[tuple[Scale, ...]] = ("default", "large")
+TITLES: Final[dict[Scale, str]] = {
+    "default": "### Default scale",
+    "large": "### Large scale",
+    "apart": "### Sensors apart, at the default scale",
+}
 
 
 def put_tables(path: Path, rows: Sequence[Row], comparisons: Sequence[Comparison]) -> None:
@@ -35,19 +39,19 @@ def tables(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> str:
     """All scales' tables as Markdown."""
     return "\n\n".join(
         _scale(scale, [r for r in rows if r.scale == scale], [c for c in comparisons if c.scale == scale])
-        for scale in SCALES
+        for scale in TITLES
     )
 
 
 def _scale(scale: Scale, rows: Sequence[Row], comparisons: Sequence[Comparison]) -> str:
-    title = f"### {scale.capitalize()} scale"
+    title = TITLES[scale]
     first = plan(scale, {})[0]
     how = f"`python -m tools.study {scale}`; one row of it, by hand: `{command(first)}`"
     if not rows:
         return f"{title}\nNot run. {how}"
     head = ["method", "seeds", *(h for h in _heads())]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    planned: list[str] = [*VARIANTS, *BASELINES]
+    planned: list[str] = [*variants(scale), *(BASELINES if scale != "apart" else ())]
     lines += [_line(name, [row for row in rows if row.name == name], len(head)) for name in planned]
     parts = [f"{title}\n{how}", _what(rows), "\n".join(lines)]
     return "\n\n".join([*parts, *filter(None, (_trivial(rows), comparison_table(comparisons)))])

@@ -18,7 +18,7 @@ from lib.errors import DataError, readable
 from lib.model.detector import Detector, DetectorConfig
 from lib.outputs import whole_file
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 MAX_ROWS: Final = 4_096
 MAX_CHANNELS: Final = 65_536
 MAX_COLUMNS: Final = 65_536

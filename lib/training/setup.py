@@ -27,6 +27,7 @@ def detector_config(params: ArchitectureParams, shards: Sequence[Shard]) -> Dete
         range_view_columns=params.range_view_columns or rays_per_turn(shards[0]),
         upper_fov_deg=max(lidar.upper_fov_deg for lidar in lidars),
         lower_fov_deg=min(lidar.lower_fov_deg for lidar in lidars),
+        positional_encoding=params.positional_encoding,
     )
 
 

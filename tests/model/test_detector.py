@@ -1,23 +1,28 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from lib.batches.blackout import without_lidar
 from lib.batches.mirror import mirrored
 from lib.batches.views import make_views
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.fusion import cells_in_image, sample_image
 from lib.model.scores import judge_both_ways, scores_of
+from lib.params import load_params
+from lib.training.setup import detector_config
 from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 FUSIONS = ["image", "lidar", "concat", "cross_attention"]
 
 
-def config(fusion):
-    return DetectorConfig(fusion, 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg)
+def config(fusion, encoding="none"):
+    return DetectorConfig(fusion, 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg, encoding)
 
 
-def judged(fusion, batch):
+def judged(fusion, batch, encoding="none"):
     torch.manual_seed(0)
-    detector = Detector(config(fusion)).eval()
+    detector = Detector(config(fusion, encoding)).eval()
     views, cell = make_views(batch, GRID)
     with torch.no_grad():
         detections = detector(views)
@@ -96,12 +101,34 @@ def test_the_frame_score_is_the_mean_of_the_highest_seen_cells():
     assert scores.frame_B.item() == pytest.approx((5 * 4.0 - 5 * 1.0) / 10)
 
 
-def test_budgets_of_the_fusions_are_close():
-    sizes = {
-        fusion: sum(p.numel() for p in Detector(DetectorConfig(fusion, 24, 24, 48, 32, 512, 15, -25)).parameters())
-        for fusion in ("concat", "cross_attention")
-    }
-    assert abs(sizes["cross_attention"] / sizes["concat"] - 1) < 0.1
+@pytest.mark.parametrize("encoding", ["none", "sine", "learned"])
+def test_variants_have_as_many_parameters_within_a_tenth(encoding):
+    params = load_params().model
+    sizes = {}
+    for fusion in FUSIONS:
+        change = {"fusion": fusion, "positional_encoding": encoding, "range_view_columns": 512}
+        lidar = SimpleNamespace(channels=32, upper_fov_deg=15.0, lower_fov_deg=-25.0)
+        detector = Detector(detector_config(params.model_copy(update=change), [SimpleNamespace(lidars=[lidar])]))
+        sizes[fusion] = sum(p.numel() for p in detector.parameters())
+    assert max(sizes.values()) <= 1.1 * min(sizes.values()), sizes
+
+
+@pytest.mark.parametrize("encoding", ["sine", "learned"])
+def test_attention_looks_elsewhere_for_a_cell_at_another_place_and_knows_no_place_of_a_dead_lidar(encoding):
+    batch = flat_street(1)
+    views, _ = make_views(batch, GRID)
+    torch.manual_seed(0)
+    detector = Detector(config("cross_attention", encoding)).eval()
+    assert (
+        judged("cross_attention", batch, encoding)[1].point_BP != judged("cross_attention", batch)[1].point_BP
+    ).any()
+    dead = without_lidar(views, torch.tensor([True]))
+    asked = []
+    assert detector.attention is not None
+    detector.attention.encoding.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0]))
+    with torch.no_grad():
+        detector(views), detector(dead)
+    assert asked[0].any() and not asked[1].any()
 
 
 def test_a_street_and_its_mirror_image_get_the_same_scores():

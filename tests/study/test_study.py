@@ -42,6 +42,14 @@ def test_scales_change_params_that_exist_and_share_no_simulator_seed_with_the_sa
     assert len(set(seeds)) == len(seeds)
 
 
+def test_sensors_apart_compare_attention_with_concatenation_over_every_seed():
+    runs = plan("apart", {})
+    assert [(run.names, run.seed) for run in runs] == [
+        ((name,), seed) for seed in TRAINING_SEEDS for name in ("concat", "cross_attention")
+    ]
+    assert "-S simulate.lidar_offset_m=[-0.5,0.4,0.6]" in command(runs[0])
+
+
 def test_the_large_test_holds_at_least_300_scenarios():
     large = DATA["large"]
     held_back = round(large["simulate.normality_scenarios"] * large["split.test_fraction"])
@@ -82,6 +90,7 @@ def test_means_spreads_and_what_was_not_run():
     assert "112 test scenarios; 20 of 80 frames anomalous" in text and "Commit 0123456." in text
     assert "random 0.510, range 0.480" in text
     assert text.split("### Large scale")[1].startswith("\nNot run.")
+    assert text.split("### Sensors apart, at the default scale")[1].startswith("\nNot run.")
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(widths) == 1
 

@@ -1,0 +1,87 @@
+"""Local cross-attention: a range-view cell asks the image around its projection.
+
+Shape letters: B frames, F features, R x C range-view cells.
+"""
+
+from math import pi
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lib.batches.constants import constant
+from lib.model.fusion import sample_image
+
+Encoding = Literal["none", "sine", "learned"]
+WINDOW = 3
+WAVELENGTHS_M = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+POSITION_SCALE_M = 40.0
+
+
+class LocalCrossAttention(nn.Module):
+    """Let each cell ask the 3 x 3 coarse image cells around its projection; returns what its gate lets in.
+
+    Where in the window to look depends on what the cell is and, with a positional encoding, on where it is: errors of
+    the calibration and of the time shift the projection by amounts that depend on range and direction.
+    """
+
+    def __init__(self, lidar_channels: int, image_channels: int, channels: int, encoding: Encoding) -> None:
+        super().__init__()
+        self.encoding = _encoding(encoding, lidar_channels)
+        self.query = nn.Conv2d(lidar_channels, channels, 1)
+        self.key = nn.Conv2d(2 * image_channels, channels, 1)
+        self.value = nn.Conv2d(2 * image_channels, channels, 1)
+        self.place = nn.Conv2d(lidar_channels, WINDOW**2, 1)
+        self.gate = nn.Conv2d(lidar_channels + channels, channels, 1)
+
+    def forward(
+        self, lidar: Tensor, xyz_B3RC: Tensor, coarse: Tensor, uv: Tensor, seen: Tensor, size: tuple[int, int]
+    ) -> Tensor:
+        """Return image features (B, channels, R, C); xyz_B3RC [m]: the cells' points, camera axes."""
+        asking = lidar if self.encoding is None else lidar + self.encoding(xyz_B3RC).to(lidar.dtype)
+        query, place = self.query(asking).float(), self.place(asking).float()
+        keys, values = self.key(coarse), self.value(coarse)
+        stride = size[0] / coarse.shape[2]
+        logits, answers = [], []
+        for number in range(WINDOW**2):
+            step = constant((number % WINDOW - WINDOW // 2, number // WINDOW - WINDOW // 2), torch.float32, uv.device)
+            shifted = uv + (step * stride)[:, None, None]
+            logits.append((query * sample_image(keys, shifted, seen, size)).sum(1) / query.shape[1] ** 0.5)
+            answers.append(sample_image(values, shifted, seen, size))
+        weight = torch.softmax(torch.stack(logits, 1) + place, dim=1)
+        attended = (weight[:, :, None] * torch.stack(answers, 1)).sum(1).to(lidar.dtype)
+        gate = torch.sigmoid(self.gate(torch.cat([lidar, attended], dim=1)))
+        return gate * attended
+
+
+class SineEncoding(nn.Module):
+    """Sines and cosines of x, y, z at fixed wavelengths, mixed: (B, 3, R, C) [m] -> (B, channels, R, C)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(6 * len(WAVELENGTHS_M), channels, 1)
+
+    def forward(self, xyz_B3RC: Tensor) -> Tensor:
+        """Encode."""
+        turns = [xyz_B3RC * (2 * pi / wavelength_m) for wavelength_m in WAVELENGTHS_M]
+        return torch.as_tensor(
+            self.mix(torch.cat([wave(turn) for turn in turns for wave in (torch.sin, torch.cos)], 1))
+        )
+
+
+class LearnedEncoding(nn.Module):
+    """A small network of x, y, z: (B, 3, R, C) [m] -> (B, channels, R, C)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.network = nn.Sequential(nn.Conv2d(3, channels, 1), nn.ReLU(inplace=True), nn.Conv2d(channels, channels, 1))
+
+    def forward(self, xyz_B3RC: Tensor) -> Tensor:
+        """Encode."""
+        return torch.as_tensor(self.network(xyz_B3RC / POSITION_SCALE_M))
+
+
+def _encoding(kind: Encoding, channels: int) -> nn.Module | None:
+    if kind == "none":
+        return None
+    return SineEncoding(channels) if kind == "sine" else LearnedEncoding(channels)
