@@ -1,5 +1,6 @@
 """Errors that a user can cause and mend."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -33,10 +34,22 @@ class Stopped(BaseException):
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage or tool; the errors a user can mend become one sentence on stderr and exit status 1.
 
-    Ctrl-C ends it with 130 and SIGTERM with 143, after what was half written is removed.
+    Ctrl-C ends it with 130 and SIGTERM with 143, after what was half written is removed; a pipe whose reader has left
+    (`| head`) ends it with 141, as it ends other programs, without a word.
     """
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _stop)
+    try:
+        try:
+            _explained(main)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _explained(main: Callable[[], None]) -> None:
     try:
         main()
     except (DataError, ParamsError, TrainingError) as error:
@@ -48,6 +61,13 @@ def run_stage(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _forget_output() -> None:
+    """Let what is still to be printed vanish, instead of failing once more when Python ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def _stop(number: int, _: object) -> None:

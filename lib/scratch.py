@@ -35,12 +35,18 @@ def fingerprint(*values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def code_fingerprint() -> str:
     """Hash of this project's modules loaded by now, and the versions of the libraries loaded by now."""
     modules = [module for module in list(sys.modules.values()) if module is not None]
     files = {Path(file).resolve() for module in modules if (file := getattr(module, "__file__", None))}
     ours = {
-        str(file.relative_to(_ROOT)): hashlib.sha256(file.read_bytes()).hexdigest()
+        str(file.relative_to(_ROOT)): file_digest(file)
         for top in ("lib", "stages")
         for file in files
         if file.is_relative_to(_ROOT / top)
@@ -77,9 +83,10 @@ def unfinished(kind: str, key: str) -> Iterator[Path]:
     Raises DataError when it cannot be written.
     """
     folder = _made(kind)
-    places = [folder / key, *(folder / f"{key}-{number}" for number in range(2, _SIDE_BY_SIDE))]
+    left = [entry for entry in _folders(folder) if entry.name == key or entry.name.startswith(f"{key}-")]
+    new = [folder / key, *(folder / f"{key}-{number}" for number in range(2, _SIDE_BY_SIDE))]
     with ExitStack() as stack:
-        for place in places:
+        for place in [*sorted(left, key=_last_use, reverse=True), *new]:
             with suppress(OccupiedError):
                 stack.enter_context(alone(place))
                 break
@@ -112,18 +119,23 @@ class Shelf:
             try:
                 kept = json.loads((place / _NOTE).read_text(encoding="utf-8"))
                 files, note = kept["files"], kept["note"]
-                if kept["seal"] != fingerprint(files, note) or any(
-                    _digest(place / name) != files[name] for name in files
-                ):
+                whole = kept["seal"] == fingerprint(files, note) and all(
+                    Path(name).name == name and file_digest(place / name) == files[name] for name in files
+                )
+                if not whole:
                     raise ValueError(key)
-                os.utime(place / _NOTE)
+                with suppress(PermissionError):  # of another user, in a store that is shared
+                    os.utime(place / _NOTE)
             except FileNotFoundError:
                 return None
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 shutil.rmtree(place, ignore_errors=True)
                 return None
-            for name in files:
-                _link_or_copy(place / name, to / name)
+            try:
+                for name in files:
+                    _link_or_copy(place / name, to / name)
+            except FileNotFoundError:  # another run has discarded it meanwhile
+                return None
         return note
 
     def put(self, key: str, files: Sequence[Path], note: Any) -> None:
@@ -132,7 +144,7 @@ class Shelf:
             for file in files:
                 _link_or_copy(file, place / file.name)
                 (place / file.name).chmod(0o444)
-            digests = {file.name: _digest(file) for file in files}
+            digests = {file.name: file_digest(file) for file in files}
             write_json(place / _NOTE, {"files": digests, "note": note, "seal": fingerprint(digests, note)})
 
     def discard(self, keys: Iterable[str]) -> None:
@@ -209,8 +221,3 @@ def _stat_or_none(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,8 +13,7 @@ from lib.scratch import code_fingerprint, fingerprint, shelf, store
 from lib.shards.index import ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
-from lib.training.checkpoints import check_unseen, load_detector
-from lib.training.checkpoints import fingerprint as checksum
+from lib.training.checkpoints import check_unseen, load_detector, model_fingerprint
 from lib.training.devices import choose_device, choose_precision
 from lib.training.inference import Scoring, predictions_of
 from lib.training.parallel import Threads
@@ -42,7 +41,7 @@ def main() -> None:
     cores = params.execution.workers or available_cores()
     grid = detector.config.grid()
     scoring = Scoring(detector, grid, params.model.score, params.predict, device, precision)
-    model = checksum(MODEL)
+    model = model_fingerprint(MODEL)
     predict = partial(predict_shard, scoring, model)
     made_from = model, params.predict.model_dump(mode="json"), params.model.score, device.type, precision
     code, finished = code_fingerprint(), shelf("predict")
@@ -66,9 +65,9 @@ def main() -> None:
         print(f"{len(test) - len(waiting)} of {len(test)} shards were scored by a run that was interrupted ({store()})")
 
 
-def predict_shard(scoring: Scoring, model_fingerprint: str, entry: ShardEntry) -> Predictions:
+def predict_shard(scoring: Scoring, model: str, entry: ShardEntry) -> Predictions:
     """Score a shard's frames; on the CPU the same whatever else runs beside it."""
-    return predictions_of(scoring, open_entry(SHARDS, entry), model_fingerprint)
+    return predictions_of(scoring, open_entry(SHARDS, entry), model)
 
 
 if __name__ == "__main__":

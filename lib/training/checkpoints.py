@@ -4,7 +4,6 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from lib.errors import DataError, readable
 from lib.model.detector import Detector, DetectorConfig
 from lib.outputs import whole_file
+from lib.scratch import file_digest
 
 FORMAT: Final = 4
 MAX_ROWS: Final = 4_096
@@ -116,9 +116,9 @@ def _damaged(path: Path, problem: object) -> DataError:
     return DataError(f"{path}: not a detector written by this pipeline ({text}); {REMEDY}")
 
 
-def fingerprint(path: Path) -> str:
+def model_fingerprint(path: Path) -> str:
     """Content hash of a model file, by which predictions know their model."""
-    return blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    return file_digest(path)[:32]
 
 
 def _checksum(about: Mapping[str, object], state: Mapping[str, Tensor]) -> int:

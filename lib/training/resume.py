@@ -64,7 +64,7 @@ class Checkpoints:
     def _save(self, state: TrainingState) -> bool:
         try:
             write_state(self._path, self._key, state.tensors(), state.values())
-        except DataError as error:
+        except (DataError, OSError) as error:
             _say(f"no checkpoint: {error}; the training goes on")
             return False
         return True

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 
 from lib.errors import DataError
 from lib.model.detector import Detector, DetectorConfig
-from lib.training.checkpoints import check_unseen, fingerprint, load_detector, save_detector, scenarios_seen
+from lib.training.checkpoints import check_unseen, load_detector, model_fingerprint, save_detector, scenarios_seen
 
 CONFIG = DetectorConfig("concat", 4, 4, 8, 16, 64, 15.0, -25.0)
 
@@ -26,11 +26,11 @@ def test_the_same_detector_gives_the_same_bytes(tmp_path):
     save_detector(tmp_path / "a.safetensors", detector)
     save_detector(tmp_path / "b.safetensors", detector)
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
-    assert fingerprint(tmp_path / "a.safetensors") == fingerprint(tmp_path / "b.safetensors")
+    assert model_fingerprint(tmp_path / "a.safetensors") == model_fingerprint(tmp_path / "b.safetensors")
     with torch.no_grad():
         next(detector.parameters()).add_(1)
     save_detector(tmp_path / "b.safetensors", detector)
-    assert fingerprint(tmp_path / "a.safetensors") != fingerprint(tmp_path / "b.safetensors")
+    assert model_fingerprint(tmp_path / "a.safetensors") != model_fingerprint(tmp_path / "b.safetensors")
 
 
 def test_missing_damaged_and_foreign_files_are_named(tmp_path):
