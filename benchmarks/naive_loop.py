@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lib.batches.augment import augment
+from lib.batches.families import TRAINING
 from lib.batches.frames import FrameBatch, FrameRef
 from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.views import make_views
@@ -104,7 +105,7 @@ class NaiveLoop:
         with torch.no_grad():
             views, _ = make_views(batch, recipe.grid)
             slots = recipe.params.pseudo_anomalies_per_frame
-            pasted = paste_pseudo_anomalies(views, recipe.grid, slots, CLEAN_FRACTION, generator)
+            pasted = paste_pseudo_anomalies(views, recipe.grid, slots, CLEAN_FRACTION, TRAINING, generator)
             views, targets = augment(*pasted, generator)
         loss = detection_loss(self._detector(views), views, targets, recipe.loss_weights)
         self._optimizer.zero_grad()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lib.batches.constants import constant
+from lib.batches.families import Families
 from lib.batches.looks import (
     GROUND_CLASSES,
     blended,
@@ -24,8 +25,7 @@ from lib.batches.looks import (
     relief,
     shading,
 )
-from lib.batches.pseudo_textures import random_textures, texture_colors
-from lib.batches.solids import Solids, contains, entry, first_hit, moved, random_solids
+from lib.batches.solids import Solids, contains, entry, first_hit, moved
 from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m, transplant
 from lib.batches.views import RangeGrid, Views, cell_directions, pixel_rays, project
 from lib.labels import UNKNOWN
@@ -100,7 +100,12 @@ def no_targets(views: Views) -> Targets:
 
 
 def paste_pseudo_anomalies(
-    views: Views, grid: RangeGrid, slots: int, clean_fraction: float, generator: torch.Generator
+    views: Views,
+    grid: RangeGrid,
+    slots: int,
+    clean_fraction: float,
+    families: Families,
+    generator: torch.Generator,
 ) -> tuple[Views, Targets]:
     """Paste random pseudo-anomalies and negatives into a batch; `clean_fraction` of the frames get negatives only."""
     B, device = len(views.image_B3HW), views.image_B3HW.device
@@ -122,7 +127,7 @@ def paste_pseudo_anomalies(
             slot_B = torch.where(anomalous_B, forced, slot_B)
         harmless = (slot_B == Slot.SHADOW) | (slot_B == Slot.NOTHING)
         slot_B = torch.where(anomalous_B | harmless, slot_B, int(Slot.NOTHING))
-        views, targets = _paste_slot(views, targets, grid, slot_B, number, generator)
+        views, targets = _paste_slot(views, targets, grid, slot_B, number, families, generator)
     return views, targets
 
 
@@ -133,14 +138,20 @@ def _drawn(chances: Tensor, B: int, generator: torch.Generator) -> Tensor:
 
 
 def _paste_slot(
-    views: Views, targets: Targets, grid: RangeGrid, slot_B: Tensor, number: int, generator: torch.Generator
+    views: Views,
+    targets: Targets,
+    grid: RangeGrid,
+    slot_B: Tensor,
+    number: int,
+    families: Families,
+    generator: torch.Generator,
 ) -> tuple[Views, Targets]:
     anchor, found_B = _anchor(views, slot_B, generator)
     slot_B = torch.where(found_B, slot_B, int(Slot.NOTHING))
-    solids, extent_B3 = _solids_at(views, anchor.point_B3, anchor.on_object_B, slot_B, generator)
+    solids, extent_B3 = _solids_at(views, anchor, slot_B, families, generator)
     window = _window(views, solids)
     painted, pixel_hit_BN, pixel_depth_BN = _paint(
-        views, solids, extent_B3, anchor, slot_B, window, generator, casts_shadows=number == 0
+        views, solids, extent_B3, anchor, slot_B, window, families, generator, casts_shadows=number == 0
     )
     before = window.take(views.image_B3HW)
     changed_BN = (painted - before).abs().mean(1) > VISIBLE_CHANGE
@@ -190,8 +201,9 @@ def _anchor(views: Views, slot_B: Tensor, generator: torch.Generator) -> tuple[_
 
 
 def _solids_at(
-    views: Views, anchor_B3: Tensor, on_object_B: Tensor, slot_B: Tensor, generator: torch.Generator
+    views: Views, anchor: _Anchor, slot_B: Tensor, families: Families, generator: torch.Generator
 ) -> tuple[Solids, Tensor]:
+    anchor_B3, on_object_B = anchor.point_B3, anchor.on_object_B
     B, device = len(slot_B), slot_B.device
 
     def uniform(*shape: int) -> Tensor:
@@ -214,7 +226,7 @@ def _solids_at(
     lift = torch.where(afloat, uniform(B) * 1.5, -0.06 * uniform(B))
     rise = torch.where(flat | on_object_B, 0.0, 0.45 * height + lift)
     zero = torch.zeros_like(rise)
-    return random_solids(anchor_B3 + torch.stack([zero, zero, rise], dim=1), extent_B3, generator), extent_B3
+    return families.solids(anchor_B3 + torch.stack([zero, zero, rise], dim=1), extent_B3, generator), extent_B3
 
 
 def _window(views: Views, solids: Solids) -> _Window:
@@ -239,6 +251,7 @@ def _paint(
     anchor: _Anchor,
     slot_B: Tensor,
     window: _Window,
+    families: Families,
     generator: torch.Generator,
     *,
     casts_shadows: bool,
@@ -266,7 +279,7 @@ def _paint(
     exposure_B1 = ground_brightness(image_B3N, class_BN, views) / GROUND_ALBEDO
     entry_B3N = ray_B3N * t_BN.clamp(max=1e3)[:, None] + origin_B3[..., None]
     at_B3N = torch.where(shape_hit_BN[:, None], entry_B3N, surface_B3N) - solids.center_B3[..., None]
-    albedo_B3N = texture_colors(random_textures(extent_B3, decal_B1.squeeze(1), generator), at_B3N)
+    albedo_B3N = families.textures(extent_B3, decal_B1.squeeze(1), generator)(at_B3N)
     light_BN = torch.where(decal_B1, relief(image_B3N, hit_BN), shading(facing_BN, generator))
     look_B3N = albedo_B3N * (exposure_B1 * light_BN)[:, None]
     camouflage_B3N = camouflage(image_B3N, class_BN, facing_BN, generator)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lib.batches.augment import augment
 from lib.batches.blackout import drop_modality
+from lib.batches.families import TRAINING, VALIDATION, Families
 from lib.batches.frames import FrameBatch, FrameRef
 from lib.batches.loader import Loader, open_loader
 from lib.batches.order import shuffled
@@ -255,16 +256,16 @@ def _loss(detections: Detections, views: Views, targets: Targets, recipe: Recipe
 
 def _training_views(batch: FrameBatch, recipe: Recipe, generator: torch.Generator) -> tuple[Views, Targets]:
     if recipe.objective == "anomalies":
-        return _pasted(batch, recipe, generator)
+        return _pasted(batch, recipe, TRAINING, generator)
     views, _ = make_views(batch, recipe.grid)
     return views, no_targets(views)
 
 
 @torch.no_grad()
-def _pasted(batch: FrameBatch, recipe: Recipe, generator: torch.Generator) -> tuple[Views, Targets]:
+def _pasted(batch: FrameBatch, recipe: Recipe, families: Families, generator: torch.Generator) -> tuple[Views, Targets]:
     views, _ = make_views(batch, recipe.grid)
     slots = recipe.params.pseudo_anomalies_per_frame
-    return paste_pseudo_anomalies(views, recipe.grid, slots, CLEAN_FRACTION, generator)
+    return paste_pseudo_anomalies(views, recipe.grid, slots, CLEAN_FRACTION, families, generator)
 
 
 def _validate(
@@ -298,7 +299,7 @@ def _validate(
 def _judge_pasted(detector: Detector, recipe: Recipe, seeded: tuple[FrameBatch, int]) -> tuple[Tensor, Tensor, Tensor]:
     """Loss; scores (K,) of a batch's cells with pseudo-anomalies; their marks (K,) as in Targets, UNSURE if empty."""
     batch, seed = seeded
-    views, targets = _pasted(batch, recipe, torch.Generator(recipe.device).manual_seed(seed))
+    views, targets = _pasted(batch, recipe, VALIDATION, torch.Generator(recipe.device).manual_seed(seed))
     with autocast(recipe.device, recipe.precision):
         detections = detector(views)
     loss = _loss(detections, views, targets, recipe)

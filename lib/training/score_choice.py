@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from lib.batches.families import VALIDATION
 from lib.batches.frames import FrameBatch
 from lib.batches.loader import batches
 from lib.batches.pseudo_anomalies import UNSURE, Targets, paste_pseudo_anomalies
@@ -130,7 +131,7 @@ def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDAr
     grid = detector.config.grid()
     generator = torch.Generator(trial.device).manual_seed(seed)
     views, _ = make_views(batch, grid)
-    views, targets = paste_pseudo_anomalies(views, grid, trial.slots, CLEAN_FRACTION, generator)
+    views, targets = paste_pseudo_anomalies(views, grid, trial.slots, CLEAN_FRACTION, VALIDATION, generator)
     with autocast(trial.device, trial.precision):
         detections = judge_both_ways(detector, views)
     positive, counts = _frame_truth(views, targets, trial.evaluate)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib.batches.families import TRAINING
 from lib.batches.pseudo_anomalies import MAX_DISTANCE_M, paste_pseudo_anomalies
 from lib.batches.transplant import transplant
 from lib.batches.views import make_views, project
@@ -9,10 +10,10 @@ from lib.labels import CAR, UNKNOWN
 from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 
-def pasted(seed=0, frames=32, clean=0.25, slots=2):
+def pasted(seed=0, frames=32, clean=0.25, slots=2, families=TRAINING):
     views, _ = make_views(flat_street(frames), GRID)
     generator = torch.Generator().manual_seed(seed)
-    return views, *paste_pseudo_anomalies(views, GRID, slots, clean, generator)
+    return views, *paste_pseudo_anomalies(views, GRID, slots, clean, families, generator)
 
 
 def test_both_sensors_see_the_same_anomalies():
@@ -79,7 +80,7 @@ def test_intensity_that_knows_only_distance_stays_so():
     radius = batch.points_BP4[..., :3].square().sum(-1).sqrt()
     batch.points_BP4[..., 3] = torch.exp(-0.004 * radius)
     views, _ = make_views(batch, GRID)
-    views, targets = paste_pseudo_anomalies(views, GRID, 2, 0.0, torch.Generator().manual_seed(0))
+    views, targets = paste_pseudo_anomalies(views, GRID, 2, 0.0, TRAINING, torch.Generator().manual_seed(0))
     anomalous = targets.cell_BRC == 1
     assert anomalous.any()
     expected = torch.exp(-0.004 * views.range_m_BRC)

@@ -3,8 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lib.batches.families import TRAINING, VALIDATION
 from lib.batches.frames import FrameRef
 from lib.batches.loader import batches
+from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.views import make_views
 from lib.errors import TrainingError
 from lib.labels import NORMAL_IDS, ROAD, UNKNOWN
@@ -43,6 +45,18 @@ def test_the_loss_falls_and_history_is_handed_over_whole_each_epoch(shards):
     assert seen == list(range(1, 9))
     assert history[-1].train_loss < history[0].train_loss
     assert history[-1].validation_loss < history[0].validation_loss
+
+
+def test_validation_pastes_families_of_its_own(shards, monkeypatch):
+    asked = []
+
+    def spy(views, grid, slots, clean_fraction, families, generator):
+        asked.append(families)
+        return paste_pseudo_anomalies(views, grid, slots, clean_fraction, families, generator)
+
+    monkeypatch.setattr("lib.training.loop.paste_pseudo_anomalies", spy)
+    train_detector(Detector(CONFIG), data_of(shards), recipe(epochs=2), lambda rows: None)
+    assert asked == 2 * [TRAINING, TRAINING, VALIDATION]
 
 
 def test_a_batch_in_parts_trains_the_same_every_time(shards):

@@ -1,0 +1,36 @@
+"""Families of shapes and surfaces that pseudo-anomalies are drawn from: training's and, apart from them, validation's.
+
+A detector is judged on validation by shapes and surfaces that it did not train on, as it is on the test.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from lib.batches.crystals import random_crystals
+from lib.batches.ornaments import random_ornaments
+from lib.batches.pseudo_textures import random_textures, texture_colors
+from lib.batches.solids import Solids, random_solids
+
+Texture = Callable[[Tensor], Tensor]
+"""Colours (B, 3, N) in [0, 1] at positions (B, 3, N) relative to the object's centre [m]."""
+
+
+@dataclass(frozen=True)
+class Families:
+    """What draws B solids, by centres and extents (B, 3) [m], and B textures, by extents and which need a pattern."""
+
+    solids: Callable[[Tensor, Tensor, torch.Generator], Solids]
+    textures: Callable[[Tensor, Tensor, torch.Generator], Texture]
+
+
+def _training_textures(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Generator) -> Texture:
+    return partial(texture_colors, random_textures(extent_B3, patterned_B, generator))
+
+
+TRAINING: Final = Families(random_solids, _training_textures)
+VALIDATION: Final = Families(random_crystals, random_ornaments)
