@@ -48,7 +48,7 @@ def spread_of_shift(sheet):
 
 
 def test_validation_textures_are_none_of_trainings():
-    """Validation's wind, wave or speckle: they change within centimetres, all of them. Training's stay alike so near."""
+    """Validation's wind, wave or speckle: they change within centimetres, training's stay alike."""
     training, validation = texture_sheet(TRAINING), texture_sheet(VALIDATION)
     assert (validation.flatten(2).var(2).sum(1) > 1e-4).all(), "none is plain"
     assert validation.min() >= 0 and validation.max() <= 1
