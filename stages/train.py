@@ -61,6 +61,7 @@ def _train(params: Params) -> None:
         every_s = params.execution.checkpoint_seconds
         checkpoints = Checkpoints(folder / "state.safetensors", key, every_s, asked)
         history = train_detector(detector, data, recipe, on_epoch, checkpoints)
+        log.info("%s", checkpoints.cost())
         save_detector(MODEL, detector, seen={shard.scenario for shard in data.shards})
         _write_summary(detector, data, precision, history)
     log.info("wrote %s", MODEL)

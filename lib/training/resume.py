@@ -34,7 +34,17 @@ class Checkpoints:
     def __init__(self, path: Path, key: str, every_s: float, asked: Asked) -> None:
         """`asked` says whether a signal wants the training to end."""
         self._path, self._key, self._every_s, self._asked = path, key, every_s, asked
-        self._next_s = time.monotonic() + every_s
+        self._start_s = time.monotonic()
+        self._next_s = self._start_s + every_s
+        self._written, self._spent_s, self._size_bytes = 0, 0.0, 0
+
+    def cost(self) -> str:
+        """Say what the checkpoints of this run have taken: time, its share of the run so far, and room on the disk."""
+        share = self._spent_s / (time.monotonic() - self._start_s)
+        return (
+            f"{self._written} checkpoints of {self._size_bytes / 1e6:.1f} MB took {self._spent_s:.3f} s, "
+            f"{100 * share:.2f} % of the training"
+        )
 
     def restore(self, state: TrainingState) -> None:
         """Go on where the checkpoint is; without one, or with one that is damaged, the state stays at the beginning."""
@@ -56,6 +66,7 @@ class Checkpoints:
         start = time.monotonic()
         saved = self._save(state)
         now = time.monotonic()
+        self._spent_s += now - start
         self._next_s = now + (max(self._every_s, (now - start) / LARGEST_SHARE) if self._every_s else 0.0)
         if signal is not None:
             then = "run the same again to go on from there" if saved else "nothing could be noted"
@@ -67,6 +78,7 @@ class Checkpoints:
         except (DataError, OSError) as error:
             _say(f"no checkpoint: {error}; the training goes on")
             return False
+        self._written, self._size_bytes = self._written + 1, self._path.stat().st_size
         return True
 
 

@@ -23,6 +23,7 @@ from tests.faults.disks import (
     read_only_workspace,
     size_limit,
 )
+from tests.faults.incremental import add_and_change
 from tests.faults.kills import kill_chain
 from tests.faults.lab import Lab, Trial, build_lab
 from tests.faults.report import report
@@ -54,10 +55,12 @@ def main() -> None:
                 trials += found
         trials += odd_names(lab)
         resumed = resume_training(lab)
-    text = report(trials, resumed, options.seed, (time.monotonic() - start) / 60)
+        rebuilt = add_and_change(Path(folder), options.scenarios)
+    text = report(trials, resumed, rebuilt, options.seed, (time.monotonic() - start) / 60)
     options.report.write_text(text, encoding="utf-8")
     print(text)
-    sys.exit(any(not trial.survived() for trial in trials) or not resumed.identical)
+    sound = resumed.identical and resumed.epoch_noted and all(run.identical for run in rebuilt)
+    sys.exit(not sound or any(not trial.survived() for trial in trials))
 
 
 def _kills(lab: Lab, clones: dict[str, Workspace], kills: int, seed: int) -> Iterator[Job]:
@@ -116,6 +119,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=50, help="kills of each stage (default: %(default)s)")
     parser.add_argument(
         "--each", type=int, default=5, help="other faults of each kind, per stage (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--scenarios", type=int, default=1000, help="to which preprocess gets one more (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of all moments, places and bits (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="trials at the same time (default: %(default)s)")

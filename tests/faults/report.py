@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.faults.incremental import Rebuilt
 from tests.faults.lab import Trial
 from tests.faults.resuming import Resumed
 
@@ -27,7 +28,9 @@ A fault counts when the stage has met it: kills after its end and damage in file
 """
 
 
-def report(trials: Sequence[Trial], resumed: Resumed | None, seed: int, minutes: float) -> str:
+def report(
+    trials: Sequence[Trial], resumed: Resumed | None, rebuilt: Sequence[Rebuilt], seed: int, minutes: float
+) -> str:
     """Tables of all trials, and a list of those that went wrong."""
     lines = [
         INTRODUCTION,
@@ -43,6 +46,8 @@ def report(trials: Sequence[Trial], resumed: Resumed | None, seed: int, minutes:
         lines += ["## Kills by stage", "", *_table("stage", by_stage), ""]
     if resumed is not None:
         lines += _resumed(resumed)
+    if rebuilt:
+        lines += _incremental(rebuilt)
     bad = [trial for trial in trials if not trial.survived()]
     if bad:
         lines += ["## Not survived", "", *map(_sentence, bad)]
@@ -74,12 +79,36 @@ def _row(name: str, trials: Sequence[Trial]) -> str:
 
 def _resumed(resumed: Resumed) -> list[str]:
     same = "byte-identical to" if resumed.identical else "**different from**"
+    begun = f"in epoch {resumed.epoch_noted}" if resumed.epoch_noted else "**at the beginning**"
     return [
-        "## Time to resume",
+        "## Time to resume, cost of checkpoints",
         "",
         f"A training of {resumed.epochs} epochs takes {resumed.undisturbed_s:.1f} s in one go. Killed (SIGKILL) after "
-        f"{resumed.epochs_before} epochs and {resumed.killed_s:.1f} s, it was ended by the next run in "
-        f"{resumed.next_s:.1f} s; model, curves and metrics are {same} those of the training in one go.",
+        f"{resumed.epochs_before} epochs and {resumed.killed_s:.1f} s, it went on {begun}: the next run was ahead of "
+        f"the killed one {resumed.ahead_s:.1f} s after its start, and at the end after {resumed.next_s:.1f} s. Model, "
+        f"curves and metrics are {same} those of the training in one go.",
+        "",
+        f"In the training in one go, {resumed.cost}: a model of the default size, a checkpoint every "
+        f"{resumed.every_s:g} s (by default every 30 s).",
+        "",
+    ]
+
+
+def _incremental(rebuilt: Sequence[Rebuilt]) -> list[str]:
+    rows = [
+        f"| {run.what} | {run.shards} | {run.anew} | {run.seconds:.1f} | {run.full_s:.1f} | "
+        f"{'yes' if run.identical else '**no**'} |"
+        for run in rebuilt
+    ]
+    return [
+        "## Incremental preprocessing",
+        "",
+        "Scenarios of one small frame each, so that what is not conversion weighs most: listing, links, proof sheets.",
+        "`preprocess.max_points` is set: where it is null, a cloud larger than all before makes every shard anew.",
+        "",
+        "| change | shards | made anew | seconds | full rebuild, seconds | the same bytes |",
+        "|---|--:|--:|--:|--:|---|",
+        *rows,
         "",
     ]
 

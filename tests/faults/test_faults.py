@@ -6,9 +6,11 @@ import pytest
 
 from tests.faults.damage import KINDS, damaged_input
 from tests.faults.disks import full_disk, may_mount, read_error, size_limit
+from tests.faults.incremental import Rebuilt, add_and_change
 from tests.faults.kills import kill_chain
 from tests.faults.lab import Lab, Trial, build_lab
 from tests.faults.report import report
+from tests.faults.resuming import resume_training
 from tests.faults.together import two_stages, worker_killed
 
 pytestmark = pytest.mark.slow
@@ -72,6 +74,19 @@ def test_what_is_not_right_is_seen(lab: Lab):
 
 def test_the_report_counts_and_names():
     good = Trial("SIGKILL", "train")
-    text = report([good, good, replace(good, where="plot", lost="x is gone")], None, 1, 2.0)
+    rebuilt = [Rebuilt("one added", 1001, 1, 9.0, 99.0, True), Rebuilt("one changed", 1001, 2, 9.0, 99.0, False)]
+    text = report([good, good, replace(good, where="plot", lost="x is gone")], None, rebuilt, 1, 2.0)
     assert "| SIGKILL | 3 | 2 | 1 | 0 | 0 |" in text and "| train | 2 | 2 | 0 | 0 | 0 |" in text
     assert "- SIGKILL, plot: lost: x is gone" in text
+    assert "| one added | 1001 | 1 | 9.0 | 99.0 | yes |" in text and "99.0 | **no** |" in text
+
+
+def test_a_scenario_more_and_a_changed_file_cost_one_shard_each(tmp_path):
+    for run in add_and_change(tmp_path, 6):
+        assert (run.shards, run.anew, run.identical) == (7, 1, True), run
+
+
+def test_a_killed_training_goes_on_and_ends_in_the_same_bytes(lab):
+    resumed = resume_training(lab, epochs=6, every_s=0)
+    assert resumed.identical and resumed.epoch_noted >= resumed.epochs_before >= 4
+    assert "checkpoints of" in resumed.cost
