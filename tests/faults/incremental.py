@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lib.anovox.folders import find_scenarios
 from tests.faults.lab import must_succeed
 from tests.faults.workspace import SMALL, Workspace, new_workspace, outs_of
 
@@ -29,7 +30,7 @@ def add_and_change(folder: Path, scenarios: int) -> list[Rebuilt]:
     """Preprocess so many scenarios of a frame; then add one; then change a file of one."""
     workspace = new_workspace(folder / "incremental", _params(scenarios + 1))
     must_succeed("simulate", workspace.stage("simulate"))
-    found = sorted((workspace.root / SAMPLE).glob("Scenario_*"))
+    found = find_scenarios(workspace.root / SAMPLE, lambda _: None)
     added = found[len(found) // 2]
     aside = added.rename(folder / added.name)
     must_succeed("preprocess", workspace.stage("preprocess"))
