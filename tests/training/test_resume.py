@@ -1,5 +1,7 @@
 """A training that is interrupted anywhere ends as one that never was."""
 
+import errno
+import re
 import signal
 from dataclasses import replace
 
@@ -116,6 +118,30 @@ def test_a_disk_that_is_full_costs_the_checkpoint_and_not_the_training(shards, t
     checkpoints = Checkpoints(tmp_path / "file" / "below" / "state", "key", 0, lambda: None)
     assert len(trained(shards, checkpoints)[1]) == 3
     assert "no checkpoint: " in capsys.readouterr().out
+
+
+def test_a_disk_that_fails_costs_the_checkpoint_and_not_the_one_before(shards, tmp_path, capsys, monkeypatch):  # noqa: F811
+    path = tmp_path / "state.safetensors"
+    write_state(path, "other key", {}, {})
+    before = path.read_bytes()
+
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", fail)
+    assert len(trained(shards, Checkpoints(path, "key", 0, lambda: None))[1]) == 3
+    assert "no checkpoint: [Errno 5] Input/output error; the training goes on" in capsys.readouterr().out
+    assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_checkpoints_cost_is_said(shards, tmp_path):  # noqa: F811
+    checkpoints = Checkpoints(tmp_path / "state.safetensors", "key", 0, lambda: None)
+    trained(shards, checkpoints)
+    found = re.fullmatch(
+        r"(\d+) checkpoints of ([\d.]+) MB took ([\d.]+) s, ([\d.]+) % of the training", checkpoints.cost()
+    )
+    size = (tmp_path / "state.safetensors").stat().st_size / 1e6
+    assert found and int(found[1]) > 3 and float(found[2]) == round(size, 1) and 0 < float(found[4]) < 100
 
 
 def test_a_state_comes_back_to_the_bit(tmp_path):
