@@ -1,7 +1,9 @@
 """Many tasks, several processes: started, watched and ended together."""
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +20,7 @@ from lib.errors import DataError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+_MALLOC: Final = {-1: 256 << 20, -3: 32 << 20, -8: 1}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
 _THREAD_SETTINGS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -29,7 +32,7 @@ def processes(wanted: int, tasks: int) -> Iterator[Executor]:
     """
     with (
         _one_thread_each(),
-        ProcessPoolExecutor(_number(wanted, tasks), get_context("spawn"), _end_with_parent) as pool,
+        ProcessPoolExecutor(_number(wanted, tasks), get_context("spawn"), _begin_worker) as pool,
     ):
         yield pool
 
@@ -38,6 +41,8 @@ def processes(wanted: int, tasks: int) -> Iterator[Executor]:
 def processes_or_thread(wanted: int, tasks: int) -> Iterator[Executor]:
     """As `processes`, but for a single worker a thread of this process, which starts at once."""
     single = _number(wanted, tasks) == 1
+    if single:
+        keep_freed_memory()
     with ThreadPoolExecutor(1) if single else processes(wanted, tasks) as pool:
         yield pool
 
@@ -76,6 +81,17 @@ def run_tasks(
     return [future.result() for future in futures]
 
 
+def keep_freed_memory() -> None:
+    """Let this process use memory that it has freed again, instead of giving it back to the system and asking anew.
+
+    Page by page that takes longer than computing with arrays of a few MB. Only the GNU C library can be told so.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for setting, value in _MALLOC.items():
+            mallopt(setting, value)
+
+
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -85,8 +101,9 @@ def _number(wanted: int, tasks: int) -> int:
     return max(1, min(wanted or available_cores(), tasks))
 
 
-def _end_with_parent() -> None:
+def _begin_worker() -> None:
     """In a worker: end at once on SIGTERM and Ctrl-C, without a traceback, and never outlive the parent."""
+    keep_freed_memory()
     signal.signal(signal.SIGTERM, _leave)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as nohup and scripts in the background set it
         signal.signal(signal.SIGINT, _leave)

@@ -11,11 +11,12 @@ from lib.geometry.camera import Camera
 from lib.geometry.voxels import LabelledCloud, voxelize
 from lib.labels import ROAD, SKY, is_anomaly
 from lib.params import load_params
-from lib.shards.index import shard_entry, write_index
+from lib.shards.index import write_index
 from lib.shards.predictions import Predictions, read_predictions, write_predictions
 from lib.shards.reader import read_shard
 from lib.shards.split import assign_splits
 from lib.shards.writer import write_shard
+from tests.shard_data import shard_entry
 
 ROOT = Path(__file__).parents[1]
 CAMERA = Camera.from_fov(72, 48, 90.0)

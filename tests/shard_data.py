@@ -7,8 +7,8 @@ import numpy as np
 from lib.frame import Frame, Lidar, ScenarioType
 from lib.geometry.camera import Camera
 from lib.labels import ROAD
-from lib.shards.index import shard_entry, write_index
-from lib.shards.reader import read_shard
+from lib.shards.index import ShardEntry, frames_with_anomaly, write_index
+from lib.shards.reader import Shard
 from lib.shards.writer import padded_length, write_shard
 from tests.batches.streets import HEIGHT_PX, WIDTH_PX, flat_street
 
@@ -56,6 +56,23 @@ def write_street_shards(folder: Path, normality: int = 4, static: int = 2, frame
         made = [
             street_frame(name, 996 + 4 * i, kind, kind is ScenarioType.STATIC, 10 * number + i) for i in range(frames)
         ]
-        write_shard(folder / f"{name}.h5", made, padded_length(len(made[0].points)))
-        entries.append(shard_entry(read_shard(folder / f"{name}.h5")))
+        entries.append(write_shard(folder / f"{name}.h5", made, padded_length(len(made[0].points))))
     write_index(folder, entries)
+
+
+def shard_entry(shard: Shard) -> ShardEntry:
+    """The index line of a shard by what lies in it."""
+    return ShardEntry(
+        scenario=shard.scenario,
+        type=shard.scenario_type,
+        file=shard.path.name,
+        frames=len(shard),
+        frames_with_anomaly=int(frames_with_anomaly(shard).sum()),
+        image_height=shard.camera.height_px,
+        image_width=shard.camera.width_px,
+        max_points=shard.points.shape[1],
+        lidar_channels=max(lidar.channels for lidar in shard.lidars),
+        town=shard.town,
+        weather=shard.weather,
+        camera=shard.camera_name,
+    )

@@ -1,7 +1,19 @@
 import numpy as np
+from hypothesis import given
+from hypothesis.extra import numpy as hnp
 
 from lib import labels
-from lib.labels import ANOMALY_IDS, IGNORED_IDS, LABELS, NORMAL_IDS, is_anomaly, is_ignored, is_known, palette
+from lib.labels import (
+    ANOMALY_IDS,
+    IGNORED_IDS,
+    LABELS,
+    NORMAL_IDS,
+    class_counts,
+    is_anomaly,
+    is_ignored,
+    is_known,
+    palette,
+)
 
 ALL_IDS = np.arange(256, dtype=np.uint8)
 
@@ -38,3 +50,8 @@ def test_ids_and_colours_are_unique():
     assert len({label.id for label in LABELS}) == len({label.color for label in LABELS}) == len(LABELS)
     assert palette().shape == (256, 3) and palette()[33].tolist() == [245, 33, 0]
     assert palette()[200].tolist() == [127, 127, 127]
+
+
+@given(hnp.arrays(np.uint8, hnp.array_shapes(max_dims=2, min_side=0)))
+def test_counts_of_classes_are_those_of_bincount(class_ids):
+    assert np.array_equal(class_counts(class_ids), np.bincount(class_ids.reshape(-1), minlength=256))

@@ -4,6 +4,7 @@ import ast
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +47,12 @@ def read_header(path: Path) -> ArrayHeader:
         text = file.read(length) if length <= MAX_HEADER_BYTES else b""
     if len(text) != length:
         raise ValueError("not a readable .npy array (its header is cut off or too long)")
+    return ArrayHeader(*_described(text), len(start) + width + length)
+
+
+@lru_cache(maxsize=64)
+def _described(text: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
+    """What a header says: dtype, shape, whether in Fortran's order; remembered, as many files say the same."""
     try:
         fields = ast.literal_eval(text.decode("latin-1").strip())
         shape, fortran_order, descr = fields["shape"], fields["fortran_order"], fields["descr"]
@@ -59,4 +66,4 @@ def read_header(path: Path) -> ArrayHeader:
     sizes = shape if isinstance(shape, tuple) and len(shape) <= MAX_DIMENSIONS else (None,)
     if not all(type(size) is int and 0 <= size < 2**40 for size in sizes) or not isinstance(fortran_order, bool):
         raise ValueError("not a readable .npy array (its header is damaged)")
-    return ArrayHeader(dtype, shape, fortran_order, len(start) + width + length)
+    return dtype, shape, fortran_order

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lib.anovox import png
 from lib.anovox.arrays import ArrayHeader, read_header
 from lib.errors import DataError
 from lib.geometry.voxels import GRID_SHAPE
@@ -33,6 +34,8 @@ _IMAGE_DAMAGE: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, struct.error, zlib.error, MemoryError),
     *(Image.DecompressionBombError, Warning),
 )
+_ALL_IDS: Final = np.arange(256, dtype=np.uint8)
+_KNOWN_OR_UNKNOWN: Final = np.where(is_known(_ALL_IDS), _ALL_IDS, np.uint8(UNKNOWN)).tobytes()
 REMEDY: Final = "unpack the archive again or delete the file"
 
 
@@ -70,8 +73,11 @@ def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
 
 def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
     """Read DEPTH_CAM: (H, W) float64 planar depth [m], sky = 1000."""
-    red, green, blue = np.moveaxis(_read_png(path, height, width, "RGB").astype(np.uint32), -1, 0)
-    return np.asarray(DEPTH_MAX_M * (red + 256 * green + 65536 * blue) / DEPTH_STEPS, dtype=np.float64)
+    colors = np.zeros(3 * height * width + 1, dtype=np.uint8)
+    colors[:-1] = _read_png(path, height, width, "RGB").reshape(-1)
+    # A little-endian number of four bytes at every third byte: red, green, blue, and the next one's red.
+    steps = np.ndarray((height, width), "<u4", colors, strides=(3 * width, 3)) & 0xFFFFFF
+    return np.asarray(DEPTH_MAX_M * steps / DEPTH_STEPS, dtype=np.float64)
 
 
 def read_class_image(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -223,7 +229,8 @@ def write_key_values(path: Path, values: Mapping[str, str]) -> None:
 
 def known_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Class ids (any shape) with those that AnoVox does not define replaced by 255 (unknown)."""
-    return np.where(is_known(class_ids), class_ids, np.uint8(UNKNOWN))
+    known = bytearray(class_ids.tobytes()).translate(_KNOWN_OR_UNKNOWN)  # several times as fast as NumPy's take
+    return np.frombuffer(known, dtype=np.uint8).reshape(class_ids.shape)
 
 
 def check_not_empty(path: Path, content: bytes | str) -> None:
@@ -234,9 +241,10 @@ def check_not_empty(path: Path, content: bytes | str) -> None:
 
 def check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
     """Raise FileError when a cloud (N, 4) holds a value that is not finite or a point that no LiDAR can reach."""
-    if not np.isfinite(cloud).all():
+    lowest, highest = float(cloud.min()), float(cloud.max())  # NaN if any is
+    if not np.isfinite([lowest, highest]).all():
         raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values")
-    if np.abs(cloud[:, :3]).max() > MAX_COORDINATE_M:
+    if max(-lowest, highest) > MAX_COORDINATE_M and np.abs(cloud[:, :3]).max() > MAX_COORDINATE_M:
         raise FileError(path, Reason.BAD_ARRAY, f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away")
 
 
@@ -244,6 +252,9 @@ def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.
     """Decode a PNG after its header showed the expected size, so that no file can ask for more memory than that."""
     _check_png_size(path, height, width)
     try:
+        pixels = png.decoded(path, height, width, mode)
+        if pixels is not None:
+            return pixels
         with catch_warnings(action="error"), Image.open(path, formats=["PNG"]) as image:
             if image.mode not in (mode, mode + "A"):
                 raise FileError(path, Reason.DAMAGED_IMAGE, f"pixels of mode {image.mode}, not {mode}")

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.anovox.recording import SensorPose
-from lib.geometry.voxels import points_to_voxels, voxel_keys
+from lib.geometry.voxels import point_keys, voxel_keys
 from lib.labels import UNKNOWN
 
 ROW_ANGLE_RAD: Final = float(np.deg2rad(0.02))
@@ -95,12 +95,20 @@ def voxel_rows(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) 
 
     `pose` is that of the LiDAR in whose frame the points are.
     """
-    keys, order = np.unique(voxel_keys(voxels), return_index=True)
-    wanted = voxel_keys(points_to_voxels(points, pose.location, pose.rotation))
+    keys, order = _sorted_keys(voxels)
+    wanted = point_keys(points, pose.location, pose.rotation)
     changes = np.flatnonzero(np.diff(wanted, prepend=NO_VOXEL - 1))
     place = np.minimum(np.searchsorted(keys, wanted[changes]), len(keys) - 1)
     found = np.where(keys[place] == wanted[changes], order[place], NO_VOXEL)
     return np.repeat(found, np.diff(changes, append=len(wanted)))
+
+
+def _sorted_keys(voxels: npt.NDArray[np.uint16]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The voxels' keys, ascending, each once, and the row of each one; AnoVox's own files are in that order."""
+    keys = voxel_keys(voxels)
+    if (keys[1:] > keys[:-1]).all():
+        return keys, np.arange(len(keys))
+    return np.unique(keys, return_index=True)
 
 
 def _same_return(points: Cloud, others: Cloud, max_angle_rad: float, max_range_m: float) -> Bools:

@@ -20,6 +20,8 @@ VOXEL_SIZE_M: Final = 0.5
 GRID_SHAPE: Final = (1000, 1000, 64)
 MONO_LOCATION: Final[Vector] = (0.0, 0.0, 1.8)
 OUTSIDE: Final = -1
+BLOCK_POINTS: Final = 16_384
+"""Points at a time: so many stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,24 @@ def voxel_keys(voxels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """One integer per voxel (M, 3 or more: ix, iy, iz): (M,) int64, in AnoVox's row order; -1 outside the grid."""
     ix, iy, iz = (voxels[:, axis].astype(np.int64) for axis in range(3))
     return np.where(ix < 0, OUTSIDE, ix + GRID_SHAPE[0] * (iy + GRID_SHAPE[1] * iz))
+
+
+def point_keys(
+    points_m: npt.NDArray[np.floating], location: Vector = MONO_LOCATION, rotation: Vector = (0.0, 0.0, 0.0)
+) -> npt.NDArray[np.int64]:
+    """`voxel_keys` of `points_to_voxels`, faster: (N,) int64 for points (N, 3 or more) [m, sensor frame]."""
+    keys = np.empty(len(points_m), dtype=np.int64)
+    for first in range(0, len(points_m), BLOCK_POINTS):
+        block = slice(first, first + BLOCK_POINTS)
+        grid_m = points_to_grid(points_m[block], location, rotation)
+        inside = np.ones(len(grid_m), dtype=bool)
+        key = np.zeros(len(grid_m))
+        for axis in (2, 1, 0):
+            inside &= (grid_m[:, axis] >= 0) & (grid_m[:, axis] < VOXEL_SIZE_M * GRID_SHAPE[axis])
+            key *= GRID_SHAPE[axis]
+            key += np.floor(grid_m[:, axis] / VOXEL_SIZE_M)
+        keys[block] = np.where(inside, key, OUTSIDE)
+    return keys
 
 
 def nearest_to_corner(

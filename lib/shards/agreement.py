@@ -10,7 +10,7 @@ from lib.anovox.point_labels import NO_VOXEL, LabelSource, PointLabels, voxel_ro
 from lib.anovox.recording import SensorPose
 from lib.frame import Frame
 from lib.geometry.merged import split_clouds
-from lib.geometry.rigid import apply_to_columns
+from lib.geometry.rigid import BLOCK_POINTS, apply_to_columns
 from lib.labels import UNKNOWN
 
 DEPTH_TOLERANCE_M: Final = 0.5
@@ -71,36 +71,31 @@ def frame_agreement(frame: Frame, labels: PointLabels, with_voxels: bool = True)
     the voxels.
     """
     uniform = _uniform_pixels(frame)
-    columns_m = np.ascontiguousarray(frame.points[:, :3].T, dtype=np.float64)
-    projected, same_depth, compared, same_class, clear, clear_same = _camera_agreement(frame, columns_m, uniform)
-    *_, mirrored, mirrored_same = _camera_agreement(frame, columns_m * [[1.0], [-1.0], [1.0]], uniform)
-    return Agreement(
-        projected,
-        same_depth,
-        compared,
-        same_class,
-        clear,
-        clear_same,
-        mirrored,
-        mirrored_same,
-        *(_voxel_agreement(frame, labels) if with_voxels else (0, 0, 0)),
-    )
+    counts = np.zeros(8, dtype=np.int64)
+    for first in range(0, len(frame.points), BLOCK_POINTS):
+        block = slice(first, first + BLOCK_POINTS)
+        columns_m, class_ids = frame.points[block, :3].T.astype(np.float64, order="C"), frame.point_class[block]
+        counts[:6] += _camera_agreement(frame, columns_m, class_ids, uniform)
+        columns_m[1] *= -1.0
+        counts[6:] += _camera_agreement(frame, columns_m, class_ids, uniform)[-2:]
+    with_labels = *map(int, counts), *(_voxel_agreement(frame, labels) if with_voxels else (0, 0, 0))
+    return Agreement(*with_labels)
 
 
-def _camera_agreement(frame: Frame, columns_m: npt.NDArray[np.float64], uniform: Bools) -> tuple[int, ...]:
-    """Agreement's first six counts; `columns_m` (3, N): the points; `uniform` (H, W): pixels away from outlines."""
+def _camera_agreement(
+    frame: Frame, columns_m: npt.NDArray[np.float64], class_ids: npt.NDArray[np.uint8], uniform: Bools
+) -> tuple[int, ...]:
+    """Agreement's first six counts for points (3, N) of these classes (N,); `uniform` (H, W): pixels off outlines."""
     columns_camera_m = apply_to_columns(frame.camera_SE3_lidar, columns_m)
-    ahead = np.flatnonzero(columns_camera_m[0] > 0)
-    u, v, seen = frame.camera.project(columns_camera_m[:, ahead].T)
-    visible = ahead[seen]
-    row, column = v[seen].astype(np.int64), u[seen].astype(np.int64)
+    visible, row, column = frame.camera.pixels_of(columns_camera_m)
+    pixel = row * frame.camera.width_px + column
     depth_m = columns_camera_m[0, visible]
     tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * depth_m
-    beyond_m = depth_m - frame.depth_m[row, column]
-    point_class, pixel_class = frame.point_class[visible], frame.pixel_class[row, column]
+    beyond_m = depth_m - frame.depth_m.reshape(-1)[pixel]
+    point_class, pixel_class = class_ids[visible], frame.pixel_class.reshape(-1)[pixel]
     compared = (beyond_m <= tolerance_m) & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
     same = compared & (point_class == pixel_class)
-    clear = uniform[row, column]
+    clear = uniform.reshape(-1)[pixel]
     counted = np.abs(beyond_m) <= tolerance_m, compared, same, compared & clear, same & clear
     return len(visible), *(int(np.count_nonzero(points)) for points in counted)
 
@@ -123,7 +118,8 @@ def _uniform_pixels(frame: Frame) -> Bools:
 
 def _voxel_agreement(frame: Frame, labels: PointLabels) -> tuple[int, int, int]:
     """Agreement's `labelled`, `in_voxel` and `same_voxel`."""
-    by_lidar = np.isin(labels.source, (LabelSource.ROW, LabelSource.DIRECTION)) & (labels.class_ids != UNKNOWN)
+    by_lidar = (labels.source == LabelSource.ROW) | (labels.source == LabelSource.DIRECTION)
+    by_lidar &= labels.class_ids != UNKNOWN
     if not len(frame.voxels) or not by_lidar.any():
         return 0, 0, 0
     poses = [(lidar.location, lidar.rotation) for lidar in frame.lidars]

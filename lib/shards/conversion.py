@@ -17,9 +17,8 @@ from lib.errors import DataError, ParamsError
 from lib.frame import Frame
 from lib.params import PreprocessParams
 from lib.scratch import Shelf, code_fingerprint, fingerprint
-from lib.shards.index import ShardEntry, shard_entry, write_index
+from lib.shards.index import ShardEntry, write_index
 from lib.shards.kept import ConvertedScenario, Place, files_state, keep, take
-from lib.shards.reader import read_shard
 from lib.shards.resize import resize_frame
 from lib.shards.schema import Storage
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
@@ -189,9 +188,7 @@ def _convert(job: Job) -> ConvertedScenario:
                 shards[path] = stack.enter_context(ShardWriter(path, frame, job.max_points, *place, job.storage))
             shards[path].append(frame)
         ids_seen = np.any([shard.ids_seen for shard in shards.values()], axis=0)
-        for shard in shards.values():
-            shard.finish(ids_seen)
-    entries = tuple(shard_entry(read_shard(path)) for path in shards)
+        entries = tuple(shard.finish(ids_seen) for shard in shards.values())
     return ConvertedScenario(scenario.config.name, entries, statistics, tuple(skipped))
 
 

@@ -50,24 +50,6 @@ def frames_with_anomaly(shard: Shard) -> np.ndarray[tuple[int], np.dtype[np.bool
     return np.array(seen, dtype=bool)
 
 
-def shard_entry(shard: Shard) -> ShardEntry:
-    """The index line of a shard."""
-    return ShardEntry(
-        scenario=shard.scenario,
-        type=shard.scenario_type,
-        file=shard.path.name,
-        frames=len(shard),
-        frames_with_anomaly=int(frames_with_anomaly(shard).sum()),
-        image_height=shard.camera.height_px,
-        image_width=shard.camera.width_px,
-        max_points=shard.points.shape[1],
-        lidar_channels=max(lidar.channels for lidar in shard.lidars),
-        town=shard.town,
-        weather=shard.weather,
-        camera=shard.camera_name,
-    )
-
-
 def open_entry(folder: Path, entry: ShardEntry, verify: bool = True) -> Shard:
     """Open the shard of an index line; raises DataError as `read_shard`, and when it is another's."""
     shard = read_shard(folder / entry.file, verify)

@@ -13,7 +13,7 @@ from lib.anovox.findings import Notice, ScenarioReason
 from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame
 from lib.frame import ScenarioType
-from lib.labels import ANOMALY_SIZES, LABELS, UNKNOWN, is_anomaly
+from lib.labels import ANOMALY_SIZES, LABELS, UNKNOWN, class_counts, is_anomaly
 from lib.shards.agreement import Agreement, frame_agreement
 
 UNKNOWN_SIZE: Final = "unknown"
@@ -77,17 +77,17 @@ class Statistics:
 def frame_statistics(read: ReadFrame) -> Statistics:
     """Counts of one frame, at the resolution it was recorded in; a cloud that several cameras share counts once."""
     frame = read.frame
-    range_m = np.linalg.norm(frame.points[:, :3], axis=1)
-    anomalous = is_anomaly(frame.point_class)
-    seen = bool(anomalous.any() or is_anomaly(frame.pixel_class).any())
+    range_m = _ranges_m(frame.points)
+    point_classes, pixel_classes = class_counts(frame.point_class), class_counts(frame.pixel_class)
+    seen = bool(_anomalous(point_classes) or _anomalous(pixel_classes))
     size = (frame.anomaly.size if frame.anomaly else None) or UNKNOWN_SIZE
     undefined = [(kind, class_id) for kind, ids in read.undefined_ids.items() for class_id in ids]
     statistics = Statistics(
         frames=1,
         frames_with_anomaly=int(seen),
         anomaly_sizes=Counter({size: 1} if seen else {}),
-        anomaly_distances=Counter({_distance_band(range_m[anomalous]): 1} if seen else {}),
-        pixel_classes=np.bincount(frame.pixel_class.reshape(-1), minlength=256),
+        anomaly_distances=Counter({_distance_band(range_m[is_anomaly(frame.point_class)]): 1} if seen else {}),
+        pixel_classes=pixel_classes,
         undefined_ids=Counter(undefined),
         frames_with_undefined_ids=int(bool(undefined)),
         agreement=frame_agreement(frame, read.point_labels, with_voxels=not read.shares_cloud),
@@ -96,7 +96,7 @@ def frame_statistics(read: ReadFrame) -> Statistics:
         return statistics
     return replace(
         statistics,
-        point_classes=np.bincount(frame.point_class, minlength=256),
+        point_classes=point_classes,
         label_sources=np.bincount(read.point_labels.source, minlength=len(LabelSource)),
         cloud_sizes=(len(frame.points),),
         farthest_m=float(range_m.max()),
@@ -182,6 +182,12 @@ def worst_scenarios(by_scenario: Mapping[str, Statistics]) -> dict[str, tuple[st
             name = choose(known, key=known.__getitem__)
             worst[key] = name, known[name]
     return worst
+
+
+def _ranges_m(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Distances (N,) [m] of points (N, 4) from their origin; column by column, many times as fast as row by row."""
+    x, y, z = points[:, 0], points[:, 1], points[:, 2]
+    return np.asarray(np.sqrt(x * x + y * y + z * z), dtype=np.float32)
 
 
 def _distance_band(range_m: npt.NDArray[np.floating]) -> str:

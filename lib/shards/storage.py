@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal, Self
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Final, Literal, Self
 
 import h5py
 import numpy as np
@@ -26,7 +27,8 @@ Compression = Literal["none", "gzip", "lz4"]
 Attributes = dict[str, str | int | float]
 
 ALIGNMENT_BYTES: Final = 64
-COPY_BYTES: Final = 1 << 24
+COPY_BYTES: Final = 1 << 20
+SPOOL_BYTES: Final = 1 << 20
 LZ4_FILTER: Final = 32004
 _FILTERS: Final = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, LZ4_FILTER}
 # Whatever h5py and NumPy raise over a damaged file.
@@ -90,9 +92,12 @@ class ArrayFileWriter:
             self._folder = partial_of(path)
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder.mkdir(parents=True)
-            self._spools: dict[str, BinaryIO] = {name: (self._folder / name).open("w+b") for name in self._specs}
         except OSError as error:
             raise self._not_written(error) from None
+        self._spools: dict[str, IO[bytes]] = {
+            name: SpooledTemporaryFile(SPOOL_BYTES, mode="w+b", dir=str(self._folder))  # noqa: SIM115 (see __exit__)
+            for name in self._specs
+        }
         self._checksums = dict.fromkeys(self._specs, 0)
 
     def __enter__(self) -> Self:
@@ -133,26 +138,38 @@ class ArrayFileWriter:
             ) as file:
                 own: Attributes = {"kind": self._kind.name, "schema_version": self._kind.version}
                 for key, value in (own | attributes).items():
-                    file.attrs[key] = _fixed(value) if isinstance(value, str) else value
-                for name, spec in self._specs.items():
-                    dataset = self._copy_spool(file, spec)
-                    dataset.attrs["crc32"] = np.uint32(self._checksums[name])
+                    _set_attribute(file.id, key, value)
+                places = {name: self._add_dataset(file.id, spec) for name, spec in self._specs.items()}
             if target.error is not None:
                 raise target.error
+        with partial.open("r+b") as data:
+            for name, place in places.items():
+                if place is not None:
+                    data.seek(place)
+                    self._spools[name].seek(0)
+                    shutil.copyfileobj(self._spools[name], data, COPY_BYTES)
 
-    def _copy_spool(self, file: h5py.File, spec: ArraySpec) -> Any:
+    def _add_dataset(self, file: Any, spec: ArraySpec) -> int | None:
+        """Make a dataset, and where it is compressed fill it; where it is not, return the place of its bytes."""
         spool, dtype = self._spools[spec.name], spec.stored_dtypes[0]
-        rows = spool.tell() // spec.row_bytes
-        filters = {} if spec.compression == "none" else {"chunks": (1, *spec.row_shape), **_filters(spec.compression)}
-        dataset = file.create_dataset(
-            spec.name, (rows, *spec.row_shape), dtype, track_times=False, fill_time="never", **filters
-        )
-        spool.seek(0)
-        step = max(1, COPY_BYTES // spec.row_bytes)
-        for start in range(0, rows, step):
-            data = spool.read(min(step, rows - start) * spec.row_bytes)
-            dataset[start : start + step] = np.frombuffer(data, dtype).reshape(-1, *spec.row_shape)
-        return dataset
+        shape = spool.tell() // spec.row_bytes, *spec.row_shape
+        settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        settings.set_obj_track_times(False)
+        settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        if spec.compression == "none":
+            settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        else:
+            settings.set_chunk((1, *spec.row_shape))
+            _add_filters(settings, spec.compression)
+        space, kind = h5py.h5s.create_simple(shape), h5py.h5t.py_create(dtype)
+        dataset = h5py.h5d.create(file, spec.name.encode(), kind, space, settings)
+        if spec.compression != "none":
+            spool.seek(0)
+            for row in range(shape[0]):
+                values = np.frombuffer(spool.read(spec.row_bytes), dtype).reshape(1, *spec.row_shape)
+                h5py.Dataset(dataset)[row : row + 1] = values
+        _set_attribute(dataset, "crc32", np.uint32(self._checksums[spec.name]))
+        return None if spec.compression != "none" else dataset.get_offset()
 
     def _not_written(self, error: OSError) -> DataError:
         return DataError(f"{self._path}: cannot be written ({error}); check disk space and permissions")
@@ -185,12 +202,14 @@ class _DeferredErrors(FileIO):
             return self.tell()
 
 
-def _filters(compression: Compression) -> dict[str, Any]:
-    """What h5py's create_dataset needs to compress chunks fast; bytes of equal weight lie together first."""
+def _add_filters(settings: Any, compression: Compression) -> None:
+    """Compress chunks fast; bytes of equal weight lie together first."""
+    settings.set_shuffle()
     if compression == "gzip":
-        return {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    bring_lz4()
-    return {"compression": LZ4_FILTER, "shuffle": True}
+        settings.set_deflate(1)
+    else:
+        bring_lz4()
+        settings.set_filter(LZ4_FILTER, h5py.h5z.FLAG_OPTIONAL)
 
 
 def bring_lz4() -> None:
@@ -316,9 +335,17 @@ def _check_kind(path: Path, kind: FileKind, file: h5py.File) -> None:
         raise DataError(f"{path}: has schema version {version}, this code reads version {kind.version}; {kind.remedy}")
 
 
-def _fixed(text: str) -> Any:
-    """Text in a field of its own length: HDF5 keeps others in a heap without checksum, where damage makes it hang."""
-    return np.array(text.encode(), dtype=h5py.string_dtype("utf-8", max(1, len(text.encode()))))
+def _set_attribute(holder: Any, name: str, value: str | int | float | np.uint32) -> None:
+    """Set an attribute by HDF5's own calls: h5py's take several times as long, and a shard has dozens.
+
+    Text gets a field of its own length: HDF5 keeps others in a heap without checksum, where damage makes it hang.
+    """
+    array = np.asarray(value)
+    if isinstance(value, str):
+        array = np.array(value.encode(), dtype=h5py.string_dtype("utf-8", max(1, len(value.encode()))))
+    kind = h5py.h5t.py_create(array.dtype, logical=True)
+    attribute = h5py.h5a.create(holder, name.encode(), kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    attribute.write(array)
 
 
 def _attribute(holder: h5py.File | h5py.Dataset, name: str) -> str | int | float:

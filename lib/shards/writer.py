@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from lib.errors import DataError
 from lib.frame import Frame, Lidar, ScenarioType
-from lib.labels import ANOMALY_IDS, UNKNOWN
+from lib.labels import ANOMALY_IDS, UNKNOWN, class_counts
 from lib.shards.digests import digest
+from lib.shards.half import as_float16
+from lib.shards.index import ShardEntry
 from lib.shards.schema import SHARD_KIND, Storage, lidar_prefixes, shard_arrays
 from lib.shards.storage import ArrayFileWriter, Attributes
 
@@ -49,6 +51,7 @@ class ShardWriter:
         self._specs = shard_arrays(height, width, max_points, len(first.lidars), storage)
         self._file = ArrayFileWriter(path, SHARD_KIND, self._specs)
         self._num_voxels, self._anomaly = 0, first.anomaly
+        self._frames, self._frames_with_anomaly = 0, 0
         self.ids_seen: npt.NDArray[np.bool_] = np.zeros(256, dtype=bool)
         """(256,) bool: the class ids of the points and pixels so far."""
         self._file.append("voxel_offsets", [0])
@@ -69,22 +72,44 @@ class ShardWriter:
                 f"{FLOAT16_MAX:.0f}; set preprocess.point_dtype to float32"
             )
         self._num_voxels += len(frame.voxels)
-        _append_frame(self._file, frame, self._max_points, self._num_voxels)
-        self.ids_seen[np.unique(frame.point_class)] = self.ids_seen[np.unique(frame.pixel_class)] = True
+        kept_class = _append_frame(self._file, frame, self._max_points, self._num_voxels)
+        self.ids_seen |= _ids_in(frame.point_class) | (pixel_ids := _ids_in(frame.pixel_class))
+        self._frames += 1
+        self._frames_with_anomaly += bool((_ids_in(kept_class) | pixel_ids)[list(ANOMALY_IDS)].any())
         self._anomaly = self._anomaly or frame.anomaly
 
-    def finish(self, ids_seen: npt.NDArray[np.bool_]) -> None:
-        """Put the shard in its place. `ids_seen` (256,) bool: the class ids in all shards of the scenario.
+    def finish(self, ids_seen: npt.NDArray[np.bool_]) -> ShardEntry:
+        """Put the shard in its place, and return its line of the index.
 
-        A scenario called normality in which a label says anomaly becomes an anomaly scenario: it must never train.
+        `ids_seen` (256,) bool: the class ids in all shards of the scenario. A scenario called normality in which a
+        label says anomaly becomes an anomaly scenario: it must never train.
         """
         attributes = _attributes(self._first, *self._place) | {"has_anomaly": int(self._anomaly is not None)}
-        attributes["scenario_type"] = type_by_labels(self._first.scenario_type, ids_seen).value
+        scenario_type = type_by_labels(self._first.scenario_type, ids_seen)
+        attributes["scenario_type"] = scenario_type.value
         for field in ("size", "blueprint", "kind"):
             value = getattr(self._anomaly, field, None)
             if value is not None:
                 attributes[f"anomaly_{field}"] = value
         self._file.finish(attributes)
+        return self._entry(scenario_type)
+
+    def _entry(self, scenario_type: ScenarioType) -> ShardEntry:
+        town, weather = self._place
+        return ShardEntry(
+            scenario=self._first.scenario,
+            type=scenario_type,
+            file=self._path.name,
+            frames=self._frames,
+            frames_with_anomaly=self._frames_with_anomaly,
+            image_height=self._first.camera.height_px,
+            image_width=self._first.camera.width_px,
+            max_points=self._max_points,
+            lidar_channels=max(lidar.channels for lidar in self._first.lidars),
+            town=town,
+            weather=weather,
+            camera=self._first.camera_name,
+        )
 
 
 def write_shard(
@@ -94,8 +119,8 @@ def write_shard(
     town: str = "",
     weather: str = "",
     storage: Storage = Storage(),  # noqa: B008 (frozen)
-) -> int:
-    """Write the frames of one scenario and camera as one shard (`ShardWriter`) and return how many there were.
+) -> ShardEntry:
+    """Write the frames of one scenario and camera as one shard (`ShardWriter`) and return its line of the index.
 
     Raises DataError when no frame comes.
     """
@@ -104,12 +129,9 @@ def write_shard(
     if first is None:
         raise DataError(f"{path}: no usable frame to write")
     with ShardWriter(path, first, max_points, town, weather, storage) as shard:
-        count = 0
         for frame in chain([first], frames):
             shard.append(frame)
-            count += 1
-        shard.finish(shard.ids_seen)
-    return count
+        return shard.finish(shard.ids_seen)
 
 
 def type_by_labels(declared: ScenarioType, ids_seen: npt.NDArray[np.bool_]) -> ScenarioType:
@@ -128,12 +150,21 @@ def thinned(scenario: str, frame_id: int, num_points: int, max_points: int) -> n
     return np.sort(generator.choice(num_points, size=max_points, replace=False))
 
 
-def _append_frame(file: ArrayFileWriter, frame: Frame, max_points: int, num_voxels: int) -> None:
+def _ids_in(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Say which ids (256,) occur."""
+    return class_counts(class_ids) > 0
+
+
+def _append_frame(file: ArrayFileWriter, frame: Frame, max_points: int, num_voxels: int) -> npt.NDArray[np.uint8]:
+    """Write a frame; returns the classes of the points that stay."""
+    all_stay = len(frame.points) <= max_points
     kept = thinned(frame.scenario, frame.frame_id, len(frame.points), max_points)
-    points = np.zeros((1, max_points, 4), dtype=np.float32)
+    chosen = slice(None) if all_stay else kept
+    points = np.empty((1, max_points, 4), dtype=np.float32)
     point_class = np.full((1, max_points), UNKNOWN, dtype=np.uint8)
-    points[0, : len(kept)] = frame.points[kept]
-    point_class[0, : len(kept)] = frame.point_class[kept]
+    points[0, : len(kept)] = frame.points[chosen]
+    points[0, len(kept) :] = 0.0
+    point_class[0, : len(kept)] = frame.point_class[chosen]
     unknown_pose = np.full((4, 4), np.nan)
     file.append("frame_id", [frame.frame_id])
     file.append("frame_digest", np.array([[digest(frame.image), digest(points[0, : len(kept)])]], dtype=np.uint64))
@@ -142,7 +173,7 @@ def _append_frame(file: ArrayFileWriter, frame: Frame, max_points: int, num_voxe
     file.append("num_points", [len(kept)])
     file.append("point_class", point_class)
     file.append("pixel_class", frame.pixel_class[None])
-    file.append("depth_m", frame.depth_m[None])
+    file.append("depth_m", as_float16(frame.depth_m)[None])
     file.append("voxels_flat", frame.voxels)
     file.append("voxel_offsets", [num_voxels])
     file.append("world_SE3_ego", (unknown_pose if frame.world_SE3_ego is None else frame.world_SE3_ego)[None])
@@ -151,6 +182,7 @@ def _append_frame(file: ArrayFileWriter, frame: Frame, max_points: int, num_voxe
     if len(frame.lidars) > 1:
         borders = np.searchsorted(kept, np.cumsum((0, *frame.cloud_sizes)))
         file.append("lidar_num_points", np.diff(borders)[None])
+    return point_class[0, : len(kept)]
 
 
 def _check_same_sensors(first: Frame, frame: Frame) -> None:

@@ -8,10 +8,10 @@ from PIL import Image
 from lib.anovox.reader import read_frames
 from lib.anovox.scenario import open_scenario
 from lib.figures.labels import ANOMALY_COLOR, drawing_colors, write_label_sheets
-from lib.shards.index import shard_entry
 from lib.shards.reader import read_shard
 from lib.shards.writer import write_shard
 from tests.anovox_sample import SCENARIOS
+from tests.shard_data import shard_entry
 
 
 @pytest.fixture(scope="module")

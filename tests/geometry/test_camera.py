@@ -52,3 +52,11 @@ def test_resizing_scales_projections(camera, width, height, points_m):
     assert np.allclose(again_u, u * width / camera.width_px) and np.allclose(again_v, v * height / camera.height_px)
     back = resized.resized(camera.width_px, camera.height_px)
     assert (back.fx_px, back.cy_px) == pytest.approx((camera.fx_px, camera.cy_px))
+
+
+@given(cameras, hnp.arrays(np.float64, (3, 40), elements=st.floats(-50, 50, width=32)))
+def test_pixels_are_those_of_projected_points(camera, columns_m):
+    points, row, column = camera.pixels_of(columns_m)
+    u, v, visible = camera.project(columns_m.T)
+    assert np.array_equal(points, np.flatnonzero(visible))
+    assert np.array_equal(row, v[visible].astype(int)) and np.array_equal(column, u[visible].astype(int))

@@ -16,6 +16,7 @@ from lib.geometry.voxels import (
     GRID_SHAPE,
     LabelledCloud,
     nearest_to_corner,
+    point_keys,
     points_to_grid,
     points_to_voxels,
     voxel_keys,
@@ -130,3 +131,13 @@ def test_the_representative_of_a_voxel_is_nearest_to_its_lower_corner():
 
 def test_no_clouds_make_an_empty_grid():
     assert voxelize([]).shape == (0, 4)
+
+
+@given(
+    hnp.arrays(np.float32, (30, 3), elements=st.floats(-300, 300, width=32)),
+    st.sampled_from([(0.0, 0.0, 0.0), (0.0, 0.0, 180.0), (0.0, 0.0, 30.0)]),
+)
+def test_keys_of_points_are_those_of_their_voxels(points_m, rotation):
+    location = 0.5, -1.0, 1.8
+    expected = voxel_keys(points_to_voxels(points_m, location, rotation))
+    assert np.array_equal(point_keys(points_m, location, rotation), expected)

@@ -12,13 +12,13 @@ from lib.params import SplitParams
 from lib.shards.agreement import Agreement
 from lib.shards.digests import NO_CONTENT, digest
 from lib.shards.guards import check_labels, type_sentences
-from lib.shards.index import open_entry, read_index, shard_entry, write_index
+from lib.shards.index import open_entry, read_index, write_index
 from lib.shards.leaks import check_no_leak
 from lib.shards.reader import read_shard
 from lib.shards.split import assign_splits
 from lib.shards.statistics import Statistics
 from lib.shards.writer import padded_length, write_shard
-from tests.shard_data import street_frame, write_street_shards
+from tests.shard_data import shard_entry, street_frame, write_street_shards
 
 NORMALITY, STATIC = ScenarioType.NORMALITY, ScenarioType.STATIC
 TYPES = {"n": NORMALITY, "s": STATIC}

@@ -21,6 +21,7 @@ from lib.geometry.rigid import yaw_transform
 from lib.shards.reader import read_shard
 from lib.shards.writer import padded_length, thinned, write_shard
 from tests.anovox_sample import MONO_STATIC
+from tests.shard_data import shard_entry
 
 CAMERA = Camera.from_fov(12, 8, 70.0)
 LIDAR = Lidar(16, 15.0, -25.0, 100.0, (0.0, -1.0, 1.8), (0.0, 0.0, -15.0))
@@ -74,7 +75,8 @@ def assert_holds(shard, frames, max_points):
 def test_what_is_written_is_read(tmp_path_factory, sizes, max_points):
     path = tmp_path_factory.mktemp("shard") / "a.h5"
     frames = [frame(i + 1, points, voxels) for i, (points, voxels) in enumerate(sizes)]
-    assert write_shard(path, iter(frames), max_points, "Town03", "CLEAR") == len(frames)
+    entry = write_shard(path, iter(frames), max_points, "Town03", "CLEAR")
+    assert entry == shard_entry(read_shard(path)) and entry.frames == len(frames)
     assert_holds(read_shard(path), frames, max_points)
 
 
