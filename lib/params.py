@@ -135,6 +135,7 @@ class PredictParams(Section):
     precision: Literal["auto", "float32", "bfloat16"]
     frame_score: FrameScore
     frame_top_points: PositiveInt
+    validation_frames: PositiveInt
 
 
 class EvaluateParams(Section):

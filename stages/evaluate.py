@@ -9,13 +9,23 @@ from lib.evaluation.baselines import with_baselines
 from lib.evaluation.guards import check_one_model
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
+from lib.evaluation.operating import EVENT_COLUMNS, FIRST_DETECTION_COLUMNS
 from lib.evaluation.report import Report, evaluate
-from lib.evaluation.tables import BREAKDOWN_COLUMNS, PRECISION_RECALL_COLUMNS, ROC_COLUMNS, SCORE_COLUMNS, Row
+from lib.evaluation.tables import (
+    BREAKDOWN_COLUMNS,
+    PRECISION_RECALL_COLUMNS,
+    RELIABILITY_COLUMNS,
+    ROC_COLUMNS,
+    SCORE_COLUMNS,
+    Row,
+)
 from lib.outputs import alone, write_csv, write_json
 from lib.params import EvaluateParams, load_params
+from lib.shards.validation import ValidationScores, read_validation
 
 SHARDS = Path("data/shards")
 PREDICTIONS = Path("data/predictions")
+VALIDATION = Path("data/validation.h5")
 METRICS = Path("metrics/evaluate.json")
 PLOTS = Path("plots")
 CSV_DECIMALS = 6
@@ -26,18 +36,22 @@ def main() -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s")
     params = load_params()
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
-    report = _evaluate(scenarios, params.evaluate)
+    validation = read_validation(VALIDATION)
+    report = _evaluate(scenarios, validation, params.evaluate)
     with alone(METRICS):
         write_json(METRICS, report.metrics)
         write_csv(PLOTS / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
         write_csv(PLOTS / "pr.csv", PRECISION_RECALL_COLUMNS, _rounded(report.precision_recall))
         write_csv(PLOTS / "scores.csv", SCORE_COLUMNS, _rounded(report.scores))
         write_csv(PLOTS / "breakdown.csv", BREAKDOWN_COLUMNS, _rounded(report.breakdown))
+        write_csv(PLOTS / "events.csv", EVENT_COLUMNS, _rounded(report.events))
+        write_csv(PLOTS / "first_detections.csv", FIRST_DETECTION_COLUMNS, _rounded(report.first_detections))
+        write_csv(PLOTS / "reliability.csv", RELIABILITY_COLUMNS, _rounded(report.reliability))
 
 
-def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> Report:
+def _evaluate(scenarios: tuple[ScoredScenario, ...], validation: ValidationScores, params: EvaluateParams) -> Report:
     checked: set[Path] = set()
-    models: set[str] = set()
+    models = {validation.model_fingerprint}
 
     def read() -> Iterator[ScenarioScores]:
         for scored in scenarios:
@@ -48,7 +62,7 @@ def _evaluate(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> 
             for part in score_in_parts(shard, predictions, params):
                 yield with_baselines(shard, part, params)
 
-    return evaluate(read, params)
+    return evaluate(read, params, validation)
 
 
 def _rounded(rows: Sequence[Row]) -> list[Row]:

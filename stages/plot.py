@@ -7,8 +7,10 @@ from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.figures.breakdown import draw_breakdown
 from lib.figures.cases import CATEGORIES, Category, choose_cases, describe, standing
 from lib.figures.curves import draw_precision_recall, draw_roc
+from lib.figures.events import draw_events
 from lib.figures.evidence import Evidence, gather_evidence, score_edges
 from lib.figures.gallery import Case, draw_case, draw_sheet, make_case
+from lib.figures.reliability import draw_reliability
 from lib.figures.scores import draw_scores
 from lib.figures.style import house_style, save
 from lib.figures.training import draw_training
@@ -41,6 +43,9 @@ def _draw_figures(folder: Path, evidence: Evidence, params: PlotParams) -> None:
     save(draw_precision_recall(TABLES / "pr.csv", METRICS), folder / "precision_recall.png", params.dpi)
     save(draw_scores(evidence.histograms, METRICS), folder / "scores.png", params.dpi)
     save(draw_breakdown(TABLES / "breakdown.csv"), folder / "breakdown.png", params.dpi)
+    save(draw_reliability(TABLES / "reliability.csv", METRICS), folder / "reliability.png", params.dpi)
+    events = draw_events(TABLES / "events.csv", TABLES / "first_detections.csv", METRICS)
+    save(events, folder / "events.png", params.dpi)
 
 
 def _draw_gallery(

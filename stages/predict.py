@@ -1,4 +1,4 @@
-"""Score every point, pixel and frame of the test scenarios: data/shards + model -> data/predictions."""
+"""Score the test scenarios, and validation frames to calibrate by: data/shards + model -> data/predictions."""
 
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,18 @@ from lib.scratch import code_fingerprint, fingerprint, shelf, store
 from lib.shards.index import ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
+from lib.shards.validation import write_validation
 from lib.training.checkpoints import check_unseen, load_detector, model_fingerprint
 from lib.training.devices import choose_device, choose_precision
 from lib.training.inference import Scoring, predictions_of
 from lib.training.parallel import Threads
+from lib.training.validation import score_validation, validation_frames
 from lib.workers import available_cores
 
 SHARDS = Path("data/shards")
 MODEL = Path("models/detector.safetensors")
 PREDICTIONS = Path("data/predictions")
+VALIDATION = Path("data/validation.h5")
 
 
 def main() -> None:
@@ -60,6 +63,8 @@ def main() -> None:
             write_predictions(folder / entry.file, predictions)
             finished.put(keys[entry.file], [folder / entry.file], entry.scenario)
             progress.update(entry.frames)
+        seen, refs = validation_frames(SHARDS, params.split)
+        write_validation(VALIDATION, score_validation(scoring, seen, refs, model, threads))
     finished.discard(keys.values())
     if len(waiting) < len(test):
         print(f"{len(test) - len(waiting)} of {len(test)} shards were scored by a run that was interrupted ({store()})")

@@ -15,6 +15,7 @@ from lib.shards.index import write_index
 from lib.shards.predictions import Predictions, read_predictions, write_predictions
 from lib.shards.reader import read_shard
 from lib.shards.split import assign_splits
+from lib.shards.validation import NORMAL, PASTED, ValidationScores, write_validation
 from lib.shards.writer import write_shard
 from tests.shard_data import shard_entry
 
@@ -112,6 +113,27 @@ def made_up_scores(shard_path: Path, skill: float = 2.0) -> Predictions:
     )
 
 
+def made_up_validation(skill: float = 2.0, scenarios: int = 8, frames: int = 30) -> ValidationScores:
+    """Noise, plus `skill` where every other scenario's frame has a pseudo-anomaly of 5 of its 40 points."""
+    generator = np.random.default_rng(3)
+    drive = np.repeat(np.arange(scenarios, dtype=np.int32), frames)
+    pasted = np.arange(len(drive)) % 2 == 1
+    label = np.where(pasted[:, None] & (np.arange(40) < 5), PASTED, NORMAL).astype(np.uint8)
+    return ValidationScores(
+        model_fingerprint="made up",
+        drives=tuple((f"Scenario_v{n}", "") for n in range(scenarios)),
+        drive=drive,
+        time_s=np.tile(0.1 * np.arange(frames), scenarios),
+        frame_score=generator.normal(size=len(drive)).astype(np.float32),
+        pasted_drive=drive,
+        pasted_score=(generator.normal(size=len(drive)) + skill * pasted).astype(np.float32),
+        pasted_image_share=(0.01 * pasted).astype(np.float32),
+        pasted_points=(20 * pasted).astype(np.int32),
+        point_score=(generator.normal(size=label.shape) + skill * label).astype(np.float32),
+        point_label=label,
+    )
+
+
 def write_sample(root: Path, anomaly_scenarios: int = 6, normality_scenarios: int = 9, skill: float = 2.0) -> None:
     """A project's data/shards with index, and data/predictions of the test scenarios by the repository's params."""
     shards, predictions = root / "data" / "shards", root / "data" / "predictions"
@@ -131,6 +153,7 @@ def write_sample(root: Path, anomaly_scenarios: int = 6, normality_scenarios: in
     for entry in entries:
         if splits[entry.scenario] == "test":
             write_predictions(predictions / entry.file, made_up_scores(shards / entry.file, skill))
+    write_validation(root / "data" / "validation.h5", made_up_validation(skill))
 
 
 def change_predictions(path: Path, **arrays: object) -> None:

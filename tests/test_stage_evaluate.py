@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,15 @@ from lib.errors import DataError
 from lib.evaluation.inputs import scored_scenarios
 from lib.params import load_params
 from lib.shards.predictions import read_predictions
+from lib.shards.validation import write_validation
 from stages import evaluate
-from tests.scored_sample import change_predictions, write_sample
+from tests.scored_sample import change_predictions, made_up_validation, write_sample
 
 ROOT = Path(__file__).parents[1]
-TABLES = ("roc.csv", "pr.csv", "scores.csv", "breakdown.csv")
+TABLES = (
+    *("roc.csv", "pr.csv", "scores.csv", "breakdown.csv"),
+    *("events.csv", "first_detections.csv", "reliability.csv"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def test_writes_finite_metrics_and_tables_the_same_bytes_each_time(project):
     metrics = json.loads(first["metrics/evaluate.json"], parse_constant=pytest.fail)
     assert list(metrics) == [
         "frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel", "anovox", "scenarios", "frames",
-        "events", "baselines",
+        "events", "calibration", "baselines",
     ]  # fmt: skip
     assert metrics["scenarios"] == {"NORMALITY": 2, "STATIC": 6}
     assert 0.85 < metrics["point"]["auroc"] < 0.95  # skill 2: the normal distribution's 0.921
@@ -70,6 +75,19 @@ def test_missing_predictions(project):
     fails(r"data/predictions: lacks Scenario_a03.h5 of 8 test shards; run `dvc repro`")
     shutil.rmtree(project / "data/predictions")
     fails(r"data/predictions: lacks Scenario_a00.h5 and 7 more of 8 test shards; run `dvc repro`")
+
+
+def test_validation_scores_missing_damaged_or_of_another_model(project):
+    path = project / "data/validation.h5"
+    whole = path.read_bytes()
+    path.unlink()
+    fails(r"data/validation\.h5: there is no such file of validation scores; run `dvc repro predict`")
+    path.write_bytes(whole[: len(whole) // 2])
+    fails(r"data/validation\.h5: damaged")
+    write_validation(path, replace(made_up_validation(), model_fingerprint="another"))
+    fails("were made by 2 different models; run `dvc repro -f predict`")
+    write_validation(path, replace(made_up_validation(), drive=np.full(240, 99, dtype=np.int32)))
+    fails(r"data/validation\.h5: damaged \(a frame is of no drive\)")
 
 
 def test_predictions_of_a_training_scenario(project):

@@ -14,7 +14,10 @@ from tools.smoke import set_params
 
 ROOT = Path(__file__).parents[1]
 TRAINING = "epoch,train_loss,validation_loss,learning_rate\n1,2.0,2.1,0.003\n2,1.0,1.2,0.001\n"
-FIGURES = {"training.png", "roc.png", "precision_recall.png", "scores.png", "breakdown.png"}
+FIGURES = {
+    *("training.png", "roc.png", "precision_recall.png", "scores.png", "breakdown.png"),
+    *("reliability.png", "events.png"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,8 @@ def test_a_failure_leaves_the_old_pictures_and_nothing_half_written(project):
 
 
 @pytest.mark.parametrize(
-    "missing", ["plots/training.csv", "plots/roc.csv", "plots/scores.csv", "metrics/evaluate.json"]
+    "missing",
+    ["plots/training.csv", "plots/roc.csv", "plots/scores.csv", "plots/events.csv", "metrics/evaluate.json"],
 )
 def test_missing_inputs(project, missing):
     (project / missing).unlink()

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from lib.shards.predictions import read_predictions
+from lib.shards.validation import NORMAL, NOT_SCORED, PASTED, read_validation
 from tests.shard_data import write_street_shards
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +21,7 @@ OVERRIDES = {
     "model": {"image_channels": 4, "lidar_channels": 4, "fusion_channels": 8},
     "train": {"epochs": 2, "batch_size": 2},
     "split": {"validation_fraction": 0.25, "test_fraction": 0.25},
+    "predict": {"validation_frames": 12},
     "execution": {"device": "cpu"},
 }
 
@@ -90,11 +92,28 @@ def test_predictions_hold_the_test_scenarios_and_finite_scores(trained):
         assert np.ptp(predictions.pixel_score) > 0
 
 
+def test_validation_scores_are_of_validation_scenarios_and_half_of_them_pasted(trained):
+    scores = read_validation(trained / "data" / "validation.h5")
+    tested = {file.stem for file in (trained / "data" / "predictions").iterdir()}
+    assert len(scores.drives) == 1 and not tested & {scenario for scenario, _ in scores.drives}
+    assert len(scores.frame_score) == 2 and len(scores.pasted_score) == 12
+    shown = scores.pasted_image_share > 0
+    assert 0.2 < shown.mean() <= 0.5
+    assert ((scores.point_label == PASTED).any(1) <= (shown | (scores.pasted_points > 0))).all()
+    assert (scores.point_label == NORMAL).any() and (scores.point_label == NOT_SCORED).any()
+
+
+def test_no_validation_scenario_is_named(copy):
+    set_params(copy, split={"validation_fraction": 0.0, "test_fraction": 0.25})
+    assert_one_sentence(run(copy, "predict"), "split.validation_fraction")
+
+
 def test_again_gives_the_same_bytes(trained, copy):
     outputs = ["models/detector.safetensors", "plots/training.csv", "metrics/train.json"]
     shutil.rmtree(copy / "models")
     assert run(copy, "train").returncode == 0
     assert run(copy, "predict").returncode == 0
+    outputs += ["data/validation.h5"]
     outputs += [str(path.relative_to(trained)) for path in (trained / "data" / "predictions").iterdir()]
     for name in outputs:
         assert (trained / name).read_bytes() == (copy / name).read_bytes(), name
@@ -107,6 +126,8 @@ def test_predictions_are_the_same_for_any_number_of_workers(trained, copy, worke
     assert run(copy, "predict").returncode == 0
     files = sorted((trained / "data" / "predictions").iterdir())
     assert files
+    validation = "data/validation.h5"
+    assert (trained / validation).read_bytes() == (copy / validation).read_bytes()
     for file in files:
         assert file.read_bytes() == (copy / "data" / "predictions" / file.name).read_bytes(), file.name
 

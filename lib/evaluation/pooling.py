@@ -1,8 +1,9 @@
 """The test set's two passes: every level's pool, AnoVox's protocol, and a few numbers of each frame."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from lib.evaluation.anovox import ProtocolCounter, ProtocolFrame, ProtocolResult, sigmoid
 from lib.evaluation.bootstrap import resample_scenarios
+from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration, shown
 from lib.evaluation.counting import MAX_DISTINCT
 from lib.evaluation.levels import LevelScores, ScenarioScores
 from lib.evaluation.pools import FrameGroups, Pool, PoolCounter, ScaleGatherer
@@ -38,7 +40,7 @@ class PooledFrame:
 @dataclass(frozen=True, eq=False)
 class ScoredTest:
     """The whole test set: pools by level (and by `level.baseline`), frames in order, each scenario's type; weights
-    (R, S) of the resampled scenarios.
+    (R, S) of the resampled scenarios; calibrated levels in bins of predicted probability.
     """
 
     pools: dict[str, Pool]
@@ -46,6 +48,7 @@ class ScoredTest:
     frames: list[PooledFrame]
     strata: dict[str, str]
     weights: npt.NDArray[np.float64]
+    reliability: dict[CalibratedLevel, Bins]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,18 +63,25 @@ class _Levels:
 
 
 def pool_test_set(
-    read: Read, params: EvaluateParams, broken_down: Sequence[str] = (), limit: int = MAX_DISTINCT
+    read: Read,
+    params: EvaluateParams,
+    broken_down: Sequence[str] = (),
+    limit: int = MAX_DISTINCT,
+    calibrations: Mapping[CalibratedLevel, Calibration] = MappingProxyType({}),
 ) -> ScoredTest:
     """Pool the test scenarios, which `read` yields in the same order each time: once if their scores fit into
     KEPT_BYTES, else twice. A scenario may come in parts, one after another. Levels that lack a class are absent.
     """
     gatherer, protocol, frames, strata = ScaleGatherer(limit), ProtocolCounter(), list[PooledFrame](), dict[str, str]()
     kept, kept_bytes = list[_Levels](), 0
+    reliability: dict[CalibratedLevel, Bins] = {}
     for s in read():
         strata[s.scenario] = s.scenario_type
         frames += _frames(s, params)
         for frame in _protocol_frames(s):
             protocol.add(frame)
+        bins = shown(calibrations, s.levels)
+        reliability = {level: reliability[level] + b if level in reliability else b for level, b in bins.items()}
         part = _levels(s)
         gatherer.add(part.levels)
         kept_bytes += part.nbytes
@@ -83,7 +93,7 @@ def pool_test_set(
         counter.add(part.scenario, part.levels, part.groups)
     generator = np.random.default_rng(params.seed)
     weights = resample_scenarios(list(strata.values()), params.bootstrap_resamples, generator)
-    return ScoredTest(counter.finish(weights), protocol.finish(), frames, strata, weights)
+    return ScoredTest(counter.finish(weights), protocol.finish(), frames, strata, weights, reliability)
 
 
 def _levels(s: ScenarioScores) -> _Levels:

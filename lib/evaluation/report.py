@@ -9,13 +9,23 @@ from typing import Final
 from lib.errors import DataError
 from lib.evaluation.anovox import ProtocolResult, VoxelGroup
 from lib.evaluation.baselines import GIVES_AWAY, by_level
-from lib.evaluation.events import FEW_MINUTES, drives_of, events_at, threshold_for
+from lib.evaluation.calibration import CalibratedLevel, Calibration, calibrate
 from lib.evaluation.guards import check_scores, check_size
 from lib.evaluation.levels import LEVELS
+from lib.evaluation.operating import operate
 from lib.evaluation.pooling import PooledFrame, Read, ScoredTest, pool_test_set
 from lib.evaluation.pools import level_metrics
-from lib.evaluation.tables import BREAKDOWN_LEVELS, Row, breakdown_rows, precision_recall_rows, roc_rows, score_rows
+from lib.evaluation.tables import (
+    BREAKDOWN_LEVELS,
+    Row,
+    breakdown_rows,
+    precision_recall_rows,
+    reliability_rows,
+    roc_rows,
+    score_rows,
+)
 from lib.params import EvaluateParams
+from lib.shards.validation import ValidationScores
 
 Block = Mapping[str, "int | float | Block"]
 _LOG = logging.getLogger(__name__)
@@ -32,31 +42,39 @@ class Report:
     precision_recall: list[Row]
     scores: list[Row]
     breakdown: list[Row]
+    events: list[Row]
+    first_detections: list[Row]
+    reliability: list[Row]
 
 
-def evaluate(read: Read, params: EvaluateParams) -> Report:
+def evaluate(read: Read, params: EvaluateParams, validation: ValidationScores | None = None) -> Report:
     """Evaluate the test scenarios, which `read` yields anew, in the same order, each time it is called (twice).
 
-    A scenario may come in several parts, one after another; intervals resample whole scenarios. Raises DataError when
-    no level has both positives and negatives.
+    A scenario may come in several parts, one after another; intervals resample whole scenarios. With validation scores,
+    thresholds and probabilities learned there are judged too. Raises DataError when no level has both positives and
+    negatives.
     """
-    test = pool_test_set(read, params, BREAKDOWN_LEVELS)
+    calibrations = calibrate(validation, params) if validation else {}
+    test = pool_test_set(read, params, BREAKDOWN_LEVELS, calibrations=calibrations)
     if not any(level in test.pools for level in LEVELS):
         raise DataError(_nothing_to_compute(test.frames))
     check_scores(test)
     check_size(test)
-    pools = test.pools
+    pools, operating = test.pools, operate(test, validation)
     curves = [level for level in _CURVES if level in pools]
     return Report(
-        metrics=_rounded(_metrics(test, params)),
+        metrics=_rounded(_metrics(test, operating.block, calibrations)),
         roc=[row for level in curves for row in roc_rows(level, pools[level])],
         precision_recall=[row for level in curves for row in precision_recall_rows(level, pools[level])],
         scores=[row for level in ("frame", "point") if level in pools for row in score_rows(level, pools[level])],
         breakdown=breakdown_rows(pools),
+        events=operating.events,
+        first_detections=operating.first_detections,
+        reliability=reliability_rows(test.reliability, calibrations),
     )
 
 
-def _metrics(test: ScoredTest, params: EvaluateParams) -> Block:
+def _metrics(test: ScoredTest, events: Block, calibrations: Mapping[CalibratedLevel, Calibration]) -> Block:
     metrics: dict[str, int | float | Block] = {}
     for level in LEVELS:
         if level in test.pools:
@@ -72,28 +90,31 @@ def _metrics(test: ScoredTest, params: EvaluateParams) -> Block:
     metrics["scenarios"] = Counter(sorted(test.strata.values()))
     states = Counter(frame.state for frame in test.frames)
     metrics["frames"] = {"total": len(test.frames)} | {s: states[s] for s in ("positive", "negative", "left_out")}
-    if events := _events_block(test):
+    if events:
         metrics["events"] = events
+    if calibration := _calibration_block(test, calibrations):
+        metrics["calibration"] = calibration
     if baselines := _baselines_block(test):
         metrics["baselines"] = baselines
     return metrics
 
 
-def _events_block(test: ScoredTest) -> Block:
-    """Objects found at one false alarm a minute; empty, with a warning, where that cannot be said."""
-    drives = drives_of(test.frames)
-    threshold = threshold_for(drives) if drives else None
-    events = events_at(drives, threshold, list(test.strata), test.weights) if drives and threshold is not None else None
-    if events is None:
-        _LOG.warning("events are left out: the test set lacks the frames' times, objects in view, or negative frames")
-        return {}
-    if events.normal_minutes < FEW_MINUTES:
-        _LOG.warning(
-            "events: one false alarm a minute is asked of %.1f minutes of negative frames; at least %g would be better",
-            *(events.normal_minutes, FEW_MINUTES),
-        )
-    numbers = {**asdict(events), "false_alarms_per_minute": events.false_alarms_per_minute}
-    return {name: number for name, number in numbers.items() if number is not None}
+def _calibration_block(test: ScoredTest, calibrations: Mapping[CalibratedLevel, Calibration]) -> Block:
+    """What validation promises of the probabilities, and what the test set shows."""
+    blocks: dict[str, Block] = {}
+    for level, bins in test.reliability.items():
+        if 0 < bins.positives.sum() < bins.items.sum():
+            made, promised = calibrations[level].calibrator, calibrations[level].promised
+            blocks[level] = {
+                "slope": made.slope,
+                "intercept": made.intercept,
+                "error": bins.error,
+                "error_at_share": bins.at_share(promised.share).error,
+                "validation_error": promised.error,
+                "positive_share": bins.share,
+                "validation_positive_share": promised.share,
+            }
+    return blocks
 
 
 def _baselines_block(test: ScoredTest) -> Block:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration
 from lib.evaluation.curves import precision_recall_curve, roc_curve
 from lib.evaluation.levels import Level
 from lib.evaluation.pools import Pool, level_metrics
@@ -15,6 +16,7 @@ ROC_COLUMNS: Final = ("level", "false_positive_rate", "true_positive_rate")
 PRECISION_RECALL_COLUMNS: Final = ("level", "recall", "precision")
 SCORE_COLUMNS: Final = ("level", "group", "score", "share")
 _NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "ap_low", "ap_high", "positives", "negatives")
+RELIABILITY_COLUMNS: Final = ("level", "split", "predicted", "observed", "items")
 BREAKDOWN_COLUMNS: Final = ("level", "group", "value", *_NUMBERS)
 
 
@@ -52,4 +54,22 @@ def breakdown_rows(pools: Mapping[str, Pool]) -> list[Row]:
                 numbers = level_metrics(pools[level], groups[name, value])
                 row: Row = {"level": level, "group": name, "value": value}
                 rows.append(row | {column: numbers[column] for column in _NUMBERS})
+    return rows
+
+
+def reliability_rows(
+    test: Mapping[CalibratedLevel, Bins], calibrations: Mapping[CalibratedLevel, Calibration]
+) -> list[Row]:
+    """Of each bin that is not empty: the mean predicted probability, the share observed, and how many items."""
+    rows: list[Row] = []
+    for level, bins in test.items():
+        promised = calibrations[level].promised
+        parts = {"validation": promised, "test": bins}
+        if 0 < bins.positives.sum() < bins.items.sum():
+            parts["test, its share known"] = bins.at_share(promised.share)
+        for split, part in parts.items():
+            columns = part.predicted.tolist(), part.positives.tolist(), part.items.tolist()
+            for predicted, positives, items in (row for row in zip(*columns, strict=True) if row[2]):
+                row: Row = {"level": level, "split": split, "items": items}
+                rows.append(row | {"predicted": predicted / items, "observed": positives / items})
     return rows

@@ -1,6 +1,7 @@
 """Scores of whole shards: any judge of views, in batches, on a device."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ import torch
 from lib.batches.blackout import without_image, without_lidar
 from lib.batches.frames import FrameRef
 from lib.batches.loader import batches
-from lib.batches.views import RangeGrid, make_views
+from lib.batches.views import RangeGrid, Views, make_views
 from lib.model.scores import Judge, Scores, judge_both_ways, rescored, scores_of
 from lib.params import PredictParams, Score
 from lib.shards.predictions import Predictions
@@ -28,6 +29,14 @@ class Scoring:
     precision: Precision
 
 
+def blacked_out(views: Views, sensor: Literal["none", "image", "lidar"]) -> Views:
+    """The views without what one sensor tells."""
+    lost_B = torch.ones_like(views.lidar_works_B)
+    if sensor == "image":
+        return without_image(views, lost_B)
+    return without_lidar(views, lost_B) if sensor == "lidar" else views
+
+
 @torch.inference_mode()
 def score_shard(scoring: Scoring, shard: Shard) -> Scores:
     """Scores of all frames of a shard, on the CPU."""
@@ -36,11 +45,7 @@ def score_shard(scoring: Scoring, shard: Shard) -> Scores:
     refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
     for batch in batches([shard], refs, params.batch_size, scoring.device):
         views, cell_BP = make_views(batch, scoring.grid)
-        lost_B = torch.ones_like(views.lidar_works_B)
-        if params.blackout == "image":
-            views = without_image(views, lost_B)
-        elif params.blackout == "lidar":
-            views = without_lidar(views, lost_B)
+        views = blacked_out(views, params.blackout)
         with autocast(scoring.device, scoring.precision):
             detections = judge_both_ways(scoring.judge, views)
         detections = rescored(detections, scoring.score)

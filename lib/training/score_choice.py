@@ -23,6 +23,7 @@ from lib.params import EvaluateParams, FrameScore, PredictParams, Score
 from lib.training.devices import Precision, autocast
 from lib.training.loop import TrainingSet
 from lib.training.parallel import Threads
+from lib.training.validation import in_view
 
 Alternative = tuple[Score, FrameScore]
 DEFAULT: Final[Alternative] = ("anomaly_logit", "top_points")
@@ -148,11 +149,9 @@ def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDAr
 
 def _frame_truth(views: Views, targets: Targets, params: EvaluateParams) -> tuple[torch.Tensor, torch.Tensor]:
     """Which frames (B,) show a pseudo-anomaly, by evaluation's rule, and which count at all: too little is neither."""
-    seen = project(views)[1]
-    pixels = (targets.pixel_BHW == 1).flatten(1)
-    points = ((targets.cell_BRC == 1) & seen).flatten(1).sum(1)
-    enough = (pixels.float().mean(1) >= params.min_anomaly_image_fraction) | (points >= params.min_anomaly_points)
-    return enough, enough | (~pixels.any(1) & (points == 0))
+    image_share, points = in_view(views, targets)
+    enough = (image_share >= params.min_anomaly_image_fraction) | (points >= params.min_anomaly_points)
+    return enough, enough | ((image_share == 0) & (points == 0))
 
 
 def table(rows: Sequence[ScoreRow]) -> str:

@@ -1,0 +1,132 @@
+"""A detector's scores of validation frames, as they are and with pseudo-anomalies; the test has no part in them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lib.batches.families import VALIDATION
+from lib.batches.frames import FrameBatch, FrameRef
+from lib.batches.loader import batches
+from lib.batches.pseudo_anomalies import UNSURE, Targets, no_targets, paste_pseudo_anomalies
+from lib.batches.views import Views, make_views, project
+from lib.errors import ParamsError
+from lib.model.frame_scores import frame_scores
+from lib.model.scores import judge_both_ways, rescored
+from lib.params import SplitParams
+from lib.shards.index import open_entry, read_index
+from lib.shards.reader import Shard
+from lib.shards.split import assign_splits, training_frames
+from lib.shards.validation import NORMAL, NOT_SCORED, PASTED, ValidationScores
+from lib.training.devices import autocast
+from lib.training.inference import Scoring, blacked_out
+from lib.training.parallel import Threads
+
+CLEAN_FRACTION: Final = 0.5
+SLOTS: Final = 1  # as many anomalies as a scenario of AnoVox has
+SEED: Final = 15_485_863
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    frame_B: Tensor
+    image_share_B: Tensor
+    points_B: Tensor
+    cell_BK: Tensor
+    label_BK: Tensor
+
+
+def validation_frames(folder: Path, params: SplitParams) -> tuple[list[Shard], list[FrameRef]]:
+    """The validation scenarios' shards, and their frames as training may use them, in the order of name and time.
+
+    Raises ParamsError where there are none.
+    """
+    entries = read_index(folder)
+    splits = assign_splits(entries, params)
+    chosen = sorted((e for e in entries if splits[e.scenario] == "validation"), key=lambda e: (e.scenario, e.camera))
+    shards = [open_entry(folder, entry) for entry in chosen]
+    refs = [FrameRef(n, int(index)) for n, shard in enumerate(shards) for index in training_frames(shard, params)]
+    if not refs:
+        raise ParamsError(
+            f"split.validation_fraction: got {params.validation_fraction}, which leaves no frame to calibrate by; "
+            "raise it or give more scenarios"
+        )
+    return shards, refs
+
+
+def score_validation(
+    scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], model_fingerprint: str, threads: Threads
+) -> ValidationScores:
+    """Score all frames as they are, and `predict.validation_frames` with pseudo-anomalies in half of them.
+
+    These are drawn from all frames; where there are fewer, each comes several times, with other pseudo-anomalies.
+    """
+    size = scoring.params.batch_size
+    normal = list(threads.map(partial(_judged, scoring), _seeded(scoring, shards, refs, size, None)))
+    drawn = _drawn(refs, scoring.params.validation_frames)
+    pasted = list(threads.map(partial(_judged, scoring), _seeded(scoring, shards, drawn, size, SEED)))
+    return ValidationScores(
+        model_fingerprint=model_fingerprint,
+        drives=tuple((shard.scenario, shard.camera_name) for shard in shards),
+        drive=np.array([ref.shard for ref in refs], dtype=np.int32),
+        time_s=np.array([shards[ref.shard].time_s[ref.index] for ref in refs], dtype=np.float64),
+        frame_score=_joined(normal, "frame_B", np.float32),
+        pasted_drive=np.array([ref.shard for ref in drawn], dtype=np.int32),
+        pasted_score=_joined(pasted, "frame_B", np.float32),
+        pasted_image_share=_joined(pasted, "image_share_B", np.float32),
+        pasted_points=_joined(pasted, "points_B", np.int32),
+        point_score=_joined(pasted, "cell_BK", np.float32),
+        point_label=_joined(pasted, "label_BK", np.uint8),
+    )
+
+
+def in_view(views: Views, targets: Targets) -> tuple[Tensor, Tensor]:
+    """Of the pseudo-anomalies, what share of the image (B,) and how many points in view (B,) they take."""
+    seen = project(views)[1]
+    points_B = ((targets.cell_BRC == 1) & seen).flatten(1).sum(1)
+    return (targets.pixel_BHW == 1).flatten(1).float().mean(1), points_B
+
+
+def _drawn(refs: Sequence[FrameRef], count: int) -> list[FrameRef]:
+    generator = np.random.default_rng(SEED)
+    rounds = -(-count // len(refs))
+    order = np.concatenate([generator.permutation(len(refs)) for _ in range(rounds)])[:count]
+    return [refs[i] for i in order.tolist()]
+
+
+def _seeded(
+    scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], size: int, seed: int | None
+) -> Iterator[tuple[FrameBatch, int | None]]:
+    for number, batch in enumerate(batches(shards, refs, size, scoring.device)):
+        yield batch, None if seed is None else seed + number
+
+
+@torch.inference_mode()
+def _judged(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Judged:
+    """A batch's scores; with a seed, pseudo-anomalies are pasted before."""
+    batch, seed = seeded
+    views, _ = make_views(batch, scoring.grid)
+    targets = no_targets(views)
+    if seed is not None:
+        generator = torch.Generator(scoring.device).manual_seed(seed)
+        views, targets = paste_pseudo_anomalies(views, scoring.grid, SLOTS, CLEAN_FRACTION, VALIDATION, generator)
+    image_share_B, points_B = in_view(views, targets)
+    scored_BRC = project(views)[1] & (targets.cell_BRC != UNSURE)
+    label_BRC = torch.where(scored_BRC, torch.where(targets.cell_BRC == 1, PASTED, NORMAL), NOT_SCORED)
+    views = blacked_out(views, scoring.params.blackout)
+    with autocast(scoring.device, scoring.precision):
+        detections = judge_both_ways(scoring.judge, views)
+    cell_BRC = rescored(detections, scoring.score).cell_BRC.float()
+    frame_B = frame_scores(cell_BRC, views, scoring.params.frame_score, scoring.params.frame_top_points)
+    return _Judged(frame_B, image_share_B, points_B, cell_BRC.flatten(1), label_BRC.flatten(1))
+
+
+def _joined(parts: Sequence[_Judged], name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    tensors: list[Tensor] = [getattr(part, name) for part in parts]
+    return torch.cat(tensors).cpu().numpy().astype(dtype)

@@ -1,0 +1,114 @@
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from lib.evaluation.calibration import Bins, binned, calibrate, fit_calibrator
+from lib.evaluation.levels import level_of
+from lib.evaluation.operating import validation_threshold
+from lib.evaluation.tables import reliability_rows
+from lib.params import load_params
+from lib.shards.validation import NORMAL
+from tests.scored_sample import made_up_validation
+
+PARAMS = load_params().evaluate
+
+
+def drawn(count, share, skill=2.0, seed=0):
+    generator = np.random.default_rng(seed)
+    positive = generator.random(count) < share
+    return (generator.normal(size=count) + skill * positive).astype(np.float32), positive
+
+
+def test_the_fit_is_logistic_regression():
+    scores, positive = drawn(20_000, 0.3)
+    found = fit_calibrator(scores, positive)
+    reference = LogisticRegression(C=1e9, tol=1e-8).fit(scores[:, None], positive)
+    assert found.slope == pytest.approx(reference.coef_[0, 0], rel=1e-2)
+    assert found.intercept == pytest.approx(reference.intercept_[0], rel=1e-2)
+    # Two normal distributions, 2 apart: the truth is known.
+    assert found.slope == pytest.approx(2.0, abs=0.1)
+    assert found.intercept == pytest.approx(np.log(0.3 / 0.7) - 2.0, abs=0.1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-1e4, 1e4, width=32), st.booleans()), min_size=2, max_size=60),
+    st.floats(-50, 50),
+)
+def test_any_scores_give_finite_probabilities_in_their_order(items, shift):
+    scores = np.array([score for score, _ in items], dtype=np.float32)
+    positive = np.array([label for _, label in items])
+    calibrator = fit_calibrator(scores, positive)
+    predicted = calibrator.probability(np.sort(scores + np.float32(shift)))
+    assert np.isfinite([calibrator.slope, calibrator.intercept]).all()
+    assert ((predicted >= 0) & (predicted <= 1)).all()
+    assert (np.diff(predicted) * np.sign(calibrator.slope) >= 0).all()
+
+
+def test_what_is_calibrated_has_no_error_and_another_share_is_told_apart():
+    scores, positive = drawn(200_000, 0.2)
+    calibrator = fit_calibrator(scores, positive)
+    same = binned(calibrator, *drawn(200_000, 0.2, seed=1))
+    assert same.error < 0.01 and same.share == pytest.approx(0.2, abs=0.01)
+    more = binned(calibrator, *drawn(200_000, 0.6, seed=2))
+    assert more.error > 0.1
+    assert more.at_share(0.2).error < 0.02
+
+
+def test_bins_add_up_and_hold_every_item():
+    scores, positive = drawn(5_000, 0.3)
+    calibrator = fit_calibrator(scores, positive)
+    halves = [binned(calibrator, scores[part], positive[part]) for part in (slice(0, 1_999), slice(1_999, None))]
+    total, whole = halves[0] + halves[1], binned(calibrator, scores, positive)
+    assert np.array_equal(total.items, whole.items) and np.array_equal(total.positives, whole.positives)
+    assert total.predicted == pytest.approx(whole.predicted)
+    assert whole.items.sum() == 5_000 and whole.positives.sum() == positive.sum()
+    assert Bins(np.array([4]), np.array([1]), np.array([2.0])).error == 0.25
+
+
+def test_validation_calibrates_frames_and_points_and_promises_by_the_other_half():
+    found = calibrate(made_up_validation(), PARAMS)
+    assert found["frame"].calibrator.slope == pytest.approx(2.0, abs=0.6)
+    assert found["point"].calibrator.slope == pytest.approx(2.0, abs=0.3)
+    assert found["point"].promised.items.sum() == 240 * 40
+    assert found["point"].promised.share == pytest.approx(1 / 16)
+    assert found["point"].promised.error < 0.02
+    test = level_of([(np.array([3.0, -2.0], dtype=np.float32), np.array([True, False]))])
+    bins = {
+        "point": binned(found["point"].calibrator, np.append(test.positive, test.negative), np.array([True, False]))
+    }
+    rows = reliability_rows(bins, found)
+    assert [row["items"] for row in rows if row["split"] == "test"] == [1, 1]
+    assert sum(row["items"] for row in rows if row["split"] == "validation") == 240 * 40
+
+
+def test_too_few_or_one_class_is_said(caplog):
+    whole = made_up_validation()
+    lonely = replace(whole, drives=(("only", ""),), drive=0 * whole.drive, pasted_drive=0 * whole.pasted_drive)
+    none = replace(whole, point_label=np.full_like(whole.point_label, NORMAL))
+    with caplog.at_level(logging.WARNING):
+        assert calibrate(lonely, PARAMS) == {}
+        assert set(calibrate(none, PARAMS)) == {"frame"}
+    assert "calibration of points is left out" in caplog.text
+
+
+def test_frames_with_too_little_of_it_calibrate_nothing():
+    whole = made_up_validation()
+    little = replace(whole, pasted_image_share=whole.pasted_image_share * 1e-3, pasted_points=whole.pasted_points // 20)
+    assert "frame" not in calibrate(little, PARAMS)
+
+
+def test_validation_gives_the_threshold_of_one_false_alarm_a_minute(caplog):
+    whole = made_up_validation(scenarios=40, frames=300)  # 20 minutes
+    threshold, minutes = validation_threshold(whole)
+    assert minutes == pytest.approx(20.0)
+    assert 15 <= (whole.frame_score >= threshold).sum() <= 25
+    assert not caplog.text
+    validation_threshold(made_up_validation())
+    assert "validation lasts 0.4 minutes, too short" in caplog.text
+    assert validation_threshold(replace(whole, time_s=np.full_like(whole.time_s, np.nan))) is None
