@@ -3,10 +3,11 @@
 Shape letters: B frames; h, w: a window of the image; N = h w flattened.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from lib.batches.transplant import class_mask
 from lib.batches.views import Views
 from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
 
@@ -26,40 +27,53 @@ def shading(facing_BN: Tensor, generator: torch.Generator) -> Tensor:
     return 1 - contrast_B1 / 2 + contrast_B1 * facing_BN
 
 
-def camouflage(image_B3N: Tensor, class_BN: Tensor, facing_BN: Tensor, generator: torch.Generator) -> Tensor:
+def camouflage(image_B3N: Tensor, ground: "Ground", facing_BN: Tensor, generator: torch.Generator) -> Tensor:
     """Look like what is behind, or in the colour of the ground, with only slight shading."""
-    B, device = len(image_B3N), image_B3N.device
-    ground = class_mask(class_BN, GROUND_CLASSES)[:, None]
-    mean_B31 = (image_B3N * ground).sum(2, keepdim=True) / ground.sum(2, keepdim=True).clamp(min=1)
-    coin = torch.rand(B, 1, 1, generator=generator, device=device) < 0.35
-    plain = coin & ground.any(2, keepdim=True)
-    depth_of_shading = 0.25 * torch.rand(B, 1, 1, generator=generator, device=device)
-    light = 1 + depth_of_shading * (facing_BN[:, None] - 0.5)
-    return torch.where(plain, mean_B31, image_B3N) * light
+    drawn_2B11 = torch.rand(2, len(image_B3N), 1, 1, generator=generator, device=image_B3N.device)
+    plain_B11 = (drawn_2B11[0] < 0.35) & ground.present_B1[..., None]
+    light_B1N = 1 + 0.25 * drawn_2B11[1] * (facing_BN[:, None] - 0.5)
+    return torch.where(plain_B11, ground.color_B31, image_B3N) * light_B1N
 
 
 def relief(image_B3N: Tensor, hit_BN: Tensor) -> Tensor:
     """Brightness of the pixels relative to their mean: the shading that a repainted surface keeps."""
     gray_BN = image_B3N.mean(1)
-    return (gray_BN / _masked_mean(gray_BN, hit_BN)).clamp(0.5, 1.6)
+    mean_B1 = (gray_BN * hit_BN).sum(1, keepdim=True) / hit_BN.sum(1, keepdim=True).clamp(min=1)
+    return (gray_BN / mean_B1.clamp(min=0.02)).clamp_(0.5, 1.6)
 
 
-def ground_brightness(image_B3N: Tensor, class_BN: Tensor, views: Views) -> Tensor:
-    """Mean brightness (B, 1) of the ground in the window, or of the whole image where the window holds none."""
-    ground = class_mask(class_BN, GROUND_CLASSES)
-    mean_B1 = _masked_mean(image_B3N.mean(1), ground)
-    whole_B1 = views.image_B3HW.mean(dim=(1, 2, 3))[:, None]
-    return torch.where(ground.any(1, keepdim=True), mean_B1, whole_B1).clamp(0.03, 0.6)
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """The ground that a window shows: its mean colour_B31, and whether there is any (B, 1)."""
+
+    color_B31: Tensor
+    present_B1: Tensor
+
+    def brightness(self, otherwise_B1: Tensor) -> Tensor:
+        """Return its mean brightness (B, 1), or the given one where there is none."""
+        return torch.where(self.present_B1, self.color_B31.mean(1), otherwise_B1).clamp(0.03, 0.6)
 
 
-def hazed(look_B3N: Tensor, depth_BN: Tensor, views: Views, generator: torch.Generator) -> Tensor:
+def ground_of(image_B3N: Tensor, is_ground_BN: Tensor) -> Ground:
+    """Look at the ground; which pixels show it is given as 0 or 1."""
+    count_B1 = is_ground_BN.sum(1, keepdim=True)
+    total_B31 = image_B3N @ is_ground_BN[..., None]
+    return Ground(total_B31 / count_B1[:, None].clamp(min=1), count_B1 > 0)
+
+
+def far_color(views: Views) -> Tensor:
+    """Mean colour (B, 3, 1) of what is farther than 60 m."""
+    far_B1P = (views.depth_m_BHW > 60).flatten(1)[:, None].float()
+    total_B31 = views.image_B3HW.flatten(2) @ far_B1P.transpose(1, 2)
+    return total_B31 / far_B1P.sum(2, keepdim=True).clamp(min=1)
+
+
+def hazed(look_B3N: Tensor, depth_BN: Tensor, far_color_B31: Tensor, generator: torch.Generator) -> Tensor:
     """Blend towards the colour of what is far, by a random density."""
-    B, device = len(look_B3N), look_B3N.device
-    far = (views.depth_m_BHW > 60)[:, None]
-    color_B31 = ((views.image_B3HW * far).sum((2, 3)) / far.sum((2, 3)).clamp(min=1))[..., None]
-    density_B1 = 0.02 * (torch.rand(B, 1, generator=generator, device=device) - 0.5).clamp(min=0) * 2
+    drawn_B1 = torch.rand(len(look_B3N), 1, generator=generator, device=look_B3N.device)
+    density_B1 = 0.02 * (drawn_B1 - 0.5).clamp(min=0) * 2
     veil_BN = 1 - torch.exp(-density_B1 * depth_BN.clamp(max=100.0))
-    return look_B3N * (1 - veil_BN[:, None]) + color_B31 * veil_BN[:, None]
+    return torch.lerp(look_B3N, far_color_B31, veil_BN[:, None])
 
 
 def blended(
@@ -74,8 +88,3 @@ def blended(
     blurred = torch.nn.functional.avg_pool2d(mask, 3, 1, 1, count_include_pad=False)
     alpha_B1N = (mask * (1 - soft_B111 + soft_B111 * blurred)).flatten(2)
     return torch.lerp(below_B3N, noisy, alpha_B1N).clamp(0, 1)
-
-
-def _masked_mean(values_BN: Tensor, mask_BN: Tensor) -> Tensor:
-    total = (values_BN * mask_BN).sum(1, keepdim=True)
-    return (total / mask_BN.sum(1, keepdim=True).clamp(min=1)).clamp(min=0.02)

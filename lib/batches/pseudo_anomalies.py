@@ -1,54 +1,44 @@
 """Pseudo-anomalies pasted consistently into image and cloud: what the detector learns to find without seeing one.
 
-Each of several slots per frame holds one of: a solid with an unusual look (both sensors see it), a camouflaged solid
-(geometry only), a repainted patch of ground or of an object (appearance only), a cast shadow without object or nothing
-(negatives). Only the first slot casts shadows: their rays cost most. Transplanted normal objects (transplant.py) come
-before, as further negatives.
-Shape letters as in views.py; h, w: a window of the image around the object; N = h w flattened.
+Each of several slots per frame (placing.py) holds one of: a solid with an unusual look (both sensors see it), a
+camouflaged solid (geometry only), a repainted patch of ground or of an object (appearance only), a cast shadow without
+object or nothing (negatives). Only the first slot casts shadows: their rays cost most. Transplanted normal objects
+(transplant.py) come before, as further negatives.
+Shape letters as in views.py; h, w: a window around the object; N = h w flattened; P = H W; K = R C; L: layers.
 """
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
 import torch
 from torch import Tensor
 
 from lib.batches.constants import constant
-from lib.batches.families import Families
+from lib.batches.families import Families, Texture
 from lib.batches.looks import (
     GROUND_CLASSES,
     blended,
     camouflage,
-    ground_brightness,
+    far_color,
+    ground_of,
     hazed,
     random_sun,
     relief,
     shading,
 )
-from lib.batches.solids import Solids, contains, entry, first_hit, moved
-from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m, transplant
-from lib.batches.views import RangeGrid, Views, cell_directions, pixel_rays, project
+from lib.batches.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, place
+from lib.batches.solids import Linear, along, entry, moved, shaded, spans
+from lib.batches.transplant import choose_cells, class_mask, object_radius_m, transplant
+from lib.batches.views import RangeGrid, Views, cell_column, cell_directions, project
+from lib.batches.windows import Window, window_around
 from lib.labels import UNKNOWN
 
-MIN_DISTANCE_M, MAX_DISTANCE_M = 3.5, 26.0
-MIN_EXTENT_M, MAX_EXTENT_M = 0.35, 4.0
-MIN_REPAINTED_M = 0.9
 RANGE_NOISE_M = 0.1  # AnoVox's noise_stddev
 INTENSITY_DECAY = 0.004  # CARLA's atmosphere, per metre
 GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
 VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous
+REPAINTED_WITHIN_M = 0.6  # how far a point may be from the surface that the camera sees at its projection
 UNSURE = 255
 MAX_SLOTS = 16
-
-
-class Slot(IntEnum):
-    """What a slot holds."""
-
-    NOTHING = 0
-    BOTH = 1
-    GEOMETRY = 2
-    APPEARANCE = 3
-    SHADOW = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,29 +55,22 @@ class Targets:
 
 
 @dataclass(frozen=True, eq=False)
-class _Window:
-    """Flat pixel numbers (B, N) of one window per frame, all of one size, and its height and width."""
+class _Scene:
+    """The frames while slot after slot is pasted into them, as layers of numbers in float32 that change in place.
 
-    pixel_BN: Tensor
-    height: int
-    width: int
+    pixels_BLP: red, green, blue, class, whether it is ground, depth [m], mark as in Targets, number of the last slot
+    that changed it. cells_BLK: direction x, y, z, flat number of the pixel it projects to (-1: unseen), range [m],
+    intensity, class, mark, number of the slot that made it anomalous.
+    What all slots share: origin_B3: the camera in the LiDAR's frame; far_color_B31; brightness_B1 of the whole image.
+    """
 
-    def take(self, image_BCHW: Tensor) -> Tensor:
-        flat = image_BCHW.flatten(2)
-        return flat.gather(2, self.pixel_BN[:, None].expand(-1, flat.shape[1], -1))
-
-    def put(self, image_BCHW: Tensor, values_BCN: Tensor) -> Tensor:
-        flat = image_BCHW.flatten(2)
-        return flat.scatter(2, self.pixel_BN[:, None].expand_as(values_BCN), values_BCN).view_as(image_BCHW)
-
-
-@dataclass(frozen=True, eq=False)
-class _Anchor:
-    """Point (B, 3) of the LiDAR frame on which the pseudo-anomaly stands, its class (B,), whether that is an object."""
-
-    point_B3: Tensor
-    class_B: Tensor
-    on_object_B: Tensor
+    views: Views
+    grid: RangeGrid
+    pixels_BLP: Tensor
+    cells_BLK: Tensor
+    origin_B3: Tensor
+    far_color_B31: Tensor
+    brightness_B1: Tensor
 
 
 def no_targets(views: Views) -> Targets:
@@ -109,270 +92,217 @@ def paste_pseudo_anomalies(
 ) -> tuple[Views, Targets]:
     """Paste random pseudo-anomalies and negatives into a batch; `clean_fraction` of the frames get negatives only."""
     B, device = len(views.image_B3HW), views.image_B3HW.device
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator, device=device)
-
     if B > 1:
-        views = transplant(views, uniform(B) < 0.8, generator)
-    anomalous_B = torch.arange(B, device=device) >= round(clean_fraction * B)
-    anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]
-    leading = constant((0.0, 0.4, 0.2, 0.4, 0.0), torch.float32, device)
-    chances = constant((0.2, 0.28, 0.12, 0.3, 0.1), torch.float32, device)
-    targets = no_targets(views)
-    for number in range(slots):
-        slot_B = _drawn(chances, B, generator)
-        if number == 0:
-            forced = _drawn(leading, B, generator)
-            slot_B = torch.where(anomalous_B, forced, slot_B)
-        harmless = (slot_B == Slot.SHADOW) | (slot_B == Slot.NOTHING)
-        slot_B = torch.where(anomalous_B | harmless, slot_B, int(Slot.NOTHING))
-        views, targets = _paste_slot(views, targets, grid, slot_B, number, families, generator)
-    return views, targets
-
-
-def _drawn(chances: Tensor, B: int, generator: torch.Generator) -> Tensor:
-    """Draw a number (B,) for each frame as torch.multinomial does, without its look at the chances' values."""
-    exponential = torch.empty(B, len(chances), device=chances.device).exponential_(generator=generator)
-    return (chances / exponential).argmax(1)
-
-
-def _paste_slot(
-    views: Views,
-    targets: Targets,
-    grid: RangeGrid,
-    slot_B: Tensor,
-    number: int,
-    families: Families,
-    generator: torch.Generator,
-) -> tuple[Views, Targets]:
-    anchor, found_B = _anchor(views, slot_B, generator)
-    slot_B = torch.where(found_B, slot_B, int(Slot.NOTHING))
-    solids, extent_B3 = _solids_at(views, anchor, slot_B, families, generator)
-    window = _window(views, solids)
-    painted, pixel_hit_BN, pixel_depth_BN = _paint(
-        views, solids, extent_B3, anchor, slot_B, window, families, generator, casts_shadows=number == 0
+        views = transplant(views, torch.rand(B, generator=generator, device=device) < 0.8, generator)
+    uv_B2RC, seen_BRC = project(views)
+    scene = _scene(views, grid, uv_B2RC, seen_BRC)
+    returns_BK = views.has_return_BRC.flatten(1).float()
+    donors_SB = choose_cells(returns_BK.repeat(slots, 1), generator)[0].view(slots, B)
+    reflectivity_SB = views.intensity_BRC.flatten(1).gather(1, donors_SB.T).T * torch.exp(
+        INTENSITY_DECAY * views.range_m_BRC.flatten(1).gather(1, donors_SB.T).T
     )
-    before = window.take(views.image_B3HW)
-    changed_BN = (painted - before).abs().mean(1) > VISIBLE_CHANGE
-    appearance_B1 = (slot_B == Slot.APPEARANCE)[:, None]
-    anomalous_BN = pixel_hit_BN & (changed_BN | ~appearance_B1)
-    unsure_BN = pixel_hit_BN & ~anomalous_BN
+    placed = place(views, seen_BRC, slots, clean_fraction, families, generator)
+    for number, each in enumerate(placed):
+        texture = families.textures(each.extent_B3, each.kind_B == Slot.APPEARANCE, generator)
+        _paste_pixels(scene, each, number, texture, generator)
+        _paste_cells(scene, each, number, reflectivity_SB[number], generator)
+    return _unpacked(scene)
 
-    def put(values_BHW: Tensor, chosen_BN: Tensor, new_BN: Tensor) -> Tensor:
-        old_BN = window.take(values_BHW[:, None]).squeeze(1)
-        return window.put(values_BHW[:, None], torch.where(chosen_BN, new_BN, old_BN)[:, None]).squeeze(1)
 
-    pixel_BHW = put(targets.pixel_BHW, anomalous_BN, torch.ones_like(pixel_hit_BN, dtype=torch.uint8))
-    pixel_BHW = put(pixel_BHW, unsure_BN, torch.full_like(pixel_hit_BN, UNSURE, dtype=torch.uint8))
-    unknown_BN = torch.full_like(pixel_hit_BN, UNKNOWN, dtype=torch.uint8)
-    views = replace(
+def _scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor) -> _Scene:
+    W = views.image_B3HW.shape[-1]
+    none_BHW = torch.zeros_like(views.depth_m_BHW)
+    ground_BHW = class_mask(views.pixel_class_BHW, GROUND_CLASSES)
+    flat_layers = (views.pixel_class_BHW, ground_BHW, views.depth_m_BHW, none_BHW, none_BHW - 1)
+    returns_B1RC = views.has_return_BRC[:, None]
+    direction_B3RC = views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None]
+    direction_B3RC = torch.where(returns_B1RC, direction_B3RC, cell_directions(grid, none_BHW.device))
+    u_BRC, v_BRC = uv_B2RC.floor().unbind(1)
+    pixel_BRC = torch.where(seen_BRC, v_BRC * W + u_BRC, -1.0)
+    none_BRC = torch.zeros_like(views.range_m_BRC)
+    cells = (pixel_BRC, views.range_m_BRC, views.intensity_BRC, views.point_class_BRC, none_BRC, none_BRC - 1)
+    return _Scene(
         views,
-        image_B3HW=window.put(views.image_B3HW, painted),
-        depth_m_BHW=put(views.depth_m_BHW, pixel_hit_BN, pixel_depth_BN),
-        pixel_class_BHW=put(views.pixel_class_BHW, pixel_hit_BN, unknown_BN),
+        grid,
+        torch.cat([views.image_B3HW, torch.stack(flat_layers, dim=1)], dim=1).flatten(2),
+        torch.cat([direction_B3RC, torch.stack(cells, dim=1)], dim=1).flatten(2),
+        -views.lidar_offset_m_B3,
+        far_color(views),
+        views.image_B3HW.mean(dim=(1, 2, 3))[:, None],
     )
-    flat_hit_BHW = torch.zeros_like(pixel_BHW)
-    mark_BN = torch.where(anomalous_BN, 1, torch.where(unsure_BN, UNSURE, 0)).to(torch.uint8)
-    flat_hit_BHW = window.put(flat_hit_BHW[:, None], mark_BN[:, None]).squeeze(1)
-    views, cell_mark_BRC = _paste_cells(views, solids, grid, slot_B, flat_hit_BHW, generator)
-    touched = cell_mark_BRC > 0
-    cell_BRC = torch.where(touched, cell_mark_BRC, targets.cell_BRC)
-    cell_object = torch.where(touched, torch.where(cell_mark_BRC == 1, number, -1), targets.cell_object_BRC)
-    return views, Targets(pixel_BHW, cell_BRC, cell_object)
 
 
-def _anchor(views: Views, slot_B: Tensor, generator: torch.Generator) -> tuple[_Anchor, Tensor]:
-    """Where the pseudo-anomalies go, and in which frames (B,) such a place exists."""
-    B = len(slot_B)
-    _, seen = project(views)
-    in_reach = seen & (views.range_m_BRC > MIN_DISTANCE_M) & (views.range_m_BRC < MAX_DISTANCE_M)
-    ground = class_mask(views.point_class_BRC, GROUND_CLASSES)
-    thing = class_mask(views.point_class_BRC, OBJECT_CLASSES)
-    coin = torch.rand(B, generator=generator, device=slot_B.device) < 0.5
-    on_object_B = (slot_B == Slot.APPEARANCE) & coin & (thing & in_reach).flatten(1).any(1)
-    wanted = torch.where(on_object_B[:, None, None], thing, ground) & in_reach
-    weight = wanted * views.range_m_BRC.clamp(min=1.0) ** 1.5
-    weight = torch.where(on_object_B[:, None, None], weight * class_rarity(views.point_class_BRC), weight)
-    chosen_B, found_B = choose_cells(weight, generator)
-    anchor_B3 = views.xyz_B3RC.flatten(2).gather(2, chosen_B[:, None, None].expand(-1, 3, 1)).squeeze(2)
-    class_B = views.point_class_BRC.flatten(1).gather(1, chosen_B[:, None]).squeeze(1)
-    return _Anchor(anchor_B3, class_B, on_object_B), found_B
+def _unpacked(scene: _Scene) -> tuple[Views, Targets]:
+    views = scene.views
+    pixels_BLHW = scene.pixels_BLP.view(len(scene.pixels_BLP), -1, *views.depth_m_BHW.shape[1:])
+    cells_BLRC = scene.cells_BLK.view(len(scene.cells_BLK), -1, *views.range_m_BRC.shape[1:])
+    image_B3HW, pixel_class, _, depth_m_BHW, pixel_mark, _ = torch.split(pixels_BLHW, [3, 1, 1, 1, 1, 1], dim=1)
+    direction_B3RC, _, range_m_B1RC, intensity, cell_class, cell_mark, number = torch.split(
+        cells_BLRC, [3, 1, 1, 1, 1, 1, 1], dim=1
+    )
+    moved_B1RC = range_m_B1RC != views.range_m_BRC[:, None]
+    pasted = replace(
+        views,
+        image_B3HW=image_B3HW,
+        depth_m_BHW=depth_m_BHW[:, 0],
+        pixel_class_BHW=pixel_class[:, 0].to(torch.uint8),
+        xyz_B3RC=torch.where(moved_B1RC, direction_B3RC * range_m_B1RC, views.xyz_B3RC),
+        range_m_BRC=range_m_B1RC[:, 0],
+        intensity_BRC=intensity[:, 0],
+        point_class_BRC=cell_class[:, 0].to(torch.uint8),
+    )
+    marks = pixel_mark[:, 0].to(torch.uint8), cell_mark[:, 0].to(torch.uint8)
+    return pasted, Targets(*marks, number[:, 0].long())
 
 
-def _solids_at(
-    views: Views, anchor: _Anchor, slot_B: Tensor, families: Families, generator: torch.Generator
-) -> tuple[Solids, Tensor]:
-    anchor_B3, on_object_B = anchor.point_B3, anchor.on_object_B
-    B, device = len(slot_B), slot_B.device
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator, device=device)
-
-    H, W = views.image_B3HW.shape[-2:]
-    meters_per_px = (anchor_B3[:, 0].clamp(min=1.0) / views.intrinsics_B4[:, 0])[:, None]
-    fits_B3 = meters_per_px * constant((0.7 * W / 2, 0.7 * W / 2, 0.8 * H / 2), torch.float32, device)
-    repainted = slot_B == Slot.APPEARANCE
-    smallest = torch.where(repainted, MIN_REPAINTED_M, MIN_EXTENT_M)
-    largest = smallest * (MAX_EXTENT_M / smallest) ** uniform(B)
-    thinnest = torch.where(repainted[:, None], 0.5, 0.2)
-    ratio = thinnest + (1 - thinnest) * uniform(B, 3)
-    ratio = ratio / ratio.amax(1, keepdim=True)
-    extent_B3 = torch.minimum(largest[:, None] * ratio, fits_B3)
-    flat = repainted & ~on_object_B
-    height = torch.where(flat, 0.5, extent_B3[:, 2])
-    extent_B3 = torch.stack([extent_B3[:, 0], extent_B3[:, 1], height], dim=1)
-    afloat = (uniform(B) < 0.15) & ~flat & ~on_object_B
-    lift = torch.where(afloat, uniform(B) * 1.5, -0.06 * uniform(B))
-    rise = torch.where(flat | on_object_B, 0.0, 0.45 * height + lift)
-    zero = torch.zeros_like(rise)
-    return families.solids(anchor_B3 + torch.stack([zero, zero, rise], dim=1), extent_B3, generator), extent_B3
+def _window_share(number: int) -> int:
+    return LARGE_WINDOW if number == 0 else SMALL_WINDOW
 
 
-def _window(views: Views, solids: Solids) -> _Window:
-    """Pixels around the solids: half the image's height and width, inside the image."""
-    H, W = views.image_B3HW.shape[-2:]
-    height, width = H // 2, W // 2
-    center = solids.center_B3 + views.lidar_offset_m_B3
-    fx, fy, cx, cy = views.intrinsics_B4.unbind(1)
-    depth = center[:, 0].clamp(min=1.0)
-    u, v = cx - fx * center[:, 1] / depth, cy - fy * center[:, 2] / depth
-    left = (u - width / 2).round().long().clamp(0, W - width)
-    top = (v - height / 2).round().long().clamp(0, H - height)
-    rows = top[:, None] + torch.arange(height, device=u.device)
-    columns = left[:, None] + torch.arange(width, device=u.device)
-    return _Window((rows[:, :, None] * W + columns[:, None, :]).flatten(1), height, width)
+def _pixel_window(scene: _Scene, placed: Placed, number: int) -> tuple[Window, Linear]:
+    """The pixels around the solids, and the linear functions of the rays through them (camera axes, x = 1)."""
+    H, W = scene.views.image_B3HW.shape[-2:]
+    fx, fy, cx, cy = scene.views.intrinsics_B4.unbind(1)
+    x, y, z = (placed.solids.center_B3 - scene.origin_B3).unbind(1)
+    x = x.clamp(min=1.0)
+    share = _window_share(number)
+    window = window_around(cy - fy * z / x, cx - fx * y / x, (H // share, W // share), (H, W))
+    y_Bw = (cx[:, None] - window.column_Bw - 0.5) / fx[:, None]
+    z_Bh = (cy[:, None] - window.row_Bh - 0.5) / fy[:, None]
+
+    def linear(vectors_BK3: Tensor, constants_BK: Tensor) -> Tensor:
+        x_BK, y_BK, z_BK = vectors_BK3.unbind(2)
+        by_row_BKh = (x_BK + constants_BK)[..., None] + z_BK[..., None] * z_Bh[:, None]
+        by_column_BKw = y_BK[..., None] * y_Bw[:, None]
+        return (by_row_BKh[..., None] + by_column_BKw[:, :, None]).flatten(2)
+
+    return window, linear
 
 
-def _paint(
-    views: Views,
-    solids: Solids,
-    extent_B3: Tensor,
-    anchor: _Anchor,
-    slot_B: Tensor,
-    window: _Window,
-    families: Families,
-    generator: torch.Generator,
-    *,
-    casts_shadows: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """New colours (B, 3, N) of the window, which pixels the object covers (B, N) and its planar depth there (B, N)."""
-    B, device = len(slot_B), slot_B.device
-    image_B3N = window.take(views.image_B3HW)
-    depth_BN = window.take(views.depth_m_BHW[:, None]).squeeze(1)
-    class_BN = window.take(views.pixel_class_BHW[:, None]).squeeze(1)
-    ray_B3N = window.take(pixel_rays(views))
-    origin_B3 = -views.lidar_offset_m_B3
-    surface_B3N = ray_B3N * depth_BN[:, None] + origin_B3[..., None]
-    t_BN, normal_B3N = first_hit(solids, origin_B3[..., None], ray_B3N)
-
-    solid_B1 = ((slot_B == Slot.BOTH) | (slot_B == Slot.GEOMETRY))[:, None]
-    decal_B1 = (slot_B == Slot.APPEARANCE)[:, None]
-    shape_hit_BN = (t_BN < depth_BN) & solid_B1
-    whole_B1 = (anchor.on_object_B & (torch.rand(B, generator=generator, device=device) < 0.6))[:, None]
-    covered_BN = torch.where(whole_B1, _same_object(anchor, surface_B3N, class_BN), contains(solids, surface_B3N))
-    decal_hit_BN = covered_BN & decal_B1
-    hit_BN = shape_hit_BN | decal_hit_BN
-
+def _paste_pixels(scene: _Scene, placed: Placed, number: int, texture: Texture, generator: torch.Generator) -> None:
+    """Paint the solids, the repainted surfaces and the first slot's shadows into a window of the image."""
+    B, device = len(placed.kind_B), placed.kind_B.device
+    window, linear = _pixel_window(scene, placed, number)
+    image_B3N, class_B1N, ground_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
+        window.take(scene.pixels_BLP), [3, 1, 1, 1, 1, 1], dim=1
+    )
+    depth_BN = depth_B1N[:, 0]
     sun_B3 = random_sun(B, generator, device)
-    facing_BN = (normal_B3N * sun_B3[..., None]).sum(1).clamp(min=0)
-    exposure_B1 = ground_brightness(image_B3N, class_BN, views) / GROUND_ALBEDO
-    entry_B3N = ray_B3N * t_BN.clamp(max=1e3)[:, None] + origin_B3[..., None]
-    at_B3N = torch.where(shape_hit_BN[:, None], entry_B3N, surface_B3N) - solids.center_B3[..., None]
-    albedo_B3N = families.textures(extent_B3, decal_B1.squeeze(1), generator)(at_B3N)
+    rays = spans(placed.solids, scene.origin_B3, linear, sun_B3)
+    t_BN, facing_BN = rays.first()
+    axes = constant((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), torch.float32, device).view(1, 3, 3).expand(B, 3, 3)
+    ray_B3N = linear(axes, torch.zeros_like(sun_B3))
+    surface_B3N = torch.addcmul(scene.origin_B3[..., None], ray_B3N, depth_B1N)
+
+    solid_B1 = ((placed.kind_B == Slot.BOTH) | (placed.kind_B == Slot.GEOMETRY))[:, None]
+    decal_B1 = (placed.kind_B == Slot.APPEARANCE)[:, None]
+    in_front_BN = (t_BN < depth_BN) & solid_B1
+    same_BN = _same_object(placed, surface_B3N, class_B1N[:, 0])
+    hit_BN = in_front_BN | (decal_B1 & torch.where(placed.whole_B[:, None], same_BN, rays.hold(depth_BN)))
+    new_depth_BN = torch.where(in_front_BN, t_BN, depth_BN)
+    touched_B3N = torch.addcmul(scene.origin_B3[..., None], ray_B3N, new_depth_BN[:, None])
+
+    ground = ground_of(image_B3N, ground_B1N[:, 0])
+    exposure_B1 = ground.brightness(scene.brightness_B1) / GROUND_ALBEDO
     light_BN = torch.where(decal_B1, relief(image_B3N, hit_BN), shading(facing_BN, generator))
-    look_B3N = albedo_B3N * (exposure_B1 * light_BN)[:, None]
-    camouflage_B3N = camouflage(image_B3N, class_BN, facing_BN, generator)
-    look_B3N = torch.where((slot_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, look_B3N)
-    new_depth_BN = torch.where(shape_hit_BN, t_BN, depth_BN)
-    look_B3N = hazed(look_B3N, new_depth_BN, views, generator)
+    look_B3N = texture(touched_B3N - placed.solids.center_B3[..., None]) * (exposure_B1 * light_BN)[:, None]
+    camouflage_B3N = camouflage(image_B3N, ground, facing_BN, generator)
+    look_B3N = torch.where((placed.kind_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, look_B3N)
+    look_B3N = hazed(look_B3N, new_depth_BN, scene.far_color_B31, generator)
+    below_B3N = image_B3N
+    if number == 0:
+        below_B3N = _shadowed(image_B3N, ground_B1N, surface_B3N, placed, sun_B3, generator)
+    painted_B3N = blended(below_B3N, look_B3N, hit_BN, *window.size, generator)
 
-    shadowed_B3N = image_B3N
-    if casts_shadows:
-        shadowed_B3N = _shadowed(image_B3N, class_BN, surface_B3N, solids, sun_B3, slot_B, generator)
-    painted_B3N = blended(shadowed_B3N, look_B3N, hit_BN, window.height, window.width, generator)
-    nothing = (slot_B == Slot.NOTHING)[:, None, None]
-    return torch.where(nothing, image_B3N, painted_B3N), hit_BN, new_depth_BN
+    changed_BN = (painted_B3N - image_B3N).abs().mean(1) > VISIBLE_CHANGE
+    mark_BN = torch.where(changed_BN | ~decal_B1, 1.0, float(UNSURE))
+    hit_B1N = hit_BN[:, None]
+    after = (
+        painted_B3N,
+        torch.where(hit_B1N, float(UNKNOWN), class_B1N),
+        torch.where(hit_B1N, 0.0, ground_B1N),
+        new_depth_BN[:, None],
+        torch.where(hit_B1N, mark_BN[:, None], mark_B1N),
+        torch.where(hit_B1N, float(number), slot_B1N),
+    )
+    window.put_(scene.pixels_BLP, torch.cat(after, dim=1))
 
 
-def _same_object(anchor: _Anchor, surface_B3N: Tensor, class_BN: Tensor) -> Tensor:
+def _same_object(placed: Placed, surface_B3N: Tensor, class_BN: Tensor) -> Tensor:
     """Say which pixels (B, N) belong to the object at the anchor: its class, not far aside."""
-    aside_m_BN = (surface_B3N[:, :2] - anchor.point_B3[:, :2, None]).square().sum(1).sqrt()
-    radius_m_B1 = object_radius_m(anchor.class_B)[:, None]
-    return (class_BN == anchor.class_B[:, None]) & (aside_m_BN < radius_m_B1)
+    aside_m2_BN = (surface_B3N[:, :2] - placed.anchor_B3[:, :2, None]).square().sum(1)
+    radius_m_B1 = object_radius_m(placed.class_B)[:, None]
+    return (class_BN == placed.class_B[:, None]) & (aside_m2_BN < radius_m_B1.square())
 
 
 def _shadowed(
     image_B3N: Tensor,
-    class_BN: Tensor,
+    ground_B1N: Tensor,
     surface_B3N: Tensor,
-    solids: Solids,
+    placed: Placed,
     sun_B3: Tensor,
-    slot_B: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
     """Darken the ground in the solid's shadow; a lone shadow comes from a solid that floats out of sight."""
-    B, device = len(slot_B), slot_B.device
-    alone_B = slot_B == Slot.SHADOW
-    casts_B = alone_B | ((slot_B == Slot.BOTH) & (torch.rand(B, generator=generator, device=device) < 0.6))
-    up_B3 = sun_B3 * torch.where(alone_B, 4.0, 0.0)[:, None]
-    t_BN = entry(moved(solids, up_B3), surface_B3N, sun_B3[..., None])
-    dark_BN = torch.isfinite(t_BN) & class_mask(class_BN, GROUND_CLASSES) & casts_B[:, None]
-    strength_B1 = 0.3 + 0.45 * torch.rand(B, 1, generator=generator, device=device)
-    return image_B3N * torch.where(dark_BN, 1 - strength_B1, torch.ones_like(strength_B1))[:, None]
+    drawn_2B = torch.rand(2, len(sun_B3), generator=generator, device=sun_B3.device)
+    alone_B = placed.kind_B == Slot.SHADOW
+    casts_B = alone_B | ((placed.kind_B == Slot.BOTH) & (drawn_2B[0] < 0.6))
+    solids = moved(placed.solids, sun_B3 * torch.where(alone_B, 4.0, 0.0)[:, None])
+    strength_B1 = ((0.3 + 0.45 * drawn_2B[1]) * casts_B)[:, None]
+    dark_BN = shaded(solids, surface_B3N, sun_B3) * strength_B1
+    return image_B3N * (1 - dark_BN[:, None] * ground_B1N)
 
 
 def _paste_cells(
-    views: Views, solids: Solids, grid: RangeGrid, slot_B: Tensor, pixel_mark_BHW: Tensor, generator: torch.Generator
-) -> tuple[Views, Tensor]:
-    """Put the solids into the range view; returns the views and per cell 0 untouched, 1 anomalous, 255 unsure."""
-    B, device = len(slot_B), slot_B.device
-    returns = views.has_return_BRC
-    direction = torch.where(
-        returns[:, None], views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None], cell_directions(grid, device)
-    )
-    t = entry(solids, direction.new_zeros(B, 3, 1), direction.flatten(2)).view_as(views.range_m_BRC)
-    solid_B11 = ((slot_B == Slot.BOTH) | (slot_B == Slot.GEOMETRY))[:, None, None]
-    # A ray that came back empty may be lost by chance, not by the sky behind it: most of them return now.
-    returned = returns | (torch.rand(t.shape, generator=generator, device=device) < 0.9)
-    hit = solid_B11 & returned & (~returns | (t < views.range_m_BRC)) & torch.isfinite(t)
-    spread_m = RANGE_NOISE_M * (0.5 + torch.rand(B, 1, 1, generator=generator, device=device))
-    noisy = (t + torch.randn(t.shape, generator=generator, device=device) * spread_m).clamp(min=0.5)
-    noisy = torch.where(hit, noisy, views.range_m_BRC)
-    intensity = torch.where(hit, _hit_intensity(views, noisy, slot_B, generator), views.intensity_BRC)
-    pasted = replace(
-        views,
-        xyz_B3RC=torch.where(hit[:, None], direction * noisy[:, None], views.xyz_B3RC),
-        range_m_BRC=noisy,
-        intensity_BRC=intensity,
-    )
-    decal_mark = _decal_cells(views, slot_B, pixel_mark_BHW)
-    mark = torch.where(hit, 1, decal_mark).to(torch.uint8)
-    unknown = torch.full_like(views.point_class_BRC, UNKNOWN)
-    return replace(pasted, point_class_BRC=torch.where(mark > 0, unknown, views.point_class_BRC)), mark
+    scene: _Scene, placed: Placed, number: int, reflectivity_B: Tensor, generator: torch.Generator
+) -> None:
+    """Put the solids into a window of the range view, and mark the cells on repainted surfaces.
 
-
-def _decal_cells(views: Views, slot_B: Tensor, pixel_mark_BHW: Tensor) -> Tensor:
-    """Marks (B, R, C) of the cells whose point lies on the repainted surface."""
-    uv, seen = project(views)
-    H, W = pixel_mark_BHW.shape[-2:]
-    u, v = uv[:, 0].floor().long().clamp(0, W - 1), uv[:, 1].floor().long().clamp(0, H - 1)
-    flat = (v * W + u).flatten(1)
-    mark = pixel_mark_BHW.flatten(1).gather(1, flat).view_as(views.point_class_BRC)
-    depth = views.depth_m_BHW.flatten(1).gather(1, flat).view_as(views.range_m_BRC)
-    near = (views.xyz_B3RC[:, 0] + views.lidar_offset_m_B3[:, 0, None, None] - depth).abs() < 0.6
-    decal = (slot_B == Slot.APPEARANCE)[:, None, None]
-    return torch.where(decal & seen & near, mark, torch.zeros_like(mark))
-
-
-def _hit_intensity(views: Views, range_m_BRC: Tensor, slot_B: Tensor, generator: torch.Generator) -> Tensor:
-    """Intensity of the pasted returns, with reflectivities that the data itself shows.
-
-    Camouflaged solids keep the reflectivity behind them, the others take that of a random cell: where a data set's
-    intensity knows nothing but the distance (CARLA's own LiDAR), so do the pasted returns.
+    `reflectivity_B`: that of a random cell, for what is not camouflaged.
     """
-    reflectivity = views.intensity_BRC * torch.exp(INTENSITY_DECAY * views.range_m_BRC)
-    somewhere_B, _ = choose_cells(views.has_return_BRC.float(), generator)
-    other = reflectivity.flatten(1).gather(1, somewhere_B[:, None])[..., None]
-    behind = views.has_return_BRC & (slot_B == Slot.GEOMETRY)[:, None, None]
-    return torch.where(behind, reflectivity, other) * torch.exp(-INTENSITY_DECAY * range_m_BRC)
+    R, C = scene.views.range_m_BRC.shape[1:]
+    column_B = cell_column(placed.solids.center_B3, scene.grid)
+    window = window_around(torch.zeros_like(column_B), column_B, (R, max(1, C // _window_share(number))), (R, C))
+    layers_BLN = window.take(scene.cells_BLK)
+    direction_B3N, (pixel_BN, range_m_BN, intensity_BN, class_BN, mark_BN, slot_BN) = (
+        layers_BLN[:, :3],
+        layers_BLN[:, 3:].unbind(1),
+    )
+    t_BN = entry(placed.solids, torch.zeros_like(scene.origin_B3), along(direction_B3N))
+    solid_B1 = ((placed.kind_B == Slot.BOTH) | (placed.kind_B == Slot.GEOMETRY))[:, None]
+    returns_BN = range_m_BN > 0
+    # A ray that came back empty may be lost by chance, not by the sky behind it: most of them return now.
+    returned_BN = returns_BN | (torch.rand(t_BN.shape, generator=generator, device=t_BN.device) < 0.9)
+    nearer_BN = (t_BN < range_m_BN) | (~returns_BN & torch.isfinite(t_BN))
+    hit_BN = solid_B1 & returned_BN & nearer_BN
+    spread_m_B1 = RANGE_NOISE_M * (0.5 + torch.rand(len(t_BN), 1, generator=generator, device=t_BN.device))
+    noise_BN = torch.randn(t_BN.shape, generator=generator, device=t_BN.device)
+    noisy_m_BN = torch.where(hit_BN, torch.addcmul(t_BN, noise_BN, spread_m_B1).clamp_(min=0.5), range_m_BN)
+    behind_BN = returns_BN & (placed.kind_B == Slot.GEOMETRY)[:, None]
+    # Reflectivities that the data itself shows: where its intensity knows nothing but the distance (CARLA's own LiDAR),
+    # so do the pasted returns.
+    behind_reflectivity_BN = intensity_BN * torch.exp(INTENSITY_DECAY * range_m_BN)
+    reflected_BN = torch.where(behind_BN, behind_reflectivity_BN, reflectivity_B[:, None])
+    reflected_BN = reflected_BN * torch.exp(-INTENSITY_DECAY * noisy_m_BN)
+
+    decal_mark_BN = _decal_marks(scene, placed, number, direction_B3N[:, 0] * range_m_BN, pixel_BN)
+    new_mark_BN = torch.where(hit_BN, 1.0, decal_mark_BN)
+    changed_BN = new_mark_BN > 0
+    after = (
+        pixel_BN,
+        noisy_m_BN,
+        torch.where(hit_BN, reflected_BN, intensity_BN),
+        torch.where(changed_BN, float(UNKNOWN), class_BN),
+        torch.where(changed_BN, new_mark_BN, mark_BN),
+        torch.where(changed_BN, torch.where(new_mark_BN == 1, float(number), -1.0), slot_BN),
+    )
+    window.put_(scene.cells_BLK[:, 3:], torch.stack(after, dim=1))
+
+
+def _decal_marks(scene: _Scene, placed: Placed, number: int, x_m_BN: Tensor, pixel_BN: Tensor) -> Tensor:
+    """Marks (B, N), 0 elsewhere, of the cells whose point lies on what this slot repainted."""
+    place_BN = pixel_BN.clamp(min=0).long()
+    depth_BN, mark_BN, slot_BN = scene.pixels_BLP[:, 5:].gather(2, place_BN[:, None].expand(-1, 3, -1)).unbind(1)
+    near_BN = (x_m_BN - scene.origin_B3[:, :1] - depth_BN).abs() < REPAINTED_WITHIN_M
+    decal_B1 = (placed.kind_B == Slot.APPEARANCE)[:, None]
+    return torch.where(decal_B1 & (pixel_BN >= 0) & near_BN & (slot_BN == number), mark_BN, 0.0)

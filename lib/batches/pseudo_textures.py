@@ -57,8 +57,9 @@ def texture_colors(textures: PseudoTextures, offset_B3N: Tensor) -> Tensor:
     noise_BN = ((field.view(B, N) - 0.5) * textures.contrast_B[:, None] + 0.5).clamp(0, 1)
     along_BN = ((offset_B3N * textures.gradient_B3[..., None]).sum(1) + 0.5).clamp(0, 1)
     first, second = textures.palette_BK3[:, 0, :, None], textures.palette_BK3[:, 1, :, None]
-    distance_BKN = torch.cdist(textures.seeds_BK3, offset_B3N.transpose(1, 2))
-    nearest_BKN = (distance_BKN == distance_BKN.amin(1, keepdim=True)).float()
+    seeds = textures.seeds_BK3
+    nearness_BKN = torch.baddbmm(seeds.square().sum(2, keepdim=True), seeds, offset_B3N, beta=-0.5)
+    nearest_BKN = (nearness_BKN == nearness_BKN.amax(1, keepdim=True)).float()
     cells_B3N = textures.palette_BK3.transpose(1, 2) @ nearest_BKN
     kind = textures.kind_B[:, None, None]
     blend = torch.where(kind == 1, noise_BN[:, None], torch.where(kind == 2, along_BN[:, None], 0.0))

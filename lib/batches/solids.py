@@ -1,15 +1,24 @@
 """Random solids for pseudo-anomalies: unions of convex parts, each half-spaces cut out of an ellipsoid.
 
+Rays from one point, and parallel rays, meet many planes at the cost of one matrix product: from one point, the inverse
+of the distance to a plane is linear in the direction; along one direction, the distance is linear in the place.
 Shape letters: B frames, M parts, Q half-spaces, N rays or points. None of the simulator's anomalies is built this way.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 PARTS = 2
 HALF_SPACES = 5
+NEAREST = 1e-4
+FARTHEST = 1e6
+TINY = 1e-6
+
+Linear = Callable[[Tensor, Tensor], Tensor]
+"""From vectors (B, K, 3) and constants (B, K): vector . direction + constant for N directions, (B, K, N)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +30,49 @@ class Solids:
     to_local_BM33: Tensor
     normal_BMQ3: Tensor
     offset_BMQ: Tensor
+
+    def __getitem__(self, rows: slice) -> "Solids":
+        return Solids(*(value[rows] for value in vars(self).values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Spans:
+    """Where rays from one point are inside of each part: between enter_BMN and leave_BMN, in units of the direction.
+
+    enter is infinite where a ray misses, or starts inside. facing_BMN: cosine, 0 if negative, between the surface there
+    and a light (anything at a miss).
+    """
+
+    enter_BMN: Tensor
+    leave_BMN: Tensor
+    facing_BMN: Tensor
+
+    def first(self) -> tuple[Tensor, Tensor]:
+        """Where rays enter the solid (B, N), infinite at a miss, and how its surface faces the light there."""
+        enter_BN = self.enter_BMN.amin(1)
+        facing_BMN = torch.where(self.enter_BMN == enter_BN[:, None], self.facing_BMN, 0.0)
+        return enter_BN, facing_BMN.amax(1).nan_to_num_(0.0)
+
+    def hold(self, distance_BN: Tensor) -> Tensor:
+        """Say of the points at such distances along the rays whether they are inside (B, N)."""
+        distance_B1N = distance_BN[:, None]
+        return ((self.enter_BMN <= distance_B1N) & (distance_B1N <= self.leave_BMN)).any(1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Met:
+    """Where rays meet the parts' ball (not a number: nowhere) and planes, and which of the planes is entered last.
+
+    origin_BM3 and direction_BM3N in the parts' coordinates.
+    """
+
+    round_enter_BMN: Tensor
+    round_leave_BMN: Tensor
+    plane_enter_BMN: Tensor
+    plane_leave_BMN: Tensor
+    entered_BMQN: Tensor
+    origin_BM3: Tensor
+    direction_BM3N: Tensor
 
 
 def random_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generator) -> Solids:
@@ -63,68 +115,125 @@ def random_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generat
 
 def moved(solids: Solids, by_B3: Tensor) -> Solids:
     """Shift solids by a vector [m] per frame."""
-    return Solids(
-        solids.center_B3 + by_B3,
-        solids.part_center_BM3,
-        solids.to_local_BM33,
-        solids.normal_BMQ3,
-        solids.offset_BMQ,
+    return replace(solids, center_B3=solids.center_B3 + by_B3)
+
+
+def along(direction_B3N: Tensor) -> Linear:
+    """Return the linear functions of given directions, or of points."""
+    return lambda vectors_BK3, constants_BK: torch.baddbmm(constants_BK[..., None], vectors_BK3, direction_B3N)
+
+
+def spans(solids: Solids, origin_B3: Tensor, linear: Linear, light_B3: Tensor) -> Spans:
+    """Where rays from an origin per frame are inside the parts; `linear` stands for their directions."""
+    rays = _met(solids, origin_B3, linear)
+    enter_BMN = torch.maximum(rays.round_enter_BMN, rays.plane_enter_BMN)
+    leave_BMN = torch.minimum(rays.round_leave_BMN, rays.plane_leave_BMN)
+    enter_BMN = torch.where((enter_BMN < leave_BMN) & (enter_BMN > NEAREST), enter_BMN, torch.inf)
+    return Spans(enter_BMN, leave_BMN, _facing(solids, rays, light_B3))
+
+
+def entry(solids: Solids, origin_B3: Tensor, linear: Linear) -> Tensor:
+    """As the first of spans, the distances (B, N) alone."""
+    rays = _met(solids, origin_B3, linear)
+    enter_BMN = torch.maximum(rays.round_enter_BMN, rays.plane_enter_BMN)
+    leave_BMN = torch.minimum(rays.round_leave_BMN, rays.plane_leave_BMN)
+    return torch.where((enter_BMN < leave_BMN) & (enter_BMN > NEAREST), enter_BMN, torch.inf).amin(1)
+
+
+def _met(solids: Solids, origin_B3: Tensor, linear: Linear) -> _Met:
+    B, M, Q = solids.offset_BMQ.shape
+    origin_BM3 = _to_local(solids, origin_B3)
+    room_BMQ = solids.offset_BMQ - (solids.normal_BMQ3 @ origin_BM3[..., None]).squeeze(-1)
+    inverse_BMQ3 = _world_normals(solids) / torch.where(room_BMQ.abs() < TINY, TINY, room_BMQ)[..., None]
+    # A ray enters the half-spaces that its origin is outside of at the last plane, 1 / the smallest inverse, and leaves
+    # the others at the first one, 1 / the largest.
+    constants, vectors = _faces(room_BMQ < 0, torch.zeros_like(room_BMQ), -inverse_BMQ3)
+    pull_BM3 = (origin_BM3[:, :, None] @ solids.to_local_BM33).squeeze(2)
+    products = linear(
+        torch.cat([vectors, solids.to_local_BM33.flatten(1, 2), pull_BM3], dim=1),
+        torch.cat([constants, constants.new_zeros(B, 4 * M)], dim=1),
+    )
+    face_B2MQN = products[:, : 2 * M * Q].view(B, 2, M, Q, -1)
+    direction_BM3N = products[:, 2 * M * Q : -M].view(B, M, 3, -1)
+    nearest_B2MN = face_B2MQN.amax(3)
+    round_enter, round_leave = _through_ball(
+        direction_BM3N.square().sum(2), products[:, -M:], origin_BM3.square().sum(2)[..., None]
+    )
+    return _Met(
+        round_enter,
+        round_leave,
+        (-nearest_B2MN[:, 0]).clamp_(min=1 / FARTHEST).reciprocal_(),
+        nearest_B2MN[:, 1].clamp(min=1 / FARTHEST).reciprocal_(),
+        face_B2MQN[:, 0] == nearest_B2MN[:, 0, :, None],
+        origin_BM3,
+        direction_BM3N,
     )
 
 
-def first_hit(solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor) -> tuple[Tensor, Tensor]:
-    """Where rays enter the solids: t_BN float32 (in units of the direction, inf = miss) and the normal_B3N there.
+def _facing(solids: Solids, rays: _Met, light_B3: Tensor) -> Tensor:
+    unit_BMQ3 = torch.nn.functional.normalize(_world_normals(solids), dim=-1)
+    plane_BMQ1 = unit_BMQ3 @ light_B3[:, None, :, None]
+    plane_BMN = torch.where(rays.entered_BMQN, plane_BMQ1, -1.0).amax(2)
+    touched_BM3N = torch.addcmul(rays.origin_BM3[..., None], rays.direction_BM3N, rays.round_enter_BMN[:, :, None])
+    outward_BM3N = solids.to_local_BM33.transpose(2, 3) @ touched_BM3N
+    towards_BMN = (light_B3[:, None, None] @ outward_BM3N).squeeze(2)
+    round_BMN = towards_BMN * torch.rsqrt(outward_BM3N.square().sum(2).clamp_(min=1e-12))
+    return torch.where(rays.plane_enter_BMN > rays.round_enter_BMN, plane_BMN, round_BMN).clamp_(min=0)
 
-    Origins that all rays of a frame share may come as (B, 3, 1). Rays that start inside miss.
+
+def shaded(solids: Solids, points_B3N: Tensor, light_B3: Tensor) -> Tensor:
+    """Say of points [m] whether a part lies between them and a light far away (B, N); not those inside of it."""
+    B, M, Q = solids.offset_BMQ.shape
+    center_BM3 = (solids.center_B3[:, None] + solids.part_center_BM3)[..., None]
+    shift_BM3 = -(solids.to_local_BM33 @ center_BM3).squeeze(-1)
+    light_BM3 = (solids.to_local_BM33 @ light_B3[:, None, :, None]).squeeze(-1)
+    approach_BMQ = (solids.normal_BMQ3 @ light_BM3[..., None]).squeeze(-1)
+    approach_BMQ = torch.where(approach_BMQ.abs() < TINY, TINY, approach_BMQ)
+    room_BMQ = solids.offset_BMQ - (solids.normal_BMQ3 @ shift_BM3[..., None]).squeeze(-1)
+    slope_BMQ3 = -_world_normals(solids) / approach_BMQ[..., None]
+    constants, vectors = _faces(approach_BMQ < 0, room_BMQ / approach_BMQ, slope_BMQ3)
+    products = torch.baddbmm(
+        torch.cat([constants, shift_BM3.flatten(1)], dim=1)[..., None],
+        torch.cat([vectors, solids.to_local_BM33.flatten(1, 2)], dim=1),
+        points_B3N,
+    )
+    plane_B2MN = products[:, : 2 * M * Q].view(B, 2, M, Q, -1).amax(3)
+    local_BM3N = products[:, 2 * M * Q :].view(B, M, 3, -1)
+    pull_BMN = (light_BM3[:, :, None] @ local_BM3N).squeeze(2)
+    round_enter, round_leave = _through_ball(light_BM3.square().sum(2)[..., None], pull_BMN, local_BM3N.square().sum(2))
+    enter, leave = torch.maximum(round_enter, plane_B2MN[:, 0]), torch.minimum(round_leave, -plane_B2MN[:, 1])
+    return ((enter < leave) & (enter > NEAREST)).any(1)
+
+
+def _faces(entered_BMQ: Tensor, constant_BMQ: Tensor, vector_BMQ3: Tensor) -> tuple[Tensor, Tensor]:
+    """Linear functions (B, 2 M Q) of rays: the planes' given ones where entered, then the others', negative.
+
+    Functions of the wrong kind are minus infinity, so that the largest of each kind is that of the entry or the exit.
     """
-    t_BMN, normal_BM3N = _entries(solids, origin_B3N, direction_B3N)
-    t_BN, part = t_BMN.min(dim=1)
-    world_BM3N = solids.to_local_BM33.transpose(2, 3) @ normal_BM3N
-    chosen = world_BM3N.gather(1, part[:, None, None].expand(-1, 1, 3, -1)).squeeze(1)
-    chosen = chosen * torch.rsqrt(chosen.square().sum(1, keepdim=True).clamp(min=1e-12))
-    return t_BN, torch.where(torch.isfinite(t_BN)[:, None], chosen, 0.0)
+    kind_B2MQ = torch.stack([entered_BMQ, ~entered_BMQ], dim=1)
+    constant_B2MQ = torch.where(kind_B2MQ, torch.stack([constant_BMQ, -constant_BMQ], dim=1), -torch.inf)
+    vector_B2MQ3 = torch.where(kind_B2MQ[..., None], torch.stack([vector_BMQ3, -vector_BMQ3], dim=1), 0.0)
+    return constant_B2MQ.flatten(1), vector_B2MQ3.flatten(1, 3)
 
 
-def entry(solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor) -> Tensor:
-    """As first_hit, without the normal."""
-    return _entries(solids, origin_B3N, direction_B3N, normals=False)[0].amin(dim=1)
+def _through_ball(speed2: Tensor, pull: Tensor, distance2: Tensor) -> tuple[Tensor, Tensor]:
+    """Where rays enter and leave the unit ball; not a number where they miss: no comparison holds then.
+
+    Of direction and origin: |direction|^2, their product, |origin|^2.
+    """
+    squared = torch.addcmul(pull.square(), speed2, distance2 - 1, value=-1)
+    root = squared * squared.rsqrt()  # torch's sqrt is slow on the CPU where it is not a number
+    return (-pull - root) / speed2, (root - pull) / speed2
 
 
-def _entries(solids: Solids, origin_B3N: Tensor, direction_B3N: Tensor, normals: bool = True) -> tuple[Tensor, Tensor]:
-    """Where rays enter each part: t_BMN, and the normal_BM3N in the part's coordinates (meaningless at a miss)."""
-    origin_BM3N = _to_local(solids, origin_B3N)
-    direction_BM3N = solids.to_local_BM33 @ direction_B3N[:, None]
-    a = direction_BM3N.square().sum(2)
-    b = (origin_BM3N * direction_BM3N).sum(2)
-    # Not a number where the ray misses the ellipsoid: no comparison below holds then.
-    root = (b * b - a * (origin_BM3N.square().sum(2) - 1)).sqrt()
-    round_enter, round_leave = (-b - root) / a, (root - b) / a
-    along_BMQN = solids.normal_BMQ3 @ direction_BM3N
-    crossing_BMQN = (solids.offset_BMQ[..., None] - solids.normal_BMQ3 @ origin_BM3N) / along_BMQN
-    inwards_BMQN = along_BMQN < 0
-    entries_BMQN = torch.where(inwards_BMQN, crossing_BMQN, -torch.inf)
-    plane_enter = entries_BMQN.amax(dim=2)
-    plane_leave = torch.where(inwards_BMQN, torch.inf, crossing_BMQN).amin(dim=2)
-    enter, leave = torch.maximum(round_enter, plane_enter), torch.minimum(round_leave, plane_leave)
-    t_BMN = torch.where((enter < leave) & (enter > 1e-4), enter, torch.inf)
-    if not normals:
-        return t_BMN, t_BMN
-    plane_normal = solids.normal_BMQ3.transpose(2, 3) @ (entries_BMQN == plane_enter[:, :, None]).float()
-    round_normal = origin_BM3N + round_enter[:, :, None] * direction_BM3N
-    return t_BMN, torch.where((plane_enter > round_enter)[:, :, None], plane_normal, round_normal)
+def _world_normals(solids: Solids) -> Tensor:
+    """Normals (B, M, Q, 3), as long as they happen to be."""
+    return solids.normal_BMQ3 @ solids.to_local_BM33
 
 
-def contains(solids: Solids, points_B3N: Tensor) -> Tensor:
-    """Say which points (B, 3, N) [m] lie inside: (B, N) bool."""
-    local_BM3N = _to_local(solids, points_B3N)
-    inside_BMN = local_BM3N.square().sum(2) <= 1
-    inside_BMN &= (solids.normal_BMQ3 @ local_BM3N <= solids.offset_BMQ[..., None]).all(dim=2)
-    return inside_BMN.any(dim=1)
-
-
-def _to_local(solids: Solids, points_B3N: Tensor) -> Tensor:
+def _to_local(solids: Solids, point_B3: Tensor) -> Tensor:
     center_BM3 = solids.center_B3[:, None] + solids.part_center_BM3
-    return solids.to_local_BM33 @ (points_B3N[:, None] - center_BM3[..., None])
+    return (solids.to_local_BM33 @ (point_B3[:, None] - center_BM3)[..., None]).squeeze(-1)
 
 
 def _rotation_z(angle: Tensor) -> Tensor:

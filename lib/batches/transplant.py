@@ -49,8 +49,8 @@ def choose_cells(weight_BRC: Tensor, generator: torch.Generator) -> tuple[Tensor
     """Draw one cell per frame in proportion to its weight: flat index (B,), and whether any had weight."""
     flat = weight_BRC.flatten(1)
     # Exponential numbers by their logarithm: torch's own exponential_ draws one after another.
-    waiting = -torch.log1p(-torch.rand(flat.shape, generator=generator, device=flat.device))
-    return (flat / waiting.clamp(min=1e-20)).argmax(1), flat.amax(1) > 0
+    waiting = torch.rand(flat.shape, generator=generator, device=flat.device).log_().neg_().clamp_(min=1e-20)
+    return (flat / waiting).argmax(1), flat.amax(1) > 0
 
 
 def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Views:

@@ -111,6 +111,12 @@ def _cells(xyz_B3P: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: Rang
     return torch.where(inside, row * grid.visible_columns + column, -1)
 
 
+def cell_column(xyz_B3: Tensor, grid: RangeGrid) -> Tensor:
+    """Return the column (B,) in which points lie, as a fraction; below 0 or beyond the last one outside the grid."""
+    turn = 0.5 - torch.atan2(xyz_B3[:, 1], xyz_B3[:, 0]) / (2 * pi)
+    return turn * grid.columns - (grid.columns - grid.visible_columns) // 2
+
+
 def cell_directions(grid: RangeGrid, device: torch.device) -> Tensor:
     """Unit vectors (3, R, C) float32 through the cells' centres, camera axes."""
     row = torch.arange(grid.rows, device=device) / max(grid.rows - 1, 1)

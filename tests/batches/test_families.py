@@ -4,8 +4,8 @@ import torch
 from lib.batches.crystals import random_crystals
 from lib.batches.families import TRAINING, VALIDATION
 from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
-from lib.batches.solids import contains
 from lib.batches.views import make_views, project
+from tests.batches.solid_points import contains
 from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 FRAMES = 300

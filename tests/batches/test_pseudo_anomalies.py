@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from lib.batches.families import TRAINING
-from lib.batches.pseudo_anomalies import MAX_DISTANCE_M, paste_pseudo_anomalies
+from lib.batches.placing import MAX_DISTANCE_M
+from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.transplant import transplant
 from lib.batches.views import make_views, project
 from lib.labels import CAR, UNKNOWN
