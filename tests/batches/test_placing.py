@@ -48,7 +48,7 @@ def test_clean_frames_hold_nothing_anomalous_and_the_others_do():
 
 
 def test_anchors_lie_on_the_ground_within_reach():
-    views, slots = placed(frames=50)
+    _, slots = placed(frames=50)
     for each in slots:
         distance_m = each.anchor_B3.square().sum(1).sqrt()
         assert (distance_m > 3.5).all() and (distance_m < 26).all()
