@@ -90,10 +90,10 @@ def unfinished(kind: str, key: str) -> Iterator[Path]:
             with suppress(OccupiedError):
                 stack.enter_context(alone(place))
                 break
-        place.mkdir(exist_ok=True)
+        _make(place)
         prune(store())
         yield place
-        shutil.rmtree(place)
+        shutil.rmtree(place, ignore_errors=True)  # what was unfinished is done, whatever stays behind here
 
 
 @dataclass(frozen=True)
@@ -189,30 +189,39 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 def _made(kind: str) -> Path:
     folder = store() / kind
+    _make(folder)
+    return folder
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be made ({error.strerror}); set {VARIABLE} to a folder to write in"
         ) from None
-    return folder
 
 
 def _folders(folder: Path) -> list[Path]:
+    return [path for path in _inside(folder) if path.is_dir()]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing where another run has removed it meanwhile."""
     try:
-        return [path for path in folder.iterdir() if path.is_dir()]
+        return list(folder.iterdir())
     except OSError:
         return []
 
 
 def _last_use(entry: Path) -> float:
     note = entry / _NOTE
-    times = [_stat_or_none(path) for path in ([note] if note.exists() else [entry, *entry.iterdir()])]
+    times = [_stat_or_none(path) for path in ([note] if note.exists() else [entry, *_inside(entry)])]
     return max((found.st_mtime for found in times if found), default=time.time())
 
 
 def _own_bytes(entry: Path) -> int:
-    found = [_stat_or_none(path) for path in entry.iterdir()] if entry.is_dir() else []
+    found = [_stat_or_none(path) for path in _inside(entry)]
     return sum(stat.st_size for stat in found if stat and stat.st_nlink == 1)
 
 

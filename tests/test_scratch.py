@@ -1,11 +1,14 @@
 """The store of unfinished work: what is found again, what is thrown away, and what is left alone."""
 
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lib import scratch
+from lib.errors import DataError
 from lib.outputs import alone
 from lib.scratch import Shelf, prune, shelf, unfinished
 
@@ -109,3 +112,29 @@ def test_names_in_a_note_cannot_lead_out(tmp_path):
     note = {"files": files, "note": 1, "seal": scratch.fingerprint(files, 1)}
     scratch.write_json(tmp_path / "shelf" / "key" / "note.json", note)
     assert kept.take("key", tmp_path / "shelf") is None and (tmp_path / "secret").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(store):
+    (store / "train").mkdir(parents=True)
+    (store / "train" / "key").touch()
+    with pytest.raises(DataError, match=r"key: cannot be made .*; set ANOVOX_SCRATCH"), unfinished("train", "key"):
+        pass
+
+
+def test_entries_may_vanish_while_another_run_looks_at_them(store):
+    (store / "train").mkdir(parents=True)
+    stop = threading.Event()
+
+    def come_and_go():
+        while not stop.is_set():
+            (store / "train" / "key").mkdir()
+            (store / "train" / "key").rmdir()
+
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(come_and_go)
+        try:
+            for _ in range(2000):
+                prune(store, num_bytes=1 << 30)
+        finally:
+            stop.set()
+        coming.result()
