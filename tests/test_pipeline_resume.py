@@ -1,0 +1,102 @@
+"""Experiments in temporary folders and in the queue, really killed: the next one of the same params goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.dvc_project import Project
+
+pytestmark = pytest.mark.slow
+
+TIMEOUT_S = 120
+EPOCHS = 8
+CHANGES = ("-S", f"train.epochs={EPOCHS}", "-S", "execution.checkpoint_seconds=0")
+
+
+def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=project.root, env=project.environment(), start_new_session=True, **streams)
+
+
+def wait_for_checkpoint(store, running=None):
+    limit = time.monotonic() + TIMEOUT_S
+    while not list((store / "train").glob("*/state.safetensors")):
+        assert time.monotonic() < limit, "no checkpoint"
+        assert running is None or running.poll() is None, running.communicate()[0]
+        time.sleep(0.02)
+
+
+def kill_stage(project: Project):
+    """What the system does when memory is short: DVC hears of it, and deletes the experiment's folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            ours = (process / "cwd").resolve(strict=True).is_relative_to(project.root)
+            if ours and b"stages.train" in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def wait_for_status(project: Project, word: str):
+    limit = time.monotonic() + TIMEOUT_S
+    while word not in (status := project.dvc("queue", "status")):
+        assert time.monotonic() < limit, status
+        time.sleep(0.5)
+
+
+def training_of(project: Project) -> dict[str, str]:
+    """The outs of the train stage."""
+    files = ("metrics/train.json", "plots/training.csv")
+    return project.digest("models") | {name: (project.root / name).read_text() for name in files}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(finished, tmp_path_factory):
+    """The training in one go, in a clone without a cache."""
+    clone = Project(tmp_path_factory.mktemp("whole") / "clone")
+    finished.ok("git", "clone", "-q", str(finished.root), str(clone.root))
+    (clone.root / "data").symlink_to(finished.root / "data")
+    clone.set(train__epochs=EPOCHS)
+    clone.ok(sys.executable, "-m", "stages.train")
+    return training_of(clone)
+
+
+def apply(project: Project, experiment: str) -> dict[str, str]:
+    """Bring an experiment's results into the workspace."""
+    project.dvc("exp", "apply", experiment)
+    return training_of(project)
+
+
+def test_a_temporary_experiment_that_was_killed(project, tmp_path, uninterrupted, monkeypatch):
+    store = tmp_path / "store"
+    monkeypatch.setenv("ANOVOX_SCRATCH", str(store))
+    experiment = ("exp", "run", "--temp", *CHANGES, "--name", "one", "train")
+    running = start(project, *experiment)
+    wait_for_checkpoint(store, running)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    assert "going on after step" in project.dvc(*experiment)
+    assert apply(project, "one") == uninterrupted
+    assert not list((project.root / ".scratch").rglob("train/*")) and not list(store.rglob("*.safetensors"))
+
+
+def test_a_queued_experiment_that_was_killed(project, uninterrupted):
+    """Without the variable, the store is that of the repository, which the folders of experiments lie in."""
+    project.dvc("exp", "run", "--queue", *CHANGES, "--name", "first", "train")
+    starting = start(project, "queue", "start", "--jobs", "1")
+    wait_for_checkpoint(project.root / ".scratch")
+    kill_stage(project)
+    starting.communicate()
+    wait_for_status(project, "Failed")
+    project.dvc("exp", "run", "--queue", *CHANGES, "--name", "second", "train")
+    project.dvc("queue", "start", "--jobs", "1")
+    wait_for_status(project, "Success")
+    assert "going on after step" in project.dvc("queue", "logs", "second")
+    assert apply(project, "second") == uninterrupted
+    assert not list((project.root / ".scratch").rglob("*.safetensors"))
