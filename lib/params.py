@@ -55,6 +55,7 @@ class SimulateParams(Section):
     lidar_time_offset_s: Annotated[float, Field(ge=-1, le=1)]
     calibration_jitter_deg: Annotated[float, Field(ge=0, le=30)]
     calibration_jitter_m: Annotated[float, Field(ge=0, le=5)]
+    absent_fraction: Fraction
     anomaly_distance_m: Range
     anomaly_sizes_m: dict[Literal["Tiny", "Small", "Medium", "Big", "Huge"], Range]
     night_fraction: Fraction

@@ -28,7 +28,8 @@ GROUP_ORDER: Final[dict[str, tuple[str, ...]]] = {
     "kind": ("geometry", "appearance", "both"),
     "size": ANOMALY_SIZES,
     "class": tuple(_NAMES.values()),
-    "weather": ("day", "rain", "fog", "night"),
+    "weather": ("clear", "rain", "fog"),
+    "light": ("day", "night"),
     "visible image share": _band_names(_IMAGE_PERCENTS, "%"),
 }
 
@@ -89,19 +90,23 @@ def groups(truth: FrameTruth, anomaly: Anomaly | None, weather: str) -> dict[str
         "size": anomaly.size.capitalize() if anomaly and anomaly.size else None,
         "class": truth.class_name,
         "weather": weather_group(weather) if weather else None,
+        "light": light_group(weather) if weather else None,
         "visible image share": _band("visible image share", _IMAGE_PERCENTS, 100.0 * truth.image_fraction),
     }
     return {group: value for group, value in known.items() if value is not None}
 
 
 def weather_group(preset: str) -> str:
-    """night, fog, rain or day of an AnoVox weather preset such as SOFT_RAIN_SUNSET; the first that applies."""
+    """fog, rain or clear of an AnoVox weather preset such as SOFT_RAIN_SUNSET; the first that applies."""
     name = preset.upper()
-    if "NIGHT" in name:
-        return "night"
     if "FOG" in name or "DUST" in name:
         return "fog"
-    return "rain" if "RAIN" in name else "day"
+    return "rain" if "RAIN" in name else "clear"
+
+
+def light_group(preset: str) -> str:
+    """Night or day of an AnoVox weather preset."""
+    return "night" if "NIGHT" in preset.upper() else "day"
 
 
 def _distance_m(

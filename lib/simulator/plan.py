@@ -27,7 +27,10 @@ class AnomalyPlan:
 
 @dataclass(frozen=True)
 class ScenarioPlan:
-    """One scenario of the sample; `name` is its folder, Scenario_<uuid>; NORMALITY has no anomaly."""
+    """One scenario of the sample; `name` is its folder, Scenario_<uuid>; NORMALITY has no anomaly.
+
+    `absent`: the numbers of the frames before the anomaly comes, or those when it is gone.
+    """
 
     name: str
     index: int
@@ -35,20 +38,23 @@ class ScenarioPlan:
     town: str
     weather_preset: str
     anomaly: AnomalyPlan | None
+    absent: range = range(0)
 
 
 def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
     """All scenarios, a pure function of the parameters.
 
     Kinds and sizes are crossed in equal shares over the anomaly scenarios, families are cycled through within each
-    cell, and night, fog and rain have the same shares in both types. The order of the scenarios tells nothing.
+    cell, night, fog and rain have the same shares in both types, and as many anomalies are absent at first as at last.
+    The order of the scenarios tells nothing.
     Raises ParamsError if params name no size.
     """
     rng = np.random.default_rng([params.seed, 0])
     anomalies = _plan_anomalies(rng, params.anomaly_scenarios, sizes(params))
-    contents: list[tuple[AnomalyPlan | None, str]] = []
-    contents += [(None, preset) for preset in _presets(rng, params, params.normality_scenarios)]
-    contents += zip(anomalies, _presets(rng, params, params.anomaly_scenarios), strict=True)
+    contents: list[tuple[AnomalyPlan | None, str, range]] = []
+    contents += [(None, preset, range(0)) for preset in _presets(rng, params, params.normality_scenarios)]
+    absences = _absences(np.random.default_rng([params.seed, 4]), params)
+    contents += zip(anomalies, _presets(rng, params, params.anomaly_scenarios), absences, strict=True)
     return tuple(
         ScenarioPlan(
             name=f"Scenario_{uuid.UUID(bytes=np.random.default_rng([params.seed, 1, index]).bytes(16), version=4)}",
@@ -57,6 +63,7 @@ def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
             town=TOWNS[int(rng.integers(len(TOWNS)))],
             weather_preset=contents[which][1],
             anomaly=contents[which][0],
+            absent=contents[which][2],
         )
         for index, which in enumerate(rng.permutation(len(contents)).tolist())
     )
@@ -83,6 +90,20 @@ def _plan_anomalies(rng: np.random.Generator, count: int, sizes: tuple[str, ...]
         used[names[rarest]] = used.get(names[rarest], 0) + 1
         plans.append(AnomalyPlan(size, kind, names[rarest]))
     return plans
+
+
+def _absences(rng: np.random.Generator, params: SimulateParams) -> list[range]:
+    """Of each anomaly scenario, in which frames the anomaly is absent: up to half of them, at the start or at the end.
+
+    The share `absent_fraction` of the scenarios has such frames, as many at the start as at the end (up to one).
+    """
+    frames, count = params.frames_per_scenario, params.anomaly_scenarios
+    order = rng.permutation(count).tolist()
+    absences = [range(0)] * count
+    for place, scenario in enumerate(order[: round(params.absent_fraction * count)] if frames > 1 else []):
+        some = int(rng.integers(1, frames // 2 + 1))
+        absences[scenario] = range(some) if place % 2 else range(frames - some, frames)
+    return absences
 
 
 def _presets(rng: np.random.Generator, params: SimulateParams, count: int) -> list[str]:

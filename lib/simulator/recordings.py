@@ -10,14 +10,13 @@ from lib.anovox.recording import Recording, ScenarioConfig, SensorSet
 from lib.anovox.state import EgoState, action_values
 from lib.errors import ParamsError
 from lib.geometry.rigid import Matrix
-from lib.labels import is_anomaly
 from lib.params import SimulateParams
 from lib.simulator.mounting import TICKS_PER_SECOND, extrinsics, sensor_set, true_lidar_extrinsics
 from lib.simulator.plan import ScenarioPlan
-from lib.simulator.scene import Scene
+from lib.simulator.scene import Scene, without_anomaly
 from lib.simulator.sensors import sense_camera, sense_lidar
 from lib.simulator.textures import ValueNoise
-from lib.simulator.world import SceneWorlds, World, world_SE3_ego
+from lib.simulator.world import SceneWorlds, world_SE3_ego
 
 _FIRST_FRAME_IDS: Final = 880, 1000
 """Frame ids count CARLA's ticks; some scenarios so pass from three digits to four."""
@@ -48,11 +47,13 @@ def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) ->
     """
     ticks, sensors = ticks_between_frames(params), sensor_set(params)
     first_id = int(np.random.default_rng([params.seed, 10, plan.index]).integers(*_FIRST_FRAME_IDS))
-    worlds, noise = SceneWorlds(scene), ValueNoise(scene.texture_seed)
+    present, noise = SceneWorlds(scene), ValueNoise(scene.texture_seed)
+    usual = SceneWorlds(without_anomaly(scene)) if plan.absent else present
     lidars = true_lidar_extrinsics(plan, params)
     for index in range(params.frames_per_scenario):
         tick = index * ticks
         time_s = tick / TICKS_PER_SECOND
+        worlds = usual if index in plan.absent else present
         world, pose = worlds.at(time_s), world_SE3_ego(scene, time_s)
         later, later_pose = world, pose
         if params.lidar_time_offset_s:
@@ -70,7 +71,7 @@ def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) ->
                 for lidar in lidars
             ),
             action=_action(scene, plan, sensors, pose, first_id + tick),
-            anomaly=_anomaly(world, plan, first_id + tick),
+            anomaly=_anomaly(scene, plan, first_id + tick, alive=index not in plan.absent),
         )
 
 
@@ -88,18 +89,21 @@ def _action(scene: Scene, plan: ScenarioPlan, sensors: SensorSet, pose: Matrix, 
     }
 
 
-def _anomaly(world: World, plan: ScenarioPlan, frame_id: int) -> dict[str, str] | None:
-    """Lines of an ANOMALY file, or None where the scene holds no anomaly; `kind` is this simulator's own."""
-    scene, table = world.scene, world.table
+def _anomaly(scene: Scene, plan: ScenarioPlan, frame_id: int, *, alive: bool) -> dict[str, str] | None:
+    """Lines of an ANOMALY file, or None where the scene holds no anomaly; `kind` is this simulator's own.
+
+    Also of frames in which it is absent: not `alive`, but known, as AnoVox's files know of what no sensor sees.
+    """
     if scene.anomaly_class_id is None or scene.anomaly_position_m is None:
         return None
     x, y, z = scene.anomaly_position_m
+    parts = [*scene.static_parts, *(part for actor in scene.actors for part in actor.parts)]
     return {
         "frame_id": str(frame_id),
         "scenario_id": _scenario_id(plan),
-        "anomaly_id": str(int(table.instance_id[is_anomaly(table.class_id)].min())),
+        "anomaly_id": str(min(part.instance_id for part in parts if part.class_id == scene.anomaly_class_id)),
         "anomaly_type_id": str(scene.anomaly_blueprint),
-        "anomaly_is_alive": "True",
+        "anomaly_is_alive": str(alive),
         "semantic_tags": str([scene.anomaly_class_id]),
         "location": str((x, 0.0 - y, z)),
         "velocity": str((0.0, 0.0, 0.0)),

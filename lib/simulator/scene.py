@@ -3,7 +3,7 @@
 World frame: x along the street in driving direction, y left, z up; metres; the road's surface is z = 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -107,3 +107,10 @@ class Scene:
     anomaly_blueprint: str | None = None
     anomaly_class_id: int | None = None
     anomaly_position_m: tuple[float, float, float] | None = None
+    usual_actors: tuple[Actor, ...] = ()
+    """What stands in the anomaly's place while it is absent; the anomaly is the last of `actors`."""
+
+
+def without_anomaly(scene: Scene) -> Scene:
+    """The scene before its anomaly comes, or when it is gone."""
+    return replace(scene, actors=(*scene.actors[:-1], *scene.usual_actors), usual_actors=())

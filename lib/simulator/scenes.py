@@ -14,8 +14,9 @@ from lib.simulator.buildings import add_buildings
 from lib.simulator.ground import add_ground
 from lib.simulator.layout import Spot, draw_route, draw_spot, occupancy
 from lib.simulator.materials import chance
-from lib.simulator.plan import ScenarioPlan, sizes
-from lib.simulator.scene import Scene
+from lib.simulator.plan import AnomalyPlan, ScenarioPlan, sizes
+from lib.simulator.scene import Actor, Scene
+from lib.simulator.shapes import Point
 from lib.simulator.street import draw_street
 from lib.simulator.streetside import add_streetside, street_furniture
 from lib.simulator.traffic import add_traffic
@@ -36,7 +37,7 @@ def build_scene(plan: ScenarioPlan, params: SimulateParams) -> Scene:
     """The scene of one scenario, a pure function of plan and parameters.
 
     Street, traffic, clutter and the spot are drawn in the same way with and without an anomaly; what stands on the spot
-    has a generator of its own.
+    has a generator of its own. Where the anomaly is absent in some frames, the scene knows what stands there meanwhile.
     """
     rng = np.random.default_rng([params.seed, 2, plan.index])
     parts = SceneParts()
@@ -59,25 +60,41 @@ def build_scene(plan: ScenarioPlan, params: SimulateParams) -> Scene:
         content, yaw = normal_content(spot, street.heading(spot.s), rng_spot)
     x, y = street.place(spot.s, spot.d)
     z = spot.z + GROUND_GAP_M
-    if content:
-        parts.add_actor(posed(content, 0.0, 0.0, 0.0, z), x, y, yaw, 0.0)
+    actors = _with_actor(parts, content, (x, y, z), yaw)
+    if plan.absent:
+        rng_usual = np.random.default_rng([params.seed, 5, plan.index])
+        usual, usual_yaw = normal_content(spot, street.heading(spot.s), rng_usual)
+        _with_actor(parts, usual, (x, y, z), usual_yaw)
     scene = Scene(
         static_parts=parts.static_parts(),
-        actors=parts.actors,
+        actors=actors,
         weather=weather,
         ego_start_xy_m=route.position(0.0),
         ego_yaw_rad=route.yaw_rad,
         ego_speed_mps=route.speed_mps,
         texture_seed=int(rng.integers(2**31)),
         lidar_dropout=float(rng.beta(1.0, 30.0)),
+        usual_actors=parts.actors[len(actors) :],
     )
-    if plan.anomaly is None:
-        return scene
+    return _named(scene, plan.anomaly, content, (x, y, z)) if plan.anomaly else scene
+
+
+def _with_actor(parts: SceneParts, thing: Object, place_m: Point, yaw_rad: float) -> tuple[Actor, ...]:
+    """All actors, with one more where there is a thing."""
+    x, y, z = place_m
+    if thing:
+        parts.add_actor(posed(thing, 0.0, 0.0, 0.0, z), x, y, yaw_rad, 0.0)
+    return parts.actors
+
+
+def _named(scene: Scene, anomaly: AnomalyPlan, content: Object, place_m: Point) -> Scene:
+    """The scene, that says what its anomaly is."""
+    x, y, z = place_m
     return replace(
         scene,
-        anomaly_size=plan.anomaly.size,
-        anomaly_kind=plan.anomaly.kind,
-        anomaly_blueprint=f"static.prop.anomaly_{plan.anomaly.family}",
+        anomaly_size=anomaly.size,
+        anomaly_kind=anomaly.kind,
+        anomaly_blueprint=f"static.prop.anomaly_{anomaly.family}",
         anomaly_class_id=content[0].class_id,
         anomaly_position_m=(x, y, z + float(bounds(content)[1][2]) / 2),
     )

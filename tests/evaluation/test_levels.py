@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lib.evaluation.levels import LEVELS, score_scenario
-from lib.evaluation.truth import frame_truth, groups, weather_group
+from lib.evaluation.truth import frame_truth, groups, light_group, weather_group
 from lib.frame import Anomaly
 from lib.geometry.voxels import points_to_voxels, voxel_keys
 from lib.labels import is_anomaly
@@ -97,6 +97,7 @@ def test_groups_of_a_frame(scored):
         "size": "Small",
         "class": "animal",
         "weather": "rain",
+        "light": "day",
         "visible image share": "0.25-0.5 %",
     }
     assert scores.truth[0].distance_m == pytest.approx(np.hypot(8.0, 1.3), abs=0.2)
@@ -123,12 +124,13 @@ def test_distance_by_depth_where_no_point_falls_on_the_anomaly(tmp_path):
 @pytest.mark.parametrize(
     ("preset", "expected"),
     [
-        ("CLEAR_NOON", "day"), ("WET_SUNSET", "day"), ("HARD_RAIN_NOON", "rain"), ("MID_RAIN_NIGHT", "night"),
-        ("DENSE_FOG_NOON", "fog"), ("DUST_STORM", "fog"), ("ClearNight", "night"), ("FOGGY_SOFT_RAIN_NOON", "fog"),
+        ("CLEAR_NOON", ("clear", "day")), ("WET_SUNSET", ("clear", "day")), ("HARD_RAIN_NOON", ("rain", "day")),
+        ("MID_RAIN_NIGHT", ("rain", "night")), ("DENSE_FOG_NOON", ("fog", "day")), ("DUST_STORM", ("fog", "day")),
+        ("ClearNight", ("clear", "night")), ("FOGGY_SOFT_RAIN_NIGHT", ("fog", "night")),
     ],
 )  # fmt: skip
-def test_weather_groups(preset, expected):
-    assert weather_group(preset) == expected
+def test_weather_and_light_groups(preset, expected):
+    assert (weather_group(preset), light_group(preset)) == expected
 
 
 @pytest.mark.parametrize("way", ["mean", "median"])

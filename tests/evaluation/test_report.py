@@ -76,7 +76,7 @@ def test_breakdown_takes_positives_of_a_group_against_all_negatives(report, fold
     every = scored(folder, SCENARIOS)
     rows = {(row["level"], row["group"], row["value"]): row for row in report.breakdown}
     assert ("frame", "size", "Tiny") not in rows  # behind the camera: no positive in view
-    assert ("point", "class", "animal") in rows and ("frame", "weather", "night") in rows
+    assert ("point", "class", "animal") in rows and ("frame", "light", "night") in rows
     assert list(dict.fromkeys(v for level, g, v in rows if (level, g) == ("point", "distance"))) == [
         "0-8 m", "8-14 m", "14-20 m", "20-40 m"
     ]  # fmt: skip

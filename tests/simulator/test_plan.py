@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,19 @@ def test_weather_is_the_same_in_both_types():
         assert sum(preset.endswith("NIGHT") for preset in presets) == round(0.2 * count)
         assert sum(preset.startswith("FOGGY_") for preset in presets) == round(0.15 * count)
         assert sum(any(sky in preset for sky in RAINY_SKIES) for preset in presets) == round(0.3 * count)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_anomalies_are_absent_at_the_start_as_often_as_at_the_end(frames):
+    chosen = params(normality_scenarios=30, anomaly_scenarios=80, absent_fraction=0.5, frames_per_scenario=frames)
+    plans = plan_scenarios(chosen)
+    absent = [plan.absent for plan in plans if plan.absent]
+    assert all(plan.anomaly for plan in plans if plan.absent)
+    assert len(absent) == (40 if frames > 1 else 0)
+    assert sum(part.start == 0 for part in absent) == sum(part.stop == frames for part in absent) == len(absent) / 2
+    assert {len(part) for part in absent} == set(range(1, frames // 2 + 1))
+    always = plan_scenarios(chosen.model_copy(update={"absent_fraction": 0.0}))
+    assert [replace(plan, absent=range(0)) for plan in plans] == list(always)
 
 
 def test_order_and_names_tell_nothing_and_repeat():

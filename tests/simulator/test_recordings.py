@@ -11,11 +11,13 @@ from lib.anovox.writer import write_scenario
 from lib.errors import ParamsError
 from lib.frame import Anomaly, ScenarioType
 from lib.geometry.rigid import apply, invert
+from lib.labels import is_anomaly
 from lib.params import SimulateParams, load_params
 from lib.simulator.mounting import sensor_set
 from lib.simulator.plan import ScenarioPlan, plan_scenarios
 from lib.simulator.recordings import record_scenario, scenario_config, ticks_between_frames
 from lib.simulator.scene import Material, Scene, Texture
+from lib.simulator.scenes import build_scene
 from lib.simulator.world import world_SE3_ego
 from tests.simulator.small_scene import ANOMALY, box, small_scene
 
@@ -23,7 +25,13 @@ from tests.simulator.small_scene import ANOMALY, box, small_scene
 @pytest.fixture(scope="module")
 def params() -> SimulateParams:
     small = {"image_height": 32, "image_width": 48, "lidar_channels": 8, "lidar_rays_per_channel": 64}
-    changes = {"frames_per_scenario": 3, "normality_scenarios": 10, "anomaly_scenarios": 5, **small}
+    changes = {
+        "frames_per_scenario": 3,
+        "normality_scenarios": 10,
+        "anomaly_scenarios": 5,
+        "absent_fraction": 0.0,
+        **small,
+    }
     return load_params(Path(__file__).parents[2] / "params.yaml").simulate.model_copy(update=changes)
 
 
@@ -106,6 +114,23 @@ def test_anomaly_lines(params):
         }
     normal = record_scenario(small_scene(), plan_of(params, ScenarioType.NORMALITY), params)
     assert [recording.anomaly for recording in normal] == [None] * 3
+
+
+@pytest.mark.parametrize("absent", [range(1), range(1, 3)])
+def test_frames_without_the_anomaly(params, absent):
+    """Neither sensor sees it there, both do elsewhere; nothing else that does not hang on it changes."""
+    wide = params.model_copy(update={"image_height": 64, "image_width": 96, "lidar_rays_per_channel": 256})
+    plan = next(p for p in plan_scenarios(wide) if p.anomaly and (p.anomaly.kind, p.anomaly.size) == ("both", "Huge"))
+    scene = build_scene(replace(plan, absent=absent), wide)
+    made = list(record_scenario(scene, replace(plan, absent=absent), wide))
+    always = list(record_scenario(scene, replace(plan, absent=range(0)), wide))
+    for index, (one, other) in enumerate(zip(made, always, strict=True)):
+        for classes in (one.cameras[0].semantic, one.lidars[0].semantic_lidar[:, 3].astype(np.uint8)):
+            assert is_anomaly(classes).any() == (index not in absent)
+        assert one.anomaly == {**other.anomaly, "anomaly_is_alive": str(index not in absent)}
+        assert one.action == other.action and one.frame_id == other.frame_id
+        if index not in absent:
+            np.testing.assert_array_equal(one.cameras[0].rgb, other.cameras[0].rgb)
 
 
 def test_the_same_scenario_again_and_another_noise_in_another(params):

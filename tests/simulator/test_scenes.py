@@ -34,7 +34,7 @@ from lib.labels import (
 )
 from lib.params import SimulateParams, load_params
 from lib.simulator.plan import AnomalyPlan, ScenarioPlan, plan_scenarios
-from lib.simulator.scene import Actor, Part, Scene
+from lib.simulator.scene import Actor, Part, Scene, without_anomaly
 from lib.simulator.scenes import build_scene
 
 EYE_M = 1.8
@@ -216,6 +216,19 @@ def test_only_the_spots_content_differs_with_and_without_an_anomaly(index):
     assert len(normal.actors) - len(elsewhere) in (0, 1)
     for first, second in zip(elsewhere, normal.actors, strict=False):
         assert first.start_xy_m == second.start_xy_m and all(map(same_part, first.parts, second.parts))
+
+
+def test_while_the_anomaly_is_absent_the_spot_is_as_in_a_normal_scene():
+    filled = []
+    for plan in [plan for plan in plan_scenarios(params()) if plan.absent]:
+        scene, always = build_scene(plan, params()), build_scene(replace(plan, absent=range(0)), params())
+        assert all(map(same_part, all_parts(scene), all_parts(always))) and not always.usual_actors
+        usual = without_anomaly(scene)
+        assert not any(map(is_anomalous, all_parts(usual)))
+        assert usual.actors[: len(scene.actors) - 1] == scene.actors[:-1]
+        assert [actor.start_xy_m for actor in scene.usual_actors] in ([], [scene.actors[-1].start_xy_m])
+        filled.append(len(scene.usual_actors))
+    assert len(filled) == 20 and 0.45 < np.mean(filled) < 1
 
 
 def features(scene: Scene) -> dict[str, float]:
