@@ -68,10 +68,13 @@ def _check_not_mirrored(by_scenario: Mapping[str, Statistics], total: Statistics
     if not total.agreement.looks_mirrored:
         return
     mirrored = sorted(name for name, statistics in by_scenario.items() if statistics.agreement.looks_mirrored)
-    named = f" (first {mirrored[0]})" if mirrored else ""
+    which = (
+        f"of {len(mirrored)} of {len(by_scenario)} scenarios look mirrored (first {mirrored[0]})" if mirrored else ""
+    )
+    which = which or f"of all {len(by_scenario)} scenarios, taken together, look mirrored"
     counts = total.agreement
     raise DataError(
-        f"labels: the clouds of {len(mirrored)} of {len(by_scenario)} scenarios look mirrored{named}: LiDAR and camera "
+        f"labels: the clouds {which}: LiDAR and camera "
         f"classes agree for {counts.clear_same / counts.clear:.1%} of the points, with y turned round for "
         f"{counts.mirrored_same / counts.mirrored:.1%}; AnoVox's clouds are x forward, y left, z up: negate y"
     )

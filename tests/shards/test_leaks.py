@@ -91,6 +91,16 @@ def test_mirrored_clouds_are_refused():
         check_labels(data, TYPES)
 
 
+def test_mirrored_clouds_are_refused_where_only_all_scenarios_together_tell():
+    few = Agreement(clear=60, clear_same=40, mirrored=60, mirrored_same=60)
+    data = {name: dataclasses.replace(found, agreement=few) for name, found in SOUND.items()}
+    assert not few.looks_mirrored
+    with pytest.raises(
+        DataError, match="the clouds of all 2 scenarios, taken together, look mirrored: LiDAR and camera"
+    ):
+        check_labels(data, TYPES)
+
+
 @pytest.fixture
 def shards(tmp_path):
     write_street_shards(tmp_path)
