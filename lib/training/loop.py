@@ -209,7 +209,10 @@ def training_step(
 def _weighted_sum(values: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     if len(values) == 1:
         return values[0].contiguous()
-    return torch.stack([value * weight for value, weight in zip(values, weights, strict=True)]).sum(0)
+    total = values[0] * weights[0]
+    for value, weight in zip(values[1:], weights[1:], strict=True):
+        total += value * weight
+    return total
 
 
 def _take_step(optimizer: torch.optim.Optimizer) -> None:

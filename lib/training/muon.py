@@ -61,8 +61,8 @@ def orthogonalized(matrices: Sequence[Tensor]) -> list[Tensor]:
         wide = [matrices[i] if matrices[i].shape[0] == rows else matrices[i].mT for i in numbers]
         wide = [matrix / matrix.norm().clamp(min=1e-12) for matrix in wide]
         gram = torch.stack([matrix @ matrix.mT for matrix in wide])
-        factor = torch.eye(rows, device=gram.device).expand_as(gram)
-        for _ in range(NEWTON_SCHULZ_STEPS):
+        factor = a * torch.eye(rows, device=gram.device) + torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        for _ in range(NEWTON_SCHULZ_STEPS - 1):
             current = factor @ gram @ factor
             factor = a * factor + torch.baddbmm(current, current, current, beta=b, alpha=c) @ factor
         for number, matrix, left in zip(numbers, wide, factor, strict=True):
