@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 import torch
 
 from lib.model.detector import Detector
+from lib.workers import keep_freed_memory
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,6 +25,7 @@ class Threads:
 
     def __init__(self, count: int) -> None:
         torch.set_num_threads(1)
+        keep_freed_memory()
         self.count = count
         self._pool = ThreadPoolExecutor(count, "torch", torch.set_num_threads, (1,)) if count > 1 else None
 
