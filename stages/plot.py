@@ -1,6 +1,11 @@
 """Draw the results: curves, histograms and breakdown in plots/figures, the gallery in plots/detections."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from lib.errors import run_stage
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
@@ -16,6 +21,7 @@ from lib.figures.style import house_style, save
 from lib.figures.training import draw_training
 from lib.outputs import whole_folder
 from lib.params import PlotParams, load_params
+from lib.workers import processes_or_thread, run_tasks
 
 SHARDS = Path("data/shards")
 PREDICTIONS = Path("data/predictions")
@@ -25,32 +31,56 @@ FIGURES = Path("plots/figures")
 DETECTIONS = Path("plots/detections")
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A file to write and what draws its figure, in whichever process."""
+
+    path: Path
+    draw: Callable[[], Figure]
+    dpi: int
+
+
 def main() -> None:
     """Run the stage."""
     params = load_params()
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     edges = score_edges(TABLES / "scores.csv", params.plot.score_bins)
-    evidence = gather_evidence((s.read() for s in scenarios), len(scenarios), edges, params.evaluate)
-    with whole_folder(FIGURES) as figures, whole_folder(DETECTIONS) as detections, house_style():
-        _draw_figures(figures, evidence, params.plot)
+    with (
+        whole_folder(FIGURES) as figures,
+        whole_folder(DETECTIONS) as detections,
+        processes_or_thread(params.execution.workers, len(CATEGORIES)) as pool,
+    ):
+        first = [pool.submit(draw_picture, each) for each in _figures_of_tables(figures, params.plot.dpi)]
+        evidence = gather_evidence((s.read() for s in scenarios), len(scenarios), edges, params.evaluate)
+        rest = [Picture(figures / "scores.png", partial(draw_scores, evidence.histograms, METRICS), params.plot.dpi)]
         for category in CATEGORIES:
-            _draw_gallery(detections, category, scenarios, evidence, params.plot)
+            rest += _gallery(detections, category, scenarios, evidence, params.plot)
+        run_tasks(pool, draw_picture, rest, "plot", "picture")
+        for drawn in first:
+            drawn.result()
 
 
-def _draw_figures(folder: Path, evidence: Evidence, params: PlotParams) -> None:
-    save(draw_training(TABLES / "training.csv"), folder / "training.png", params.dpi)
-    save(draw_roc(TABLES / "roc.csv", METRICS), folder / "roc.png", params.dpi)
-    save(draw_precision_recall(TABLES / "pr.csv", METRICS), folder / "precision_recall.png", params.dpi)
-    save(draw_scores(evidence.histograms, METRICS), folder / "scores.png", params.dpi)
-    save(draw_breakdown(TABLES / "breakdown.csv"), folder / "breakdown.png", params.dpi)
-    save(draw_reliability(TABLES / "reliability.csv", METRICS), folder / "reliability.png", params.dpi)
-    events = draw_events(TABLES / "events.csv", TABLES / "first_detections.csv", METRICS)
-    save(events, folder / "events.png", params.dpi)
+def draw_picture(picture: Picture) -> None:
+    """Draw and write one picture."""
+    with house_style():
+        save(picture.draw(), picture.path, picture.dpi)
 
 
-def _draw_gallery(
+def _figures_of_tables(folder: Path, dpi: int) -> list[Picture]:
+    draw: dict[str, Callable[[], Figure]] = {
+        "training": partial(draw_training, TABLES / "training.csv"),
+        "roc": partial(draw_roc, TABLES / "roc.csv", METRICS),
+        "precision_recall": partial(draw_precision_recall, TABLES / "pr.csv", METRICS),
+        "breakdown": partial(draw_breakdown, TABLES / "breakdown.csv"),
+        "reliability": partial(draw_reliability, TABLES / "reliability.csv", METRICS),
+        "events": partial(draw_events, TABLES / "events.csv", TABLES / "first_detections.csv", METRICS),
+    }
+    return [Picture(folder / f"{name}.png", function, dpi) for name, function in draw.items()]
+
+
+def _gallery(
     folder: Path, category: Category, scenarios: tuple[ScoredScenario, ...], evidence: Evidence, params: PlotParams
-) -> None:
+) -> list[Picture]:
     files = {(scored.scenario, scored.camera): scored for scored in scenarios}
     cases: list[Case] = []
     for frame in choose_cases(evidence.frames, category, params.gallery_frames):
@@ -59,9 +89,10 @@ def _draw_gallery(
         cases.append(
             make_case(shard, predictions, frame.index, evidence.normal_pixels, evidence.normal_points, caption)
         )
-    save(draw_sheet(category, cases), folder / f"{category}.png", params.dpi)
+    pictures = [Picture(folder / f"{category}.png", partial(draw_sheet, category, cases), params.dpi)]
     for number, case in enumerate(cases, start=1):
-        save(draw_case(case), folder / f"{category}_{number:02}.png", params.dpi)
+        pictures.append(Picture(folder / f"{category}_{number:02}.png", partial(draw_case, case), params.dpi))
+    return pictures
 
 
 if __name__ == "__main__":
