@@ -62,11 +62,10 @@ class _Plan:
 
 
 def place(
-    views: Views, seen_BRC: Tensor, slots: int, clean_fraction: float, families: Families, generator: torch.Generator
+    views: Views, seen_BRC: Tensor, kind_SB: Tensor, families: Families, generator: torch.Generator
 ) -> list[Placed]:
-    """Draw what the slots hold; `seen_BRC`: which cells the camera sees."""
-    B, device = len(views.image_B3HW), views.image_B3HW.device
-    kind_SB = _kinds(slots, B, clean_fraction, generator, device)
+    """Draw where the slots' kinds (S, B) stand, and how; `seen_BRC`: which cells the camera sees."""
+    (slots, B), device = kind_SB.shape, kind_SB.device
     in_reach_BK = (seen_BRC & (views.range_m_BRC > MIN_DISTANCE_M) & (views.range_m_BRC < MAX_DISTANCE_M)).flatten(1)
     class_BK, weight_BK = views.point_class_BRC.flatten(1), views.range_m_BRC.flatten(1).clamp(min=1.0) ** 1.5
     ground_BK = class_mask(class_BK, GROUND_CLASSES) & in_reach_BK
@@ -95,7 +94,7 @@ def place(
     return [Placed(kind_G[g], solids[g], extent_G3[g], anchor_G3[g], class_G[g], whole_G[g]) for g in rows]
 
 
-def _kinds(slots: int, B: int, clean_fraction: float, generator: torch.Generator, device: torch.device) -> Tensor:
+def draw_kinds(slots: int, B: int, clean_fraction: float, generator: torch.Generator, device: torch.device) -> Tensor:
     """What the slots hold (S, B): anomalies only in frames that are not clean, and one there for sure."""
     anomalous_B = torch.arange(B, device=device) >= round(clean_fraction * B)
     anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]

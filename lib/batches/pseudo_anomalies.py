@@ -7,6 +7,7 @@ object or nothing (negatives). Only the first slot casts shadows: their rays cos
 Shape letters as in views.py; h, w: a window around the object; N = h w flattened; P = H W; K = R C; L: layers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,7 +26,7 @@ from lib.batches.looks import (
     relief,
     shading,
 )
-from lib.batches.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, place
+from lib.batches.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, draw_kinds, place
 from lib.batches.solids import Linear, along, entry, moved, shaded, spans
 from lib.batches.transplant import choose_cells, class_mask, object_radius_m, transplant
 from lib.batches.views import RangeGrid, Views, cell_column, cell_directions, project
@@ -94,6 +95,30 @@ def paste_pseudo_anomalies(
     B, device = len(views.image_B3HW), views.image_B3HW.device
     if B > 1:
         views = transplant(views, torch.rand(B, generator=generator, device=device) < 0.8, generator)
+
+    def kinds() -> Tensor:
+        return draw_kinds(slots, B, clean_fraction, generator, device)
+
+    return _pasted(views, grid, slots, kinds, families, generator)
+
+
+def paste_kind(
+    views: Views, grid: RangeGrid, kind: Slot, families: Families, generator: torch.Generator
+) -> tuple[Views, Targets]:
+    """Paste one pseudo-anomaly, or shadow, of a kind into every frame, to look at."""
+    kind_SB = torch.full((1, len(views.image_B3HW)), int(kind), device=views.image_B3HW.device)
+    return _pasted(views, grid, 1, lambda: kind_SB, families, generator)
+
+
+def _pasted(
+    views: Views,
+    grid: RangeGrid,
+    slots: int,
+    kinds: Callable[[], Tensor],
+    families: Families,
+    generator: torch.Generator,
+) -> tuple[Views, Targets]:
+    B = len(views.image_B3HW)
     uv_B2RC, seen_BRC = project(views)
     scene = _scene(views, grid, uv_B2RC, seen_BRC)
     returns_BK = views.has_return_BRC.flatten(1).float()
@@ -101,7 +126,7 @@ def paste_pseudo_anomalies(
     reflectivity_SB = views.intensity_BRC.flatten(1).gather(1, donors_SB.T).T * torch.exp(
         INTENSITY_DECAY * views.range_m_BRC.flatten(1).gather(1, donors_SB.T).T
     )
-    placed = place(views, seen_BRC, slots, clean_fraction, families, generator)
+    placed = place(views, seen_BRC, kinds(), families, generator)
     for number, each in enumerate(placed):
         texture = families.textures(each.extent_B3, each.kind_B == Slot.APPEARANCE, generator)
         _paste_pixels(scene, each, number, texture, generator)

@@ -86,7 +86,7 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
     """Write a PNG without date or version in it; call it inside house_style."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"compress_level": 3}
-    figure.savefig(path, dpi=dpi, metadata={"Software": None}, facecolor="white", pil_kwargs=options)
+    figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None}, facecolor="white", pil_kwargs=options)
 
 
 def say_empty(axes: Axes, text: str) -> None:

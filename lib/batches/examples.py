@@ -1,0 +1,70 @@
+"""Pseudo-anomalies and negatives of each kind, each where it shows well: what a picture sheet of them is drawn from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lib.batches.families import TRAINING, VALIDATION, Families
+from lib.batches.placing import Slot
+from lib.batches.pseudo_anomalies import no_targets, paste_kind
+from lib.batches.transplant import transplant
+from lib.batches.views import RangeGrid, Views
+
+KINDS: Final[dict[str, Slot | None]] = {
+    "both": Slot.BOTH,
+    "geometry only": Slot.GEOMETRY,
+    "appearance only": Slot.APPEARANCE,
+    "shadow (normal)": Slot.SHADOW,
+    "transplanted (normal)": None,
+}
+FAMILIES: Final[dict[str, Families]] = {"training": TRAINING, "validation": VALIDATION}
+LARGEST_SHARE: Final = 0.12
+_CHANGED: Final = 0.03
+SEED: Final = 32_452_843
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A frame with one thing pasted: image (H, W, 3) in [0, 1] and range view (R, C) [m], 0 = no return; which pixels
+    and cells it took.
+    """
+
+    kind: str
+    families: str
+    image: npt.NDArray[np.float32]
+    pixels: npt.NDArray[np.bool_]
+    range_m: npt.NDArray[np.float32]
+    cells: npt.NDArray[np.bool_]
+
+
+@torch.no_grad()
+def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
+    """`each` examples per kind and families, of the frames of a batch; where it shows largest, but not all over."""
+    for kind, slot in KINDS.items():
+        for number, (name, families) in enumerate(FAMILIES.items()):
+            generator = torch.Generator(views.image_B3HW.device).manual_seed(SEED + number)
+            if slot is None:
+                everywhere_B = torch.ones_like(views.lidar_works_B)
+                pasted, targets = transplant(views, everywhere_B, generator), no_targets(views)
+            else:
+                pasted, targets = paste_kind(views, grid, slot, families, generator)
+            marked = targets.pixel_BHW == 1
+            changed = (pasted.image_B3HW - views.image_B3HW).abs().mean(1) > _CHANGED
+            pixels_BHW = marked if slot in (Slot.BOTH, Slot.GEOMETRY, Slot.APPEARANCE) else changed
+            cells_BRC = (targets.cell_BRC == 1) | (pasted.range_m_BRC != views.range_m_BRC)
+            share_B = pixels_BHW.flatten(1).float().mean(1)
+            order = torch.where(share_B <= LARGEST_SHARE, share_B, 0.0).argsort(descending=True)[:each]
+            for frame in order.tolist():
+                image = _array(pasted.image_B3HW[frame].permute(1, 2, 0))
+                ranges = _array(pasted.range_m_BRC[frame])
+                yield Example(kind, name, image, _array(pixels_BHW[frame]), ranges, _array(cells_BRC[frame]))
+
+
+def _array(values: Tensor) -> npt.NDArray[Any]:
+    found: npt.NDArray[Any] = values.cpu().numpy()
+    return found

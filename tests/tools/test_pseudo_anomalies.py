@@ -1,0 +1,60 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.batches.examples import FAMILIES, KINDS, LARGEST_SHARE, examples
+from lib.batches.views import make_views
+from tests.batches.streets import GRID, flat_street
+from tests.shard_data import write_street_shards
+
+ROOT = Path(__file__).parents[2]
+NORMAL = ("shadow (normal)", "transplanted (normal)")
+
+
+def test_examples_hold_what_their_label_says():
+    views, _ = make_views(flat_street(12), GRID)
+    found = list(examples(views, GRID, 2))
+    assert len(found) == len(KINDS) * len(FAMILIES) * 2
+    before = views.image_B3HW.permute(0, 2, 3, 1).numpy()
+    for example in found:
+        if example.kind in NORMAL:
+            continue
+        assert 0 < example.pixels.mean() <= LARGEST_SHARE, example.kind
+        closest = np.abs(before - example.image).mean((1, 2, 3)).argmin()
+        moved = example.range_m != views.range_m_BRC[closest].numpy()
+        assert moved.any() == (example.kind != "appearance only")
+        assert example.cells.any()
+
+
+@pytest.fixture
+def project(tmp_path):
+    write_street_shards(tmp_path / "data" / "shards")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def sheet(project, *args):
+    command = [sys.executable, "-m", "tools.pseudo_anomalies", *args]
+    return subprocess.run(
+        command, cwd=project, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_sheet_is_drawn_the_same_each_time(project):
+    assert sheet(project).returncode == 0
+    path = project / "plots/pseudo_anomalies.png"
+    first = path.read_bytes()
+    assert np.asarray(Image.open(path).convert("L")).std() > 20
+    assert sheet(project, "--each", "2").returncode == 0
+    assert path.read_bytes() == first
+
+
+def test_no_shards_is_one_sentence(project):
+    shutil.rmtree(project / "data")
+    result = sheet(project)
+    assert result.returncode == 1 and result.stderr.startswith("error: data/shards") and result.stderr.count("\n") == 1

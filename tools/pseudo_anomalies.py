@@ -1,0 +1,47 @@
+"""Draw a sheet of the pseudo-anomalies that training and validation paste into frames of data/shards, by kind."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from lib.batches.examples import examples
+from lib.batches.frames import FrameRef
+from lib.batches.loader import batches
+from lib.batches.views import make_views
+from lib.errors import run_stage
+from lib.figures.pasted import draw_pasted
+from lib.figures.style import house_style, save
+from lib.outputs import whole_file
+from lib.params import load_params
+from lib.training.devices import choose_device
+from lib.training.setup import detector_config, range_grid
+from lib.training.validation import validation_frames
+
+FRAMES = 24
+
+
+def main() -> None:
+    """Paste, draw, say where."""
+    parser = argparse.ArgumentParser(prog="python -m tools.pseudo_anomalies", description=__doc__)
+    parser.add_argument("--shards", type=Path, default=Path("data/shards"), help="default: %(default)s")
+    parser.add_argument(
+        "--output", type=Path, default=Path("plots/pseudo_anomalies.png"), help="a PNG; default: %(default)s"
+    )
+    parser.add_argument("--each", type=int, default=2, help="examples per kind and families; default: %(default)s")
+    args = parser.parse_args()
+    if not 1 <= args.each <= FRAMES:
+        parser.error(f"--each must be 1 to {FRAMES}")
+    params = load_params()
+    shards, refs = validation_frames(args.shards, params.split)
+    chosen: list[FrameRef] = [refs[i] for i in np.unique(np.linspace(0, len(refs) - 1, FRAMES).round().astype(int))]
+    config = detector_config(params.model, shards)
+    grid = range_grid(config, shards[0])
+    views, _ = make_views(next(iter(batches(shards, chosen, FRAMES, choose_device(params.execution.device)))), grid)
+    with house_style(), whole_file(args.output) as partial:
+        save(draw_pasted(list(examples(views, grid, args.each))), partial, params.plot.dpi)
+    print(f"wrote {args.output}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
