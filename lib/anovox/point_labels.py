@@ -21,6 +21,7 @@ NEIGHBOUR_ANGLE_RAD: Final = float(np.deg2rad(0.25))
 NOISE_SIGMAS: Final = 6.0
 RANGE_SLACK_M: Final = 0.05
 NO_VOXEL: Final = -1
+GOLDEN_RATIO: Final = np.uint64(0x9E3779B97F4A7C15)
 BLOCK_ROWS: Final = 16_384
 """Rows compared at a time: small enough for the processor's cache, which makes row matching 2.5 times faster."""
 
@@ -95,20 +96,34 @@ def voxel_rows(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) 
 
     `pose` is that of the LiDAR in whose frame the points are.
     """
-    keys, order = _sorted_keys(voxels)
-    wanted = point_keys(points, pose.location, pose.rotation)
-    changes = np.flatnonzero(np.diff(wanted, prepend=NO_VOXEL - 1))
-    place = np.minimum(np.searchsorted(keys, wanted[changes]), len(keys) - 1)
-    found = np.where(keys[place] == wanted[changes], order[place], NO_VOXEL)
-    return np.repeat(found, np.diff(changes, append=len(wanted)))
-
-
-def _sorted_keys(voxels: npt.NDArray[np.uint16]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The voxels' keys, ascending, each once, and the row of each one; AnoVox's own files are in that order."""
     keys = voxel_keys(voxels)
-    if (keys[1:] > keys[:-1]).all():
-        return keys, np.arange(len(keys))
-    return np.unique(keys, return_index=True)
+    order = None
+    if not (keys[1:] > keys[:-1]).all():  # AnoVox's own files ascend
+        keys, order = np.unique(keys, return_index=True)
+    places = _places(keys, point_keys(points, pose.location, pose.rotation))
+    return places if order is None else np.where(places == NO_VOXEL, NO_VOXEL, order[places])
+
+
+def _places(keys: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where each of `wanted` (N,) stands in `keys` (M,), which ascend: (N,) int64, or NO_VOXEL.
+
+    By a hash table; only what another key has driven out of it is searched for.
+    """
+    bits = (4 * len(keys)).bit_length()
+    table = np.full(1 << bits, NO_VOXEL)
+    table[_hash(keys, bits)] = np.arange(len(keys))
+    places = table[_hash(wanted, bits)]
+    other = keys[places] != wanted
+    driven_out = np.flatnonzero(other & (places != NO_VOXEL))
+    places[other] = NO_VOXEL
+    found = np.minimum(np.searchsorted(keys, wanted[driven_out]), len(keys) - 1)
+    places[driven_out] = np.where(keys[found] == wanted[driven_out], found, NO_VOXEL)
+    return places
+
+
+def _hash(keys: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.int64]:
+    """Knuth's multiplicative hash: (N,) int64 below 2 ** bits."""
+    return (keys.view(np.uint64) * GOLDEN_RATIO >> np.uint64(64 - bits)).view(np.int64)
 
 
 def _same_return(points: Cloud, others: Cloud, max_angle_rad: float, max_range_m: float) -> Bools:

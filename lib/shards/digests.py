@@ -15,4 +15,4 @@ def digest(array: npt.NDArray[Any]) -> int:
     content = np.ascontiguousarray(array)
     if not content.size or (content == content.flat[0]).all():
         return NO_CONTENT
-    return int.from_bytes(hashlib.blake2b(content.data, digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.sha256(content.data).digest()[:8], "little")

@@ -7,7 +7,7 @@ from lib.shards.storage import ArraySpec, Compression, FileKind
 
 PointDtype = Literal["float32", "float16"]
 
-SHARD_KIND: Final = FileKind("shard", 2, "run `dvc repro preprocess` to write the shards anew")
+SHARD_KIND: Final = FileKind("shard", 3, "run `dvc repro preprocess` to write the shards anew")
 ANY: Final = -1
 
 

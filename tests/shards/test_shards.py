@@ -265,7 +265,7 @@ def delete(path):
 @pytest.mark.parametrize(
     ("damage", "part"),
     [
-        (set_version, "has schema version 99, this code reads version 2"),
+        (set_version, "has schema version 99, this code reads version 3"),
         (set_kind, "not a shard of this pipeline"),
         (drop_array, "damaged or truncated"),
         (drop_attribute, "damaged (its attributes do not match its fingerprint)"),
