@@ -23,9 +23,14 @@ VOXELS: Final = (1_000, 3_000, 8_000)
 ROUNDS: Final = {1_000: 5, 3_000: 3, 8_000: 2}
 EXPONENTS: Final = (6, 7, 8)
 SHARES: Final = (0.01, 0.5)
+SKLEARN_EXPONENT, SAMPLING_ERROR = 7, 2e-3  # how far 10^7 scores may lie from 10^8 others of the same distribution
 RESAMPLES, SCENARIOS, CELLS = 1_000, 200, 1_001
 OURS, LOOP, SKLEARN = "ours", "AnoVox's loop", "scikit-learn"
 PACKAGES: Final = ("numpy", "scikit-learn")
+SCORES_NOTE: Final = (
+    "Measured once each. scikit-learn takes minutes for 10^8 scores, and is left out there; ours is compared with its "
+    "own result for 10^7 scores of the same distribution."
+)
 Rows = npt.NDArray[np.float64]
 
 
@@ -111,7 +116,8 @@ def _voxels() -> tuple[Table, Spread]:
         expected, found = anovox_loop(predicted, true), ours(predicted, true)
         assert found is not None and np.allclose(list(vars(found).values()), list(vars(expected).values()), atol=1e-9)
         ways = {OURS: lambda p=predicted, t=true: ours(p, t), LOOP: lambda p=predicted, t=true: anovox_loop(p, t)}
-        times = alternate(ways, ROUNDS[count], at_least_s=0.2)
+        warm_up = int(count < VOXELS[-1])  # the comparison above was one, and the loop takes long
+        times = alternate(ways, ROUNDS[count], warm_up=warm_up, at_least_s=0.2)
         last = times.speedup(OURS, LOOP)
         shown = [Spread.of(1e3 * times.seconds[way]).text() for way in (OURS, LOOP)]
         rows.append((f"{count:,}", *shown, last.text()))
@@ -133,11 +139,12 @@ def _scores() -> tuple[Table, Spread, Spread]:
     rows, ends = [], {}
     for exponent in EXPONENTS:
         for share in SHARES:
-            one, other = (_in_its_own_process(way, exponent, share) for way in (OURS, SKLEARN))
-            within = one["bound"] + 1e-9
-            assert abs(one["auroc"] - other["auroc"]) <= within and abs(one["ap"] - other["ap"]) <= within, (one, other)
-            ends[exponent, share] = one
-            cells = [number_text(each[key]) for key in ("seconds", "peak_gb") for each in (one, other)]
+            one = ends[exponent, share] = _in_its_own_process(OURS, exponent, share)
+            other = _in_its_own_process(SKLEARN, exponent, share) if exponent <= SKLEARN_EXPONENT else {}
+            expected, within = (other, 1e-9) if other else (ends[SKLEARN_EXPONENT, share], SAMPLING_ERROR)
+            for key in ("auroc", "ap"):
+                assert abs(one[key] - expected[key]) <= one["bound"] + within, (one, expected)
+            cells = [number_text(each[k]) if each else "" for k in ("seconds", "peak_gb") for each in (one, other)]
             error = number_text(one["bound"]) if one["bound"] else "exact"
             rows.append((f"10^{exponent}", f"{share:.0%}", *cells, error))
     last = ends[EXPONENTS[-1], SHARES[0]]
@@ -151,7 +158,7 @@ def _scores() -> tuple[Table, Spread, Spread]:
         "ours: error at most",
     )
     seconds, peak = (Spread.once(last[key]) for key in ("seconds", "peak_gb"))
-    return Table("AUROC and average precision", columns, tuple(rows), "Measured once each."), seconds, peak
+    return Table("AUROC and average precision", columns, tuple(rows), SCORES_NOTE), seconds, peak
 
 
 def _in_its_own_process(way: str, exponent: int, share: float) -> dict[str, float]:

@@ -63,15 +63,7 @@ def measure(folder: Path) -> Subject:
             ("two workers", two),
         )
     )
-    growth = [
-        (factor, *convert(_multiplied(folder / f"times{factor}", made, scenarios[:1], factor), 1)) for factor in FACTORS
-    ]
-    grown = tuple(
-        (f"{factor * FRAMES} frames", f"{seconds / (factor * FRAMES):.3f}", f"{gigabytes:.3f}")
-        for factor, seconds, gigabytes in growth
-    )
-    memory = [gigabytes for _, _, gigabytes in growth]
-    linear = (growth[-1][1] / FACTORS[-1]) / (growth[1][1] / FACTORS[1])
+    grown, memory, linear = _growth(folder, made, scenarios[0])
     return Subject(
         title="Preprocess",
         setting=(
@@ -81,12 +73,12 @@ def measure(folder: Path) -> Subject:
         packages=("h5py", "numpy", "pillow"),
         tables=(
             Table("Frames per second", ("way", "frames/s", "of the bare decode"), rows, "Start of workers included."),
-            Table("One scenario, one worker", ("size", "s/frame", "peak memory, GB"), grown),
+            grown,
         ),
         measures=(
             Measure("one_worker_of_decode", "one worker: of the bare decode's speed", Spread.of(decode / one), 0.6),
             Measure("two_workers_speedup", "two workers: times one", Spread.of(one / two), 1.8),
-            Measure("memory_8x", "peak memory at 8 times the frames", Spread.once(memory[-1] / memory[0]), at_most=1.1),
+            Measure("memory_8x", "peak memory at 8 times the frames", Spread.once(memory), at_most=1.1),
             Measure(
                 "seconds_per_frame_8x",
                 "time per frame, 8 times the frames over 2 times",
@@ -95,6 +87,20 @@ def measure(folder: Path) -> Subject:
             ),
         ),
     )
+
+
+def _growth(folder: Path, made: Path, scenario: Path) -> tuple[Table, float, float]:
+    """One worker on 1, 2, 4, 8 times the frames; peak memory at 8 times over once, time per frame over 2 times."""
+    measured = [
+        (factor * FRAMES, *convert(_multiplied(folder / f"times{factor}", made, [scenario], factor), 1))
+        for factor in FACTORS
+    ]
+    rows = tuple(
+        (f"{frames} frames", f"{seconds / frames:.3f}", f"{gigabytes:.3f}") for frames, seconds, gigabytes in measured
+    )
+    per_frame = [seconds / frames for frames, seconds, _ in measured]
+    table = Table("One scenario, one worker", ("size", "s/frame", "peak memory, GB"), rows)
+    return table, measured[-1][2] / measured[0][2], per_frame[-1] / per_frame[1]
 
 
 def convert(root: Path, workers: int) -> tuple[float, float]:
