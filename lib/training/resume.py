@@ -41,10 +41,8 @@ class Checkpoints:
     def cost(self) -> str:
         """Say what the checkpoints of this run have taken: time, its share of the run so far, and room on the disk."""
         share = self._spent_s / (time.monotonic() - self._start_s)
-        return (
-            f"{self._written} checkpoints of {self._size_bytes / 1e6:.1f} MB took {self._spent_s:.3f} s, "
-            f"{100 * share:.2f} % of the training"
-        )
+        written = f"{self._written} checkpoint{'s' * (self._written != 1)} of {self._size_bytes / 1e6:.1f} MB"
+        return f"{written} took {self._spent_s:.3f} s, {100 * share:.2f} % of the training"
 
     def restore(self, state: TrainingState) -> None:
         """Go on where the checkpoint is; without one, or with one that is damaged, the state stays at the beginning."""

@@ -85,7 +85,7 @@ def resume_training(lab: Lab, epochs: int = EPOCHS, every_s: float = CHECKPOINT_
 
 
 def _cost(workspace: Workspace) -> str:
-    [sentence] = re.findall(r"\d+ checkpoints of .*", (workspace.root / LOG).read_text(encoding="utf-8"))
+    [sentence] = re.findall(r"\d+ checkpoints? of .*", (workspace.root / LOG).read_text(encoding="utf-8"))
     return sentence
 
 
