@@ -1,6 +1,8 @@
 """Small shards of flat streets, for the tests of stages that need some."""
 
+from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +60,13 @@ def write_street_shards(folder: Path, normality: int = 4, static: int = 2, frame
         ]
         entries.append(write_shard(folder / f"{name}.h5", made, padded_length(len(made[0].points))))
     write_index(folder, entries)
+
+
+def is_mapped(array: Any) -> bool:
+    """Say whether an array's bytes are a mapped file's own."""
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return isinstance(array, mmap)
 
 
 def shard_entry(shard: Shard) -> ShardEntry:

@@ -242,7 +242,7 @@ def read_arrays(
             file = stack.enter_context(h5py.File(path, "r"))
             _check_kind(path, kind, file)
             attributes = {key: _attribute(file, key) for key in file.attrs}
-            buffer = np.memmap(path, mode="r", dtype=np.uint8)
+            buffer = np.asarray(np.memmap(path, mode="r", dtype=np.uint8))  # plain: a memmap makes its views slowly
             for spec in specs:
                 if not spec.optional or spec.name in file:
                     dataset = _checked_dataset(path, kind, file, spec)

@@ -21,7 +21,7 @@ from lib.geometry.rigid import yaw_transform
 from lib.shards.reader import read_shard
 from lib.shards.writer import padded_length, thinned, write_shard
 from tests.anovox_sample import MONO_STATIC
-from tests.shard_data import shard_entry
+from tests.shard_data import is_mapped, shard_entry
 
 CAMERA = Camera.from_fov(12, 8, 70.0)
 LIDAR = Lidar(16, 15.0, -25.0, 100.0, (0.0, -1.0, 1.8), (0.0, 0.0, -15.0))
@@ -111,7 +111,7 @@ def test_arrays_are_aligned_read_only_maps_of_the_file(shard_path):
     shard = read_shard(shard_path)
     for name in ("image", "points", "point_class", "pixel_class", "depth_m", "voxels_flat", "camera_SE3_lidar"):
         array = getattr(shard, name)
-        assert isinstance(array, np.memmap) and not array.flags.writeable, name
+        assert is_mapped(array) and not array.flags.writeable, name
         assert array.flags.c_contiguous and array.flags.aligned, name
 
 
