@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lib.batches.constants import class_table
-from lib.batches.views import Views, pixel_rays
+from lib.batches.views import Views, columns_aside
 from lib.labels import (
     BICYCLE,
     BUS,
@@ -67,17 +67,18 @@ def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Vi
     radius_B11 = object_radius_m(class_B)[:, None, None]
     active_B11 = (wanted_B & found_B)[:, None, None]
 
-    def belongs(xyz: Tensor, class_ids: Tensor) -> Tensor:
-        aside = (
-            torch.hypot(xyz[:, 0] - seed_xyz_B3[:, 0, None, None], xyz[:, 1] - seed_xyz_B3[:, 1, None, None])
-            < radius_B11
-        )
-        return aside & (class_ids == class_B[:, None, None]) & active_B11
+    def belongs(x: Tensor, y: Tensor, class_ids: Tensor) -> Tensor:
+        aside_x, aside_y = x - seed_xyz_B3[:, 0, None, None], y - seed_xyz_B3[:, 1, None, None]
+        near_B = aside_x.square_().addcmul_(aside_y, aside_y) < radius_B11.square()
+        return near_B & (class_ids == class_B[:, None, None]) & active_B11
 
-    surface = pixel_rays(donor) * donor.depth_m_BHW[:, None] - views.lidar_offset_m_B3[:, :, None, None]
-    pixels = belongs(surface, donor.pixel_class_BHW) & (donor.depth_m_BHW < views.depth_m_BHW)
+    offset_x, offset_y, _ = views.lidar_offset_m_B3[:, :, None, None].unbind(1)
+    surface_y = torch.addcmul(-offset_y, columns_aside(donor)[:, None], donor.depth_m_BHW)
+    pixels = belongs(donor.depth_m_BHW - offset_x, surface_y, donor.pixel_class_BHW)
+    pixels &= donor.depth_m_BHW < views.depth_m_BHW
     hidden = views.has_return_BRC & (views.range_m_BRC <= donor.range_m_BRC)
-    cells = belongs(donor.xyz_B3RC, donor.point_class_BRC) & donor.has_return_BRC & ~hidden
+    cells = belongs(donor.xyz_B3RC[:, 0], donor.xyz_B3RC[:, 1], donor.point_class_BRC)
+    cells &= donor.has_return_BRC & ~hidden
     gain = (_brightness(views) / _brightness(donor)).clamp(0.3, 3.0)
     image = torch.where(pixels[:, None], (donor.image_B3HW * gain).clamp(0, 1), views.image_B3HW)
     return replace(

@@ -140,11 +140,8 @@ def project(views: Views) -> tuple[Tensor, Tensor]:
     return torch.stack([u, v], dim=1), inside & views.has_return_BRC
 
 
-def pixel_rays(views: Views) -> Tensor:
-    """Directions (B, 3, H, W) float32 through the pixel centres, camera axes, x = 1: depth times ray is the point."""
-    H, W = views.image_B3HW.shape[-2:]
-    device = views.image_B3HW.device
-    i, j = torch.meshgrid(torch.arange(H, device=device) + 0.5, torch.arange(W, device=device) + 0.5, indexing="ij")
-    fx, fy, cx, cy = views.intrinsics_B4[:, :, None, None].unbind(1)
-    y, z = (cx - j) / fx, (cy - i) / fy
-    return torch.stack([torch.ones_like(y), y, z], dim=1)
+def columns_aside(views: Views) -> Tensor:
+    """How far left [m] of the camera's axis each pixel column (B, W) float32 looks at 1 m ahead, camera axes."""
+    fx, _, cx, _ = views.intrinsics_B4[:, :, None].unbind(1)
+    column = torch.arange(views.image_B3HW.shape[3], device=views.image_B3HW.device) + 0.5
+    return (cx - column) / fx

@@ -1,7 +1,7 @@
 import torch
 
 from lib.batches.families import TRAINING
-from lib.batches.placing import MAX_EXTENT_M, MIN_EXTENT_M, SMALL_FILL, SMALL_WINDOW, Slot, place
+from lib.batches.placing import MAX_EXTENT_M, MIN_EXTENT_M, SMALL_FILL, SMALL_WINDOW, Slot, draw_kinds, place
 from lib.batches.views import make_views, project
 from tests.batches.streets import GRID, HEIGHT_PX, flat_street
 
@@ -11,7 +11,9 @@ SLOTS = 3
 def placed(frames=600, clean=0.0, seed=0):
     views, _ = make_views(flat_street(frames), GRID)
     _, seen = project(views)
-    return views, place(views, seen, SLOTS, clean, TRAINING, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    kinds = draw_kinds(SLOTS, frames, clean, generator, torch.device("cpu"))
+    return views, place(views, seen, kinds, TRAINING, generator)
 
 
 def is_solid(each):
