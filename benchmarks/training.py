@@ -31,8 +31,8 @@ FLOAT32, OURS = "ours, float32", "ours"
 CPU: Final = torch.device("cpu")
 READING: Final = (
     "The network's arithmetic bounds both loops, and reading and decoding take little of it at this size. What ours "
-    "gains comes from bfloat16 units where the CPU has them, channels-last convolutions, and threads that each work on "
-    "their own part of a batch."
+    "gains comes from bfloat16 units where the CPU has them, channels-last convolutions, and processes that each work "
+    "on their own part of a batch."
 )
 
 
@@ -60,7 +60,7 @@ def measure(folder: Path) -> Subject:
     setting = (
         f"{FRAMES} frames of {simulated.image_height} x {simulated.image_width} pixels and up to "
         f"{shard.points.shape[1]:,} points, batches of {params.train.batch_size}, fusion {config.fusion}, on the CPU: "
-        f"ours with {params.train.cpu_threads} threads in {precision}, the naive loop with torch's own threads "
+        f"ours with {params.train.cpu_threads} processes in {precision}, the naive loop with torch's own threads "
         f"({available_cores()}) in float32, with the same network, pseudo-anomalies and augmentation, and AdamW alone."
     )
     tables, measures = _summary(*loops, parts)
@@ -80,7 +80,7 @@ def _timed(
 ) -> tuple[tuple[Times, list[float]], Clock]:
     """Epochs of each loop in turn, the share of our epochs that waits for data, and the parts of our step."""
     params = load_params().train
-    recipe = Recipe(params, grid, CPU, choose_precision(params.precision, CPU), params.cpu_threads)
+    recipe = Recipe(params, grid, CPU, choose_precision(params.precision, CPU), params.cpu_threads, processes=True)
     full = replace(recipe, precision="float32")
     naive = NaiveLoop(raw, len(refs), Detector(config), replace(full, parts=1), available_cores())
     ours = OurLoop([shard], refs, Detector(config), recipe, "stream")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, TypeVar
@@ -20,8 +21,9 @@ from lib.model.detector import Detector
 from lib.shards.reader import Shard
 from lib.training import loop
 from lib.training.devices import autocast
-from lib.training.loop import Part, Recipe, make_optimizers, training_step
+from lib.training.loop import Recipe, make_optimizers, open_teammates, training_step
 from lib.training.parallel import Threads, replicas
+from lib.training.teammates import Part
 
 Result = TypeVar("Result")
 Made = tuple[Detector, Views, Targets]
@@ -73,6 +75,8 @@ class OurLoop:
         detector.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizers = make_optimizers(detector, recipe)
         self._twins = replicas(detector, recipe.parts)
+        self._processes = ExitStack()  # which end with this program
+        self._teammates = self._processes.enter_context(open_teammates(self._twins, self._loader, recipe))
         self._generators = [torch.Generator(recipe.device).manual_seed(1 + part) for part in range(recipe.parts)]
         self._epoch = 0
         self.wait_share: list[float] = []
@@ -89,7 +93,7 @@ class OurLoop:
                 waited += time.perf_counter() - asked
                 if not parts:
                     break
-                losses.append(training_step(threads, parts, self._recipe, self._optimizers))
+                losses.append(training_step(threads, parts, self._recipe, self._optimizers, self._teammates))
             loss = torch.stack(losses).mean().item()
         self.wait_share.append(waited / (time.perf_counter() - start))
         return loss

@@ -51,7 +51,9 @@ def _train(params: Params) -> None:
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
     compiled = choose_compiled(params.execution.compile, device)
     residence = params.execution.residence
-    recipe = Recipe(params.train, grid, device, precision, parts, residence=residence, compiled=compiled)
+    recipe = Recipe(
+        params.train, grid, device, precision, parts, residence=residence, compiled=compiled, processes=True
+    )
     log.info("torch.compile: %s", "yes" if compiled else "no")
     frames = [[ref.shard, ref.index] for ref in (*data.training, *data.validation)]
     made_from = params.split.model_dump(mode="json"), params.train.model_dump(mode="json"), asdict(config), frames

@@ -82,7 +82,8 @@ def _plain_segmentation(data: TrainingSet, sensors: Sensors, params: BaselinePar
     detector = Detector(config)
     precision = choose_precision(params.train.precision, device)
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
-    recipe = Recipe(params.train, grid, device, precision, parts, "classes", params.execution.residence)
+    residence = params.execution.residence
+    recipe = Recipe(params.train, grid, device, precision, parts, "classes", residence, processes=True)
     train_detector(detector, data, recipe, lambda history: None)
     return detector.eval()
 

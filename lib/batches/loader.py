@@ -46,6 +46,10 @@ class Loader:
         """How many frames are mixed at a time when these are shuffled."""
         return window_frames(self._reader.frame_bytes)
 
+    def layout(self, frames: int) -> FrameBatch:
+        """Shapes and types of a batch of so many frames, without memory."""
+        return self._reader.empty(frames, lambda shape, dtype: torch.empty(shape, dtype=dtype, device="meta"))
+
     def batches(self, order: Sequence[FrameRef], batch_size: int) -> Iterator[FrameBatch]:
         """Yield the frames in the given order, `batch_size` at a time (the last batch may be smaller)."""
         if self.residence == "device":

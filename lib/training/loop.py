@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
@@ -34,8 +35,7 @@ from lib.training.muon import Muon, shares_of
 from lib.training.parallel import Threads, replicas, share_statistics
 from lib.training.resume import Checkpoints
 from lib.training.state import EpochRecord, TrainingState
-
-Part = tuple[Detector, FrameBatch, torch.Generator]
+from lib.training.teammates import Gradients, Part, Teammates
 
 LOG = logging.getLogger("train")
 CLEAN_FRACTION = 0.25
@@ -61,7 +61,8 @@ class Recipe:
     `parts`: a batch is divided into so many, worked on at the same time, whose gradients are averaged; batch statistics
     are those of a part. `objective`: to find anomalies, or merely to tell the normal classes apart, from frames as they
     are; either is checked on pseudo-anomalies. `residence`: where the frames are kept meanwhile. `compiled`: network,
-    loss and their gradient are fused by torch.compile.
+    loss and their gradient are fused by torch.compile. `processes`: each part has a process of its own, which starts
+    for seconds and is faster from then on, instead of a thread; the result is the same.
     """
 
     params: TrainParams
@@ -72,6 +73,7 @@ class Recipe:
     objective: Literal["anomalies", "classes"] = "anomalies"
     residence: Literal["auto"] | Residence = "auto"
     compiled: bool = False
+    processes: bool = False
 
     @property
     def loss_weights(self) -> LossWeights:
@@ -102,10 +104,11 @@ def train_detector(
     done = (state.epoch - 1) * len(data.training) + min(state.step * recipe.params.batch_size, len(data.training))
     with (
         Threads(recipe.parts) as threads,
+        open_teammates(state.twins, loader, recipe) as teammates,
         tqdm(total=total, initial=done, unit="sample", desc="train") as progress,
     ):
         for epoch in range(state.epoch, recipe.params.epochs + 1):
-            _train_epoch(threads, state, loader, data, recipe, progress, checkpoints)
+            _train_epoch(threads, teammates, state, loader, data, recipe, progress, checkpoints)
             train_loss = torch.stack(state.losses).mean().item()
             _check_loss(train_loss, epoch, recipe.params.learning_rate)
             learning_rate = float(state.schedules[0].get_last_lr()[0])
@@ -129,8 +132,22 @@ def _first_state(detector: Detector, data: TrainingSet, recipe: Recipe) -> Train
     return TrainingState(replicas(detector, recipe.parts), optimizers, schedules, _generators(recipe, 1))
 
 
+def open_teammates(
+    twins: Sequence[Detector], loader: Loader, recipe: Recipe
+) -> AbstractContextManager[Teammates | None]:
+    """Return the processes that work on the parts of a batch, where the recipe asks for them."""
+    if not recipe.processes or len(twins) == 1:
+        return nullcontext()
+    return Teammates(partial(_gradients, recipe), twins, loader.layout(_part_size(recipe)))
+
+
+def _part_size(recipe: Recipe) -> int:
+    return math.ceil(recipe.params.batch_size / recipe.parts)
+
+
 def _train_epoch(
     threads: Threads,
+    teammates: Teammates | None,
     state: TrainingState,
     loader: Loader,
     data: TrainingSet,
@@ -140,13 +157,13 @@ def _train_epoch(
 ) -> None:
     """Take the steps of an epoch that are still to be taken."""
     params = recipe.params
-    part_size = math.ceil(params.batch_size / recipe.parts)
+    part_size = _part_size(recipe)
     frames = shuffled(data.training, params.seed, state.epoch, loader.window_frames)
     steps = math.ceil(len(frames) / (part_size * recipe.parts))
     parts = loader.batches(frames[state.step * part_size * recipe.parts :], part_size)
     while batch := list(islice(parts, recipe.parts)):
         given = list(zip(state.twins, batch, state.generators, strict=False))
-        state.losses.append(training_step(threads, given, recipe, state.optimizers))
+        state.losses.append(training_step(threads, given, recipe, state.optimizers, teammates))
         for schedule in state.schedules:
             schedule.step()
         state.step += 1
@@ -192,11 +209,16 @@ def make_optimizers(detector: Detector, recipe: Recipe) -> tuple[torch.optim.Opt
 
 
 def training_step(
-    threads: Threads, parts: Sequence[Part], recipe: Recipe, optimizers: Sequence[torch.optim.Optimizer]
+    threads: Threads,
+    parts: Sequence[Part],
+    recipe: Recipe,
+    optimizers: Sequence[torch.optim.Optimizer],
+    teammates: Teammates | None = None,
 ) -> Tensor:
-    """One step on a batch, given as its parts; returns its loss."""
+    """One step on a batch, given as its parts, by threads or by processes; returns its loss."""
     detector = parts[0][0]
-    results = list(threads.map(partial(_gradients, recipe), parts))
+    work = partial(_gradients, recipe)
+    results = list(threads.map(work, parts)) if teammates is None else teammates.gradients(parts)
     sizes = [len(batch.num_points_B) for _, batch, _ in parts]
     shares = [size / sum(sizes) for size in sizes]
     for parameter, *gradients in zip(detector.parameters(), *(gradients for _, gradients in results), strict=True):
@@ -219,7 +241,7 @@ def _take_step(optimizer: torch.optim.Optimizer) -> None:
     optimizer.step()
 
 
-def _gradients(recipe: Recipe, part: Part) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _gradients(recipe: Recipe, part: Part) -> Gradients:
     """Loss of a part of a batch, and its gradient with respect to the detector's parameters."""
     detector, batch, generator = part
     detector.train()
