@@ -38,11 +38,13 @@ class LevelScores:
 class SharedVoxels:
     """Voxels of one frame that predictions and ground truth share, without the ignored classes.
 
-    score (M,) raw, is_anomaly (M,), in_view (M,); center (M,): row of the point nearest to the voxel's lower corner;
-    true_voxels and true_anomalies count the ground truth's.
+    score (M,) raw, as evaluate.voxel_score says; corner_score (M,) raw, as AnoVox's protocol says: that of the point
+    nearest to the voxel's lower corner, whose row is center (M,); is_anomaly (M,), in_view (M,); true_voxels and
+    true_anomalies count the ground truth's.
     """
 
     score: Scores
+    corner_score: Scores
     center: npt.NDArray[np.intp]
     is_anomaly: Booleans
     in_view: Booleans
@@ -176,6 +178,7 @@ def _shared_voxels(shard: Shard, index: int, points: FramePoints, scores: Scores
     true_rows, rows = shared_voxels(voxel_keys(truth), occupied)
     return SharedVoxels(
         score=scores_of_voxels(keys, occupied, centers, scores, way)[rows].astype(np.float32, copy=False),
+        corner_score=scores[centers[rows]].astype(np.float32, copy=False),
         center=centers[rows],
         is_anomaly=anomalies[true_rows],
         in_view=np.isin(occupied[rows], keys[points.in_view]),

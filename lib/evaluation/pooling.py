@@ -112,7 +112,7 @@ def _frames(s: ScenarioScores, params: EvaluateParams) -> list[PooledFrame]:
 def _protocol_frames(s: ScenarioScores) -> Iterator[ProtocolFrame]:
     for truth, voxels in zip(s.truth, s.voxels, strict=True):
         yield ProtocolFrame(
-            scores=sigmoid(voxels.score),
+            scores=sigmoid(voxels.corner_score),
             is_anomaly=voxels.is_anomaly,
             anomaly_in_view=truth.anywhere,
             size=s.anomaly_size,

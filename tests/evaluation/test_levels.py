@@ -146,4 +146,5 @@ def test_the_way_from_points_to_voxels_is_a_param(scored, way):
         expected = [of_voxel(predictions.point_score[i, :count][keys == key]) for key in truth]
         np.testing.assert_allclose(voxels.score, expected, rtol=1e-5)
         assert (voxels.score != central.score).any()
+        np.testing.assert_array_equal(voxels.corner_score, central.score)
         np.testing.assert_array_equal(voxels.in_view, central.in_view)

@@ -15,7 +15,7 @@ from lib.shards.reader import read_shard
 from tests.scored_sample import Ball, made_up_scores, write_scenario
 
 PARAMS = EvaluateParams(
-    seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=200, voxel_score="centerpoint"
+    seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=200, voxel_score="mean"
 )
 
 
@@ -97,7 +97,7 @@ def test_counts_and_anovox_block(report, folder):
     assert found["anovox"]["true_voxels_covered"] == 1.0 == found["anovox"]["anomalous_voxels_covered"]
     voxels = [v for s in scored(folder, SCENARIOS) for v in s.voxels]
     labels = np.concatenate([v.is_anomaly for v in voxels])
-    scores = 1 / (1 + np.exp(-np.concatenate([v.score for v in voxels]).astype(np.float64)))
+    scores = 1 / (1 + np.exp(-np.concatenate([v.corner_score for v in voxels]).astype(np.float64)))
     expected = metrics.roc_auc_score(labels, scores)
     assert found["anovox"]["normality_included"]["auroc"] == pytest.approx(expected, abs=1e-8)
     assert len(labels) > found["voxel"]["positives"] + found["voxel"]["negatives"]  # the whole grid, not the view
