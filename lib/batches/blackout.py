@@ -12,8 +12,12 @@ from lib.batches.views import Views
 
 
 def without_image(views: Views, lost_B: Tensor) -> Views:
-    """Turn the images of some frames (B,) bool black."""
-    return replace(views, image_B3HW=torch.where(lost_B[:, None, None, None], 0.0, views.image_B3HW))
+    """Turn the images of some frames (B,) bool black, and let nobody look at them."""
+    return replace(
+        views,
+        image_B3HW=torch.where(lost_B[:, None, None, None], 0.0, views.image_B3HW),
+        image_works_B=views.image_works_B & ~lost_B,
+    )
 
 
 def without_lidar(views: Views, lost_B: Tensor) -> Views:

@@ -38,6 +38,7 @@ class Views:
     xyz_B3RC float32: the nearest point of each cell, LiDAR origin, turned to the camera's axes; range_m_BRC (0 = no
     return); intensity_BRC; point_class_BRC uint8 (255 = no return or unknown);
     intrinsics_B4 float32 (fx, fy, cx, cy) [px]; lidar_offset_m_B3 float32: the LiDAR's origin in the camera frame;
+    image_works_B bool: otherwise the image is black, and cells are outside of what it shows;
     lidar_works_B bool: otherwise cells have their places, but the detector learns nothing else of them.
     """
 
@@ -50,6 +51,7 @@ class Views:
     point_class_BRC: Tensor
     intrinsics_B4: Tensor
     lidar_offset_m_B3: Tensor
+    image_works_B: Tensor
     lidar_works_B: Tensor
 
     @property
@@ -93,6 +95,7 @@ def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
         point_class_BRC=picked(batch.point_class_BP, UNKNOWN),
         intrinsics_B4=batch.intrinsics_B4,
         lidar_offset_m_B3=batch.camera_SE3_lidar_B44[:, :3, 3],
+        image_works_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
         lidar_works_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
     )
     return views, cell_BP

@@ -128,6 +128,7 @@ class Detector(nn.Module):
         assert self.lidar_encoder is not None
         assert self.fusion is not None
         lidar = self.lidar_encoder(range_view_inputs(views).contiguous(memory_format=torch.channels_last))
+        seen = seen & views.image_works_B[:, None, None]
         looked_up = None if image_map is None else sample_image(image_map, uv, seen, size)
         if self.attention is not None and looked_up is not None and coarse is not None:
             place_B3RC = views.xyz_B3RC * views.lidar_works_B[:, None, None, None]

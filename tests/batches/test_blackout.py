@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import torch
 
 from lib.batches.blackout import drop_modality, without_image, without_lidar
-from lib.batches.views import make_views
+from lib.batches.views import make_views, project
 from lib.model.detector import Detector
 from tests.batches.streets import GRID, flat_street
 from tests.model.test_detector import config
@@ -43,3 +45,15 @@ def test_a_detector_whose_lidar_does_not_work_sees_the_image_alone():
     assert not torch.equal(logits(views), logits(louder))
     assert torch.equal(logits(without_lidar(views, everywhere)), logits(without_lidar(louder, everywhere)))
     assert not torch.equal(logits(views), logits(without_image(views, everywhere)))
+
+
+def test_without_an_image_cells_are_judged_as_those_that_the_camera_does_not_see():
+    torch.manual_seed(0)
+    detector = Detector(config("concat")).eval()
+    views, _ = make_views(flat_street(2), GRID)
+    everywhere = torch.ones(2, dtype=torch.bool)
+    aside = replace(views, intrinsics_B4=views.intrinsics_B4 * torch.tensor([1.0, 1.0, 1000.0, 1.0]))
+    assert project(views)[1].any() and not project(aside)[1].any()
+    with torch.no_grad():
+        lost, unseen = (detector(some).cell_BRC for some in (without_image(views, everywhere), aside))
+    assert torch.equal(lost, unseen)
