@@ -42,10 +42,10 @@ def write_raw(folder: Path, shards: Sequence[Shard], refs: Sequence[FrameRef]) -
 
 
 class RawFrames(Dataset[Sample]):
-    """The frames of a folder, read file by file."""
+    """The frames of a folder, read file by file; with a `size` (height, width) the images are shrunk each time."""
 
-    def __init__(self, folder: Path, count: int) -> None:
-        self._folder, self._count = folder, count
+    def __init__(self, folder: Path, count: int, size: tuple[int, int] | None = None) -> None:
+        self._folder, self._count, self._size = folder, count, size
 
     def __len__(self) -> int:
         return self._count
@@ -53,13 +53,25 @@ class RawFrames(Dataset[Sample]):
     def __getitem__(self, number: int) -> Sample:
         start = f"{self._folder}/{number}_"
         rig = np.load(start + "rig.npz")
+        image: Image.Image = Image.open(start + "image.png")
+        classes: Image.Image = Image.open(start + "class.png")
+        depth_m, intrinsics = np.load(start + "depth.npy"), rig["intrinsics"]
+        if self._size is not None:
+            size = self._size[::-1]
+            intrinsics = intrinsics * np.float32(size[0] / image.width)
+            image, classes = (
+                image.resize(size, Image.Resampling.BILINEAR),
+                classes.resize(size, Image.Resampling.NEAREST),
+            )
+            picture = Image.fromarray(depth_m.astype(np.float32)).resize(size, Image.Resampling.NEAREST)
+            depth_m = np.asarray(picture).astype(np.float16)
         arrays = (
-            np.array(Image.open(start + "image.png")),
+            np.array(image),
             np.load(start + "points.npy"),
             np.load(start + "point_class.npy"),
-            np.array(Image.open(start + "class.png")),
-            np.load(start + "depth.npy"),
-            rig["intrinsics"],
+            np.array(classes),
+            depth_m,
+            intrinsics,
             rig["camera_SE3_lidar"].astype(np.float32),
         )
         return tuple(torch.from_numpy(array) for array in arrays)
@@ -84,11 +96,19 @@ def padded_batch(samples: Sequence[Sample]) -> FrameBatch:
 class NaiveLoop:
     """A detector and the loop around it."""
 
-    def __init__(self, folder: Path, count: int, detector: Detector, recipe: Recipe, threads: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        count: int,
+        detector: Detector,
+        recipe: Recipe,
+        threads: int,
+        size: tuple[int, int] | None = None,
+    ) -> None:
         self._detector, self._recipe, self._threads = detector.to(recipe.device), recipe, threads
         params = recipe.params
         self._loader = DataLoader(
-            RawFrames(folder, count), params.batch_size, shuffle=True, collate_fn=padded_batch, drop_last=True
+            RawFrames(folder, count, size), params.batch_size, shuffle=True, collate_fn=padded_batch, drop_last=True
         )
         self._optimizer = torch.optim.AdamW(detector.parameters(), 1e-4, weight_decay=params.weight_decay)
         self._generator = torch.Generator(recipe.device).manual_seed(1)

@@ -17,7 +17,7 @@ from lib.anovox import layout
 from lib.anovox.reader import ReadFrame, read_frames
 from lib.anovox.scenario import open_scenario
 
-SCENARIOS, FRAMES, TIMES, ROUNDS = 4, 4, 30, 2
+SCENARIOS, FRAMES, TIMES, ROUNDS = 4, 4, 75, 2
 TURNS: Final = 4
 FACTORS: Final = (2, 4, 8, 16)
 CONVERT: Final = """

@@ -19,6 +19,7 @@ from lib.batches.views import RangeGrid, make_views
 from lib.model.detector import Detector, DetectorConfig
 from lib.params import load_params
 from lib.shards.reader import Shard, read_shard
+from lib.shards.resize import resize_frame
 from lib.shards.writer import padded_length, write_shard
 from lib.training.devices import choose_precision, make_deterministic
 from lib.training.loop import Recipe
@@ -28,6 +29,8 @@ from lib.workers import available_cores
 DIFFERENT_FRAMES, FRAMES, ROUNDS = 4, 32, 5
 NAIVE: Final = "naive: PNG + .npy, padded per batch, eager float32"
 FLOAT32, OURS = "ours, float32", "ours"
+NAIVE_SHRUNK: Final = "naive: files of 512 x 768 pixels, shrunk each time"
+OURS_SHRUNK: Final = "ours: shards of preprocess.image_height, image_width"
 CPU: Final = torch.device("cpu")
 READING: Final = (
     "The network's arithmetic bounds both loops, and reading and decoding take little of it at this size. What ours "
@@ -54,8 +57,9 @@ def measure(folder: Path) -> Subject:
     write_raw(folder / "raw", [shard], refs)
     config = detector_config(params.model, [shard])
     grid = range_grid(config, shard)
-    _check(folder / "raw", shard, grid)
+    _check(RawFrames(folder / "raw", FRAMES), shard, grid)
     loops, parts = _timed(folder / "raw", shard, refs, config, grid)
+    shrunk = _shrunk(folder, (simulated.image_height, simulated.image_width))
     precision = choose_precision(params.train.precision, CPU)
     setting = (
         f"{FRAMES} frames of {simulated.image_height} x {simulated.image_width} pixels and up to "
@@ -63,14 +67,39 @@ def measure(folder: Path) -> Subject:
         f"ours with {params.train.cpu_threads} processes in {precision}, the naive loop with torch's own threads "
         f"({available_cores()}) in float32, with the same network, pseudo-anomalies and augmentation, and AdamW alone."
     )
-    tables, measures = _summary(*loops, parts)
+    tables, measures = _summary(*loops, parts, shrunk)
     return Subject("Training on the CPU", setting, ("torch", "numpy", "pillow"), tables, measures, READING)
 
 
-def _check(raw: Path, shard: Shard, grid: RangeGrid) -> None:
+def _shrunk(folder: Path, size: tuple[int, int]) -> Times:
+    """Epochs of both loops on the same network, from files of AnoVox's true size and from shards of smaller images."""
+    params, simulated = load_params(), load_params().simulate
+    frames = simulated_frames(folder / "simulated_true_size", DIFFERENT_FRAMES)
+    length = padded_length(max(len(frame.points) for frame in frames))
+    write_shard(folder / "true_size.h5", list(repeated(frames, FRAMES)), length)
+    write_shard(folder / "shrunk.h5", [resize_frame(frame, *size) for frame in repeated(frames, FRAMES)], length)
+    shard, refs = read_shard(folder / "shrunk.h5"), [FrameRef(0, index) for index in range(FRAMES)]
+    write_raw(folder / "raw_true_size", [read_shard(folder / "true_size.h5")], refs)
+    rays = {"range_view_rows": simulated.lidar_channels, "range_view_columns": simulated.lidar_rays_per_channel}
+    config = detector_config(params.model.model_copy(update=rays), [shard])
+    grid = range_grid(config, shard)
+    _check(RawFrames(folder / "raw_true_size", FRAMES, size), shard, grid)
+    recipe = _recipe(grid)
+    plain = replace(recipe, precision="float32", parts=1)
+    naive = NaiveLoop(folder / "raw_true_size", FRAMES, Detector(config), plain, available_cores(), size)
+    ours = OurLoop([shard], refs, Detector(config), recipe, "stream")
+    return alternate({NAIVE_SHRUNK: naive.epoch, OURS_SHRUNK: ours.epoch}, ROUNDS)
+
+
+def _recipe(grid: RangeGrid) -> Recipe:
+    params = load_params().train
+    return Recipe(params, grid, CPU, choose_precision(params.precision, CPU), params.cpu_threads, processes=True)
+
+
+def _check(raw: RawFrames, shard: Shard, grid: RangeGrid) -> None:
     """Assert that both loops train on the same views."""
     numbers = range(4)
-    naive, _ = make_views(padded_batch([RawFrames(raw, len(shard))[i] for i in numbers]), grid)
+    naive, _ = make_views(padded_batch([raw[i] for i in numbers]), grid)
     ours, _ = make_views(read_batch([shard], [FrameRef(0, i) for i in numbers]), grid)
     assert all(torch.equal(value, getattr(naive, name)) for name, value in vars(ours).items())
 
@@ -79,8 +108,7 @@ def _timed(
     raw: Path, shard: Shard, refs: list[FrameRef], config: DetectorConfig, grid: RangeGrid
 ) -> tuple[tuple[Times, list[float]], Clock]:
     """Epochs of each loop in turn, the share of our epochs that waits for data, and the parts of our step."""
-    params = load_params().train
-    recipe = Recipe(params, grid, CPU, choose_precision(params.precision, CPU), params.cpu_threads, processes=True)
+    recipe = _recipe(grid)
     full = replace(recipe, precision="float32")
     naive = NaiveLoop(raw, len(refs), Detector(config), replace(full, parts=1), available_cores())
     ours = OurLoop([shard], refs, Detector(config), recipe, "stream")
@@ -96,10 +124,16 @@ def _timed(
     return (times, ours.wait_share[1:]), clock
 
 
-def _summary(times: Times, waits: list[float], clock: Clock) -> tuple[tuple[Table, ...], tuple[Measure, ...]]:
+def _summary(
+    times: Times, waits: list[float], clock: Clock, shrunk: Times
+) -> tuple[tuple[Table, ...], tuple[Measure, ...]]:
     steps = FRAMES // load_params().train.batch_size
     rows = tuple(
         (name, times.rate(name, FRAMES).text(), times.speedup(name, NAIVE).text()) for name in (NAIVE, FLOAT32, OURS)
+    )
+    rows_shrunk = tuple(
+        (name, shrunk.rate(name, FRAMES).text(), shrunk.speedup(name, NAIVE_SHRUNK).text())
+        for name in (NAIVE_SHRUNK, OURS_SHRUNK)
     )
     per_step = {name: np.array(clock.seconds[name])[-ROUNDS * steps :] for name in PARTS}
     waiting = np.array(clock.seconds[WAIT])  # one more per epoch: the end
@@ -111,11 +145,23 @@ def _summary(times: Times, waits: list[float], clock: Clock) -> tuple[tuple[Tabl
     )
     tables = (
         Table("Samples/s of an epoch", ("loop", "samples/s", "times the naive loop"), rows),
+        Table(
+            "Samples/s of an epoch, from AnoVox's true size",
+            ("loop", "samples/s", "times the naive loop"),
+            rows_shrunk,
+            "The same network on images of the size above; the clouds are those of 64 x 1,562 rays.",
+        ),
         Table("A step of ours", ("part", "ms", "share"), parts, "All threads stop after each part to be timed."),
     )
     pasting = per_step[PARTS[0]] / per_step[PARTS[1]]
     measures = (
         Measure("naive_loop", "times the naive loop's samples/s", times.speedup(OURS, NAIVE), at_least=5),
+        Measure(
+            "naive_loop_true_size",
+            "times the naive loop's samples/s, from AnoVox's true size",
+            shrunk.speedup(OURS_SHRUNK, NAIVE_SHRUNK),
+            at_least=5,
+        ),
         Measure("data_wait", "of an epoch waiting for data", Spread.of(100 * np.array(waits)), at_most=3, unit="%"),
         Measure("pasting", "times the forward pass for views, pasting, augmentation", Spread.of(pasting), at_most=1),
     )
