@@ -2,7 +2,10 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+
+from tqdm import tqdm
 
 from lib.errors import run_stage
 from lib.evaluation.baselines import with_baselines
@@ -10,6 +13,7 @@ from lib.evaluation.guards import check_one_model
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.operating import EVENT_COLUMNS, FIRST_DETECTION_COLUMNS
+from lib.evaluation.progress import Notes
 from lib.evaluation.report import Report, evaluate
 from lib.evaluation.tables import (
     BREAKDOWN_COLUMNS,
@@ -21,7 +25,11 @@ from lib.evaluation.tables import (
 )
 from lib.outputs import alone, write_csv, write_json
 from lib.params import EvaluateParams, load_params
-from lib.shards.validation import ValidationScores, read_validation
+from lib.scratch import code_fingerprint, fingerprint, unfinished
+from lib.shards.predictions import PREDICTIONS_KIND
+from lib.shards.schema import SHARD_KIND
+from lib.shards.storage import FileKind, read_arrays
+from lib.shards.validation import VALIDATION_KIND, ValidationScores, read_validation
 
 SHARDS = Path("data/shards")
 PREDICTIONS = Path("data/predictions")
@@ -37,7 +45,13 @@ def main() -> None:
     params = load_params()
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     validation = read_validation(VALIDATION)
-    report = _evaluate(scenarios, validation, params.evaluate)
+    key = _key(scenarios, params.evaluate)
+    with unfinished("evaluate", key) as folder:
+        notes = Notes(folder / "state.safetensors", key, params.execution.checkpoint_seconds, tqdm.write)
+        _write(_evaluate(scenarios, validation, params.evaluate, notes))
+
+
+def _write(report: Report) -> None:
     with alone(METRICS):
         write_json(METRICS, report.metrics)
         write_csv(PLOTS / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
@@ -49,20 +63,34 @@ def main() -> None:
         write_csv(PLOTS / "reliability.csv", RELIABILITY_COLUMNS, _rounded(report.reliability))
 
 
-def _evaluate(scenarios: tuple[ScoredScenario, ...], validation: ValidationScores, params: EvaluateParams) -> Report:
+def _key(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> str:
+    """What an evaluation is made from."""
+    read = [[_mark(s.shard, SHARD_KIND), _mark(s.predictions, PREDICTIONS_KIND)] for s in scenarios]
+    names = [[s.scenario, s.camera] for s in scenarios]
+    made_from = names, read, _mark(VALIDATION, VALIDATION_KIND), params.model_dump(mode="json")
+    return fingerprint(*made_from, code_fingerprint())
+
+
+def _mark(path: Path, kind: FileKind) -> str:
+    """What a file says of all its content; whether it is true is checked when the content is read."""
+    return str(read_arrays(path, kind, (), verify=False)[1].get("fingerprint"))
+
+
+def _evaluate(
+    scenarios: tuple[ScoredScenario, ...], validation: ValidationScores, params: EvaluateParams, notes: Notes
+) -> Report:
     checked: set[Path] = set()
     models = {validation.model_fingerprint}
 
-    def read() -> Iterator[ScenarioScores]:
-        for scored in scenarios:
-            shard, predictions = scored.reread() if scored.shard in checked else scored.read()
-            checked.add(scored.shard)
-            models.add(predictions.model_fingerprint)
-            check_one_model(models)
-            for part in score_in_parts(shard, predictions, params):
-                yield with_baselines(shard, part, params)
+    def read(scored: ScoredScenario) -> Iterator[ScenarioScores]:
+        shard, predictions = scored.reread() if scored.shard in checked else scored.read()
+        checked.add(scored.shard)
+        models.add(predictions.model_fingerprint)
+        check_one_model(models)
+        for part in score_in_parts(shard, predictions, params):
+            yield with_baselines(shard, part, params)
 
-    return evaluate(read, params, validation)
+    return evaluate([partial(read, scored) for scored in scenarios], params, validation, notes)
 
 
 def _rounded(rows: Sequence[Row]) -> list[Row]:

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from lib.errors import DataError, run_stage
 from lib.evaluation.comparison import Difference, compare
-from lib.evaluation.inputs import predicted_scenarios
+from lib.evaluation.inputs import ScoredScenario, predicted_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.pooling import ScoredTest, pool_test_set
 from lib.params import EvaluateParams, load_params
@@ -43,13 +44,12 @@ def _scored(name: str, params: EvaluateParams) -> ScoredTest:
         scenarios = predicted_scenarios(shards, predictions)
         checked: set[Path] = set()
 
-        def read() -> Iterator[ScenarioScores]:
-            for scored in scenarios:
-                pair = scored.reread() if scored.shard in checked else scored.read()
-                checked.add(scored.shard)
-                yield from score_in_parts(*pair, params)
+        def read(scored: ScoredScenario) -> Iterator[ScenarioScores]:
+            pair = scored.reread() if scored.shard in checked else scored.read()
+            checked.add(scored.shard)
+            return score_in_parts(*pair, params)
 
-        return pool_test_set(read, params, ("frame", "point"))
+        return pool_test_set([partial(read, scored) for scored in scenarios], params, ("frame", "point"))
 
 
 def _folders(name: str, temporary: Path) -> tuple[Path, Path]:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from lib.baselines.judges import NormalFeatures, distance_judge, normal_features
 from lib.baselines.references import BANK, mahalanobis, nearest_neighbour
 from lib.batches.loader import batches
-from lib.evaluation.inputs import scored_scenarios
+from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_scenario
 from lib.evaluation.report import evaluate
 from lib.model.detector import Detector
@@ -138,10 +138,8 @@ def _predict(shards: Path, folder: Path, scoring: Scoring, params: BaselineParam
 
 
 def _evaluated(shards: Path, predictions: Path, params: BaselineParams) -> Any:
+    def read(scored: ScoredScenario) -> Iterator[ScenarioScores]:
+        yield score_scenario(*scored.read(), params.evaluate)
+
     scenarios = scored_scenarios(shards, predictions, params.split)
-
-    def read() -> Iterator[ScenarioScores]:
-        for scored in scenarios:
-            yield score_scenario(*scored.read(), params.evaluate)
-
-    return evaluate(read, params.evaluate).metrics
+    return evaluate([partial(read, scored) for scored in scenarios], params.evaluate).metrics

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lib.evaluation.counting import CountedScores, ScoreCounter, merge_counts
 from lib.evaluation.curves import Ranking, auroc, average_precision, error_bounds, fpr95
+from lib.evaluation.tallies import State, Tally
 from lib.geometry.voxels import (
     MONO_LOCATION,
     OUTSIDE,
@@ -91,16 +92,18 @@ class ProtocolResult:
 class ProtocolCounter:
     """Counts frames one by one, in memory that does not grow with them; add each, then finish."""
 
-    def __init__(self) -> None:
-        self._counters: dict[str, ScoreCounter] = {}
-        self._shared, self._anomalous, self._true_voxels, self._true_anomalies = 0, 0, 0, 0
+    def __init__(self, before: State | None = None) -> None:
+        """`before`: the state that an earlier run has noted."""
+        tallies, totals = (before["tallies"], before["totals"]) if before else ({}, [0, 0, 0, 0])
+        self._tallies = {name: Tally(columns=2, before=tally) for name, tally in tallies.items()}
+        self._shared, self._anomalous, self._true_voxels, self._true_anomalies = totals
 
     def add(self, frame: ProtocolFrame) -> None:
         """Count a frame's voxels."""
         seen = frame.anomaly_in_view and frame.is_anomaly.any()
-        counter = self._counters.setdefault((frame.size or _NO_SIZE) if seen else _UNSEEN, ScoreCounter(columns=2))
-        counter.add(frame.scores[~frame.is_anomaly], _NORMAL)
-        counter.add(frame.scores[frame.is_anomaly], _ANOMALOUS)
+        tally = self._tallies.setdefault((frame.size or _NO_SIZE) if seen else _UNSEEN, Tally(columns=2))
+        tally.add(frame.scores[~frame.is_anomaly], _NORMAL)
+        tally.add(frame.scores[frame.is_anomaly], _ANOMALOUS)
         self._shared += len(frame.scores)
         self._anomalous += int(frame.is_anomaly.sum())
         self._true_voxels += frame.true_voxels
@@ -108,7 +111,7 @@ class ProtocolCounter:
 
     def finish(self) -> ProtocolResult:
         """AnoVox's groups: all frames; those in which a sensor and a shared voxel hold the anomaly; these by size."""
-        tables = {name: counter.finish() for name, counter in self._counters.items()}
+        tables = {name: tally.finish() for name, tally in self._tallies.items()}
         seen = {name: table for name, table in tables.items() if name != _UNSEEN}
         return ProtocolResult(
             normality_included=_group(list(tables.values())),
@@ -117,6 +120,11 @@ class ProtocolCounter:
             true_voxels_covered=_share(self._shared, self._true_voxels),
             anomalous_voxels_covered=_share(self._anomalous, self._true_anomalies),
         )
+
+    def state(self) -> State:
+        """All that was counted, to begin another one with."""
+        totals = [self._shared, self._anomalous, self._true_voxels, self._true_anomalies]
+        return {"tallies": {name: tally.state() for name, tally in self._tallies.items()}, "totals": totals}
 
 
 def anovox_protocol(frames: Iterable[ProtocolFrame]) -> ProtocolResult:

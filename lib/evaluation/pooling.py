@@ -1,8 +1,8 @@
 """The test set's two passes: every level's pool, AnoVox's protocol, and a few numbers of each frame."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -15,10 +15,13 @@ from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration, shown
 from lib.evaluation.counting import MAX_DISTINCT
 from lib.evaluation.levels import LevelScores, ScenarioScores
 from lib.evaluation.pools import FrameGroups, Pool, PoolCounter, ScaleGatherer
+from lib.evaluation.progress import Notes
+from lib.evaluation.tallies import State as Noted
 from lib.evaluation.truth import State
 from lib.params import EvaluateParams
 
-Read = Callable[[], Iterator[ScenarioScores]]
+ReadShard = Callable[[], Iterable[ScenarioScores]]
+"""Reads a shard's scores beside its truth, each time the same; in several parts, one after another, if it is long."""
 KEPT_BYTES: Final = 1 << 28
 _LOG = logging.getLogger(__name__)
 
@@ -63,37 +66,117 @@ class _Levels:
 
 
 def pool_test_set(
-    read: Read,
+    shards: Sequence[ReadShard],
     params: EvaluateParams,
     broken_down: Sequence[str] = (),
     limit: int = MAX_DISTINCT,
     calibrations: Mapping[CalibratedLevel, Calibration] = MappingProxyType({}),
+    notes: Notes | None = None,
 ) -> ScoredTest:
-    """Pool the test scenarios, which `read` yields in the same order each time: once if their scores fit into
-    KEPT_BYTES, else twice. A scenario may come in parts, one after another. Levels that lack a class are absent.
+    """Pool the test set's shards, those of a scenario one after another: read once if their scores fit into KEPT_BYTES,
+    else twice. Levels that lack a class are absent. With notes, it goes on behind the shards that a killed run counted.
     """
-    gatherer, protocol, frames, strata = ScaleGatherer(limit), ProtocolCounter(), list[PooledFrame](), dict[str, str]()
-    kept, kept_bytes = list[_Levels](), 0
-    reliability: dict[CalibratedLevel, Bins] = {}
-    for s in read():
-        strata[s.scenario] = s.scenario_type
-        frames += _frames(s, params)
-        for frame in _protocol_frames(s):
-            protocol.add(frame)
-        bins = shown(calibrations, s.levels)
-        reliability = {level: reliability[level] + b if level in reliability else b for level, b in bins.items()}
-        part = _levels(s)
-        gatherer.add(part.levels)
-        kept_bytes += part.nbytes
-        kept = [*kept, part] if kept_bytes <= KEPT_BYTES else []
-    scales = gatherer.finish()
+    before = (notes.found() if notes else None) or {}
+    first = _FirstPass(params, calibrations, limit, before.get("first"))
+    second_before = before.get("second")
+    if notes and before:
+        done, which = (second_before["shards"], "second") if second_before else (first.shards, "first")
+        notes.going_on(f"shard {done} of {len(shards)}, {which} pass")
+    kept = _read_first(first, shards, notes, keep=not before)
+    scales = first.gatherer.finish()
     _say_coarse({level: scale.dropped_bits for level, scale in scales.items() if scale.dropped_bits})
-    counter = PoolCounter(scales, broken_down)
-    for part in kept if kept_bytes <= KEPT_BYTES else map(_levels, read()):
-        counter.add(part.scenario, part.levels, part.groups)
+    second = _SecondPass(PoolCounter(scales, broken_down, second_before and second_before["pools"]), second_before)
+    if kept is None:
+        _read_second(second, first, shards, notes)
+    else:
+        for part in kept:
+            second.counter.add(part.scenario, part.levels, part.groups)
     generator = np.random.default_rng(params.seed)
-    weights = resample_scenarios(list(strata.values()), params.bootstrap_resamples, generator)
-    return ScoredTest(counter.finish(weights), protocol.finish(), frames, strata, weights, reliability)
+    weights = resample_scenarios(list(first.strata.values()), params.bootstrap_resamples, generator)
+    pools, protocol = second.counter.finish(weights), first.protocol.finish()
+    return ScoredTest(pools, protocol, first.frames, first.strata, weights, first.reliability)
+
+
+class _FirstPass:
+    """What is gathered while the test set is read for the first time, shard by shard."""
+
+    def __init__(
+        self,
+        params: EvaluateParams,
+        calibrations: Mapping[CalibratedLevel, Calibration],
+        limit: int,
+        before: Noted | None,
+    ) -> None:
+        self._params, self._calibrations = params, calibrations
+        noted = before or {"shards": 0, "frames": [], "strata": {}, "bins": {}, "levels": None, "protocol": None}
+        self.shards: int = noted["shards"]
+        self.frames = [PooledFrame(*frame) for frame in noted["frames"]]
+        self.strata: dict[str, str] = noted["strata"]
+        self.reliability: dict[CalibratedLevel, Bins] = {level: Bins(**bins) for level, bins in noted["bins"].items()}
+        self.gatherer, self.protocol = ScaleGatherer(limit, noted["levels"]), ProtocolCounter(noted["protocol"])
+
+    def add(self, s: ScenarioScores) -> _Levels:
+        """Gather a part of a shard; what the second pass needs of it."""
+        self.strata[s.scenario] = s.scenario_type
+        self.frames += _frames(s, self._params)
+        for frame in _protocol_frames(s):
+            self.protocol.add(frame)
+        for level, bins in shown(self._calibrations, s.levels).items():
+            self.reliability[level] = self.reliability[level] + bins if level in self.reliability else bins
+        part = _levels(s)
+        self.gatherer.add(part.levels)
+        return part
+
+    def state(self) -> Noted:
+        """All of it, to go on from."""
+        return {
+            "shards": self.shards,
+            "frames": [astuple(frame) for frame in self.frames],
+            "strata": self.strata,
+            "bins": {level: vars(bins) for level, bins in self.reliability.items()},
+            "levels": self.gatherer.state(),
+            "protocol": self.protocol.state(),
+        }
+
+
+class _SecondPass:
+    """What is counted while the test set is read once more."""
+
+    def __init__(self, counter: PoolCounter, before: Noted | None) -> None:
+        self.counter, self.shards = counter, before["shards"] if before else 0
+
+    def state(self) -> Noted:
+        return {"shards": self.shards, "pools": self.counter.state()}
+
+
+def _read_first(
+    first: _FirstPass, shards: Sequence[ReadShard], notes: Notes | None, keep: bool
+) -> list[_Levels] | None:
+    """Read the shards from where the first pass is; what the second needs of all, or None where that is too much."""
+    kept: list[_Levels] | None = [] if keep else None
+    kept_bytes = 0
+    for read in shards[first.shards :]:
+        for s in read():
+            part = first.add(s)
+            kept_bytes += part.nbytes
+            if kept_bytes > KEPT_BYTES:
+                kept = None
+            elif kept is not None:
+                kept.append(part)
+        first.shards += 1
+        if notes:
+            notes.after_shard(lambda: {"first": first.state()})
+    return kept
+
+
+def _read_second(second: _SecondPass, first: _FirstPass, shards: Sequence[ReadShard], notes: Notes | None) -> None:
+    for read in shards[second.shards :]:
+        for s in read():
+            part = _levels(s)
+            second.counter.add(part.scenario, part.levels, part.groups)
+        second.shards += 1
+        if notes:
+            notes.after_shard(lambda: {"first": first.state(), "second": second.state()})
 
 
 def _levels(s: ScenarioScores) -> _Levels:

@@ -21,7 +21,7 @@ from lib.evaluation.bootstrap import (
     merge_cells,
     resample_negatives,
 )
-from lib.evaluation.counting import MAX_DISTINCT, ScoreCounter, coarsen
+from lib.evaluation.counting import MAX_DISTINCT, coarsen
 from lib.evaluation.curves import (
     Counts,
     Ranking,
@@ -32,6 +32,7 @@ from lib.evaluation.curves import (
     fpr95,
 )
 from lib.evaluation.levels import LevelScores
+from lib.evaluation.tallies import State, Tally
 
 MAX_PIVOTS: Final = 500
 HISTOGRAM_BINS: Final = 60
@@ -75,6 +76,16 @@ class Positives:
         cells = np.bincount(_cell_of(rows, pivots), minlength=2 * len(pivots) + 1)
         before = self.by_scenario.get(scenario)
         self.by_scenario[scenario] = cells if before is None else before + cells
+
+    def state(self) -> State:
+        """All that was counted, for `of_state`."""
+        cells = np.array(list(self.by_scenario.values()), dtype=np.int64)
+        return {"counts": self.counts, "scenarios": list(self.by_scenario), "cells": cells}
+
+    @staticmethod
+    def of_state(state: State) -> "Positives":
+        """What an earlier run has counted."""
+        return Positives(state["counts"], dict(zip(state["scenarios"], state["cells"], strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +148,15 @@ def level_metrics(pool: Pool, chosen: Positives | None = None) -> dict[str, floa
 class ScaleGatherer:
     """First pass: add every part of the test set, then finish."""
 
-    def __init__(self, limit: int = MAX_DISTINCT) -> None:
-        """Levels with more than `limit` distinct positive scores are coarsened."""
+    def __init__(self, limit: int = MAX_DISTINCT, before: State | None = None) -> None:
+        """Levels with more than `limit` distinct positive scores are coarsened; `before`: an earlier run's state."""
+        found = before or {"tallies": {}, "ranges": {}, "with_negatives": []}
         self._limit = limit
-        self._counters: dict[str, ScoreCounter] = {}
-        self._ranges: dict[str, tuple[float, float]] = {}
-        self._with_negatives: set[str] = set()
+        self._tallies = {level: Tally(limit=limit, before=tally) for level, tally in found["tallies"].items()}
+        self._ranges: dict[str, tuple[float, float]] = {
+            level: (low, high) for level, (low, high) in found["ranges"].items()
+        }
+        self._with_negatives: set[str] = set(found["with_negatives"])
 
     def add(self, levels: Mapping[str, LevelScores]) -> None:
         """Gather the positives of the next part."""
@@ -150,7 +164,7 @@ class ScaleGatherer:
             if len(scores.negative):
                 self._with_negatives.add(level)
             if len(scores.positive):
-                self._counters.setdefault(level, ScoreCounter(limit=self._limit)).add(scores.positive)
+                self._tallies.setdefault(level, Tally(limit=self._limit)).add(scores.positive)
             for part in (scores.positive, scores.negative):
                 if len(part):
                     low, high = self._ranges.get(level, (np.inf, -np.inf))
@@ -158,10 +172,15 @@ class ScaleGatherer:
 
     def finish(self) -> dict[str, Scale]:
         """Scales by level; a level without a positive, or without a negative, is absent."""
-        return {level: self._scale(level) for level in self._counters if level in self._with_negatives}
+        return {level: self._scale(level) for level in self._tallies if level in self._with_negatives}
+
+    def state(self) -> State:
+        """All that was gathered, to begin another one with."""
+        tallies = {level: tally.state() for level, tally in self._tallies.items()}
+        return {"tallies": tallies, "ranges": self._ranges, "with_negatives": sorted(self._with_negatives)}
 
     def _scale(self, level: str) -> Scale:
-        counted = self._counters[level].finish()
+        counted = self._tallies[level].finish()
         values, counts = counted.values, counted.counts[:, 0]
         ends = np.array(self._ranges[level], dtype=values.dtype)
         low, high = coarsen(ends, counted.dropped_bits).tolist()
@@ -172,10 +191,16 @@ class ScaleGatherer:
 class PoolCounter:
     """Second pass: add every part of the test set once more, a scenario's parts one after another, then finish."""
 
-    def __init__(self, scales: Mapping[str, Scale], broken_down: Sequence[str] = ()) -> None:
-        """Count the levels that have a scale; those `broken_down` also by group of frames."""
-        self._levels = {level: _LevelCounter(scale, level in broken_down) for level, scale in scales.items()}
-        self._scenarios: list[str] = []
+    def __init__(
+        self, scales: Mapping[str, Scale], broken_down: Sequence[str] = (), before: State | None = None
+    ) -> None:
+        """Count the levels that have a scale; those `broken_down` also by group of frames; `before`: as above."""
+        found = before or {"levels": {}, "scenarios": []}
+        self._levels = {
+            level: _LevelCounter(scale, level in broken_down, found["levels"].get(level))
+            for level, scale in scales.items()
+        }
+        self._scenarios: list[str] = found["scenarios"]
 
     def add(self, scenario: str, levels: Mapping[str, LevelScores], groups: FrameGroups) -> None:
         """Count the next part, which is of this scenario and has frames of these groups."""
@@ -188,15 +213,33 @@ class PoolCounter:
         """The pools by level; weights (R, S): see bootstrap.resample_scenarios."""
         return {level: counter.finish(weights) for level, counter in self._levels.items()}
 
+    def state(self) -> State:
+        """All that was counted, to begin another one of the same scales with."""
+        return {"levels": {n: counter.state() for n, counter in self._levels.items()}, "scenarios": self._scenarios}
+
 
 class _LevelCounter:
-    def __init__(self, scale: Scale, broken_down: bool) -> None:
+    def __init__(self, scale: Scale, broken_down: bool, before: State | None) -> None:
         self._scale, self._broken_down = scale, broken_down
+        self._edges = scale.edges()[1:-1]
         self._positives, self._groups = self._none(), dict[Group, Positives]()
         self._cells = np.zeros(2 * len(scale.values) + 1, dtype=np.int64)
         self._by_scenario: list[Counts] = []
         self._histogram = np.zeros(HISTOGRAM_BINS, dtype=np.int64)
-        self._edges = scale.edges()[1:-1]
+        if before:
+            self._positives = Positives.of_state(before["positives"])
+            self._groups = {(name, value): Positives.of_state(state) for name, value, state in before["groups"]}
+            self._cells, self._histogram = before["cells"], before["histogram"]
+            self._by_scenario = list(before["by_scenario"])
+
+    def state(self) -> State:
+        return {
+            "positives": self._positives.state(),
+            "groups": [[*group, positives.state()] for group, positives in self._groups.items()],
+            "cells": self._cells,
+            "by_scenario": np.stack(self._by_scenario),
+            "histogram": self._histogram,
+        }
 
     def _none(self) -> Positives:
         return Positives(np.zeros(len(self._scale.values), dtype=np.int64))

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -13,8 +13,9 @@ from lib.evaluation.calibration import CalibratedLevel, Calibration, calibrate
 from lib.evaluation.guards import check_scores, check_size
 from lib.evaluation.levels import LEVELS
 from lib.evaluation.operating import operate
-from lib.evaluation.pooling import PooledFrame, Read, ScoredTest, pool_test_set
+from lib.evaluation.pooling import PooledFrame, ReadShard, ScoredTest, pool_test_set
 from lib.evaluation.pools import level_metrics
+from lib.evaluation.progress import Notes
 from lib.evaluation.tables import (
     BREAKDOWN_LEVELS,
     Row,
@@ -47,15 +48,19 @@ class Report:
     reliability: list[Row]
 
 
-def evaluate(read: Read, params: EvaluateParams, validation: ValidationScores | None = None) -> Report:
-    """Evaluate the test scenarios, which `read` yields anew, in the same order, each time it is called (twice).
+def evaluate(
+    shards: Sequence[ReadShard],
+    params: EvaluateParams,
+    validation: ValidationScores | None = None,
+    notes: Notes | None = None,
+) -> Report:
+    """Evaluate the test set's shards (see pool_test_set); intervals resample whole scenarios.
 
-    A scenario may come in several parts, one after another; intervals resample whole scenarios. With validation scores,
-    thresholds and probabilities learned there are judged too. Raises DataError when no level has both positives and
-    negatives.
+    With validation scores, thresholds and probabilities learned there are judged too. Raises DataError when no level
+    has both positives and negatives.
     """
     calibrations = calibrate(validation, params) if validation else {}
-    test = pool_test_set(read, params, BREAKDOWN_LEVELS, calibrations=calibrations)
+    test = pool_test_set(shards, params, BREAKDOWN_LEVELS, calibrations=calibrations, notes=notes)
     if not any(level in test.pools for level in LEVELS):
         raise DataError(_nothing_to_compute(test.frames))
     check_scores(test)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def scored(paths, skill):
 
 
 def pooled(paths, skill):
-    return pool_test_set(lambda: iter(scored(paths, skill)), PARAMS, ("frame", "point"))
+    return pool_test_set([partial(scored, [path], skill) for path in paths], PARAMS, ("frame", "point"))
 
 
 def by_name(differences):
@@ -85,7 +86,7 @@ def test_pairing_narrows_the_interval(paths):
     parts = [
         replace(s, levels={**s.levels, "point": level}) for s, level in zip(scored(paths, 1.0), shaken, strict=True)
     ]
-    other = pool_test_set(lambda: iter(parts), PARAMS, ("frame", "point"))
+    other = pool_test_set([lambda part=part: [part] for part in parts], PARAMS, ("frame", "point"))
     d = by_name(compare(one, other))["point", "", "auroc"]
     alone = one.pools["point"].interval()
     assert d.high - d.low < 0.1 * (alone.auroc_high - alone.auroc_low)

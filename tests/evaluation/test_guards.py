@@ -1,5 +1,6 @@
 import logging
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,16 +27,12 @@ def paths(tmp_path_factory):
 
 
 def read(paths, **changes):
-    def scores():
-        for path in paths:
-            predictions = made_up_scores(path)
-            yield score_scenario(
-                read_shard(path),
-                replace(predictions, **{k: c(getattr(predictions, k)) for k, c in changes.items()}),
-                PARAMS,
-            )
+    def scores(path):
+        predictions = made_up_scores(path)
+        changed = {name: change(getattr(predictions, name)) for name, change in changes.items()}
+        return [score_scenario(read_shard(path), replace(predictions, **changed), PARAMS)]
 
-    return scores
+    return [partial(scores, path) for path in paths]
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,8 @@ def paths(tmp_path_factory):
 
 
 def report(paths, validation=None):
-    return evaluate(
-        lambda: (score_scenario(read_shard(p), made_up_scores(p), PARAMS) for p in paths), PARAMS, validation
-    )
+    shards = [lambda p=p: [score_scenario(read_shard(p), made_up_scores(p), PARAMS)] for p in paths]
+    return evaluate(shards, PARAMS, validation)
 
 
 def test_the_curve_rises_and_passes_through_the_blocks_point(paths):

@@ -21,7 +21,7 @@ PARAMS = EvaluateParams(
 
 def report_of(folder, scenarios, params=PARAMS):
     paths = [write_scenario(folder, f"Scenario_{i}", *scenario) for i, scenario in enumerate(scenarios)]
-    return evaluate(lambda: (score_scenario(read_shard(p), made_up_scores(p), params) for p in paths), params)
+    return evaluate([lambda p=p: [score_scenario(read_shard(p), made_up_scores(p), params)] for p in paths], params)
 
 
 def scored(folder, scenarios):
@@ -165,4 +165,4 @@ def test_the_cameras_of_a_scenario_are_resampled_together(report, folder):
             nobody = np.zeros(0)
             yield replace(s, levels=other, truth=(), groups=(), voxels=(), points=(), time_s=nobody, frame_score=nobody)
 
-    assert evaluate(in_parts, PARAMS) == report
+    assert evaluate([in_parts], PARAMS) == report
