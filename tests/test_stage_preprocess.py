@@ -107,13 +107,16 @@ def test_golden_scenarios_become_shards(project):
 
 
 @pytest.mark.slow
-def test_any_number_of_workers_writes_the_same_bytes(project):
+@pytest.mark.parametrize("workers", [2, 3])
+def test_any_number_of_workers_writes_the_same_bytes(project, workers):
     run()
     once = outputs()
-    set_params(execution={"workers": 3})
+    set_params(execution={"workers": workers})
     command = [sys.executable, "-m", "stages.preprocess"]
+    shutil.rmtree(".scratch")
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert "unchanged" not in done.stdout
     assert "4 scenarios, 8 frames in data/shards, 0 frames skipped" in done.stdout
     assert outputs() == once and len(once) == 9
 
