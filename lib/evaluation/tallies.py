@@ -19,7 +19,7 @@ class Tally:
 
     def __init__(self, columns: int = 1, limit: int = MAX_DISTINCT, before: State | None = None) -> None:
         """`before`: the state that an earlier run has noted."""
-        self._before = [CountedScores(**before)] if before else []
+        self._before = CountedScores(**before) if before else None
         self._counter, self._limit = ScoreCounter(columns, limit), limit
 
     def add(self, scores: npt.NDArray[np.floating], column: int = 0) -> None:
@@ -29,8 +29,9 @@ class Tally:
     def finish(self) -> CountedScores:
         """All that was added, here and before."""
         here = self._counter.finish()
-        # Nothing has the dtype float64, and would make scores of float32 so.
-        return merge_counts([*self._before, here] if len(here.values) else self._before, self._limit)
+        # A table of nothing is left out: it has the dtype float64, and would make scores of float32 so.
+        parts = [part for part in (self._before, here) if part is not None and len(part.values)]
+        return merge_counts(parts, self._limit) if parts else here
 
     def state(self) -> State:
         """All that was added, to begin another one with."""

@@ -145,6 +145,15 @@ def test_a_state_comes_back_as_it_was(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_tally_of_nothing_yet_can_be_noted():
+    nothing = Tally(columns=2)
+    assert nothing.finish().counts.shape == (0, 2)
+    later = Tally(columns=2, before=nothing.state())
+    assert later.finish().counts.shape == (0, 2)
+    later.add(np.ones(3, dtype=np.float32), 1)
+    assert later.finish().values.dtype == np.float32 and later.finish().counts.tolist() == [[0, 3]]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_tally_that_went_on_counts_like_one_counter(dtype):
     """Beyond the limit, too, where bits fall: here none in the first part, and some in both together."""
