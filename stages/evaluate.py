@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from lib.errors import run_stage
 from lib.evaluation.baselines import with_baselines
 from lib.evaluation.guards import check_one_model
@@ -47,7 +45,7 @@ def main() -> None:
     validation = read_validation(VALIDATION)
     key = _key(scenarios, params.evaluate)
     with unfinished("evaluate", key) as folder:
-        notes = Notes(folder / "state.safetensors", key, params.execution.checkpoint_seconds, tqdm.write)
+        notes = Notes(folder / "state.safetensors", key, params.execution.checkpoint_seconds, print)
         _write(_evaluate(scenarios, validation, params.evaluate, notes))
 
 

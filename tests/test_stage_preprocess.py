@@ -118,6 +118,7 @@ def test_any_number_of_workers_writes_the_same_bytes(project, workers):
     assert done.returncode == 0, done.stderr
     assert "unchanged" not in done.stdout
     assert "4 scenarios, 8 frames in data/shards, 0 frames skipped" in done.stdout
+    assert "each frame of the 3 anomaly scenarios shows an anomaly" in done.stdout
     assert outputs() == once and len(once) == 9
 
 

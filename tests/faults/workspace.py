@@ -33,7 +33,7 @@ SMALL: Final[dict[str, Any]] = {
     "execution.device": "cpu",
     "execution.checkpoint_seconds": 0,
 }
-"""The sample of every trial: twelve frames; a checkpoint after each step."""
+"""The sample of every trial: twelve frames; a checkpoint after each step, notes after each shard."""
 OTHER: Final = {"simulate.seed": 2, "train.seed": 2, "evaluate.seed": 2, "plot.dpi": 60}
 """What was different in the run before, whose results lie in the outs."""
 HOOK: Final = Path(__file__).parent / "hook"
