@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,5 +71,7 @@ def copied(source: Path, root: Path) -> Project:
 def project(finished: Project, tmp_path: Path) -> Iterator[Project]:
     """A copy of the finished repository, to change at will."""
     root = tmp_path / "project"
-    yield copied(finished.root, root)
+    project = copied(finished.root, root)
+    yield project
+    project.end(signal.SIGKILL)
     shutil.rmtree(root)
