@@ -1,7 +1,10 @@
 """Settings that all tests share."""
 
+import fcntl
 import os
 import shutil
+import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,23 +31,47 @@ settings.load_profile("project")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, one for each process."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_pipeline"))
+    """Files with the most slow tests first: a long one that began last would leave the other process without work."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A repository in which the pipeline has run and its results are committed. Tests only read it."""
-    project = create(tmp_path_factory.mktemp("pipeline") / "finished")
+def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Project:
+    """A repository in which the pipeline has run and its results are committed. Tests only read it.
+
+    It runs in the first test process to ask; the others copy what came out.
+    """
+    root = tmp_path_factory.mktemp("pipeline") / "finished"
+    if worker_id == "master":
+        return run_pipeline(root)
+    shared = tmp_path_factory.getbasetemp().parent / "finished"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if shared.exists():
+            return copied(shared, root)
+        project = run_pipeline(root)
+        copied(root, shared)
+        return project
+
+
+def run_pipeline(root: Path) -> Project:
+    project = create(root)
     assert stages_run(project.dvc("repro")) == STAGES
     project.commit("Results")
     return project
+
+
+def copied(source: Path, root: Path) -> Project:
+    shutil.copytree(source, root, symlinks=True)
+    return Project(root)
 
 
 @pytest.fixture
 def project(finished: Project, tmp_path: Path) -> Iterator[Project]:
     """A copy of the finished repository, to change at will."""
     root = tmp_path / "project"
-    shutil.copytree(finished.root, root, symlinks=True)
-    yield Project(root)
+    project = copied(finished.root, root)
+    yield project
+    project.end(signal.SIGKILL)
     shutil.rmtree(root)

@@ -3,8 +3,11 @@
 import hashlib
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +50,34 @@ class Project:
 
     def dvc(self, *arguments: str) -> str:
         return self.ok(sys.executable, "-m", "dvc", *arguments)
+
+    def start_queue(self) -> None:
+        """Start a worker for what is queued. It keeps the command's output open, so that a pipe would end with it."""
+        command = [sys.executable, "-m", "dvc", "queue", "start", "--jobs", "1"]
+        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(command, cwd=self.root, env=self.environment(), check=True, timeout=600, **nowhere)
+
+    def processes(self, part_of_command: bytes = b"") -> list[int]:
+        """What runs in its folder or below, workers of the queue and their experiments included."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                ours = (process / "cwd").resolve(strict=True).is_relative_to(self.root)
+                if ours and part_of_command in (process / "cmdline").read_bytes():
+                    found.append(int(process.name))
+            except OSError:
+                continue
+        return found
+
+    def end(self, how: signal.Signals) -> None:
+        """Send a signal to all that runs in its folder, and wait for their end."""
+        limit = time.monotonic() + 60
+        while processes := self.processes():
+            assert time.monotonic() < limit, processes
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(process, how)
+            time.sleep(0.1)
 
     def commit(self, message: str) -> None:
         self.ok("git", "add", "-A")

@@ -90,7 +90,7 @@ def test_experiment_in_a_temporary_folder(project):
 
 def test_queued_experiments(project):
     project.dvc("exp", "run", "--queue", "--name", "sweep", "-S", "evaluate.min_anomaly_points=1,20")
-    project.dvc("queue", "start", "--jobs", "1")
+    project.start_queue()
     deadline = time.monotonic() + QUEUE_TIMEOUT_S
     while not re.search(r"No experiment tasks|Failed|(?s:Success.*Success)", status := project.dvc("queue", "status")):
         assert time.monotonic() < deadline, status

@@ -26,7 +26,7 @@ def evaluated(tmp_path_factory):
     root = tmp_path_factory.mktemp("evaluated")
     write_sample(root, anomaly_scenarios=3, normality_scenarios=5, skill=1.0)
     shutil.copy(ROOT / "params.yaml", root)
-    set_params(root / "params.yaml", {"plot.gallery_frames": 1, "plot.dpi": 40})
+    set_params(root / "params.yaml", {"plot.gallery_frames": 1, "plot.dpi": 40, "execution.workers": 1})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         evaluate.main()
@@ -49,7 +49,7 @@ def pictures(project):
     }
 
 
-def test_draws_all_pictures_the_same_bytes_whatever_the_users_style(project):
+def test_draws_all_pictures_the_same_bytes_whatever_the_users_style_and_the_workers(project):
     plot.main()
     first = pictures(project)
     gallery = {f"detections/{category}{end}.png" for category in CATEGORIES for end in ("", "_01")}
@@ -60,6 +60,9 @@ def test_draws_all_pictures_the_same_bytes_whatever_the_users_style(project):
         assert pixels.shape[0] > 50 and pixels.std() > 5, name
     with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red"}):
         plot.main()
+    assert pictures(project) == first
+    set_params(project / "params.yaml", {"execution.workers": 2})
+    plot.main()
     assert pictures(project) == first
     assert not [path for path in (project / "plots").iterdir() if path.name.startswith(".")]
 

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from itertools import accumulate
 
 import pytest
 
@@ -16,7 +18,8 @@ from tests.scored_sample import change_predictions, write_sample
 from tests.shard_data import write_street_shards
 from tests.test_stage_train_predict import ROOT, set_params
 
-OUTPUTS = ("models/detector.safetensors", "plots/training.csv", "metrics/train.json")
+CURVES = "plots/training.csv"
+OUTPUTS = ("models/detector.safetensors", CURVES, "metrics/train.json")
 EXECUTION = {"device": "cpu", "checkpoint_seconds": 0}
 TRAIN = {"epochs": 3, "batch_size": 2, "cpu_threads": 2}
 
@@ -45,10 +48,22 @@ def checkpoints(folder, stage="train"):
     return list((folder / ".scratch" / stage).glob("*/state.safetensors"))
 
 
-def wait_for_checkpoint(folder, run):
-    while not checkpoints(folder):
-        assert run.poll() is None, run.communicate()
+def noted(folder):
+    """When each unfinished training has last noted its state."""
+    found = {}
+    for path in checkpoints(folder):
+        with suppress(FileNotFoundError):  # it has ended meanwhile
+            found[path] = path.stat().st_mtime_ns
+    return found
+
+
+def start_and_wait_for_checkpoint(folder):
+    """Start a training; it has noted a state of its own when this returns, or is over."""
+    before = noted(folder)
+    run = start(folder)
+    while run.poll() is None and noted(folder) == before:
         time.sleep(0.01)
+    return run
 
 
 def prepare(folder):
@@ -65,30 +80,38 @@ def whole(tmp_path_factory):
     return outputs(folder)
 
 
+def assert_nothing_half_written(folder, whole):
+    """The outs are written one after another, each of them whole; the curves after each epoch, with all until then."""
+    found = outputs(folder)
+    curves = found.pop(CURVES, b"")
+    assert curves in (b"", *accumulate(whole[CURVES].splitlines(keepends=True)))
+    assert found.items() <= whole.items(), found
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path, whole):
     folder, moments = prepare(tmp_path), random.Random(1)
     for _ in range(3):
-        run = start(folder)
-        wait_for_checkpoint(folder, run)
+        run = start_and_wait_for_checkpoint(folder)
         time.sleep(moments.uniform(0, 0.8))
         run.kill()
-        finish(run)
-        assert not (folder / OUTPUTS[0]).exists() or outputs(folder) == whole
+        status, _, err = finish(run)
+        assert status in (0, -signal.SIGKILL), err
+        assert_nothing_half_written(folder, whole)
+    unfinished = bool(checkpoints(folder))
     status, out, err = finish(start(folder))
     assert status == 0, err
-    assert outputs(folder) == whole
-    assert "going on after step" in out or not checkpoints(folder)
+    assert outputs(folder) == whole and not checkpoints(folder)
+    assert ("going on after step" in out) is unfinished
 
 
 @pytest.mark.slow
 def test_sigterm_notes_the_state_and_new_params_do_not_begin_from_it(tmp_path, whole):
     folder = prepare(tmp_path)
-    run = start(folder)
-    wait_for_checkpoint(folder, run)
+    run = start_and_wait_for_checkpoint(folder)
     run.send_signal(signal.SIGTERM)
     status, _, err = finish(run)
-    assert status == 143 and "Traceback" not in err
+    assert status == 143 and "Traceback" not in err, err
     assert "stopped: by SIGTERM after step" in err and "run the same again" in err
     set_params(folder, execution=EXECUTION, train=TRAIN | {"learning_rate": 1e-3, "epochs": 1})
     status, out, _ = finish(start(folder))

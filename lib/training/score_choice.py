@@ -90,31 +90,41 @@ def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads:
 
 def rate(judged: Judged) -> list[ScoreRow]:
     """Rows of all alternatives, the best frame AUROC first."""
-    truth, base = judged.frame_truth, judged.frames[DEFAULT]
-    draws = list(_draws(judged))
+    truth, base, draws = judged.frame_truth, judged.frames[DEFAULT], _draws(judged)
+    resampled_base = _resampled_auroc(truth, base, draws)
     point = {
         score: (float(roc_auc_score(judged.point_truth, s)), float(average_precision_score(judged.point_truth, s)))
         for score, s in judged.points.items()
     }
     rows = []
     for (score, frame_score), values in judged.frames.items():
-        changes = [roc_auc_score(truth[d], values[d]) - roc_auc_score(truth[d], base[d]) for d in draws]
-        low, high = np.percentile(changes, [2.5, 97.5])
+        low, high = np.percentile(_resampled_auroc(truth, values, draws) - resampled_base, [2.5, 97.5])
         auroc = float(roc_auc_score(truth, values))
         change = auroc - float(roc_auc_score(truth, base))
         rows.append(ScoreRow(score, frame_score, auroc, change, float(low), float(high), *point[score]))
     return sorted(rows, key=lambda row: -row.frame_auroc)
 
 
-def _draws(judged: Judged) -> Iterator[npt.NDArray[np.int64]]:
-    """Frames of resampled scenarios; draws without both kinds are left out."""
+def _draws(judged: Judged) -> npt.NDArray[np.int64]:
+    """How often each draw (D, F) of scenarios holds each frame; draws without both kinds are left out."""
     generator = np.random.default_rng(SEED)
-    members = [np.flatnonzero(judged.scenario == name) for name in np.unique(judged.scenario)]
-    for _ in range(RESAMPLES):
-        chosen = generator.integers(len(members), size=len(members))
-        frames = np.concatenate([members[i] for i in chosen])
-        if 0 < judged.frame_truth[frames].sum() < len(frames):
-            yield frames
+    _, member = np.unique(judged.scenario, return_inverse=True)
+    scenarios = int(member.max()) + 1
+    chosen = generator.integers(scenarios, size=(RESAMPLES, scenarios))
+    drawn = np.stack([np.bincount(draw, minlength=scenarios) for draw in chosen])[:, member]
+    positives, total = drawn @ judged.frame_truth, drawn.sum(1)
+    return np.asarray(drawn[(positives > 0) & (positives < total)])
+
+
+def _resampled_auroc(
+    truth: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32], draws: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """AUROC of every draw (D, F) at once, ties counted half."""
+    order = np.argsort(scores)
+    ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    positives, negatives = (np.add.reduceat(draws[:, order] * kind[order], ties, axis=1) for kind in (truth, ~truth))
+    beaten = np.cumsum(negatives, axis=1) - negatives / 2
+    return np.asarray((positives * beaten).sum(1) / (positives.sum(1) * negatives.sum(1)))
 
 
 def _batches(data: TrainingSet, trial: Trial) -> Iterator[tuple[FrameBatch, npt.NDArray[np.int64], int]]:

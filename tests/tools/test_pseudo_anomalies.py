@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def project(tmp_path):
 def sheet(project, *args):
     command = [sys.executable, "-m", "tools.pseudo_anomalies", *args]
     return subprocess.run(
-        command, cwd=project, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        command, cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
 
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from lib.batches.frames import FrameRef
 from lib.errors import DataError
@@ -10,6 +11,7 @@ from lib.model.detector import Detector, DetectorConfig
 from lib.params import load_params
 from lib.shards.index import read_index
 from lib.shards.reader import read_shard
+from lib.training import score_choice
 from lib.training.loop import TrainingSet
 from lib.training.parallel import Threads
 from lib.training.score_choice import ALTERNATIVES, DEFAULT, Judged, Trial, compare_scores, rate, table
@@ -44,6 +46,15 @@ def test_the_best_comes_first_and_its_interval_excludes_no_change():
     assert base.change == base.change_low == base.change_high == 0
     assert best.change == pytest.approx(best.frame_auroc - base.frame_auroc)
     assert table(rows).splitlines()[2].startswith("| energy | cluster | 1.000 | +0.4")
+
+
+def test_auroc_of_all_draws_at_once_is_that_of_each():
+    found = judged()
+    scores = found.frames[BETTER].round(0)
+    draws = score_choice._draws(found)
+    assert len(draws) == score_choice.RESAMPLES and len(set(scores)) < 20
+    expected = [roc_auc_score(found.frame_truth.repeat(draw), scores.repeat(draw)) for draw in draws[:50]]
+    assert score_choice._resampled_auroc(found.frame_truth, scores, draws[:50]) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.fixture(scope="module")
