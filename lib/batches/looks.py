@@ -8,10 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lib.batches.constants import class_table
 from lib.batches.views import Views
 from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
 
 GROUND_CLASSES = (ROAD, SIDEWALK, TERRAIN, ROAD_LINE, GROUND)
+NEAR_M, MIDDLE_M = (4.0, 15.0), (25.0, 50.0)
+ENOUGH_PIXELS = 50
+MAX_DENSITY, MAX_GRAIN = 0.06, 0.06
 
 
 def random_sun(B: int, generator: torch.Generator, device: torch.device) -> Tensor:
@@ -68,21 +72,64 @@ def far_color(views: Views) -> Tensor:
     return total_B31 / far_B1P.sum(2, keepdim=True).clamp(min=1)
 
 
-def hazed(look_B3N: Tensor, depth_BN: Tensor, far_color_B31: Tensor, generator: torch.Generator) -> Tensor:
-    """Blend towards the colour of what is far, by a random density."""
+def air_density(views: Views, far_color_B31: Tensor) -> Tensor:
+    """How fast what is farther away takes on the colour of what is far (B, 1) [1/m]: in fog, by night.
+
+    From the contrast to that colour of what is near and of what is at a middle distance.
+    """
+    depth_m_BP = views.depth_m_BHW.flatten(1)
+    contrast_BP = (views.image_B3HW.flatten(2) - far_color_B31).abs().mean(1)
+
+    def mean(values_BP: Tensor, nearest_m: float, farthest_m: float) -> tuple[Tensor, Tensor]:
+        chosen_BP = ((depth_m_BP > nearest_m) & (depth_m_BP < farthest_m)).float()
+        count_B1 = chosen_BP.sum(1, keepdim=True)
+        return (values_BP * chosen_BP).sum(1, keepdim=True) / count_B1.clamp(min=1), count_B1
+
+    (near_B1, near_count_B1), (middle_B1, middle_count_B1) = (mean(contrast_BP, *each) for each in (NEAR_M, MIDDLE_M))
+    between_m_B1 = mean(depth_m_BP, *MIDDLE_M)[0] - mean(depth_m_BP, *NEAR_M)[0]
+    density_B1 = (near_B1.clamp(min=1e-3) / middle_B1.clamp(min=1e-3)).log() / between_m_B1.clamp(min=5.0)
+    known_B1 = (near_count_B1 > ENOUGH_PIXELS) & (middle_count_B1 > ENOUGH_PIXELS)
+    return torch.where(known_B1, density_B1, 0.0).clamp(0.0, MAX_DENSITY)
+
+
+def grain(views: Views) -> Tensor:
+    """Standard deviation (B, 1) of the image's noise, and of what is as fine, on the ground."""
+    gray_B1HW = views.image_B3HW.mean(1, keepdim=True)
+    rough_BP = (gray_B1HW - torch.nn.functional.avg_pool2d(gray_B1HW, 3, 1, 1, count_include_pad=False)).flatten(1)
+    on_ground_BP = class_table(GROUND_CLASSES, views.image_B3HW.device)[views.pixel_class_BHW.long()].flatten(1).float()
+    count_B1 = on_ground_BP.sum(1, keepdim=True)
+    # Absolute values, as streaks and markings are few and strong; of three channels' mean, of which 8 / 9 is left.
+    mean_B1 = (rough_BP.abs() * on_ground_BP).sum(1, keepdim=True) / count_B1.clamp(min=1)
+    return (mean_B1 * (1.25 * 3**0.5 * (9 / 8) ** 0.5)).clamp(max=MAX_GRAIN)
+
+
+def hazed(
+    look_B3N: Tensor, depth_BN: Tensor, far_color_B31: Tensor, density_B1: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Blend towards the colour of what is far, by about the density of the air."""
     drawn_B1 = torch.rand(len(look_B3N), 1, generator=generator, device=look_B3N.device)
-    density_B1 = 0.02 * (drawn_B1 - 0.5).clamp(min=0) * 2
-    veil_BN = 1 - torch.exp(-density_B1 * depth_BN.clamp(max=100.0))
+    veil_BN = 1 - torch.exp(-(0.6 + 0.6 * drawn_B1) * density_B1 * depth_BN.clamp(max=100.0))
     return torch.lerp(look_B3N, far_color_B31, veil_BN[:, None])
 
 
 def blended(
-    below_B3N: Tensor, look_B3N: Tensor, hit_BN: Tensor, height: int, width: int, generator: torch.Generator
+    below_B3N: Tensor,
+    look_B3N: Tensor,
+    hit_BN: Tensor,
+    grain_B1: Tensor,
+    size: tuple[int, int],
+    generator: torch.Generator,
 ) -> Tensor:
-    """Lay the noisy look over a window of the image, height x width, with edges of a random softness."""
-    B, device = len(hit_BN), hit_BN.device
-    noise_B11 = 0.025 * torch.rand(B, 1, 1, generator=generator, device=device)
+    """Lay the look over a window of the image (height, width): blurred and noisy about as the image is, with edges of a
+    random softness.
+    """
+    (height, width), B, device = size, len(hit_BN), hit_BN.device
+    noise_B11 = grain_B1[..., None] * (0.6 + 0.6 * torch.rand(B, 1, 1, generator=generator, device=device))
     soft_B111 = torch.rand(B, 1, 1, 1, generator=generator, device=device)
+    blur_B111 = 0.6 * torch.rand(B, 1, 1, 1, generator=generator, device=device)
+    picture_B3hw = look_B3N.view(B, 3, height, width)
+    smooth_B3hw = torch.nn.functional.avg_pool2d(picture_B3hw, 3, 1, 1, count_include_pad=False)
+    look_B3N = torch.lerp(picture_B3hw, smooth_B3hw, blur_B111).flatten(2)
     noisy = look_B3N + torch.randn(look_B3N.shape, generator=generator, device=device) * noise_B11
     mask = hit_BN.float().view(B, 1, height, width)
     blurred = torch.nn.functional.avg_pool2d(mask, 3, 1, 1, count_include_pad=False)

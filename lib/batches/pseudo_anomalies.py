@@ -17,9 +17,11 @@ from lib.batches.constants import constant
 from lib.batches.families import Families, Texture
 from lib.batches.looks import (
     GROUND_CLASSES,
+    air_density,
     blended,
     camouflage,
     far_color,
+    grain,
     ground_of,
     hazed,
     random_sun,
@@ -62,7 +64,8 @@ class _Scene:
     pixels_BLP: red, green, blue, class, whether it is ground, depth [m], mark as in Targets, number of the last slot
     that changed it. cells_BLK: direction x, y, z, flat number of the pixel it projects to (-1: unseen), range [m],
     intensity, class, mark, number of the slot that made it anomalous.
-    What all slots share: origin_B3: the camera in the LiDAR's frame; far_color_B31; brightness_B1 of the whole image.
+    What all slots share: origin_B3: the camera in the LiDAR's frame; far_color_B31; air_density_B1 [1/m]; grain_B1;
+    brightness_B1 of the whole image.
     """
 
     views: Views
@@ -71,6 +74,8 @@ class _Scene:
     cells_BLK: Tensor
     origin_B3: Tensor
     far_color_B31: Tensor
+    air_density_B1: Tensor
+    grain_B1: Tensor
     brightness_B1: Tensor
 
 
@@ -146,13 +151,16 @@ def _scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor) -> 
     pixel_BRC = torch.where(seen_BRC, v_BRC * W + u_BRC, -1.0)
     none_BRC = torch.zeros_like(views.range_m_BRC)
     cells = (pixel_BRC, views.range_m_BRC, views.intensity_BRC, views.point_class_BRC, none_BRC, none_BRC - 1)
+    far_color_B31 = far_color(views)
     return _Scene(
         views,
         grid,
         torch.cat([views.image_B3HW, torch.stack(flat_layers, dim=1)], dim=1).flatten(2),
         torch.cat([direction_B3RC, torch.stack(cells, dim=1)], dim=1).flatten(2),
         -views.lidar_offset_m_B3,
-        far_color(views),
+        far_color_B31,
+        air_density(views, far_color_B31),
+        grain(views),
         views.image_B3HW.mean(dim=(1, 2, 3))[:, None],
     )
 
@@ -233,11 +241,11 @@ def _paste_pixels(scene: _Scene, placed: Placed, number: int, texture: Texture, 
     look_B3N = texture(touched_B3N - placed.solids.center_B3[..., None]) * (exposure_B1 * light_BN)[:, None]
     camouflage_B3N = camouflage(image_B3N, ground, facing_BN, generator)
     look_B3N = torch.where((placed.kind_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, look_B3N)
-    look_B3N = hazed(look_B3N, new_depth_BN, scene.far_color_B31, generator)
+    look_B3N = hazed(look_B3N, new_depth_BN, scene.far_color_B31, scene.air_density_B1, generator)
     below_B3N = image_B3N
     if number == 0:
         below_B3N = _shadowed(image_B3N, ground_B1N, surface_B3N, placed, sun_B3, generator)
-    painted_B3N = blended(below_B3N, look_B3N, hit_BN, *window.size, generator)
+    painted_B3N = blended(below_B3N, look_B3N, hit_BN, scene.grain_B1, window.size, generator)
 
     changed_BN = (painted_B3N - image_B3N).abs().mean(1) > VISIBLE_CHANGE
     mark_BN = torch.where(changed_BN | ~decal_B1, 1.0, float(UNSURE))
