@@ -132,6 +132,7 @@ class PredictParams(Section):
     """How the test scenarios are scored."""
 
     blackout: Literal["none", "image", "lidar"]
+    without_image_weight: Fraction
     batch_size: PositiveInt
     precision: Literal["auto", "float32", "bfloat16"]
     frame_score: FrameScore

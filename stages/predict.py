@@ -7,6 +7,7 @@ import torch
 from tqdm import tqdm
 
 from lib.errors import DataError, run_stage
+from lib.model.scores import also_without_image
 from lib.outputs import whole_folder
 from lib.params import load_params
 from lib.scratch import code_fingerprint, fingerprint, shelf, store
@@ -43,7 +44,8 @@ def main() -> None:
     frames = sum(entry.frames for entry in test)
     cores = params.execution.workers or available_cores()
     grid = detector.config.grid()
-    scoring = Scoring(detector, grid, params.model.score, params.predict, device, precision)
+    judge = also_without_image(detector, detector.config.fusion, params.predict)
+    scoring = Scoring(judge, grid, params.model.score, params.predict, device, precision)
     model = model_fingerprint(MODEL)
     predict = partial(predict_shard, scoring, model)
     made_from = model, params.predict.model_dump(mode="json"), params.model.score, device.type, precision

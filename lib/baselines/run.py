@@ -23,6 +23,7 @@ from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_scenario
 from lib.evaluation.report import evaluate
 from lib.model.detector import Detector
+from lib.model.scores import also_without_image
 from lib.outputs import whole_folder
 from lib.params import EvaluateParams, ExecutionParams, ModelParams, PredictParams, SplitParams, TrainParams
 from lib.shards.index import read_index
@@ -94,6 +95,7 @@ def _scorings(
     """How each method scores; what has to be fitted is fitted when asked for."""
     grid, precision = detector.config.grid(), choose_precision(params.predict.precision, device)
     scoring = partial(Scoring, grid=grid, params=params.predict, device=device, precision=precision)
+    as_detector = partial(also_without_image, fusion=detector.config.fusion, params=params.predict)
     seed, per_frame = params.train.seed, math.ceil(POOL / len(data.training))
 
     @cache
@@ -105,16 +107,17 @@ def _scorings(
     def by_neighbour() -> Scoring:
         generator = torch.Generator().manual_seed(seed)
         judge = distance_judge(detector, normal(), lambda f, _: nearest_neighbour(f, BANK, generator), device)
-        return scoring(judge=judge, score="anomaly_logit")
+        return scoring(judge=as_detector(judge), score="anomaly_logit")
 
     def by_class_means() -> Scoring:
-        return scoring(judge=distance_judge(detector, normal(), mahalanobis, device), score="anomaly_logit")
+        judge = distance_judge(detector, normal(), mahalanobis, device)
+        return scoring(judge=as_detector(judge), score="anomaly_logit")
 
     return {
         "nearest_neighbour": by_neighbour,
         "mahalanobis": by_class_means,
-        "max_softmax": lambda: scoring(judge=detector, score="max_softmax"),
-        "energy": lambda: scoring(judge=detector, score="energy"),
+        "max_softmax": lambda: scoring(judge=as_detector(detector), score="max_softmax"),
+        "energy": lambda: scoring(judge=as_detector(detector), score="energy"),
     }
 
 

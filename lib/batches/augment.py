@@ -11,6 +11,7 @@ from lib.batches.views import Views
 
 FOGGY = 0.15
 
+
 def augment(views: Views, targets: Targets, generator: torch.Generator) -> tuple[Views, Targets]:
     """Mirror half of the frames left to right, and vary exposure, white balance and contrast of the images."""
     B, device = len(views.image_B3HW), views.image_B3HW.device

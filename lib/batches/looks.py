@@ -4,11 +4,12 @@ Shape letters: B frames; h, w: a window of the image; N = h w flattened.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 import torch
 from torch import Tensor
 
-from lib.batches.constants import class_table
+from lib.batches.transplant import class_mask
 from lib.batches.views import Views
 from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
 
@@ -96,11 +97,11 @@ def grain(views: Views) -> Tensor:
     """Standard deviation (B, 1) of the image's noise, and of what is as fine, on the ground."""
     gray_B1HW = views.image_B3HW.mean(1, keepdim=True)
     rough_BP = (gray_B1HW - torch.nn.functional.avg_pool2d(gray_B1HW, 3, 1, 1, count_include_pad=False)).flatten(1)
-    on_ground_BP = class_table(GROUND_CLASSES, views.image_B3HW.device)[views.pixel_class_BHW.long()].flatten(1).float()
+    on_ground_BP = class_mask(views.pixel_class_BHW, GROUND_CLASSES).flatten(1).float()
     count_B1 = on_ground_BP.sum(1, keepdim=True)
     # Absolute values, as streaks and markings are few and strong; of three channels' mean, of which 8 / 9 is left.
     mean_B1 = (rough_BP.abs() * on_ground_BP).sum(1, keepdim=True) / count_B1.clamp(min=1)
-    return (mean_B1 * (1.25 * 3**0.5 * (9 / 8) ** 0.5)).clamp(max=MAX_GRAIN)
+    return (mean_B1 * (1.25 * sqrt(3 * 9 / 8))).clamp(max=MAX_GRAIN)
 
 
 def hazed(

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, log_softmax, softplus
 
+from lib.batches.blackout import without_image
 from lib.batches.mirror import mirrored
 from lib.batches.views import Views
-from lib.model.detector import Detections
+from lib.model.detector import Detections, Fusion
 from lib.model.frame_scores import frame_scores
-from lib.params import FrameScore, Score
+from lib.params import FrameScore, PredictParams, Score
 
 Judge = Callable[[Views], Detections]
 
@@ -29,6 +30,27 @@ def judge_both_ways(judge: Judge, views: Views) -> Detections:
     """Mean logits of the street and of its mirror image, which is as good a street."""
     here, there = judge(views), judge(mirrored(views))
     return Detections(*((getattr(here, f.name) + getattr(there, f.name).flip(-1)) / 2 for f in fields(Detections)))
+
+
+def also_without_image(judge: Judge, fusion: Fusion, params: PredictParams) -> Judge:
+    """Judge cells once more without the image, and take the mean of the logits by predict.without_image_weight.
+
+    What the image makes look normal may still have an unusual shape. Pixels keep their logits, and so does a detector
+    that has one sensor, or loses one.
+    """
+    weight = params.without_image_weight
+    if fusion in ("image", "lidar") or params.blackout != "none" or weight == 0:
+        return judge
+
+    def mean(views: Views) -> Detections:
+        seeing, blind = judge(views), judge(without_image(views, torch.ones_like(views.image_works_B)))
+        return replace(
+            seeing,
+            cell_BRC=torch.lerp(seeing.cell_BRC, blind.cell_BRC, weight),
+            cell_class_BSRC=torch.lerp(seeing.cell_class_BSRC, blind.cell_class_BSRC, weight),
+        )
+
+    return mean
 
 
 def rescored(detections: Detections, score: Score) -> Detections:

@@ -18,7 +18,7 @@ from lib.batches.views import Views, make_views, project
 from lib.errors import DataError
 from lib.model.detector import Detector
 from lib.model.frame_scores import frame_scores
-from lib.model.scores import judge_both_ways, rescored
+from lib.model.scores import also_without_image, judge_both_ways, rescored
 from lib.params import EvaluateParams, FrameScore, PredictParams, Score
 from lib.training.devices import Precision, autocast
 from lib.training.loop import TrainingSet
@@ -144,7 +144,8 @@ def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDAr
     views, _ = make_views(batch, grid)
     views, targets = paste_pseudo_anomalies(views, grid, trial.slots, CLEAN_FRACTION, VALIDATION, generator)
     with autocast(trial.device, trial.precision):
-        detections = judge_both_ways(detector, views)
+        judge = also_without_image(detector, detector.config.fusion, trial.predict)
+        detections = judge_both_ways(judge, views)
     positive, counts = _frame_truth(views, targets, trial.evaluate)
     scored = project(views)[1] & (targets.cell_BRC != UNSURE)
     frames, points = {}, {}

@@ -3,12 +3,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lib.batches.blackout import without_lidar
+from lib.batches.blackout import without_image, without_lidar
 from lib.batches.mirror import mirrored
 from lib.batches.views import make_views
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.fusion import cells_in_image, sample_image
-from lib.model.scores import judge_both_ways, scores_of
+from lib.model.scores import also_without_image, judge_both_ways, scores_of
 from lib.params import load_params
 from lib.training.setup import detector_config
 from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
@@ -129,6 +129,30 @@ def test_attention_looks_elsewhere_for_a_cell_at_another_place_and_knows_no_plac
     with torch.no_grad():
         detector(views), detector(dead)
     assert asked[0].any() and not asked[1].any()
+
+
+@pytest.mark.parametrize("fusion", ["concat", "cross_attention"])
+def test_cells_are_judged_without_the_image_as_well_and_pixels_are_not(fusion):
+    views, _ = make_views(flat_street(2), GRID)
+    torch.manual_seed(0)
+    detector = Detector(config(fusion)).eval()
+    params = load_params().predict.model_copy(update={"without_image_weight": 0.25})
+    with torch.no_grad():
+        mean = also_without_image(detector, fusion, params)(views)
+        seeing, blind = detector(views), detector(without_image(views, torch.ones(2, dtype=torch.bool)))
+    assert not torch.allclose(seeing.cell_BRC, blind.cell_BRC)
+    torch.testing.assert_close(mean.cell_BRC, 0.75 * seeing.cell_BRC + 0.25 * blind.cell_BRC)
+    torch.testing.assert_close(mean.cell_class_BSRC, 0.75 * seeing.cell_class_BSRC + 0.25 * blind.cell_class_BSRC)
+    assert torch.equal(mean.pixel_Bhw, seeing.pixel_Bhw) and torch.equal(mean.pixel_class_BShw, seeing.pixel_class_BShw)
+
+
+def test_a_detector_of_one_sensor_judges_once():
+    params = load_params().predict.model_copy(update={"without_image_weight": 0.25})
+    detector = Detector(config("concat"))
+    assert also_without_image(detector, "image", params) is detector
+    assert also_without_image(detector, "lidar", params) is detector
+    assert also_without_image(detector, "concat", params.model_copy(update={"blackout": "lidar"})) is detector
+    assert also_without_image(detector, "concat", params.model_copy(update={"without_image_weight": 0.0})) is detector
 
 
 def test_a_street_and_its_mirror_image_get_the_same_scores():
