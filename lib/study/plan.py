@@ -16,13 +16,13 @@ BASELINES: Final = tuple(f"{sensors} {method}" for sensors in SENSORS for method
 DATA: Final[dict[Scale, dict[str, Value]]] = {
     "default": {"simulate.seed": 7101},
     "large": {
-        "simulate.seed": 7201,
+        "simulate.seed": 7202,
         "simulate.normality_scenarios": 3000,
         "simulate.anomaly_scenarios": 300,
         "simulate.frames_per_scenario": 3,
         "split.validation_fraction": 0.03,
         "split.test_fraction": 0.05,
-        "train.epochs": 14,
+        "train.epochs": 6,
     },
     "apart": {
         "simulate.seed": 7301,
