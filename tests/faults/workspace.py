@@ -28,12 +28,15 @@ SMALL: Final[dict[str, Any]] = {
     "simulate.seed": 1,
     "train.seed": 1,
     "train.epochs": 4,
+    "train.cpu_threads": 2,
     "evaluate.seed": 1,
     "plot.dpi": 110,
     "execution.device": "cpu",
     "execution.checkpoint_seconds": 0,
 }
-"""The sample of every trial: twelve frames; a checkpoint after each step, notes after each shard."""
+"""The sample of every trial: twelve frames; two processes train, with a checkpoint after each step; notes after each
+shard.
+"""
 OTHER: Final = {"simulate.seed": 2, "train.seed": 2, "evaluate.seed": 2, "plot.dpi": 60}
 """What was different in the run before, whose results lie in the outs."""
 HOOK: Final = Path(__file__).parent / "hook"
