@@ -24,9 +24,28 @@ EXECUTION = {"device": "cpu", "checkpoint_seconds": 0}
 TRAIN = {"epochs": 3, "batch_size": 2, "cpu_threads": 2}
 
 
+TEAMMATE = """
+import os, signal, time
+from pathlib import Path
+from lib.errors import run_stage
+from stages.train import main
+
+if __name__ == "__mp_main__":
+    Path("starting").touch()
+    {fate}
+if __name__ == "__main__":
+    run_stage(main)
+"""
+"""The train stage; the process beside it, which imports this file first of all, meets a fate of its own."""
+
+
 def start(folder, stage="train", **environment):
+    return start_command(folder, "-m", f"stages.{stage}", **environment)
+
+
+def start_command(folder, *arguments, **environment):
     return subprocess.Popen(
-        [sys.executable, "-m", f"stages.{stage}"],
+        [sys.executable, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         stdout=subprocess.PIPE,
@@ -121,6 +140,50 @@ def test_sigterm_notes_the_state_and_new_params_do_not_begin_from_it(tmp_path, w
     status, out, _ = finish(start(folder))
     assert status == 0 and "going on after step" in out
     assert outputs(folder) == whole and not checkpoints(folder)
+
+
+def start_with_teammate(folder, fate):
+    """Start a training; the process beside it is about to meet its fate when this returns."""
+    (folder / "training.py").write_text(TEAMMATE.format(fate=fate))
+    (folder / "starting").unlink(missing_ok=True)
+    run = start_command(folder, "training.py")
+    while run.poll() is None and not (folder / "starting").exists():
+        time.sleep(0.01)
+    return run
+
+
+def stopped_while_a_process_starts(folder):
+    """What a training says on a SIGTERM that comes when the process beside it takes long to start."""
+    run = start_with_teammate(folder, "time.sleep(100)")
+    run.send_signal(signal.SIGTERM)
+    sent = time.monotonic()
+    status, _, err = finish(run)
+    assert status == 143 and "Traceback" not in err and time.monotonic() < sent + 60, err
+    return err
+
+
+@pytest.mark.slow
+def test_sigterm_while_a_process_starts_ends_the_training_at_once_and_loses_nothing(tmp_path, whole):
+    folder, then = prepare(tmp_path), "; run the same again to go on from there"
+    assert f"stopped: by SIGTERM after step 0 of epoch 1{then}" in stopped_while_a_process_starts(folder)
+    assert not checkpoints(folder)
+    run = start_and_wait_for_checkpoint(folder)
+    run.kill()
+    finish(run)
+    [path] = checkpoints(folder)
+    before = path.read_bytes()
+    assert then in stopped_while_a_process_starts(folder)
+    assert path.read_bytes() == before
+    status, out, err = finish(start(folder))
+    assert status == 0 and "going on after step" in out, err
+    assert outputs(folder) == whole and not checkpoints(folder)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_as_it_starts_is_named(tmp_path):
+    status, _, err = finish(start_with_teammate(prepare(tmp_path), "os.kill(os.getpid(), signal.SIGKILL)"))
+    assert status == 1 and "error: a process that works on a part of each batch has died" in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.slow

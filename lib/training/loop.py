@@ -35,7 +35,7 @@ from lib.training.muon import Muon, shares_of
 from lib.training.parallel import Threads, replicas, share_statistics
 from lib.training.resume import Checkpoints
 from lib.training.state import EpochRecord, TrainingState
-from lib.training.teammates import Gradients, Part, Teammates
+from lib.training.teammates import Gradients, Part, Teammates, no_question
 
 LOG = logging.getLogger("train")
 CLEAN_FRACTION = 0.25
@@ -101,10 +101,11 @@ def train_detector(
         checkpoints.restore(state)
     if state.history:
         on_epoch(state.history)
+    meanwhile = partial(checkpoints.within_step, state) if checkpoints else no_question
     done = (state.epoch - 1) * len(data.training) + min(state.step * recipe.params.batch_size, len(data.training))
     with (
         Threads(recipe.parts) as threads,
-        open_teammates(state.twins, loader, recipe) as teammates,
+        open_teammates(state.twins, loader, recipe, meanwhile) as teammates,
         tqdm(total=total, initial=done, unit="sample", desc="train") as progress,
     ):
         for epoch in range(state.epoch, recipe.params.epochs + 1):
@@ -133,12 +134,15 @@ def _first_state(detector: Detector, data: TrainingSet, recipe: Recipe) -> Train
 
 
 def open_teammates(
-    twins: Sequence[Detector], loader: Loader, recipe: Recipe
+    twins: Sequence[Detector], loader: Loader, recipe: Recipe, meanwhile: Callable[[], None] = no_question
 ) -> AbstractContextManager[Teammates | None]:
-    """Return the processes that work on the parts of a batch, where the recipe asks for them."""
+    """Return the processes that work on the parts of a batch, where the recipe asks for them.
+
+    `meanwhile` is called now and then while a step waits for them.
+    """
     if not recipe.processes or len(twins) == 1:
         return nullcontext()
-    return Teammates(partial(_gradients, recipe), twins, loader.layout(_part_size(recipe)))
+    return Teammates(partial(_gradients, recipe), twins, loader.layout(_part_size(recipe)), meanwhile)
 
 
 def _part_size(recipe: Recipe) -> int:

@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from signal import Signals
 from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
@@ -37,6 +38,7 @@ class Checkpoints:
         self._start_s = time.monotonic()
         self._next_s = self._start_s + every_s
         self._written, self._spent_s, self._size_bytes = 0, 0.0, 0
+        self._noted: str | None = None  # the place that another run would go on from
 
     def cost(self) -> str:
         """Say what the checkpoints of this run have taken: time, its share of the run so far, and room on the disk."""
@@ -46,15 +48,15 @@ class Checkpoints:
 
     def restore(self, state: TrainingState) -> None:
         """Go on where the checkpoint is; without one, or with one that is damaged, the state stays at the beginning."""
-        if not self._path.exists():
-            return
-        try:
-            tensors, values = read_state(self._path, self._key)
-        except DataError as error:
-            _say(f"{error}; the training starts anew")
-            return
-        state.restore(tensors, values)
-        _say(f"going on after {_place(state)}, noted in {self._path}")
+        if self._path.exists():
+            try:
+                tensors, values = read_state(self._path, self._key)
+            except DataError as error:
+                _say(f"{error}; the training starts anew")
+            else:
+                state.restore(tensors, values)
+                _say(f"going on after {_place(state)}, noted in {self._path}")
+        self._noted = _place(state)
 
     def after_step(self, state: TrainingState) -> None:
         """Note the state when it is time, or when the training is asked to end: then raises Stopped."""
@@ -67,8 +69,16 @@ class Checkpoints:
         self._spent_s += now - start
         self._next_s = now + (max(self._every_s, (now - start) / LARGEST_SHARE) if self._every_s else 0.0)
         if signal is not None:
-            then = "run the same again to go on from there" if saved else "nothing could be noted"
-            raise Stopped(signal, f"by {signal.name} after {_place(state)}; {then}")
+            raise _stopped(signal, state, saved)
+
+    def within_step(self, state: TrainingState) -> None:
+        """Raise Stopped when the training is asked to end and has taken no step that is not noted.
+
+        The step under way is dropped: another run takes it from its beginning.
+        """
+        signal = self._asked()
+        if signal is not None and self._noted == _place(state):
+            raise _stopped(signal, state, noted=True)
 
     def _save(self, state: TrainingState) -> bool:
         try:
@@ -77,6 +87,7 @@ class Checkpoints:
             _say(f"no checkpoint: {error}; the training goes on")
             return False
         self._written, self._size_bytes = self._written + 1, self._path.stat().st_size
+        self._noted = _place(state)
         return True
 
 
@@ -118,6 +129,11 @@ def _checksum(text: str, tensors: Mapping[str, Tensor]) -> int:
     for name, value in sorted(tensors.items()):
         checksum = zlib.crc32(value.numpy().tobytes(), zlib.crc32(name.encode(), checksum))
     return checksum
+
+
+def _stopped(signal: Signals, state: TrainingState, noted: bool) -> Stopped:
+    then = "run the same again to go on from there" if noted else "nothing could be noted"
+    return Stopped(signal, f"by {signal.name} after {_place(state)}; {then}")
 
 
 def _place(state: TrainingState) -> str:

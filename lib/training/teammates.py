@@ -30,7 +30,12 @@ Work = Callable[[Part], Gradients]
 """Loss of a part of a batch, and its gradient with respect to the detector's parameters."""
 
 ALIGNMENT: Final = 64
+PATIENCE_S: Final = 0.1
 SPAWN: Final = get_context("spawn")
+
+
+def no_question() -> None:
+    """What is done while waiting where nobody is to be asked."""
 
 
 class SharedTensors:
@@ -91,8 +96,10 @@ class _Teammate:
         except OSError:
             raise _gone() from None
 
-    def answer(self, part: Part) -> Gradients:
+    def answer(self, part: Part, meanwhile: Callable[[], None]) -> Gradients:
         """Wait for what it made of the part; the gradients are valid until it is asked again."""
+        while not self._connection.poll(PATIENCE_S):
+            meanwhile()
         try:
             loss = self._connection.recv()
         except (EOFError, OSError):
@@ -116,9 +123,19 @@ class Teammates:
     the others end with it; SIGTERM and Ctrl-C are left to it.
     """
 
-    def __init__(self, work: Work, twins: Sequence[Detector], largest_part: FrameBatch) -> None:
-        """`largest_part`: a batch, perhaps without memory, of as many frames as a part has at most."""
-        self._work = work
+    def __init__(
+        self,
+        work: Work,
+        twins: Sequence[Detector],
+        largest_part: FrameBatch,
+        meanwhile: Callable[[], None] = no_question,
+    ) -> None:
+        """`largest_part`: a batch, perhaps without memory, of as many frames as a part has at most.
+
+        `meanwhile` is called now and then while this process waits for the others, which take seconds to start; what it
+        raises ends the step.
+        """
+        self._work, self._meanwhile = work, meanwhile
         parameters = _moved(list(twins[0].parameters()))
         desks = [
             _Desk(
@@ -147,7 +164,7 @@ class Teammates:
         asked = list(zip(self._mates, parts[1:], strict=False))
         for mate, part in asked:
             mate.ask(part)
-        return [self._work(parts[0]), *(mate.answer(part) for mate, part in asked)]
+        return [self._work(parts[0]), *(mate.answer(part, self._meanwhile) for mate, part in asked)]
 
 
 def _work_when_asked(work: Work, desk: _Desk, connection: Connection) -> None:

@@ -13,6 +13,7 @@ from lib.model.detector import Detector
 from lib.training.checkpoints import save_detector
 from lib.training.loop import train_detector
 from lib.training.resume import Checkpoints, read_state, write_state
+from lib.training.state import TrainingState
 from tests.training.test_loop import CONFIG, data_of, recipe, shards  # noqa: F401
 
 
@@ -132,6 +133,29 @@ def test_a_disk_that_fails_costs_the_checkpoint_and_not_the_one_before(shards, t
     assert len(trained(shards, Checkpoints(path, "key", 0, lambda: None))[1]) == 3
     assert "no checkpoint: [Errno 5] Input/output error; the training goes on" in capsys.readouterr().out
     assert path.read_bytes() == before and [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_only_a_step_that_is_noted_or_has_not_ended_is_dropped(tmp_path):
+    path, questions = tmp_path / "state.safetensors", iter([None, signal.SIGTERM] * 3)
+    state = TrainingState([Detector(CONFIG)], [], [], [])
+    checkpoints = Checkpoints(path, "key", 0, lambda: next(questions, signal.SIGTERM))
+    checkpoints.restore(state)
+    checkpoints.within_step(state)
+    with pytest.raises(Stopped, match=r"^by SIGTERM after step 0 of epoch 1; run the same again to go on from there$"):
+        checkpoints.within_step(state)
+    assert not path.exists(), "there is nothing to note"
+    state.step = 1
+    checkpoints.after_step(state)
+    before = path.read_bytes()
+    with pytest.raises(Stopped, match="after step 1 of epoch 1"):
+        checkpoints.within_step(state)
+    assert path.read_bytes() == before
+    state.step = 2
+    for _ in range(4):
+        checkpoints.within_step(state)  # it waits for the end of the step, when this one can be noted
+    with pytest.raises(Stopped, match="after step 2 of epoch 1"):
+        checkpoints.after_step(state)
+    assert read_state(path, "key")[1]["step"] == 2
 
 
 def test_what_checkpoints_cost_is_said(shards, tmp_path):  # noqa: F811

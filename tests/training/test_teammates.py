@@ -18,7 +18,7 @@ from lib.training.checkpoints import save_detector
 from lib.training.loop import train_detector
 from lib.training.parallel import replicas
 from lib.training.resume import Checkpoints
-from lib.training.teammates import SPAWN, SharedTensors, Teammates
+from lib.training.teammates import SPAWN, SharedTensors, Teammates, no_question
 from tests.batches.streets import flat_street
 from tests.training.test_loop import CONFIG, data_of, recipe, shards  # noqa: F401
 from tests.training.test_resume import asked_at
@@ -102,7 +102,7 @@ def answer_of_a_teammate(work):
     with Teammates(work, twins, batch) as teammates:
         [mate] = teammates._mates
         mate.ask(parts[1])
-        return mate.answer(parts[1])
+        return mate.answer(parts[1], no_question)
 
 
 def test_an_error_in_a_process_reaches_the_caller():
