@@ -11,7 +11,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
-from typing import Final, TypeVar
+from typing import Final, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -79,6 +79,14 @@ def run_tasks(
             process.kill()
         raise
     return [future.result() for future in futures]
+
+
+def say(sentence: str, file: TextIO | None = None) -> None:
+    """Print a line, above the progress bar where there is one; to stdout unless `file` says otherwise.
+
+    Without tqdm's lock, which serves several processes that draw bars: a signal within its making left a traceback.
+    """
+    tqdm.write(sentence, file, nolock=True)
 
 
 def keep_freed_memory() -> None:

@@ -98,6 +98,29 @@ if __name__ == "__main__":
     wait_until(lambda: not workers_in(tmp_path))
 
 
+def test_a_signal_within_a_line_leaves_no_traceback():
+    """It comes as tqdm makes its lock, if it ever does; its own `write` then fails to release what is not there."""
+    script = """
+import multiprocessing, os, signal
+from tqdm import tqdm
+from lib.errors import run_stage
+from lib.workers import say
+def lock():
+    os.kill(os.getpid(), signal.SIGTERM)
+multiprocessing.RLock = lock
+run_stage(lambda: {line}("a line"))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ours, theirs = (
+        subprocess.run(
+            [sys.executable, "-c", script.format(line=line)], env=environment, capture_output=True, text=True
+        )
+        for line in ("say", "tqdm.write")
+    )
+    assert (ours.returncode, ours.stdout, ours.stderr) == (0, "a line\n", "")
+    assert "Traceback" in theirs.stderr
+
+
 def workers_in(folder):
     """Spawned processes whose working directory is the folder."""
     found = []

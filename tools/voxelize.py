@@ -5,11 +5,10 @@ import math
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from lib.anovox.voxelizing import voxelize_data_set
 from lib.errors import DataError, ParamsError, run_stage
 from lib.geometry.voxels import VOXEL_SIZE_M
+from lib.workers import say
 
 
 def main() -> None:
@@ -49,7 +48,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _log(message: str) -> None:
-    tqdm.write(message, file=sys.stderr)
+    say(message, sys.stderr)
 
 
 if __name__ == "__main__":

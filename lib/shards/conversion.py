@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from lib.anovox.configurations import read_configurations
 from lib.anovox.findings import Finding, Notice, ScenarioError, ScenarioReason
@@ -24,7 +23,7 @@ from lib.shards.schema import Storage
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.storage import bring_lz4
 from lib.shards.writer import ShardWriter, padded_length
-from lib.workers import processes_or_thread, run_tasks
+from lib.workers import processes_or_thread, run_tasks, say
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class _Findings:
     def add(self, finding: Finding) -> None:
         self.found.append(finding)
         kind = "skipped scenario" if isinstance(finding.reason, ScenarioReason) else "noticed"
-        tqdm.write(f"{kind}: {finding.message}")
+        say(f"{kind}: {finding.message}")
 
 
 def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | Finding:
@@ -199,7 +198,7 @@ def shard_file(frame: Frame) -> str:
 
 def _log_frames(scenario: ConvertedScenario) -> None:
     for message in dict.fromkeys(frame.message for frame in scenario.skipped):
-        tqdm.write(f"skipped frame: {message}")
+        say(f"skipped frame: {message}")
 
 
 def _nothing_usable(root: Path, messages: list[str]) -> str:

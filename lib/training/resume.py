@@ -13,12 +13,12 @@ from typing import Any, Final
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
-from tqdm import tqdm
 
 from lib.errors import DataError, Stopped
 from lib.outputs import whole_file
 from lib.stopping import Asked
 from lib.training.state import TrainingState
+from lib.workers import say
 
 FORMAT: Final = 1
 LARGEST_SHARE: Final = 0.01
@@ -142,4 +142,4 @@ def _place(state: TrainingState) -> str:
 
 def _say(sentence: str) -> None:
     LOG.info("%s", sentence)
-    tqdm.write(sentence)
+    say(sentence)
