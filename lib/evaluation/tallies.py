@@ -8,7 +8,7 @@ import numpy.typing as npt
 from lib.evaluation.counting import MAX_DISTINCT, CountedScores, ScoreCounter, merge_counts
 
 State = dict[str, Any]
-"""Nested dicts and lists of arrays and of JSON's plain values: what progress.write_state can write."""
+"""Nested dicts and lists of arrays and of JSON's plain values: what lib.evaluation.progress can note."""
 
 
 class Tally:

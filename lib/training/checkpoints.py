@@ -1,7 +1,6 @@
 """The model file: safetensors with the detector's configuration, the scenarios it has seen, and a checksum inside."""
 
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,13 +8,11 @@ from typing import Any, Final
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
+from lib.array_files import UNREADABLE, checksum, read_arrays, write_arrays
 from lib.errors import DataError, readable
 from lib.model.detector import Detector, DetectorConfig
-from lib.outputs import whole_file
 from lib.scratch import file_digest
 
 FORMAT: Final = 4
@@ -28,11 +25,10 @@ _CONFIG: Final = TypeAdapter(DetectorConfig)
 
 def save_detector(path: Path, detector: Detector, seen: Iterable[str] = ()) -> None:
     """Write the detector whole or not at all; `seen`: the scenarios that trained or validated it."""
-    state = {name: value.detach().cpu().contiguous() for name, value in sorted(detector.state_dict().items())}
+    arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in detector.state_dict().items()}
     about = {"config": asdict(detector.config), "seen": sorted(set(seen))}
-    header = {"format": FORMAT, **about, "crc32": _checksum(about, state)}
-    with whole_file(path) as partial:
-        partial.write_bytes(save(state, metadata={"detector": json.dumps(header, sort_keys=True)}))
+    header = {"format": FORMAT, **about, "crc32": checksum(_text(about), arrays)}
+    write_arrays(path, arrays, {"detector": _text(header)})
 
 
 def load_detector(path: Path) -> Detector:
@@ -71,15 +67,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not path.is_file():
         raise DataError(f"{path}: there is no model file; {REMEDY}")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})["detector"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        arrays, metadata = read_arrays(path)
+        header = json.loads(metadata["detector"])
         found, seen = header["format"], header.get("seen")
-    except _DAMAGE as error:
+        state = {name: torch.from_numpy(value) for name, value in arrays.items()}
+    except UNREADABLE as error:
         raise _damaged(path, error) from None
     if found != FORMAT:
         raise DataError(f"{path}: model format {readable(str(found)[:60])}, this version reads {FORMAT}; {REMEDY}")
-    if header.get("crc32") != _checksum({"config": header.get("config"), "seen": seen}, state):
+    if header.get("crc32") != checksum(_text({"config": header.get("config"), "seen": seen}), arrays):
         raise DataError(f"{path}: damaged (the content does not match its checksum); {REMEDY}")
     if not isinstance(seen, list) or not all(isinstance(name, str) for name in seen):
         raise _damaged(path, "it does not say which scenarios it has seen")
@@ -104,26 +100,15 @@ def _config(path: Path, header: Mapping[str, Any]) -> DetectorConfig:
     return config
 
 
-# Whatever safetensors, torch and json raise over a damaged file.
-_DAMAGE: Final = (
-    *(SafetensorError, OSError, LookupError, TypeError, ValueError, AttributeError),
-    *(RuntimeError, OverflowError, MemoryError),
-)
-
-
 def _damaged(path: Path, problem: object) -> DataError:
     text = readable(" ".join(str(problem).split())[:300])
     return DataError(f"{path}: not a detector written by this pipeline ({text}); {REMEDY}")
 
 
+def _text(header: Mapping[str, object]) -> str:
+    return json.dumps(header, sort_keys=True)
+
+
 def model_fingerprint(path: Path) -> str:
     """Content hash of a model file, by which predictions know their model."""
     return file_digest(path)[:32]
-
-
-def _checksum(about: Mapping[str, object], state: Mapping[str, Tensor]) -> int:
-    """CRC-32 of the configuration, the scenarios seen, and the tensors' names and bytes."""
-    checksum = zlib.crc32(json.dumps(about, sort_keys=True).encode())
-    for name, value in sorted(state.items()):
-        checksum = zlib.crc32(value.numpy().tobytes(), zlib.crc32(name.encode(), checksum))
-    return checksum

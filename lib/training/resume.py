@@ -1,26 +1,19 @@
-"""Where a training is, noted now and then, to go on from there after a kill: safetensors and JSON, no pickle."""
+"""Where a training is, noted now and then, to go on from there after a kill."""
 
-import json
 import logging
-import os
 import time
-import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from signal import Signals
-from typing import Any, Final
+from typing import Final
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
+import torch
 
+from lib.array_files import read_state, write_state
 from lib.errors import DataError, Stopped
-from lib.outputs import whole_file
 from lib.stopping import Asked
 from lib.training.state import TrainingState
 from lib.workers import say
 
-FORMAT: Final = 1
 LARGEST_SHARE: Final = 0.01
 LOG = logging.getLogger("train")
 
@@ -50,11 +43,11 @@ class Checkpoints:
         """Go on where the checkpoint is; without one, or with one that is damaged, the state stays at the beginning."""
         if self._path.exists():
             try:
-                tensors, values = read_state(self._path, self._key)
+                values, arrays = read_state(self._path, self._key, "training")
             except DataError as error:
                 _say(f"{error}; the training starts anew")
             else:
-                state.restore(tensors, values)
+                state.restore({name: torch.from_numpy(value) for name, value in arrays.items()}, values)
                 _say(f"going on after {_place(state)}, noted in {self._path}")
         self._noted = _place(state)
 
@@ -82,53 +75,14 @@ class Checkpoints:
 
     def _save(self, state: TrainingState) -> bool:
         try:
-            write_state(self._path, self._key, state.tensors(), state.values())
+            arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in state.tensors().items()}
+            write_state(self._path, self._key, state.values(), arrays)
         except (DataError, OSError) as error:
             _say(f"no checkpoint: {error}; the training goes on")
             return False
         self._written, self._size_bytes = self._written + 1, self._path.stat().st_size
         self._noted = _place(state)
         return True
-
-
-def write_state(path: Path, key: str, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-    """Write a training's state whole or not at all, also when the machine fails. Raises DataError."""
-    kept = {name: value.detach().cpu().contiguous() for name, value in sorted(tensors.items())}
-    text = json.dumps({"format": FORMAT, "key": key, **values}, sort_keys=True)
-    content = save(kept, metadata={"state": text, "crc32": str(_checksum(text, kept))})
-    with whole_file(path) as partial, partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_state(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a training's state on the CPU; raises DataError when it is damaged or of other params, code or data."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        text = metadata["state"]
-        if int(metadata["crc32"]) != _checksum(text, tensors):
-            raise DataError(f"{path}: damaged (the content does not match its checksum)")
-        values = json.loads(text)
-    except (SafetensorError, OSError, LookupError, TypeError, RuntimeError, OverflowError, MemoryError) as error:
-        raise DataError(f"{path}: not a checkpoint ({' '.join(str(error).split())[:300]})") from None
-    except ValueError as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: not a checkpoint ({' '.join(str(error).split())[:300]})") from None
-    if values["format"] != FORMAT or values["key"] != key:
-        raise DataError(f"{path}: a checkpoint of another training")
-    return tensors, values
-
-
-def _checksum(text: str, tensors: Mapping[str, Tensor]) -> int:
-    """CRC-32 of the values and of the tensors' names and bytes."""
-    checksum = zlib.crc32(text.encode())
-    for name, value in sorted(tensors.items()):
-        checksum = zlib.crc32(value.numpy().tobytes(), zlib.crc32(name.encode(), checksum))
-    return checksum
 
 
 def _stopped(signal: Signals, state: TrainingState, noted: bool) -> Stopped:

@@ -11,7 +11,7 @@ from lib.evaluation import pooling
 from lib.evaluation.baselines import with_baselines
 from lib.evaluation.counting import ScoreCounter
 from lib.evaluation.levels import score_in_parts
-from lib.evaluation.progress import Notes, read_state, write_state
+from lib.evaluation.progress import Notes
 from lib.evaluation.report import evaluate
 from lib.evaluation.tallies import Tally
 from lib.frame import Anomaly
@@ -131,14 +131,14 @@ def test_a_full_disk_costs_the_notes_alone(paths, noted, monkeypatch):
     assert "nothing noted: state: no room; the evaluation goes on" in noted.said
 
 
-def test_a_state_comes_back_as_it_was(tmp_path):
+def test_a_state_comes_back_as_it_was(noted):
     state = {
         "a": np.arange(3.0, dtype=np.float32),
         "b": [{"c": np.zeros((0, 5), dtype=np.int64)}, "name", None, 0.1, float("inf")],
         "d": {"e": True},
     }
-    write_state(tmp_path / "state", "key", state)
-    found = read_state(tmp_path / "state", "key")
+    noted().after_shard(lambda: state)
+    found = noted().found()
     assert found["b"][1:] == state["b"][1:] and found["d"] == state["d"]
     for one, other in ((found["a"], state["a"]), (found["b"][0]["c"], state["b"][0]["c"])):
         assert one.dtype == other.dtype and one.shape == other.shape and one.flags.writeable

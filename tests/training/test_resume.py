@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lib.array_files import read_state, write_state
 from lib.errors import DataError, Stopped
 from lib.model.detector import Detector
 from lib.training.checkpoints import save_detector
 from lib.training.loop import train_detector
-from lib.training.resume import Checkpoints, read_state, write_state
+from lib.training.resume import Checkpoints
 from lib.training.state import TrainingState
 from tests.training.test_loop import CONFIG, data_of, recipe, shards  # noqa: F401
 
@@ -104,10 +105,10 @@ def test_a_damaged_or_foreign_checkpoint_is_said_and_left_alone(shards, uninterr
     for damaged in (bytes(flipped), content[: len(content) // 2], b"", b"\xff" * 100):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"state\.safetensors"):
-            read_state(path, "key")
+            read_state(path, "key", "training")
     path.write_bytes(content)
     with pytest.raises(DataError, match="of another training"):
-        read_state(path, "other key")
+        read_state(path, "other key", "training")
     path.write_bytes(bytes(flipped))
     assert trained(shards, Checkpoints(path, "key", 3600, lambda: None))[1] == uninterrupted[1]
     said = capsys.readouterr().out
@@ -155,7 +156,7 @@ def test_only_a_step_that_is_noted_or_has_not_ended_is_dropped(tmp_path):
         checkpoints.within_step(state)  # it waits for the end of the step, when this one can be noted
     with pytest.raises(Stopped, match="after step 2 of epoch 1"):
         checkpoints.after_step(state)
-    assert read_state(path, "key")[1]["step"] == 2
+    assert read_state(path, "key", "training")[0]["step"] == 2
 
 
 def test_what_checkpoints_cost_is_said(shards, tmp_path):  # noqa: F811
@@ -166,12 +167,3 @@ def test_what_checkpoints_cost_is_said(shards, tmp_path):  # noqa: F811
     )
     size = (tmp_path / "state.safetensors").stat().st_size / 1e6
     assert found and int(found[1]) > 3 and float(found[2]) == round(size, 1) and 0 < float(found[4]) < 100
-
-
-def test_a_state_comes_back_to_the_bit(tmp_path):
-    tensors = {"a": torch.randn(2, 3), "b": torch.tensor(3, dtype=torch.int64), "c": torch.zeros(0)}
-    values = {"epoch": 3, "rate": 0.1 + 0.2}
-    write_state(tmp_path / "state", "key", tensors, values)
-    read, found = read_state(tmp_path / "state", "key")
-    assert found["rate"] == values["rate"] and found["epoch"] == 3
-    assert read.keys() == tensors.keys() and all(torch.equal(read[name], tensors[name]) for name in tensors)
