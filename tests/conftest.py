@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from tests.dvc_project import STAGES, Project, create, stages_run
 from tests.no_network import sitecustomize
+from tests.processes import python_path
 
 # Two test processes share two cores: one thread each is fastest, and where code asks for more (torch.set_num_threads),
 # threads that wait must sleep, not spin.
@@ -22,9 +23,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 # No test and no process that a test starts, DVC's and the stages' included, may reach another machine.
 assert sitecustomize.refuse
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(Path(__file__).parent / "no_network"), *filter(None, [os.environ.get("PYTHONPATH")])]
-)
+os.environ["PYTHONPATH"] = python_path(*map(Path, filter(None, [os.environ.get("PYTHONPATH")])))
 
 settings.register_profile("project", deadline=None, derandomize=True)
 settings.load_profile("project")

@@ -16,6 +16,8 @@ from lib.anovox.names import MAX_CHARACTERS, is_plain, plain
 from lib.anovox.state import anomaly_of
 from lib.errors import DataError, readable
 from lib.shards.index import read_index
+from tests.faults.workspace import Workspace
+from tests.processes import environment
 from tests.test_structure import ROOT, imported_names, modules, tree
 
 OURS = ("lib", "stages", "tools")
@@ -77,11 +79,21 @@ def test_dvc_reports_nothing_home():
 
 
 @pytest.mark.parametrize("place", ["('192.0.2.1', 9)", "('example.org', 80)"])
-def test_processes_of_tests_have_no_network(place):
-    """The guard of tests/conftest.py, under which the pipeline and every stage run in tests."""
+@pytest.mark.parametrize("around", ["inherited", "own", "fault trial", "hooked"])
+def test_processes_of_tests_have_no_network(place, around):
+    """The guard of tests/no_network, under which the pipeline and every stage run in tests."""
+    trial = Workspace(ROOT)
+    variables = {"own": environment(), "fault trial": trial.environment()}
+    variables["hooked"] = trial.environment(**trial.hooked(KILL_AT_OPERATION="1000"))
     code = f"import socket; socket.create_connection({place}, timeout=5)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    run = subprocess.run([sys.executable, "-c", code], env=variables.get(around), capture_output=True, text=True)
     assert run.returncode and "no network in tests" in run.stderr
+
+
+def test_no_test_takes_the_guard_from_a_process():
+    for path in modules("tests"):
+        for line in (ROOT / path).read_text(encoding="utf-8").splitlines():
+            assert "python_path(" in line or '"PYTHONPATH"' not in line, f"{path}: {line.strip()}"
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -1,7 +1,6 @@
 """From the simulator to the pictures with every camera of a sensor set, stage by stage."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from PIL import Image
 
 from lib.shards.index import read_index
+from tests.processes import environment, python_path
 from tools.smoke import TINY, copy_project
 
 SIZES = {
@@ -33,10 +33,10 @@ def test_all_cameras_of_a_stereo_set(tmp_path):
         section, _, param = key.partition(".")
         params[section][param] = value
     path.write_text(yaml.safe_dump(params))
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    variables = environment(PYTHONPATH=python_path(tmp_path))
     for stage in ("simulate", "preprocess", "train", "predict", "evaluate", "plot"):
         command = [sys.executable, "-m", f"stages.{stage}"]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     entries = read_index(tmp_path / "data" / "shards")
     assert len(entries) == 9 * 3 and len({entry.scenario for entry in entries}) == 9

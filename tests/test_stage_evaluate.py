@@ -15,6 +15,7 @@ from lib.params import load_params
 from lib.shards.predictions import read_predictions
 from lib.shards.validation import write_validation
 from stages import evaluate
+from tests.processes import python_path
 from tests.scored_sample import change_predictions, made_up_validation, write_sample
 
 ROOT = Path(__file__).parents[1]
@@ -150,7 +151,7 @@ def test_a_user_sees_one_sentence_and_a_failing_exit_status(project):
     result = subprocess.run(
         [sys.executable, "-m", "stages.evaluate"],
         cwd=project,
-        env={"PYTHONPATH": str(ROOT)},
+        env={"PYTHONPATH": python_path(ROOT)},
         capture_output=True,
         text=True,
     )

@@ -1,7 +1,6 @@
 """The preprocess stage on AnoVox's old sample layout, alone and beside release scenarios."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,6 +19,7 @@ from lib.shards.index import read_index
 from lib.shards.reader import read_shard
 from stages.preprocess import main
 from tests.anovox_sample import NORMALITY, SENSORS, STATIC, recording, renamed
+from tests.processes import environment
 
 ROOT = Path(__file__).parents[1]
 FRAMES = (996, 1000, 1004)
@@ -99,7 +99,7 @@ def test_an_old_download_alone_with_damage(project, capsys):
     )
     checked = subprocess.run(
         [sys.executable, "-m", "tools.check", "--workers", "1", "--json"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(),
         capture_output=True,
         text=True,
     )

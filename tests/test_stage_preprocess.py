@@ -1,7 +1,6 @@
 """The preprocess stage on golden and on damaged folders: what it writes, what it names, and what it leaves behind."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from tests.anovox_sample import (
     renamed,
     write_sample,
 )
+from tests.processes import environment
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,7 +114,7 @@ def test_any_number_of_workers_writes_the_same_bytes(project, workers):
     set_params(execution={"workers": workers})
     command = [sys.executable, "-m", "stages.preprocess"]
     shutil.rmtree(".scratch")
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "unchanged" not in done.stdout
     assert "4 scenarios, 8 frames in data/shards, 0 frames skipped" in done.stdout
@@ -277,7 +277,7 @@ def test_a_damaged_configuration_is_named_and_stops_nothing(project, capsys):
 def test_a_mistake_is_one_line_on_the_command_line(project):
     set_params(preprocess={"image_height": -5})
     command = [sys.executable, "-m", "stages.preprocess"]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True)
     assert done.returncode == 1 and outputs() == {}
     assert done.stderr.startswith("error: params.yaml: preprocess.image_height: got -5, which")
     assert len(done.stderr.splitlines()) == 1

@@ -1,6 +1,5 @@
 """Stages that are really killed, at any moment, and run again: the same bytes as if nothing had happened."""
 
-import os
 import random
 import re
 import signal
@@ -14,9 +13,10 @@ import pytest
 
 from lib.shards.predictions import read_predictions
 from tests.anovox_sample import golden_copy
+from tests.processes import environment
 from tests.scored_sample import change_predictions, write_sample
 from tests.shard_data import write_street_shards
-from tests.test_stage_train_predict import ROOT, set_params
+from tests.test_stage_train_predict import set_params
 
 CURVES = "plots/training.csv"
 OUTPUTS = ("models/detector.safetensors", CURVES, "metrics/train.json")
@@ -39,15 +39,15 @@ if __name__ == "__main__":
 """The train stage; the process beside it, which imports this file first of all, meets a fate of its own."""
 
 
-def start(folder, stage="train", **environment):
-    return start_command(folder, "-m", f"stages.{stage}", **environment)
+def start(folder, stage="train", **variables):
+    return start_command(folder, "-m", f"stages.{stage}", **variables)
 
 
-def start_command(folder, *arguments, **environment):
+def start_command(folder, *arguments, **variables):
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env=environment(**variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,7 +1,6 @@
 """The simulate stage as DVC runs it, on a tiny sample."""
 
 import hashlib
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from lib.labels import ANOMALY_SIZES
 from lib.params import SimulateParams, load_params
 from lib.simulator.plan import plan_scenarios
 from lib.simulator.sample import write_sample
+from tests.processes import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {
@@ -44,10 +44,6 @@ def project(folder: Path, workers: int = 2, **simulate: object) -> Path:
 
 def command() -> list[str]:
     return [sys.executable, "-m", "stages.simulate"]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def simulate(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import yaml
 
 from lib.shards.predictions import read_predictions
 from lib.shards.validation import NORMAL, NOT_SCORED, PASTED, read_validation
+from tests.processes import environment
 from tests.shard_data import write_street_shards
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ def run(folder, stage):
     return subprocess.run(
         [sys.executable, "-m", f"stages.{stage}"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,

@@ -12,8 +12,7 @@ import pytest
 
 from lib.errors import DataError
 from lib.workers import available_cores, processes, processes_or_thread, run_tasks
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests.processes import environment
 
 
 def run(pool, function, tasks, report=None):
@@ -53,9 +52,8 @@ from lib.workers import processes, run_tasks
 with processes(2, 2) as pool:
     run_tasks(pool, time.sleep, [60, 60], "sleeping", "nap")
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL
     ) as p:
         try:
             wait_until(lambda: len(workers_in(tmp_path)) >= 2)
@@ -83,10 +81,9 @@ if __name__ == "__main__":
     run_stage(main)
 """
     (tmp_path / "naps.py").write_text(script)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "naps.py"]
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as p:
         try:
             wait_until(lambda: (tmp_path / "one").exists() and (tmp_path / "two").exists())
@@ -110,10 +107,9 @@ def lock():
 multiprocessing.RLock = lock
 run_stage(lambda: {line}("a line"))
 """
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     ours, theirs = (
         subprocess.run(
-            [sys.executable, "-c", script.format(line=line)], env=environment, capture_output=True, text=True
+            [sys.executable, "-c", script.format(line=line)], env=environment(), capture_output=True, text=True
         )
         for line in ("say", "tqdm.write")
     )

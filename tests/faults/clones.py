@@ -16,6 +16,7 @@ import yaml
 
 from tests.faults.lab import Lab, Trial, difference, draws, failure, leftovers
 from tests.faults.workspace import OTHER, SMALL, STAGES, Ended, Running, Workspace, outs_of
+from tests.processes import python_path
 from tools.smoke import copy_project
 
 CACHE: Final = Path(".dvc/cache/files/md5")
@@ -43,9 +44,7 @@ def commit(workspace: Workspace, message: str) -> None:
 
 def environment(workspace: Workspace) -> dict[str, str]:
     """As the workspace's, but with the code of the clone."""
-    found = workspace.environment(GIT_CONFIG_GLOBAL=os.devnull)
-    del found["PYTHONPATH"]
-    return found
+    return workspace.environment(GIT_CONFIG_GLOBAL=os.devnull, PYTHONPATH=python_path())
 
 
 def start_dvc(workspace: Workspace, *arguments: str) -> Running:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from tests.processes import python_path
 from tools.smoke import ROOT, TINY, set_params, stage_environment
 
 PIPELINE: Final[dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -136,7 +137,7 @@ class Workspace:
         inherited = {key: value for key, value in stage_environment().items() if not key.startswith(("GIT_", "DVC_"))}
         return {
             **inherited,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": python_path(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_WAIT_POLICY": "PASSIVE",
             "OMP_NUM_THREADS": "1",
@@ -146,7 +147,7 @@ class Workspace:
 
     def hooked(self, **orders: str) -> dict[str, str]:
         """Environment variables with which a stage obeys `hook/sitecustomize.py`."""
-        return {"PYTHONPATH": f"{HOOK}{os.pathsep}{ROOT}", **orders}
+        return {"PYTHONPATH": os.pathsep.join([str(HOOK), python_path(ROOT)]), **orders}
 
     def start(self, *command: str, environment: Mapping[str, str] | None = None) -> Running:
         """Start a command in a session of its own."""

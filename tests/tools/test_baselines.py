@@ -1,7 +1,6 @@
 """The field's baselines as a user runs them: a real process in a folder of its own."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 import yaml
 
 from lib.shards.predictions import read_predictions
+from tests.processes import environment
 from tests.shard_data import write_street_shards
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def run(folder, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "tools.baselines", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=environment(),
         capture_output=True,
         text=True,
         check=False,

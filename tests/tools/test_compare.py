@@ -10,6 +10,7 @@ import pytest
 from lib.errors import DataError
 from lib.shards.predictions import write_predictions
 from lib.shards.revisions import link_output, resolve
+from tests.processes import python_path
 from tests.scored_sample import made_up_scores, write_sample
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ def environment(root):
     who = {f"GIT_{role}_{what}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))}
     site = {"DVC_SITE_CACHE_DIR": str(root.parent / "site"), "DVC_NO_ANALYTICS": "1"}
-    return {**kept, **who, **site, "GIT_CONFIG_GLOBAL": os.devnull, "PYTHONPATH": str(ROOT)}
+    return {**kept, **who, **site, "GIT_CONFIG_GLOBAL": os.devnull, "PYTHONPATH": python_path(ROOT)}
 
 
 def run(root, *command, fails=False):

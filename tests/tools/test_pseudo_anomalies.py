@@ -1,4 +1,3 @@
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from PIL import Image
 from lib.batches.examples import FAMILIES, KINDS, LARGEST_SHARE, examples
 from lib.batches.views import make_views
 from tests.batches.streets import GRID, flat_street
+from tests.processes import environment
 from tests.shard_data import write_street_shards
 
 ROOT = Path(__file__).parents[2]
@@ -41,9 +41,7 @@ def project(tmp_path):
 
 def sheet(project, *args):
     command = [sys.executable, "-m", "tools.pseudo_anomalies", *args]
-    return subprocess.run(
-        command, cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(command, cwd=project, env=environment(), capture_output=True, text=True, check=False)
 
 
 def test_the_sheet_is_drawn_the_same_each_time(project):

@@ -1,12 +1,10 @@
 """`python -m tools.voxelize`: AnoVox's own grids, byte for byte, where they are missing and nowhere else."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +14,8 @@ from lib.anovox.writer import write_scenario
 from lib.errors import run_stage
 from lib.geometry.voxels import LabelledCloud, voxelize
 from tests.anovox_sample import GOLDEN, MONO_STATIC, NORMALITY, SENSORS, frame_path, golden_copy, recording
+from tests.processes import environment
 from tools.voxelize import main
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def tree(folder):
@@ -83,8 +80,7 @@ def test_every_sensor_set(tmp_path, run, name):
 
 def test_several_workers_write_the_same(root):
     command = [sys.executable, "-m", "tools.voxelize", str(root), "--workers", "2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=root, env=environment(), capture_output=True, text=True, check=True)
     assert "8 voxel grids written" in done.stdout and "voxelizing: 100%" in done.stderr
     assert tree(root / "archive [1]") == tree(GOLDEN)
 

@@ -20,10 +20,9 @@ from lib.training.parallel import replicas
 from lib.training.resume import Checkpoints
 from lib.training.teammates import SPAWN, SharedTensors, Teammates, no_question
 from tests.batches.streets import flat_street
+from tests.processes import environment
 from tests.training.test_loop import CONFIG, data_of, recipe, shards  # noqa: F401
 from tests.training.test_resume import asked_at
-
-ROOT = Path(__file__).parents[2]
 
 
 def add_one(shared, connection):
@@ -135,9 +134,8 @@ if __name__ == "__main__":
 
 def test_a_killed_process_leaves_none_behind(tmp_path):
     (tmp_path / "waiting.py").write_text(WAITING)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(tmp_path / "waiting.py")]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as run:
         pids = [int(pid) for pid in run.stdout.readline().split()]
         run.kill()
     assert len(pids) == 2

@@ -11,6 +11,9 @@ import sys
 from itertools import count
 from pathlib import Path
 
+from tests.no_network import sitecustomize  # which this file, found first, stands in for
+
+assert sitecustomize.refuse
 _CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate"}
 _WRITING = os.O_WRONLY | os.O_RDWR
 
