@@ -77,7 +77,11 @@ class FrameReader:
     @property
     def frame_bytes(self) -> int:
         """Bytes of a frame in a batch."""
-        return sum(tensor.nbytes for tensor in self.empty(1, _meta).tensors())
+        return sum(tensor.nbytes for tensor in self.layout(1).tensors())
+
+    def layout(self, frames: int) -> FrameBatch:
+        """Shapes and types of a batch of so many frames, without memory."""
+        return self.empty(frames, lambda shape, dtype: torch.empty(shape, dtype=dtype, device="meta"))
 
     def empty(self, frames: int, allocate: Allocate) -> FrameBatch:
         """Make a batch of unset memory; `allocate` is given each tensor's shape and dtype."""
@@ -125,7 +129,3 @@ def _place(shard: Shard) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float3
     turned = np.eye(4)
     turned[:3, :3] = rotation
     return turned, np.append(camera_m, 0.0).astype(np.float32)
-
-
-def _meta(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    return torch.empty(shape, dtype=dtype, device="meta")

@@ -48,7 +48,7 @@ class Loader:
 
     def layout(self, frames: int) -> FrameBatch:
         """Shapes and types of a batch of so many frames, without memory."""
-        return self._reader.empty(frames, lambda shape, dtype: torch.empty(shape, dtype=dtype, device="meta"))
+        return self._reader.layout(frames)
 
     def batches(self, order: Sequence[FrameRef], batch_size: int) -> Iterator[FrameBatch]:
         """Yield the frames in the given order, `batch_size` at a time (the last batch may be smaller)."""
