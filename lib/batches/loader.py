@@ -20,6 +20,7 @@ from lib.batches.frames import FrameBatch, FrameReader, FrameRef
 from lib.batches.order import window_frames
 from lib.batches.residence import Residence, choose_residence
 from lib.shards.reader import Shard
+from lib.stopping import Meanwhile, no_question
 
 Group = TypeVar("Group")
 Loaded = TypeVar("Loaded")
@@ -32,14 +33,22 @@ class Loader:
     """Batches of frames of some shards, which share one image size and cloud length, on a device."""
 
     def __init__(
-        self, shards: Sequence[Shard], refs: Sequence[FrameRef], device: torch.device, residence: Residence
+        self,
+        shards: Sequence[Shard],
+        refs: Sequence[FrameRef],
+        device: torch.device,
+        residence: Residence,
+        meanwhile: Meanwhile = no_question,
     ) -> None:
-        """Keep the frames `refs` where `residence` says; only these can be asked for later."""
+        """Keep the frames `refs` where `residence` says; only these can be asked for later.
+
+        `meanwhile` is called now and then while they are copied there, which it may end by raising.
+        """
         self.shards, self.device, self.residence = tuple(shards), device, residence
         self._reader = FrameReader(shards)
         self._allocate = _pinned if device.type == "cuda" else ReusedMemory().allocate
         self._rows = {ref: row for row, ref in enumerate(dict.fromkeys(refs))}
-        self._kept = None if residence == "stream" else self._copied(list(self._rows))
+        self._kept = None if residence == "stream" else self._copied(list(self._rows), meanwhile)
 
     @property
     def window_frames(self) -> int:
@@ -91,11 +100,12 @@ class Loader:
             chosen = rows[start : start + batch_size]
             yield FrameBatch(*(kept.index_select(0, chosen) for kept in self._kept.tensors()))
 
-    def _copied(self, refs: Sequence[FrameRef]) -> FrameBatch:
+    def _copied(self, refs: Sequence[FrameRef], meanwhile: Meanwhile) -> FrameBatch:
         """All frames where they are kept."""
         place = self.device if self.residence == "device" else torch.device("cpu")
         kept = self._reader.empty(len(refs), lambda shape, dtype: torch.empty(shape, dtype=dtype, device=place))
         for start in range(0, len(refs), FRAMES_PER_COPY):
+            meanwhile()
             rows = slice(start, start + FRAMES_PER_COPY)
             part = FrameBatch(*(tensor[rows] for tensor in kept.tensors()))
             if place.type == "cpu":
@@ -109,14 +119,18 @@ class Loader:
 
 
 def open_loader(
-    shards: Sequence[Shard], refs: Sequence[FrameRef], device: torch.device, wanted: Literal["auto"] | Residence
+    shards: Sequence[Shard],
+    refs: Sequence[FrameRef],
+    device: torch.device,
+    wanted: Literal["auto"] | Residence,
+    meanwhile: Meanwhile = no_question,
 ) -> tuple[Loader, str]:
     """Return a loader that keeps the frames where they fit (`auto`) or where `wanted` says, and a sentence about it.
 
     Raises ParamsError where they do not fit.
     """
     residence, sentence = choose_residence(wanted, len(refs) * FrameReader(shards).frame_bytes, device)
-    return Loader(shards, refs, device, residence), sentence
+    return Loader(shards, refs, device, residence, meanwhile), sentence
 
 
 def batches(

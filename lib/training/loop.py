@@ -29,13 +29,14 @@ from lib.model.detector import Detections, Detector
 from lib.model.scores import rescored
 from lib.params import TrainParams
 from lib.shards.reader import Shard
+from lib.stopping import Meanwhile, no_question
 from lib.training.devices import Precision, autocast
 from lib.training.losses import LossWeights, detection_loss, segmentation_loss
 from lib.training.muon import Muon, shares_of
 from lib.training.parallel import Threads, replicas, share_statistics
 from lib.training.resume import Checkpoints
 from lib.training.state import EpochRecord, TrainingState
-from lib.training.teammates import Gradients, Part, Teammates, no_question
+from lib.training.teammates import Gradients, Part, Teammates
 
 LOG = logging.getLogger("train")
 CLEAN_FRACTION = 0.25
@@ -94,7 +95,6 @@ def train_detector(
     With `checkpoints`, go on where an interrupted training was, to the same end. Raises TrainingError when the loss is
     not finite, the labels have one class, or the scores are constant; Stopped when a signal asks for it.
     """
-    loader, total = _open_loader(data, recipe), recipe.params.epochs * len(data.training)
     detector.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = _first_state(detector, data, recipe)
     if checkpoints:
@@ -102,6 +102,7 @@ def train_detector(
     if state.history:
         on_epoch(state.history)
     meanwhile = partial(checkpoints.within_step, state) if checkpoints else no_question
+    loader, total = _open_loader(data, recipe, meanwhile), recipe.params.epochs * len(data.training)
     done = (state.epoch - 1) * len(data.training) + min(state.step * recipe.params.batch_size, len(data.training))
     with (
         Threads(recipe.parts) as threads,
@@ -134,7 +135,7 @@ def _first_state(detector: Detector, data: TrainingSet, recipe: Recipe) -> Train
 
 
 def open_teammates(
-    twins: Sequence[Detector], loader: Loader, recipe: Recipe, meanwhile: Callable[[], None] = no_question
+    twins: Sequence[Detector], loader: Loader, recipe: Recipe, meanwhile: Meanwhile = no_question
 ) -> AbstractContextManager[Teammates | None]:
     """Return the processes that work on the parts of a batch, where the recipe asks for them.
 
@@ -188,8 +189,9 @@ def _stoppable(
         yield batch
 
 
-def _open_loader(data: TrainingSet, recipe: Recipe) -> Loader:
-    loader, sentence = open_loader(data.shards, [*data.training, *data.validation], recipe.device, recipe.residence)
+def _open_loader(data: TrainingSet, recipe: Recipe, meanwhile: Meanwhile) -> Loader:
+    refs = [*data.training, *data.validation]
+    loader, sentence = open_loader(data.shards, refs, recipe.device, recipe.residence, meanwhile)
     LOG.info("%s", sentence)
     return loader
 

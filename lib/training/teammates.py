@@ -21,7 +21,7 @@ from torch import Tensor
 from lib.batches.frames import FrameBatch
 from lib.errors import TrainingError
 from lib.model.detector import Detector, DetectorConfig
-from lib.stopping import SIGNALS
+from lib.stopping import SIGNALS, Meanwhile, no_question
 from lib.workers import keep_freed_memory
 
 Part = tuple[Detector, FrameBatch, torch.Generator]
@@ -32,10 +32,6 @@ Work = Callable[[Part], Gradients]
 ALIGNMENT: Final = 64
 PATIENCE_S: Final = 0.1
 SPAWN: Final = get_context("spawn")
-
-
-def no_question() -> None:
-    """What is done while waiting where nobody is to be asked."""
 
 
 class SharedTensors:
@@ -96,7 +92,7 @@ class _Teammate:
         except OSError:
             raise _gone() from None
 
-    def answer(self, part: Part, meanwhile: Callable[[], None]) -> Gradients:
+    def answer(self, part: Part, meanwhile: Meanwhile) -> Gradients:
         """Wait for what it made of the part; the gradients are valid until it is asked again."""
         while not self._connection.poll(PATIENCE_S):
             meanwhile()
@@ -128,7 +124,7 @@ class Teammates:
         work: Work,
         twins: Sequence[Detector],
         largest_part: FrameBatch,
-        meanwhile: Callable[[], None] = no_question,
+        meanwhile: Meanwhile = no_question,
     ) -> None:
         """`largest_part`: a batch, perhaps without memory, of as many frames as a part has at most.
 

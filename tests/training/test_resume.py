@@ -40,7 +40,7 @@ def uninterrupted(shards, tmp_path_factory):  # noqa: F811
 
 
 def asked_at(questions):
-    """Like a SIGTERM that comes before the given question: after steps, and between batches of the validation."""
+    """Like a SIGTERM that comes before the given question: while frames are copied, after steps, and between batches of the validation."""
     count = 0
 
     def asked():
@@ -57,7 +57,7 @@ def test_stopped_again_and_again_it_ends_in_the_same_bytes(shards, uninterrupted
     while True:
         try:
             detector, history, rows = trained(
-                shards, Checkpoints(path, "key", 3600, asked_at(every + 1)), 7 if stops else 1
+                shards, Checkpoints(path, "key", 3600, asked_at(every + 2)), 7 if stops else 1
             )
             break
         except Stopped as stopped:
@@ -93,6 +93,13 @@ def test_a_kill_loses_what_was_done_since_the_last_checkpoint_and_no_more(shards
     detector, history, _ = trained(shards, Checkpoints(path, "key", 0, lambda: None))
     save_detector(tmp_path / "detector.safetensors", detector)
     assert ((tmp_path / "detector.safetensors").read_bytes(), history) == uninterrupted
+
+
+def test_while_frames_are_copied_there_is_nothing_to_wait_for(shards, tmp_path):  # noqa: F811
+    path = tmp_path / "state.safetensors"
+    with pytest.raises(Stopped, match="after step 0 of epoch 1; run the same again"):
+        trained(shards, Checkpoints(path, "key", 3600, asked_at(1)))
+    assert not path.exists()
 
 
 def test_a_damaged_or_foreign_checkpoint_is_said_and_left_alone(shards, uninterrupted, tmp_path, capsys):  # noqa: F811

@@ -14,11 +14,12 @@ import torch
 
 from lib.errors import Stopped, TrainingError
 from lib.model.detector import Detector
+from lib.stopping import no_question
 from lib.training.checkpoints import save_detector
 from lib.training.loop import train_detector
 from lib.training.parallel import replicas
 from lib.training.resume import Checkpoints
-from lib.training.teammates import SPAWN, SharedTensors, Teammates, no_question
+from lib.training.teammates import SPAWN, SharedTensors, Teammates
 from tests.batches.streets import flat_street
 from tests.processes import environment
 from tests.training.test_loop import CONFIG, data_of, recipe, shards  # noqa: F401
@@ -74,7 +75,7 @@ def test_stopped_and_gone_on_with_processes_end_in_the_same_bytes(shards, tmp_pa
     whole = trained(shards, tmp_path / "detector.safetensors", parts=2)
     path = tmp_path / "state.safetensors"
     with pytest.raises(Stopped):
-        trained(shards, path, Checkpoints(path, "key", 3600, asked_at(2)), parts=2, processes=True)
+        trained(shards, path, Checkpoints(path, "key", 3600, asked_at(3)), parts=2, processes=True)
     assert not active_children()
     checkpoints = Checkpoints(path, "key", 3600, lambda: None)
     assert trained(shards, tmp_path / "detector.safetensors", checkpoints, parts=2, processes=True) == whole
