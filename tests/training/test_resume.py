@@ -40,7 +40,7 @@ def uninterrupted(shards, tmp_path_factory):  # noqa: F811
 
 
 def asked_at(questions):
-    """Like a SIGTERM that comes before the given question: while frames are copied, after steps, and between batches of the validation."""
+    """Like a SIGTERM before a given question: as frames are copied, after steps, between batches of the validation."""
     count = 0
 
     def asked():
