@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lib.batches.blur import blurred
 from lib.batches.mirror import mirrored
 from lib.batches.pseudo_anomalies import Targets
 from lib.batches.views import Views
@@ -45,7 +46,6 @@ def _worn(image_B3HW: Tensor, generator: torch.Generator) -> Tensor:
     """Blur some images a little and make some noisy, as a whole, so that neither tells what was pasted."""
     B, device = len(image_B3HW), image_B3HW.device
     blur_B, noise_B = (torch.rand(2, B, generator=generator, device=device) - 0.4).clamp_(min=0).mul_(1 / 0.6)
-    smooth = torch.nn.functional.avg_pool2d(image_B3HW, 3, 1, 1, count_include_pad=False)
-    image = torch.lerp(image_B3HW, smooth, 0.7 * blur_B[:, None, None, None])
+    image = torch.lerp(image_B3HW, blurred(image_B3HW), 0.7 * blur_B[:, None, None, None])
     noise = torch.randn(image.shape, generator=generator, device=device)
     return torch.addcmul(image, noise, 0.03 * noise_B[:, None, None, None]).clamp_(0, 1)

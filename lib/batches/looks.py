@@ -9,6 +9,7 @@ from math import sqrt
 import torch
 from torch import Tensor
 
+from lib.batches.blur import blurred
 from lib.batches.transplant import class_mask
 from lib.batches.views import Views
 from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
@@ -96,7 +97,7 @@ def air_density(views: Views, far_color_B31: Tensor) -> Tensor:
 def grain(views: Views) -> Tensor:
     """Standard deviation (B, 1) of the image's noise, and of what is as fine, on the ground."""
     gray_B1HW = views.image_B3HW.mean(1, keepdim=True)
-    rough_BP = (gray_B1HW - torch.nn.functional.avg_pool2d(gray_B1HW, 3, 1, 1, count_include_pad=False)).flatten(1)
+    rough_BP = (gray_B1HW - blurred(gray_B1HW)).flatten(1)
     on_ground_BP = class_mask(views.pixel_class_BHW, GROUND_CLASSES).flatten(1).float()
     count_B1 = on_ground_BP.sum(1, keepdim=True)
     # Absolute values, as streaks and markings are few and strong; of three channels' mean, of which 8 / 9 is left.
@@ -129,10 +130,8 @@ def blended(
     soft_B111 = torch.rand(B, 1, 1, 1, generator=generator, device=device)
     blur_B111 = 0.6 * torch.rand(B, 1, 1, 1, generator=generator, device=device)
     picture_B3hw = look_B3N.view(B, 3, height, width)
-    smooth_B3hw = torch.nn.functional.avg_pool2d(picture_B3hw, 3, 1, 1, count_include_pad=False)
-    look_B3N = torch.lerp(picture_B3hw, smooth_B3hw, blur_B111).flatten(2)
+    look_B3N = torch.lerp(picture_B3hw, blurred(picture_B3hw), blur_B111).flatten(2)
     noisy = look_B3N + torch.randn(look_B3N.shape, generator=generator, device=device) * noise_B11
     mask = hit_BN.float().view(B, 1, height, width)
-    blurred = torch.nn.functional.avg_pool2d(mask, 3, 1, 1, count_include_pad=False)
-    alpha_B1N = (mask * (1 - soft_B111 + soft_B111 * blurred)).flatten(2)
+    alpha_B1N = (mask * (1 - soft_B111 + soft_B111 * blurred(mask))).flatten(2)
     return torch.lerp(below_B3N, noisy, alpha_B1N).clamp(0, 1)
