@@ -28,7 +28,8 @@ def augment(views: Views, targets: Targets, generator: torch.Generator) -> tuple
     tint = torch.exp((torch.rand(B, 3, 1, 1, generator=generator, device=device) - 0.5) * 0.16)
     contrast = torch.exp((torch.rand(B, 1, 1, 1, generator=generator, device=device) - 0.5) * 0.4)
     mean = views.image_B3HW.mean(dim=(1, 2, 3), keepdim=True)
-    image = ((views.image_B3HW - mean) * contrast + mean) * gain * tint
+    light = gain * tint
+    image = torch.addcmul(mean * (1 - contrast) * light, views.image_B3HW, contrast * light)
     return replace(views, image_B3HW=_worn(_fogged(image, views.depth_m_BHW, generator), generator)), targets
 
 

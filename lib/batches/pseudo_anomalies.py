@@ -30,7 +30,7 @@ from lib.batches.looks import (
 )
 from lib.batches.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, draw_kinds, place
 from lib.batches.solids import Linear, along, entry, moved, shaded, spans
-from lib.batches.transplant import choose_cells, class_mask, object_radius_m, transplant
+from lib.batches.transplant import class_mask, object_radius_m, transplant
 from lib.batches.views import RangeGrid, Views, cell_column, cell_directions, project
 from lib.batches.windows import Window, window_around
 from lib.labels import UNKNOWN
@@ -61,8 +61,8 @@ class Targets:
 class _Scene:
     """The frames while slot after slot is pasted into them, as layers of numbers in float32 that change in place.
 
-    pixels_BLP: red, green, blue, class, whether it is ground, depth [m], mark as in Targets, number of the last slot
-    that changed it. cells_BLK: direction x, y, z, flat number of the pixel it projects to (-1: unseen), range [m],
+    pixels_BLP: red, green, blue, class, depth [m], mark as in Targets, number of the last slot that
+    changed it. cells_BLK: direction x, y, z, flat number of the pixel it projects to (-1: unseen), range [m],
     intensity, class, mark, number of the slot that made it anomalous.
     What all slots share: origin_B3: the camera in the LiDAR's frame; far_color_B31; air_density_B1 [1/m]; grain_B1;
     brightness_B1 of the whole image.
@@ -123,30 +123,37 @@ def _pasted(
     families: Families,
     generator: torch.Generator,
 ) -> tuple[Views, Targets]:
-    B = len(views.image_B3HW)
     uv_B2RC, seen_BRC = project(views)
     scene = _scene(views, grid, uv_B2RC, seen_BRC)
-    returns_BK = views.has_return_BRC.flatten(1).float()
-    donors_SB = choose_cells(returns_BK.repeat(slots, 1), generator)[0].view(slots, B)
-    reflectivity_SB = views.intensity_BRC.flatten(1).gather(1, donors_SB.T).T * torch.exp(
-        INTENSITY_DECAY * views.range_m_BRC.flatten(1).gather(1, donors_SB.T).T
+    returns_BK = views.has_return_BRC.flatten(1)
+    luck_BK = torch.rand(returns_BK.shape, generator=generator, device=returns_BK.device)
+    donors_BS = (luck_BK * returns_BK).topk(slots, dim=1).indices
+    intensity_BS, range_m_BS = (
+        each.flatten(1).gather(1, donors_BS) for each in (views.intensity_BRC, views.range_m_BRC)
     )
+    reflectivity_BS = intensity_BS * torch.exp(INTENSITY_DECAY * range_m_BS)
     placed = place(views, seen_BRC, kinds(), families, generator)
     for number, each in enumerate(placed):
         texture = families.textures(each.extent_B3, each.kind_B == Slot.APPEARANCE, generator)
         _paste_pixels(scene, each, number, texture, generator)
-        _paste_cells(scene, each, number, reflectivity_SB[number], generator)
+        _paste_cells(scene, each, number, reflectivity_BS[:, number], generator)
     return _unpacked(scene)
 
 
 def _scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor) -> _Scene:
     W = views.image_B3HW.shape[-1]
-    none_BHW = torch.zeros_like(views.depth_m_BHW)
-    ground_BHW = class_mask(views.pixel_class_BHW, GROUND_CLASSES)
-    flat_layers = (views.pixel_class_BHW, ground_BHW, views.depth_m_BHW, none_BHW, none_BHW - 1)
+    pixels_BLHW = views.image_B3HW.new_empty(len(views.image_B3HW), 7, *views.depth_m_BHW.shape[1:])
+    for layers, values in (
+        (slice(0, 3), views.image_B3HW),
+        (3, views.pixel_class_BHW),
+        (4, views.depth_m_BHW),
+        (5, 0.0),
+        (6, -1.0),
+    ):
+        pixels_BLHW[:, layers] = values
     returns_B1RC = views.has_return_BRC[:, None]
     direction_B3RC = views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None]
-    direction_B3RC = torch.where(returns_B1RC, direction_B3RC, cell_directions(grid, none_BHW.device))
+    direction_B3RC = torch.where(returns_B1RC, direction_B3RC, cell_directions(grid, pixels_BLHW.device))
     u_BRC, v_BRC = uv_B2RC.floor().unbind(1)
     pixel_BRC = torch.where(seen_BRC, v_BRC * W + u_BRC, -1.0)
     none_BRC = torch.zeros_like(views.range_m_BRC)
@@ -155,7 +162,7 @@ def _scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor) -> 
     return _Scene(
         views,
         grid,
-        torch.cat([views.image_B3HW, torch.stack(flat_layers, dim=1)], dim=1).flatten(2),
+        pixels_BLHW.flatten(2),
         torch.cat([direction_B3RC, torch.stack(cells, dim=1)], dim=1).flatten(2),
         -views.lidar_offset_m_B3,
         far_color_B31,
@@ -169,7 +176,7 @@ def _unpacked(scene: _Scene) -> tuple[Views, Targets]:
     views = scene.views
     pixels_BLHW = scene.pixels_BLP.view(len(scene.pixels_BLP), -1, *views.depth_m_BHW.shape[1:])
     cells_BLRC = scene.cells_BLK.view(len(scene.cells_BLK), -1, *views.range_m_BRC.shape[1:])
-    image_B3HW, pixel_class, _, depth_m_BHW, pixel_mark, _ = torch.split(pixels_BLHW, [3, 1, 1, 1, 1, 1], dim=1)
+    image_B3HW, pixel_class, depth_m_BHW, pixel_mark, _ = torch.split(pixels_BLHW, [3, 1, 1, 1, 1], dim=1)
     direction_B3RC, _, range_m_B1RC, intensity, cell_class, cell_mark, number = torch.split(
         cells_BLRC, [3, 1, 1, 1, 1, 1, 1], dim=1
     )
@@ -216,9 +223,10 @@ def _paste_pixels(scene: _Scene, placed: Placed, number: int, texture: Texture, 
     """Paint the solids, the repainted surfaces and the first slot's shadows into a window of the image."""
     B, device = len(placed.kind_B), placed.kind_B.device
     window, linear = _pixel_window(scene, placed, number)
-    image_B3N, class_B1N, ground_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
-        window.take(scene.pixels_BLP), [3, 1, 1, 1, 1, 1], dim=1
+    image_B3N, class_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
+        window.take(scene.pixels_BLP), [3, 1, 1, 1, 1], dim=1
     )
+    ground_B1N = class_mask(class_B1N, GROUND_CLASSES).float()
     depth_BN = depth_B1N[:, 0]
     sun_B3 = random_sun(B, generator, device)
     rays = spans(placed.solids, scene.origin_B3, linear, sun_B3)
@@ -253,7 +261,6 @@ def _paste_pixels(scene: _Scene, placed: Placed, number: int, texture: Texture, 
     after = (
         painted_B3N,
         torch.where(hit_B1N, float(UNKNOWN), class_B1N),
-        torch.where(hit_B1N, 0.0, ground_B1N),
         new_depth_BN[:, None],
         torch.where(hit_B1N, mark_BN[:, None], mark_B1N),
         torch.where(hit_B1N, float(number), slot_B1N),
@@ -335,7 +342,7 @@ def _paste_cells(
 def _decal_marks(scene: _Scene, placed: Placed, number: int, x_m_BN: Tensor, pixel_BN: Tensor) -> Tensor:
     """Marks (B, N), 0 elsewhere, of the cells whose point lies on what this slot repainted."""
     place_BN = pixel_BN.clamp(min=0).long()
-    depth_BN, mark_BN, slot_BN = scene.pixels_BLP[:, 5:].gather(2, place_BN[:, None].expand(-1, 3, -1)).unbind(1)
+    depth_BN, mark_BN, slot_BN = scene.pixels_BLP[:, 4:].gather(2, place_BN[:, None].expand(-1, 3, -1)).unbind(1)
     near_BN = (x_m_BN - scene.origin_B3[:, :1] - depth_BN).abs() < REPAINTED_WITHIN_M
     decal_B1 = (placed.kind_B == Slot.APPEARANCE)[:, None]
     return torch.where(decal_B1 & (pixel_BN >= 0) & near_BN & (slot_BN == number), mark_BN, 0.0)

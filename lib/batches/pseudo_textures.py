@@ -51,8 +51,9 @@ def random_textures(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Gen
 def texture_colors(textures: PseudoTextures, offset_B3N: Tensor) -> Tensor:
     """Colours (B, 3, N) in [0, 1] at positions relative to the object's centre [m]."""
     B, _, N = offset_B3N.shape
-    wrapped = (offset_B3N * textures.frequency_B[:, None, None]) % 1.0
-    grid = (wrapped * 2 - 1).transpose(1, 2).reshape(B, N, 1, 1, 3)
+    scaled_B3N = offset_B3N * textures.frequency_B[:, None, None]
+    wrapped_B3N = scaled_B3N - scaled_B3N.floor()  # torch's remainder is slow on the CPU
+    grid = (wrapped_B3N * 2 - 1).transpose(1, 2).reshape(B, N, 1, 1, 3)
     field = torch.nn.functional.grid_sample(textures.lattice_B1DDD, grid, align_corners=False, padding_mode="border")
     noise_BN = ((field.view(B, N) - 0.5) * textures.contrast_B[:, None] + 0.5).clamp(0, 1)
     along_BN = ((offset_B3N * textures.gradient_B3[..., None]).sum(1) + 0.5).clamp(0, 1)
