@@ -73,9 +73,11 @@ class ShardWriter:
             )
         self._num_voxels += len(frame.voxels)
         kept_class = _append_frame(self._file, frame, self._max_points, self._num_voxels)
-        self.ids_seen |= _ids_in(frame.point_class) | (pixel_ids := _ids_in(frame.pixel_class))
+        point_ids, pixel_ids = _ids_in(frame.point_class), _ids_in(frame.pixel_class)
+        kept_ids = point_ids if len(kept_class) == len(frame.point_class) else _ids_in(kept_class)
+        self.ids_seen |= point_ids | pixel_ids
         self._frames += 1
-        self._frames_with_anomaly += bool((_ids_in(kept_class) | pixel_ids)[list(ANOMALY_IDS)].any())
+        self._frames_with_anomaly += bool((kept_ids | pixel_ids)[list(ANOMALY_IDS)].any())
         self._anomaly = self._anomaly or frame.anomaly
 
     def finish(self, ids_seen: npt.NDArray[np.bool_]) -> ShardEntry:
