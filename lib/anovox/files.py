@@ -77,7 +77,7 @@ def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
     colors[:-1], colors[-1] = _read_png(path, height, width, "RGB").reshape(-1), 0
     # A little-endian number of four bytes at every third byte: red, green, blue, and the next one's red.
     steps = np.ndarray((height, width), "<u4", colors, strides=(3 * width, 3)) & 0xFFFFFF
-    depth_m = np.multiply(steps, DEPTH_MAX_M, dtype=np.float64)
+    depth_m = np.asarray(DEPTH_MAX_M * steps, dtype=np.float64)
     depth_m /= DEPTH_STEPS
     return depth_m
 
