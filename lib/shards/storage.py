@@ -159,6 +159,7 @@ class ArrayFileWriter:
                     self._spools[name].close()
                     self._spools[name] = Region(body, place, rows[name] * self._specs[name].row_bytes)
         except OSError as error:
+            self.__exit__()
             raise self._not_written(error) from None
 
     def _write_file(self, partial: Path, attributes: Attributes) -> None:
