@@ -193,14 +193,13 @@ def _aimed(scene: _Scene, placed: Placed, textures: Textures, sun_B3: Tensor, sh
 def _scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor) -> _Scene:
     W = views.image_B3HW.shape[-1]
     pixels_BLHW = views.image_B3HW.new_empty(len(views.image_B3HW), 7, *views.depth_m_BHW.shape[1:])
-    for layers, values in (
-        (slice(0, 3), views.image_B3HW),
-        (3, views.pixel_class_BHW),
-        (4, views.depth_m_BHW),
-        (5, 0.0),
-        (6, -1.0),
-    ):
-        pixels_BLHW[:, layers] = values
+    pixels_BLHW[:, :3], pixels_BLHW[:, 3], pixels_BLHW[:, 4] = (
+        views.image_B3HW,
+        views.pixel_class_BHW,
+        views.depth_m_BHW,
+    )
+    pixels_BLHW[:, 5].zero_()
+    pixels_BLHW[:, 6].fill_(-1.0)
     returns_B1RC = views.has_return_BRC[:, None]
     direction_B3RC = views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None]
     direction_B3RC = torch.where(returns_B1RC, direction_B3RC, cell_directions(grid, pixels_BLHW.device))
