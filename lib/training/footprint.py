@@ -17,8 +17,9 @@ from lib.training.parallel import Threads, replicas
 
 ADAM_BYTES_PER_PARAMETER = 16
 """Weight, gradient and two moments, float32."""
-CPU_BATCH = 2
-TIMED_STEPS = 1
+CPU_BATCH = 4
+"""Frames of a part at most: as many as parts have by default, as small ones cost more per frame."""
+TIMED_STEPS = 2
 
 
 @dataclass(frozen=True)
