@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lib.batches.augment import augment
+from lib.batches.blackout import drop_modality
 from lib.batches.frames import FrameRef
 from lib.batches.loader import Loader
 from lib.batches.order import shuffled
@@ -20,13 +21,11 @@ from lib.batches.views import Views
 from lib.model.detector import Detector
 from lib.shards.reader import Shard
 from lib.training import loop
-from lib.training.devices import autocast
 from lib.training.loop import Recipe, make_optimizers, open_teammates, training_step
 from lib.training.parallel import Threads, replicas
 from lib.training.teammates import Part
 
 Result = TypeVar("Result")
-Made = tuple[Detector, Views, Targets]
 
 WAIT: Final = "waiting for data"
 PARTS: Final = (
@@ -35,6 +34,7 @@ PARTS: Final = (
     "backward pass",
     "averaging, clipping, optimizers",
 )
+OTHERS: Final = "waiting for the other processes"
 
 
 @dataclass(eq=False)
@@ -99,7 +99,9 @@ class OurLoop:
         return loss
 
     def clocked_epoch(self, clock: Clock) -> None:
-        """The same with a stop after each part of a step, all threads together."""
+        """The same with a stop after each part of this process's step: on its own part of the batch, with one thread,
+        while the other processes, if there are any, work on theirs.
+        """
         with Threads(self._recipe.parts) as threads:
             batches = self._batches()
             while parts := clock.timed(WAIT, lambda: next(batches)):
@@ -113,20 +115,15 @@ class OurLoop:
             yield list(zip(self._twins, islice(frames, self._recipe.parts), self._generators, strict=False))
 
     def _clocked_step(self, threads: Threads, parts: Sequence[Part], clock: Clock) -> None:
-        recipe, detector = self._recipe, parts[0][0]
+        recipe, (detector, batch, generator) = self._recipe, parts[0]
+        asked = list(zip(self._teammates._mates if self._teammates else (), parts[1:], strict=False))
+        for mate, part in asked:
+            mate.ask(part)
 
-        def views(part: Part) -> Made:
-            part[0].train()
-            return part[0], *augment(*loop._training_views(part[1], recipe, part[2]), part[2])
-
-        def forward(made: Made) -> Tensor:
-            twin, seen, targets = made
-            with autocast(recipe.device, recipe.precision):
-                detections = twin(seen)
-            return loop._loss(detections, seen, targets, recipe)
-
-        def backward(loss: Tensor) -> tuple[Tensor, ...]:
-            return torch.autograd.grad(loss, list(detector.parameters()))
+        def make() -> tuple[Views, Targets]:
+            detector.train()
+            views, targets = augment(*loop._training_views(batch, recipe, generator), generator)
+            return drop_modality(views, recipe.params.modality_dropout, generator), targets
 
         def update() -> None:
             for parameter, *each in zip(detector.parameters(), *gradients, strict=True):
@@ -134,7 +131,8 @@ class OurLoop:
             torch.nn.utils.clip_grad_norm_(detector.parameters(), loop.MAX_GRADIENT_NORM)
             list(threads.map(lambda optimizer: optimizer.step(), self._optimizers))
 
-        made = clock.timed(PARTS[0], lambda: list(threads.map(views, parts)))
-        losses = clock.timed(PARTS[1], lambda: list(threads.map(forward, made)))
-        gradients = clock.timed(PARTS[2], lambda: list(threads.map(backward, losses)))
+        views, targets = clock.timed(PARTS[0], make)
+        loss = clock.timed(PARTS[1], lambda: loop._network_loss(detector, views, targets, recipe))
+        own = clock.timed(PARTS[2], lambda: torch.autograd.grad(loss, list(detector.parameters())))
+        gradients = [own, *clock.timed(OTHERS, lambda: [mate.answer(part)[1] for mate, part in asked])]
         clock.timed(PARTS[3], update)

@@ -73,11 +73,13 @@ def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
 
 def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
     """Read DEPTH_CAM: (H, W) float64 planar depth [m], sky = 1000."""
-    colors = np.zeros(3 * height * width + 1, dtype=np.uint8)
-    colors[:-1] = _read_png(path, height, width, "RGB").reshape(-1)
+    colors = np.empty(3 * height * width + 1, dtype=np.uint8)
+    colors[:-1], colors[-1] = _read_png(path, height, width, "RGB").reshape(-1), 0
     # A little-endian number of four bytes at every third byte: red, green, blue, and the next one's red.
     steps = np.ndarray((height, width), "<u4", colors, strides=(3 * width, 3)) & 0xFFFFFF
-    return np.asarray(DEPTH_MAX_M * steps / DEPTH_STEPS, dtype=np.float64)
+    depth_m = np.asarray(DEPTH_MAX_M * steps, dtype=np.float64)
+    depth_m /= DEPTH_STEPS
+    return depth_m
 
 
 def read_class_image(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:

@@ -109,7 +109,7 @@ def _places(keys: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> npt.N
 
     By a hash table; only what another key has driven out of it is searched for.
     """
-    bits = (4 * len(keys)).bit_length()
+    bits = (16 * len(keys)).bit_length()  # so many that few are driven out
     table = np.full(1 << bits, NO_VOXEL)
     table[_hash(keys, bits)] = np.arange(len(keys))
     places = table[_hash(wanted, bits)]

@@ -76,6 +76,13 @@ class DistanceJudge:
             pixel_Bhw = _distance_map(self.pixel, pixels)
         return replace(detections, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
 
+    def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
+        """Distances of cells, and the network's own class logits, as if no camera worked."""
+        cells = self.detector.blind_features(views)
+        _, cell_class_BSRC = self.detector.cell_logits(cells)
+        with torch.autocast(cells.device.type, enabled=False):
+            return _distance_map(self.point, cells), cell_class_BSRC
+
 
 def distance_judge(detector: Detector, normal: NormalFeatures, fit: Fit, device: torch.device) -> DistanceJudge:
     """Fit references for points and for pixels."""

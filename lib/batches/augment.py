@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lib.batches.blur import blurred
 from lib.batches.mirror import mirrored
 from lib.batches.pseudo_anomalies import Targets
 from lib.batches.views import Views
@@ -27,7 +28,8 @@ def augment(views: Views, targets: Targets, generator: torch.Generator) -> tuple
     tint = torch.exp((torch.rand(B, 3, 1, 1, generator=generator, device=device) - 0.5) * 0.16)
     contrast = torch.exp((torch.rand(B, 1, 1, 1, generator=generator, device=device) - 0.5) * 0.4)
     mean = views.image_B3HW.mean(dim=(1, 2, 3), keepdim=True)
-    image = ((views.image_B3HW - mean) * contrast + mean) * gain * tint
+    light = gain * tint
+    image = torch.addcmul(mean * (1 - contrast) * light, views.image_B3HW, contrast * light)
     return replace(views, image_B3HW=_worn(_fogged(image, views.depth_m_BHW, generator), generator)), targets
 
 
@@ -45,7 +47,6 @@ def _worn(image_B3HW: Tensor, generator: torch.Generator) -> Tensor:
     """Blur some images a little and make some noisy, as a whole, so that neither tells what was pasted."""
     B, device = len(image_B3HW), image_B3HW.device
     blur_B, noise_B = (torch.rand(2, B, generator=generator, device=device) - 0.4).clamp_(min=0).mul_(1 / 0.6)
-    smooth = torch.nn.functional.avg_pool2d(image_B3HW, 3, 1, 1, count_include_pad=False)
-    image = torch.lerp(image_B3HW, smooth, 0.7 * blur_B[:, None, None, None])
+    image = torch.lerp(image_B3HW, blurred(image_B3HW), 0.7 * blur_B[:, None, None, None])
     noise = torch.randn(image.shape, generator=generator, device=device)
     return torch.addcmul(image, noise, 0.03 * noise_B[:, None, None, None]).clamp_(0, 1)

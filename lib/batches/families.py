@@ -5,19 +5,25 @@ A detector is judged on validation by shapes and surfaces that it did not train 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Final
+from typing import Final, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from lib.batches.crystals import random_crystals
 from lib.batches.ornaments import random_ornaments
-from lib.batches.pseudo_textures import random_textures, texture_colors
+from lib.batches.pseudo_textures import random_textures
 from lib.batches.solids import Solids, random_solids
 
-Texture = Callable[[Tensor], Tensor]
-"""Colours (B, 3, N) in [0, 1] at positions (B, 3, N) relative to the object's centre [m]."""
+
+class Textures(Protocol):
+    """One texture per frame."""
+
+    def __getitem__(self, rows: slice) -> Self: ...
+
+    def colors(self, offset_B3N: Tensor) -> Tensor:
+        """Colours (B, 3, N) in [0, 1] at positions relative to the object's centre [m]."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -25,12 +31,8 @@ class Families:
     """What draws B solids, by centres and extents (B, 3) [m], and B textures, by extents and which need a pattern."""
 
     solids: Callable[[Tensor, Tensor, torch.Generator], Solids]
-    textures: Callable[[Tensor, Tensor, torch.Generator], Texture]
+    textures: Callable[[Tensor, Tensor, torch.Generator], Textures]
 
 
-def _training_textures(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Generator) -> Texture:
-    return partial(texture_colors, random_textures(extent_B3, patterned_B, generator))
-
-
-TRAINING: Final = Families(random_solids, _training_textures)
+TRAINING: Final = Families(random_solids, random_textures)
 VALIDATION: Final = Families(random_crystals, random_ornaments)

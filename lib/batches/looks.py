@@ -9,13 +9,15 @@ from math import sqrt
 import torch
 from torch import Tensor
 
+from lib.batches.blur import blurred
 from lib.batches.transplant import class_mask
 from lib.batches.views import Views
 from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
 
 GROUND_CLASSES = (ROAD, SIDEWALK, TERRAIN, ROAD_LINE, GROUND)
 NEAR_M, MIDDLE_M = (4.0, 15.0), (25.0, 50.0)
-ENOUGH_PIXELS = 50
+STEP = 2  # every second row and column of a picture tells enough of its air and grain
+ENOUGH_PIXELS = 12
 MAX_DENSITY, MAX_GRAIN = 0.06, 0.06
 
 
@@ -68,9 +70,9 @@ def ground_of(image_B3N: Tensor, is_ground_BN: Tensor) -> Ground:
 
 def far_color(views: Views) -> Tensor:
     """Mean colour (B, 3, 1) of what is farther than 60 m."""
-    far_B1P = (views.depth_m_BHW > 60).flatten(1)[:, None].float()
-    total_B31 = views.image_B3HW.flatten(2) @ far_B1P.transpose(1, 2)
-    return total_B31 / far_B1P.sum(2, keepdim=True).clamp(min=1)
+    far_BP1 = (_sampled(views.depth_m_BHW) > 60).flatten(1)[..., None].float()
+    total_B31 = _sampled(views.image_B3HW).flatten(2) @ far_BP1
+    return total_B31 / far_BP1.sum(1, keepdim=True).clamp(min=1)
 
 
 def air_density(views: Views, far_color_B31: Tensor) -> Tensor:
@@ -78,30 +80,31 @@ def air_density(views: Views, far_color_B31: Tensor) -> Tensor:
 
     From the contrast to that colour of what is near and of what is at a middle distance.
     """
-    depth_m_BP = views.depth_m_BHW.flatten(1)
-    contrast_BP = (views.image_B3HW.flatten(2) - far_color_B31).abs().mean(1)
-
-    def mean(values_BP: Tensor, nearest_m: float, farthest_m: float) -> tuple[Tensor, Tensor]:
-        chosen_BP = ((depth_m_BP > nearest_m) & (depth_m_BP < farthest_m)).float()
-        count_B1 = chosen_BP.sum(1, keepdim=True)
-        return (values_BP * chosen_BP).sum(1, keepdim=True) / count_B1.clamp(min=1), count_B1
-
-    (near_B1, near_count_B1), (middle_B1, middle_count_B1) = (mean(contrast_BP, *each) for each in (NEAR_M, MIDDLE_M))
-    between_m_B1 = mean(depth_m_BP, *MIDDLE_M)[0] - mean(depth_m_BP, *NEAR_M)[0]
-    density_B1 = (near_B1.clamp(min=1e-3) / middle_B1.clamp(min=1e-3)).log() / between_m_B1.clamp(min=5.0)
-    known_B1 = (near_count_B1 > ENOUGH_PIXELS) & (middle_count_B1 > ENOUGH_PIXELS)
-    return torch.where(known_B1, density_B1, 0.0).clamp(0.0, MAX_DENSITY)
+    depth_m_BP = _sampled(views.depth_m_BHW).flatten(1)
+    contrast_BP = (_sampled(views.image_B3HW).flatten(2) - far_color_B31).abs_().mean(1)
+    bands = [(depth_m_BP > nearest_m) & (depth_m_BP < farthest_m) for nearest_m, farthest_m in (NEAR_M, MIDDLE_M)]
+    chosen_B2P = torch.stack(bands, dim=1).float()
+    count_B2 = chosen_B2P.sum(2)
+    totals_B22 = torch.stack([contrast_BP, depth_m_BP], dim=1) @ chosen_B2P.transpose(1, 2)
+    contrast_B2, depth_m_B2 = (totals_B22 / count_B2[:, None].clamp(min=1)).unbind(1)
+    log_B2, between_m_B1 = contrast_B2.clamp(min=1e-3).log(), depth_m_B2.diff(dim=1).clamp(min=5.0)
+    known_B1 = (count_B2 > ENOUGH_PIXELS).all(1, keepdim=True)
+    return torch.where(known_B1, -log_B2.diff(dim=1) / between_m_B1, 0.0).clamp(0.0, MAX_DENSITY)
 
 
 def grain(views: Views) -> Tensor:
     """Standard deviation (B, 1) of the image's noise, and of what is as fine, on the ground."""
     gray_B1HW = views.image_B3HW.mean(1, keepdim=True)
-    rough_BP = (gray_B1HW - torch.nn.functional.avg_pool2d(gray_B1HW, 3, 1, 1, count_include_pad=False)).flatten(1)
-    on_ground_BP = class_mask(views.pixel_class_BHW, GROUND_CLASSES).flatten(1).float()
+    rough_BP = _sampled(gray_B1HW - blurred(gray_B1HW)).flatten(1)
+    on_ground_BP = class_mask(_sampled(views.pixel_class_BHW), GROUND_CLASSES).flatten(1).float()
     count_B1 = on_ground_BP.sum(1, keepdim=True)
     # Absolute values, as streaks and markings are few and strong; of three channels' mean, of which 8 / 9 is left.
     mean_B1 = (rough_BP.abs() * on_ground_BP).sum(1, keepdim=True) / count_B1.clamp(min=1)
     return (mean_B1 * (1.25 * sqrt(3 * 9 / 8))).clamp(max=MAX_GRAIN)
+
+
+def _sampled(maps: Tensor) -> Tensor:
+    return maps[..., ::STEP, ::STEP]
 
 
 def hazed(
@@ -129,10 +132,8 @@ def blended(
     soft_B111 = torch.rand(B, 1, 1, 1, generator=generator, device=device)
     blur_B111 = 0.6 * torch.rand(B, 1, 1, 1, generator=generator, device=device)
     picture_B3hw = look_B3N.view(B, 3, height, width)
-    smooth_B3hw = torch.nn.functional.avg_pool2d(picture_B3hw, 3, 1, 1, count_include_pad=False)
-    look_B3N = torch.lerp(picture_B3hw, smooth_B3hw, blur_B111).flatten(2)
+    look_B3N = torch.lerp(picture_B3hw, blurred(picture_B3hw), blur_B111).flatten(2)
     noisy = look_B3N + torch.randn(look_B3N.shape, generator=generator, device=device) * noise_B11
     mask = hit_BN.float().view(B, 1, height, width)
-    blurred = torch.nn.functional.avg_pool2d(mask, 3, 1, 1, count_include_pad=False)
-    alpha_B1N = (mask * (1 - soft_B111 + soft_B111 * blurred)).flatten(2)
+    alpha_B1N = (mask * (1 - soft_B111 + soft_B111 * blurred(mask))).flatten(2)
     return torch.lerp(below_B3N, noisy, alpha_B1N).clamp(0, 1)

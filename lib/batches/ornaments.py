@@ -4,12 +4,12 @@ Shape letters: B frames, N points.
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from lib.batches.crystals import random_axes
+from lib.batches.rows import Rows
 
 COLORS = 8
 WAVES = 3
@@ -17,7 +17,7 @@ _MIXING = (73_856_093, 19_349_663, 83_492_791)
 
 
 @dataclass(frozen=True, eq=False)
-class _Ornaments:
+class Ornaments(Rows):
     """One random ornament per frame: kind 0 spiral, 1 waves, 2 speckle.
 
     axes_B33, waves_BW3 [1/m]: rows are directions, their length that of the pattern.
@@ -32,9 +32,16 @@ class _Ornaments:
     phase_BW: Tensor
     grain_m_B: Tensor
 
+    def colors(self, offset_B3N: Tensor) -> Tensor:
+        """Colours (B, 3, N) in [0, 1] at positions relative to the object's centre [m]."""
+        kind = self.kind_B[:, None, None]
+        first, second = self.palette_BK3[:, 0, :, None], self.palette_BK3[:, 1, :, None]
+        share_B1N = torch.where(kind == 0, _spiral(self, offset_B3N), _waves(self, offset_B3N))
+        return torch.where(kind == 2, _speckle(self, offset_B3N), torch.lerp(first, second, share_B1N))
 
-def random_ornaments(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Generator) -> "partial[Tensor]":
-    """Draw ornaments for objects of the given extents [m], as a function of positions. All of them have a pattern."""
+
+def random_ornaments(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Generator) -> Ornaments:
+    """Draw ornaments for objects of the given extents [m]. All of them have a pattern."""
     B, device = len(extent_B3), extent_B3.device
 
     def uniform(*shape: int) -> Tensor:
@@ -42,7 +49,7 @@ def random_ornaments(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Ge
 
     size_m_B = extent_B3.amax(1).clamp(min=0.3)
     axes_B33 = random_axes(B, 1, generator, device).squeeze(1)
-    drawn = _Ornaments(
+    return Ornaments(
         kind_B=(3 * uniform(B)).long(),
         palette_BK3=0.03 + 0.95 * uniform(B, COLORS, 3),
         axes_B33=axes_B33 / size_m_B[:, None, None],
@@ -54,18 +61,9 @@ def random_ornaments(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Ge
         phase_BW=2 * torch.pi * uniform(B, WAVES),
         grain_m_B=0.02 + 0.06 * uniform(B),
     )
-    return partial(_colors, drawn)
 
 
-def _colors(ornaments: _Ornaments, offset_B3N: Tensor) -> Tensor:
-    """Colours (B, 3, N) in [0, 1] at positions relative to the object's centre [m]."""
-    kind = ornaments.kind_B[:, None, None]
-    first, second = ornaments.palette_BK3[:, 0, :, None], ornaments.palette_BK3[:, 1, :, None]
-    share_B1N = torch.where(kind == 0, _spiral(ornaments, offset_B3N), _waves(ornaments, offset_B3N))
-    return torch.where(kind == 2, _speckle(ornaments, offset_B3N), torch.lerp(first, second, share_B1N))
-
-
-def _spiral(ornaments: _Ornaments, offset_B3N: Tensor) -> Tensor:
+def _spiral(ornaments: Ornaments, offset_B3N: Tensor) -> Tensor:
     """Share (B, 1, N) of the second colour: arms that wind about an axis."""
     across, aside = (ornaments.axes_B33[:, :2] @ offset_B3N).unbind(1)
     turns = torch.atan2(aside, across) * ornaments.arms_B[:, None]
@@ -73,13 +71,13 @@ def _spiral(ornaments: _Ornaments, offset_B3N: Tensor) -> Tensor:
     return (0.5 + 3 * wound.sin()).clamp(0, 1)[:, None]
 
 
-def _waves(ornaments: _Ornaments, offset_B3N: Tensor) -> Tensor:
+def _waves(ornaments: Ornaments, offset_B3N: Tensor) -> Tensor:
     """Share (B, 1, N) of the second colour: plane waves of several directions that cross."""
     waves_BWN = (ornaments.waves_BW3 @ offset_B3N + ornaments.phase_BW[..., None]).sin()
     return (0.5 + 0.4 * waves_BWN.sum(1, keepdim=True)).clamp(0, 1)
 
 
-def _speckle(ornaments: _Ornaments, offset_B3N: Tensor) -> Tensor:
+def _speckle(ornaments: Ornaments, offset_B3N: Tensor) -> Tensor:
     """Colours (B, 3, N): grains of a few centimetres, each in a colour of the palette."""
     x, y, z = (offset_B3N / ornaments.grain_m_B[:, None, None]).floor().long().unbind(1)
     mixed = (x * _MIXING[0]) ^ (y * _MIXING[1]) ^ (z * _MIXING[2])

@@ -13,6 +13,7 @@ from torch import Tensor
 from lib.batches.constants import constant
 from lib.batches.families import Families
 from lib.batches.looks import GROUND_CLASSES
+from lib.batches.rows import Rows
 from lib.batches.solids import Solids
 from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m
 from lib.batches.views import Views
@@ -36,8 +37,8 @@ class Slot(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
-    """What one slot holds in each frame.
+class Placed(Rows):
+    """What one slot, or one after the other, holds in each frame.
 
     kind_B: a Slot each; solids and their full extent_B3 [m]; anchor_B3: the point of the LiDAR frame on which they
     stand, and its class_B; whole_B: not what is within the solid, but all of the object at the anchor is repainted.
@@ -61,10 +62,8 @@ class _Plan:
     large_SB: Tensor
 
 
-def place(
-    views: Views, seen_BRC: Tensor, kind_SB: Tensor, families: Families, generator: torch.Generator
-) -> list[Placed]:
-    """Draw where the slots' kinds (S, B) stand, and how; `seen_BRC`: which cells the camera sees."""
+def place(views: Views, seen_BRC: Tensor, kind_SB: Tensor, families: Families, generator: torch.Generator) -> Placed:
+    """Draw where the slots' kinds (S, B) stand, and how, B = S B; `seen_BRC`: which cells the camera sees."""
     (slots, B), device = kind_SB.shape, kind_SB.device
     in_reach_BK = (seen_BRC & (views.range_m_BRC > MIN_DISTANCE_M) & (views.range_m_BRC < MAX_DISTANCE_M)).flatten(1)
     class_BK, weight_BK = views.point_class_BRC.flatten(1), views.range_m_BRC.flatten(1).clamp(min=1.0) ** 1.5
@@ -89,9 +88,7 @@ def place(
     small_G = small_SBK.flatten(0, 1).gather(1, cell_G[:, None]).squeeze(1)
     solids, extent_G3 = _solids_at(views, anchor_G3, small_G, plan, families, generator)
     kind_G = torch.where(found_G, kind_SB.flatten(), int(Slot.NOTHING))
-    class_G, whole_G = class_BK[frame_G, cell_G], plan.whole_SB.flatten()
-    rows = [slice(number * B, (number + 1) * B) for number in range(slots)]
-    return [Placed(kind_G[g], solids[g], extent_G3[g], anchor_G3[g], class_G[g], whole_G[g]) for g in rows]
+    return Placed(kind_G, solids, extent_G3, anchor_G3, class_BK[frame_G, cell_G], plan.whole_SB.flatten())
 
 
 def draw_kinds(slots: int, B: int, clean_fraction: float, generator: torch.Generator, device: torch.device) -> Tensor:

@@ -7,14 +7,14 @@ object or nothing (negatives). Only the first slot casts shadows: their rays cos
 Shape letters as in views.py; h, w: a window around the object; N = h w flattened; P = H W; K = R C; L: layers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from lib.batches.constants import constant
-from lib.batches.families import Families, Texture
+from lib.batches.families import Families, Textures
 from lib.batches.looks import (
     GROUND_CLASSES,
     air_density,
@@ -29,8 +29,9 @@ from lib.batches.looks import (
     shading,
 )
 from lib.batches.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, draw_kinds, place
-from lib.batches.solids import Linear, along, entry, moved, shaded, spans
-from lib.batches.transplant import choose_cells, class_mask, object_radius_m, transplant
+from lib.batches.rows import Rows
+from lib.batches.solids import Linear, Spans, along, entry, moved, shaded, spans
+from lib.batches.transplant import class_mask, object_radius_m, transplant
 from lib.batches.views import RangeGrid, Views, cell_column, cell_directions, project
 from lib.batches.windows import Window, window_around
 from lib.labels import UNKNOWN
@@ -61,8 +62,8 @@ class Targets:
 class _Scene:
     """The frames while slot after slot is pasted into them, as layers of numbers in float32 that change in place.
 
-    pixels_BLP: red, green, blue, class, whether it is ground, depth [m], mark as in Targets, number of the last slot
-    that changed it. cells_BLK: direction x, y, z, flat number of the pixel it projects to (-1: unseen), range [m],
+    pixels_BLP: red, green, blue, class, depth [m], mark as in Targets, number of the last slot that
+    changed it. cells_BLK: direction x, y, z, flat number of the pixel it projects to (-1: unseen), range [m],
     intensity, class, mark, number of the slot that made it anomalous.
     What all slots share: origin_B3: the camera in the LiDAR's frame; far_color_B31; air_density_B1 [1/m]; grain_B1;
     brightness_B1 of the whole image.
@@ -77,6 +78,27 @@ class _Scene:
     air_density_B1: Tensor
     grain_B1: Tensor
     brightness_B1: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Aimed(Rows):
+    """What slots hold, and how the rays through the windows around it meet it. Nothing of it depends on what else is in
+    the frame: slots of one size of windows are worked out together, one after the other, B = S B.
+
+    pixels, and ray_B3N: their directions (camera axes, x = 1); spans: where those rays are inside; enter_BN, facing_BN:
+    the first of them; cells, and cell_enter_m_BN: the same of the range view.
+    """
+
+    placed: Placed
+    textures: Textures
+    sun_B3: Tensor
+    pixels: Window
+    ray_B3N: Tensor
+    spans: Spans
+    enter_BN: Tensor
+    facing_BN: Tensor
+    cells: Window
+    cell_enter_m_BN: Tensor
 
 
 def no_targets(views: Views) -> Targets:
@@ -123,30 +145,64 @@ def _pasted(
     families: Families,
     generator: torch.Generator,
 ) -> tuple[Views, Targets]:
-    B = len(views.image_B3HW)
     uv_B2RC, seen_BRC = project(views)
     scene = _scene(views, grid, uv_B2RC, seen_BRC)
-    returns_BK = views.has_return_BRC.flatten(1).float()
-    donors_SB = choose_cells(returns_BK.repeat(slots, 1), generator)[0].view(slots, B)
-    reflectivity_SB = views.intensity_BRC.flatten(1).gather(1, donors_SB.T).T * torch.exp(
-        INTENSITY_DECAY * views.range_m_BRC.flatten(1).gather(1, donors_SB.T).T
+    returns_BK = views.has_return_BRC.flatten(1)
+    luck_BK = torch.rand(returns_BK.shape, generator=generator, device=returns_BK.device)
+    donors_BS = (luck_BK * returns_BK).topk(slots, dim=1).indices
+    intensity_BS, range_m_BS = (
+        each.flatten(1).gather(1, donors_BS) for each in (views.intensity_BRC, views.range_m_BRC)
     )
+    reflectivity_BS = intensity_BS * torch.exp(INTENSITY_DECAY * range_m_BS)
     placed = place(views, seen_BRC, kinds(), families, generator)
-    for number, each in enumerate(placed):
-        texture = families.textures(each.extent_B3, each.kind_B == Slot.APPEARANCE, generator)
-        _paste_pixels(scene, each, number, texture, generator)
-        _paste_cells(scene, each, number, reflectivity_SB[number], generator)
+    textures = families.textures(placed.extent_B3, placed.kind_B == Slot.APPEARANCE, generator)
+    sun_B3 = random_sun(len(placed.kind_B), generator, placed.kind_B.device)
+    for number, aimed in enumerate(_slot_by_slot(scene, placed, textures, sun_B3)):
+        _paste_pixels(scene, aimed, number, generator)
+        _paste_cells(scene, aimed, number, reflectivity_BS[:, number], generator)
     return _unpacked(scene)
+
+
+def _slot_by_slot(scene: _Scene, placed: Placed, textures: Textures, sun_B3: Tensor) -> Iterator[_Aimed]:
+    B = len(scene.origin_B3)
+    yield _aimed(scene, placed[:B], textures[:B], sun_B3[:B], LARGE_WINDOW)
+    if len(sun_B3) > B:
+        others = _aimed(scene, placed[B:], textures[B:], sun_B3[B:], SMALL_WINDOW)
+        for start in range(0, len(others.sun_B3), B):
+            yield others[start : start + B]
+
+
+def _aimed(scene: _Scene, placed: Placed, textures: Textures, sun_B3: Tensor, share: int) -> _Aimed:
+    """Aim at what slots hold, in windows of the maps' sizes divided by `share`."""
+    views, slots = scene.views, len(sun_B3) // len(scene.origin_B3)
+    origin_B3 = scene.origin_B3.repeat(slots, 1)
+    pixels, linear = _pixel_window(
+        views, views.intrinsics_B4.repeat(slots, 1), placed.solids.center_B3 - origin_B3, share
+    )
+    axes = constant((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), torch.float32, sun_B3.device).view(1, 3, 3)
+    ray_B3N = linear(axes.expand(len(sun_B3), 3, 3), torch.zeros_like(sun_B3))
+    within = spans(placed.solids, origin_B3, linear, sun_B3)
+    R, C = views.range_m_BRC.shape[1:]
+    column_B = cell_column(placed.solids.center_B3, scene.grid)
+    cells = window_around(torch.zeros_like(column_B), column_B, (R, max(1, C // share)), (R, C))
+    direction_B3N = cells.take(scene.cells_BLK[:, :3].repeat(slots, 1, 1))
+    cell_enter_m_BN = entry(placed.solids, torch.zeros_like(origin_B3), along(direction_B3N))
+    return _Aimed(placed, textures, sun_B3, pixels, ray_B3N, within, *within.first(), cells, cell_enter_m_BN)
 
 
 def _scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor) -> _Scene:
     W = views.image_B3HW.shape[-1]
-    none_BHW = torch.zeros_like(views.depth_m_BHW)
-    ground_BHW = class_mask(views.pixel_class_BHW, GROUND_CLASSES)
-    flat_layers = (views.pixel_class_BHW, ground_BHW, views.depth_m_BHW, none_BHW, none_BHW - 1)
+    pixels_BLHW = views.image_B3HW.new_empty(len(views.image_B3HW), 7, *views.depth_m_BHW.shape[1:])
+    pixels_BLHW[:, :3], pixels_BLHW[:, 3], pixels_BLHW[:, 4] = (
+        views.image_B3HW,
+        views.pixel_class_BHW,
+        views.depth_m_BHW,
+    )
+    pixels_BLHW[:, 5].zero_()
+    pixels_BLHW[:, 6].fill_(-1.0)
     returns_B1RC = views.has_return_BRC[:, None]
     direction_B3RC = views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None]
-    direction_B3RC = torch.where(returns_B1RC, direction_B3RC, cell_directions(grid, none_BHW.device))
+    direction_B3RC = torch.where(returns_B1RC, direction_B3RC, cell_directions(grid, pixels_BLHW.device))
     u_BRC, v_BRC = uv_B2RC.floor().unbind(1)
     pixel_BRC = torch.where(seen_BRC, v_BRC * W + u_BRC, -1.0)
     none_BRC = torch.zeros_like(views.range_m_BRC)
@@ -155,7 +211,7 @@ def _scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor) -> 
     return _Scene(
         views,
         grid,
-        torch.cat([views.image_B3HW, torch.stack(flat_layers, dim=1)], dim=1).flatten(2),
+        pixels_BLHW.flatten(2),
         torch.cat([direction_B3RC, torch.stack(cells, dim=1)], dim=1).flatten(2),
         -views.lidar_offset_m_B3,
         far_color_B31,
@@ -169,7 +225,7 @@ def _unpacked(scene: _Scene) -> tuple[Views, Targets]:
     views = scene.views
     pixels_BLHW = scene.pixels_BLP.view(len(scene.pixels_BLP), -1, *views.depth_m_BHW.shape[1:])
     cells_BLRC = scene.cells_BLK.view(len(scene.cells_BLK), -1, *views.range_m_BRC.shape[1:])
-    image_B3HW, pixel_class, _, depth_m_BHW, pixel_mark, _ = torch.split(pixels_BLHW, [3, 1, 1, 1, 1, 1], dim=1)
+    image_B3HW, pixel_class, depth_m_BHW, pixel_mark, _ = torch.split(pixels_BLHW, [3, 1, 1, 1, 1], dim=1)
     direction_B3RC, _, range_m_B1RC, intensity, cell_class, cell_mark, number = torch.split(
         cells_BLRC, [3, 1, 1, 1, 1, 1, 1], dim=1
     )
@@ -188,17 +244,12 @@ def _unpacked(scene: _Scene) -> tuple[Views, Targets]:
     return pasted, Targets(*marks, number[:, 0].long())
 
 
-def _window_share(number: int) -> int:
-    return LARGE_WINDOW if number == 0 else SMALL_WINDOW
-
-
-def _pixel_window(scene: _Scene, placed: Placed, number: int) -> tuple[Window, Linear]:
-    """The pixels around the solids, and the linear functions of the rays through them (camera axes, x = 1)."""
-    H, W = scene.views.image_B3HW.shape[-2:]
-    fx, fy, cx, cy = scene.views.intrinsics_B4.unbind(1)
-    x, y, z = (placed.solids.center_B3 - scene.origin_B3).unbind(1)
+def _pixel_window(views: Views, intrinsics_B4: Tensor, center_B3: Tensor, share: int) -> tuple[Window, Linear]:
+    """The pixels around points of the camera frame, and the linear functions of the rays through them (x = 1)."""
+    H, W = views.image_B3HW.shape[-2:]
+    fx, fy, cx, cy = intrinsics_B4.unbind(1)
+    x, y, z = center_B3.unbind(1)
     x = x.clamp(min=1.0)
-    share = _window_share(number)
     window = window_around(cy - fy * z / x, cx - fx * y / x, (H // share, W // share), (H, W))
     y_Bw = (cx[:, None] - window.column_Bw - 0.5) / fx[:, None]
     z_Bh = (cy[:, None] - window.row_Bh - 0.5) / fy[:, None]
@@ -212,39 +263,35 @@ def _pixel_window(scene: _Scene, placed: Placed, number: int) -> tuple[Window, L
     return window, linear
 
 
-def _paste_pixels(scene: _Scene, placed: Placed, number: int, texture: Texture, generator: torch.Generator) -> None:
+def _paste_pixels(scene: _Scene, aimed: _Aimed, number: int, generator: torch.Generator) -> None:
     """Paint the solids, the repainted surfaces and the first slot's shadows into a window of the image."""
-    B, device = len(placed.kind_B), placed.kind_B.device
-    window, linear = _pixel_window(scene, placed, number)
-    image_B3N, class_B1N, ground_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
-        window.take(scene.pixels_BLP), [3, 1, 1, 1, 1, 1], dim=1
+    placed, window, facing_BN = aimed.placed, aimed.pixels, aimed.facing_BN
+    image_B3N, class_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
+        window.take(scene.pixels_BLP), [3, 1, 1, 1, 1], dim=1
     )
+    ground_B1N = class_mask(class_B1N, GROUND_CLASSES).float()
     depth_BN = depth_B1N[:, 0]
-    sun_B3 = random_sun(B, generator, device)
-    rays = spans(placed.solids, scene.origin_B3, linear, sun_B3)
-    t_BN, facing_BN = rays.first()
-    axes = constant((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), torch.float32, device).view(1, 3, 3).expand(B, 3, 3)
-    ray_B3N = linear(axes, torch.zeros_like(sun_B3))
-    surface_B3N = torch.addcmul(scene.origin_B3[..., None], ray_B3N, depth_B1N)
+    surface_B3N = torch.addcmul(scene.origin_B3[..., None], aimed.ray_B3N, depth_B1N)
 
     solid_B1 = ((placed.kind_B == Slot.BOTH) | (placed.kind_B == Slot.GEOMETRY))[:, None]
     decal_B1 = (placed.kind_B == Slot.APPEARANCE)[:, None]
-    in_front_BN = (t_BN < depth_BN) & solid_B1
+    in_front_BN = (aimed.enter_BN < depth_BN) & solid_B1
     same_BN = _same_object(placed, surface_B3N, class_B1N[:, 0])
-    hit_BN = in_front_BN | (decal_B1 & torch.where(placed.whole_B[:, None], same_BN, rays.hold(depth_BN)))
-    new_depth_BN = torch.where(in_front_BN, t_BN, depth_BN)
-    touched_B3N = torch.addcmul(scene.origin_B3[..., None], ray_B3N, new_depth_BN[:, None])
+    hit_BN = in_front_BN | (decal_B1 & torch.where(placed.whole_B[:, None], same_BN, aimed.spans.hold(depth_BN)))
+    new_depth_BN = torch.where(in_front_BN, aimed.enter_BN, depth_BN)
+    from_center_B3 = scene.origin_B3 - placed.solids.center_B3
+    offset_B3N = torch.addcmul(from_center_B3[..., None], aimed.ray_B3N, new_depth_BN[:, None])
 
     ground = ground_of(image_B3N, ground_B1N[:, 0])
     exposure_B1 = ground.brightness(scene.brightness_B1) / GROUND_ALBEDO
     light_BN = torch.where(decal_B1, relief(image_B3N, hit_BN), shading(facing_BN, generator))
-    look_B3N = texture(touched_B3N - placed.solids.center_B3[..., None]) * (exposure_B1 * light_BN)[:, None]
+    look_B3N = aimed.textures.colors(offset_B3N) * (exposure_B1 * light_BN)[:, None]
     camouflage_B3N = camouflage(image_B3N, ground, facing_BN, generator)
     look_B3N = torch.where((placed.kind_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, look_B3N)
     look_B3N = hazed(look_B3N, new_depth_BN, scene.far_color_B31, scene.air_density_B1, generator)
     below_B3N = image_B3N
     if number == 0:
-        below_B3N = _shadowed(image_B3N, ground_B1N, surface_B3N, placed, sun_B3, generator)
+        below_B3N = _shadowed(image_B3N, ground_B1N, surface_B3N, placed, aimed.sun_B3, generator)
     painted_B3N = blended(below_B3N, look_B3N, hit_BN, scene.grain_B1, window.size, generator)
 
     changed_BN = (painted_B3N - image_B3N).abs().mean(1) > VISIBLE_CHANGE
@@ -253,7 +300,6 @@ def _paste_pixels(scene: _Scene, placed: Placed, number: int, texture: Texture, 
     after = (
         painted_B3N,
         torch.where(hit_B1N, float(UNKNOWN), class_B1N),
-        torch.where(hit_B1N, 0.0, ground_B1N),
         new_depth_BN[:, None],
         torch.where(hit_B1N, mark_BN[:, None], mark_B1N),
         torch.where(hit_B1N, float(number), slot_B1N),
@@ -286,22 +332,14 @@ def _shadowed(
     return image_B3N * (1 - dark_BN[:, None] * ground_B1N)
 
 
-def _paste_cells(
-    scene: _Scene, placed: Placed, number: int, reflectivity_B: Tensor, generator: torch.Generator
-) -> None:
+def _paste_cells(scene: _Scene, aimed: _Aimed, number: int, reflectivity_B: Tensor, generator: torch.Generator) -> None:
     """Put the solids into a window of the range view, and mark the cells on repainted surfaces.
 
     `reflectivity_B`: that of a random cell, for what is not camouflaged.
     """
-    R, C = scene.views.range_m_BRC.shape[1:]
-    column_B = cell_column(placed.solids.center_B3, scene.grid)
-    window = window_around(torch.zeros_like(column_B), column_B, (R, max(1, C // _window_share(number))), (R, C))
+    placed, window, t_BN = aimed.placed, aimed.cells, aimed.cell_enter_m_BN
     layers_BLN = window.take(scene.cells_BLK)
-    direction_B3N, (pixel_BN, range_m_BN, intensity_BN, class_BN, mark_BN, slot_BN) = (
-        layers_BLN[:, :3],
-        layers_BLN[:, 3:].unbind(1),
-    )
-    t_BN = entry(placed.solids, torch.zeros_like(scene.origin_B3), along(direction_B3N))
+    forward_BN, _, _, pixel_BN, range_m_BN, intensity_BN, class_BN, mark_BN, slot_BN = layers_BLN.unbind(1)
     solid_B1 = ((placed.kind_B == Slot.BOTH) | (placed.kind_B == Slot.GEOMETRY))[:, None]
     returns_BN = range_m_BN > 0
     # A ray that came back empty may be lost by chance, not by the sky behind it: most of them return now.
@@ -318,24 +356,23 @@ def _paste_cells(
     reflected_BN = torch.where(behind_BN, behind_reflectivity_BN, reflectivity_B[:, None])
     reflected_BN = reflected_BN * torch.exp(-INTENSITY_DECAY * noisy_m_BN)
 
-    decal_mark_BN = _decal_marks(scene, placed, number, direction_B3N[:, 0] * range_m_BN, pixel_BN)
+    decal_mark_BN = _decal_marks(scene, placed, number, forward_BN * range_m_BN, pixel_BN)
     new_mark_BN = torch.where(hit_BN, 1.0, decal_mark_BN)
     changed_BN = new_mark_BN > 0
     after = (
-        pixel_BN,
         noisy_m_BN,
         torch.where(hit_BN, reflected_BN, intensity_BN),
         torch.where(changed_BN, float(UNKNOWN), class_BN),
         torch.where(changed_BN, new_mark_BN, mark_BN),
         torch.where(changed_BN, torch.where(new_mark_BN == 1, float(number), -1.0), slot_BN),
     )
-    window.put_(scene.cells_BLK[:, 3:], torch.stack(after, dim=1))
+    window.put_(scene.cells_BLK[:, 4:], torch.stack(after, dim=1))
 
 
 def _decal_marks(scene: _Scene, placed: Placed, number: int, x_m_BN: Tensor, pixel_BN: Tensor) -> Tensor:
     """Marks (B, N), 0 elsewhere, of the cells whose point lies on what this slot repainted."""
     place_BN = pixel_BN.clamp(min=0).long()
-    depth_BN, mark_BN, slot_BN = scene.pixels_BLP[:, 5:].gather(2, place_BN[:, None].expand(-1, 3, -1)).unbind(1)
+    depth_BN, mark_BN, slot_BN = scene.pixels_BLP[:, 4:].gather(2, place_BN[:, None].expand(-1, 3, -1)).unbind(1)
     near_BN = (x_m_BN - scene.origin_B3[:, :1] - depth_BN).abs() < REPAINTED_WITHIN_M
     decal_B1 = (placed.kind_B == Slot.APPEARANCE)[:, None]
     return torch.where(decal_B1 & (pixel_BN >= 0) & near_BN & (slot_BN == number), mark_BN, 0.0)

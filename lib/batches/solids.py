@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from lib.batches.rows import Rows
+
 PARTS = 2
 HALF_SPACES = 5
 NEAREST = 1e-4
@@ -22,7 +24,7 @@ Linear = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Solids:
+class Solids(Rows):
     """One solid per frame: part m is {p : |q| <= 1 and normal . q <= offset} with q = to_local (p - center)."""
 
     center_B3: Tensor
@@ -31,12 +33,9 @@ class Solids:
     normal_BMQ3: Tensor
     offset_BMQ: Tensor
 
-    def __getitem__(self, rows: slice) -> "Solids":
-        return Solids(*(value[rows] for value in vars(self).values()))
-
 
 @dataclass(frozen=True, eq=False)
-class Spans:
+class Spans(Rows):
     """Where rays from one point are inside of each part: between enter_BMN and leave_BMN, in units of the direction.
 
     enter is infinite where a ray misses, or starts inside. facing_BMN: cosine, 0 if negative, between the surface there
@@ -63,7 +62,7 @@ class Spans:
 class _Met:
     """Where rays meet the parts' ball (not a number: nowhere) and planes, and which of the planes is entered last.
 
-    origin_BM3 and direction_BM3N in the parts' coordinates.
+    entered_BMQN: 1 or 0; origin_BM3 and direction_BM3N in the parts' coordinates.
     """
 
     round_enter_BMN: Tensor
@@ -164,7 +163,8 @@ def _met(solids: Solids, origin_B3: Tensor, linear: Linear) -> _Met:
         round_leave,
         (-nearest_B2MN[:, 0]).clamp_(min=1 / FARTHEST).reciprocal_(),
         nearest_B2MN[:, 1].clamp(min=1 / FARTHEST).reciprocal_(),
-        face_B2MQN[:, 0] == nearest_B2MN[:, 0, :, None],
+        # Numbers, not truth values: several times as fast on the CPU.
+        (face_B2MQN[:, 0] - nearest_B2MN[:, 0, :, None]).ge_(0),
         origin_BM3,
         direction_BM3N,
     )
@@ -173,7 +173,7 @@ def _met(solids: Solids, origin_B3: Tensor, linear: Linear) -> _Met:
 def _facing(solids: Solids, rays: _Met, light_B3: Tensor) -> Tensor:
     unit_BMQ3 = torch.nn.functional.normalize(_world_normals(solids), dim=-1)
     plane_BMQ1 = unit_BMQ3 @ light_B3[:, None, :, None]
-    plane_BMN = torch.where(rays.entered_BMQN, plane_BMQ1, -1.0).amax(2)
+    plane_BMN = (rays.entered_BMQN * (plane_BMQ1 + 1)).amax(2) - 1
     touched_BM3N = torch.addcmul(rays.origin_BM3[..., None], rays.direction_BM3N, rays.round_enter_BMN[:, :, None])
     outward_BM3N = solids.to_local_BM33.transpose(2, 3) @ touched_BM3N
     towards_BMN = (light_B3[:, None, None] @ outward_BM3N).squeeze(2)

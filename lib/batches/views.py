@@ -86,7 +86,7 @@ def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
         return chosen.view(B, grid.rows, grid.visible_columns)
 
     views = Views(
-        image_B3HW=batch.image_BHW3.permute(0, 3, 1, 2).float() / 255.0,
+        image_B3HW=batch.image_BHW3.permute(0, 3, 1, 2).contiguous().float().div_(255),
         depth_m_BHW=batch.depth_m_BHW.float(),
         pixel_class_BHW=batch.pixel_class_BHW,
         xyz_B3RC=torch.stack([picked(xyz_B3P[:, axis], 0.0) for axis in range(3)], dim=1),

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lib.batches.rows import Rows
+
 
 @dataclass(frozen=True, eq=False)
-class Window:
+class Window(Rows):
     """One rectangle per frame, all of one size: rows (B, h), columns (B, w), and numbers (B, N) in a flattened map."""
 
     row_Bh: Tensor

@@ -80,7 +80,8 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
             return None
         shard, convert_seconds = made
         config = detector_config(params.model, [shard])
-        recipe = Recipe(params.train, range_grid(config, shard), device, precision, batch_parts(params.train, device))
+        parts = batch_parts(params.train, device)
+        recipe = Recipe(params.train, range_grid(config, shard), device, precision, parts, processes=True)
         footprint = training_footprint(Detector(config), shard, recipe)
         frame_bytes, trial_frames = _frame_bytes(shard, _storage(params.preprocess)), len(shard)
     usable = {name: _usable(scenario, params.split) for name, scenario in scenarios.items()}

@@ -110,11 +110,22 @@ class Detector(nn.Module):
         pixels = on_image if coarse is None else torch.cat([coarse, on_image.to(coarse.dtype)], dim=1)
         return cells, torch.as_tensor(self.pixel_mix(pixels))
 
+    def blind_features(self, views: Views) -> Tensor:
+        """Features of cells (B, F, R, C) as if no camera worked; the image is not looked at. Needs the LiDAR."""
+        size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
+        return torch.as_tensor(self.unet(self._fused(views, None, None, *project(views), size)))
+
     def heads(self, cells: Tensor, pixels: Tensor) -> Detections:
         """Judge features."""
-        cell, cell_class = self.cell_head(cells).float().split([1, len(NORMAL_IDS)], dim=1)
-        pixel, pixel_class = self.pixel_head(pixels).float().split([1, len(NORMAL_IDS)], dim=1)
-        return Detections(cell[:, 0], cell_class, pixel[:, 0], pixel_class)
+        return Detections(*self.cell_logits(cells), *_logits(self.pixel_head, pixels))
+
+    def cell_logits(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Detections' cell_BRC and cell_class_BSRC of features of cells."""
+        return _logits(self.cell_head, cells)
+
+    def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
+        """Detections' cell_BRC and cell_class_BSRC as if no camera worked."""
+        return self.cell_logits(self.blind_features(views))
 
     def _fused(
         self,
@@ -134,3 +145,8 @@ class Detector(nn.Module):
             place_B3RC = views.xyz_B3RC * views.lidar_works_B[:, None, None, None]
             looked_up = looked_up + self.attention(lidar, place_B3RC, coarse, uv, seen, size)
         return torch.as_tensor(self.fusion(lidar, looked_up))
+
+
+def _logits(head: nn.Module, features_BFRC: Tensor) -> tuple[Tensor, Tensor]:
+    logit, class_logits = head(features_BFRC).float().split([1, len(NORMAL_IDS)], dim=1)
+    return logit[:, 0], class_logits

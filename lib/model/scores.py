@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, log_softmax, softplus
 
-from lib.batches.blackout import without_image
 from lib.batches.mirror import mirrored
 from lib.batches.views import Views
 from lib.model.detector import Detections, Fusion
@@ -15,6 +15,18 @@ from lib.model.frame_scores import frame_scores
 from lib.params import FrameScore, PredictParams, Score
 
 Judge = Callable[[Views], Detections]
+
+
+class BlindJudge(Protocol):
+    """A judge that can do without the image."""
+
+    def __call__(self, views: Views, /) -> Detections:
+        """Judge every cell and pixel."""
+        ...
+
+    def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
+        """Detections' cell_BRC and cell_class_BSRC as if no camera worked."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +44,7 @@ def judge_both_ways(judge: Judge, views: Views) -> Detections:
     return Detections(*((getattr(here, f.name) + getattr(there, f.name).flip(-1)) / 2 for f in fields(Detections)))
 
 
-def also_without_image(judge: Judge, fusion: Fusion, params: PredictParams) -> Judge:
+def also_without_image(judge: BlindJudge, fusion: Fusion, params: PredictParams) -> Judge:
     """Judge cells once more without the image, and take the mean of the logits by predict.without_image_weight.
 
     What the image makes look normal may still have an unusual shape. Pixels keep their logits, and so does a detector
@@ -43,11 +55,11 @@ def also_without_image(judge: Judge, fusion: Fusion, params: PredictParams) -> J
         return judge
 
     def mean(views: Views) -> Detections:
-        seeing, blind = judge(views), judge(without_image(views, torch.ones_like(views.image_works_B)))
+        seeing, (cell_BRC, cell_class_BSRC) = judge(views), judge.without_image(views)
         return replace(
             seeing,
-            cell_BRC=torch.lerp(seeing.cell_BRC, blind.cell_BRC, weight),
-            cell_class_BSRC=torch.lerp(seeing.cell_class_BSRC, blind.cell_class_BSRC, weight),
+            cell_BRC=torch.lerp(seeing.cell_BRC, cell_BRC, weight),
+            cell_class_BSRC=torch.lerp(seeing.cell_class_BSRC, cell_class_BSRC, weight),
         )
 
     return mean

@@ -102,11 +102,13 @@ def _camera_agreement(
 
 def _uniform_pixels(frame: Frame) -> Bools:
     """Pixels (H, W) whose 3 x 3 surroundings hold one class and no step in depth."""
-    step_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * frame.depth_m
+    step_m = DEPTH_TOLERANCE_SHARE * frame.depth_m
+    step_m += DEPTH_TOLERANCE_M
     outline = np.zeros(frame.pixel_class.shape, dtype=np.bool_)
     for first, second in _NEIGHBOURS:
         across = frame.pixel_class[first] != frame.pixel_class[second]
-        across |= np.abs(frame.depth_m[first] - frame.depth_m[second]) > step_m[first]
+        apart_m = frame.depth_m[first] - frame.depth_m[second]
+        across |= np.abs(apart_m, out=apart_m) > step_m[first]
         outline[first] |= across
         outline[second] |= across
     for first, second in _NEIGHBOURS:

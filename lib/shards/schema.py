@@ -1,6 +1,7 @@
 """What a shard holds: one scenario's frames of one camera, pre-padded, in one HDF5 file."""
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Literal
 
 from lib.shards.storage import ArraySpec, Compression, FileKind
@@ -50,6 +51,12 @@ def shard_arrays(
         ArraySpec("camera_SE3_lidar", "<f8", (4,)),
         *several,
     )
+
+
+FRAME_ARRAYS: Final = tuple(spec.name for spec in takewhile(lambda spec: spec.name != "voxels_flat", shard_arrays()))
+"""The arrays before the first one whose length says nothing of the number of frames: those with a row per frame that
+are large.
+"""
 
 
 def lidar_prefixes(lidars: int) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import FileIO
+from operator import attrgetter
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final, Literal, Self
@@ -21,14 +22,15 @@ import numpy.typing as npt
 
 from lib.errors import DataError
 from lib.outputs import partial_of
+from lib.shards.regions import COPY_BYTES, Region, fill_between
 from lib.shards.rows import StoredRows
 
 Compression = Literal["none", "gzip", "lz4"]
 Attributes = dict[str, str | int | float]
 
 ALIGNMENT_BYTES: Final = 64
-COPY_BYTES: Final = 1 << 20
 SPOOL_BYTES: Final = 1 << 20
+FINGERPRINT_LENGTH: Final = 32
 LZ4_FILTER: Final = 32004
 _FILTERS: Final = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, LZ4_FILTER}
 # Whatever h5py and NumPy raise over a damaged file.
@@ -79,13 +81,25 @@ class ArraySpec:
         return self.stored_dtypes[0].itemsize * math.prod(self.row_shape)
 
 
-class ArrayFileWriter:
-    """Write arrays row by row, whose number of rows nobody knows beforehand; the file appears whole or not at all.
+@dataclass(frozen=True)
+class Expected:
+    """What a file will probably hold: its attributes, and of some arrays the number of rows, which is never more."""
 
-    Used as a context manager: `append` rows, then `finish`; leaving without `finish` leaves nothing behind.
+    attributes: Attributes
+    rows: Mapping[str, int]
+
+
+class ArrayFileWriter:
+    """Write arrays row by row, whose number of rows nobody knows for sure; the file appears whole or not at all.
+
+    Used as a context manager: `append` rows, then `finish`; leaving without `finish` leaves nothing behind. What is
+    `expected` changes only the time it takes: arrays are written once, where they belong if it comes true, instead of
+    into files of their own first.
     """
 
-    def __init__(self, path: Path, kind: FileKind, specs: tuple[ArraySpec, ...]) -> None:
+    def __init__(
+        self, path: Path, kind: FileKind, specs: tuple[ArraySpec, ...], expected: Expected | None = None
+    ) -> None:
         """Start a file; raises DataError when its folder cannot be written."""
         self._path, self._kind, self._specs = path, kind, {spec.name: spec for spec in specs}
         try:
@@ -94,11 +108,13 @@ class ArrayFileWriter:
             self._folder.mkdir(parents=True)
         except OSError as error:
             raise self._not_written(error) from None
-        self._spools: dict[str, IO[bytes]] = {
+        self._spools: dict[str, IO[bytes] | Region] = {
             name: SpooledTemporaryFile(SPOOL_BYTES, mode="w+b", dir=str(self._folder))  # noqa: SIM115 (see __exit__)
             for name in self._specs
         }
         self._checksums = dict.fromkeys(self._specs, 0)
+        if expected is not None and all(spec.compression == "none" for spec in specs):
+            self._begin_in_place(expected)
 
     def __enter__(self) -> Self:
         return self
@@ -131,17 +147,28 @@ class ArrayFileWriter:
         except OSError as error:
             raise self._not_written(error) from None
 
+    def _begin_in_place(self, expected: Expected) -> None:
+        """Let the arrays whose length is expected be written into what will be the file."""
+        rows = dict.fromkeys(self._specs, 0) | dict(expected.rows)
+        body = self._folder / "body"
+        try:
+            places = self._lay_out(body, expected.attributes | {"fingerprint": "0" * FINGERPRINT_LENGTH}, rows)
+            body.write_bytes(b"")
+            for name, place in places.items():
+                if name in expected.rows and place is not None:
+                    self._spools[name].close()
+                    self._spools[name] = Region(body, place, rows[name] * self._specs[name].row_bytes)
+        except OSError as error:
+            self.__exit__()
+            raise self._not_written(error) from None
+
     def _write_file(self, partial: Path, attributes: Attributes) -> None:
-        with _DeferredErrors(partial, "w+b") as target:
-            with h5py.File(
-                target, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=ALIGNMENT_BYTES
-            ) as file:
-                own: Attributes = {"kind": self._kind.name, "schema_version": self._kind.version}
-                for key, value in (own | attributes).items():
-                    _set_attribute(file.id, key, value)
-                places = {name: self._add_dataset(file.id, spec) for name, spec in self._specs.items()}
-            if target.error is not None:
-                raise target.error
+        rows = {name: self._spools[name].tell() // spec.row_bytes for name, spec in self._specs.items()}
+        places = self._lay_out(partial, attributes, rows)
+        regions = {name: spool for name, spool in self._spools.items() if isinstance(spool, Region)}
+        if regions and all(region.start == places[name] and region.full for name, region in regions.items()):
+            fill_between(sorted(regions.values(), key=attrgetter("start")), partial)
+            places = {name: place for name, place in places.items() if name not in regions}
         with partial.open("r+b") as data:
             for name, place in places.items():
                 if place is not None:
@@ -149,10 +176,24 @@ class ArrayFileWriter:
                     self._spools[name].seek(0)
                     shutil.copyfileobj(self._spools[name], data, COPY_BYTES)
 
-    def _add_dataset(self, file: Any, spec: ArraySpec) -> int | None:
+    def _lay_out(self, partial: Path, attributes: Attributes, rows: Mapping[str, int]) -> dict[str, int | None]:
+        """Write the file but for the bytes of uncompressed arrays; return their places."""
+        with _DeferredErrors(partial, "w+b") as target:
+            with h5py.File(
+                target, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=ALIGNMENT_BYTES
+            ) as file:
+                own: Attributes = {"kind": self._kind.name, "schema_version": self._kind.version}
+                for key, value in (own | attributes).items():
+                    _set_attribute(file.id, key, value)
+                places = {name: self._add_dataset(file.id, spec, rows[name]) for name, spec in self._specs.items()}
+            if target.error is not None:
+                raise target.error
+        return places
+
+    def _add_dataset(self, file: Any, spec: ArraySpec, rows: int) -> int | None:
         """Make a dataset, and where it is compressed fill it; where it is not, return the place of its bytes."""
         spool, dtype = self._spools[spec.name], spec.stored_dtypes[0]
-        shape = spool.tell() // spec.row_bytes, *spec.row_shape
+        shape = rows, *spec.row_shape
         settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         settings.set_obj_track_times(False)
         settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
@@ -273,7 +314,7 @@ def _fingerprint(
 ) -> str:
     """A hash of all that a file holds: its kind, attributes, and the content and shape of its arrays."""
     content = json.dumps([kind.name, kind.version, attributes, checksums, shapes], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:32]
+    return hashlib.sha256(content.encode()).hexdigest()[:FINGERPRINT_LENGTH]
 
 
 def _checked_dataset(path: Path, kind: FileKind, file: h5py.File, spec: ArraySpec) -> Any:

@@ -15,8 +15,8 @@ from lib.labels import ANOMALY_IDS, UNKNOWN, class_counts
 from lib.shards.digests import digest
 from lib.shards.half import as_float16
 from lib.shards.index import ShardEntry
-from lib.shards.schema import SHARD_KIND, Storage, lidar_prefixes, shard_arrays
-from lib.shards.storage import ArrayFileWriter, Attributes
+from lib.shards.schema import FRAME_ARRAYS, SHARD_KIND, Storage, lidar_prefixes, shard_arrays
+from lib.shards.storage import ArrayFileWriter, Attributes, Expected
 
 POINTS_MULTIPLE = 64
 FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -43,17 +43,21 @@ class ShardWriter:
         town: str = "",
         weather: str = "",
         storage: Storage = Storage(),  # noqa: B008 (frozen)
+        frames: int | None = None,
     ) -> None:
-        """Start a shard for frames like `first`, which is not written yet."""
+        """Start a shard for frames like `first`, which is not written yet; `frames`: of these at most, and probably."""
         self._path, self._storage = path, storage
         self._first, self._max_points, self._place = first, max_points, (town, weather)
         height, width = first.camera.height_px, first.camera.width_px
         self._specs = shard_arrays(height, width, max_points, len(first.lidars), storage)
-        self._file = ArrayFileWriter(path, SHARD_KIND, self._specs)
         self._num_voxels, self._anomaly = 0, first.anomaly
         self._frames, self._frames_with_anomaly = 0, 0
         self.ids_seen: npt.NDArray[np.bool_] = np.zeros(256, dtype=bool)
         """(256,) bool: the class ids of the points and pixels so far."""
+        expected = None
+        if frames is not None:
+            expected = Expected(self._attributes(first.scenario_type), dict.fromkeys(FRAME_ARRAYS, frames))
+        self._file = ArrayFileWriter(path, SHARD_KIND, self._specs, expected)
         self._file.append("voxel_offsets", [0])
         self._file.append("camera_SE3_lidar", first.camera_SE3_lidar)
 
@@ -73,9 +77,11 @@ class ShardWriter:
             )
         self._num_voxels += len(frame.voxels)
         kept_class = _append_frame(self._file, frame, self._max_points, self._num_voxels)
-        self.ids_seen |= _ids_in(frame.point_class) | (pixel_ids := _ids_in(frame.pixel_class))
+        point_ids, pixel_ids = _ids_in(frame.point_class), _ids_in(frame.pixel_class)
+        kept_ids = point_ids if len(kept_class) == len(frame.point_class) else _ids_in(kept_class)
+        self.ids_seen |= point_ids | pixel_ids
         self._frames += 1
-        self._frames_with_anomaly += bool((_ids_in(kept_class) | pixel_ids)[list(ANOMALY_IDS)].any())
+        self._frames_with_anomaly += bool((kept_ids | pixel_ids)[list(ANOMALY_IDS)].any())
         self._anomaly = self._anomaly or frame.anomaly
 
     def finish(self, ids_seen: npt.NDArray[np.bool_]) -> ShardEntry:
@@ -84,15 +90,18 @@ class ShardWriter:
         `ids_seen` (256,) bool: the class ids in all shards of the scenario. A scenario called normality in which a
         label says anomaly becomes an anomaly scenario: it must never train.
         """
-        attributes = _attributes(self._first, *self._place) | {"has_anomaly": int(self._anomaly is not None)}
         scenario_type = type_by_labels(self._first.scenario_type, ids_seen)
+        self._file.finish(self._attributes(scenario_type))
+        return self._entry(scenario_type)
+
+    def _attributes(self, scenario_type: ScenarioType) -> Attributes:
+        attributes = _attributes(self._first, *self._place) | {"has_anomaly": int(self._anomaly is not None)}
         attributes["scenario_type"] = scenario_type.value
         for field in ("size", "blueprint", "kind"):
             value = getattr(self._anomaly, field, None)
             if value is not None:
                 attributes[f"anomaly_{field}"] = value
-        self._file.finish(attributes)
-        return self._entry(scenario_type)
+        return attributes
 
     def _entry(self, scenario_type: ScenarioType) -> ShardEntry:
         town, weather = self._place

@@ -8,16 +8,18 @@ import torch
 from torch import Tensor
 
 from lib.batches.frames import FrameRef, read_batch
+from lib.batches.loader import Loader
 from lib.errors import TrainingError
 from lib.model.detector import Detector
 from lib.shards.reader import Shard
-from lib.training.loop import Recipe, make_optimizers, training_step
+from lib.training.loop import Recipe, make_optimizers, open_teammates, training_step
 from lib.training.parallel import Threads, replicas
 
 ADAM_BYTES_PER_PARAMETER = 16
 """Weight, gradient and two moments, float32."""
-CPU_BATCH = 2
-TIMED_STEPS = 1
+CPU_BATCH = 4
+"""Frames of a part at most: as many as parts have by default, as small ones cost more per frame."""
+TIMED_STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,12 @@ def training_footprint(detector: Detector, shard: Shard, recipe: Recipe) -> Foot
 def _measured(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
     device, batch_size = recipe.device, recipe.params.batch_size
     on_cuda = device.type == "cuda"
-    size = batch_size if on_cuda else min(batch_size, CPU_BATCH)
+    size = batch_size if on_cuda else min(batch_size // recipe.parts, CPU_BATCH)
     detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     detector.train()
     optimizers = make_optimizers(detector, recipe)
-    batch = read_batch([shard], [FrameRef(0, index % len(shard)) for index in range(size)]).to(device)
+    refs = [FrameRef(0, index % len(shard)) for index in range(size)]
+    loader, batch = Loader([shard], refs, device, "stream"), read_batch([shard], refs).to(device)
     seed = recipe.params.seed
     twins = replicas(detector, recipe.parts)
     parts = [(twin, batch, torch.Generator(device).manual_seed(seed)) for twin in twins]
@@ -69,12 +72,12 @@ def _measured(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, _same), Threads(1) as threads:
         training_step(threads, parts[:1], recipe, optimizers)
-    with Threads(recipe.parts) as threads:
-        training_step(threads, parts, recipe, optimizers)
+    with Threads(recipe.parts) as threads, open_teammates(twins, loader, recipe) as teammates:
+        training_step(threads, parts, recipe, optimizers, teammates)
         _wait(device)
         start = time.perf_counter()
         for _ in range(TIMED_STEPS):
-            training_step(threads, parts, recipe, optimizers)
+            training_step(threads, parts, recipe, optimizers, teammates)
         _wait(device)
     seconds = (time.perf_counter() - start) / (TIMED_STEPS * size * len(parts))
     parameters = sum(value.numel() for value in detector.parameters())

@@ -38,7 +38,7 @@ def texture_sheet(families, seed=0, frames=60):
     draw = families.textures(torch.full((frames, 3), 2.0), torch.ones(frames, dtype=torch.bool), generator)
     line = torch.linspace(-0.8, 0.8, 80)
     offset = torch.stack([*torch.meshgrid(line, line, indexing="ij"), torch.full((80, 80), 0.1)])
-    return draw(offset.flatten(1).expand(frames, 3, -1).contiguous()).view(frames, 3, 80, 80)
+    return draw.colors(offset.flatten(1).expand(frames, 3, -1).contiguous()).view(frames, 3, 80, 80)
 
 
 def spread_of_shift(sheet):

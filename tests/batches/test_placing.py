@@ -13,7 +13,8 @@ def placed(frames=600, clean=0.0, seed=0):
     _, seen = project(views)
     generator = torch.Generator().manual_seed(seed)
     kinds = draw_kinds(SLOTS, frames, clean, generator, torch.device("cpu"))
-    return views, place(views, seen, kinds, TRAINING, generator)
+    everything = place(views, seen, kinds, TRAINING, generator)
+    return views, [everything[slot * frames : (slot + 1) * frames] for slot in range(SLOTS)]
 
 
 def is_solid(each):

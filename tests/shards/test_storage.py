@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from lib.batches.frames import FrameRef, read_batch
 from lib.errors import DataError
+from lib.frame import Anomaly
 from lib.shards.reader import read_shard
 from lib.shards.rows import StoredRows
 from lib.shards.schema import Storage
-from lib.shards.writer import write_shard
+from lib.shards.writer import ShardWriter, write_shard
 from tests.shard_data import is_mapped
 from tests.shards.test_shards import assert_holds, frame
 
@@ -54,6 +55,27 @@ def test_equal_frames_make_equal_bytes(stored, tmp_path):
     path, storage = stored
     write_shard(tmp_path / "b" / "a.h5", FRAMES, 64, "Town03", "CLEAR", storage=storage)
     assert path.read_bytes() == (tmp_path / "b" / "a.h5").read_bytes()
+
+
+@pytest.mark.parametrize("expected", [3, 5, 2000])
+@pytest.mark.parametrize("surprise", [None, Anomaly("Tiny", "static.prop.something", "geometry")])
+def test_what_was_expected_of_a_shard_does_not_change_its_bytes(stored, tmp_path, expected, surprise):
+    path, storage = stored
+    frames = [*FRAMES[:-1], replace(FRAMES[-1], anomaly=surprise or FRAMES[-1].anomaly)]
+    write_shard(path, frames, 64, "Town03", "CLEAR", storage=storage)
+    other = tmp_path / "b" / "a.h5"
+    with ShardWriter(other, frames[0], 64, "Town03", "CLEAR", storage, expected) as writer:
+        for each in frames:
+            writer.append(each)
+        writer.finish(writer.ids_seen)
+    assert path.read_bytes() == other.read_bytes()
+    assert [entry.name for entry in other.parent.iterdir()] == ["a.h5"]
+
+
+def test_an_expected_shard_that_is_given_up_leaves_nothing_behind(tmp_path):
+    with ShardWriter(tmp_path / "b" / "a.h5", FRAMES[0], 64, frames=3) as writer:
+        writer.append(FRAMES[0])
+    assert not list((tmp_path / "b").iterdir())
 
 
 def test_the_fingerprint_is_of_the_content_not_of_its_packing(tmp_path):
