@@ -92,7 +92,7 @@ class _Teammate:
         except OSError:
             raise _gone() from None
 
-    def answer(self, part: Part, meanwhile: Meanwhile) -> Gradients:
+    def answer(self, part: Part, meanwhile: Meanwhile = no_question) -> Gradients:
         """Wait for what it made of the part; the gradients are valid until it is asked again."""
         while not self._connection.poll(PATIENCE_S):
             meanwhile()
