@@ -31,6 +31,10 @@ class Stopped(BaseException):
         self.status = 128 + number
 
 
+_stopping: list[Stopped] = []
+"""The signal that came, since a library can make an error of its own of it (an import that it interrupts does)."""
+
+
 def run_stage(main: Callable[[], None]) -> None:
     """Run a stage or tool; the errors a user can mend become one sentence on stderr and exit status 1.
 
@@ -51,7 +55,7 @@ def run_stage(main: Callable[[], None]) -> None:
 
 def _explained(main: Callable[[], None]) -> None:
     try:
-        main()
+        _unless_stopped(main)
     except (DataError, ParamsError, TrainingError) as error:
         print(f"error: {readable(str(error))}", file=sys.stderr)
         sys.exit(1)
@@ -63,6 +67,16 @@ def _explained(main: Callable[[], None]) -> None:
         sys.exit(130)
 
 
+def _unless_stopped(main: Callable[[], None]) -> None:
+    _stopping.clear()
+    try:
+        main()
+    except Exception:
+        if _stopping:
+            raise _stopping[0] from None
+        raise
+
+
 def _forget_output() -> None:
     """Let what is still to be printed vanish, instead of failing once more when Python ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -71,4 +85,5 @@ def _forget_output() -> None:
 
 
 def _stop(number: int, _: object) -> None:
-    raise Stopped(number, f"by {signal.Signals(number).name}; run it again to go on")
+    _stopping.append(Stopped(number, f"by {signal.Signals(number).name}; run it again to go on"))
+    raise _stopping[-1]

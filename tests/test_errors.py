@@ -25,3 +25,19 @@ def test_a_reader_that_leaves_is_no_error(body):
     finally:
         os.close(writer)
     assert run.returncode == 141 and not run.stderr
+
+
+def test_a_signal_that_a_library_turns_into_its_own_error_ends_the_stage_as_any_signal():
+    """As SIGTERM within the import of a compiled module: ImportError, initialization failed."""
+    script = """
+import os, signal
+from lib.errors import run_stage
+def main():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    except BaseException:
+        raise ImportError("initialization failed")
+run_stage(main)
+"""
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (143, "stopped: by SIGTERM; run it again to go on\n")

@@ -89,3 +89,16 @@ def test_a_queued_experiment_that_was_killed(project, uninterrupted):
     assert "going on after step" in project.dvc("queue", "logs", "second")
     assert apply(project, "second") == uninterrupted
     assert not list((project.root / ".scratch").rglob("*.safetensors"))
+
+
+def test_a_lock_that_dvc_left_half_written_comes_back_from_git(project):
+    """What docs/dvc.md tells to do after a kill of DVC as it wrote dvc.lock."""
+    project.set(plot__dpi=60)
+    project.dvc("repro")
+    lock = project.root / "dvc.lock"
+    content, outs = lock.read_bytes(), project.digest("plots")
+    lock.write_bytes(content[: len(content) // 2])
+    assert project.run(sys.executable, "-m", "dvc", "repro").returncode, "DVC cannot read it"
+    project.ok("git", "checkout", "-q", "--", "dvc.lock")
+    project.dvc("repro")
+    assert (lock.read_bytes(), project.digest("plots")) == (content, outs)

@@ -4,6 +4,7 @@ Threads of one process wait for Python's lock between the many small operations 
 compute is the same to the bit.
 """
 
+import ctypes
 import os
 import signal
 import threading
@@ -41,7 +42,7 @@ class SharedTensors:
         self._layouts = [(tensor.dtype, tuple(tensor.shape), tensor.stride()) for tensor in like]
         sizes = [_aligned(prod(shape) * dtype.itemsize) for dtype, shape, _ in self._layouts]
         self._starts = [sum(sizes[:number]) for number in range(len(sizes))]
-        self._memory = SPAWN.RawArray("B", sum(sizes) + ALIGNMENT)
+        self._memory = _shared_memory(sum(sizes) + ALIGNMENT)
         self._first = -torch.frombuffer(self._memory, dtype=torch.uint8).data_ptr() % ALIGNMENT
 
     def tensors(self) -> list[Tensor]:
@@ -198,6 +199,18 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
+
+
+def _shared_memory(num_bytes: int) -> "ctypes.Array[ctypes.c_ubyte]":
+    """Memory for processes to share: a file without a name, in /dev/shm where there is room."""
+    try:
+        return SPAWN.RawArray(ctypes.c_ubyte, num_bytes)
+    except OSError as error:
+        raise TrainingError(
+            f"the processes that work on parts of a batch need {num_bytes / 1e6:.1f} MB of shared memory, which could "
+            f"not be had ({error.strerror}); make room in /dev/shm or in the folder for temporary files, or set "
+            "train.cpu_threads=1"
+        ) from None
 
 
 def _moved(tensors: Sequence[Tensor]) -> SharedTensors:

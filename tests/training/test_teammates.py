@@ -151,3 +151,19 @@ def alive(pid):
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
+
+
+def test_shared_memory_that_cannot_be_had_is_said_in_one_sentence():
+    script = """
+import resource, torch
+from lib.errors import run_stage
+from lib.training.teammates import SharedTensors
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+run_stage(lambda: SharedTensors([torch.zeros(1_000_000)]))
+"""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, cwd=root, env=environment(), capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: the processes that work on parts of a batch need 4.0 MB of shared memory")
+    assert run.stderr.count("\n") == 1 and "File too large" in run.stderr
