@@ -15,8 +15,8 @@ from lib.batches.blackout import drop_modality
 from lib.batches.frames import FrameRef
 from lib.batches.loader import Loader
 from lib.batches.order import shuffled
-from lib.batches.pseudo_anomalies import Targets
 from lib.batches.residence import Residence
+from lib.batches.targets import Targets
 from lib.batches.views import Views
 from lib.model.detector import Detector
 from lib.shards.reader import Shard

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lib.batches.blur import blurred
 from lib.batches.mirror import mirrored
-from lib.batches.pseudo_anomalies import Targets
+from lib.batches.targets import Targets
 from lib.batches.views import Views
 
 FOGGY = 0.15

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from lib.batches.families import TRAINING, VALIDATION, Families
 from lib.batches.placing import Slot
-from lib.batches.pseudo_anomalies import no_targets, paste_kind
+from lib.batches.pseudo_anomalies import paste_kind
+from lib.batches.targets import no_targets
 from lib.batches.transplant import transplant
 from lib.batches.views import RangeGrid, Views
 

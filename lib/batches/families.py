@@ -28,11 +28,15 @@ class Textures(Protocol):
 
 @dataclass(frozen=True)
 class Families:
-    """What draws B solids, by centres and extents (B, 3) [m], and B textures, by extents and which need a pattern."""
+    """What draws B solids, by centres and extents (B, 3) [m], and B textures, by extents and which need a pattern.
+
+    misfits: the share of the frames with anomalies in which there is a misfit (misfits.py) besides, if one can be made.
+    """
 
     solids: Callable[[Tensor, Tensor, torch.Generator], Solids]
     textures: Callable[[Tensor, Tensor, torch.Generator], Textures]
+    misfits: float
 
 
-TRAINING: Final = Families(random_solids, random_textures)
-VALIDATION: Final = Families(random_crystals, random_ornaments)
+TRAINING: Final = Families(random_solids, random_textures, misfits=0.5)
+VALIDATION: Final = Families(random_crystals, random_ornaments, misfits=0.0)

@@ -16,7 +16,7 @@ from lib.batches.looks import GROUND_CLASSES
 from lib.batches.rows import Rows
 from lib.batches.solids import Solids
 from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m
-from lib.batches.views import Views
+from lib.batches.views import Views, project
 
 MIN_DISTANCE_M, MAX_DISTANCE_M = 3.5, 26.0
 MIN_EXTENT_M, MAX_EXTENT_M = 0.35, 4.0
@@ -89,6 +89,16 @@ def place(views: Views, seen_BRC: Tensor, kind_SB: Tensor, families: Families, g
     solids, extent_G3 = _solids_at(views, anchor_G3, small_G, plan, families, generator)
     kind_G = torch.where(found_G, kind_SB.flatten(), int(Slot.NOTHING))
     return Placed(kind_G, solids, extent_G3, anchor_G3, class_BK[frame_G, cell_G], plan.whole_SB.flatten())
+
+
+def free_spots(views: Views, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw a spot (B, 3) of the ground that both sensors see [m, LiDAR's place], and say whether there is any (B,)."""
+    _, seen_BRC = project(views)
+    range_m_BK = views.range_m_BRC.flatten(1)
+    in_reach_BK = seen_BRC.flatten(1) & (range_m_BK > MIN_DISTANCE_M) & (range_m_BK < MAX_DISTANCE_M)
+    ground_BK = class_mask(views.point_class_BRC.flatten(1), GROUND_CLASSES) & in_reach_BK
+    cell_B, found_B = choose_cells(ground_BK * range_m_BK**1.5, generator)
+    return views.xyz_B3RC.flatten(2).gather(2, cell_B[:, None, None].expand(-1, 3, 1)).squeeze(2), found_B
 
 
 def draw_kinds(slots: int, B: int, clean_fraction: float, generator: torch.Generator, device: torch.device) -> Tensor:

@@ -3,12 +3,12 @@
 Each of several slots per frame (placing.py) holds one of: a solid with an unusual look (both sensors see it), a
 camouflaged solid (geometry only), a repainted patch of ground or of an object (appearance only), a cast shadow without
 object or nothing (negatives). Only the first slot casts shadows: their rays cost most. Transplanted normal objects
-(transplant.py) come before, as further negatives.
+(transplant.py) come before, as further negatives, misfits (misfits.py) after, as further anomalies.
 Shape letters as in views.py; h, w: a window around the object; N = h w flattened; P = H W; K = R C; L: layers.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,67 +17,28 @@ from lib.batches.constants import constant
 from lib.batches.families import Families, Textures
 from lib.batches.looks import (
     GROUND_CLASSES,
-    air_density,
     blended,
     camouflage,
-    far_color,
-    grain,
     ground_of,
     hazed,
     random_sun,
     relief,
     shading,
 )
+from lib.batches.misfits import paste_misfits
 from lib.batches.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, draw_kinds, place
 from lib.batches.rows import Rows
+from lib.batches.scene import INTENSITY_DECAY, RANGE_NOISE_M, Scene, anomalous, finished, open_scene
 from lib.batches.solids import Linear, Spans, along, entry, moved, shaded, spans
+from lib.batches.targets import UNSURE, Targets
 from lib.batches.transplant import class_mask, object_radius_m, transplant
-from lib.batches.views import RangeGrid, Views, cell_column, cell_directions, project
+from lib.batches.views import RangeGrid, Views, cell_column, project
 from lib.batches.windows import Window, window_around
 from lib.labels import UNKNOWN
 
-RANGE_NOISE_M = 0.1  # AnoVox's noise_stddev
-INTENSITY_DECAY = 0.004  # CARLA's atmosphere, per metre
 GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
 VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous
 REPAINTED_WITHIN_M = 0.6  # how far a point may be from the surface that the camera sees at its projection
-UNSURE = 255
-MAX_SLOTS = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Targets:
-    """Where the pseudo-anomalies are. 0 normal, 1 anomalous, 255 unsure (not scored).
-
-    pixel_BHW uint8; cell_BRC uint8 (range view); cell_object_BRC int64: number of the slot that made the cell
-    anomalous, -1 elsewhere.
-    """
-
-    pixel_BHW: Tensor
-    cell_BRC: Tensor
-    cell_object_BRC: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class _Scene:
-    """The frames while slot after slot is pasted into them, as layers of numbers in float32 that change in place.
-
-    pixels_BLP: red, green, blue, class, depth [m], mark as in Targets, number of the last slot that
-    changed it. cells_BLK: direction x, y, z, flat number of the pixel it projects to (-1: unseen), range [m],
-    intensity, class, mark, number of the slot that made it anomalous.
-    What all slots share: origin_B3: the camera in the LiDAR's frame; far_color_B31; air_density_B1 [1/m]; grain_B1;
-    brightness_B1 of the whole image.
-    """
-
-    views: Views
-    grid: RangeGrid
-    pixels_BLP: Tensor
-    cells_BLK: Tensor
-    origin_B3: Tensor
-    far_color_B31: Tensor
-    air_density_B1: Tensor
-    grain_B1: Tensor
-    brightness_B1: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,15 +60,6 @@ class _Aimed(Rows):
     facing_BN: Tensor
     cells: Window
     cell_enter_m_BN: Tensor
-
-
-def no_targets(views: Views) -> Targets:
-    """Targets without any pseudo-anomaly."""
-    return Targets(
-        torch.zeros_like(views.pixel_class_BHW),
-        torch.zeros_like(views.point_class_BRC),
-        torch.full(views.point_class_BRC.shape, -1, dtype=torch.int64, device=views.point_class_BRC.device),
-    )
 
 
 def paste_pseudo_anomalies(
@@ -146,7 +98,7 @@ def _pasted(
     generator: torch.Generator,
 ) -> tuple[Views, Targets]:
     uv_B2RC, seen_BRC = project(views)
-    scene = _scene(views, grid, uv_B2RC, seen_BRC)
+    scene = open_scene(views, grid, uv_B2RC, seen_BRC)
     returns_BK = views.has_return_BRC.flatten(1)
     luck_BK = torch.rand(returns_BK.shape, generator=generator, device=returns_BK.device)
     donors_BS = (luck_BK * returns_BK).topk(slots, dim=1).indices
@@ -160,10 +112,13 @@ def _pasted(
     for number, aimed in enumerate(_slot_by_slot(scene, placed, textures, sun_B3)):
         _paste_pixels(scene, aimed, number, generator)
         _paste_cells(scene, aimed, number, reflectivity_BS[:, number], generator)
-    return _unpacked(scene)
+    if families.misfits:
+        lucky_B = torch.rand(len(views.image_B3HW), generator=generator, device=returns_BK.device) < families.misfits
+        paste_misfits(scene, lucky_B & anomalous(scene), slots, generator)
+    return finished(scene)
 
 
-def _slot_by_slot(scene: _Scene, placed: Placed, textures: Textures, sun_B3: Tensor) -> Iterator[_Aimed]:
+def _slot_by_slot(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor) -> Iterator[_Aimed]:
     B = len(scene.origin_B3)
     yield _aimed(scene, placed[:B], textures[:B], sun_B3[:B], LARGE_WINDOW)
     if len(sun_B3) > B:
@@ -172,7 +127,7 @@ def _slot_by_slot(scene: _Scene, placed: Placed, textures: Textures, sun_B3: Ten
             yield others[start : start + B]
 
 
-def _aimed(scene: _Scene, placed: Placed, textures: Textures, sun_B3: Tensor, share: int) -> _Aimed:
+def _aimed(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor, share: int) -> _Aimed:
     """Aim at what slots hold, in windows of the maps' sizes divided by `share`."""
     views, slots = scene.views, len(sun_B3) // len(scene.origin_B3)
     origin_B3 = scene.origin_B3.repeat(slots, 1)
@@ -188,60 +143,6 @@ def _aimed(scene: _Scene, placed: Placed, textures: Textures, sun_B3: Tensor, sh
     direction_B3N = cells.take(scene.cells_BLK[:, :3].repeat(slots, 1, 1))
     cell_enter_m_BN = entry(placed.solids, torch.zeros_like(origin_B3), along(direction_B3N))
     return _Aimed(placed, textures, sun_B3, pixels, ray_B3N, within, *within.first(), cells, cell_enter_m_BN)
-
-
-def _scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor) -> _Scene:
-    W = views.image_B3HW.shape[-1]
-    pixels_BLHW = views.image_B3HW.new_empty(len(views.image_B3HW), 7, *views.depth_m_BHW.shape[1:])
-    pixels_BLHW[:, :3], pixels_BLHW[:, 3], pixels_BLHW[:, 4] = (
-        views.image_B3HW,
-        views.pixel_class_BHW,
-        views.depth_m_BHW,
-    )
-    pixels_BLHW[:, 5].zero_()
-    pixels_BLHW[:, 6].fill_(-1.0)
-    returns_B1RC = views.has_return_BRC[:, None]
-    direction_B3RC = views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None]
-    direction_B3RC = torch.where(returns_B1RC, direction_B3RC, cell_directions(grid, pixels_BLHW.device))
-    u_BRC, v_BRC = uv_B2RC.floor().unbind(1)
-    pixel_BRC = torch.where(seen_BRC, v_BRC * W + u_BRC, -1.0)
-    none_BRC = torch.zeros_like(views.range_m_BRC)
-    cells = (pixel_BRC, views.range_m_BRC, views.intensity_BRC, views.point_class_BRC, none_BRC, none_BRC - 1)
-    far_color_B31 = far_color(views)
-    return _Scene(
-        views,
-        grid,
-        pixels_BLHW.flatten(2),
-        torch.cat([direction_B3RC, torch.stack(cells, dim=1)], dim=1).flatten(2),
-        -views.lidar_offset_m_B3,
-        far_color_B31,
-        air_density(views, far_color_B31),
-        grain(views),
-        views.image_B3HW.mean(dim=(1, 2, 3))[:, None],
-    )
-
-
-def _unpacked(scene: _Scene) -> tuple[Views, Targets]:
-    views = scene.views
-    pixels_BLHW = scene.pixels_BLP.view(len(scene.pixels_BLP), -1, *views.depth_m_BHW.shape[1:])
-    cells_BLRC = scene.cells_BLK.view(len(scene.cells_BLK), -1, *views.range_m_BRC.shape[1:])
-    image_B3HW, pixel_class, depth_m_BHW, pixel_mark, _ = torch.split(pixels_BLHW, [3, 1, 1, 1, 1], dim=1)
-    direction_B3RC, _, range_m_B1RC, intensity, cell_class, cell_mark, number = torch.split(
-        cells_BLRC, [3, 1, 1, 1, 1, 1, 1], dim=1
-    )
-    moved_B1RC = range_m_B1RC != views.range_m_BRC[:, None]
-    pasted = replace(
-        views,
-        image_B3HW=image_B3HW,
-        depth_m_BHW=depth_m_BHW[:, 0],
-        pixel_class_BHW=pixel_class[:, 0].to(torch.uint8),
-        xyz_B3RC=torch.where(moved_B1RC, direction_B3RC * range_m_B1RC, views.xyz_B3RC),
-        range_m_BRC=range_m_B1RC[:, 0],
-        intensity_BRC=intensity[:, 0],
-        point_class_BRC=cell_class[:, 0].to(torch.uint8),
-    )
-    marks = pixel_mark[:, 0].to(torch.uint8), cell_mark[:, 0].to(torch.uint8)
-    return pasted, Targets(*marks, number[:, 0].long())
 
 
 def _pixel_window(views: Views, intrinsics_B4: Tensor, center_B3: Tensor, share: int) -> tuple[Window, Linear]:
@@ -263,7 +164,7 @@ def _pixel_window(views: Views, intrinsics_B4: Tensor, center_B3: Tensor, share:
     return window, linear
 
 
-def _paste_pixels(scene: _Scene, aimed: _Aimed, number: int, generator: torch.Generator) -> None:
+def _paste_pixels(scene: Scene, aimed: _Aimed, number: int, generator: torch.Generator) -> None:
     """Paint the solids, the repainted surfaces and the first slot's shadows into a window of the image."""
     placed, window, facing_BN = aimed.placed, aimed.pixels, aimed.facing_BN
     image_B3N, class_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
@@ -332,7 +233,7 @@ def _shadowed(
     return image_B3N * (1 - dark_BN[:, None] * ground_B1N)
 
 
-def _paste_cells(scene: _Scene, aimed: _Aimed, number: int, reflectivity_B: Tensor, generator: torch.Generator) -> None:
+def _paste_cells(scene: Scene, aimed: _Aimed, number: int, reflectivity_B: Tensor, generator: torch.Generator) -> None:
     """Put the solids into a window of the range view, and mark the cells on repainted surfaces.
 
     `reflectivity_B`: that of a random cell, for what is not camouflaged.
@@ -369,7 +270,7 @@ def _paste_cells(scene: _Scene, aimed: _Aimed, number: int, reflectivity_B: Tens
     window.put_(scene.cells_BLK[:, 4:], torch.stack(after, dim=1))
 
 
-def _decal_marks(scene: _Scene, placed: Placed, number: int, x_m_BN: Tensor, pixel_BN: Tensor) -> Tensor:
+def _decal_marks(scene: Scene, placed: Placed, number: int, x_m_BN: Tensor, pixel_BN: Tensor) -> Tensor:
     """Marks (B, N), 0 elsewhere, of the cells whose point lies on what this slot repainted."""
     place_BN = pixel_BN.clamp(min=0).long()
     depth_BN, mark_BN, slot_BN = scene.pixels_BLP[:, 4:].gather(2, place_BN[:, None].expand(-1, 3, -1)).unbind(1)

@@ -1,6 +1,8 @@
-"""Random surface colours for pseudo-anomalies: plain, noise field, cells, gradient. The simulator's anomalies use none.
+"""Random surface colours for pseudo-anomalies: plain, or what a small random network makes of the place on the surface.
 
-Shape letters: B frames, N points.
+Networks of sines of the place (compositional pattern-producing networks: Stanley, 2007) yield blotches, folds, weaves
+and slow changes, at any scale, sharp or soft. The simulator's anomalies have regular patterns, which these are not.
+Shape letters: B frames, N points, K colours, H waves, G mixtures.
 """
 
 from dataclasses import dataclass
@@ -10,40 +12,35 @@ from torch import Tensor
 
 from lib.batches.rows import Rows
 
-LATTICE = 12
-CELL_SEEDS = 10
+COLORS, WAVES, MIXTURES = 3, 8, 6
+FEWEST_WAVES = 3
+PLAIN = 0.25
 
 
 @dataclass(frozen=True, eq=False)
 class PseudoTextures(Rows):
-    """One random texture per frame; evaluated at positions relative to the object [m]."""
+    """One random texture per frame; evaluated at positions relative to the object [m].
 
-    kind_B: Tensor
+    wave_BH3 [rad/m] and phase_BH: the waves; mixture_BGH; blend_BKG: how mixtures lead from the first colour to each
+    other one, 0 where the colour is plain; sharp_B.
+    """
+
     palette_BK3: Tensor
-    lattice_B1DDD: Tensor
-    frequency_B: Tensor
-    contrast_B: Tensor
-    seeds_BK3: Tensor
-    gradient_B3: Tensor
+    wave_BH3: Tensor
+    phase_BH: Tensor
+    mixture_BGH: Tensor
+    blend_BKG: Tensor
+    sharp_B: Tensor
+    plain_B: Tensor
 
     def colors(self, offset_B3N: Tensor) -> Tensor:
         """Colours (B, 3, N) in [0, 1] at positions relative to the object's centre [m]."""
-        B, _, N = offset_B3N.shape
-        scaled_B3N = offset_B3N * self.frequency_B[:, None, None]
-        wrapped_B3N = scaled_B3N - scaled_B3N.floor()  # torch's remainder is slow on the CPU
-        grid = (wrapped_B3N * 2 - 1).transpose(1, 2).reshape(B, N, 1, 1, 3)
-        field = torch.nn.functional.grid_sample(self.lattice_B1DDD, grid, align_corners=False, padding_mode="border")
-        noise_BN = ((field.view(B, N) - 0.5) * self.contrast_B[:, None] + 0.5).clamp_(0, 1)
-        along_BN = ((offset_B3N * self.gradient_B3[..., None]).sum(1) + 0.5).clamp_(0, 1)
-        kind = self.kind_B[:, None]
-        blend_BN = torch.where(kind == 1, noise_BN, torch.where(kind == 2, along_BN, 0.0))
-        first, second = self.palette_BK3[:, 0, :, None], self.palette_BK3[:, 1, :, None]
-        seeds = self.seeds_BK3
-        nearness_BKN = torch.baddbmm(seeds.square().sum(2, keepdim=True), seeds, offset_B3N, beta=-0.5)
-        # Numbers, 1 for the nearest, not truth values: several times as fast on the CPU.
-        nearest_BKN = (nearness_BKN - nearness_BKN.amax(1, keepdim=True)).ge_(0)
-        cells_B3N = self.palette_BK3.transpose(1, 2) @ nearest_BKN
-        return torch.where(kind[..., None] == 3, cells_B3N, torch.lerp(first, second, blend_BN[:, None]))
+        waves_BHN = torch.baddbmm(self.phase_BH[..., None], self.wave_BH3, offset_B3N).sin_()
+        mixtures_BGN = (self.mixture_BGH @ waves_BHN).tanh_()
+        shares_BKN = ((self.blend_BKG * self.sharp_B[:, None, None]) @ mixtures_BGN).sigmoid_()
+        shares_BKN = torch.where(self.plain_B[:, None, None], 0.0, shares_BKN)
+        first, second, third = self.palette_BK3[..., None].unbind(1)
+        return torch.lerp(torch.lerp(first, second, shares_BKN[:, :1]), third, shares_BKN[:, 1:])
 
 
 def random_textures(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Generator) -> PseudoTextures:
@@ -53,17 +50,18 @@ def random_textures(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Gen
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, device=device)
 
-    grey = uniform(B, CELL_SEEDS, 1)
-    saturation = uniform(B, 1, 1).sqrt()
-    palette = grey * (1 - saturation) + uniform(B, CELL_SEEDS, 3) * saturation
-    size = extent_B3.amax(1)
-    direction = torch.nn.functional.normalize(torch.randn(B, 3, generator=generator, device=device), dim=-1)
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, device=device)
+
+    grey, saturation = uniform(B, COLORS, 1), uniform(B, 1, 1).sqrt()
+    size_m_B11 = extent_B3.amax(1).clamp(min=0.3)[:, None, None]
+    heard_BH = (uniform(B, WAVES) < 0.2 + 0.6 * uniform(B, 1)) | (torch.arange(WAVES, device=device) < FEWEST_WAVES)
     return PseudoTextures(
-        kind_B=torch.where(patterned_B, 1 + (3 * uniform(B)).long(), (4 * uniform(B)).long()),
-        palette_BK3=palette * 0.95 + 0.03,
-        lattice_B1DDD=uniform(B, 1, LATTICE, LATTICE, LATTICE),
-        frequency_B=(0.12 + 0.6 * uniform(B)) / size.clamp(min=0.3),
-        contrast_B=2.5 * 4.0 ** uniform(B),
-        seeds_BK3=(uniform(B, CELL_SEEDS, 3) - 0.5) * extent_B3[:, None],
-        gradient_B3=direction / size[:, None],
+        palette_BK3=0.03 + 0.95 * torch.lerp(grey, uniform(B, COLORS, 3), saturation),
+        wave_BH3=normal(B, WAVES, 3) * 2.5 * 6.0 ** uniform(B, 1, 1) / size_m_B11,
+        phase_BH=2 * torch.pi * uniform(B, WAVES),
+        mixture_BGH=1.5 * normal(B, MIXTURES, WAVES) * heard_BH[:, None],
+        blend_BKG=normal(B, COLORS - 1, MIXTURES),
+        sharp_B=1.5 * 12.0 ** uniform(B),
+        plain_B=(uniform(B) < PLAIN) & ~patterned_B,
     )

@@ -79,7 +79,7 @@ def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Vi
     hidden = views.has_return_BRC & (views.range_m_BRC <= donor.range_m_BRC)
     cells = belongs(donor.xyz_B3RC[:, 0], donor.xyz_B3RC[:, 1], donor.point_class_BRC)
     cells &= donor.has_return_BRC & ~hidden
-    gain = (_brightness(views) / _brightness(donor)).clamp(0.3, 3.0)
+    gain = (brightness(views) / brightness(donor)).clamp(0.3, 3.0)
     image = torch.where(pixels[:, None], (donor.image_B3HW * gain).clamp(0, 1), views.image_B3HW)
     return replace(
         views,
@@ -104,6 +104,7 @@ def _rolled(views: Views) -> Views:
     return Views(**{name: value.roll(1, 0) for name, value in vars(views).items()})
 
 
-def _brightness(views: Views) -> Tensor:
+def brightness(views: Views) -> Tensor:
+    """Mean brightness (B, 1, 1, 1) of the images' lower halves."""
     H = views.image_B3HW.shape[2]
     return views.image_B3HW[:, :, H // 2 :].mean(dim=(1, 2, 3), keepdim=True).clamp(min=0.02)

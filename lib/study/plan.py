@@ -16,7 +16,7 @@ BASELINES: Final = tuple(f"{sensors} {method}" for sensors in SENSORS for method
 DATA: Final[dict[Scale, dict[str, Value]]] = {
     "default": {"simulate.seed": 7101},
     "large": {
-        "simulate.seed": 7202,
+        "simulate.seed": 7203,
         "simulate.normality_scenarios": 3000,
         "simulate.anomaly_scenarios": 300,
         "simulate.frames_per_scenario": 3,

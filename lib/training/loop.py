@@ -20,8 +20,9 @@ from lib.batches.families import TRAINING, VALIDATION, Families
 from lib.batches.frames import FrameBatch, FrameRef
 from lib.batches.loader import Loader, open_loader
 from lib.batches.order import shuffled
-from lib.batches.pseudo_anomalies import UNSURE, Targets, no_targets, paste_pseudo_anomalies
+from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.residence import Residence
+from lib.batches.targets import UNSURE, Targets, no_targets
 from lib.batches.views import RangeGrid, Views, make_views
 from lib.errors import TrainingError
 from lib.evaluation.curves import auroc, rank

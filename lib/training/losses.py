@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cross_entropy, max_pool2d, softplus
 
 from lib.batches.constants import constant
-from lib.batches.pseudo_anomalies import MAX_SLOTS, UNSURE, Targets
+from lib.batches.targets import MAX_SLOTS, UNSURE, Targets
 from lib.batches.views import Views
 from lib.labels import NORMAL_IDS
 from lib.model.detector import PIXEL_STRIDE, Detections

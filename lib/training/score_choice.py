@@ -13,7 +13,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from lib.batches.families import VALIDATION
 from lib.batches.frames import FrameBatch
 from lib.batches.loader import batches
-from lib.batches.pseudo_anomalies import UNSURE, Targets, paste_pseudo_anomalies
+from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
+from lib.batches.targets import UNSURE, Targets
 from lib.batches.views import Views, make_views, project
 from lib.errors import DataError
 from lib.model.detector import Detector

@@ -14,7 +14,8 @@ from torch import Tensor
 from lib.batches.families import VALIDATION
 from lib.batches.frames import FrameBatch, FrameRef
 from lib.batches.loader import batches
-from lib.batches.pseudo_anomalies import UNSURE, Targets, no_targets, paste_pseudo_anomalies
+from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
+from lib.batches.targets import UNSURE, Targets, no_targets
 from lib.batches.views import Views, make_views, project
 from lib.errors import ParamsError
 from lib.model.frame_scores import frame_scores

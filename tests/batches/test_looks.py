@@ -7,7 +7,7 @@ import torch
 
 from lib.batches.augment import augment
 from lib.batches.looks import air_density, blended, far_color, grain
-from lib.batches.pseudo_anomalies import no_targets
+from lib.batches.targets import no_targets
 from lib.batches.views import make_views
 from lib.labels import CAR, SKY
 from tests.batches.streets import GRID, flat_street

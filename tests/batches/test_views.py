@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lib.batches.augment import augment
-from lib.batches.pseudo_anomalies import no_targets
+from lib.batches.targets import no_targets
 from lib.batches.views import cell_directions, columns_aside, make_views, project
 from lib.geometry.camera import Camera
 from lib.labels import CAR, ROAD, UNKNOWN

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.batches.pseudo_anomalies import no_targets
+from lib.batches.targets import no_targets
 from lib.batches.views import make_views
 from lib.model.detector import Detector, DetectorConfig
 from lib.training.losses import LossWeights, balanced_bce, detection_loss, object_weights
