@@ -1,8 +1,8 @@
 """Pseudo-anomalies and negatives of each kind, each where it shows well: what a picture sheet of them is drawn from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,18 +10,21 @@ import torch
 from torch import Tensor
 
 from lib.batches.families import TRAINING, VALIDATION, Families
+from lib.batches.misfits import paste_misfits
 from lib.batches.placing import Slot
 from lib.batches.pseudo_anomalies import paste_kind
+from lib.batches.scene import finished, open_scene
 from lib.batches.targets import no_targets
 from lib.batches.transplant import transplant
-from lib.batches.views import RangeGrid, Views
+from lib.batches.views import RangeGrid, Views, project
 
-KINDS: Final[dict[str, Slot | None]] = {
+KINDS: Final[dict[str, Slot | Literal["misfit", "transplant"]]] = {
     "both": Slot.BOTH,
+    "misfit": "misfit",
     "geometry only": Slot.GEOMETRY,
     "appearance only": Slot.APPEARANCE,
     "shadow (normal)": Slot.SHADOW,
-    "transplanted (normal)": None,
+    "transplanted (normal)": "transplant",
 }
 FAMILIES: Final[dict[str, Families]] = {"training": TRAINING, "validation": VALIDATION}
 LARGEST_SHARE: Final = 0.12
@@ -46,17 +49,23 @@ class Example:
 @torch.no_grad()
 def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
     """`each` examples per kind and families, of the frames of a batch; where it shows largest, but not all over."""
-    for kind, slot in KINDS.items():
+    everywhere_B = torch.ones_like(views.lidar_works_B)
+    for kind, what in KINDS.items():
         for number, (name, families) in enumerate(FAMILIES.items()):
             generator = torch.Generator(views.image_B3HW.device).manual_seed(SEED + number)
-            if slot is None:
-                everywhere_B = torch.ones_like(views.lidar_works_B)
+            if what == "transplant":
                 pasted, targets = transplant(views, everywhere_B, generator), no_targets(views)
+            elif what != "misfit":
+                pasted, targets = paste_kind(views, grid, what, replace(families, misfits=0.0), generator)
+            elif families.misfits:
+                scene = open_scene(views, grid, *project(views))
+                paste_misfits(scene, everywhere_B, 0, generator)
+                pasted, targets = finished(scene)
             else:
-                pasted, targets = paste_kind(views, grid, slot, families, generator)
+                continue
             marked = targets.pixel_BHW == 1
             changed = (pasted.image_B3HW - views.image_B3HW).abs().mean(1) > _CHANGED
-            pixels_BHW = marked if slot in (Slot.BOTH, Slot.GEOMETRY, Slot.APPEARANCE) else changed
+            pixels_BHW = changed if what in (Slot.SHADOW, "transplant") else marked
             cells_BRC = (targets.cell_BRC == 1) | (pasted.range_m_BRC != views.range_m_BRC)
             share_B = pixels_BHW.flatten(1).float().mean(1)
             order = torch.where(share_B <= LARGEST_SHARE, share_B, 0.0).argsort(descending=True)[:each]

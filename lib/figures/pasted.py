@@ -18,6 +18,7 @@ _STRIP: Final = 0.28
 """Height of a range view, of its width."""
 _MEANING: Final = {
     "both": "an unusual shape\nwith an unusual surface",
+    "misfit": "an object of another street:\nnothing has such a shape",
     "geometry only": "an unusual shape in the\nlook of what is behind",
     "appearance only": "an unusual surface,\nits shape is normal",
     "shadow (normal)": "a shadow without object:\nis not to be found",

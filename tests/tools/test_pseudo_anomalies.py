@@ -9,7 +9,8 @@ from PIL import Image
 
 from lib.batches.examples import FAMILIES, KINDS, LARGEST_SHARE, examples
 from lib.batches.views import make_views
-from tests.batches.streets import GRID, flat_street
+from tests.batches.streets import GRID
+from tests.batches.test_misfits import street_with_objects
 from tests.processes import environment
 from tests.shard_data import write_street_shards
 
@@ -18,9 +19,11 @@ NORMAL = ("shadow (normal)", "transplanted (normal)")
 
 
 def test_examples_hold_what_their_label_says():
-    views, _ = make_views(flat_street(12), GRID)
+    views, _ = make_views(street_with_objects(12), GRID)
     found = list(examples(views, GRID, 2))
-    assert len(found) == len(KINDS) * len(FAMILIES) * 2
+    alone = [example for example in found if example.kind == "misfit"]
+    assert len(found) - len(alone) == (len(KINDS) - 1) * len(FAMILIES) * 2
+    assert len(alone) == 2 and {example.families for example in alone} == {"training"}
     before = views.image_B3HW.permute(0, 2, 3, 1).numpy()
     for example in found:
         if example.kind in NORMAL:
