@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lib.batches.blur import blurred
-from lib.batches.transplant import class_mask
+from lib.batches.objects import class_mask
 from lib.batches.views import Views
 from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
 

@@ -6,17 +6,17 @@ Shape letters as in views.py; h, w: a window around the misfit; N: its pixels or
 """
 
 from dataclasses import dataclass
-from math import pi
 
 import torch
 from torch import Tensor
 
 from lib.batches.constants import constant
 from lib.batches.looks import air_density, blended, far_color, hazed
+from lib.batches.objects import choose_cells, class_mask, class_rarity, same_object
 from lib.batches.placing import LARGE_WINDOW, MAX_EXTENT_M, free_spots
 from lib.batches.scene import INTENSITY_DECAY, RANGE_NOISE_M, Scene
-from lib.batches.transplant import brightness, choose_cells, class_mask, class_rarity, object_radius_m
-from lib.batches.views import RangeGrid, Views, cell_column, project
+from lib.batches.transplant import brightness
+from lib.batches.views import RangeGrid, Views, cell_column, cell_row, project, rolled
 from lib.batches.windows import Window, window_around
 from lib.labels import BICYCLE, BUS, CAR, DYNAMIC, MOTORCYCLE, PEDESTRIAN, RIDER, STATIC, TRUCK, UNKNOWN
 
@@ -67,7 +67,7 @@ class _Object:
 
     def holds(self, x_m_BN: Tensor, y_m_BN: Tensor, class_BN: Tensor) -> Tensor:
         """Say of points in the LiDAR's place whether they are the object's."""
-        return _belong(x_m_BN, y_m_BN, class_BN, self.foot_B3, self.class_B) & self.there_B[:, None]
+        return same_object(x_m_BN, y_m_BN, class_BN, self.foot_B3, self.class_B) & self.there_B[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ def paste_misfits(scene: Scene, wanted_B: Tensor, number: int, generator: torch.
     `number`: the slot's, in the targets.
     """
     views = scene.views
-    donor = Views(**{name: value.roll(2, 0) for name, value in vars(views).items()})
+    donor = rolled(views, 2)
     spot_B3, free_B = free_spots(views, generator)
     misfits = _random_misfits(views, donor, spot_B3, scene.grid, generator)
     clear_B = (air_density(donor, far_color(donor)) < CLEAR_AIR).squeeze(1)
@@ -153,7 +153,7 @@ def _find(donor: Views, generator: torch.Generator) -> _Object:
     xyz_B3K = donor.xyz_B3RC.flatten(2)
     seed_B3 = xyz_B3K.gather(2, seed_B[:, None, None].expand(-1, 3, 1)).squeeze(2)
     class_B = class_BK.gather(1, seed_B[:, None]).squeeze(1)
-    own_BK = _belong(xyz_B3K[:, 0], xyz_B3K[:, 1], class_BK, seed_B3, class_B) & (range_m_BK > 0)
+    own_BK = same_object(xyz_B3K[:, 0], xyz_B3K[:, 1], class_BK, seed_B3, class_B) & (range_m_BK > 0)
     count_B = own_BK.sum(1)
     low_B3 = torch.where(own_BK[:, None], xyz_B3K, torch.inf).amin(2)
     high_B3 = torch.where(own_BK[:, None], xyz_B3K, -torch.inf).amax(2)
@@ -167,12 +167,6 @@ def _find(donor: Views, generator: torch.Generator) -> _Object:
         torch.where(there_B, size_B3[:, 2], 1.0).clamp(min=0.1),
         there_B,
     )
-
-
-def _belong(x_m_BN: Tensor, y_m_BN: Tensor, class_BN: Tensor, place_B3: Tensor, class_B: Tensor) -> Tensor:
-    aside_x_BN, aside_y_BN = x_m_BN - place_B3[:, :1], y_m_BN - place_B3[:, 1:2]
-    near_BN = aside_x_BN.square_().addcmul_(aside_y_BN, aside_y_BN) < object_radius_m(class_B).square()[:, None]
-    return near_BN & (class_BN == class_B[:, None])
 
 
 def _reshaped(found: _Object, largest_m_B: Tensor, generator: torch.Generator) -> _Shape:
@@ -288,9 +282,7 @@ def _cell_at(place_B3: Tensor, grid: RangeGrid) -> tuple[Tensor, Tensor, Tensor]
     """Row and column of the range view, as fractions, in which places lie, and how far away they are on the ground."""
     x_B, y_B, z_B = place_B3.unbind(1)
     flat_m_B = (x_B.square() + y_B.square()).sqrt().clamp(min=1.0)
-    upper, lower = grid.upper_fov_deg * pi / 180, grid.lower_fov_deg * pi / 180
-    row_B = (upper - torch.atan2(z_B, flat_m_B)) / (upper - lower) * (grid.rows - 1)
-    return row_B[:, None], cell_column(place_B3, grid)[:, None], flat_m_B[:, None]
+    return cell_row(flat_m_B, z_B, grid)[:, None], cell_column(place_B3, grid)[:, None], flat_m_B[:, None]
 
 
 def _pairs(rows_Bh: Tensor, columns_Bw: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from torch import Tensor
 from lib.batches.constants import constant
 from lib.batches.families import Families
 from lib.batches.looks import GROUND_CLASSES
+from lib.batches.objects import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m
 from lib.batches.rows import Rows
 from lib.batches.solids import Solids
-from lib.batches.transplant import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m
 from lib.batches.views import Views, project
 
 MIN_DISTANCE_M, MAX_DISTANCE_M = 3.5, 26.0

@@ -26,12 +26,13 @@ from lib.batches.looks import (
     shading,
 )
 from lib.batches.misfits import paste_misfits
+from lib.batches.objects import class_mask, same_object
 from lib.batches.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, draw_kinds, place
 from lib.batches.rows import Rows
 from lib.batches.scene import INTENSITY_DECAY, RANGE_NOISE_M, Scene, anomalous, finished, open_scene
 from lib.batches.solids import Linear, Spans, along, entry, moved, shaded, spans
 from lib.batches.targets import UNSURE, Targets
-from lib.batches.transplant import class_mask, object_radius_m, transplant
+from lib.batches.transplant import transplant
 from lib.batches.views import RangeGrid, Views, cell_column, project
 from lib.batches.windows import Window, window_around
 from lib.labels import UNKNOWN
@@ -177,7 +178,7 @@ def _paste_pixels(scene: Scene, aimed: _Aimed, number: int, generator: torch.Gen
     solid_B1 = ((placed.kind_B == Slot.BOTH) | (placed.kind_B == Slot.GEOMETRY))[:, None]
     decal_B1 = (placed.kind_B == Slot.APPEARANCE)[:, None]
     in_front_BN = (aimed.enter_BN < depth_BN) & solid_B1
-    same_BN = _same_object(placed, surface_B3N, class_B1N[:, 0])
+    same_BN = same_object(surface_B3N[:, 0], surface_B3N[:, 1], class_B1N[:, 0], placed.anchor_B3, placed.class_B)
     hit_BN = in_front_BN | (decal_B1 & torch.where(placed.whole_B[:, None], same_BN, aimed.spans.hold(depth_BN)))
     new_depth_BN = torch.where(in_front_BN, aimed.enter_BN, depth_BN)
     from_center_B3 = scene.origin_B3 - placed.solids.center_B3
@@ -206,13 +207,6 @@ def _paste_pixels(scene: Scene, aimed: _Aimed, number: int, generator: torch.Gen
         torch.where(hit_B1N, float(number), slot_B1N),
     )
     window.put_(scene.pixels_BLP, torch.cat(after, dim=1))
-
-
-def _same_object(placed: Placed, surface_B3N: Tensor, class_BN: Tensor) -> Tensor:
-    """Say which pixels (B, N) belong to the object at the anchor: its class, not far aside."""
-    aside_m2_BN = (surface_B3N[:, :2] - placed.anchor_B3[:, :2, None]).square().sum(1)
-    radius_m_B1 = object_radius_m(placed.class_B)[:, None]
-    return (class_BN == placed.class_B[:, None]) & (aside_m2_BN < radius_m_B1.square())
 
 
 def _shadowed(

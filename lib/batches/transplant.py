@@ -5,52 +5,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from lib.batches.constants import class_table
-from lib.batches.views import Views, columns_aside
-from lib.labels import (
-    BICYCLE,
-    BUS,
-    CAR,
-    DYNAMIC,
-    FENCE,
-    MOTORCYCLE,
-    PEDESTRIAN,
-    POLE,
-    RIDER,
-    STATIC,
-    TRAFFIC_LIGHT,
-    TRAFFIC_SIGN,
-    TRUCK,
-    VEGETATION,
-    WALL,
-)
+from lib.batches.objects import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, same_object
+from lib.batches.views import Views, columns_aside, rolled
 
-OBJECT_CLASSES = (
-    WALL, FENCE, POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, VEGETATION, PEDESTRIAN, RIDER, CAR, TRUCK, BUS, MOTORCYCLE,
-    BICYCLE, STATIC, DYNAMIC,
-)  # fmt: skip
-SMALL_OBJECT_RADIUS_M = 1.2
-LARGE_OBJECT_RADIUS_M = 3.0
 MAX_DISTANCE_M = 30.0
-
-
-def class_mask(class_ids: Tensor, wanted: tuple[int, ...]) -> Tensor:
-    """Say which class ids (any shape, uint8) are among the wanted ones."""
-    return class_table(wanted, class_ids.device)[class_ids.long()]
-
-
-def object_radius_m(class_ids: Tensor) -> Tensor:
-    """How far aside [m] of a point its object reaches, by the class ids (any shape)."""
-    small = class_mask(class_ids, (POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, PEDESTRIAN, STATIC, DYNAMIC))
-    return torch.where(small, SMALL_OBJECT_RADIUS_M, LARGE_OBJECT_RADIUS_M)
-
-
-def choose_cells(weight_BRC: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw one cell per frame in proportion to its weight: flat index (B,), and whether any had weight."""
-    flat = weight_BRC.flatten(1)
-    # Exponential numbers by their logarithm: torch's own exponential_ draws one after another.
-    waiting = torch.rand(flat.shape, generator=generator, device=flat.device).log_().neg_().clamp_(min=1e-20)
-    return (flat / waiting).argmax(1), flat.amax(1) > 0
 
 
 def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Views:
@@ -58,19 +16,16 @@ def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Vi
 
     `wanted_B` says which frames receive one. Class labels travel along, the brightness follows the receiving frame.
     """
-    donor = _rolled(views)
+    donor = rolled(views, 1)
     near = donor.has_return_BRC & (donor.range_m_BRC < MAX_DISTANCE_M)
     candidates = class_mask(donor.point_class_BRC, OBJECT_CLASSES) & near
     seed_B, found_B = choose_cells(candidates * class_rarity(donor.point_class_BRC), generator)
     class_B = donor.point_class_BRC.flatten(1).gather(1, seed_B[:, None]).squeeze(1)
     seed_xyz_B3 = donor.xyz_B3RC.flatten(2).gather(2, seed_B[:, None, None].expand(-1, 3, 1)).squeeze(2)
-    radius_B11 = object_radius_m(class_B)[:, None, None]
     active_B11 = (wanted_B & found_B)[:, None, None]
 
     def belongs(x: Tensor, y: Tensor, class_ids: Tensor) -> Tensor:
-        aside_x, aside_y = x - seed_xyz_B3[:, 0, None, None], y - seed_xyz_B3[:, 1, None, None]
-        near_B = aside_x.square_().addcmul_(aside_y, aside_y) < radius_B11.square()
-        return near_B & (class_ids == class_B[:, None, None]) & active_B11
+        return same_object(x, y, class_ids, seed_xyz_B3, class_B) & active_B11
 
     offset_x, offset_y, _ = views.lidar_offset_m_B3[:, :, None, None].unbind(1)
     surface_y = torch.addcmul(-offset_y, columns_aside(donor)[:, None], donor.depth_m_BHW)
@@ -91,17 +46,6 @@ def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Vi
         intensity_BRC=torch.where(cells, donor.intensity_BRC, views.intensity_BRC),
         point_class_BRC=torch.where(cells, donor.point_class_BRC, views.point_class_BRC),
     )
-
-
-def class_rarity(class_BRC: Tensor) -> Tensor:
-    """Weigh cells so that each class of a frame is as likely as another."""
-    flat = class_BRC.flatten(1).long()
-    counts = torch.zeros(len(flat), 256, device=flat.device).scatter_add(1, flat, torch.ones_like(flat).float())
-    return (1.0 / counts.gather(1, flat)).view(class_BRC.shape)
-
-
-def _rolled(views: Views) -> Views:
-    return Views(**{name: value.roll(1, 0) for name, value in vars(views).items()})
 
 
 def brightness(views: Views) -> Tensor:

@@ -60,6 +60,11 @@ class Views:
         return self.range_m_BRC > NO_RETURN_M
 
 
+def rolled(views: Views, places: int) -> Views:
+    """Give each frame what the frame so many places before it in the batch shows."""
+    return Views(**{name: value.roll(places, 0) for name, value in vars(views).items()})
+
+
 def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
     """Build the views, and each point's cell (B, P) int64: row * visible_columns + column, -1 outside the grid.
 
@@ -103,15 +108,19 @@ def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
 
 def _cells(xyz_B3P: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: RangeGrid) -> Tensor:
     x, y, z = xyz_B3P.unbind(1)
-    upper, lower = grid.upper_fov_deg * pi / 180, grid.lower_fov_deg * pi / 180
-    elevation = torch.atan2(z, (x.square() + y.square()).sqrt())
-    row = ((upper - elevation) / (upper - lower) * (grid.rows - 1)).round().long().clamp(0, grid.rows - 1)
+    row = cell_row((x.square() + y.square()).sqrt(), z, grid).round().long().clamp(0, grid.rows - 1)
     turn = 0.5 - torch.atan2(y, x) / (2 * pi)
     first = (grid.columns - grid.visible_columns) // 2
     column = (turn * grid.columns).floor().long().clamp(0, grid.columns - 1) - first
     exists = torch.arange(x.shape[1], device=x.device) < num_points_B[:, None]
     inside = exists & (range_m_BP > 0) & (column >= 0) & (column < grid.visible_columns)
     return torch.where(inside, row * grid.visible_columns + column, -1)
+
+
+def cell_row(flat_m: Tensor, z_m: Tensor, grid: RangeGrid) -> Tensor:
+    """Return the row in which points lie, by their distance on the ground and height, as a fraction; the first is 0."""
+    upper, lower = grid.upper_fov_deg * pi / 180, grid.lower_fov_deg * pi / 180
+    return (upper - torch.atan2(z_m, flat_m)) / (upper - lower) * (grid.rows - 1)
 
 
 def cell_column(xyz_B3: Tensor, grid: RangeGrid) -> Tensor:

@@ -9,6 +9,8 @@ Value = int | float | str
 
 TRAINING_SEEDS: Final = (1, 2, 3)
 VARIANTS: Final = ("concat", "lidar", "image", "cross_attention")
+LOST: Final = {"without image": "image", "without LiDAR": "lidar"}
+"""Rows of a variant of both sensors that is tested once more with one of them lost: predict.blackout."""
 SENSORS: Final = ("image", "lidar", "concat")
 METHODS: Final = ("nearest_neighbour", "mahalanobis", "max_softmax", "energy")
 BASELINES: Final = tuple(f"{sensors} {method}" for sensors in SENSORS for method in METHODS)
@@ -16,13 +18,13 @@ BASELINES: Final = tuple(f"{sensors} {method}" for sensors in SENSORS for method
 DATA: Final[dict[Scale, dict[str, Value]]] = {
     "default": {"simulate.seed": 7101},
     "large": {
-        "simulate.seed": 7203,
+        "simulate.seed": 7204,
         "simulate.normality_scenarios": 3000,
         "simulate.anomaly_scenarios": 300,
         "simulate.frames_per_scenario": 3,
         "split.validation_fraction": 0.03,
         "split.test_fraction": 0.05,
-        "train.epochs": 6,
+        "train.epochs": 20,
     },
     "apart": {
         "simulate.seed": 7301,
@@ -39,7 +41,9 @@ and LiDAR stand apart, look at different times and are calibrated with an error,
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the pipeline (`detector`), or of all of the field's baselines; makes one row per name."""
+    """One run of the pipeline (`detector`), and tests of the same model with a sensor lost; or all of the field's
+    baselines. Makes one row per name.
+    """
 
     scale: Scale
     kind: Kind
@@ -51,6 +55,11 @@ class Run:
     def rows(self) -> tuple[str, ...]:
         """Identifiers of the rows it makes."""
         return tuple(row_id(self.scale, name, self.seed) for name in self.names)
+
+    def changes_of(self, name: str) -> dict[str, Value]:
+        """What a row's test changes in params.yaml."""
+        lost = next((sensor for suffix, sensor in LOST.items() if name.endswith(f" {suffix}")), None)
+        return dict(self.changes) | ({"predict.blackout": lost} if lost else {})
 
 
 def row_id(scale: str, name: str, seed: int) -> str:
@@ -65,7 +74,8 @@ def plan(scale: Scale, extra: dict[str, Value]) -> list[Run]:
     for seed in TRAINING_SEEDS[:1] if scale == "large" else TRAINING_SEEDS:
         changes = data | {"train.seed": seed}
         for variant in variants(scale):
-            runs.append(Run(scale, "detector", (variant,), seed, tuple((changes | {"model.fusion": variant}).items())))
+            names = row_names(variant)
+            runs.append(Run(scale, "detector", names, seed, tuple((changes | {"model.fusion": variant}).items())))
         if scale != "apart":
             runs.append(Run(scale, "baselines", BASELINES, seed, tuple(changes.items())))
     later = [run for run in runs if run.kind == "baselines" and (run.seed > TRAINING_SEEDS[0] or scale == "large")]
@@ -75,6 +85,11 @@ def plan(scale: Scale, extra: dict[str, Value]) -> list[Run]:
 def variants(scale: Scale) -> tuple[str, ...]:
     """The detector's variants that a scale compares."""
     return ("concat", "cross_attention") if scale == "apart" else VARIANTS
+
+
+def row_names(variant: str) -> tuple[str, ...]:
+    """A variant's rows: its own, and those with a sensor lost."""
+    return (variant,) if variant in SENSORS[:2] else (variant, *(f"{variant} {suffix}" for suffix in LOST))
 
 
 def command(run: Run) -> str:

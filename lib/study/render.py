@@ -8,7 +8,7 @@ from typing import Final
 from lib.errors import DataError
 from lib.outputs import write_text
 from lib.study.comparisons import Comparison, comparison_table
-from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan, variants
+from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan, row_names, variants
 from lib.study.rows import Row
 
 BEGIN: Final = "<!-- tables made by `python -m tools.study`; do not edit -->"
@@ -51,7 +51,8 @@ def _scale(scale: Scale, rows: Sequence[Row], comparisons: Sequence[Comparison])
         return f"{title}\nNot run. {how}"
     head = ["method", "seeds", *(h for h in _heads())]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    planned: list[str] = [*variants(scale), *(BASELINES if scale != "apart" else ())]
+    planned = [name for variant in variants(scale) for name in row_names(variant)]
+    planned += BASELINES if scale != "apart" else ()
     lines += [_line(name, [row for row in rows if row.name == name], len(head)) for name in planned]
     parts = [f"{title}\n{how}", _what(rows), "\n".join(lines)]
     return "\n\n".join([*parts, *filter(None, (_trivial(rows), comparison_table(comparisons)))])

@@ -43,7 +43,7 @@ def row_of(run: Run, name: str, revision: str, evaluated: dict[str, Any], minute
         name=name,
         seed=run.seed,
         revision=revision,
-        changes=dict(run.changes),
+        changes=run.changes_of(name),
         metrics={level: {n: evaluated[level][n] for n in NUMBERS} for level in LEVELS if level in evaluated},
         trivial={n: block["auroc"] for n, block in evaluated.get("baselines", {}).get("frame", {}).items()},
         scenarios=sum(evaluated["scenarios"].values()),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from lib.errors import DataError
 from lib.outputs import whole_folder
 from lib.study.comparisons import Comparison, comparison_of, pairs_of
-from lib.study.plan import Run, row_id
+from lib.study.plan import Run, Value, row_id
 from lib.study.rows import Row, row_of
 
 PIPELINE: Final = ("lib", "stages", "tools", "params.yaml", "dvc.yaml")
@@ -45,17 +45,23 @@ def open_clone(repository: Path, folder: Path) -> str:
 def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> list[Row]:
     """Run it and return its rows; a detector's predictions are kept, to be compared. DataError where it fails."""
     _run(clone, "git", "checkout", "-q", "-f", "--detach", revision)
-    start = time.monotonic()
-    changes = [part for key, value in run.changes for part in ("-S", f"{key}={value}")]
-    last = "evaluate" if run.kind == "detector" else "preprocess"
-    _run(clone, sys.executable, "-m", "dvc", "exp", "run", *changes, last)
     if run.kind == "baselines":
+        start = time.monotonic()
+        _experiment(clone, run.changes_of(run.names[0]), "preprocess")
         _run(clone, sys.executable, "-m", "tools.baselines", "--metrics", BASELINE_METRICS)
-    minutes = (time.monotonic() - start) / 60
-    rows = [row_of(run, name, revision, _metrics(run, name, clone), minutes) for name in run.names]
-    if run.kind == "detector":
-        with whole_folder(kept_predictions / _folder(rows[0].id)) as folder:
-            shutil.copytree(clone / "data" / "predictions", folder, dirs_exist_ok=True)
+        minutes = (time.monotonic() - start) / 60
+        metrics = _read(clone / BASELINE_METRICS)
+        parts = [(name, *name.split()) for name in run.names]
+        return [row_of(run, name, revision, metrics[sensors][method], minutes) for name, sensors, method in parts]
+    rows = []
+    for name in run.names:  # the first one trains
+        start = time.monotonic()
+        _experiment(clone, run.changes_of(name), "evaluate")
+        minutes = (time.monotonic() - start) / 60
+        rows.append(row_of(run, name, revision, _read(clone / "metrics" / "evaluate.json"), minutes))
+        if name == run.names[0]:
+            with whole_folder(kept_predictions / _folder(rows[0].id)) as folder:
+                shutil.copytree(clone / "data" / "predictions", folder, dirs_exist_ok=True)
     return rows
 
 
@@ -76,12 +82,13 @@ def _folder(identifier: str) -> str:
     return identifier.replace(" ", "-")
 
 
-def _metrics(run: Run, name: str, clone: Path) -> Any:
-    """Metrics of a finished run, as metrics/evaluate.json holds them."""
-    if run.kind == "detector":
-        return json.loads((clone / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
-    sensors, method = name.split()
-    return json.loads((clone / BASELINE_METRICS).read_text(encoding="utf-8"))[sensors][method]
+def _experiment(clone: Path, changes: dict[str, Value], last_stage: str) -> None:
+    settings = [part for key, value in changes.items() for part in ("-S", f"{key}={value}")]
+    _run(clone, sys.executable, "-m", "dvc", "exp", "run", *settings, last_stage)
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _environment() -> dict[str, str]:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Final, Self
@@ -74,6 +74,8 @@ class _Teammate:
         self._gradients = tuple(desk.gradients.tensors())
         self._connection, theirs = SPAWN.Pipe()
         self._process = SPAWN.Process(target=_work_when_asked, args=(work, desk, theirs), daemon=True)
+        # It would start within the process's start, and let the signals through again.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             self._process.start()  # with these signals blocked from its first moment on

@@ -5,7 +5,7 @@ import pytest
 from lib.errors import DataError
 from lib.params import load_params
 from lib.study.comparisons import add_comparisons, comparison_of, comparison_table, pairs_of, read_comparisons
-from lib.study.plan import BASELINES, DATA, METHODS, SENSORS, TRAINING_SEEDS, VARIANTS, command, plan
+from lib.study.plan import BASELINES, DATA, METHODS, SENSORS, TRAINING_SEEDS, VARIANTS, command, plan, row_names
 from lib.study.render import BEGIN, END, missing, put_tables, tables
 from lib.study.rows import add_rows, read_rows, row_of
 
@@ -26,8 +26,10 @@ def test_every_variant_and_baseline_runs_with_every_seed_most_important_first():
     runs = plan("default", {})
     assert {run.names[0] for run in runs[:4]} == set(VARIANTS) and runs[4].kind == "baselines"
     assert {run.seed for run in runs[:5]} == {TRAINING_SEEDS[0]}
+    fused = [variant for variant in VARIANTS if variant not in ("image", "lidar")]
+    lost = [f"{variant} without {sensor}" for variant in fused for sensor in ("image", "LiDAR")]
     assert sorted(row for run in runs for row in run.rows) == sorted(
-        f"default/{name}/seed {seed}" for name in (*VARIANTS, *BASELINES) for seed in TRAINING_SEEDS
+        f"default/{name}/seed {seed}" for name in (*VARIANTS, *lost, *BASELINES) for seed in TRAINING_SEEDS
     )
     assert len(BASELINES) == len(SENSORS) * len(METHODS) == 12
 
@@ -45,7 +47,7 @@ def test_scales_change_params_that_exist_and_share_no_simulator_seed_with_the_sa
 def test_sensors_apart_compare_attention_with_concatenation_over_every_seed():
     runs = plan("apart", {})
     assert [(run.names, run.seed) for run in runs] == [
-        ((name,), seed) for seed in TRAINING_SEEDS for name in ("concat", "cross_attention")
+        (row_names(name), seed) for seed in TRAINING_SEEDS for name in ("concat", "cross_attention")
     ]
     assert "-S simulate.lidar_offset_m=[-0.5,0.4,0.6]" in command(runs[0])
 
@@ -62,14 +64,22 @@ def test_extra_changes_come_last():
     assert "-S train.seed=1 -S model.fusion=concat" in command(plan("default", {})[0])
 
 
+def test_a_model_of_both_sensors_is_tested_with_either_lost():
+    concat, lidar, *_ = plan("default", {})
+    assert lidar.names == ("lidar",) and "predict.blackout" not in concat.changes_of("concat")
+    blackouts = [concat.changes_of(name)["predict.blackout"] for name in concat.names[1:]]
+    assert concat.names[1:] == ("concat without image", "concat without LiDAR") and blackouts == ["image", "lidar"]
+    assert [row.changes.get("predict.blackout") for row in finished(concat)] == [None, "image", "lidar"]
+
+
 def test_rows_are_kept_replaced_and_not_run_again(tmp_path):
     path = tmp_path / "results.json"
     runs = plan("default", {})
     add_rows(path, finished(runs[0]))
     add_rows(path, finished(runs[4]))
     rows = add_rows(path, finished(runs[0], frame_auroc=0.9))
-    assert rows == read_rows(path) and len(rows) == 1 + len(BASELINES)
-    assert rows[-1].metrics["frame"]["auroc"] == 0.9 and rows[-1].scenarios == 112
+    assert rows == read_rows(path) and len(rows) == 3 + len(BASELINES)
+    assert rows[-3].metrics["frame"]["auroc"] == 0.9 and rows[-3].scenarios == 112
     assert missing(runs, rows) == [run for run in runs if run not in (runs[0], runs[4])]
     assert "fpr95" not in json.loads(path.read_text())[0]["metrics"]["frame"]
 
@@ -82,7 +92,7 @@ def test_a_damaged_file_is_named(tmp_path):
 
 def test_means_spreads_and_what_was_not_run():
     runs = plan("default", {})
-    concat = [run for run in runs if run.names == ("concat",)]
+    concat = [run for run in runs if run.names[0] == "concat"]
     rows = [row for run, auroc in zip(concat, (0.7, 0.8, 0.9), strict=True) for row in finished(run, auroc)]
     text = tables(rows, [])
     assert "| concat | 3 | 0.800 ± 0.100 | 0.700 to 0.900 | 0.500 ± 0.000 |" in text
