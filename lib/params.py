@@ -20,7 +20,7 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Offset = Annotated[float, Field(ge=-10, le=10)]
 Range = Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)]
 Score = Literal["anomaly_logit", "max_softmax", "max_logit", "energy", "rejected_by_all", "combined"]
-FrameScore = Literal["top_points", "pooled", "cluster"]
+FrameScore = Literal["points_or_pixels", "top_points", "pooled", "cluster"]
 
 
 class Section(BaseModel):
@@ -137,6 +137,7 @@ class PredictParams(Section):
     precision: Literal["auto", "float32", "bfloat16"]
     frame_score: FrameScore
     frame_top_points: PositiveInt
+    frame_top_pixels: PositiveInt
     validation_frames: PositiveInt
 
 

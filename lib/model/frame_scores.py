@@ -1,31 +1,40 @@
-"""One score per frame from the logits of its range-view cells: what the most suspicious place amounts to.
+"""One score per frame from the logits of its range-view cells and pixels: what the most suspicious place amounts to.
 
-Only cells that both sensors see count. Shape letters as in views.py; K: seeds.
+Only cells that both sensors see count. Shape letters as in views.py; h, w: quarter-size pixels; K: seeds.
 """
 
 import torch
 from torch import Tensor
 
 from lib.batches.views import Views, project
-from lib.params import FrameScore
+from lib.model.detector import Detections
+from lib.params import PredictParams
 
 NEIGHBOUR_M = 1.0
 """Points of neighbouring cells further apart than this do not belong together; also a cluster's radius."""
 SEEDS = 32
 
 
-def frame_scores(cell_BRC: Tensor, views: Views, frame_score: FrameScore, top_points: int) -> Tensor:
-    """Score (B,) of each frame, a mean of the `top_points` highest among the cells that both sensors see.
+def frame_scores(detections: Detections, views: Views, params: PredictParams) -> Tensor:
+    """Score (B,) of each frame by predict.frame_score, a mean of the highest logits.
 
-    top_points: of all of them, wherever they are; pooled: of all of them, after each took the mean of itself and its
-    neighbours on the same surface; cluster: of those within NEIGHBOUR_M of one point, at the place where that is most.
+    top_points: of as many of the cells that both sensors see, wherever they are; points_or_pixels: that, or the mean of
+    the `frame_top_pixels` highest pixels where it is higher and the camera works; pooled: of cells, after each took the
+    mean of itself and its neighbours on the same surface; cluster: of those within NEIGHBOUR_M of one point, at the
+    place where that is most.
     """
     _, seen = project(views)
-    if frame_score == "cluster":
+    cell_BRC, top_points = detections.cell_BRC, params.frame_top_points
+    if params.frame_score == "cluster":
         return _densest_cluster(cell_BRC, views.xyz_B3RC, seen, top_points)
-    if frame_score == "pooled":
+    if params.frame_score == "pooled":
         cell_BRC = pooled(cell_BRC, views.xyz_B3RC, seen)
-    return _mean_of_highest(cell_BRC, seen, top_points)
+    lowest_B11 = cell_BRC.amin((1, 2), keepdim=True)
+    points_B = _mean_of_highest(torch.where(seen, cell_BRC, lowest_B11), top_points)
+    if params.frame_score != "points_or_pixels":
+        return points_B
+    pixels_B = _mean_of_highest(detections.pixel_Bhw, params.frame_top_pixels)
+    return torch.where(views.image_works_B, torch.maximum(points_B, pixels_B), points_B)
 
 
 def pooled(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor) -> Tensor:
@@ -43,11 +52,9 @@ def pooled(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor) -> Tensor:
     return torch.where(seen_BRC, total / count.clamp(min=1), cell_BRC)
 
 
-def _mean_of_highest(cell_BRC: Tensor, seen_BRC: Tensor, top_points: int) -> Tensor:
-    flat, seen = cell_BRC.flatten(1), seen_BRC.flatten(1)
-    lowest = flat.amin(1, keepdim=True)
-    top = torch.where(seen, flat, lowest).topk(min(top_points, flat.shape[1]), dim=1).values
-    return top.mean(1)
+def _mean_of_highest(logits_BRC: Tensor, number: int) -> Tensor:
+    flat = logits_BRC.flatten(1)
+    return flat.topk(min(number, flat.shape[1]), dim=1).values.mean(1)
 
 
 def _densest_cluster(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor, top_points: int) -> Tensor:

@@ -10,7 +10,8 @@ from lib.batches.blackout import without_image, without_lidar
 from lib.batches.frames import FrameRef
 from lib.batches.loader import batches
 from lib.batches.views import RangeGrid, Views, make_views
-from lib.model.scores import Judge, Scores, judge_both_ways, rescored, scores_of
+from lib.model.class_scores import rescored
+from lib.model.scores import Judge, Scores, judge_both_ways, scores_of
 from lib.params import PredictParams, Score
 from lib.shards.predictions import Predictions
 from lib.shards.reader import Shard
@@ -49,7 +50,7 @@ def score_shard(scoring: Scoring, shard: Shard) -> Scores:
         with autocast(scoring.device, scoring.precision):
             detections = judge_both_ways(scoring.judge, views)
         detections = rescored(detections, scoring.score)
-        scores = scores_of(detections, views, cell_BP, params.frame_score, params.frame_top_points)
+        scores = scores_of(detections, views, cell_BP, params)
         parts.append(Scores(scores.point_BP.cpu(), scores.pixel_BHW.cpu(), scores.frame_B.cpu()))
     return Scores(
         torch.cat([part.point_BP for part in parts]),

@@ -26,8 +26,8 @@ from lib.batches.targets import UNSURE, Targets, no_targets
 from lib.batches.views import RangeGrid, Views, make_views
 from lib.errors import TrainingError
 from lib.evaluation.curves import auroc, rank
+from lib.model.class_scores import rescored
 from lib.model.detector import Detections, Detector
-from lib.model.scores import rescored
 from lib.params import TrainParams
 from lib.shards.reader import Shard
 from lib.stopping import Meanwhile, no_question

@@ -17,9 +17,10 @@ from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.targets import UNSURE, Targets
 from lib.batches.views import Views, make_views, project
 from lib.errors import DataError
+from lib.model.class_scores import rescored
 from lib.model.detector import Detector
 from lib.model.frame_scores import frame_scores
-from lib.model.scores import also_without_image, judge_both_ways, rescored
+from lib.model.scores import also_without_image, judge_both_ways
 from lib.params import EvaluateParams, FrameScore, PredictParams, Score
 from lib.training.devices import Precision, autocast
 from lib.training.loop import TrainingSet
@@ -27,7 +28,7 @@ from lib.training.parallel import Threads
 from lib.training.validation import in_view
 
 Alternative = tuple[Score, FrameScore]
-DEFAULT: Final[Alternative] = ("anomaly_logit", "top_points")
+DEFAULT: Final[Alternative] = ("anomaly_logit", "points_or_pixels")
 ALTERNATIVES: Final[tuple[Alternative, ...]] = tuple((s, f) for s in get_args(Score) for f in get_args(FrameScore))
 CLEAN_FRACTION = 0.5
 RESAMPLES = 500
@@ -151,10 +152,11 @@ def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDAr
     scored = project(views)[1] & (targets.cell_BRC != UNSURE)
     frames, points = {}, {}
     for score in get_args(Score):
-        cells = rescored(detections, score).cell_BRC
-        points[score] = cells[scored].cpu().numpy()
+        scores = rescored(detections, score)
+        points[score] = scores.cell_BRC[scored].cpu().numpy()
         for how in get_args(FrameScore):
-            frames[score, how] = frame_scores(cells, views, how, trial.predict.frame_top_points)[counts].cpu().numpy()
+            params = trial.predict.model_copy(update={"frame_score": how})
+            frames[score, how] = frame_scores(scores, views, params)[counts].cpu().numpy()
     point_truth = (targets.cell_BRC[scored] == 1).cpu().numpy()
     return Judged(frames, points, positive[counts].cpu().numpy(), point_truth, scenario[counts.cpu().numpy()])
 

@@ -18,8 +18,9 @@ from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.targets import UNSURE, Targets, no_targets
 from lib.batches.views import Views, make_views, project
 from lib.errors import ParamsError
+from lib.model.class_scores import rescored
 from lib.model.frame_scores import frame_scores
-from lib.model.scores import judge_both_ways, rescored
+from lib.model.scores import judge_both_ways
 from lib.params import SplitParams
 from lib.shards.index import open_entry, read_index
 from lib.shards.reader import Shard
@@ -123,9 +124,9 @@ def _judged(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Judged:
     views = blacked_out(views, scoring.params.blackout)
     with autocast(scoring.device, scoring.precision):
         detections = judge_both_ways(scoring.judge, views)
-    cell_BRC = rescored(detections, scoring.score).cell_BRC.float()
-    frame_B = frame_scores(cell_BRC, views, scoring.params.frame_score, scoring.params.frame_top_points)
-    return _Judged(frame_B, image_share_B, points_B, cell_BRC.flatten(1), label_BRC.flatten(1))
+    detections = rescored(detections, scoring.score)
+    frame_B = frame_scores(detections, views, scoring.params)
+    return _Judged(frame_B, image_share_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
 
 
 def _joined(parts: Sequence[_Judged], name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:

@@ -14,6 +14,7 @@ from lib.training.setup import detector_config
 from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 FUSIONS = ["image", "lidar", "concat", "cross_attention"]
+POINTS_ALONE = load_params().predict.model_copy(update={"frame_score": "top_points"})
 
 
 def config(fusion, encoding="none"):
@@ -26,7 +27,7 @@ def judged(fusion, batch, encoding="none"):
     views, cell = make_views(batch, GRID)
     with torch.no_grad():
         detections = detector(views)
-    return detections, scores_of(detections, views, cell, "top_points", 10)
+    return detections, scores_of(detections, views, cell, POINTS_ALONE)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -97,7 +98,7 @@ def test_the_frame_score_is_the_mean_of_the_highest_seen_cells():
         detections.cell_BRC[0, row, column] = 4.0
     hidden = (~views.has_return_BRC[0]).nonzero()[0]
     detections.cell_BRC[0, hidden[0], hidden[1]] = 1000.0
-    scores = scores_of(detections, views, cell, "top_points", 10)
+    scores = scores_of(detections, views, cell, POINTS_ALONE)
     assert scores.frame_B.item() == pytest.approx((5 * 4.0 - 5 * 1.0) / 10)
 
 

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from lib.batches.views import make_views, project
+from lib.model.detector import Detections
 from lib.model.frame_scores import frame_scores, pooled
-from lib.params import FrameScore
+from lib.params import FrameScore, load_params
 from tests.batches.streets import GRID, flat_street
 
-LOW, HIGH, POINTS = -3.0, 5.0, 6
+LOW, HIGH, POINTS, PIXELS = -3.0, 5.0, 6, 3
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +27,21 @@ def seen(views):
     return shown[away.argsort()]
 
 
+def params(how, points=POINTS):
+    changes = {"frame_score": how, "frame_top_points": points, "frame_top_pixels": PIXELS}
+    return load_params().predict.model_copy(update=changes)
+
+
+def logits(cell_BRC, pixel_Bhw=None):
+    """Detections of which only the anomaly logits matter; those of pixels are low unless given."""
+    none = cell_BRC.new_empty(0)
+    return Detections(cell_BRC, none, torch.full((len(cell_BRC), 8, 12), LOW) if pixel_Bhw is None else pixel_Bhw, none)
+
+
 def score(views, cells, how, logit=HIGH):
-    logits = torch.full_like(views.range_m_BRC, LOW)
-    logits[0].view(-1)[cells] = logit
-    return frame_scores(logits, views, how, POINTS)[0].item()
+    cell_BRC = torch.full_like(views.range_m_BRC, LOW)
+    cell_BRC[0].view(-1)[cells] = logit
+    return frame_scores(logits(cell_BRC), views, params(how))[0].item()
 
 
 @pytest.mark.parametrize("how", get_args(FrameScore))
@@ -41,10 +53,10 @@ def test_more_suspicious_points_never_make_a_frame_less_suspicious(views, seen, 
 
 @pytest.mark.parametrize("how", get_args(FrameScore))
 def test_a_frame_does_not_depend_on_its_batch(views, how):
-    logits = torch.randn(views.range_m_BRC.shape, generator=torch.Generator().manual_seed(0))
+    cells = torch.randn(views.range_m_BRC.shape, generator=torch.Generator().manual_seed(0))
     alone = [type(views)(**{name: value[i : i + 1] for name, value in vars(views).items()}) for i in range(2)]
-    together = frame_scores(logits, views, how, POINTS)
-    apart = torch.cat([frame_scores(logits[i : i + 1], alone[i], how, POINTS) for i in range(2)])
+    together = frame_scores(logits(cells), views, params(how))
+    apart = torch.cat([frame_scores(logits(cells[i : i + 1]), alone[i], params(how)) for i in range(2)])
     assert torch.equal(together, apart)
 
 
@@ -63,20 +75,36 @@ def test_scattered_points_count_less_than_the_same_together(views, seen):
 
 def test_pooling_stops_at_the_edge_of_a_surface(views, seen):
     """A neighbour in the range view that lies metres behind takes no part in the mean."""
-    logits = torch.zeros_like(views.range_m_BRC)
+    cells = torch.zeros_like(views.range_m_BRC)
     xyz = views.xyz_B3RC.clone()
     cell = int(seen[0])
     row, column = divmod(cell, GRID.visible_columns)
-    logits[0, row, column] = HIGH
+    cells[0, row, column] = HIGH
     xyz[0, :, row, column] *= 0.5
     shown = project(views)[1]
-    assert pooled(logits, xyz, shown)[0, row, column] == HIGH
-    assert pooled(logits, views.xyz_B3RC, shown)[0, row, column] < HIGH
+    assert pooled(cells, xyz, shown)[0, row, column] == HIGH
+    assert pooled(cells, views.xyz_B3RC, shown)[0, row, column] < HIGH
 
 
 def test_fewer_cells_than_asked_for(views):
     blind = replace(views, range_m_BRC=torch.zeros_like(views.range_m_BRC))
     for how in get_args(FrameScore):
         assert score(blind, torch.arange(3), how) == pytest.approx(LOW)
-        few = frame_scores(torch.full_like(views.range_m_BRC, LOW), views, how, 10**6)
+        few = frame_scores(logits(torch.full_like(views.range_m_BRC, LOW)), views, params(how, points=10**6))
         assert few[0].item() == pytest.approx(LOW)
+
+
+def test_pixels_alone_can_make_a_frame_suspicious_where_they_are_asked(views):
+    cells, pixels = torch.full_like(views.range_m_BRC, LOW), torch.full((2, 8, 12), LOW)
+    pixels[0, 3, 4:7] = HIGH
+    found = {how: frame_scores(logits(cells, pixels), views, params(how)).tolist() for how in get_args(FrameScore)}
+    assert found.pop("points_or_pixels") == pytest.approx([HIGH, LOW])
+    assert all(scores == pytest.approx([LOW, LOW]) for scores in found.values())
+
+
+def test_pixels_of_a_camera_that_does_not_work_do_not_count(views):
+    blind = replace(views, image_works_B=torch.tensor([False, True]))
+    found = frame_scores(
+        logits(torch.full_like(views.range_m_BRC, LOW), torch.full((2, 8, 12), HIGH)), blind, params("points_or_pixels")
+    )
+    assert found.tolist() == pytest.approx([LOW, HIGH])

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.labels import NORMAL_IDS
+from lib.model.class_scores import class_score, rescored
 from lib.model.detector import Detections
-from lib.model.scores import class_score, rescored
 from lib.params import Score
 
 SCORES = [score for score in get_args(Score) if score != "anomaly_logit"]

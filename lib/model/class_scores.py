@@ -1,0 +1,37 @@
+"""Other scores in the place of the anomaly logits: how little the normal classes explain. Higher = more anomalous."""
+
+from dataclasses import replace
+
+from torch import Tensor
+from torch.nn.functional import log_softmax, softplus
+
+from lib.model.detector import Detections
+from lib.params import Score
+
+
+def rescored(detections: Detections, score: Score) -> Detections:
+    """Put another score (see class_score; combined: plus the anomaly logit) in the place of the anomaly logits."""
+    if score == "anomaly_logit":
+        return detections
+    cell_BRC = class_score(detections.cell_class_BSRC, score)
+    pixel_Bhw = class_score(detections.pixel_class_BShw, score)
+    if score == "combined":
+        cell_BRC, pixel_Bhw = cell_BRC + detections.cell_BRC, pixel_Bhw + detections.pixel_Bhw
+    return replace(detections, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
+
+
+def class_score(logits_BSRC: Tensor, score: Score) -> Tensor:
+    """How little (B, R, C) the logits (B, S, R, C) of the S normal classes explain.
+
+    max_softmax: -log of the highest softmax (Hendrycks and Gimpel, ICLR 2017; the logarithm keeps float32 from ties);
+    max_logit: -highest logit (Hendrycks et al., ICML 2022); energy: -logsumexp (Liu et al., NeurIPS 2020);
+    rejected_by_all, combined: log-probability that each one-versus-all class rejects, sum of log(1 - sigmoid)
+    (the idea of RbA: Nayal et al., ICCV 2023).
+    """
+    if score == "max_softmax":
+        return -log_softmax(logits_BSRC, dim=1).amax(1)
+    if score == "max_logit":
+        return -logits_BSRC.amax(1)
+    if score == "energy":
+        return -logits_BSRC.logsumexp(1)
+    return -softplus(logits_BSRC).sum(1)
