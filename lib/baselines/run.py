@@ -2,23 +2,26 @@
 
 The segmentation is the detector's own network, trained for as many steps on the same frames, without pseudo-anomalies
 and with softmax cross-entropy alone. Scores are made as the detector's are: mirror images averaged, one per point,
-pixel and frame.
+pixel and frame. Which frame score suits a method is asked of validation, as it was for the detector.
 """
 
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
+from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
 from lib.baselines.judges import NormalFeatures, distance_judge, normal_features
 from lib.baselines.references import BANK, mahalanobis, nearest_neighbour
 from lib.batches.loader import batches
+from lib.errors import DataError
+from lib.evaluation.calibration import pasted_truth
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_scenario
 from lib.evaluation.report import evaluate
@@ -36,6 +39,7 @@ from lib.training.loop import Recipe, TrainingSet, train_detector
 from lib.training.parallel import Threads
 from lib.training.sets import training_set
 from lib.training.setup import batch_parts, detector_config, range_grid
+from lib.training.validation import score_validation
 from lib.workers import available_cores
 
 Sensors = Literal["image", "lidar", "concat"]
@@ -72,7 +76,8 @@ def run_baselines(
     scorings = _scorings(detector, data, params, device)
     for method in methods:
         folder = predictions / f"{sensors}-{method}"
-        _predict(shards, folder, scorings[method](), params, f"{sensors}-{method} seed {params.train.seed}")
+        scoring = _best_frame_score(scorings[method](), data, params)
+        _predict(shards, folder, scoring, params, f"{sensors}-{method} seed {params.train.seed}")
         metrics[method] = _evaluated(shards, folder, params)
         LOG.info("%s, %s: scored", sensors, method)
     return metrics
@@ -121,18 +126,39 @@ def _scorings(
     }
 
 
+def _best_frame_score(scoring: Scoring, data: TrainingSet, params: BaselineParams) -> Scoring:
+    """The same with the frame score that tells pseudo-anomalies in validation's frames best, of points alone or not."""
+    found: dict[float, Scoring] = {}
+    with Threads(_threads(params, scoring.device)) as threads:
+        for frame_score in ("top_points", "points_or_pixels"):
+            changed = params.predict.model_copy(update={"frame_score": frame_score})
+            candidate = replace(scoring, params=changed)
+            scores = score_validation(candidate, data.shards, data.validation, "", threads)
+            truth, counts = pasted_truth(scores, params.evaluate)
+            if truth[counts].all() or not truth.any():
+                raise DataError(
+                    "the validation frames give no frames both with and without pseudo-anomalies in view; "
+                    "raise split.validation_fraction or predict.validation_frames"
+                )
+            found[float(roc_auc_score(truth[counts], scores.pasted_score[counts]))] = candidate
+    return found[max(found)]
+
+
+def _threads(params: BaselineParams, device: torch.device) -> int:
+    return params.execution.workers or available_cores() if device.type == "cpu" else 1
+
+
 def _predict(shards: Path, folder: Path, scoring: Scoring, params: BaselineParams, fingerprint: str) -> None:
     entries = read_index(shards)
     splits = assign_splits(entries, params.split)
     test = [entry for entry in entries if splits[entry.scenario] == "test"]
-    cores = params.execution.workers or available_cores()
 
     def predict(path: Path) -> Predictions:
         return predictions_of(scoring, read_shard(path), fingerprint)
 
     with (
         whole_folder(folder) as partial_folder,
-        Threads(cores if scoring.device.type == "cpu" else 1) as threads,
+        Threads(_threads(params, scoring.device)) as threads,
         tqdm(total=sum(entry.frames for entry in test), unit="frame", desc=folder.name) as progress,
     ):
         for entry, predictions in zip(test, threads.map(predict, (shards / e.file for e in test)), strict=True):
