@@ -78,8 +78,8 @@ def run_baselines(
         folder = predictions / f"{sensors}-{method}"
         scoring = _best_frame_score(scorings[method](), data, params)
         _predict(shards, folder, scoring, params, f"{sensors}-{method} seed {params.train.seed}")
-        metrics[method] = _evaluated(shards, folder, params)
-        LOG.info("%s, %s: scored", sensors, method)
+        metrics[method] = _evaluated(shards, folder, params) | {"frame_score": scoring.params.frame_score}
+        LOG.info("%s, %s: scored, frames by %s", sensors, method, scoring.params.frame_score)
     return metrics
 
 
@@ -128,20 +128,19 @@ def _scorings(
 
 def _best_frame_score(scoring: Scoring, data: TrainingSet, params: BaselineParams) -> Scoring:
     """The same with the frame score that tells pseudo-anomalies in validation's frames best, of points alone or not."""
-    found: dict[float, Scoring] = {}
+    found: list[tuple[float, Scoring]] = []
     with Threads(_threads(params, scoring.device)) as threads:
         for frame_score in ("top_points", "points_or_pixels"):
-            changed = params.predict.model_copy(update={"frame_score": frame_score})
-            candidate = replace(scoring, params=changed)
+            candidate = replace(scoring, params=params.predict.model_copy(update={"frame_score": frame_score}))
             scores = score_validation(candidate, data.shards, data.validation, "", threads)
-            truth, counts = pasted_truth(scores, params.evaluate)
+            truth, counts = pasted_truth(scores.pasted_image_share, scores.pasted_points, params.evaluate)
             if truth[counts].all() or not truth.any():
                 raise DataError(
                     "the validation frames give no frames both with and without pseudo-anomalies in view; "
                     "raise split.validation_fraction or predict.validation_frames"
                 )
-            found[float(roc_auc_score(truth[counts], scores.pasted_score[counts]))] = candidate
-    return found[max(found)]
+            found.append((float(roc_auc_score(truth[counts], scores.pasted_score[counts])), candidate))
+    return max(found, key=lambda pair: pair[0])[1]
 
 
 def _threads(params: BaselineParams, device: torch.device) -> int:

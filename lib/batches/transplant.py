@@ -12,7 +12,7 @@ MAX_DISTANCE_M = 30.0
 
 
 def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Views:
-    """Paste an object of the next frame of the batch at the same place, where nothing nearer hides it.
+    """Paste an object of the frame before in the batch at the same place, where nothing nearer hides it.
 
     `wanted_B` says which frames receive one. Class labels travel along, the brightness follows the receiving frame.
     """

@@ -118,7 +118,9 @@ def _cells(xyz_B3P: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: Rang
 
 
 def cell_row(flat_m: Tensor, z_m: Tensor, grid: RangeGrid) -> Tensor:
-    """Return the row in which points lie, by their distance on the ground and height, as a fraction; the first is 0."""
+    """Return the row in which points of any shape lie, as a fraction, by their distance on the ground and their height
+    above the LiDAR [m].
+    """
     upper, lower = grid.upper_fov_deg * pi / 180, grid.lower_fov_deg * pi / 180
     return (upper - torch.atan2(z_m, flat_m)) / (upper - lower) * (grid.rows - 1)
 

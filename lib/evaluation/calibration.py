@@ -143,11 +143,15 @@ def shown(
     return bins
 
 
-def pasted_truth(validation: ValidationScores, params: EvaluateParams) -> tuple[_Booleans, _Booleans]:
-    """Which frames (G,) show a pseudo-anomaly, by evaluation's rule, and which count at all: too little is neither."""
-    share, points = validation.pasted_image_share, validation.pasted_points
-    enough = (share >= params.min_anomaly_image_fraction) | (points >= params.min_anomaly_points)
-    return enough, enough | ((share == 0) & (points == 0))
+def pasted_truth(
+    image_share: _Floats, points: npt.NDArray[np.integer], params: EvaluateParams
+) -> tuple[_Booleans, _Booleans]:
+    """Which frames (G,) show a pseudo-anomaly, by evaluation's rule, and which count at all: too little is neither.
+
+    image_share, points (G,): how much of the image and how many points of pseudo-anomalies are in view.
+    """
+    enough = (image_share >= params.min_anomaly_image_fraction) | (points >= params.min_anomaly_points)
+    return enough, enough | ((image_share == 0) & (points == 0))
 
 
 def _items(
@@ -155,7 +159,7 @@ def _items(
 ) -> dict[CalibratedLevel, tuple[_Floats, _Booleans, npt.NDArray[np.int32]]]:
     """Scores, truth and drive of the frames that count by evaluation's rule, and of the points in view."""
     v = validation
-    enough, counts = pasted_truth(v, params)
+    enough, counts = pasted_truth(v.pasted_image_share, v.pasted_points, params)
     scored = v.point_label != NOT_SCORED
     drive = np.broadcast_to(v.pasted_drive[:, None], scored.shape)
     return {

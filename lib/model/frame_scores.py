@@ -1,6 +1,6 @@
 """One score per frame from the logits of its range-view cells and pixels: what the most suspicious place amounts to.
 
-Only cells that both sensors see count. Shape letters as in views.py; h, w: quarter-size pixels; K: seeds.
+Of the cells, only those that both sensors see count. Shape letters as in views.py; h, w: quarter-size pixels; K: seeds.
 """
 
 import torch
@@ -18,23 +18,22 @@ SEEDS = 32
 def frame_scores(detections: Detections, views: Views, params: PredictParams) -> Tensor:
     """Score (B,) of each frame by predict.frame_score, a mean of the highest logits.
 
-    top_points: of as many of the cells that both sensors see, wherever they are; points_or_pixels: that, or the mean of
-    the `frame_top_pixels` highest pixels where it is higher and the camera works; pooled: of cells, after each took the
-    mean of itself and its neighbours on the same surface; cluster: of those within NEIGHBOUR_M of one point, at the
-    place where that is most.
+    top_points: of the `frame_top_points` highest cells, wherever they are; points_or_pixels: that, or the mean of the
+    `frame_top_pixels` highest pixels where it is higher; pooled: of cells, after each took the mean of itself and its
+    neighbours on the same surface; cluster: of those within NEIGHBOUR_M of one point, at the place where that is most.
     """
     _, seen = project(views)
     cell_BRC, top_points = detections.cell_BRC, params.frame_top_points
-    if params.frame_score == "cluster":
-        return _densest_cluster(cell_BRC, views.xyz_B3RC, seen, top_points)
     if params.frame_score == "pooled":
         cell_BRC = pooled(cell_BRC, views.xyz_B3RC, seen)
-    lowest_B11 = cell_BRC.amin((1, 2), keepdim=True)
-    points_B = _mean_of_highest(torch.where(seen, cell_BRC, lowest_B11), top_points)
+    cell_BRC = torch.where(seen, cell_BRC, cell_BRC.amin((1, 2), keepdim=True))
+    if params.frame_score == "cluster":
+        return _densest_cluster(cell_BRC, views.xyz_B3RC, seen, top_points)
+    points_B = _mean_of_highest(cell_BRC, top_points)
     if params.frame_score != "points_or_pixels":
         return points_B
     pixels_B = _mean_of_highest(detections.pixel_Bhw, params.frame_top_pixels)
-    return torch.where(views.image_works_B, torch.maximum(points_B, pixels_B), points_B)
+    return torch.maximum(points_B, pixels_B)
 
 
 def pooled(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor) -> Tensor:
@@ -52,8 +51,8 @@ def pooled(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor) -> Tensor:
     return torch.where(seen_BRC, total / count.clamp(min=1), cell_BRC)
 
 
-def _mean_of_highest(logits_BRC: Tensor, number: int) -> Tensor:
-    flat = logits_BRC.flatten(1)
+def _mean_of_highest(logits: Tensor, number: int) -> Tensor:
+    flat = logits.flatten(1)
     return flat.topk(min(number, flat.shape[1]), dim=1).values.mean(1)
 
 
@@ -62,7 +61,6 @@ def _densest_cluster(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor, top_p
     `top_points`, the frame's lowest fills up. The best seed's (B,).
     """
     flat, xyz_BN3 = cell_BRC.flatten(1), xyz_B3RC.flatten(2).transpose(1, 2)
-    flat = torch.where(seen_BRC.flatten(1), flat, flat.amin(1, keepdim=True))
     seed_BK = flat.topk(min(SEEDS, flat.shape[1]), dim=1).indices
     seed_BK3 = xyz_BN3.gather(1, seed_BK[..., None].expand(-1, -1, 3))
     near_BKN = torch.cdist(seed_BK3, xyz_BN3, compute_mode="donot_use_mm_for_euclid_dist") <= NEIGHBOUR_M

@@ -89,7 +89,7 @@ def variants(scale: Scale) -> tuple[str, ...]:
 
 def row_names(variant: str) -> tuple[str, ...]:
     """A variant's rows: its own, and those with a sensor lost."""
-    return (variant,) if variant in SENSORS[:2] else (variant, *(f"{variant} {suffix}" for suffix in LOST))
+    return (variant,) if variant in ("image", "lidar") else (variant, *(f"{variant} {suffix}" for suffix in LOST))
 
 
 def command(run: Run) -> str:

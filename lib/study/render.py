@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Final
+from typing import Any, Final
 
 from lib.errors import DataError
 from lib.outputs import write_text
 from lib.study.comparisons import Comparison, comparison_table
-from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan, row_names, variants
+from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan, row_id, row_names, variants
 from lib.study.rows import Row
 
 BEGIN: Final = "<!-- tables made by `python -m tools.study`; do not edit -->"
@@ -112,6 +112,14 @@ def _trivial(rows: Sequence[Row]) -> str:
 
 
 def missing(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:
-    """The runs of which a row is not there yet, in their order."""
-    done = {row.id for row in rows}
-    return [run for run in runs if not done.issuperset(run.rows)]
+    """The runs of which a row is not there yet, or by other params, in their order."""
+    done = {row.id: _texts(row.changes) for row in rows}
+    return [
+        run
+        for run in runs
+        if any(done.get(row_id(run.scale, name, run.seed)) != _texts(run.changes_of(name)) for name in run.names)
+    ]
+
+
+def _texts(changes: dict[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in changes.items()}

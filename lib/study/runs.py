@@ -47,7 +47,7 @@ def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> lis
     _run(clone, "git", "checkout", "-q", "-f", "--detach", revision)
     if run.kind == "baselines":
         start = time.monotonic()
-        _experiment(clone, run.changes_of(run.names[0]), "preprocess")
+        _experiment(clone, dict(run.changes), "preprocess")
         _run(clone, sys.executable, "-m", "tools.baselines", "--metrics", BASELINE_METRICS)
         minutes = (time.monotonic() - start) / 60
         metrics = _read(clone / BASELINE_METRICS)

@@ -14,9 +14,10 @@ from lib.batches.families import VALIDATION
 from lib.batches.frames import FrameBatch
 from lib.batches.loader import batches
 from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
-from lib.batches.targets import UNSURE, Targets
-from lib.batches.views import Views, make_views, project
+from lib.batches.targets import UNSURE
+from lib.batches.views import make_views, project
 from lib.errors import DataError
+from lib.evaluation.calibration import pasted_truth
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
 from lib.model.frame_scores import frame_scores
@@ -148,7 +149,8 @@ def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDAr
     with autocast(trial.device, trial.precision):
         judge = also_without_image(detector, detector.config.fusion, trial.predict)
         detections = judge_both_ways(judge, views)
-    positive, counts = _frame_truth(views, targets, trial.evaluate)
+    image_share_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
+    positive, counts = pasted_truth(image_share_B, points_B, trial.evaluate)
     scored = project(views)[1] & (targets.cell_BRC != UNSURE)
     frames, points = {}, {}
     for score in get_args(Score):
@@ -156,16 +158,9 @@ def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDAr
         points[score] = scores.cell_BRC[scored].cpu().numpy()
         for how in get_args(FrameScore):
             params = trial.predict.model_copy(update={"frame_score": how})
-            frames[score, how] = frame_scores(scores, views, params)[counts].cpu().numpy()
+            frames[score, how] = frame_scores(scores, views, params).cpu().numpy()[counts]
     point_truth = (targets.cell_BRC[scored] == 1).cpu().numpy()
-    return Judged(frames, points, positive[counts].cpu().numpy(), point_truth, scenario[counts.cpu().numpy()])
-
-
-def _frame_truth(views: Views, targets: Targets, params: EvaluateParams) -> tuple[torch.Tensor, torch.Tensor]:
-    """Which frames (B,) show a pseudo-anomaly, by evaluation's rule, and which count at all: too little is neither."""
-    image_share, points = in_view(views, targets)
-    enough = (image_share >= params.min_anomaly_image_fraction) | (points >= params.min_anomaly_points)
-    return enough, enough | ((image_share == 0) & (points == 0))
+    return Judged(frames, points, positive[counts], point_truth, scenario[counts])
 
 
 def table(rows: Sequence[ScoreRow]) -> str:

@@ -54,9 +54,12 @@ def test_more_suspicious_points_never_make_a_frame_less_suspicious(views, seen, 
 @pytest.mark.parametrize("how", get_args(FrameScore))
 def test_a_frame_does_not_depend_on_its_batch(views, how):
     cells = torch.randn(views.range_m_BRC.shape, generator=torch.Generator().manual_seed(0))
+    pixels = torch.tensor([[-9.0, 9.0], [1.0, 2.0]]).view(2, 1, 2)
     alone = [type(views)(**{name: value[i : i + 1] for name, value in vars(views).items()}) for i in range(2)]
-    together = frame_scores(logits(cells), views, params(how))
-    apart = torch.cat([frame_scores(logits(cells[i : i + 1]), alone[i], params(how)) for i in range(2)])
+    together = frame_scores(logits(cells, pixels), views, params(how))
+    apart = torch.cat(
+        [frame_scores(logits(cells[i : i + 1], pixels[i : i + 1]), alone[i], params(how)) for i in range(2)]
+    )
     assert torch.equal(together, apart)
 
 
@@ -100,11 +103,3 @@ def test_pixels_alone_can_make_a_frame_suspicious_where_they_are_asked(views):
     found = {how: frame_scores(logits(cells, pixels), views, params(how)).tolist() for how in get_args(FrameScore)}
     assert found.pop("points_or_pixels") == pytest.approx([HIGH, LOW])
     assert all(scores == pytest.approx([LOW, LOW]) for scores in found.values())
-
-
-def test_pixels_of_a_camera_that_does_not_work_do_not_count(views):
-    blind = replace(views, image_works_B=torch.tensor([False, True]))
-    found = frame_scores(
-        logits(torch.full_like(views.range_m_BRC, LOW), torch.full((2, 8, 12), HIGH)), blind, params("points_or_pixels")
-    )
-    assert found.tolist() == pytest.approx([LOW, HIGH])

@@ -84,6 +84,12 @@ def test_rows_are_kept_replaced_and_not_run_again(tmp_path):
     assert "fpr95" not in json.loads(path.read_text())[0]["metrics"]["frame"]
 
 
+def test_what_ran_by_other_params_is_run_again():
+    before, now = plan("default", {"train.epochs": 6}), plan("default", {"train.epochs": "7"})
+    assert missing(before, finished(before[0])) == before[1:]
+    assert missing(now, finished(before[0])) == now
+
+
 def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "results.json").write_text('[{"scale": "default"}]')
     with pytest.raises(DataError, match=r"results\.json: not a table of results"):

@@ -63,6 +63,7 @@ def test_every_method_is_trained_scored_and_evaluated(folder):
             files = sorted((folder / "data" / "baselines" / f"{sensors}-{method}").iterdir())
             assert len(files) == 5  # two normality scenarios are held back, three are static
             assert read_predictions(files[0]).frame_score.shape == (2,)
+            assert block["frame_score"] in ("top_points", "points_or_pixels")
             assert all(0 <= block[level]["auroc"] <= 1 for level in ("frame", "point", "pixel"))
     assert "lidar mahalanobis: AUROC frame" in result.stdout
     scores = {method: metrics["image"][method]["pixel"]["auroc"] for method in METHODS}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.study.plan import BASELINES
+from lib.study.plan import BASELINES, row_names
 from tests.dvc_project import Project, create
 
 pytestmark = pytest.mark.slow
@@ -41,13 +41,16 @@ def test_what_is_not_committed_is_not_run(project):
 
 
 def test_a_study_goes_on_where_it_stopped_and_leaves_the_working_tree_alone(project):
-    one = study(project, "default", "--only", "concat", "baselines", "--runs", "1", "-S", "train.weight_decay=0.02")
+    what = "default", "--only", "concat", "baselines", "--runs", "1", "-S", "train.weight_decay=0.02"
+    one = study(project, *what)
     assert one.returncode == 0, one.stderr
-    rest = study(project, "default", "--only", "concat", "baselines", "--runs", "1")
+    rest = study(project, *what)
     assert rest.returncode == 0, rest.stderr
     assert "1 of 6 runs are finished" in rest.stdout and "Running stage 'simulate'" not in rest.stdout
     rows = json.loads((project.root / "docs" / "results.json").read_text())
-    assert [row["name"] for row in rows] == ["concat", *BASELINES]
+    assert [row["name"] for row in rows] == [*row_names("concat"), *BASELINES]
+    assert [row["changes"].get("predict.blackout") for row in rows[:3]] == [None, "image", "lidar"]
+    assert len({row["metrics"]["point"]["auroc"] for row in rows[:3]}) == 3
     assert rows[0]["changes"]["train.weight_decay"] == "0.02" and rows[0]["seed"] == 1
     assert rows[0]["revision"] == project.ok("git", "rev-parse", "HEAD").strip()
     assert list((project.root / ".study" / "kept" / "default" / "concat" / "seed-1").glob("*.h5"))

@@ -117,9 +117,19 @@ def test_a_process_that_dies_is_named():
     assert not active_children()
 
 
-def test_signals_are_left_to_the_process_that_asks():
+SIGNALLED = """
+from tests.training.test_teammates import *
+if __name__ == "__main__":
     loss, gradients = answer_of_a_teammate(ends_by_signals)
     assert loss == 0.5 and all((gradient == 1).all() for gradient in gradients)
+"""
+
+
+def test_signals_are_left_to_the_process_that_asks(tmp_path):
+    """In an interpreter of its own: in the first process that one starts."""
+    (tmp_path / "signalled.py").write_text(SIGNALLED)
+    done = subprocess.run([sys.executable, str(tmp_path / "signalled.py")], env=environment(), check=False)
+    assert done.returncode == 0
 
 
 WAITING = """
