@@ -36,9 +36,9 @@ DATA: Final[dict[Scale, dict[str, Value]]] = {
     },
 }
 """What each scale changes in params.yaml. The simulator's seeds are used for nothing else, so that no recipe was chosen
-on these tests. Large: 2760 scenarios (8280 frames) to train, 450 scenarios to test, and the frame score that its validation rates
-best. Apart: the default size, but camera
-and LiDAR stand apart, look at different times and are calibrated with an error, so that attention has much to mend."""
+on these tests. Large: 2760 scenarios (8280 frames) to train, 450 scenarios to test, and the frame score that validation
+there rates best. Apart: the default size, but camera and LiDAR stand apart, look at different times and are calibrated
+with an error, so that attention has much to mend."""
 
 
 @dataclass(frozen=True)
