@@ -7,7 +7,7 @@ import torch
 from tqdm import tqdm
 
 from lib.errors import DataError, run_stage
-from lib.model.scores import also_without_image
+from lib.model.scores import also_without_image, for_sensors
 from lib.outputs import whole_folder
 from lib.params import load_params
 from lib.scratch import code_fingerprint, fingerprint, shelf, store
@@ -45,7 +45,8 @@ def main() -> None:
     cores = params.execution.workers or available_cores()
     grid = detector.config.grid()
     judge = also_without_image(detector, detector.config.fusion, params.predict)
-    scoring = Scoring(judge, grid, params.model.score, params.predict, device, precision)
+    predicting = for_sensors(params.predict, detector.config.fusion)
+    scoring = Scoring(judge, grid, params.model.score, predicting, device, precision)
     model = model_fingerprint(MODEL)
     predict = partial(predict_shard, scoring, model)
     made_from = model, params.predict.model_dump(mode="json"), params.model.score, device.type, precision

@@ -97,7 +97,7 @@ def test_a_lock_that_dvc_left_half_written_comes_back_from_git(project):
     project.dvc("repro")
     lock = project.root / "dvc.lock"
     content, outs = lock.read_bytes(), project.digest("plots")
-    lock.write_bytes(content[: len(content) // 2])
+    lock.write_bytes(content[: content.rindex(b"md5:", 0, len(content) // 2) + 2])
     assert project.run(sys.executable, "-m", "dvc", "repro").returncode, "DVC cannot read it"
     project.ok("git", "checkout", "-q", "--", "dvc.lock")
     project.dvc("repro")

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from lib.anovox.packed import REMEDY, Advance, PackedFile, archive_kind, packed_files, readable_size
 from lib.errors import DataError
-from lib.outputs import whole_file
+from lib.outputs import partial_of, whole_file
 
 BLOCK_BYTES: Final = 4096
 
@@ -83,7 +83,9 @@ def _plan(archive: Path, root: Path, advance: Advance) -> _Plan:
             raise DataError(f"{archive}: holds {str(file.path)!r} more than once; {REMEDY}")
         files.add(file.path)
         folders.update(file.path.parents)
-        if not _is_there(archive, file, root):
+        if _is_there(archive, file, root):
+            _tidy(root / file.path)
+        else:
             missing[file.path] = file.size
             for _ in file.chunks():
                 pass  # to the end: damage shows here, before anything is written
@@ -112,6 +114,11 @@ def _compare(archive: Path, file: PackedFile, root: Path) -> bool:
     if not target.is_file() or target.stat().st_size != file.size or not _same(target, file):
         raise DataError(f"{target}: is there with another content than in {archive}; remove it or unpack elsewhere")
     return True
+
+
+def _tidy(target: Path) -> None:
+    """Remove the lock of a run that was killed after it put the file in its place."""
+    partial_of(target.with_name(f"{target.name}.writer")).unlink(missing_ok=True)
 
 
 def _same(target: Path, file: PackedFile) -> bool:

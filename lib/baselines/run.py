@@ -26,7 +26,7 @@ from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_scenario
 from lib.evaluation.report import evaluate
 from lib.model.detector import Detector
-from lib.model.scores import also_without_image
+from lib.model.scores import also_without_image, for_sensors
 from lib.outputs import whole_folder
 from lib.params import EvaluateParams, ExecutionParams, ModelParams, PredictParams, SplitParams, TrainParams
 from lib.shards.index import read_index
@@ -76,7 +76,7 @@ def run_baselines(
     scorings = _scorings(detector, data, params, device)
     for method in methods:
         folder = predictions / f"{sensors}-{method}"
-        scoring = _best_frame_score(scorings[method](), data, params)
+        scoring = _best_frame_score(scorings[method](), data, sensors, params)
         _predict(shards, folder, scoring, params, f"{sensors}-{method} seed {params.train.seed}")
         metrics[method] = _evaluated(shards, folder, params) | {"frame_score": scoring.params.frame_score}
         LOG.info("%s, %s: scored, frames by %s", sensors, method, scoring.params.frame_score)
@@ -126,12 +126,13 @@ def _scorings(
     }
 
 
-def _best_frame_score(scoring: Scoring, data: TrainingSet, params: BaselineParams) -> Scoring:
+def _best_frame_score(scoring: Scoring, data: TrainingSet, sensors: Sensors, params: BaselineParams) -> Scoring:
     """The same with the frame score that tells pseudo-anomalies in validation's frames best, of points alone or not."""
     found: list[tuple[float, Scoring]] = []
     with Threads(_threads(params, scoring.device)) as threads:
         for frame_score in ("top_points", "points_or_pixels"):
-            candidate = replace(scoring, params=params.predict.model_copy(update={"frame_score": frame_score}))
+            changed = for_sensors(params.predict.model_copy(update={"frame_score": frame_score}), sensors)
+            candidate = replace(scoring, params=changed)
             scores = score_validation(candidate, data.shards, data.validation, "", threads)
             truth, counts = pasted_truth(scores.pasted_image_share, scores.pasted_points, params.evaluate)
             if truth[counts].all() or not truth.any():

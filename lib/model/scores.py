@@ -65,6 +65,13 @@ def also_without_image(judge: BlindJudge, fusion: Fusion, params: PredictParams)
     return mean
 
 
+def for_sensors(params: PredictParams, fusion: Fusion) -> PredictParams:
+    """The params as they hold for a detector: pixels make no frame suspicious where no camera was looked at."""
+    if fusion == "lidar" and params.frame_score == "points_or_pixels":
+        return params.model_copy(update={"frame_score": "top_points"})
+    return params
+
+
 def upsampled(small_BHW: Tensor, size: tuple[int, ...]) -> Tensor:
     """A map (B, h, w) at the image's size (H, W)."""
     return interpolate(small_BHW[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]

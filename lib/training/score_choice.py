@@ -21,7 +21,7 @@ from lib.evaluation.calibration import pasted_truth
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
 from lib.model.frame_scores import frame_scores
-from lib.model.scores import also_without_image, judge_both_ways
+from lib.model.scores import also_without_image, for_sensors, judge_both_ways
 from lib.params import EvaluateParams, FrameScore, PredictParams, Score
 from lib.training.devices import Precision, autocast
 from lib.training.loop import TrainingSet
@@ -157,7 +157,7 @@ def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDAr
         scores = rescored(detections, score)
         points[score] = scores.cell_BRC[scored].cpu().numpy()
         for how in get_args(FrameScore):
-            params = trial.predict.model_copy(update={"frame_score": how})
+            params = for_sensors(trial.predict.model_copy(update={"frame_score": how}), detector.config.fusion)
             frames[score, how] = frame_scores(scores, views, params).cpu().numpy()[counts]
     point_truth = (targets.cell_BRC[scored] == 1).cpu().numpy()
     return Judged(frames, points, positive[counts], point_truth, scenario[counts])

@@ -278,6 +278,15 @@ def test_a_target_that_is_a_file_or_in_use_is_one_sentence(tmp_path):
         unpack([archive], tmp_path / "data")
 
 
+def test_the_lock_of_a_run_that_was_killed_after_its_last_word_is_removed(tmp_path):
+    """Between putting a file in its place and letting go of it."""
+    archive = pack(tmp_path / "archive.zip", {"Scenario_1/0.npy": b"whole"})
+    unpack([archive], tmp_path / "data")
+    (tmp_path / "data" / "Scenario_1" / ".0.npy.writer.partial").touch()
+    assert unpack([archive], tmp_path / "data").files == 0
+    assert tree(tmp_path / "data") == {"Scenario_1/0.npy": b"whole"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_run_leaves_whole_files_and_the_next_one_goes_on(tmp_path, kind):
     noise = np.random.default_rng(2)

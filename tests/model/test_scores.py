@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from lib.labels import NORMAL_IDS
 from lib.model.class_scores import class_score, rescored
 from lib.model.detector import Detections
-from lib.params import Score
+from lib.model.scores import for_sensors
+from lib.params import Score, load_params
 
 SCORES = [score for score in get_args(Score) if score != "anomaly_logit"]
 S = len(NORMAL_IDS)
@@ -71,3 +72,12 @@ def test_a_class_that_explains_more_never_raises_the_score(number, step, score):
     raised = logits.clone()
     raised[0, number] += step
     assert class_score(raised, score) <= class_score(logits, score)
+
+
+def test_pixels_count_for_detectors_that_look_at_a_camera():
+    params = load_params().predict
+    assert params.frame_score == "points_or_pixels"
+    assert for_sensors(params, "lidar").frame_score == "top_points"
+    assert all(for_sensors(params, fusion) is params for fusion in ("image", "concat", "cross_attention"))
+    pooled = params.model_copy(update={"frame_score": "pooled"})
+    assert for_sensors(pooled, "lidar") is pooled
