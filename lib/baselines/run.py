@@ -130,8 +130,7 @@ def _best_frame_score(scoring: Scoring, data: TrainingSet, sensors: Sensors, par
     """The same with the frame score that tells pseudo-anomalies in validation's frames best, of points alone or not."""
     found: list[tuple[float, Scoring]] = []
     with Threads(_threads(params, scoring.device)) as threads:
-        for frame_score in ("top_points", "points_or_pixels"):
-            changed = for_sensors(params.predict.model_copy(update={"frame_score": frame_score}), sensors)
+        for changed in _frame_score_params(sensors, params.predict):
             candidate = replace(scoring, params=changed)
             scores = score_validation(candidate, data.shards, data.validation, "", threads)
             truth, counts = pasted_truth(scores.pasted_image_share, scores.pasted_points, params.evaluate)
@@ -142,6 +141,13 @@ def _best_frame_score(scoring: Scoring, data: TrainingSet, sensors: Sensors, par
                 )
             found.append((float(roc_auc_score(truth[counts], scores.pasted_score[counts])), candidate))
     return max(found, key=lambda pair: pair[0])[1]
+
+
+def _frame_score_params(sensors: Sensors, params: PredictParams) -> list[PredictParams]:
+    """The params with each frame score to choose from; one where both come to the same."""
+    points, pixels = (params.model_copy(update={"frame_score": score}) for score in ("top_points", "points_or_pixels"))
+    pixels = for_sensors(pixels, sensors)
+    return [points] if pixels == points else [points, pixels]
 
 
 def _threads(params: BaselineParams, device: torch.device) -> int:
