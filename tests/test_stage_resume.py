@@ -26,7 +26,6 @@ TRAIN = {"epochs": 3, "batch_size": 2, "cpu_threads": 2}
 
 TEAMMATE = """
 import os, signal, time
-from pathlib import Path
 from lib.errors import run_stage
 from stages.train import main
 
@@ -216,8 +215,12 @@ def killed_after_a_piece(folder, stage):
 
 
 def kept(folder, stage):
-    files = [file for file in (folder / ".scratch" / stage).glob("*/*.h5") if (file.parent / "note.json").exists()]
-    return {file.name: file.stat().st_ino for file in files if not file.parent.name.startswith(".")}
+    """The pieces beside a note, by inode; the run that is watched makes and removes folders meanwhile."""
+    found = {}
+    for note in (folder / ".scratch" / stage).glob("[!.]*/note.json"):
+        with suppress(FileNotFoundError):
+            found |= {file.name: file.stat().st_ino for file in note.parent.glob("*.h5")}
+    return found
 
 
 def contents(folder, *names):
