@@ -55,6 +55,11 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
 
 
+def tidy(path: Path) -> None:
+    """Remove what a run left beside a whole file that was killed right after it had put the file in its place."""
+    _lock_of(path, "writer").unlink(missing_ok=True)
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to fill that takes the place of `path`, and of what was there, when all went well; else it vanishes.
@@ -118,7 +123,7 @@ def _sentence(path: Path, errors: set[int] | None = None) -> Iterator[None]:
 @contextmanager
 def _lock(path: Path, name: str, wait: int = 0) -> Iterator[None]:
     """Hold `path` by a lock on a hidden file beside it, which the system lets go when this process ends in any way."""
-    lock = partial_of(path.with_name(f"{path.name}.{name}"))
+    lock = _lock_of(path, name)
     with _sentence(path):
         lock.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -139,6 +144,10 @@ def _lock(path: Path, name: str, wait: int = 0) -> Iterator[None]:
             finally:
                 _try_to_remove(lock)
             return
+
+
+def _lock_of(path: Path, name: str) -> Path:
+    return partial_of(path.with_name(f"{path.name}.{name}"))
 
 
 def _is_at(file: IO[str], path: Path) -> bool:

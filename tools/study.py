@@ -10,7 +10,7 @@ from typing import get_args
 
 from lib.errors import ParamsError, run_stage
 from lib.study.comparisons import add_comparisons, read_comparisons
-from lib.study.plan import Scale, Value, command, plan
+from lib.study.plan import Scale, Value, command, commands, plan
 from lib.study.render import missing, put_tables
 from lib.study.rows import add_rows, read_rows
 from lib.study.runs import compare_with, execute, open_clone
@@ -38,7 +38,7 @@ def main() -> None:
     waiting = (runs if args.again else missing(runs, read_rows(results)))[: args.runs]
     print(f"{args.scale}: {len(runs) - len(missing(runs, read_rows(results)))} of {len(runs)} runs are finished")
     if args.list:
-        print("\n".join(map(command, waiting)))
+        print("\n".join(line for run in waiting for line in commands(run)))
         return
     clone = args.clone.resolve()
     revision = open_clone(Path.cwd(), clone) if waiting else ""

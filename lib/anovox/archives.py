@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from lib.anovox.packed import REMEDY, Advance, PackedFile, archive_kind, packed_files, readable_size
 from lib.errors import DataError
-from lib.outputs import partial_of, whole_file
+from lib.outputs import tidy, whole_file
 
 BLOCK_BYTES: Final = 4096
 
@@ -84,7 +84,7 @@ def _plan(archive: Path, root: Path, advance: Advance) -> _Plan:
         files.add(file.path)
         folders.update(file.path.parents)
         if _is_there(archive, file, root):
-            _tidy(root / file.path)
+            tidy(root / file.path)
         else:
             missing[file.path] = file.size
             for _ in file.chunks():
@@ -114,11 +114,6 @@ def _compare(archive: Path, file: PackedFile, root: Path) -> bool:
     if not target.is_file() or target.stat().st_size != file.size or not _same(target, file):
         raise DataError(f"{target}: is there with another content than in {archive}; remove it or unpack elsewhere")
     return True
-
-
-def _tidy(target: Path) -> None:
-    """Remove the lock of a run that was killed after it put the file in its place."""
-    partial_of(target.with_name(f"{target.name}.writer")).unlink(missing_ok=True)
 
 
 def _same(target: Path, file: PackedFile) -> bool:

@@ -20,7 +20,6 @@ from tqdm import tqdm
 from lib.baselines.judges import NormalFeatures, distance_judge, normal_features
 from lib.baselines.references import BANK, mahalanobis, nearest_neighbour
 from lib.batches.loader import batches
-from lib.errors import DataError
 from lib.evaluation.calibration import pasted_truth
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_scenario
@@ -39,7 +38,7 @@ from lib.training.loop import Recipe, TrainingSet, train_detector
 from lib.training.parallel import Threads
 from lib.training.sets import training_set
 from lib.training.setup import batch_parts, detector_config, range_grid
-from lib.training.validation import score_validation
+from lib.training.validation import check_both_kinds, score_validation
 from lib.workers import available_cores
 
 Sensors = Literal["image", "lidar", "concat"]
@@ -134,11 +133,7 @@ def _best_frame_score(scoring: Scoring, data: TrainingSet, sensors: Sensors, par
             candidate = replace(scoring, params=changed)
             scores = score_validation(candidate, data.shards, data.validation, "", threads)
             truth, counts = pasted_truth(scores.pasted_image_share, scores.pasted_points, params.evaluate)
-            if truth[counts].all() or not truth.any():
-                raise DataError(
-                    "the validation frames give no frames both with and without pseudo-anomalies in view; "
-                    "raise split.validation_fraction or predict.validation_frames"
-                )
+            check_both_kinds(truth[counts], "predict.validation_frames")
             found.append((float(roc_auc_score(truth[counts], scores.pasted_score[counts])), candidate))
     return max(found, key=lambda pair: pair[0])[1]
 

@@ -11,14 +11,15 @@ RANGE_SCALE_M = 40.0
 
 
 def range_view_inputs(views: Views) -> Tensor:
-    """Cells as network inputs (B, 6, R, C): log range, x, y, z [scaled], intensity, whether anything came back.
+    """Cells as network inputs (B, 6, R, C): log range, |x|, y, z [scaled], intensity, whether anything came back.
 
-    All 0 where the LiDAR does not work.
+    Training looks ahead only: without its sign, x tells of what lies behind what it tells of the street ahead. All 0
+    where the LiDAR does not work.
     """
     returned = views.has_return_BRC.float()
     log_range = torch.log1p(views.range_m_BRC) / 4.6
     x, y, z = (views.xyz_B3RC / RANGE_SCALE_M).unbind(1)
-    inputs = torch.stack([log_range, x, y, z * 10, views.intensity_BRC, returned], dim=1)
+    inputs = torch.stack([log_range, x.abs(), y, z * 10, views.intensity_BRC, returned], dim=1)
     return inputs * (returned * views.lidar_works_B[:, None, None])[:, None]
 
 

@@ -95,8 +95,18 @@ def row_names(variant: str) -> tuple[str, ...]:
 
 
 def command(run: Run) -> str:
-    """The command a user would type for a run."""
-    changes = " ".join(f"-S {key}={value}" for key, value in run.changes)
-    if run.kind == "detector":
-        return f"dvc exp run {changes}"
-    return f"dvc exp run {changes} preprocess && python -m tools.baselines"
+    """The command a user would type for a run's first row."""
+    return commands(run)[0]
+
+
+def commands(run: Run) -> list[str]:
+    """What a user would type for all of a run: for a detector a command per row, of which the first one trains."""
+    if run.kind == "baselines":
+        return [f"dvc exp run {_settings(dict(run.changes))} preprocess && python -m tools.baselines"]
+    first, *lost = run.names
+    rest = [f"dvc exp run {_settings(run.changes_of(name))} evaluate" for name in lost]
+    return [f"dvc exp run {_settings(run.changes_of(first))}", *rest]
+
+
+def _settings(changes: dict[str, Value]) -> str:
+    return " ".join(f"-S {key}={value}" for key, value in changes.items())

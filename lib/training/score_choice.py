@@ -16,7 +16,6 @@ from lib.batches.loader import batches
 from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.targets import UNSURE
 from lib.batches.views import make_views, project
-from lib.errors import DataError
 from lib.evaluation.calibration import pasted_truth
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
@@ -26,7 +25,7 @@ from lib.params import EvaluateParams, FrameScore, PredictParams, Score
 from lib.training.devices import Precision, autocast
 from lib.training.loop import TrainingSet
 from lib.training.parallel import Threads
-from lib.training.validation import in_view
+from lib.training.validation import check_both_kinds, in_view
 
 Alternative = tuple[Score, FrameScore]
 DEFAULT: Final[Alternative] = ("anomaly_logit", "points_or_pixels")
@@ -83,11 +82,7 @@ def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads:
         point_truth=np.concatenate([part.point_truth for part in parts]),
         scenario=np.concatenate([part.scenario for part in parts]),
     )
-    if together.frame_truth.all() or not together.frame_truth.any():
-        raise DataError(
-            "the validation frames give no frames both with and without pseudo-anomalies in view; "
-            "raise split.validation_fraction or the number of repeats"
-        )
+    check_both_kinds(together.frame_truth, "the number of repeats")
     return rate(together)
 
 

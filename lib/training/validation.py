@@ -17,7 +17,7 @@ from lib.batches.loader import batches
 from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.targets import UNSURE, Targets, no_targets
 from lib.batches.views import Views, make_views, project
-from lib.errors import ParamsError
+from lib.errors import DataError, ParamsError
 from lib.model.class_scores import rescored
 from lib.model.frame_scores import frame_scores
 from lib.model.scores import judge_both_ways
@@ -93,6 +93,15 @@ def in_view(views: Views, targets: Targets) -> tuple[Tensor, Tensor]:
     seen = project(views)[1]
     points_B = ((targets.cell_BRC == 1) & seen).flatten(1).sum(1)
     return (targets.pixel_BHW == 1).flatten(1).float().mean(1), points_B
+
+
+def check_both_kinds(anomalous: npt.NDArray[np.bool_], raisable: str) -> None:
+    """Raise DataError unless some frames hold a pseudo-anomaly and some do not; `raisable`: the param to raise."""
+    if anomalous.all() or not anomalous.any():
+        raise DataError(
+            "the validation frames give no frames both with and without pseudo-anomalies in view; "
+            f"raise split.validation_fraction or {raisable}"
+        )
 
 
 def _drawn(refs: Sequence[FrameRef], count: int) -> list[FrameRef]:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ from lib.batches.mirror import mirrored
 from lib.batches.views import make_views
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.fusion import cells_in_image, sample_image
+from lib.model.lidar_encoder import range_view_inputs
 from lib.model.scores import also_without_image, judge_both_ways, scores_of
 from lib.params import load_params
 from lib.training.setup import detector_config
@@ -166,3 +168,10 @@ def test_a_street_and_its_mirror_image_get_the_same_scores():
     assert torch.allclose(here.cell_BRC, there.cell_BRC.flip(-1), atol=1e-4)
     assert torch.allclose(here.pixel_Bhw, there.pixel_Bhw.flip(-1), atol=1e-4)
     assert not torch.allclose(here.cell_BRC, alone.cell_BRC, atol=1e-4)
+
+
+def test_what_lies_behind_is_told_as_what_lies_ahead():
+    """Training looks ahead only, and a street goes on behind much as it does ahead."""
+    views, _ = make_views(flat_street(2), GRID)
+    behind = replace(views, xyz_B3RC=views.xyz_B3RC * torch.tensor([-1.0, 1.0, 1.0])[:, None, None])
+    assert torch.equal(range_view_inputs(behind), range_view_inputs(views))

@@ -5,7 +5,18 @@ import pytest
 from lib.errors import DataError
 from lib.params import load_params
 from lib.study.comparisons import add_comparisons, comparison_of, comparison_table, pairs_of, read_comparisons
-from lib.study.plan import BASELINES, DATA, METHODS, SENSORS, TRAINING_SEEDS, VARIANTS, command, plan, row_names
+from lib.study.plan import (
+    BASELINES,
+    DATA,
+    METHODS,
+    SENSORS,
+    TRAINING_SEEDS,
+    VARIANTS,
+    command,
+    commands,
+    plan,
+    row_names,
+)
 from lib.study.render import BEGIN, END, missing, put_tables, tables
 from lib.study.rows import add_rows, read_rows, row_of
 
@@ -61,7 +72,10 @@ def test_the_large_test_holds_at_least_300_scenarios():
 def test_extra_changes_come_last():
     (changes,) = {dict(run.changes)["simulate.seed"] for run in plan("large", {"simulate.seed": 9})}
     assert changes == 9
-    assert "-S train.seed=1 -S model.fusion=concat" in command(plan("default", {})[0])
+    first = plan("default", {})[0]
+    assert "-S train.seed=1 -S model.fusion=concat" in command(first)
+    assert [line.endswith(" evaluate") for line in commands(first)] == [False, True, True]
+    assert "-S predict.blackout=image" in commands(first)[1] and "-S predict.blackout=lidar" in commands(first)[2]
 
 
 def test_a_model_of_both_sensors_is_tested_with_either_lost():

@@ -1,0 +1,49 @@
+"""Each baseline's frames are judged by the frame score that validation prefers, whichever of the two that is."""
+
+import pytest
+import torch
+
+from lib.baselines.run import BaselineParams, _best_frame_score
+from lib.labels import UNKNOWN
+from lib.model.detector import PIXEL_STRIDE, Detections, DetectorConfig
+from lib.params import load_params
+from lib.training.inference import Scoring
+from lib.training.sets import training_set
+from tests.batches.streets import GRID
+from tests.shard_data import write_street_shards
+
+CPU = torch.device("cpu")
+
+
+def detections(views, cells, pixels):
+    B = len(cells)
+    return Detections(cells, cells.new_zeros(B, 1, *cells.shape[1:]), pixels, pixels.new_zeros(B, 1, *pixels.shape[1:]))
+
+
+def sees_cells_alone(views):
+    """Knows which cells hold something pasted; the pixels shout in frames where there is none."""
+    pasted = (views.point_class_BRC == UNKNOWN) & views.has_return_BRC
+    quiet = ~pasted.flatten(1).any(1)
+    small = views.depth_m_BHW[:, ::PIXEL_STRIDE, ::PIXEL_STRIDE]
+    return detections(views, 8 * pasted.float() - 4, quiet[:, None, None] * 20 - 10 + torch.zeros_like(small))
+
+
+def sees_pixels_alone(views):
+    pasted = views.pixel_class_BHW[:, ::PIXEL_STRIDE, ::PIXEL_STRIDE] == UNKNOWN
+    return detections(views, torch.full_like(views.range_m_BRC, -4.0), 8 * pasted.float() - 4)
+
+
+@pytest.mark.parametrize(
+    ("judge", "wanted"), [(sees_cells_alone, "top_points"), (sees_pixels_alone, "points_or_pixels")]
+)
+def test_validation_chooses(tmp_path, judge, wanted):
+    params = load_params()
+    write_street_shards(tmp_path, normality=8)
+    data = training_set(tmp_path, params.split.model_copy(update={"validation_fraction": 0.4}), "data/sample")
+    grid = DetectorConfig("concat", 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg).grid()
+    own = BaselineParams(
+        params.split, params.model, params.train, params.predict, params.evaluate, params.execution, "data/sample"
+    )
+    scoring = Scoring(judge, grid, "anomaly_logit", params.predict, CPU, "float32")
+    assert _best_frame_score(scoring, data, "concat", own).params.frame_score == wanted
+    assert _best_frame_score(scoring, data, "lidar", own).params.frame_score == "top_points"
