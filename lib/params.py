@@ -133,6 +133,7 @@ class PredictParams(Section):
 
     blackout: Literal["none", "image", "lidar"]
     without_image_weight: Fraction
+    outside_false_alarms: Annotated[float, Field(gt=0, lt=1)] | None
     batch_size: PositiveInt
     precision: Literal["auto", "float32", "bfloat16"]
     frame_score: FrameScore

@@ -19,7 +19,7 @@ from lib.training.checkpoints import check_unseen, load_detector, model_fingerpr
 from lib.training.devices import choose_device, choose_precision
 from lib.training.inference import Scoring, predictions_of
 from lib.training.parallel import Threads
-from lib.training.validation import score_validation, validation_frames
+from lib.training.validation import matched_outside, score_validation, validation_frames
 from lib.workers import available_cores
 
 SHARDS = Path("data/shards")
@@ -46,13 +46,18 @@ def main() -> None:
     grid = detector.config.grid()
     judge = also_without_image(detector, detector.config.fusion, params.predict)
     predicting = for_sensors(params.predict, detector.config.fusion)
-    scoring = Scoring(judge, grid, params.model.score, predicting, device, precision)
     model = model_fingerprint(MODEL)
+    seen, refs = validation_frames(SHARDS, params.split)
+    raw = Scoring(judge, grid, params.model.score, predicting, device, precision)
+    with Threads(cores if device.type == "cpu" else 1) as threads:
+        scoring = matched_outside(raw, seen, refs, threads)
+    print(f"points outside the image: scores lowered by {abs(scoring.outside):.2f} (predict.outside_false_alarms)")
     predict = partial(predict_shard, scoring, model)
-    made_from = model, params.predict.model_dump(mode="json"), params.model.score, device.type, precision
-    code, finished = code_fingerprint(), shelf("predict")
+    made_from = model, params.predict.model_dump(mode="json"), params.model.score, scoring.outside
+    how = device.type, precision, code_fingerprint()
+    finished = shelf("predict")
     keys = {
-        entry.file: fingerprint(*made_from, code, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
+        entry.file: fingerprint(*made_from, *how, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
         for entry in test
     }
     with (
@@ -66,7 +71,6 @@ def main() -> None:
             write_predictions(folder / entry.file, predictions)
             finished.put(keys[entry.file], [folder / entry.file], entry.scenario)
             progress.update(entry.frames)
-        seen, refs = validation_frames(SHARDS, params.split)
         write_validation(VALIDATION, score_validation(scoring, seen, refs, model, threads))
     finished.discard(keys.values())
     if len(waiting) < len(test):

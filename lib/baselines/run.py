@@ -38,7 +38,7 @@ from lib.training.loop import Recipe, TrainingSet, train_detector
 from lib.training.parallel import Threads
 from lib.training.sets import training_set
 from lib.training.setup import batch_parts, detector_config, range_grid
-from lib.training.validation import check_both_kinds, score_validation
+from lib.training.validation import check_both_kinds, matched_outside, score_validation
 from lib.workers import available_cores
 
 Sensors = Literal["image", "lidar", "concat"]
@@ -75,7 +75,7 @@ def run_baselines(
     scorings = _scorings(detector, data, params, device)
     for method in methods:
         folder = predictions / f"{sensors}-{method}"
-        scoring = _best_frame_score(scorings[method](), data, sensors, params)
+        scoring = _suited_to_validation(scorings[method](), data, sensors, params)
         _predict(shards, folder, scoring, params, f"{sensors}-{method} seed {params.train.seed}")
         metrics[method] = _evaluated(shards, folder, params) | {"frame_score": scoring.params.frame_score}
         LOG.info("%s, %s: scored, frames by %s", sensors, method, scoring.params.frame_score)
@@ -125,8 +125,10 @@ def _scorings(
     }
 
 
-def _best_frame_score(scoring: Scoring, data: TrainingSet, sensors: Sensors, params: BaselineParams) -> Scoring:
-    """The same with the frame score that tells pseudo-anomalies in validation's frames best, of points alone or not."""
+def _suited_to_validation(scoring: Scoring, data: TrainingSet, sensors: Sensors, params: BaselineParams) -> Scoring:
+    """The same with the frame score that tells pseudo-anomalies in validation's frames best, of points alone or not;
+    and with as few false alarms outside the image as inside.
+    """
     found: list[tuple[float, Scoring]] = []
     with Threads(_threads(params, scoring.device)) as threads:
         for changed in _frame_score_params(sensors, params.predict):
@@ -135,7 +137,8 @@ def _best_frame_score(scoring: Scoring, data: TrainingSet, sensors: Sensors, par
             truth, counts = pasted_truth(scores.pasted_image_share, scores.pasted_points, params.evaluate)
             check_both_kinds(truth[counts], "predict.validation_frames")
             found.append((float(roc_auc_score(truth[counts], scores.pasted_score[counts])), candidate))
-    return max(found, key=lambda pair: pair[0])[1]
+        best = max(found, key=lambda pair: pair[0])[1]
+        return matched_outside(best, data.shards, data.validation, threads)
 
 
 def _frame_score_params(sensors: Sensors, params: PredictParams) -> list[PredictParams]:

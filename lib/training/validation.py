@@ -1,7 +1,7 @@
 """A detector's scores of validation frames, as they are and with pseudo-anomalies; the test has no part in them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,16 +18,13 @@ from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.targets import UNSURE, Targets, no_targets
 from lib.batches.views import Views, make_views, project
 from lib.errors import DataError, ParamsError
-from lib.model.class_scores import rescored
 from lib.model.frame_scores import frame_scores
-from lib.model.scores import judge_both_ways
 from lib.params import SplitParams
 from lib.shards.index import open_entry, read_index
 from lib.shards.reader import Shard
 from lib.shards.split import assign_splits, training_frames
 from lib.shards.validation import NORMAL, NOT_SCORED, PASTED, ValidationScores
-from lib.training.devices import autocast
-from lib.training.inference import Scoring, blacked_out
+from lib.training.inference import Scoring, detections_of
 from lib.training.parallel import Threads
 
 CLEAN_FRACTION: Final = 0.5
@@ -88,6 +85,34 @@ def score_validation(
     )
 
 
+def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], threads: Threads) -> Scoring:
+    """The same, with scores outside the image lowered until as few of validation's normal points pass there as inside.
+
+    Training looks at what the camera sees; elsewhere, more of what is normal looks odd. The share of normal points,
+    predict.outside_false_alarms, sets the score that is compared. At most predict.validation_frames are looked at.
+    """
+    share = scoring.params.outside_false_alarms
+    if share is None:
+        return scoring
+    drawn = _drawn(refs, min(len(refs), scoring.params.validation_frames))
+    frames = batches(shards, drawn, scoring.params.batch_size, scoring.device)
+    judged = list(threads.map(partial(_both_sides, scoring), frames))
+    inside, outside = (torch.cat(parts).numpy() for parts in zip(*judged, strict=True))
+    if not len(inside) or not len(outside):
+        return scoring
+    passing = [float(np.quantile(scores, 1 - share, method="higher")) for scores in (inside, outside)]
+    return replace(scoring, outside=min(0.0, passing[0] - passing[1]))
+
+
+@torch.inference_mode()
+def _both_sides(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tensor]:
+    """Scores of the cells inside the image, and of those outside."""
+    views, _ = make_views(batch, scoring.grid)
+    _, seen = project(views)
+    cell_BRC = detections_of(scoring, views).cell_BRC
+    return cell_BRC[seen].cpu(), cell_BRC[views.has_return_BRC & ~seen].cpu()
+
+
 def in_view(views: Views, targets: Targets) -> tuple[Tensor, Tensor]:
     """Of the pseudo-anomalies, what share of the image (B,) and how many points in view (B,) they take."""
     seen = project(views)[1]
@@ -130,10 +155,7 @@ def _judged(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Judged:
     image_share_B, points_B = in_view(views, targets)
     scored_BRC = project(views)[1] & (targets.cell_BRC != UNSURE)
     label_BRC = torch.where(scored_BRC, torch.where(targets.cell_BRC == 1, PASTED, NORMAL), NOT_SCORED)
-    views = blacked_out(views, scoring.params.blackout)
-    with autocast(scoring.device, scoring.precision):
-        detections = judge_both_ways(scoring.judge, views)
-    detections = rescored(detections, scoring.score)
+    detections = detections_of(scoring, views)
     frame_B = frame_scores(detections, views, scoring.params)
     return _Judged(frame_B, image_share_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.baselines.run import BaselineParams, _best_frame_score
+from lib.baselines.run import BaselineParams, _suited_to_validation
 from lib.labels import UNKNOWN
 from lib.model.detector import PIXEL_STRIDE, Detections, DetectorConfig
 from lib.params import load_params
@@ -45,5 +45,5 @@ def test_validation_chooses(tmp_path, judge, wanted):
         params.split, params.model, params.train, params.predict, params.evaluate, params.execution, "data/sample"
     )
     scoring = Scoring(judge, grid, "anomaly_logit", params.predict, CPU, "float32")
-    assert _best_frame_score(scoring, data, "concat", own).params.frame_score == wanted
-    assert _best_frame_score(scoring, data, "lidar", own).params.frame_score == "top_points"
+    assert _suited_to_validation(scoring, data, "concat", own).params.frame_score == wanted
+    assert _suited_to_validation(scoring, data, "lidar", own).params.frame_score == "top_points"
