@@ -56,7 +56,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def tidy(path: Path) -> None:
-    """Remove what a run left beside a whole file that was killed right after it had put the file in its place."""
+    """Remove the lock that a run left beside a file, killed right after it had put the whole file in its place."""
     _lock_of(path, "writer").unlink(missing_ok=True)
 
 

@@ -51,9 +51,10 @@ def main() -> None:
     raw = Scoring(judge, grid, params.model.score, predicting, device, precision)
     with Threads(cores if device.type == "cpu" else 1) as threads:
         scoring = matched_outside(raw, seen, refs, threads)
-    print(f"points outside the image: scores lowered by {abs(scoring.outside):.2f} (predict.outside_false_alarms)")
+    if scoring.outside_shift:
+        print(f"points outside the image: scores {scoring.outside_shift:+.2f} (predict.outside_false_alarms)")
     predict = partial(predict_shard, scoring, model)
-    made_from = model, params.predict.model_dump(mode="json"), params.model.score, scoring.outside
+    made_from = model, params.predict.model_dump(mode="json"), params.model.score, scoring.outside_shift
     how = device.type, precision, code_fingerprint()
     finished = shelf("predict")
     keys = {

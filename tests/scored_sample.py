@@ -121,6 +121,7 @@ def made_up_validation(skill: float = 2.0, scenarios: int = 8, frames: int = 30)
     label = np.where(pasted[:, None] & (np.arange(40) < 5), PASTED, NORMAL).astype(np.uint8)
     return ValidationScores(
         model_fingerprint="made up",
+        outside_shift=-0.5,
         drives=tuple((f"Scenario_v{n}", "") for n in range(scenarios)),
         drive=drive,
         time_s=np.tile(0.1 * np.arange(frames), scenarios),

@@ -26,6 +26,7 @@ TRAIN = {"epochs": 3, "batch_size": 2, "cpu_threads": 2}
 
 TEAMMATE = """
 import os, signal, time
+from pathlib import Path
 from lib.errors import run_stage
 from stages.train import main
 

@@ -103,6 +103,19 @@ def test_validation_scores_are_of_validation_scenarios_and_half_of_them_pasted(t
     assert (scores.point_label == NORMAL).any() and (scores.point_label == NOT_SCORED).any()
 
 
+def test_points_outside_the_image_are_lowered_by_what_validation_says(trained, copy):
+    set_params(copy, predict={"outside_false_alarms": None})
+    assert run(copy, "predict").returncode == 0
+    shift = read_validation(trained / "data" / "validation.h5").outside_shift
+    assert read_validation(copy / "data" / "validation.h5").outside_shift == 0
+    for file in (trained / "data" / "predictions").iterdir():
+        lowered, raw = read_predictions(file), read_predictions(copy / "data" / "predictions" / file.name)
+        change = lowered.point_score - raw.point_score
+        assert np.isclose(change, 0).any() and np.isclose(change, shift).any()
+        assert (np.isclose(change, 0) | np.isclose(change, shift)).all()
+        assert np.array_equal(lowered.frame_score, raw.frame_score)
+
+
 def test_no_validation_scenario_is_named(copy):
     set_params(copy, split={"validation_fraction": 0.0, "test_fraction": 0.25})
     assert_one_sentence(run(copy, "predict"), "split.validation_fraction")

@@ -68,7 +68,7 @@ def evaluate(
     pools, operating = test.pools, operate(test, validation)
     curves = [level for level in _CURVES if level in pools]
     return Report(
-        metrics=_rounded(_metrics(test, operating.block, calibrations)),
+        metrics=_rounded(_metrics(test, operating.block, calibrations, validation)),
         roc=[row for level in curves for row in roc_rows(level, pools[level])],
         precision_recall=[row for level in curves for row in precision_recall_rows(level, pools[level])],
         scores=[row for level in ("frame", "point") if level in pools for row in score_rows(level, pools[level])],
@@ -79,7 +79,12 @@ def evaluate(
     )
 
 
-def _metrics(test: ScoredTest, events: Block, calibrations: Mapping[CalibratedLevel, Calibration]) -> Block:
+def _metrics(
+    test: ScoredTest,
+    events: Block,
+    calibrations: Mapping[CalibratedLevel, Calibration],
+    validation: ValidationScores | None,
+) -> Block:
     metrics: dict[str, int | float | Block] = {}
     for level in LEVELS:
         if level in test.pools:
@@ -92,6 +97,8 @@ def _metrics(test: ScoredTest, events: Block, calibrations: Mapping[CalibratedLe
         else:
             _LOG.warning("level %s is left out: the test set lacks positives or negatives for it", level)
     metrics["anovox"] = _anovox_block(test.protocol)
+    if validation:
+        metrics["outside_shift"] = validation.outside_shift
     metrics["scenarios"] = Counter(sorted(test.strata.values()))
     states = Counter(frame.state for frame in test.frames)
     metrics["frames"] = {"total": len(test.frames)} | {s: states[s] for s in ("positive", "negative", "left_out")}

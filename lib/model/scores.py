@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from lib.batches.mirror import mirrored
-from lib.batches.views import Views
+from lib.batches.views import Views, project
 from lib.model.detector import Detections, Fusion
 from lib.model.frame_scores import frame_scores
 from lib.params import PredictParams
@@ -77,12 +77,16 @@ def upsampled(small_BHW: Tensor, size: tuple[int, ...]) -> Tensor:
     return interpolate(small_BHW[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
 
 
-def scores_of(detections: Detections, views: Views, cell_BP: Tensor, params: PredictParams) -> Scores:
+def scores_of(
+    detections: Detections, views: Views, cell_BP: Tensor, params: PredictParams, outside_shift: float = 0.0
+) -> Scores:
     """Give every point its cell's logit, and every frame a score by `frame_scores`.
 
-    `cell_BP` as made by make_views; points outside the range view (padding) get 0.
+    `cell_BP` as made by make_views; points outside the range view (padding) get 0. `outside_shift` is added to the
+    logits of cells outside the image, of which frames know nothing.
     """
-    flat = detections.cell_BRC.flatten(1)
+    _, seen = project(views)
+    flat = torch.where(seen, detections.cell_BRC, detections.cell_BRC + outside_shift).flatten(1)
     point_BP = torch.where(cell_BP >= 0, flat.gather(1, cell_BP.clamp(min=0)), 0.0)
     frame_B = frame_scores(detections, views, params)
     return Scores(point_BP, upsampled(detections.pixel_Bhw, views.image_B3HW.shape[-2:]), frame_B)

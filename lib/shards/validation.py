@@ -12,7 +12,7 @@ from lib.errors import DataError
 from lib.shards.schema import ANY
 from lib.shards.storage import ArrayFileWriter, ArraySpec, FileKind, read_arrays
 
-VALIDATION_KIND: Final = FileKind("file of validation scores", 1, "run `dvc repro predict` to write it anew")
+VALIDATION_KIND: Final = FileKind("file of validation scores", 2, "run `dvc repro predict` to write it anew")
 NORMAL, PASTED, NOT_SCORED = 0, 1, 255
 
 
@@ -24,9 +24,11 @@ class ValidationScores:
     G frames with pseudo-anomalies pasted into half of them: pasted_drive (G,) int32, pasted_score (G,) float32;
     pasted_image_share (G,) float32, pasted_points (G,) int32: how much of them is in view; point_score (G, K) float32
     of K cells, point_label (G, K) uint8: NORMAL, PASTED, or NOT_SCORED (empty, out of view, unsure).
+    outside_shift: what was added to the scores of points outside the image, in the predictions that go with these.
     """
 
     model_fingerprint: str
+    outside_shift: float
     drives: tuple[tuple[str, str], ...]
     drive: npt.NDArray[np.int32]
     time_s: npt.NDArray[np.float64]
@@ -45,7 +47,14 @@ def write_validation(path: Path, scores: ValidationScores) -> None:
     with ArrayFileWriter(path, VALIDATION_KIND, specs) as file:
         for spec in specs:
             file.append(spec.name, getattr(scores, spec.name))
-        file.finish({"model_fingerprint": scores.model_fingerprint, "drives": json.dumps(scores.drives)})
+        drives = json.dumps(scores.drives)
+        file.finish(
+            {
+                "model_fingerprint": scores.model_fingerprint,
+                "outside_shift": scores.outside_shift,
+                "drives": drives,
+            }
+        )
 
 
 def read_validation(path: Path) -> ValidationScores:
@@ -53,7 +62,8 @@ def read_validation(path: Path) -> ValidationScores:
     arrays, attributes = read_arrays(path, VALIDATION_KIND, _arrays(), verify=True)
     try:
         drives = tuple((str(scenario), str(camera)) for scenario, camera in json.loads(str(attributes["drives"])))
-        scores = ValidationScores(str(attributes["model_fingerprint"]), drives, **arrays)
+        own = str(attributes["model_fingerprint"]), float(attributes["outside_shift"])
+        scores = ValidationScores(*own, drives, **arrays)
     except (KeyError, ValueError, TypeError) as error:
         raise _damaged(path, f"its attributes: {error}") from None
     for drive in (scores.drive, scores.pasted_drive):
@@ -63,7 +73,8 @@ def read_validation(path: Path) -> ValidationScores:
     pasted = {len(getattr(scores, spec.name)) for spec in _arrays() if spec.name.startswith(("pasted_", "point_"))}
     if len(normal) > 1 or len(pasted) > 1 or scores.point_score.shape != scores.point_label.shape:
         raise _damaged(path, "its arrays differ in length")
-    if not all(np.isfinite(part).all() for part in (scores.frame_score, scores.pasted_score, scores.point_score)):
+    finite = scores.frame_score, scores.pasted_score, scores.point_score, np.array(scores.outside_shift)
+    if not all(np.isfinite(part).all() for part in finite):
         raise DataError(f"{path}: holds scores that are not finite; train the model anew (`dvc repro -f train`)")
     return scores
 

@@ -1,6 +1,6 @@
 """Scores of whole shards: any judge of views, in batches, on a device."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from lib.batches.blackout import without_image, without_lidar
 from lib.batches.frames import FrameRef
 from lib.batches.loader import batches
-from lib.batches.views import RangeGrid, Views, make_views, project
+from lib.batches.views import RangeGrid, Views, make_views
 from lib.model.class_scores import rescored
 from lib.model.detector import Detections
 from lib.model.scores import Judge, Scores, judge_both_ways, scores_of
@@ -21,8 +21,8 @@ from lib.training.devices import Precision, autocast
 
 @dataclass(frozen=True, eq=False)
 class Scoring:
-    """How shards are scored: by which judge, on which range view, with which of its scores; `outside`: what is added to
-    those of cells outside the image.
+    """How shards are scored: by which judge, on which range view, with which of its scores; `outside_shift` is added
+    to the points' scores outside the image.
     """
 
     judge: Judge
@@ -31,7 +31,7 @@ class Scoring:
     params: PredictParams
     device: torch.device
     precision: Precision
-    outside: float = 0.0
+    outside_shift: float = 0.0
 
 
 def blacked_out(views: Views, sensor: Literal["none", "image", "lidar"]) -> Views:
@@ -47,9 +47,7 @@ def detections_of(scoring: Scoring, views: Views) -> Detections:
     views = blacked_out(views, scoring.params.blackout)
     with autocast(scoring.device, scoring.precision):
         detections = judge_both_ways(scoring.judge, views)
-    detections = rescored(detections, scoring.score)
-    _, seen = project(views)
-    return replace(detections, cell_BRC=torch.where(seen, detections.cell_BRC, detections.cell_BRC + scoring.outside))
+    return rescored(detections, scoring.score)
 
 
 @torch.inference_mode()
@@ -60,7 +58,7 @@ def score_shard(scoring: Scoring, shard: Shard) -> Scores:
     refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
     for batch in batches([shard], refs, params.batch_size, scoring.device):
         views, cell_BP = make_views(batch, scoring.grid)
-        scores = scores_of(detections_of(scoring, views), views, cell_BP, params)
+        scores = scores_of(detections_of(scoring, views), views, cell_BP, params, scoring.outside_shift)
         parts.append(Scores(scores.point_BP.cpu(), scores.pixel_BHW.cpu(), scores.frame_B.cpu()))
     return Scores(
         torch.cat([part.point_BP for part in parts]),

@@ -1,5 +1,6 @@
 """A detector's scores of validation frames, as they are and with pseudo-anomalies; the test has no part in them."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,10 +15,12 @@ from torch import Tensor
 from lib.batches.families import VALIDATION
 from lib.batches.frames import FrameBatch, FrameRef
 from lib.batches.loader import batches
+from lib.batches.objects import class_mask
 from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.targets import UNSURE, Targets, no_targets
 from lib.batches.views import Views, make_views, project
 from lib.errors import DataError, ParamsError
+from lib.labels import NORMAL_IDS
 from lib.model.frame_scores import frame_scores
 from lib.params import SplitParams
 from lib.shards.index import open_entry, read_index
@@ -30,6 +33,7 @@ from lib.training.parallel import Threads
 CLEAN_FRACTION: Final = 0.5
 SLOTS: Final = 1  # as many anomalies as a scenario of AnoVox has
 SEED: Final = 15_485_863
+SHIFT_STEP: Final = 1 / 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,7 @@ def score_validation(
     pasted = list(threads.map(partial(_judged, scoring), _seeded(scoring, shards, drawn, size, SEED)))
     return ValidationScores(
         model_fingerprint=model_fingerprint,
+        outside_shift=scoring.outside_shift,
         drives=tuple((shard.scenario, shard.camera_name) for shard in shards),
         drive=np.array([ref.shard for ref in refs], dtype=np.int32),
         time_s=np.array([shards[ref.shard].time_s[ref.index] for ref in refs], dtype=np.float64),
@@ -86,31 +91,35 @@ def score_validation(
 
 
 def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], threads: Threads) -> Scoring:
-    """The same, with scores outside the image lowered until as few of validation's normal points pass there as inside.
+    """The same, with points' scores outside the image lowered until as few normal points pass there as inside.
 
-    Training looks at what the camera sees; elsewhere, more of what is normal looks odd. The share of normal points,
-    predict.outside_false_alarms, sets the score that is compared. At most predict.validation_frames are looked at.
+    Training looks at what the camera sees; elsewhere, more of what is normal looks odd. What passes is what a share
+    predict.outside_false_alarms of validation's normal points exceeds inside. At most predict.validation_frames are
+    looked at. Scores are never raised.
     """
     share = scoring.params.outside_false_alarms
     if share is None:
         return scoring
     drawn = _drawn(refs, min(len(refs), scoring.params.validation_frames))
     frames = batches(shards, drawn, scoring.params.batch_size, scoring.device)
-    judged = list(threads.map(partial(_both_sides, scoring), frames))
+    judged = list(threads.map(partial(_of_normal_points, scoring), frames))
     inside, outside = (torch.cat(parts).numpy() for parts in zip(*judged, strict=True))
     if not len(inside) or not len(outside):
         return scoring
-    passing = [float(np.quantile(scores, 1 - share, method="higher")) for scores in (inside, outside)]
-    return replace(scoring, outside=min(0.0, passing[0] - passing[1]))
+    passing_inside, passing_outside = (float(np.quantile(s, 1 - share, method="higher")) for s in (inside, outside))
+    # Downwards, so that equal scores outside do not pass; coarse, so that CUDA's last digits do not show.
+    shift = math.floor((passing_inside - passing_outside) / SHIFT_STEP) * SHIFT_STEP
+    return replace(scoring, outside_shift=min(0.0, shift))
 
 
 @torch.inference_mode()
-def _both_sides(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tensor]:
-    """Scores of the cells inside the image, and of those outside."""
+def _of_normal_points(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tensor]:
+    """Scores of the cells of normal classes inside the image, and of those outside."""
     views, _ = make_views(batch, scoring.grid)
     _, seen = project(views)
+    normal = class_mask(views.point_class_BRC, NORMAL_IDS) & views.has_return_BRC
     cell_BRC = detections_of(scoring, views).cell_BRC
-    return cell_BRC[seen].cpu(), cell_BRC[views.has_return_BRC & ~seen].cpu()
+    return cell_BRC[normal & seen].cpu(), cell_BRC[normal & ~seen].cpu()
 
 
 def in_view(views: Views, targets: Targets) -> tuple[Tensor, Tensor]:
@@ -120,12 +129,12 @@ def in_view(views: Views, targets: Targets) -> tuple[Tensor, Tensor]:
     return (targets.pixel_BHW == 1).flatten(1).float().mean(1), points_B
 
 
-def check_both_kinds(anomalous: npt.NDArray[np.bool_], raisable: str) -> None:
-    """Raise DataError unless some frames hold a pseudo-anomaly and some do not; `raisable`: the param to raise."""
+def check_both_kinds(anomalous: npt.NDArray[np.bool_], remedy: str) -> None:
+    """Raise DataError unless some frames hold a pseudo-anomaly and some do not; `remedy`: what would give more."""
     if anomalous.all() or not anomalous.any():
         raise DataError(
             "the validation frames give no frames both with and without pseudo-anomalies in view; "
-            f"raise split.validation_fraction or {raisable}"
+            f"raise split.validation_fraction or {remedy}"
         )
 
 

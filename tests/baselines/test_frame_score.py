@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lib.baselines.run import BaselineParams, _suited_to_validation
+from lib.batches.views import project
 from lib.labels import UNKNOWN
 from lib.model.detector import PIXEL_STRIDE, Detections, DetectorConfig
 from lib.params import load_params
@@ -21,11 +22,12 @@ def detections(views, cells, pixels):
 
 
 def sees_cells_alone(views):
-    """Knows which cells hold something pasted; the pixels shout in frames where there is none."""
+    """Knows which cells hold something pasted, and shouts outside the image; so do the pixels in frames without it."""
     pasted = (views.point_class_BRC == UNKNOWN) & views.has_return_BRC
     quiet = ~pasted.flatten(1).any(1)
     small = views.depth_m_BHW[:, ::PIXEL_STRIDE, ::PIXEL_STRIDE]
-    return detections(views, 8 * pasted.float() - 4, quiet[:, None, None] * 20 - 10 + torch.zeros_like(small))
+    cells = 8 * pasted.float() - 4 + 3 * ~project(views)[1]
+    return detections(views, cells, quiet[:, None, None] * 20 - 10 + torch.zeros_like(small))
 
 
 def sees_pixels_alone(views):
@@ -45,5 +47,7 @@ def test_validation_chooses(tmp_path, judge, wanted):
         params.split, params.model, params.train, params.predict, params.evaluate, params.execution, "data/sample"
     )
     scoring = Scoring(judge, grid, "anomaly_logit", params.predict, CPU, "float32")
-    assert _suited_to_validation(scoring, data, "concat", own).params.frame_score == wanted
+    suited = _suited_to_validation(scoring, data, "concat", own)
+    assert suited.params.frame_score == wanted
+    assert suited.outside_shift == pytest.approx(-3 if judge is sees_cells_alone else 0, abs=0.01)
     assert _suited_to_validation(scoring, data, "lidar", own).params.frame_score == "top_points"

@@ -49,6 +49,7 @@ def test_validation_adds_its_threshold_and_changes_no_other_number(paths):
     alone, with_it = report(paths).metrics, report(paths, made_up_validation()).metrics
     at = with_it["events"].pop("at_validation_threshold")
     assert at["threshold"] != alone["events"]["threshold"] and at["validation_minutes"] == pytest.approx(0.4)
+    assert with_it.pop("outside_shift") == -0.5
     calibration = with_it.pop("calibration")
     assert set(calibration) == {"frame", "point"}
     assert all(0 <= block[name] <= 1 for block in calibration.values() for name in ("error", "validation_error"))

@@ -9,16 +9,21 @@ import torch
 from lib.batches.frames import FrameRef
 from lib.batches.loader import batches
 from lib.batches.views import make_views, project
-from lib.labels import NORMAL_IDS
+from lib.frame import ScenarioType
+from lib.labels import IGNORED_IDS, NORMAL_IDS
 from lib.model.detector import Detections, DetectorConfig
 from lib.params import load_params
+from lib.shards.index import write_index
+from lib.shards.writer import padded_length, write_shard
 from lib.training.inference import Scoring, score_shard
 from lib.training.parallel import Threads
 from lib.training.validation import matched_outside, score_validation, validation_frames
 from tests.batches.streets import GRID
-from tests.shard_data import write_street_shards
+from tests.shard_data import street_frame, write_street_shards
 
 CPU = torch.device("cpu")
+EGO = 214
+assert EGO in IGNORED_IDS
 PARAMS = load_params()
 PREDICT = PARAMS.predict.model_copy(update={"outside_false_alarms": 0.01})
 SPLIT = PARAMS.split.model_copy(update={"validation_fraction": 0.5})
@@ -51,52 +56,96 @@ def scoring_of(by, predict=PREDICT):
     return Scoring(louder_outside(by), WHOLE, "anomaly_logit", predict, CPU, "float32")
 
 
-@pytest.mark.parametrize("by", [0.7, 3.0])
-def test_as_few_normal_points_pass_outside_as_inside(data, by):
+def matched(scoring, data):
     with Threads(2) as threads:
-        matched = matched_outside(scoring_of(by), *data, threads)
-    assert matched.outside == pytest.approx(-by, abs=0.05)
-    shards, refs = data
+        return matched_outside(scoring, *data, threads)
+
+
+def logits_of(judge, data):
+    """Logits of the points of validation's frames, inside the image and outside."""
     inside, outside = [], []
-    for batch in batches(shards, refs, 8, CPU):
+    for batch in batches(*data, 8, CPU):
         views, _ = make_views(batch, WHOLE)
         seen = project(views)[1]
-        logit = louder_outside(by)(views).cell_BRC
+        logit = judge(views).cell_BRC
         inside.append(logit[seen])
-        outside.append(logit[views.has_return_BRC & ~seen] + matched.outside)
-    threshold = np.quantile(torch.cat(inside), 0.99)
-    assert (torch.cat(outside) > threshold).float().mean() == pytest.approx(0.01, abs=0.005)
+        outside.append(logit[views.has_return_BRC & ~seen])
+    return torch.cat(inside).numpy(), torch.cat(outside).numpy()
+
+
+@pytest.mark.parametrize("by", [0.7, 3.0])
+def test_as_few_normal_points_pass_outside_as_inside(data, by):
+    shift = matched(scoring_of(by), data).outside_shift
+    assert shift == pytest.approx(-by, abs=0.05)
+    inside, outside = logits_of(louder_outside(by), data)
+    assert (outside + shift > np.quantile(inside, 0.99)).mean() == pytest.approx(0.01, abs=0.005)
 
 
 def test_quiet_points_outside_are_not_raised(data):
-    with Threads(1) as threads:
-        assert matched_outside(scoring_of(-2.0), *data, threads).outside == 0
+    assert matched(scoring_of(-2.0), data).outside_shift == 0
 
 
 def test_null_leaves_scores_as_they_are(data):
     scoring = scoring_of(2.0, PREDICT.model_copy(update={"outside_false_alarms": None}))
-    with Threads(1) as threads:
-        assert matched_outside(scoring, *data, threads) is scoring
+    assert matched(scoring, data) is scoring
+
+
+def test_without_points_outside_nothing_changes(data):
+    narrow = replace(scoring_of(2.0), grid=replace(WHOLE, visible_columns=40))
+    assert matched(narrow, data) is narrow
+
+
+@pytest.mark.parametrize("value", [7.77, 0.1, 30.0])
+def test_equal_scores_outside_do_not_pass(data, value):
+    """As those of a detector that looks at the image alone."""
+
+    def judge(views):
+        found = louder_outside(0.0)(views)
+        return replace(found, cell_BRC=torch.where(project(views)[1], found.cell_BRC, value))
+
+    shift = matched(replace(scoring_of(0.0), judge=judge), data).outside_shift
+    inside, outside = logits_of(judge, data)
+    assert ((outside + np.float32(shift)) < np.quantile(inside, 0.99, method="higher")).all()
+
+
+def test_what_is_no_normal_class_has_no_say(tmp_path):
+    """As the ego's own body, which is mostly outside and unlike all else."""
+    entries = []
+    for n in range(4):
+        frame = street_frame(f"Scenario_{n:08d}", 900, ScenarioType.NORMALITY, False, n)
+        near = np.linalg.norm(frame.points[:, :3], axis=1) < 6.0
+        frame = replace(frame, point_class=np.where(near, np.uint8(EGO), frame.point_class))
+        entries.append(write_shard(tmp_path / f"{frame.scenario}.h5", [frame], padded_length(len(frame.points))))
+    write_index(tmp_path, entries)
+    data = validation_frames(tmp_path, SPLIT)
+
+    def judge(views):
+        found = louder_outside(0.0)(views)
+        return replace(found, cell_BRC=found.cell_BRC + 9.0 * (views.point_class_BRC == EGO))
+
+    assert (logits_of(judge, data)[1] > 5).mean() > 0.1
+    assert matched(replace(scoring_of(0.0), judge=judge), data).outside_shift > -0.2
 
 
 def test_only_points_outside_the_image_change(data):
     shard = data[0][0]
-    scoring = scoring_of(0.0)
-    raw, lowered = score_shard(scoring, shard), score_shard(replace(scoring, outside=-1.5), shard)
-    refs = [FrameRef(0, n) for n in range(len(shard.frame_id))]
-    [batch] = batches([shard], refs, len(refs), CPU)
-    views, cell_BP = make_views(batch, WHOLE)
-    seen_BP = project(views)[1].flatten(1).gather(1, cell_BP.clamp(min=0))
-    change_BP = lowered.point_BP - raw.point_BP
-    assert seen_BP.any() and (change_BP[seen_BP & (cell_BP >= 0)] == 0).all()
-    assert torch.allclose(change_BP[~seen_BP & (cell_BP >= 0)], torch.tensor(-1.5))
-    assert torch.equal(raw.frame_B, lowered.frame_B) and torch.equal(raw.pixel_BHW, lowered.pixel_BHW)
+    few = scoring_of(0.0, PREDICT.model_copy(update={"frame_top_points": 100_000, "frame_score": "top_points"}))
+    for scoring in (scoring_of(0.0), few):
+        raw, lowered = score_shard(scoring, shard), score_shard(replace(scoring, outside_shift=-1.5), shard)
+        refs = [FrameRef(0, n) for n in range(len(shard.frame_id))]
+        [batch] = batches([shard], refs, len(refs), CPU)
+        views, cell_BP = make_views(batch, WHOLE)
+        seen_BP = project(views)[1].flatten(1).gather(1, cell_BP.clamp(min=0))
+        change_BP = lowered.point_BP - raw.point_BP
+        assert seen_BP.any() and (change_BP[seen_BP & (cell_BP >= 0)] == 0).all()
+        assert torch.allclose(change_BP[~seen_BP & (cell_BP >= 0)], torch.tensor(-1.5))
+        assert torch.equal(raw.frame_B, lowered.frame_B) and torch.equal(raw.pixel_BHW, lowered.pixel_BHW)
 
 
-def test_what_validation_calibrates_by_lies_inside(data):
+def test_validation_tells_the_shift_and_has_no_part_in_it(data):
     with Threads(1) as threads:
         raw = score_validation(scoring_of(0.0), *data, "", threads)
-        lowered = score_validation(replace(scoring_of(0.0), outside=-9.0), *data, "", threads)
-    scored = raw.point_label < 2
-    assert scored.any() and np.array_equal(raw.point_score[scored], lowered.point_score[scored])
+        lowered = score_validation(replace(scoring_of(0.0), outside_shift=-9.0), *data, "", threads)
+    assert (raw.outside_shift, lowered.outside_shift) == (0.0, -9.0)
+    assert np.array_equal(raw.point_score, lowered.point_score)
     assert np.array_equal(raw.frame_score, lowered.frame_score)
