@@ -52,7 +52,7 @@ def main() -> None:
     with Threads(cores if device.type == "cpu" else 1) as threads:
         scoring = matched_outside(raw, seen, refs, threads)
     if scoring.outside_shift:
-        print(f"points outside the image: scores {scoring.outside_shift:+.2f} (predict.outside_false_alarms)")
+        print(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
     predict = partial(predict_shard, scoring, model)
     made_from = model, params.predict.model_dump(mode="json"), params.model.score, scoring.outside_shift
     how = device.type, precision, code_fingerprint()

@@ -52,8 +52,8 @@ def test_writes_finite_metrics_and_tables_the_same_bytes_each_time(project):
     assert set(first) == {"metrics/evaluate.json", *(f"plots/{name}" for name in TABLES)}
     metrics = json.loads(first["metrics/evaluate.json"], parse_constant=pytest.fail)
     assert list(metrics) == [
-        "frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel", "anovox", "scenarios", "frames",
-        "events", "calibration", "baselines",
+        "frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel", "anovox", "outside_shift",
+        "scenarios", "frames", "events", "calibration", "baselines",
     ]  # fmt: skip
     assert metrics["scenarios"] == {"NORMALITY": 2, "STATIC": 6}
     assert 0.85 < metrics["point"]["auroc"] < 0.95  # skill 2: the normal distribution's 0.921

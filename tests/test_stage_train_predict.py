@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from lib.shards.predictions import read_predictions
 from lib.shards.validation import NORMAL, NOT_SCORED, PASTED, read_validation
+from lib.training.checkpoints import load_detector, save_detector
 from tests.processes import environment
 from tests.shard_data import write_street_shards
 
@@ -103,17 +105,28 @@ def test_validation_scores_are_of_validation_scenarios_and_half_of_them_pasted(t
     assert (scores.point_label == NORMAL).any() and (scores.point_label == NOT_SCORED).any()
 
 
-def test_points_outside_the_image_are_lowered_by_what_validation_says(trained, copy):
-    set_params(copy, predict={"outside_false_alarms": None})
-    assert run(copy, "predict").returncode == 0
-    shift = read_validation(trained / "data" / "validation.h5").outside_shift
-    assert read_validation(copy / "data" / "validation.h5").outside_shift == 0
-    for file in (trained / "data" / "predictions").iterdir():
-        lowered, raw = read_predictions(file), read_predictions(copy / "data" / "predictions" / file.name)
-        change = lowered.point_score - raw.point_score
-        assert np.isclose(change, 0).any() and np.isclose(change, shift).any()
-        assert (np.isclose(change, 0) | np.isclose(change, shift)).all()
-        assert np.array_equal(lowered.frame_score, raw.frame_score)
+def test_points_outside_the_image_are_lowered_by_what_validation_says(copy):
+    """Of a detector that finds odd what it found usual, so that more seems odd outside than inside."""
+    model, predictions = copy / "models" / "detector.safetensors", copy / "data" / "predictions"
+    detector = load_detector(model)
+    with torch.no_grad():
+        for values in (detector.cell_head.weight, detector.cell_head.bias):
+            values[0].neg_()
+    save_detector(model, detector)
+    found = []
+    for share in (None, 0.01):
+        set_params(copy, predict={"outside_false_alarms": share})
+        result = run(copy, "predict")
+        assert result.returncode == 0, result.stderr
+        scores = [read_predictions(file) for file in sorted(predictions.iterdir())]
+        found.append((read_validation(copy / "data" / "validation.h5").outside_shift, scores, result.stdout))
+    (none, raw, silent), (shift, lowered, told) = found
+    assert none == 0 > shift and "outside the image" not in silent and f"scores {shift:+.3f}" in told
+    for before, after in zip(raw, lowered, strict=True):
+        change = after.point_score - before.point_score
+        kept, moved = np.isclose(change, 0, atol=1e-5), np.isclose(change, shift, atol=1e-5)
+        assert kept.any() and moved.any() and (kept | moved).all()
+        assert np.array_equal(before.frame_score, after.frame_score)
 
 
 def test_no_validation_scenario_is_named(copy):

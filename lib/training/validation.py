@@ -95,7 +95,7 @@ def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[Fr
 
     Training looks at what the camera sees; elsewhere, more of what is normal looks odd. What passes is what a share
     predict.outside_false_alarms of validation's normal points exceeds inside. At most predict.validation_frames are
-    looked at. Scores are never raised.
+    looked at. Scores are never raised. Raises DataError where they are not finite.
     """
     share = scoring.params.outside_false_alarms
     if share is None:
@@ -107,8 +107,13 @@ def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[Fr
     if not len(inside) or not len(outside):
         return scoring
     passing_inside, passing_outside = (float(np.quantile(s, 1 - share, method="higher")) for s in (inside, outside))
-    # Downwards, so that equal scores outside do not pass; coarse, so that CUDA's last digits do not show.
-    shift = math.floor((passing_inside - passing_outside) / SHIFT_STEP) * SHIFT_STEP
+    difference = passing_inside - passing_outside
+    if not math.isfinite(difference):
+        raise DataError(
+            "the model's scores of validation's frames are not finite; train it anew (`dvc repro -f train`)"
+        )
+    # Downwards, so that equal scores outside do not pass; coarse, so that CUDA's last digits seldom show.
+    shift = math.floor(difference / SHIFT_STEP) * SHIFT_STEP
     return replace(scoring, outside_shift=min(0.0, shift))
 
 

@@ -9,6 +9,7 @@ import torch
 from lib.batches.frames import FrameRef
 from lib.batches.loader import batches
 from lib.batches.views import make_views, project
+from lib.errors import DataError
 from lib.frame import ScenarioType
 from lib.labels import IGNORED_IDS, NORMAL_IDS
 from lib.model.detector import Detections, DetectorConfig
@@ -95,7 +96,7 @@ def test_without_points_outside_nothing_changes(data):
     assert matched(narrow, data) is narrow
 
 
-@pytest.mark.parametrize("value", [7.77, 0.1, 30.0])
+@pytest.mark.parametrize("value", [7.77, 2.5, 30.0])
 def test_equal_scores_outside_do_not_pass(data, value):
     """As those of a detector that looks at the image alone."""
 
@@ -129,8 +130,10 @@ def test_what_is_no_normal_class_has_no_say(tmp_path):
 
 def test_only_points_outside_the_image_change(data):
     shard = data[0][0]
-    few = scoring_of(0.0, PREDICT.model_copy(update={"frame_top_points": 100_000, "frame_score": "top_points"}))
-    for scoring in (scoring_of(0.0), few):
+    of_all_cells = scoring_of(
+        0.0, PREDICT.model_copy(update={"frame_top_points": 100_000, "frame_score": "top_points"})
+    )
+    for scoring in (scoring_of(0.0), of_all_cells):
         raw, lowered = score_shard(scoring, shard), score_shard(replace(scoring, outside_shift=-1.5), shard)
         refs = [FrameRef(0, n) for n in range(len(shard.frame_id))]
         [batch] = batches([shard], refs, len(refs), CPU)
@@ -149,3 +152,11 @@ def test_validation_tells_the_shift_and_has_no_part_in_it(data):
     assert (raw.outside_shift, lowered.outside_shift) == (0.0, -9.0)
     assert np.array_equal(raw.point_score, lowered.point_score)
     assert np.array_equal(raw.frame_score, lowered.frame_score)
+
+
+def test_scores_that_are_not_finite_are_a_sentence(data):
+    def judge(views):
+        return replace(louder_outside(0.0)(views), cell_BRC=torch.full_like(views.range_m_BRC, torch.nan))
+
+    with pytest.raises(DataError, match="not finite; train it anew"):
+        matched(replace(scoring_of(0.0), judge=judge), data)
