@@ -45,7 +45,8 @@ def invert(transform: Matrix) -> Matrix:
     """Inverse (4, 4) of a rigid transform."""
     inverse = np.eye(4)
     inverse[:3, :3] = transform[:3, :3].T
-    inverse[:3, 3] = -transform[:3, :3].T @ transform[:3, 3]
+    # Not by BLAS, whose last digit differs from processor to processor and would show in the sample's files.
+    inverse[:3, 3] = -(transform[:3, :3] * transform[:3, 3:]).sum(axis=0)
     return inverse
 
 
