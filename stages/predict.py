@@ -44,7 +44,7 @@ def main() -> None:
     frames = sum(entry.frames for entry in test)
     cores = params.execution.workers or available_cores()
     grid = detector.config.grid()
-    judge = also_without_image(detector, detector.config.fusion, params.predict)
+    judge = also_without_image(detector, detector.config.fuses, params.predict)
     predicting = for_sensors(params.predict, detector.config.fusion)
     model = model_fingerprint(MODEL)
     seen, refs = validation_frames(SHARDS, params.split)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from lib.errors import ParamsError, run_stage
+from lib.outputs import alone
 from lib.study.comparisons import add_comparisons, read_comparisons
 from lib.study.plan import Scale, Value, command, commands, plan
 from lib.study.render import missing, put_tables
@@ -41,13 +42,14 @@ def main() -> None:
         print("\n".join(line for run in waiting for line in commands(run)))
         return
     clone = args.clone.resolve()
-    revision = open_clone(Path.cwd(), clone) if waiting else ""
-    for number, run in enumerate(waiting, 1):
-        print(f"run {number} of {len(waiting)}: {command(run)}", flush=True)
-        rows = add_rows(results, execute(run, clone, revision, clone / "kept"))
-        finished = [row.name for row in rows if (row.scale, row.seed) == (run.scale, run.seed)]
-        compared = compare_with(run, finished, clone, clone / "kept")
-        put_tables(page, rows, add_comparisons(comparisons, compared))
+    with alone(clone):
+        revision = open_clone(Path.cwd(), clone) if waiting else ""
+        for number, run in enumerate(waiting, 1):
+            print(f"run {number} of {len(waiting)}: {command(run)}", flush=True)
+            rows = add_rows(results, execute(run, clone, revision, clone / "kept"))
+            finished = [row.name for row in rows if (row.scale, row.seed) == (run.scale, run.seed)]
+            compared = compare_with(run, finished, clone, clone / "kept")
+            put_tables(page, rows, add_comparisons(comparisons, compared))
     print(f"wrote {results} and {page}")
 
 

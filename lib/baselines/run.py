@@ -99,7 +99,7 @@ def _scorings(
     """How each method scores; what has to be fitted is fitted when asked for."""
     grid, precision = detector.config.grid(), choose_precision(params.predict.precision, device)
     scoring = partial(Scoring, grid=grid, params=params.predict, device=device, precision=precision)
-    as_detector = partial(also_without_image, fusion=detector.config.fusion, params=params.predict)
+    as_detector = partial(also_without_image, fuses=detector.config.fuses, params=params.predict)
     seed, per_frame = params.train.seed, math.ceil(POOL / len(data.training))
 
     @cache

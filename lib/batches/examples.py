@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lib.batches.blemishes import paste_blemishes
 from lib.batches.families import TRAINING, VALIDATION, Families
 from lib.batches.misfits import paste_misfits
 from lib.batches.placing import Slot
@@ -18,15 +19,17 @@ from lib.batches.targets import no_targets
 from lib.batches.transplant import transplant
 from lib.batches.views import RangeGrid, Views, project
 
-KINDS: Final[dict[str, Slot | Literal["misfit", "transplant"]]] = {
+KINDS: Final[dict[str, Slot | Literal["misfit", "shadow", "dirt", "transplant"]]] = {
     "both": Slot.BOTH,
     "misfit": "misfit",
     "geometry only": Slot.GEOMETRY,
     "appearance only": Slot.APPEARANCE,
-    "shadow (normal)": Slot.SHADOW,
+    "shadow (normal)": "shadow",
+    "dirt (normal)": "dirt",
     "transplanted (normal)": "transplant",
 }
 FAMILIES: Final[dict[str, Families]] = {"training": TRAINING, "validation": VALIDATION}
+NEGATIVES: Final = ("shadow", "dirt", "transplant")
 LARGEST_SHARE: Final = 0.12
 _CHANGED: Final = 0.03
 SEED: Final = 32_452_843
@@ -55,6 +58,10 @@ def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
             generator = torch.Generator(views.image_B3HW.device).manual_seed(SEED + number)
             if what == "transplant":
                 pasted, targets = transplant(views, everywhere_B, generator), no_targets(views)
+            elif what == "shadow" or what == "dirt":
+                scene = open_scene(views, grid, *project(views))
+                paste_blemishes(scene, everywhere_B, everywhere_B & (what == "dirt"), generator)
+                pasted, targets = finished(scene)
             elif what != "misfit":
                 pasted, targets = paste_kind(views, grid, what, replace(families, misfits=0.0), generator)
             elif families.misfits:
@@ -65,7 +72,7 @@ def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
                 continue
             marked = targets.pixel_BHW == 1
             changed = (pasted.image_B3HW - views.image_B3HW).abs().mean(1) > _CHANGED
-            pixels_BHW = changed if what in (Slot.SHADOW, "transplant") else marked
+            pixels_BHW = changed if what in NEGATIVES else marked
             cells_BRC = (targets.cell_BRC == 1) | (pasted.range_m_BRC != views.range_m_BRC)
             share_B = pixels_BHW.flatten(1).float().mean(1)
             order = torch.where(share_B <= LARGEST_SHARE, share_B, 0.0).argsort(descending=True)[:each]

@@ -1,4 +1,4 @@
-"""Validation's surface colours: spirals, crossing waves, speckles; neither training nor the simulator has them.
+"""Validation's surface colours: spirals, mosaics, speckles; neither training nor the simulator has such patterns.
 
 Shape letters: B frames, N points.
 """
@@ -12,15 +12,14 @@ from lib.batches.crystals import random_axes
 from lib.batches.rows import Rows
 
 COLORS = 8
-WAVES = 3
 _MIXING = (73_856_093, 19_349_663, 83_492_791)
 
 
 @dataclass(frozen=True, eq=False)
 class Ornaments(Rows):
-    """One random ornament per frame: kind 0 spiral, 1 waves, 2 speckle.
+    """One random ornament per frame: kind 0 spiral, 1 mosaic, 2 speckle.
 
-    axes_B33, waves_BW3 [1/m]: rows are directions, their length that of the pattern.
+    axes_B33 [1/m]: rows are directions, their length the inverse of the object's; tiles_B: of a mosaic, along it.
     """
 
     kind_B: Tensor
@@ -28,16 +27,15 @@ class Ornaments(Rows):
     axes_B33: Tensor
     arms_B: Tensor
     twist_B: Tensor
-    waves_BW3: Tensor
-    phase_BW: Tensor
+    tiles_B: Tensor
     grain_m_B: Tensor
 
     def colors(self, offset_B3N: Tensor) -> Tensor:
         """Colours (B, 3, N) in [0, 1] at positions relative to the object's centre [m]."""
         kind = self.kind_B[:, None, None]
         first, second = self.palette_BK3[:, 0, :, None], self.palette_BK3[:, 1, :, None]
-        share_B1N = torch.where(kind == 0, _spiral(self, offset_B3N), _waves(self, offset_B3N))
-        return torch.where(kind == 2, _speckle(self, offset_B3N), torch.lerp(first, second, share_B1N))
+        pieces_B3N = torch.where(kind == 1, _mosaic(self, offset_B3N), _speckle(self, offset_B3N))
+        return torch.where(kind == 0, torch.lerp(first, second, _spiral(self, offset_B3N)), pieces_B3N)
 
 
 def random_ornaments(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Generator) -> Ornaments:
@@ -55,10 +53,7 @@ def random_ornaments(extent_B3: Tensor, patterned_B: Tensor, generator: torch.Ge
         axes_B33=axes_B33 / size_m_B[:, None, None],
         arms_B=2 + (5 * uniform(B)).floor(),
         twist_B=(uniform(B) * 2 - 1) * 20,
-        waves_BW3=random_axes(B, WAVES, generator, device)[:, :, 2]
-        * (6 + 12 * uniform(B, WAVES, 1))
-        / size_m_B[:, None, None],
-        phase_BW=2 * torch.pi * uniform(B, WAVES),
+        tiles_B=6 + 6 * uniform(B),
         grain_m_B=0.02 + 0.06 * uniform(B),
     )
 
@@ -71,15 +66,26 @@ def _spiral(ornaments: Ornaments, offset_B3N: Tensor) -> Tensor:
     return (0.5 + 3 * wound.sin()).clamp(0, 1)[:, None]
 
 
-def _waves(ornaments: Ornaments, offset_B3N: Tensor) -> Tensor:
-    """Share (B, 1, N) of the second colour: plane waves of several directions that cross."""
-    waves_BWN = (ornaments.waves_BW3 @ offset_B3N + ornaments.phase_BW[..., None]).sin()
-    return (0.5 + 0.4 * waves_BWN.sum(1, keepdim=True)).clamp(0, 1)
+def _mosaic(ornaments: Ornaments, offset_B3N: Tensor) -> Tensor:
+    """Colours (B, 3, N): tiles, each cut in two along either diagonal, its halves in colours of the palette."""
+    place_B2N = (ornaments.axes_B33[:, :2] @ offset_B3N) * ornaments.tiles_B[:, None, None]
+    tile_B2N = place_B2N.floor()
+    (x, y), (across, aside) = tile_B2N.long().unbind(1), (place_B2N - tile_B2N).unbind(1)
+    other_way = _mixed(x, y, torch.full_like(x, COLORS)) % 2 == 0
+    half = torch.where(other_way, across > aside, across + aside > 1).long()
+    return _colored(ornaments, _mixed(x, y, half))
 
 
 def _speckle(ornaments: Ornaments, offset_B3N: Tensor) -> Tensor:
     """Colours (B, 3, N): grains of a few centimetres, each in a colour of the palette."""
-    x, y, z = (offset_B3N / ornaments.grain_m_B[:, None, None]).floor().long().unbind(1)
+    return _colored(ornaments, _mixed(*(offset_B3N / ornaments.grain_m_B[:, None, None]).floor().long().unbind(1)))
+
+
+def _mixed(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     mixed = (x * _MIXING[0]) ^ (y * _MIXING[1]) ^ (z * _MIXING[2])
-    color_BN = (mixed ^ (mixed >> 9)) % COLORS
-    return ornaments.palette_BK3.transpose(1, 2).gather(2, color_BN[:, None].expand(-1, 3, -1))
+    return mixed ^ (mixed >> 9)
+
+
+def _colored(ornaments: Ornaments, number_BN: Tensor) -> Tensor:
+    index_B3N = (number_BN % COLORS)[:, None].expand(-1, 3, -1)
+    return ornaments.palette_BK3.transpose(1, 2).gather(2, index_B3N)

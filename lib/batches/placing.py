@@ -33,7 +33,6 @@ class Slot(IntEnum):
     BOTH = 1
     GEOMETRY = 2
     APPEARANCE = 3
-    SHADOW = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,7 @@ def place(views: Views, seen_BRC: Tensor, kind_SB: Tensor, families: Families, g
     small_SBK = _chance_of_small(views, kind_SB, whole_SB)
     # The first slot is large as often as all of them would be.
     large_share_SB = 1 - (weight_SBK * small_SBK).sum(2) / weight_SBK.sum(2).clamp(min=1e-6)
-    expected_B = torch.where(_harmless(kind_SB), 0.0, large_share_SB).sum(0)
+    expected_B = torch.where(kind_SB == Slot.NOTHING, 0.0, large_share_SB).sum(0)
     large_SB = (coin_CSB[2] < expected_B) & (torch.arange(slots, device=device) == 0)[:, None]
     plan = _Plan(kind_SB, on_object_SB, whole_SB, large_SB)
     weight_SBK = weight_SBK * torch.where(large_SB[..., None], 1 - small_SBK, small_SBK).clamp_(min=1e-6)
@@ -105,16 +104,12 @@ def draw_kinds(slots: int, B: int, clean_fraction: float, generator: torch.Gener
     """What the slots hold (S, B): anomalies only in frames that are not clean, and one there for sure."""
     anomalous_B = torch.arange(B, device=device) >= round(clean_fraction * B)
     anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]
-    leading = constant((0.0, 0.4, 0.2, 0.4, 0.0), torch.float32, device)
-    chances = constant((0.2, 0.28, 0.12, 0.3, 0.1), torch.float32, device)
+    leading = constant((0.0, 0.4, 0.2, 0.4), torch.float32, device)
+    chances = constant((0.3, 0.28, 0.12, 0.3), torch.float32, device)
     drawn = _drawn(chances, slots * B, generator).view(slots, B)
     first_B = torch.where(anomalous_B, _drawn(leading, B, generator), drawn[0])
     kind_SB = torch.cat([first_B[None], drawn[1:]])
-    return torch.where(anomalous_B | _harmless(kind_SB), kind_SB, int(Slot.NOTHING))
-
-
-def _harmless(kind_SB: Tensor) -> Tensor:
-    return (kind_SB == Slot.SHADOW) | (kind_SB == Slot.NOTHING)
+    return torch.where(anomalous_B, kind_SB, int(Slot.NOTHING))
 
 
 def _drawn(chances: Tensor, count: int, generator: torch.Generator) -> Tensor:

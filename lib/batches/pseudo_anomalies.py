@@ -1,9 +1,10 @@
 """Pseudo-anomalies pasted consistently into image and cloud: what the detector learns to find without seeing one.
 
 Each of several slots per frame (placing.py) holds one of: a solid with an unusual look (both sensors see it), a
-camouflaged solid (geometry only), a repainted patch of ground or of an object (appearance only), a cast shadow without
-object or nothing (negatives). Only the first slot casts shadows: their rays cost most. Transplanted normal objects
-(transplant.py) come before, as further negatives, misfits (misfits.py) after, as further anomalies.
+camouflaged solid (geometry only), a repainted patch of ground or of an object (appearance only), or nothing. Only the
+first slot casts shadows: their rays cost most. Negatives come before, in frames with and without anomalies:
+transplanted normal objects (transplant.py), shadows of nothing in sight and dirt (blemishes.py). Misfits (misfits.py),
+further anomalies, come after.
 Shape letters as in views.py; h, w: a window around the object; N = h w flattened; P = H W; K = R C; L: layers.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lib.batches.blemishes import paste_blemishes
 from lib.batches.constants import constant
 from lib.batches.families import Families, Textures
 from lib.batches.looks import (
@@ -30,7 +32,7 @@ from lib.batches.objects import class_mask, same_object
 from lib.batches.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, draw_kinds, place
 from lib.batches.rows import Rows
 from lib.batches.scene import INTENSITY_DECAY, RANGE_NOISE_M, Scene, anomalous, finished, open_scene
-from lib.batches.solids import Linear, Spans, along, entry, moved, shaded, spans
+from lib.batches.solids import Linear, Spans, along, entry, shaded, spans
 from lib.batches.targets import UNSURE, Targets
 from lib.batches.transplant import transplant
 from lib.batches.views import RangeGrid, Views, cell_column, project
@@ -39,6 +41,7 @@ from lib.labels import UNKNOWN
 
 GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
 VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous
+BLEMISHED = 0.2  # share of the frames whose ground has a shadow of nothing in sight, or dirt
 REPAINTED_WITHIN_M = 0.6  # how far a point may be from the surface that the camera sees at its projection
 
 
@@ -79,13 +82,13 @@ def paste_pseudo_anomalies(
     def kinds() -> Tensor:
         return draw_kinds(slots, B, clean_fraction, generator, device)
 
-    return _pasted(views, grid, slots, kinds, families, generator)
+    return _pasted(views, grid, slots, kinds, families, generator, BLEMISHED)
 
 
 def paste_kind(
     views: Views, grid: RangeGrid, kind: Slot, families: Families, generator: torch.Generator
 ) -> tuple[Views, Targets]:
-    """Paste one pseudo-anomaly, or shadow, of a kind into every frame, to look at."""
+    """Paste one pseudo-anomaly of a kind into every frame, to look at."""
     kind_SB = torch.full((1, len(views.image_B3HW)), int(kind), device=views.image_B3HW.device)
     return _pasted(views, grid, 1, lambda: kind_SB, families, generator)
 
@@ -97,9 +100,13 @@ def _pasted(
     kinds: Callable[[], Tensor],
     families: Families,
     generator: torch.Generator,
+    blemished: float = 0.0,
 ) -> tuple[Views, Targets]:
     uv_B2RC, seen_BRC = project(views)
     scene = open_scene(views, grid, uv_B2RC, seen_BRC)
+    if blemished:
+        lucky_2B = torch.rand(2, len(views.image_B3HW), generator=generator, device=uv_B2RC.device)
+        paste_blemishes(scene, lucky_2B[0] < blemished, lucky_2B[1] < 0.5, generator)
     returns_BK = views.has_return_BRC.flatten(1)
     luck_BK = torch.rand(returns_BK.shape, generator=generator, device=returns_BK.device)
     donors_BS = (luck_BK * returns_BK).topk(slots, dim=1).indices
@@ -217,13 +224,11 @@ def _shadowed(
     sun_B3: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
-    """Darken the ground in the solid's shadow; a lone shadow comes from a solid that floats out of sight."""
+    """Darken the ground in the solid's shadow."""
     drawn_2B = torch.rand(2, len(sun_B3), generator=generator, device=sun_B3.device)
-    alone_B = placed.kind_B == Slot.SHADOW
-    casts_B = alone_B | ((placed.kind_B == Slot.BOTH) & (drawn_2B[0] < 0.6))
-    solids = moved(placed.solids, sun_B3 * torch.where(alone_B, 4.0, 0.0)[:, None])
+    casts_B = (placed.kind_B == Slot.BOTH) & (drawn_2B[0] < 0.6)
     strength_B1 = ((0.3 + 0.45 * drawn_2B[1]) * casts_B)[:, None]
-    dark_BN = shaded(solids, surface_B3N, sun_B3) * strength_B1
+    dark_BN = shaded(placed.solids, surface_B3N, sun_B3) * strength_B1
     return image_B3N * (1 - dark_BN[:, None] * ground_B1N)
 
 

@@ -6,7 +6,7 @@ Shape letters: B frames, M parts, Q half-spaces, N rays or points. None of the s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -110,11 +110,6 @@ def random_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generat
         with_missing(normal_BMQ3),
         with_missing(offset_BMQ),
     )
-
-
-def moved(solids: Solids, by_B3: Tensor) -> Solids:
-    """Shift solids by a vector [m] per frame."""
-    return replace(solids, center_B3=solids.center_B3 + by_B3)
 
 
 def along(direction_B3N: Tensor) -> Linear:

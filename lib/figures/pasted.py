@@ -21,7 +21,8 @@ _MEANING: Final = {
     "misfit": "an object of another street:\nnothing has such a shape",
     "geometry only": "an unusual shape in the\nlook of what is behind",
     "appearance only": "an unusual surface,\nits shape is normal",
-    "shadow (normal)": "a shadow without object:\nis not to be found",
+    "shadow (normal)": "of something out of sight:\nis not to be found",
+    "dirt (normal)": "a stain on the ground:\nis not to be found",
     "transplanted (normal)": "an object of another street:\nis not to be found",
 }
 

@@ -39,6 +39,11 @@ class DetectorConfig:
     lower_fov_deg: float
     positional_encoding: Encoding = "none"
 
+    @property
+    def fuses(self) -> bool:
+        """Whether both sensors are looked at, so that either may be lost."""
+        return self.fusion not in ("image", "lidar")
+
     def grid(self, visible_columns: int | None = None) -> RangeGrid:
         """Return the range view's pattern, of the whole turn or of the middle `visible_columns`."""
         return RangeGrid(

@@ -44,14 +44,14 @@ def judge_both_ways(judge: Judge, views: Views) -> Detections:
     return Detections(*((getattr(here, f.name) + getattr(there, f.name).flip(-1)) / 2 for f in fields(Detections)))
 
 
-def also_without_image(judge: BlindJudge, fusion: Fusion, params: PredictParams) -> Judge:
+def also_without_image(judge: BlindJudge, fuses: bool, params: PredictParams) -> Judge:
     """Judge cells once more without the image, and take the mean of the logits by predict.without_image_weight.
 
     What the image makes look normal may still have an unusual shape. Pixels keep their logits, and so does a detector
     that has one sensor, or loses one.
     """
     weight = params.without_image_weight
-    if fusion in ("image", "lidar") or params.blackout != "none" or weight == 0:
+    if not fuses or params.blackout != "none" or weight == 0:
         return judge
 
     def mean(views: Views) -> Detections:

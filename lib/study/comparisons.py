@@ -10,7 +10,13 @@ from lib.errors import DataError
 from lib.outputs import write_json
 from lib.study.plan import Run
 
-PAIRS: Final = (("lidar", "concat"), ("image", "concat"), ("concat", "cross_attention"), ("lidar", "cross_attention"))
+PAIRS: Final = (
+    ("lidar", "concat"),
+    ("image", "concat"),
+    ("concat", "cross_attention"),
+    ("lidar", "cross_attention"),
+    ("image", "cross_attention"),
+)
 """First and second: the difference is the second's number minus the first's."""
 WANTED: Final = (("frame", "auroc"), ("point", "ap"))
 

@@ -16,6 +16,7 @@ END: Final = "<!-- end of tables -->"
 COLUMNS: Final = (("frame", "auroc"), ("point", "ap"), ("point", "auroc"), ("voxel", "auroc"), ("voxel", "ap"))
 WITH_INTERVAL: Final = COLUMNS[:2]
 HEADS: Final = ("frame AUROC", "point AP", "point AUROC", "voxel AUROC", "voxel AP")
+OF_ONE_ROW: Final = ("train.seed", "model.fusion", "predict.blackout")
 TITLES: Final[dict[Scale, str]] = {
     "default": "### Default scale",
     "large": "### Large scale",
@@ -53,9 +54,12 @@ def _scale(scale: Scale, rows: Sequence[Row], comparisons: Sequence[Comparison])
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     planned = [name for variant in variants(scale) for name in row_names(variant)]
     planned += BASELINES if scale != "apart" else ()
-    lines += [_line(name, [row for row in rows if row.name == name], len(head)) for name in planned]
-    parts = [f"{title}\n{how}", _what(rows), "\n".join(lines)]
-    return "\n\n".join([*parts, *filter(None, (_trivial(rows), comparison_table(comparisons)))])
+    by_name = {name: [row for row in rows if row.name == name] for name in planned}
+    lines += [_line(name, found) for name, found in by_name.items() if found]
+    lacking = [name for name, found in by_name.items() if not found]
+    not_run = f"Not run: {', '.join(lacking)}." if lacking else ""
+    parts = f"{title}\n{how}", _what(rows), "\n".join(lines), not_run, _trivial(rows), _events(rows)
+    return "\n\n".join(filter(None, (*parts, comparison_table(comparisons))))
 
 
 def _heads() -> list[str]:
@@ -63,9 +67,7 @@ def _heads() -> list[str]:
     return [h for column, head in pairs for h in ((head, "95 %") if column in WITH_INTERVAL else (head,))]
 
 
-def _line(name: str, rows: Sequence[Row], width: int) -> str:
-    if not rows:
-        return f"| {name} | not run |" + " |" * (width - 2)
+def _line(name: str, rows: Sequence[Row]) -> str:
     cells = [name, str(len(rows))]
     for column in COLUMNS:
         level, number = column
@@ -92,7 +94,7 @@ def _what(rows: Sequence[Row]) -> str:
         for level in ("frame", "point", "voxel")
         if level in block
     )
-    changes = [key for key in rows[0].changes if key not in ("train.seed", "model.fusion")]
+    changes = [key for key in rows[0].changes if key not in OF_ONE_ROW]
     changed = ", ".join(f"{key}={rows[0].changes[key]}" for key in changes)
     longest = max(row.minutes for row in rows if row.name in VARIANTS) if _any_detector(rows) else None
     took = f" The longest run of the pipeline took {longest:g} minutes." if longest is not None else ""
@@ -109,6 +111,21 @@ def _trivial(rows: Sequence[Row]) -> str:
     if not known:
         return ""
     return "Trivial scores, frame AUROC: " + ", ".join(f"{name} {value:.3f}" for name, value in known.items()) + "."
+
+
+def _events(rows: Sequence[Row]) -> str:
+    """What each variant finds at one false alarm a minute."""
+    told = []
+    for name in VARIANTS:
+        blocks = [row.events for row in rows if row.name == name and row.events]
+        if blocks:
+            low, high, far_m = (
+                fmean(block[key] or 0.0 for block in blocks)
+                for key in ("found_share_low", "found_share_high", "first_detection_m")
+            )
+            share = _mean_and_spread([block["found_share"] or 0.0 for block in blocks])
+            told.append(f"{name} {share} [{low:.3f}, {high:.3f}] of {blocks[0]['objects']}, first at {far_m:.1f} m")
+    return f"Objects found at one false alarm a minute: {'; '.join(told)}." if told else ""
 
 
 def missing(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:

@@ -1,7 +1,7 @@
 """docs/results.json: one row per finished run and method."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from lib.outputs import write_json
 from lib.study.plan import Run, row_id
 
 LEVELS: Final = ("frame", "point", "point_all", "pixel", "voxel")
+EVENTS: Final = ("objects", "found_share", "found_share_low", "found_share_high", "first_detection_m")
 NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "ap_low", "ap_high", "positives", "negatives")
 
 
@@ -17,7 +18,8 @@ NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "ap_low", "ap_high",
 class Row:
     """A finished run: what was changed in params.yaml at which commit, its metrics (level -> number), its wall time.
 
-    trivial: frame AUROC of the evaluation's trivial baselines, where it has any.
+    trivial: frame AUROC of the evaluation's trivial baselines, where it has any. events: what a detector finds at one
+    false alarm a minute.
     """
 
     scale: str
@@ -29,6 +31,7 @@ class Row:
     trivial: dict[str, float]
     scenarios: int
     minutes: float
+    events: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -48,6 +51,7 @@ def row_of(run: Run, name: str, revision: str, evaluated: dict[str, Any], minute
         trivial={n: block["auroc"] for n, block in evaluated.get("baselines", {}).get("frame", {}).items()},
         scenarios=sum(evaluated["scenarios"].values()),
         minutes=round(minutes, 1),
+        events={name: evaluated["events"][name] for name in EVENTS if evaluated.get("events")},
     )
 
 

@@ -253,7 +253,8 @@ def _gradients(recipe: Recipe, part: Part) -> Gradients:
     detector, batch, generator = part
     detector.train()
     views, targets = augment(*_training_views(batch, recipe, generator), generator)
-    views = drop_modality(views, recipe.params.modality_dropout, generator)
+    if detector.config.fuses:
+        views = drop_modality(views, recipe.params.modality_dropout, generator)
     loss = (_fused_loss if recipe.compiled else _network_loss)(detector, views, targets, recipe)
     return loss.detach(), torch.autograd.grad(loss, list(detector.parameters()))
 

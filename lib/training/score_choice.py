@@ -23,6 +23,7 @@ from lib.model.frame_scores import frame_scores
 from lib.model.scores import also_without_image, for_sensors, judge_both_ways
 from lib.params import EvaluateParams, FrameScore, PredictParams, Score
 from lib.training.devices import Precision, autocast
+from lib.training.inference import blacked_out
 from lib.training.loop import TrainingSet
 from lib.training.parallel import Threads
 from lib.training.validation import check_both_kinds, in_view
@@ -141,8 +142,9 @@ def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDAr
     generator = torch.Generator(trial.device).manual_seed(seed)
     views, _ = make_views(batch, grid)
     views, targets = paste_pseudo_anomalies(views, grid, trial.slots, CLEAN_FRACTION, VALIDATION, generator)
+    views = blacked_out(views, trial.predict.blackout)
     with autocast(trial.device, trial.precision):
-        judge = also_without_image(detector, detector.config.fusion, trial.predict)
+        judge = also_without_image(detector, detector.config.fuses, trial.predict)
         detections = judge_both_ways(judge, views)
     image_share_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
     positive, counts = pasted_truth(image_share_B, points_B, trial.evaluate)

@@ -3,6 +3,7 @@ import torch
 
 from lib.batches.crystals import random_crystals
 from lib.batches.families import TRAINING, VALIDATION
+from lib.batches.ornaments import COLORS, random_ornaments
 from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
 from lib.batches.views import make_views, project
 from tests.batches.solid_points import contains
@@ -41,6 +42,12 @@ def texture_sheet(families, seed=0, frames=60):
     return draw.colors(offset.flatten(1).expand(frames, 3, -1).contiguous()).view(frames, 3, 80, 80)
 
 
+def ornaments(seed=0, frames=60):
+    """What the validation's sheet of that seed is drawn by."""
+    generator = torch.Generator().manual_seed(seed)
+    return random_ornaments(torch.full((frames, 3), 2.0), torch.ones(frames, dtype=torch.bool), generator)
+
+
 def spread_of_shift(sheet):
     """How much of a sheet's variance remains between neighbours 10 cm apart (frames,)."""
     step = (sheet[..., 5:] - sheet[..., :-5]).square().mean((1, 2, 3))
@@ -48,11 +55,21 @@ def spread_of_shift(sheet):
 
 
 def test_validation_textures_are_none_of_trainings():
-    """Validation's wind, wave or speckle: they change within centimetres, training's stay alike."""
+    """Each kind of validation's changes more within centimetres than training's do as a rule."""
     training, validation = texture_sheet(TRAINING), texture_sheet(VALIDATION)
+    kind = ornaments().kind_B
     assert (validation.flatten(2).var(2).sum(1) > 1e-4).all(), "none is plain"
     assert validation.min() >= 0 and validation.max() <= 1
-    assert spread_of_shift(validation).median() > 2 * spread_of_shift(training).median()
+    usual = spread_of_shift(training).median()
+    for number in range(3):
+        assert spread_of_shift(validation[kind == number]).median() > 2 * usual, number
+
+
+def test_mosaics_and_speckles_have_more_colors_than_training_mixes():
+    sheet, kind = texture_sheet(VALIDATION), ornaments().kind_B
+    for number in (1, 2):
+        for each in sheet[kind == number]:
+            assert 4 <= len(each.flatten(1).unique(dim=1).T) <= COLORS
 
 
 def test_crystals_stay_in_their_box():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.batches.crystals import random_crystals
-from lib.batches.solids import along, entry, moved, random_solids, shaded, spans
+from lib.batches.solids import along, entry, random_solids, shaded, spans
 from tests.batches.solid_points import contains
 
 FAMILIES = pytest.mark.parametrize("draw", [random_solids, random_crystals])
@@ -109,9 +109,3 @@ def test_solids_stay_in_their_box_whatever_their_yaw():
     outward = torch.nn.functional.normalize(torch.randn(64, 3, 500, generator=generator), dim=1)
     outside = solids.center_B3[..., None] + outward * (2 * reach)[:, None, None]
     assert not contains(solids, outside).any()
-
-
-def test_moved_solids_are_hit_later():
-    solids, origin, direction, _ = solids_and_rays(5)
-    by = torch.tensor([[100.0, 0.0, 0.0]]).expand(3, 3)
-    assert not (entry(moved(solids, by), origin, along(direction)) < 5).any()

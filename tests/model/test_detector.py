@@ -141,7 +141,7 @@ def test_cells_are_judged_without_the_image_as_well_and_pixels_are_not(fusion):
     detector = Detector(config(fusion)).eval()
     params = load_params().predict.model_copy(update={"without_image_weight": 0.25})
     with torch.no_grad():
-        mean = also_without_image(detector, fusion, params)(views)
+        mean = also_without_image(detector, detector.config.fuses, params)(views)
         seeing, blind = detector(views), detector(without_image(views, torch.ones(2, dtype=torch.bool)))
     assert not torch.allclose(seeing.cell_BRC, blind.cell_BRC)
     torch.testing.assert_close(mean.cell_BRC, 0.75 * seeing.cell_BRC + 0.25 * blind.cell_BRC)
@@ -151,11 +151,15 @@ def test_cells_are_judged_without_the_image_as_well_and_pixels_are_not(fusion):
 
 def test_a_detector_of_one_sensor_judges_once():
     params = load_params().predict.model_copy(update={"without_image_weight": 0.25})
-    detector = Detector(config("concat"))
-    assert also_without_image(detector, "image", params) is detector
-    assert also_without_image(detector, "lidar", params) is detector
-    assert also_without_image(detector, "concat", params.model_copy(update={"blackout": "lidar"})) is detector
-    assert also_without_image(detector, "concat", params.model_copy(update={"without_image_weight": 0.0})) is detector
+    for fusion, changes in (
+        ("image", {}),
+        ("lidar", {}),
+        ("concat", {"blackout": "lidar"}),
+        ("concat", {"without_image_weight": 0.0}),
+    ):
+        detector = Detector(config(fusion))
+        judge = also_without_image(detector, detector.config.fuses, params.model_copy(update=changes))
+        assert judge is detector
 
 
 def test_a_street_and_its_mirror_image_get_the_same_scores():

@@ -25,6 +25,14 @@ EVALUATED = {
     **{level: {**LEVEL, "fpr95": 0.3, "positives": 20, "negatives": 60} for level in ("frame", "point", "voxel")},
     "baselines": {"frame": {"random": {"auroc": 0.51}, "range": {"auroc": 0.48}}},
     "scenarios": {"normality": 40, "static": 72},
+    "events": {
+        "objects": 52,
+        "found": 39,
+        "found_share": 0.75,
+        "found_share_low": 0.6,
+        "found_share_high": 0.85,
+        "first_detection_m": 11.54,
+    },
 }
 
 
@@ -116,13 +124,20 @@ def test_means_spreads_and_what_was_not_run():
     rows = [row for run, auroc in zip(concat, (0.7, 0.8, 0.9), strict=True) for row in finished(run, auroc)]
     text = tables(rows, [])
     assert "| concat | 3 | 0.800 ± 0.100 | 0.700 to 0.900 | 0.500 ± 0.000 |" in text
-    assert "| lidar | not run |" in text and "| lidar nearest_neighbour | not run |" in text
+    assert "Not run: lidar, image, cross_attention" in text and "| lidar |" not in text
     assert "112 test scenarios; 20 of 80 frames anomalous" in text and "Commit 0123456." in text
     assert "random 0.510, range 0.480" in text
+    assert "one false alarm a minute: concat 0.750 ± 0.000 [0.600, 0.850] of 52, first at 11.5 m." in text
     assert text.split("### Large scale")[1].startswith("\nNot run.")
     assert text.split("### Sensors apart, at the default scale")[1].startswith("\nNot run.")
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(widths) == 1
+
+
+def test_a_lost_sensor_is_not_said_of_the_whole_table():
+    rows = finished(plan("large", {})[0])
+    text = tables([*rows[1:], rows[0]], [])
+    assert "predict.blackout" not in text.split("### Large scale")[1]
 
 
 def test_what_is_written_by_hand_stays(tmp_path):
@@ -164,6 +179,7 @@ def test_pairs_are_compared_once_both_have_run():
     assert pairs_of(attention, ["concat", "lidar", "image"]) == [
         ("concat", "cross_attention"),
         ("lidar", "cross_attention"),
+        ("image", "cross_attention"),
     ]
     assert pairs_of(image, ["lidar"]) == []
 

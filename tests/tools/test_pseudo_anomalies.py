@@ -15,7 +15,7 @@ from tests.processes import environment
 from tests.shard_data import write_street_shards
 
 ROOT = Path(__file__).parents[2]
-NORMAL = ("shadow (normal)", "transplanted (normal)")
+NORMAL = ("shadow (normal)", "dirt (normal)", "transplanted (normal)")
 
 
 def test_examples_hold_what_their_label_says():

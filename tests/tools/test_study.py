@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.outputs import alone
 from lib.study.plan import BASELINES, row_names
 from tests.dvc_project import Project, create
 
@@ -55,10 +56,18 @@ def test_a_study_goes_on_where_it_stopped_and_leaves_the_working_tree_alone(proj
     assert rows[0]["revision"] == project.ok("git", "rev-parse", "HEAD").strip()
     assert list((project.root / ".study" / "kept" / "default" / "concat" / "seed-1").glob("*.h5"))
     page = (project.root / "docs" / "results.md").read_text()
-    assert "| concat | 1 | 0." in page and "| lidar | not run |" in page
+    assert "| concat | 1 | 0." in page and "Not run: lidar, " in page
     changed = project.ok("git", "status", "--porcelain").split()
     assert changed == ["M", "docs/results.md", "??", "docs/results.json"]
     assert not (project.root / "data").exists() and "simulate" in project.dvc("status")
+
+
+def test_two_studies_do_not_share_a_clone(project):
+    before = (project.root / "docs" / "results.json").read_bytes()
+    with alone(project.root / ".study"):
+        other = study(project, "default", "--only", "lidar", "--runs", "1")
+    assert other.returncode == 1 and ".study: another run is writing it" in other.stderr
+    assert (project.root / "docs" / "results.json").read_bytes() == before
 
 
 def test_variants_of_one_seed_are_compared(project):

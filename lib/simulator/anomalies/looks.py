@@ -1,4 +1,4 @@
-"""Unusual textures and colours of anomalies; none of them is used by the training's pseudo-anomalies."""
+"""Unusual textures and colours of anomalies; the training's pseudo-anomalies have none of the textures."""
 
 from typing import Final
 
