@@ -87,6 +87,19 @@ def test_a_plain_segmentation_learns_the_classes_and_no_anomaly_logit(shards):
     assert (likeliest[views.has_return_BRC] == NORMAL_IDS.index(ROAD)).float().mean() > 0.9
 
 
+@pytest.mark.parametrize("fusion", ["image", "lidar", "concat"])
+def test_only_a_detector_of_both_sensors_trains_without_one(shards, fusion):
+    """What one sensor alone reaches is measured with that sensor in every frame."""
+
+    def losses(dropout):
+        torch.manual_seed(0)
+        detector = Detector(replace(CONFIG, fusion=fusion))
+        rows = train_detector(detector, data_of(shards), recipe(epochs=1, modality_dropout=dropout), lambda rows: None)
+        return [row.train_loss for row in rows]
+
+    assert (losses(0.0) == losses(1.0)) == (fusion != "concat")
+
+
 def test_constant_scores_are_a_collapse(shards):
     detector = Detector(CONFIG)
     torch.nn.init.zeros_(detector.cell_head.weight)
