@@ -49,7 +49,7 @@ def _draw_found(axes: Axes, path: Path, block: dict[str, Any]) -> None:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel(f"false alarms a minute (of {block['normal_minutes']:.2g} minutes without an object)")
     axes.set_ylabel("share of the objects that is found")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")  # where found shares, which only rise, leave room
 
 
 def _told(name: str, point: dict[str, Any]) -> str:
