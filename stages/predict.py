@@ -1,5 +1,6 @@
 """Score the test scenarios, and validation frames to calibrate by: data/shards + model -> data/predictions."""
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from tqdm import tqdm
 from lib.errors import DataError, run_stage
 from lib.model.scores import also_without_image, for_sensors
 from lib.outputs import whole_folder
-from lib.params import load_params
-from lib.scratch import code_fingerprint, fingerprint, shelf, store
+from lib.params import Params, load_params
+from lib.scratch import Shelf, code_fingerprint, fingerprint, shelf, store
 from lib.shards.index import ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
@@ -35,47 +36,59 @@ def main() -> None:
     precision = choose_precision(params.predict.precision, device)
     detector = load_detector(MODEL).to(device).eval()
     detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    test = _test_entries(params)
+    judge = also_without_image(detector, detector.config.fuses, params.predict)
+    predicting = for_sensors(params.predict, detector.config.fusion)
+    seen, refs = validation_frames(SHARDS, params.split)
+    raw = Scoring(judge, detector.config.grid(), params.model.score, predicting, device, precision)
+    model, finished = model_fingerprint(MODEL), shelf("predict")
+    with Threads((params.execution.workers or available_cores()) if device.type == "cpu" else 1) as threads:
+        scoring = matched_outside(raw, seen, refs, threads)
+        if scoring.outside_shift:
+            print(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
+        made_from = model, params.predict.model_dump(mode="json"), params.model.score, scoring.outside_shift
+        how = device.type, precision, code_fingerprint()
+        keys = {
+            entry.file: fingerprint(*made_from, *how, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
+            for entry in test
+        }
+        with whole_folder(PREDICTIONS) as folder:
+            scored_before = _score_test(partial(predict_shard, scoring, model), test, folder, finished, keys, threads)
+            write_validation(VALIDATION, score_validation(scoring, seen, refs, model, threads))
+    finished.discard(keys.values())
+    if scored_before:
+        print(f"{scored_before} of {len(test)} shards were scored by a run that was interrupted ({store()})")
+
+
+def _test_entries(params: Params) -> list[ShardEntry]:
+    """The shards of the test; raises DataError where there are none, or where the model was trained on one."""
     entries = read_index(SHARDS)
     splits = assign_splits(entries, params.split)
     test = [entry for entry in entries if splits[entry.scenario] == "test"]
     if not test:
         raise DataError(f"{SHARDS}: no scenario is left to test on; raise split.test_fraction or give more scenarios")
     check_unseen(MODEL, {entry.scenario for entry in test})
+    return test
+
+
+def _score_test(
+    predict: Callable[[ShardEntry], Predictions],
+    test: Sequence[ShardEntry],
+    folder: Path,
+    finished: Shelf,
+    keys: Mapping[str, str],
+    threads: Threads,
+) -> int:
+    """Fill the folder, with what an interrupted run has finished first; returns how many shards that is."""
+    waiting = [entry for entry in test if finished.take(keys[entry.file], folder) is None]
     frames = sum(entry.frames for entry in test)
-    cores = params.execution.workers or available_cores()
-    grid = detector.config.grid()
-    judge = also_without_image(detector, detector.config.fuses, params.predict)
-    predicting = for_sensors(params.predict, detector.config.fusion)
-    model = model_fingerprint(MODEL)
-    seen, refs = validation_frames(SHARDS, params.split)
-    raw = Scoring(judge, grid, params.model.score, predicting, device, precision)
-    with Threads(cores if device.type == "cpu" else 1) as threads:
-        scoring = matched_outside(raw, seen, refs, threads)
-    if scoring.outside_shift:
-        print(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
-    predict = partial(predict_shard, scoring, model)
-    made_from = model, params.predict.model_dump(mode="json"), params.model.score, scoring.outside_shift
-    how = device.type, precision, code_fingerprint()
-    finished = shelf("predict")
-    keys = {
-        entry.file: fingerprint(*made_from, *how, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
-        for entry in test
-    }
-    with (
-        whole_folder(PREDICTIONS) as folder,
-        Threads(cores if device.type == "cpu" else 1) as threads,
-        tqdm(total=frames, unit="frame", desc="predict") as progress,
-    ):
-        waiting = [entry for entry in test if finished.take(keys[entry.file], folder) is None]
+    with tqdm(total=frames, unit="frame", desc="predict") as progress:
         progress.update(frames - sum(entry.frames for entry in waiting))
         for entry, predictions in zip(waiting, threads.map(predict, waiting), strict=True):
             write_predictions(folder / entry.file, predictions)
             finished.put(keys[entry.file], [folder / entry.file], entry.scenario)
             progress.update(entry.frames)
-        write_validation(VALIDATION, score_validation(scoring, seen, refs, model, threads))
-    finished.discard(keys.values())
-    if len(waiting) < len(test):
-        print(f"{len(test) - len(waiting)} of {len(test)} shards were scored by a run that was interrupted ({store()})")
+    return len(test) - len(waiting)
 
 
 def predict_shard(scoring: Scoring, model: str, entry: ShardEntry) -> Predictions:
