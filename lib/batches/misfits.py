@@ -86,7 +86,7 @@ def paste_misfits(scene: Scene, wanted_B: Tensor, number: int, generator: torch.
     `number`: the slot's, in the targets.
     """
     views = scene.views
-    donor = rolled(views, 2)
+    donor = rolled(views, min(2, len(wanted_B) - 1))  # not the transplant's, unless there are but two
     spot_B3, free_B = free_spots(views, generator)
     misfits = _random_misfits(views, donor, spot_B3, scene.grid, generator)
     clear_B = (air_density(donor, far_color(donor)) < CLEAR_AIR).squeeze(1)

@@ -50,6 +50,14 @@ def test_clean_frames_hold_nothing_anomalous_and_the_others_do():
     assert torch.equal(harmful.any(0), harmful[0])
 
 
+def test_small_batches_hold_as_many_clean_frames_as_large_ones():
+    generator = torch.Generator().manual_seed(0)
+    draws = [draw_kinds(SLOTS, 2, 0.25, generator, torch.device("cpu")) for _ in range(2000)]
+    clean = torch.stack([(kinds == Slot.NOTHING).all(0) for kinds in draws])
+    assert abs(clean.float().mean() - 0.25) < 0.03
+    assert not clean.all(1).any()
+
+
 def test_anchors_lie_on_the_ground_within_reach():
     _, slots = placed(frames=50)
     for each in slots:
