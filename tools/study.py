@@ -47,8 +47,8 @@ def main() -> None:
         for number, run in enumerate(waiting, 1):
             print(f"run {number} of {len(waiting)}: {command(run)}", flush=True)
             rows = add_rows(results, execute(run, clone, revision, clone / "kept"))
-            finished = [row.name for row in rows if (row.scale, row.seed) == (run.scale, run.seed)]
-            compared = compare_with(run, finished, clone, clone / "kept")
+            done = [row for row in rows if (row.scale, row.seed, row.revision) == (run.scale, run.seed, revision)]
+            compared = compare_with(run, [row.name for row in done], clone, clone / "kept")
             put_tables(page, rows, add_comparisons(comparisons, compared))
     print(f"wrote {results} and {page}")
 

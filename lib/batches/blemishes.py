@@ -59,8 +59,8 @@ def paste_blemishes(scene: Scene, wanted_B: Tensor, dirty_B: Tensor, generator: 
     from_spot_B3 = scene.origin_B3 - spot_B3
     cover_BN = outline.cover(from_spot_B3[:, :1] + depth_BN, torch.addcmul(from_spot_B3[:, 1:2], aside_BN, depth_BN))
     ground_BN = class_mask(class_B1N[:, 0], GROUND_CLASSES) & (wanted_B & free_B)[:, None]
-    # What the haze adds to the ground's colour stays.
-    share_BN = cover_BN * ground_BN * torch.exp(-scene.air_density_B1 * depth_BN)
+    # What the haze adds to the ground's colour stays, about.
+    share_BN = torch.where(ground_BN, cover_BN, 0.0) * torch.exp(-scene.air_density_B1 * depth_BN)
     changed_B3N = (image_B3N * (1 + share_BN[:, None] * (gain_B31 - 1))).clamp_(0, 1)
     window.put_(scene.pixels_BLP[:, :3], changed_B3N)
 
@@ -83,10 +83,10 @@ def _random_outline(distance_m_B1: Tensor, dirty_B: Tensor, generator: torch.Gen
     dirty_B1 = dirty_B[:, None]
     shortest_m_B1 = (SHORTEST * distance_m_B1).clamp(MIN_LENGTH_M, MAX_LENGTH_M)
     half_m_B1 = shortest_m_B1 / 2 * (MAX_LENGTH_M / shortest_m_B1) ** drawn_5B1[0]
-    width_m_B1 = half_m_B1 * torch.where(dirty_B1, NARROWEST_DIRT, NARROWEST) ** drawn_5B1[1]
+    half_width_m_B1 = half_m_B1 * torch.where(dirty_B1, NARROWEST_DIRT, NARROWEST) ** drawn_5B1[1]
     turn_B1 = 2 * torch.pi * drawn_5B1[2]
     return _Outline(
-        half_m_B21=torch.stack([half_m_B1, width_m_B1], dim=1),
+        half_m_B21=torch.stack([half_m_B1, half_width_m_B1], dim=1),
         cosine_B1=turn_B1.cos(),
         sine_B1=turn_B1.sin(),
         power_B1=torch.where(dirty_B1, 2.0, 1 + 7 * drawn_5B1[3] ** 2),

@@ -1,6 +1,6 @@
 """docs/results.md: tables between two marks, made from the rows; what stands around them is written by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any, Final
@@ -9,7 +9,7 @@ from lib.errors import DataError
 from lib.outputs import write_text
 from lib.study.comparisons import Comparison, comparison_table
 from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan, row_id, row_names, variants
-from lib.study.rows import Row
+from lib.study.rows import EVENTS, Row
 
 BEGIN: Final = "<!-- tables made by `python -m tools.study`; do not edit -->"
 END: Final = "<!-- end of tables -->"
@@ -118,14 +118,16 @@ def _events(rows: Sequence[Row]) -> str:
     told = []
     for name in VARIANTS:
         blocks = [row.events for row in rows if row.name == name and row.events]
-        if blocks:
-            low, high, far_m = (
-                fmean(block[key] or 0.0 for block in blocks)
-                for key in ("found_share_low", "found_share_high", "first_detection_m")
-            )
-            share = _mean_and_spread([block["found_share"] or 0.0 for block in blocks])
-            told.append(f"{name} {share} [{low:.3f}, {high:.3f}] of {blocks[0]['objects']}, first at {far_m:.1f} m")
+        shares, lows, highs, distances_m = (_known(blocks, key) for key in EVENTS[1:])
+        if shares:
+            share = f"{_mean_and_spread(shares)} [{fmean(lows):.3f}, {fmean(highs):.3f}]"
+            first = f", first at {fmean(distances_m):.1f} m" if distances_m else ""
+            told.append(f"{name} {share} of {blocks[0]['objects']}{first}")
     return f"Objects found at one false alarm a minute: {'; '.join(told)}." if told else ""
+
+
+def _known(blocks: Sequence[Mapping[str, float | None]], key: str) -> list[float]:
+    return [value for block in blocks if (value := block[key]) is not None]
 
 
 def missing(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:

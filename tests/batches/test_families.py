@@ -65,6 +65,23 @@ def test_validation_textures_are_none_of_trainings():
         assert spread_of_shift(validation[kind == number]).median() > 2 * usual, number
 
 
+def test_halves_of_tiles_have_colors_of_their_own_and_no_row_comes_again():
+    drawn = ornaments(frames=40)
+    for number in (drawn.kind_B == 1).nonzero().flatten().tolist():
+        one = drawn[number : number + 1]
+        line = (torch.arange(24) - 12).repeat_interleave(2)
+        place = torch.stack([*torch.meshgrid(line + 0.0, line + 0.0, indexing="ij"), torch.zeros(48, 48)])
+        place[0, ::2] += 0.1  # both sides of either diagonal, in each tile
+        place[0, 1::2] += 0.9
+        place[1] += 0.5
+        axes = one.axes_B33[0] * one.tiles_B
+        offset = (torch.linalg.inv(axes) @ place.flatten(1))[None]
+        colors = one.colors(offset).view(3, 48, 48)
+        halves = (colors[:, ::2] != colors[:, 1::2]).any(0)
+        assert 0.7 < halves.float().mean() < 0.97
+        assert len(colors[:, ::2, ::2].permute(1, 2, 0).reshape(24, -1).unique(dim=0)) == 24
+
+
 def test_mosaics_and_speckles_have_more_colors_than_training_mixes():
     sheet, kind = texture_sheet(VALIDATION), ornaments().kind_B
     for number in (1, 2):

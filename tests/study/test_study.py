@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -132,6 +133,13 @@ def test_means_spreads_and_what_was_not_run():
     assert text.split("### Sensors apart, at the default scale")[1].startswith("\nNot run.")
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(widths) == 1
+
+
+def test_a_training_that_finds_nothing_has_no_distance():
+    row, *_ = finished(plan("default", {})[0])
+    blind = replace(row, seed=2, events={**row.events, "found_share": 0.0, "first_detection_m": None})
+    assert "concat 0.375 ± 0.530 [0.600, 0.850] of 52, first at 11.5 m." in tables([row, blind], [])
+    assert "concat 0.000 [0.600, 0.850] of 52." in tables([blind], [])
 
 
 def test_a_lost_sensor_is_not_said_of_the_whole_table():

@@ -80,6 +80,15 @@ def test_a_detector_is_rated_the_same_on_any_number_of_threads(data):
     assert all(0 <= value <= 1 for row in rows for value in (row.frame_auroc, row.point_auroc, row.point_ap))
 
 
+def test_a_lost_sensor_is_lost_here_too(data):
+    torch.manual_seed(0)
+    detector = Detector(DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
+    params = {name: load_params().predict.model_copy(update={"blackout": name}) for name in ("none", "image", "lidar")}
+    with Threads(1) as threads:
+        rows = [compare_scores(detector, data, trial(predict=each), threads) for each in params.values()]
+    assert rows[0] != rows[1] != rows[2] != rows[0]
+
+
 def test_frames_of_one_kind_are_an_error(data):
     torch.manual_seed(0)
     detector = Detector(DetectorConfig("lidar", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
