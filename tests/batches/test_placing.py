@@ -56,6 +56,8 @@ def test_small_batches_hold_as_many_clean_frames_as_large_ones():
     clean = torch.stack([(kinds == Slot.NOTHING).all(0) for kinds in draws])
     assert abs(clean.float().mean() - 0.25) < 0.03
     assert not clean.all(1).any()
+    alone = [draw_kinds(SLOTS, 1, 0.25, generator, torch.device("cpu")) for _ in range(50)]
+    assert all((kinds != Slot.NOTHING).any() for kinds in alone)
 
 
 def test_anchors_lie_on_the_ground_within_reach():
