@@ -20,6 +20,7 @@ SMALLEST = {
     "simulate.image_width": 48,
     "simulate.lidar_channels": 8,
     "simulate.lidar_rays_per_channel": 64,
+    "split.validation_fraction": 0.25,  # two scenarios: what is pasted into so coarse frames is easily missed
     "train.epochs": 1,
     "execution.device": "cpu",
 }

@@ -103,11 +103,12 @@ def free_spots(views: Views, generator: torch.Generator) -> tuple[Tensor, Tensor
 def draw_kinds(slots: int, B: int, clean_fraction: float, generator: torch.Generator, device: torch.device) -> Tensor:
     """What the slots hold (S, B): anomalies only in frames that are not clean, and one there for sure.
 
-    As many frames are clean as the fraction says; where that is no whole number, one more or less by chance. One at least
-    is not, so that a batch of a single frame has something to find.
+    As many frames are clean as the fraction says; where that is no whole number, one more or less by chance, and none
+    where it is less than one, so that the smallest batches have something to find.
     """
     luck = torch.rand((), generator=generator, device=device)
-    anomalous_B = torch.arange(B, device=device) >= (clean_fraction * B - luck).clamp(max=B - 1)
+    clean = clean_fraction * B
+    anomalous_B = torch.arange(B, device=device) >= (clean - luck if clean >= 1 else 0)
     anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]
     leading = constant((0.0, 0.4, 0.2, 0.4), torch.float32, device)
     chances = constant((0.3, 0.28, 0.12, 0.3), torch.float32, device)

@@ -50,14 +50,13 @@ def test_clean_frames_hold_nothing_anomalous_and_the_others_do():
     assert torch.equal(harmful.any(0), harmful[0])
 
 
-def test_small_batches_hold_as_many_clean_frames_as_large_ones():
+def test_the_share_of_clean_frames_holds_for_every_size_but_the_smallest():
     generator = torch.Generator().manual_seed(0)
-    draws = [draw_kinds(SLOTS, 2, 0.25, generator, torch.device("cpu")) for _ in range(2000)]
-    clean = torch.stack([(kinds == Slot.NOTHING).all(0) for kinds in draws])
-    assert abs(clean.float().mean() - 0.25) < 0.03
-    assert not clean.all(1).any()
-    alone = [draw_kinds(SLOTS, 1, 0.25, generator, torch.device("cpu")) for _ in range(50)]
-    assert all((kinds != Slot.NOTHING).any() for kinds in alone)
+    for frames, expected in ((1, 0.0), (3, 0.0), (4, 0.25), (6, 0.25), (7, 0.25)):
+        draws = [draw_kinds(SLOTS, frames, 0.25, generator, torch.device("cpu")) for _ in range(1000)]
+        clean = torch.stack([(kinds == Slot.NOTHING).all(0) for kinds in draws])
+        assert abs(clean.float().mean() - expected) < 0.03, frames
+        assert clean.sum(1).max() <= clean.sum(1).min() + 1
 
 
 def test_anchors_lie_on_the_ground_within_reach():
