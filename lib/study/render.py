@@ -126,8 +126,8 @@ def _events(rows: Sequence[Row]) -> str:
     return f"Objects found at one false alarm a minute: {'; '.join(told)}." if told else ""
 
 
-def _known(blocks: Sequence[Mapping[str, float | None]], key: str) -> list[float]:
-    return [value for block in blocks if (value := block[key]) is not None]
+def _known(blocks: Sequence[Mapping[str, float]], key: str) -> list[float]:
+    return [block[key] for block in blocks if key in block]
 
 
 def missing(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:

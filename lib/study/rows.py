@@ -31,7 +31,7 @@ class Row:
     trivial: dict[str, float]
     scenarios: int
     minutes: float
-    events: dict[str, float | None] = field(default_factory=dict)
+    events: dict[str, float] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -41,6 +41,7 @@ class Row:
 
 def row_of(run: Run, name: str, revision: str, evaluated: dict[str, Any], minutes: float) -> Row:
     """Take what the tables need from a metrics/evaluate.json."""
+    events = evaluated.get("events", {})
     return Row(
         scale=run.scale,
         name=name,
@@ -51,7 +52,7 @@ def row_of(run: Run, name: str, revision: str, evaluated: dict[str, Any], minute
         trivial={n: block["auroc"] for n, block in evaluated.get("baselines", {}).get("frame", {}).items()},
         scenarios=sum(evaluated["scenarios"].values()),
         minutes=round(minutes, 1),
-        events={name: evaluated["events"][name] for name in EVENTS if evaluated.get("events")},
+        events={name: events[name] for name in EVENTS if name in events},
     )
 
 
