@@ -13,7 +13,7 @@ from lib.batches.looks import GROUND_CLASSES
 from lib.batches.objects import class_mask
 from lib.batches.placing import LARGE_WINDOW, free_spots
 from lib.batches.scene import Scene
-from lib.batches.windows import Window, window_around
+from lib.batches.windows import aside_at_1_m, window_in_image
 
 MIN_LENGTH_M, MAX_LENGTH_M = 0.7, 8.0
 SHORTEST = 0.15  # of its distance: less of it does not show
@@ -53,27 +53,19 @@ def paste_blemishes(scene: Scene, wanted_B: Tensor, dirty_B: Tensor, generator: 
     spot_B3, free_B = free_spots(scene.views, generator)
     outline = _random_outline(spot_B3.norm(dim=1, keepdim=True), dirty_B, generator)
     gain_B31 = _random_gain(dirty_B, generator)
-    window, aside_BN = _around(scene, spot_B3)
+    H, W = scene.views.image_B3HW.shape[-2:]
+    intrinsics_B4, size = scene.views.intrinsics_B4, (H // LARGE_WINDOW, W // LARGE_WINDOW)
+    window = window_in_image(spot_B3 - scene.origin_B3, intrinsics_B4, size, (H, W))
     image_B3N, class_B1N, depth_B1N = torch.split(window.take(scene.pixels_BLP[:, :5]), [3, 1, 1], dim=1)
     depth_BN = depth_B1N[:, 0]
+    aside_BN = aside_at_1_m(window, intrinsics_B4).repeat(1, size[0])
     from_spot_B3 = scene.origin_B3 - spot_B3
     cover_BN = outline.cover(from_spot_B3[:, :1] + depth_BN, torch.addcmul(from_spot_B3[:, 1:2], aside_BN, depth_BN))
     ground_BN = class_mask(class_B1N[:, 0], GROUND_CLASSES) & (wanted_B & free_B)[:, None]
-    # What the haze adds to the ground's colour stays, about.
+    # Haze hides it as it hides the ground.
     share_BN = torch.where(ground_BN, cover_BN, 0.0) * torch.exp(-scene.air_density_B1 * depth_BN)
     changed_B3N = (image_B3N * (1 + share_BN[:, None] * (gain_B31 - 1))).clamp_(0, 1)
     window.put_(scene.pixels_BLP[:, :3], changed_B3N)
-
-
-def _around(scene: Scene, spot_B3: Tensor) -> tuple[Window, Tensor]:
-    """The pixels around spots, and how far left (B, N) of the camera's axis they look at 1 m ahead."""
-    H, W = scene.views.image_B3HW.shape[-2:]
-    fx, fy, cx, cy = scene.views.intrinsics_B4.unbind(1)
-    x, y, z = (spot_B3 - scene.origin_B3).unbind(1)
-    x = x.clamp(min=1.0)
-    window = window_around(cy - fy * z / x, cx - fx * y / x, (H // LARGE_WINDOW, W // LARGE_WINDOW), (H, W))
-    aside_Bw = (cx[:, None] - window.column_Bw - 0.5) / fx[:, None]
-    return window, aside_Bw[:, None].expand(-1, window.size[0], -1).flatten(1)
 
 
 def _random_outline(distance_m_B1: Tensor, dirty_B: Tensor, generator: torch.Generator) -> _Outline:

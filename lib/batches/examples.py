@@ -56,20 +56,19 @@ def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
     for kind, what in KINDS.items():
         for number, (name, families) in enumerate(FAMILIES.items()):
             generator = torch.Generator(views.image_B3HW.device).manual_seed(SEED + number)
+            if what == "misfit" and not families.misfits:
+                continue
             if what == "transplant":
                 pasted, targets = transplant(views, everywhere_B, generator), no_targets(views)
-            elif what == "shadow" or what == "dirt":
-                scene = open_scene(views, grid, *project(views))
-                paste_blemishes(scene, everywhere_B, everywhere_B & (what == "dirt"), generator)
-                pasted, targets = finished(scene)
-            elif what != "misfit":
+            elif isinstance(what, Slot):
                 pasted, targets = paste_kind(views, grid, what, replace(families, misfits=0.0), generator)
-            elif families.misfits:
-                scene = open_scene(views, grid, *project(views))
-                paste_misfits(scene, everywhere_B, 0, generator)
-                pasted, targets = finished(scene)
             else:
-                continue
+                scene = open_scene(views, grid, *project(views))
+                if what == "misfit":
+                    paste_misfits(scene, everywhere_B, 0, generator)
+                else:
+                    paste_blemishes(scene, everywhere_B, everywhere_B & (what == "dirt"), generator)
+                pasted, targets = finished(scene)
             marked = targets.pixel_BHW == 1
             changed = (pasted.image_B3HW - views.image_B3HW).abs().mean(1) > _CHANGED
             pixels_BHW = changed if what in NEGATIVES else marked

@@ -36,7 +36,7 @@ from lib.batches.solids import Linear, Spans, along, entry, shaded, spans
 from lib.batches.targets import UNSURE, Targets
 from lib.batches.transplant import transplant
 from lib.batches.views import RangeGrid, Views, cell_column, project
-from lib.batches.windows import Window, window_around
+from lib.batches.windows import Window, above_at_1_m, aside_at_1_m, window_around, window_in_image
 from lib.labels import UNKNOWN
 
 GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
@@ -139,9 +139,10 @@ def _aimed(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor, sha
     """Aim at what slots hold, in windows of the maps' sizes divided by `share`."""
     views, slots = scene.views, len(sun_B3) // len(scene.origin_B3)
     origin_B3 = scene.origin_B3.repeat(slots, 1)
-    pixels, linear = _pixel_window(
-        views, views.intrinsics_B4.repeat(slots, 1), placed.solids.center_B3 - origin_B3, share
-    )
+    H, W = views.image_B3HW.shape[-2:]
+    intrinsics_B4 = views.intrinsics_B4.repeat(slots, 1)
+    pixels = window_in_image(placed.solids.center_B3 - origin_B3, intrinsics_B4, (H // share, W // share), (H, W))
+    linear = _rays(pixels, intrinsics_B4)
     axes = constant((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), torch.float32, sun_B3.device).view(1, 3, 3)
     ray_B3N = linear(axes.expand(len(sun_B3), 3, 3), torch.zeros_like(sun_B3))
     within = spans(placed.solids, origin_B3, linear, sun_B3)
@@ -153,23 +154,17 @@ def _aimed(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor, sha
     return _Aimed(placed, textures, sun_B3, pixels, ray_B3N, within, *within.first(), cells, cell_enter_m_BN)
 
 
-def _pixel_window(views: Views, intrinsics_B4: Tensor, center_B3: Tensor, share: int) -> tuple[Window, Linear]:
-    """The pixels around points of the camera frame, and the linear functions of the rays through them (x = 1)."""
-    H, W = views.image_B3HW.shape[-2:]
-    fx, fy, cx, cy = intrinsics_B4.unbind(1)
-    x, y, z = center_B3.unbind(1)
-    x = x.clamp(min=1.0)
-    window = window_around(cy - fy * z / x, cx - fx * y / x, (H // share, W // share), (H, W))
-    y_Bw = (cx[:, None] - window.column_Bw - 0.5) / fx[:, None]
-    z_Bh = (cy[:, None] - window.row_Bh - 0.5) / fy[:, None]
+def _rays(window: Window, intrinsics_B4: Tensor) -> Linear:
+    """Linear functions of the rays (camera axes, x = 1) through the pixels of a window."""
+    aside_Bw, above_Bh = aside_at_1_m(window, intrinsics_B4), above_at_1_m(window, intrinsics_B4)
 
     def linear(vectors_BK3: Tensor, constants_BK: Tensor) -> Tensor:
         x_BK, y_BK, z_BK = vectors_BK3.unbind(2)
-        by_row_BKh = (x_BK + constants_BK)[..., None] + z_BK[..., None] * z_Bh[:, None]
-        by_column_BKw = y_BK[..., None] * y_Bw[:, None]
+        by_row_BKh = (x_BK + constants_BK)[..., None] + z_BK[..., None] * above_Bh[:, None]
+        by_column_BKw = y_BK[..., None] * aside_Bw[:, None]
         return (by_row_BKh[..., None] + by_column_BKw[:, :, None]).flatten(2)
 
-    return window, linear
+    return linear
 
 
 def _paste_pixels(scene: Scene, aimed: _Aimed, number: int, generator: torch.Generator) -> None:

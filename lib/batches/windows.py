@@ -40,6 +40,28 @@ def window_around(row_B: Tensor, column_B: Tensor, size: tuple[int, int], map_si
     return Window(rows, columns, (rows[:, :, None] * map_size[1] + columns[:, None]).flatten(1))
 
 
+def window_in_image(
+    center_B3: Tensor, intrinsics_B4: Tensor, size: tuple[int, int], image_size: tuple[int, int]
+) -> Window:
+    """Lay windows of a size around what the camera sees of points (B, 3) [m] of its own frame."""
+    fx, fy, cx, cy = intrinsics_B4.unbind(1)
+    x, y, z = center_B3.unbind(1)
+    x = x.clamp(min=1.0)
+    return window_around(cy - fy * z / x, cx - fx * y / x, size, image_size)
+
+
+def aside_at_1_m(window: Window, intrinsics_B4: Tensor) -> Tensor:
+    """How far left of the camera's axis (B, w) the window's columns look at 1 m ahead."""
+    fx, _, cx, _ = intrinsics_B4.unbind(1)
+    return (cx[:, None] - window.column_Bw - 0.5) / fx[:, None]
+
+
+def above_at_1_m(window: Window, intrinsics_B4: Tensor) -> Tensor:
+    """How far above the camera's axis (B, h) the window's rows look at 1 m ahead."""
+    _, fy, _, cy = intrinsics_B4.unbind(1)
+    return (cy[:, None] - window.row_Bh - 0.5) / fy[:, None]
+
+
 def _line(middle_B: Tensor, length: int, room: int) -> Tensor:
     first_B = (middle_B - length / 2).round().long().clamp(0, room - length)
     return first_B[:, None] + torch.arange(length, device=middle_B.device)

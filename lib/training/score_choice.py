@@ -20,10 +20,10 @@ from lib.evaluation.calibration import pasted_truth
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
 from lib.model.frame_scores import frame_scores
-from lib.model.scores import also_without_image, for_sensors, judge_both_ways
+from lib.model.scores import also_without_image, for_sensors
 from lib.params import EvaluateParams, FrameScore, PredictParams, Score
-from lib.training.devices import Precision, autocast
-from lib.training.inference import blacked_out
+from lib.training.devices import Precision
+from lib.training.inference import Scoring, detections_of
 from lib.training.loop import TrainingSet
 from lib.training.parallel import Threads
 from lib.training.validation import check_both_kinds, in_view
@@ -75,7 +75,14 @@ class Trial:
 
 def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads: Threads) -> list[ScoreRow]:
     """Judge the validation frames and rate all alternatives; raises DataError where only one kind of frame results."""
-    parts = list(threads.map(partial(_judged, detector, trial), _batches(data, trial)))
+    judge, params = also_without_image(detector, detector.config.fuses, trial.predict), trial.predict
+    scoring = Scoring(judge, detector.config.grid(), "anomaly_logit", params, trial.device, trial.precision)
+    by_frame_score = {
+        how: for_sensors(params.model_copy(update={"frame_score": how}), detector.config.fusion)
+        for how in get_args(FrameScore)
+    }
+    judged = partial(_judged, scoring, by_frame_score, trial)
+    parts = list(threads.map(judged, _batches(data, trial)))
     together = Judged(
         frames={a: np.concatenate([part.frames[a] for part in parts]) for a in ALTERNATIVES},
         points={s: np.concatenate([part.points[s] for part in parts]) for s in get_args(Score)},
@@ -136,16 +143,17 @@ def _batches(data: TrainingSet, trial: Trial) -> Iterator[tuple[FrameBatch, npt.
 
 
 @torch.inference_mode()
-def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDArray[np.int64], int]) -> Judged:
+def _judged(
+    scoring: Scoring,
+    by_frame_score: dict[FrameScore, PredictParams],
+    trial: Trial,
+    seeded: tuple[FrameBatch, npt.NDArray[np.int64], int],
+) -> Judged:
     batch, scenario, seed = seeded
-    grid = detector.config.grid()
-    generator = torch.Generator(trial.device).manual_seed(seed)
-    views, _ = make_views(batch, grid)
-    views, targets = paste_pseudo_anomalies(views, grid, trial.slots, CLEAN_FRACTION, VALIDATION, generator)
-    views = blacked_out(views, trial.predict.blackout)
-    with autocast(trial.device, trial.precision):
-        judge = also_without_image(detector, detector.config.fuses, trial.predict)
-        detections = judge_both_ways(judge, views)
+    generator = torch.Generator(scoring.device).manual_seed(seed)
+    views, _ = make_views(batch, scoring.grid)
+    views, targets = paste_pseudo_anomalies(views, scoring.grid, trial.slots, CLEAN_FRACTION, VALIDATION, generator)
+    detections = detections_of(scoring, views)
     image_share_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
     positive, counts = pasted_truth(image_share_B, points_B, trial.evaluate)
     scored = project(views)[1] & (targets.cell_BRC != UNSURE)
@@ -153,8 +161,7 @@ def _judged(detector: Detector, trial: Trial, seeded: tuple[FrameBatch, npt.NDAr
     for score in get_args(Score):
         scores = rescored(detections, score)
         points[score] = scores.cell_BRC[scored].cpu().numpy()
-        for how in get_args(FrameScore):
-            params = for_sensors(trial.predict.model_copy(update={"frame_score": how}), detector.config.fusion)
+        for how, params in by_frame_score.items():
             frames[score, how] = frame_scores(scores, views, params).cpu().numpy()[counts]
     point_truth = (targets.cell_BRC[scored] == 1).cpu().numpy()
     return Judged(frames, points, positive[counts], point_truth, scenario[counts])
