@@ -1,6 +1,7 @@
 """Which `model.score` and `predict.frame_score` is best for the trained detector, asked of the validation split alone.
 
-Pseudo-anomalies are pasted into half of the validation frames, several times anew; of the test split, nothing but digests is read.
+Pseudo-anomalies are pasted into half of the validation frames, several times anew; of the test split only digests are
+read.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from torch import Tensor
 from lib.batches.views import Views
 
 UNSURE = 255
-MAX_SLOTS = 16
+MAX_SLOTS = 17  # train.pseudo_anomalies_per_frame is 16 at most; the last is the misfit
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,8 +35,8 @@ def detection_loss(detections: Detections, views: Views, targets: Targets, weigh
     """Return the scalar training loss.
 
     Points: binary cross-entropy, each pseudo-anomaly weighted by clip((25 / its points)^object_balance, 0.2, 4), so
-    that small and far ones count, and the hardest negatives counted once more. Pixels: the same without weights,
-    at a quarter of the image size.
+    that small and far ones count, and 0.05 of the mean over the hardest negatives. Pixels: the same without weights, at
+    a quarter of the image size.
     Semantics: one-versus-all on normal classes; pseudo-anomalies push all classes down.
     """
     scored = views.has_return_BRC & (targets.cell_BRC != UNSURE)
@@ -62,7 +62,10 @@ def segmentation_loss(detections: Detections, views: Views) -> Tensor:
 def balanced_bce(
     logits: Tensor, positive: Tensor, negative: Tensor, positive_weight: Tensor, hard_fraction: float
 ) -> Tensor:
-    """Mean over negatives, over the hardest `hard_fraction` of them once more, and weighted mean over positives."""
+    """Mean over negatives, 0.05 of that over the hardest of them, 0.1 of the weighted mean over positives; times 3.
+
+    As many are the hardest as `hard_fraction` is of all cells, of which some are neither.
+    """
     loss = binary_cross_entropy_with_logits(logits, positive.float(), reduction="none")
     negative_loss = torch.where(negative, loss, 0.0).flatten()
     mean_negative = negative_loss.sum() / negative.sum().clamp(min=1)

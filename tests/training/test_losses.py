@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 from lib.batches.targets import no_targets
 from lib.batches.views import make_views
 from lib.model.detector import Detector, DetectorConfig
+from lib.params import Params, load_params
 from lib.training.losses import LossWeights, balanced_bce, detection_loss, object_weights
 from tests.batches.streets import GRID, flat_street
+
+PARAMS = load_params().model_dump()
 
 
 def test_small_objects_weigh_more_within_the_clip():
@@ -20,6 +23,12 @@ def test_small_objects_weigh_more_within_the_clip():
     assert weight[1] == pytest.approx(1.0)
     assert weight[26] == pytest.approx(0.2)
     assert (weight[1800:] == 1).all()
+
+
+def test_the_most_slots_that_params_allow_and_a_misfit_have_weights():
+    Params.model_validate(PARAMS | {"train": PARAMS["train"] | {"pseudo_anomalies_per_frame": 16}})
+    objects = torch.arange(17).view(1, 1, 17)  # 16 slots, and the misfit after them
+    assert (object_weights(objects, 0.6) == 4.0).all()
 
 
 def test_without_balance_all_points_weigh_the_same():
