@@ -9,9 +9,10 @@ import pytest
 import torch
 import yaml
 
+from lib.errors import DataError
 from lib.model.detector import Detector, DetectorConfig
 from lib.params import load_params
-from lib.shards.index import read_index
+from lib.shards.index import open_entry, read_index
 from lib.shards.split import assign_splits
 from lib.training.checkpoints import save_detector
 from lib.training.score_choice import ALTERNATIVES
@@ -45,9 +46,11 @@ def test_every_alternative_is_rated_whatever_the_test_holds(project):
     shards = project / "data" / "shards"
     splits = assign_splits(read_index(shards), load_params(project / "params.yaml").split)
     tested = [entry for entry in read_index(shards) if splits[entry.scenario] == "test"]
-    for entry in tested:  # damaged: reading them fails
+    for entry in tested:
         with h5py.File(shards / entry.file, "r+") as file:
             file["image"][:] = 0
+        with pytest.raises(DataError):
+            open_entry(shards, entry)
     result = run(project, "--repeats", "4")
     assert tested and result.returncode == 0, result.stderr
     first, head, _, *rows = result.stdout.splitlines()
