@@ -34,12 +34,12 @@ def _check_tick(scenario: Scenario, frame_id: int) -> None:
         scenario.decoders.cloud_size(required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id))
         semantic = optional_file(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)
         if semantic is not None and semantic.suffix == ".npy":
-            files.check_array(semantic, "<f8")
+            files.check_array(semantic, files.SEMANTIC_LIDAR)
         elif semantic is not None:
             scenario.decoders.cloud_size(semantic)
     voxels = optional_file(scenario, layout.VOXEL_GRID, frame_id)
     if voxels is not None:
-        files.check_array(voxels, "<u2")
+        files.check_array(voxels, files.VOXEL_GRID)
     for kind in (layout.ACTION, layout.ANOMALY):
         text = optional_file(scenario, kind, frame_id)
         if text is not None:

@@ -7,6 +7,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,25 @@ _IMAGE_DAMAGE: Final = (
 _ALL_IDS: Final = np.arange(256, dtype=np.uint8)
 _KNOWN_OR_UNKNOWN: Final = np.where(is_known(_ALL_IDS), _ALL_IDS, np.uint8(UNKNOWN)).tobytes()
 REMEDY: Final = "unpack the archive again or delete the file"
+"""For files that are cut off or damaged: only there another copy of the same file can help."""
+CORRECT: Final = "correct the file or delete it"
+"""For files that are whole and hold what AnoVox never writes: another copy of the archive would hold the same."""
+
+
+@dataclass(frozen=True)
+class ArrayKind:
+    """What the .npy files of one kind hold: their four columns, and the number types (dtype.kind and bytes) read."""
+
+    name: str
+    columns: str
+    types: tuple[str, ...]
+
+
+LIDAR: Final = ArrayKind("LIDAR", "x, y, z, intensity", ("f4", "f8"))
+SEMANTIC_LIDAR: Final = ArrayKind("SEMANTIC-LIDAR", "x, y, z, class id", ("f4", "f8"))
+VOXEL_GRID: Final = ArrayKind("VOXEL_GRID", "ix, iy, iz, class id", ("u2", "u4", "u8", "i2", "i4", "i8"))
+
+ANY_ARRAY: Final = ArrayKind("array", "x, y, z, class id", (*SEMANTIC_LIDAR.types, *VOXEL_GRID.types))
 
 
 class Reason(StrEnum):
@@ -89,32 +109,39 @@ def read_class_image(path: Path, height: int, width: int) -> npt.NDArray[np.uint
 
 def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     """Read LIDAR: (N, 4) float32 x forward, y left, z up [m, sensor frame], intensity."""
-    cloud = _read_array(path, np.dtype("<f4"))
+    values = _read_array(path, LIDAR)
+    with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes infinite, which is refused below
+        cloud = np.ascontiguousarray(values, dtype=np.float32)
     check_coordinates(path, cloud)
     return cloud
 
 
 def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
     """Read SEMANTIC-LIDAR: (N, 4) float64 x, y, z [m, sensor frame], class id (undefined ids become 255)."""
-    cloud = _read_array(path, np.dtype("<f8"))
+    cloud = np.ascontiguousarray(_read_array(path, SEMANTIC_LIDAR), dtype=np.float64)
     check_coordinates(path, cloud)
-    ids = cloud[:, 3]
-    byte_ids = np.clip(ids, 0, UNKNOWN).astype(np.uint8)
-    if not np.array_equal(byte_ids, ids):
-        if not np.array_equal(ids, np.rint(ids)):
-            raise FileError(path, Reason.BAD_ARRAY, "its class ids (column 4) are not whole numbers")
-        byte_ids[ids != byte_ids] = UNKNOWN
-    cloud[:, 3] = known_ids(byte_ids)
+    cloud[:, 3] = _byte_ids(path, cloud[:, 3])
     return cloud
 
 
 def read_voxels(path: Path) -> npt.NDArray[np.uint16]:
     """Read VOXEL_GRID: (M, 4) uint16 ix, iy, iz, class id (undefined ids become 255)."""
-    voxels = _read_array(path, np.dtype("<u2"))
-    if (voxels[:, :3] >= GRID_SHAPE).any():
-        raise FileError(path, Reason.BAD_ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE}")
-    voxels[:, 3] = known_ids(np.minimum(voxels[:, 3], UNKNOWN).astype(np.uint8))
+    values = _read_array(path, VOXEL_GRID)
+    if (values[:, :3] >= GRID_SHAPE).any() or (values[:, :3] < 0).any():
+        raise FileError(path, Reason.BAD_ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE}", CORRECT)
+    voxels = np.empty(values.shape, dtype=np.uint16)
+    voxels[:, :3], voxels[:, 3] = values[:, :3], _byte_ids(path, values[:, 3])
     return voxels
+
+
+def _byte_ids(path: Path, ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Class ids (N,) of any number type as uint8; those that AnoVox does not define become 255."""
+    byte_ids = np.clip(ids, 0, UNKNOWN).astype(np.uint8)
+    if not np.array_equal(byte_ids, ids):
+        if not np.array_equal(ids, np.rint(ids)):
+            raise FileError(path, Reason.BAD_ARRAY, "its class ids (column 4) are not whole numbers", CORRECT)
+        byte_ids[ids != byte_ids] = UNKNOWN
+    return known_ids(byte_ids)
 
 
 def undefined_ids(path: Path) -> tuple[int, ...]:
@@ -125,7 +152,7 @@ def undefined_ids(path: Path) -> tuple[int, ...]:
         with Image.open(path, formats=["PNG"]) as image:
             found = np.unique(np.asarray(image.convert("L")))
     else:
-        found = np.unique(_read_array(path, read_header(path).dtype)[:, 3])
+        found = np.unique(_read_array(path, ANY_ARRAY)[:, 3])
     defined = {label.id for label in LABELS} | {UNKNOWN}
     return tuple(int(class_id) for class_id in found if int(class_id) not in defined)
 
@@ -146,7 +173,7 @@ def png_size(path: Path) -> tuple[int, int]:
 
 def lidar_size(path: Path) -> int:
     """Number of points of a LIDAR file by its header alone; raises FileError as `read_lidar` would for a bad header."""
-    return _array_rows(path, np.dtype("<f4"))
+    return _array_header(path, LIDAR).shape[0]
 
 
 def check_image(path: Path, height: int, width: int) -> None:
@@ -158,9 +185,9 @@ def check_image(path: Path, height: int, width: int) -> None:
             raise FileError(path, Reason.DAMAGED_IMAGE, "the image is cut off")
 
 
-def check_array(path: Path, dtype: str) -> None:
-    """Check an .npy file (N, 4) of `dtype` by its header and size alone; raises FileError as its reader would."""
-    _array_rows(path, np.dtype(dtype))
+def check_array(path: Path, kind: ArrayKind) -> None:
+    """Check an .npy file (N, 4) by its header and size alone; raises FileError as its reader would."""
+    _array_header(path, kind)
 
 
 def check_text(path: Path) -> None:
@@ -245,9 +272,10 @@ def check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
     """Raise FileError when a cloud (N, 4) holds a value that is not finite or a point that no LiDAR can reach."""
     lowest, highest = float(cloud.min()), float(cloud.max())  # NaN if any is
     if not np.isfinite([lowest, highest]).all():
-        raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values")
+        raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values", CORRECT)
     if max(-lowest, highest) > MAX_COORDINATE_M and np.abs(cloud[:, :3]).max() > MAX_COORDINATE_M:
-        raise FileError(path, Reason.BAD_ARRAY, f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away")
+        problem = f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away"
+        raise FileError(path, Reason.BAD_ARRAY, problem, "check the unit (metres) and correct the file or delete it")
 
 
 def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.uint8]:
@@ -279,12 +307,8 @@ def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
     Image.fromarray(np.ascontiguousarray(pixels)).save(path, format="PNG", compress_level=1)
 
 
-def _array_rows(path: Path, dtype: np.dtype[Any]) -> int:
-    """Rows of an .npy file (N, 4) of `dtype`, checked by its header and size on disk alone."""
-    return _array_header(path, dtype).shape[0]
-
-
-def _array_header(path: Path, dtype: np.dtype[Any]) -> ArrayHeader:
+def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
+    """The header of an .npy file, checked: (N, 4) of the kind's number types, and as much data as it promises."""
     try:
         size = path.stat().st_size
         check_not_empty(path, b"." * min(1, size))
@@ -296,9 +320,8 @@ def _array_header(path: Path, dtype: np.dtype[Any]) -> ArrayHeader:
     except ValueError as error:
         raise FileError(path, Reason.BAD_ARRAY, str(error)) from None
     shape, size = header.shape, size - header.start
-    if header.dtype != dtype or len(shape) != 2 or shape[1] != 4 or header.fortran_order:
-        problem = f"{header.dtype} array of shape {shape}, expected {dtype} of shape (N, 4)"
-        raise FileError(path, Reason.BAD_ARRAY, problem)
+    if len(shape) != 2 or shape[1] != 4 or header.dtype.str[1:] not in kind.types:
+        raise FileError(path, Reason.BAD_ARRAY, *_another_array(header, kind))
     if shape[0] == 0:
         raise FileError(path, Reason.BAD_ARRAY, "the array is empty (0 rows)")
     if shape[0] > MAX_ROWS or size != header.num_bytes:
@@ -306,15 +329,31 @@ def _array_header(path: Path, dtype: np.dtype[Any]) -> ArrayHeader:
     return header
 
 
-def _read_array(path: Path, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    header = _array_header(path, dtype)
+def _another_array(header: ArrayHeader, kind: ArrayKind) -> tuple[str, str]:
+    """What is wrong with an array that is none of its kind, and what to do about it."""
+    problem = f"{header.dtype} array of shape {header.shape}, but {kind.name} is (N, 4): {kind.columns}"
+    types = " or ".join(np.dtype(name).name for name in kind.types)
+    if len(header.shape) != 2:
+        return problem, "write the array anew in two dimensions"
+    if header.shape[0] == 4 and header.shape[1] != 4:
+        return problem, "write its transpose"
+    if header.shape[1] > 4:
+        return problem, "write these four columns alone, if the file has them"
+    if header.shape[1] < 4:
+        return problem, "add the columns that are missing"
+    return f"{problem}, as {types}", f"write it anew as {np.dtype(kind.types[0]).name}"
+
+
+def _read_array(path: Path, kind: ArrayKind) -> npt.NDArray[Any]:
+    """The array (N, 4) as it is on disk: row-major or, as AnoVox writes clouds, column-major."""
+    header = _array_header(path, kind)
     try:
-        array = np.fromfile(path, dtype, offset=header.start)
+        values = np.fromfile(path, header.dtype, offset=header.start)
     except OSError as error:
         raise FileError(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error})") from None
-    if array.size != 4 * header.shape[0]:
+    if values.size != 4 * header.shape[0]:
         raise FileError(path, Reason.BAD_ARRAY, "the file changed while it was read")
-    return array.reshape(header.shape)
+    return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
 def _read_text(path: Path) -> str:
