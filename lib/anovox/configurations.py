@@ -18,6 +18,8 @@ _TYPES: Final = {
 }
 """AnoVox's generator spells the dynamic type in both ways: its name and its value."""
 
+NO_BLUEPRINT: Final = "---"
+
 
 def read_configurations(root: Path, report: Report) -> dict[str, ScenarioConfig]:
     """What the `Scenario_Configuration_Files` below `root` say, by scenario folder name; empty where there are none.
@@ -57,12 +59,13 @@ def configurations_in(path: Path) -> list[ScenarioConfig]:
 
 
 def _configuration(town: str, entry: Mapping[str, Any]) -> ScenarioConfig:
-    anomaly = entry["anomaly_config"]
+    anomaly, route = entry["anomaly_config"], entry.get("ego_route")
     blueprint = anomaly.get("anomaly_bp_name")
+    weather = entry.get("weather_preset") or (route.get("weather_preset") if isinstance(route, Mapping) else None)
     return ScenarioConfig(
         name=layout.SCENARIO_PREFIX + str(entry["id"]).removeprefix(layout.SCENARIO_PREFIX),
         type=_TYPES[str(anomaly["anomalytype"]).upper()],
         town=plain(str(town)),
-        weather_preset=plain(str(entry.get("weather_preset") or "")),
-        anomaly_blueprint=None if blueprint is None else plain(str(blueprint)),
+        weather_preset=plain(str(weather or "")),
+        anomaly_blueprint=None if blueprint in (None, NO_BLUEPRINT) else plain(str(blueprint)),
     )
