@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.anovox import files, layout
+from lib.anovox.class_images import read_class_image
 from lib.anovox.files import Reason
 from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
@@ -236,7 +237,7 @@ def rewritten(path, folder):
     elif kind == layout.DEPTH:
         files.write_depth(target, files.read_depth(path, 24, 36))
     elif kind == layout.SEMANTIC:
-        files.write_class_image(target, files.read_class_image(path, 24, 36))
+        files.write_class_image(target, read_class_image(path, 24, 36, 100))
     elif kind in (layout.ACTION, layout.ANOMALY):
         files.write_key_values(target, files.read_key_values(path))
     else:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from lib.anovox import files, layout
+from lib.anovox.class_images import read_class_image
 from lib.anovox.recording import (
     CameraArgs,
     CameraRecording,
@@ -32,7 +33,7 @@ def golden_recording(frame_id):
     camera = CameraRecording(
         files.read_rgb(path("RGB-CAM"), 48, 72),
         files.read_depth(path("DEPTH_CAM"), 48, 72),
-        files.read_class_image(path("SEMANTIC-CAM"), 48, 72),
+        read_class_image(path("SEMANTIC-CAM"), 48, 72, 100),
         files.read_rgb(path("INSTANCE-CAM"), 48, 72),
     )
     lidar = LidarRecording(files.read_lidar(path("LIDAR")), files.read_semantic_lidar(path("SEMANTIC-LIDAR")))
