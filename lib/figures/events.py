@@ -8,7 +8,7 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.style import ANOMALOUS, INK, MUTED, NORMAL, new_figure, say_empty
+from lib.figures.style import ANOMALOUS, INK, MUTED, NORMAL, new_figure, put_legend_below, say_empty
 from lib.figures.tables import numbers, read_metrics, read_table
 
 FEW_ALARMS: Final = 10
@@ -62,7 +62,7 @@ def staircase(outcomes: Iterable[Outcome]) -> list[Outcome]:
     A falling threshold also joins alarms, so that their number may fall: the highest rate tells what was to be borne.
     """
     steps: list[Outcome] = []
-    for outcome in sorted(outcomes, key=lambda outcome: (-outcome.threshold, outcome.share)):
+    for outcome in sorted(outcomes, key=lambda outcome: (-outcome.threshold, outcome.share, outcome.rate)):
         steps.append(replace(outcome, rate=max(outcome.rate, steps[-1].rate if steps else 0.0)))
     return steps
 
@@ -75,42 +75,47 @@ def _operating_points(block: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _draw_found(axes: Axes, table: Sequence[Outcome], points: dict[str, dict[str, Any]], block: dict[str, Any]) -> None:
     """The curve goes through the operating points: the table holds only some of the thresholds."""
-    chosen = {name: Outcome(*(point[column] for column in _STEP)) for name, point in points.items()}
+    # Rounded as the table is: then what is equal there is equal here.
+    chosen = {name: Outcome(*(round(point[column], 6) for column in _STEP)) for name, point in points.items()}
     steps = staircase([*table, *chosen.values()])
-    one_alarm = 1 / block["normal_minutes"]
-    driving = _duration(block["normal_minutes"])
-    highest = max(2 * one_alarm, steps[-1].rate)
-    no_alarm = one_alarm * (highest / one_alarm) ** -0.08
-
-    def place(rate: float) -> float:
-        return max(rate, no_alarm)
-
-    x = [place(step.rate) for step in steps]
-    start, end = no_alarm**2 / one_alarm, 1.05 * highest
-    axes.axvspan(start, one_alarm, color=MUTED, alpha=0.22, linewidth=0, label=f"no false alarm in {driving}")
-    few = f"fewer than {FEW_ALARMS} false alarms in {driving}: a rough rate"
-    axes.axvspan(one_alarm, min(FEW_ALARMS * one_alarm, end), color=MUTED, alpha=0.09, linewidth=0, label=few)
+    driving, one_alarm = _duration(block["normal_minutes"]), 1 / float(block["normal_minutes"])
+    none = _draw_support(axes, one_alarm, max(2 * one_alarm, steps[-1].rate), driving)
+    x = [max(step.rate, none) for step in steps]
     lows, highs = [step.low for step in steps], [step.high for step in steps]
     axes.fill_between(x, lows, highs, step="post", color=NORMAL, alpha=0.18, linewidth=0, label=_BAND)
     axes.plot(x, [step.share for step in steps], color=NORMAL, drawstyle="steps-post", label="found")
-    if one_alarm <= 1 <= end:
-        axes.axvline(1, color=MUTED, linewidth=1, linestyle=":", label="one false alarm a minute")
     for name, outcome in chosen.items():
         told, color = _THRESHOLDS[name]
         step = next(step for step in steps if replace(step, rate=outcome.rate) == outcome)
         at = f"at {outcome.rate:.2g} a minute" if outcome.rate else "without a false alarm"
-        joined = f" ({step.rate:.2g} at a higher threshold)" if step.rate > outcome.rate else ""
+        joined = f"\n({step.rate:.2g} a minute at a higher threshold)" if step.rate > outcome.rate else ""
         label = f"{told}: {100 * outcome.share:.0f} % found {at}{joined}"
-        axes.plot(place(step.rate), step.share, "o", color=color, markersize=7, label=label, clip_on=False, zorder=4)
+        where = max(step.rate, none), step.share
+        axes.plot(*where, "o", color=color, markersize=7, label=label, clip_on=False, zorder=4)
+    axes.set_ylim(0, 1.02)
+    axes.set_ylabel("share of the objects that is found")
+    put_legend_below(axes, f"drawn from {block['objects']} objects and {driving} of normal driving")
+
+
+def _draw_support(axes: Axes, one_alarm: float, highest: float, driving: str) -> float:
+    """Draw the axis of rates from that of one alarm in all of the driving, and what is too rare to be sure of.
+
+    Returns where "no false alarm" lies, left of all rates.
+    """
+    none: float = one_alarm * (highest / one_alarm) ** -0.08
+    start, end = none**2 / one_alarm, 1.05 * highest
+    axes.axvspan(start, one_alarm, color=MUTED, alpha=0.22, linewidth=0, label=f"no false alarm in {driving}")
+    few = f"fewer than {FEW_ALARMS} false alarms in {driving}: a rough rate"
+    axes.axvspan(one_alarm, min(FEW_ALARMS * one_alarm, end), color=MUTED, alpha=0.09, linewidth=0, label=few)
+    if one_alarm <= 1 <= end:
+        axes.axvline(1, color=MUTED, linewidth=1, linestyle=":", label="one false alarm a minute")
     axes.set_xscale("log")
     axes.set_xlim(start, end)
     ticks = _ticks(one_alarm, end)
-    axes.set_xticks([no_alarm, *ticks], ["none", *(f"{tick:g}" for tick in ticks)])
+    axes.set_xticks([none, *ticks], ["none", *(f"{tick:g}" for tick in ticks)])
     axes.set_xticks([], minor=True)
-    axes.set_ylim(0, 1.02)
     axes.set_xlabel("false alarms a minute")
-    axes.set_ylabel("share of the objects that is found")
-    _put_legend_below(axes, f"drawn from {block['objects']} objects and {driving} of normal driving")
+    return none
 
 
 def _draw_distances(axes: Axes, by_threshold: dict[str, list[list[float]]], points: dict[str, dict[str, Any]]) -> None:
@@ -119,7 +124,7 @@ def _draw_distances(axes: Axes, by_threshold: dict[str, list[list[float]]], poin
             axes.fill_between(distance, seen, color=MUTED, alpha=0.12, linewidth=0, label="in view")
         told, color = _THRESHOLDS[name]
         median = points.get(name, {}).get("first_detection_m")
-        label = f"found, {told}" + (f": at {median:.1f} m in the median" if median is not None else "")
+        label = f"found, {told}" + (f" (median {median:.1f} m)" if median is not None else "")
         axes.plot(distance, found, color=color, label=label)
     if not by_threshold:
         say_empty(axes, "no threshold at which objects were sought")
@@ -128,13 +133,7 @@ def _draw_distances(axes: Axes, by_threshold: dict[str, list[list[float]]], poin
     axes.set_xlim(left=0)
     axes.set_xlabel("distance [m]")
     axes.set_ylabel("share of the objects")
-    _put_legend_below(axes, "at this distance or farther:")
-
-
-def _put_legend_below(axes: Axes, title: str) -> None:
-    axes.legend(
-        loc="upper left", bbox_to_anchor=(0, -0.15), borderaxespad=0, alignment="left", title=title, title_fontsize=9
-    )
+    put_legend_below(axes, "at this distance or farther:")
 
 
 def _ticks(low: float, high: float) -> list[float]:

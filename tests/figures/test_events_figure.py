@@ -70,9 +70,24 @@ def test_operating_points_lie_on_the_curve(draw, validation, place):
     assert curve == sorted(curve) and [share for _, share in curve] == sorted(share for _, share in curve)
 
 
+def test_a_rate_that_the_table_rounds_up_is_no_higher_one(draw):
+    _, axes, _ = draw(table=[*TABLE[:3], (2.5, 2.068966, 0.5)], validation=(2.2, 2.0689655, 0.6))
+    assert legend(axes)[-1] == "threshold set on validation: 60 % found at 2.1 a minute"
+
+
+def test_a_threshold_just_above_the_highest_normal_score_comes_before_it(draw):
+    """In six decimals both are equal, and so are the objects found; the false alarm is the lower threshold's."""
+    _, axes, _ = draw(table=[(5.0, 0.0, 0.2), (2.753906, 1.0, 0.4), (1.0, 2.0, 0.5)], own=(2.75390626, 0.0, 0.4))
+    curve, (own,) = curve_and_points(axes)
+    assert own in curve and own[0] < 1.0
+    assert legend(axes)[-1] == "threshold set on this test set: 40 % found without a false alarm"
+
+
 def test_a_point_whose_alarms_joined_says_so(draw):
     _, axes, _ = draw(validation=(2.0, 1.0, 0.7))
-    assert legend(axes)[-1] == "threshold set on validation: 70 % found at 1 a minute (2 at a higher threshold)"
+    assert (
+        legend(axes)[-1] == "threshold set on validation: 70 % found at 1 a minute\n(2 a minute at a higher threshold)"
+    )
     assert legend(axes)[-2] == "threshold set on this test set: 40 % found without a false alarm"
 
 
