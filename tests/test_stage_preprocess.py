@@ -192,7 +192,7 @@ def damage(kind, change):
         ("RGB-CAM", lambda p: p.unlink(), "missing_image", "missing"),
         ("LIDAR", lambda p: p.unlink(), "missing_lidar", "missing"),
         ("LIDAR", lambda p: np.save(p, np.array([{}]), allow_pickle=True), "bad_array", "pickled"),
-        ("LIDAR", lambda p: np.save(p, np.ones((9, 4))), "bad_array", "expected float32"),
+        ("LIDAR", lambda p: np.save(p, np.ones((9, 4), dtype="f2")), "bad_array", "but LIDAR is (N, 4)"),
         ("LIDAR", lambda p: np.save(p, np.ones((9, 3), dtype="f4")), "bad_array", "shape (9, 3)"),
         ("LIDAR", lambda p: np.save(p, np.ones((0, 4), dtype="f4")), "bad_array", "empty"),
         ("SEMANTIC-LIDAR", lambda p: np.save(p, np.full((9, 4), np.nan)), "bad_array", "NaN"),
@@ -209,14 +209,16 @@ def test_a_damaged_frame_is_left_out_counted_and_named(project, capsys, kind, ch
     assert shard.frame_id.tolist() == [996, 1004]
 
 
-def test_a_scenario_without_sensor_setup_is_left_out_counted_and_named(project, capsys):
+def test_a_scenario_without_sensor_setup_is_read_by_its_folders_names_and_named(project, capsys):
     path = Path("data/archive") / MONO_STATIC.name / layout.SENSOR_SETUP
+    before = run()
     path.unlink()
     metrics = run()
-    assert metrics["skipped_scenarios"]["missing_sensor_setup"] == 1 and metrics["frames"]["total"] == 5
-    line = f"skipped scenario: {path}: missing; unpack the archive again or remove the scenario"
-    assert line in capsys.readouterr().out.splitlines()
-    assert MONO_STATIC.name not in {e.scenario for e in read_index(Path("data/shards"))}
+    assert metrics["noticed"]["assumed_sensor_setup"] == metrics["noticed"]["other_lidar_channels"] == 1
+    assert metrics["frames"] == before["frames"] and metrics["labels"] == before["labels"]
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith(f"noticed: {path}: missing, so poses are read off") for line in lines)
+    assert MONO_STATIC.name in {e.scenario for e in read_index(Path("data/shards"))}
 
 
 def test_a_scenario_without_a_usable_frame_is_counted(project):
@@ -237,7 +239,7 @@ def test_no_usable_frame_at_all_is_an_error(project, capsys):
 
 def test_no_usable_scenario_at_all_is_an_error(project, capsys):
     for path in Path("data").rglob(layout.SENSOR_SETUP):
-        path.unlink()
+        path.write_text("{}")
     assert fails(capsys).startswith("data: no usable frame (4 problems; the first: data/archive/Scenario_")
 
 
