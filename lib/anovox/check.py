@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from lib.anovox import files, layout
+from lib.anovox.clouds import check_semantic_cloud, cloud_size
 from lib.anovox.files import FileError
 from lib.anovox.reader import SkippedFrame, optional_file, required_file
 from lib.anovox.scenario import Scenario
@@ -31,12 +32,10 @@ def check_frames(scenario: Scenario, frame_ids: Iterable[int]) -> Iterator[Skipp
 def _check_tick(scenario: Scenario, frame_id: int) -> None:
     """The files that all cameras share."""
     for rig in scenario.lidar_rigs:
-        scenario.decoders.cloud_size(required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id))
+        cloud_size(required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id))
         semantic = optional_file(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)
-        if semantic is not None and semantic.suffix == ".npy":
-            files.check_array(semantic, files.SEMANTIC_LIDAR)
-        elif semantic is not None:
-            scenario.decoders.cloud_size(semantic)
+        if semantic is not None:
+            check_semantic_cloud(semantic)
     voxels = optional_file(scenario, layout.VOXEL_GRID, frame_id)
     if voxels is not None:
         files.check_array(voxels, files.VOXEL_GRID)

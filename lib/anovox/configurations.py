@@ -81,12 +81,13 @@ def configurations_in(path: Path) -> list[ScenarioConfig]:
 
 
 def _configuration(town: str, entry: Mapping[str, Any]) -> ScenarioConfig:
-    anomaly = entry["anomaly_config"]
+    anomaly, route = entry["anomaly_config"], entry.get("ego_route")
     blueprint = anomaly.get("anomaly_bp_name")
+    weather = entry.get("weather_preset") or (route.get("weather_preset") if isinstance(route, Mapping) else None)
     return ScenarioConfig(
         name=layout.SCENARIO_PREFIX + str(entry["id"]).removeprefix(layout.SCENARIO_PREFIX),
         type=_TYPES[str(anomaly["anomalytype"]).upper()],
         town=plain(str(town)),
-        weather_preset=plain(str(entry.get("weather_preset") or "")),
+        weather_preset=plain(str(weather or "")),
         anomaly_blueprint=None if blueprint in (None, layout.NO_BLUEPRINT) else plain(str(blueprint)),
     )

@@ -30,6 +30,7 @@ MAX_COORDINATE_M: Final = 10_000.0
 MAX_TEXT_BYTES: Final = 16_000_000
 PNG_END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 PNG_TAIL_BYTES: Final = 1024
+JPEG_MAGIC: Final = b"\xff\xd8\xff"
 # Whatever Pillow raises over a damaged file.
 _IMAGE_DAMAGE: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, struct.error, zlib.error, MemoryError),
@@ -88,23 +89,21 @@ class FileError(DataError):
 
 def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
     """Read RGB-CAM or INSTANCE-CAM: (H, W, 3) uint8."""
-    return _read_png(path, height, width, "RGB")
+    pixels = read_png(path, height, width)
+    if pixels.ndim == 2:
+        raise FileError(path, Reason.DAMAGED_IMAGE, "a grey picture, where red, green and blue are needed", CORRECT)
+    return pixels.astype(np.uint8, copy=False)
 
 
 def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
     """Read DEPTH_CAM: (H, W) float64 planar depth [m], sky = 1000."""
     colors = np.empty(3 * height * width + 1, dtype=np.uint8)
-    colors[:-1], colors[-1] = _read_png(path, height, width, "RGB").reshape(-1), 0
+    colors[:-1], colors[-1] = read_rgb(path, height, width).reshape(-1), 0
     # A little-endian number of four bytes at every third byte: red, green, blue, and the next one's red.
     steps = np.ndarray((height, width), "<u4", colors, strides=(3 * width, 3)) & 0xFFFFFF
     depth_m = np.asarray(DEPTH_MAX_M * steps, dtype=np.float64)
     depth_m /= DEPTH_STEPS
     return depth_m
-
-
-def read_class_image(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
-    """Read SEMANTIC-CAM: (H, W) uint8 class ids; ids that AnoVox does not define become 255 (unknown)."""
-    return known_ids(_read_png(path, height, width, "L"))
 
 
 def read_lidar(path: Path) -> npt.NDArray[np.float32]:
@@ -120,7 +119,7 @@ def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
     """Read SEMANTIC-LIDAR: (N, 4) float64 x, y, z [m, sensor frame], class id (undefined ids become 255)."""
     cloud = np.ascontiguousarray(_read_array(path, SEMANTIC_LIDAR), dtype=np.float64)
     check_coordinates(path, cloud)
-    cloud[:, 3] = _byte_ids(path, cloud[:, 3])
+    cloud[:, 3] = byte_ids(path, cloud[:, 3])
     return cloud
 
 
@@ -130,11 +129,11 @@ def read_voxels(path: Path) -> npt.NDArray[np.uint16]:
     if (values[:, :3] >= GRID_SHAPE).any() or (values[:, :3] < 0).any():
         raise FileError(path, Reason.BAD_ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE}", CORRECT)
     voxels = np.empty(values.shape, dtype=np.uint16)
-    voxels[:, :3], voxels[:, 3] = values[:, :3], _byte_ids(path, values[:, 3])
+    voxels[:, :3], voxels[:, 3] = values[:, :3], byte_ids(path, values[:, 3])
     return voxels
 
 
-def _byte_ids(path: Path, ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def byte_ids(path: Path, ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Class ids (N,) of any number type as uint8; those that AnoVox does not define become 255."""
     byte_ids = np.clip(ids, 0, UNKNOWN).astype(np.uint8)
     if not np.array_equal(byte_ids, ids):
@@ -144,17 +143,15 @@ def _byte_ids(path: Path, ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return known_ids(byte_ids)
 
 
-def undefined_ids(path: Path) -> tuple[int, ...]:
-    """The class ids, ascending, that a readable SEMANTIC-CAM, SEMANTIC-LIDAR or VOXEL_GRID file holds and AnoVox does
-    not define: those that the readers above turn into 255. 255 itself says unknown and is none of them.
-    """
-    if path.suffix == ".png":
-        with Image.open(path, formats=["PNG"]) as image:
-            found = np.unique(np.asarray(image.convert("L")))
-    else:
-        found = np.unique(_read_array(path, ANY_ARRAY)[:, 3])
+def array_ids(path: Path) -> npt.NDArray[Any]:
+    """The class ids (N,) of a readable SEMANTIC-LIDAR or VOXEL_GRID file as they stand in it."""
+    return np.asarray(_read_array(path, ANY_ARRAY)[:, 3])
+
+
+def undefined_ids(class_ids: npt.NDArray[Any]) -> tuple[int, ...]:
+    """Those of the class ids (any shape), ascending, that AnoVox does not define; 255, unknown, is none of them."""
     defined = {label.id for label in LABELS} | {UNKNOWN}
-    return tuple(int(class_id) for class_id in found if int(class_id) not in defined)
+    return tuple(int(class_id) for class_id in np.unique(class_ids) if int(class_id) not in defined)
 
 
 def png_size(path: Path) -> tuple[int, int]:
@@ -167,6 +164,8 @@ def png_size(path: Path) -> tuple[int, int]:
         raise FileError(path, Reason.DAMAGED_IMAGE, f"the image cannot be read ({error})") from None
     check_not_empty(path, head)
     if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
+        if head.startswith(JPEG_MAGIC):
+            raise FileError(path, Reason.DAMAGED_IMAGE, "a JPEG image, not a PNG", "take AnoVox's own PNG")
         raise FileError(path, Reason.DAMAGED_IMAGE, f"not a PNG image ({size} bytes)")
     return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
 
@@ -198,9 +197,14 @@ def check_text(path: Path) -> None:
         raise FileError(path, Reason.BAD_TEXT, f"cannot be read as text ({error})") from None
 
 
-def read_key_values(path: Path) -> dict[str, str]:
-    """Read the `key ; value` lines of an ACTION or ANOMALY file, in order."""
+def read_key_values(path: Path, last_key: str = "") -> dict[str, str]:
+    """Read the `key ; value` lines of an ACTION or ANOMALY file, in order.
+
+    A file that neither ends with a line's end nor holds `last_key` is cut off, as its last line may be.
+    """
     text = _read_text(path)
+    if not text.endswith("\n") and last_key not in text:
+        raise FileError(path, Reason.BAD_TEXT, f"the file is cut off before `{last_key}`")
     pairs = [line.partition(";") for line in text.splitlines() if line.strip()]
     if not pairs:
         raise FileError(path, Reason.BAD_TEXT, "the file is empty")
@@ -289,17 +293,22 @@ def check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
         raise FileError(path, Reason.BAD_ARRAY, problem, "check the unit (metres) and correct the file or delete it")
 
 
-def _read_png(path: Path, height: int, width: int, mode: str) -> npt.NDArray[np.uint8]:
-    """Decode a PNG after its header showed the expected size, so that no file can ask for more memory than that."""
+def read_png(path: Path, height: int, width: int) -> npt.NDArray[Any]:
+    """The pixels of a PNG of this size: grey (H, W), of 8 or 16 bits, or (H, W, 3) RGB of 8; alpha is left out.
+
+    Decoded after its header showed the size, so that no file can ask for more memory than that. Raises FileError.
+    """
     _check_png_size(path, height, width)
     try:
-        pixels = png.decoded(path, height, width, mode)
+        pixels = png.decoded(path, height, width)
         if pixels is not None:
             return pixels
         with catch_warnings(action="error"), Image.open(path, formats=["PNG"]) as image:
-            if image.mode not in (mode, mode + "A"):
-                raise FileError(path, Reason.DAMAGED_IMAGE, f"pixels of mode {image.mode}, not {mode}")
-            return np.array(image.convert(mode))
+            if image.mode.startswith("I"):
+                return np.asarray(image).astype(np.uint16)
+            if image.mode not in ("L", "LA", "RGB", "RGBA", "P"):
+                raise FileError(path, Reason.DAMAGED_IMAGE, f"pixels of mode {image.mode}, not grey or RGB", CORRECT)
+            return np.array(image.convert("L" if image.mode in ("L", "LA") else "RGB"))
     except FileError:
         raise
     except _IMAGE_DAMAGE as error:
@@ -311,7 +320,7 @@ def _check_png_size(path: Path, height: int, width: int) -> None:
     found = png_size(path)
     if found != (height, width):
         problem = f"{found[0]} x {found[1]} pixels (height x width), but its camera's images are {height} x {width}"
-        raise FileError(path, Reason.DAMAGED_IMAGE, problem)
+        raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
 
 
 def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:

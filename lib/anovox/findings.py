@@ -29,6 +29,11 @@ class Notice(StrEnum):
     UNREADABLE_FOLDER = "unreadable_folder"
     SYMLINK_LOOP = "symlink_loop"
     BAD_CONFIGURATION = "bad_configuration"
+    ASSUMED_SENSOR_SETUP = "assumed_sensor_setup"
+    OTHER_IMAGE_SIZE = "other_image_size"
+    OTHER_FIELD_OF_VIEW = "other_field_of_view"
+    OTHER_LIDAR_CHANNELS = "other_lidar_channels"
+    OTHER_TIME_STEP = "other_time_step"
     MISSING_SENSOR_FOLDER = "missing_sensor_folder"
     VOXEL_GRID_MISFIT = "voxel_grid_misfit"
 

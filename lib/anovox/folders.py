@@ -114,7 +114,7 @@ def _files_by_frame(folder: Path) -> FrameFiles:
     claimed: dict[int, list[Path]] = {}
     for file in sorted(folder.iterdir()):
         frame_id = layout.frame_id_of(file)
-        if frame_id is not None and file.suffix == layout.ending_of(folder.name):
+        if frame_id is not None and file.suffix in layout.endings_of(folder.name):
             claimed.setdefault(frame_id, []).append(file)
     return FrameFiles(
         paths={frame_id: claimed[frame_id][0] for frame_id in sorted(claimed) if len(claimed[frame_id]) == 1},

@@ -60,7 +60,15 @@ OLD_FILE_ENDINGS: Final[Mapping[str, str]] = {
     OLD_ACTION: ".csv",
 }
 
+CLOUD_ENDINGS: Final = (".npy", ".pcd", ".ply")
+"""In which a cloud may be stored; AnoVox's own is .npy in the release and .pcd in the old sample layout."""
+
 _FRAME_ID = re.compile(r"_(\d{1,18})$")
+_SENSOR_NAME = re.compile(
+    rf"(?P<kind>{RGB}|{DEPTH}|{SEMANTIC}|{INSTANCE}|{LIDAR}|{SEMANTIC_LIDAR})"
+    r"\((?P<location>[-+.e\d, ]+)\)\((?P<rotation>[-+.e\d, ]+)\)_-?\d+"
+)
+_TOWN = re.compile(r"Town\d\d(HD)?")
 
 
 def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs) -> str:
@@ -72,6 +80,24 @@ def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs
     digest = hashlib.sha256(json.dumps(asdict(args), sort_keys=True).encode()).digest()
     args_hash = abs(int.from_bytes(digest[:8], "big", signed=True))
     return f"{sensor_type}{pose.location}{pose.rotation}_{args_hash}"
+
+
+def parse_sensor_name(folder: str) -> tuple[str, SensorPose] | None:
+    """Sensor type and pose from a folder's name as `sensor_name` makes it; None for a folder of another name."""
+    match = _SENSOR_NAME.fullmatch(folder)
+    if match is None:
+        return None
+    try:
+        location, rotation = (tuple(map(_number, match[group].split(", "))) for group in ("location", "rotation"))
+    except ValueError:
+        return None
+    if not len(location) == len(rotation) == 3:
+        return None
+    return match["kind"], SensorPose(location, rotation)
+
+
+def _number(text: str) -> float:
+    return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
 
 
 def frame_file(sensor: str, frame_id: int, ending: str) -> str:
@@ -87,15 +113,27 @@ def kind_of(folder: str) -> str:
 
 
 def ending_of(folder: str) -> str:
-    """The ending of the files in a scenario's folder of this name; empty where the folder is none of AnoVox's."""
+    """AnoVox's own ending of the files in a scenario's folder of this name; empty where the folder is none of its."""
     kind = kind_of(folder)
     return OLD_FILE_ENDINGS.get(kind) or FILE_ENDINGS.get(kind, "")
+
+
+def endings_of(folder: str) -> tuple[str, ...]:
+    """The endings of the files that are read in a scenario's folder of this name."""
+    clouds = (LIDAR, SEMANTIC_LIDAR, OLD_LIDAR, OLD_SEMANTIC_LIDAR)
+    return CLOUD_ENDINGS if kind_of(folder) in clouds else (ending_of(folder),)
 
 
 def frame_id_of(path: Path) -> int | None:
     """The trailing integer of a frame's file name (sorts 996 before 1000), or None for another kind of file."""
     match = _FRAME_ID.search(path.stem)
     return int(match.group(1)) if match else None
+
+
+def town_in(path: Path) -> str:
+    """The town in the name of the scenario's nearest folder that has one (AnoVox_Static_Mono_Town10HD); else empty."""
+    found = (_TOWN.search(name) for name in reversed(path.parent.parts))
+    return next((match[0] for match in found if match), "")
 
 
 def is_scenario_name(name: str) -> bool:

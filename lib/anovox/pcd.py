@@ -18,7 +18,8 @@ from lib.errors import DataError
 
 MAX_HEADER_LINES: Final = 64
 MAX_LINE_BYTES: Final = 1024
-MAX_FIELDS: Final = 16
+MAX_NUMBERS: Final = 256
+"""Of a point: all fields with their counts."""
 MAX_ASCII_NUMBER: Final = 32
 MAX_LZF_RATIO: Final = 100
 """LZF stores at most 264 bytes in 3."""
@@ -28,12 +29,15 @@ DAMAGE: Final = (OSError, ValueError, LookupError, RuntimeError, TypeError, stru
 
 
 @dataclass(frozen=True, eq=False)
-class PcdCloud:
-    """A cloud: points_m (N, 3) float32 or float64; intensity (N,) float32 and colors (N, 3) uint8 RGB, or None."""
+class StoredCloud:
+    """A cloud of a .pcd or .ply file: points_m (N, 3) float32 or float64; intensity (N,) float32, colors (N, 3) uint8
+    RGB and class_ids (N,) float64, or None.
+    """
 
     points_m: npt.NDArray[np.floating]
     intensity: npt.NDArray[np.float32] | None = None
     colors: npt.NDArray[np.uint8] | None = None
+    class_ids: npt.NDArray[np.float64] | None = None
 
 
 def require_pcd_library() -> None:
@@ -41,8 +45,9 @@ def require_pcd_library() -> None:
     _pypcd4()
 
 
-def read_pcd(path: Path) -> PcdCloud:
-    """Read a .pcd file (ascii, binary or binary_compressed); fields other than x, y, z, intensity and rgb are ignored.
+def read_pcd(path: Path) -> StoredCloud:
+    """Read a .pcd file (ascii, binary or binary_compressed); fields other than x, y, z, intensity and rgb are
+    ignored, and so is padding (`_`).
 
     Raises FileError when the file is damaged or holds no x, y, z.
     """
@@ -63,7 +68,7 @@ def read_pcd(path: Path) -> PcdCloud:
     with np.errstate(invalid="ignore", over="ignore"):  # bytes that are no numbers: `check_coordinates` refuses them
         points_m = np.stack([data[axis] for axis in "xyz"], axis=1)
         intensity = data["intensity"].astype(np.float32) if "intensity" in names else None
-    return PcdCloud(
+    return StoredCloud(
         points_m=points_m,
         intensity=intensity,
         colors=None if color is None else _unpacked(path, np.ascontiguousarray(color)),
@@ -82,7 +87,7 @@ def pcd_size(path: Path) -> int:
         raise _unreadable(path, error) from None
 
 
-def write_pcd(path: Path, cloud: PcdCloud, encoding: str = "binary") -> None:
+def write_pcd(path: Path, cloud: StoredCloud, encoding: str = "binary") -> None:
     """Write a cloud as Open3D does: x y z, then intensity and rgb (packed into a float32) where there are any."""
     library = _pypcd4()
     columns = dict(zip("xyz", cloud.points_m.T, strict=True))
@@ -99,7 +104,7 @@ def _pypcd4() -> ModuleType:
         import pypcd4
     except ImportError:
         raise DataError(
-            "AnoVox's old sample layout holds .pcd files, and the package that reads them is missing; "
+            "the data hold .pcd files, and the package that reads them is missing; "
             "install it: python -m pip install pypcd4"
         ) from None
     return pypcd4
@@ -120,11 +125,12 @@ def _checked_header(path: Path, file: BinaryIO, library: ModuleType) -> Any:
         raise _damaged(path, "not a PCD file: it has no header that ends with DATA")
     metadata = library.MetaData.parse_header(lines)
     shape = {len(getattr(metadata, key)) for key in ("fields", "size", "type", "count")}
-    if len(shape) > 1 or set(metadata.count) != {1} or len(metadata.fields) > MAX_FIELDS:
-        raise _damaged(path, "its header's FIELDS, SIZE, TYPE and COUNT do not describe single numbers alike")
-    axes = [metadata.type[metadata.fields.index(axis)] for axis in "xyz" if axis in metadata.fields]
-    if axes != ["F", "F", "F"]:
-        raise _damaged(path, f"its fields are {' '.join(metadata.fields)[:200]}, without x, y and z as floats")
+    if len(shape) > 1 or sum(metadata.count) > MAX_NUMBERS:
+        problem = f"its header's FIELDS, SIZE, TYPE and COUNT do not agree, or count over {MAX_NUMBERS} numbers a point"
+        raise _damaged(path, problem)
+    fields = dict(zip(metadata.fields, zip(metadata.type, metadata.count, strict=True), strict=True))
+    if [fields.get(axis) for axis in "xyz"] != [("F", 1)] * 3 or len(fields) < len(metadata.fields):
+        raise _damaged(path, f"its fields are {' '.join(metadata.fields)[:200]}, not single floats x, y, z and others")
     if metadata.points == 0:
         raise _damaged(path, "the cloud is empty (0 points)")
     if metadata.points > MAX_ROWS:
@@ -136,8 +142,8 @@ def _checked_header(path: Path, file: BinaryIO, library: ModuleType) -> Any:
 def _check_size(path: Path, file: BinaryIO, metadata: Any) -> None:
     """Compare the data that follow the header with what it promises."""
     size = path.stat().st_size - file.tell()
-    expected = metadata.points * sum(metadata.size)
-    numbers = metadata.points * len(metadata.fields)
+    expected = metadata.points * sum(size * count for size, count in zip(metadata.size, metadata.count, strict=True))
+    numbers = metadata.points * sum(metadata.count)
     promise = f"its header promises {metadata.points} points"
     if metadata.data.value == "ascii":
         if not 2 * numbers - 1 <= size <= (MAX_ASCII_NUMBER + 1) * numbers:

@@ -8,20 +8,20 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox import files, layout
+from lib.anovox import class_images, clouds, files, layout
+from lib.anovox.class_images import read_class_image
+from lib.anovox.clouds import read_lidar, read_semantic_lidar
 from lib.anovox.files import FileError, Reason
 from lib.anovox.grid import voxel_grid
 from lib.anovox.point_labels import PointLabels, merged_labels, transfer_labels
 from lib.anovox.scenario import CameraView, Scenario
 from lib.anovox.setup import LidarRig
-from lib.anovox.state import EgoState, anomaly_of, ego_state
+from lib.anovox.state import LIDAR_MATRIX, EgoState, anomaly_of, ego_state
 from lib.frame import Anomaly, Frame
 from lib.geometry.camera import Camera
 from lib.geometry.merged import merge_clouds
 from lib.geometry.voxels import VOXEL_SIZE_M
 from lib.labels import UNKNOWN
-
-SECONDS_PER_TICK: Final = 0.1
 
 _Labelled = tuple[Path, npt.NDArray[Any]]
 
@@ -107,7 +107,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         image=files.read_rgb(image_path, height, width),
         points=tick.points,
         point_class=tick.labels.class_ids,
-        pixel_class=scenario.decoders.class_image(semantic_path, height, width),
+        pixel_class=read_class_image(semantic_path, height, width, scenario.anomaly_id),
         depth_m=files.read_depth(depth_path, height, width).astype(np.float32),
         camera=view.camera,
         lidars=scenario.lidars,
@@ -115,12 +115,12 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         voxels=tick.voxels,
         world_SE3_ego=tick.ego.world_SE3_ego,
         speed_mps=tick.ego.speed_mps,
-        time_s=frame_id * SECONDS_PER_TICK,
+        time_s=frame_id * scenario.seconds_per_tick,
         anomaly=tick.anomaly,
         camera_name=view.name,
         cloud_sizes=tick.cloud_sizes,
     )
-    undefined = _undefined_ids(scenario, [(semantic_path, frame.pixel_class)])
+    undefined = _undefined_ids([(semantic_path, frame.pixel_class)])
     return ReadFrame(frame, tick.labels, {**undefined, **tick.undefined_ids}, shares_cloud)
 
 
@@ -130,7 +130,8 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         for rig in scenario.lidar_rigs
     ]
     clouds = [
-        (scenario.decoders.lidar(lidar), scenario.decoders.semantic_lidar(s) if s else None) for lidar, s in paths
+        (read_lidar(lidar), read_semantic_lidar(semantic, scenario.anomaly_id) if semantic else None)
+        for lidar, semantic in paths
     ]
     voxels = _voxels(scenario, frame_id)
     labels = [
@@ -154,18 +155,26 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         voxels=voxels,
         ego=_ego_state(scenario, frame_id),
         anomaly=_anomaly(scenario, frame_id),
-        undefined_ids=_undefined_ids(scenario, labelled),
+        undefined_ids=_undefined_ids(labelled),
     )
 
 
-def _undefined_ids(scenario: Scenario, labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
+def _undefined_ids(labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
     """ReadFrame's `undefined_ids`, from files and the class ids read of them; opens a file again only at need."""
     found: dict[str, set[int]] = {}
     for path, class_ids in labelled:
         if (class_ids == UNKNOWN).any():
             kind = layout.kind_of(path.parent.name)
-            found.setdefault(kind, set()).update(scenario.decoders.undefined_ids(path))
+            found.setdefault(kind, set()).update(_undefined_in(path))
     return {kind: tuple(sorted(ids)) for kind, ids in found.items() if ids}
+
+
+def _undefined_in(path: Path) -> tuple[int, ...]:
+    """The class ids, or colours as 0xRRGGBB, of a readable label file that AnoVox does not define."""
+    kind = layout.kind_of(path.parent.name)
+    if kind == layout.VOXEL_GRID:
+        return files.undefined_ids(files.array_ids(path))
+    return class_images.undefined_classes(path) if path.suffix == ".png" else clouds.undefined_classes(path)
 
 
 def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
@@ -182,7 +191,7 @@ def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXE
     for lidar in scenario.setup.lidars:
         if layout.SEMANTIC_LIDAR in lidar.folders:
             cloud = required_file(scenario, lidar.folders[layout.SEMANTIC_LIDAR], layout.SEMANTIC_LIDAR, frame_id)
-            lidars.append((lidar.pose, scenario.decoders.semantic_lidar(cloud)))
+            lidars.append((lidar.pose, read_semantic_lidar(cloud, scenario.anomaly_id)))
     cameras = []
     for rig in scenario.setup.cameras:
         if {layout.DEPTH, layout.SEMANTIC} <= rig.folders.keys() and rig.pose not in [pose for pose, _ in lidars]:
@@ -191,7 +200,7 @@ def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXE
                 required_file(scenario, rig.folders[kind], kind, frame_id) for kind in (layout.DEPTH, layout.SEMANTIC)
             )
             camera = Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
-            pictures = files.read_depth(depth, *size), scenario.decoders.class_image(semantic, *size)
+            pictures = files.read_depth(depth, *size), read_class_image(semantic, *size, scenario.anomaly_id)
             cameras.append((rig.pose, camera, *pictures))
     return voxel_grid(lidars, cameras, voxel_size_m)
 
@@ -200,7 +209,7 @@ def _ego_state(scenario: Scenario, frame_id: int) -> EgoState:
     path = optional_file(scenario, layout.ACTION, frame_id)
     if path is None:
         return EgoState(None, None)
-    values = files.read_key_values(path)
+    values = files.read_key_values(path, last_key=LIDAR_MATRIX)
     try:
         return ego_state(values, scenario.vehicle_SE3_action)
     except ValueError as error:
@@ -234,5 +243,10 @@ def required_file(scenario: Scenario, folder: str, kind: str, frame_id: int) -> 
     path = optional_file(scenario, folder, frame_id)
     if path is None:
         missing = scenario.path / layout.frame_file(folder, frame_id, layout.ending_of(folder))
-        raise FileError(missing, _MISSING[kind], "missing", "unpack the archive again, or go on without this frame")
+        raise FileError(
+            missing,
+            _MISSING[kind],
+            "missing",
+            "unpack it from the archive if that holds it, or go on without this frame",
+        )
     return path

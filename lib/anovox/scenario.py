@@ -1,6 +1,6 @@
 """What a scenario folder holds before any frame is read: its cameras, its LiDARs, their calibration and files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.anovox import files, layout
-from lib.anovox.decoders import RELEASE, Decoders
+from lib.anovox.clouds import cloud_size
+from lib.anovox.colors import anomaly_id_of
 from lib.anovox.findings import Finding, Notice, ScenarioError, ScenarioReason
 from lib.anovox.folders import FrameFiles, list_files
-from lib.anovox.old_layout import adapted_files, anomaly_id_of, is_old_layout, old_decoders, old_sensor_setup
+from lib.anovox.measured import SECONDS_PER_TICK, corrected, seconds_per_tick
+from lib.anovox.old_layout import adapted_files, is_old_layout, old_sensor_setup
+from lib.anovox.pcd import require_pcd_library
 from lib.anovox.recording import ScenarioConfig, SensorPose
-from lib.anovox.setup import CameraRig, LidarRig, SensorSetup, read_sensor_setup
+from lib.anovox.setup import CameraRig, LidarRig, SensorSetup, read_sensor_setup, sensor_setup_of_folders
 from lib.anovox.state import anomaly_of
 from lib.frame import Lidar, ScenarioType
 from lib.geometry.camera import Camera
@@ -40,7 +43,8 @@ class Scenario:
     `vehicle_SE3_points` (4, 4): the frame of the points, that of the LiDAR, or the vehicle's where there are several;
     `vehicle_SE3_action` (4, 4): the LiDAR whose matrix ACTION files hold.
     `files` maps a folder of the scenario to its files by frame id; `frame_ids` ascend and hold every tick that any of
-    the chosen sensors recorded. `findings`: what is wrong with it and does not hinder.
+    the chosen sensors recorded; `seconds_per_tick` lie between two ids. `anomaly_id`: the class of the colour that all
+    anomalies share, where classes are stored as colours. `findings`: what is wrong with it and does not hinder.
     """
 
     path: Path
@@ -54,11 +58,12 @@ class Scenario:
     files: Mapping[str, FrameFiles]
     frame_ids: tuple[int, ...]
     findings: tuple[Finding, ...]
-    decoders: Decoders
+    anomaly_id: int
+    seconds_per_tick: float
 
 
 def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = "forward") -> Scenario:
-    """Read a scenario's sensor setup and list its files.
+    """Read a scenario's sensor setup, as far as its files confirm it, and list its files.
 
     `forward`: the camera that looks most nearly forward and the LiDAR at its pose, or else the nearest one. `all`:
     every camera with RGB, depth and semantic images, and every LiDAR. Cameras and LiDARs are paired by the calibration.
@@ -66,12 +71,15 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
     """
     listing = list_files(path)
     config = config or _config_by_files(path, listing)
-    decoders, findings, old = RELEASE, tuple[Finding, ...](), is_old_layout(path, listing)
+    findings, old = tuple[Finding, ...](), is_old_layout(path, listing)
+    if any(file.suffix == ".pcd" for found in listing.values() for file in found.paths.values()):
+        require_pcd_library()
     if old:
-        blueprint = config.anomaly_blueprint or _config_by_files(path, listing).anomaly_blueprint
-        decoders = old_decoders(anomaly_id_of(blueprint))
-        listing, findings = adapted_files(path, listing, decoders)
+        listing, findings = adapted_files(path, listing)
     setup, absent = _sensor_setup(path, listing, old)
+    setup, measured = corrected(path, setup, listing, (path / layout.SENSOR_SETUP).exists())
+    blueprint = config.anomaly_blueprint or _config_by_files(path, listing).anomaly_blueprint
+    tick_s = seconds_per_tick(listing)
     camera_rigs, lidar_rigs = _chosen(path, setup, sensors)
     try:
         cameras, lidars = ([_extrinsics(rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
@@ -101,8 +109,9 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
         vehicle_SE3_action=action,
         files=listing,
         frame_ids=frame_ids,
-        findings=(*findings, *absent),
-        decoders=decoders,
+        findings=(*findings, *absent, *measured, *_time_findings(path, tick_s)),
+        anomaly_id=anomaly_id_of(blueprint),
+        seconds_per_tick=tick_s,
     )
 
 
@@ -118,7 +127,7 @@ def largest_cloud(scenario: Scenario) -> int:
     for rig in scenario.lidar_rigs:
         for frame_id, path in scenario.files[rig.folders[layout.LIDAR]].paths.items():
             try:
-                sizes[frame_id] += scenario.decoders.cloud_size(path)
+                sizes[frame_id] += cloud_size(path)
             except files.FileError:
                 continue  # the reader reports it with its frame
     return max(sizes.values())
@@ -136,25 +145,38 @@ def _config_by_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioC
         if blueprint and blueprint.startswith("vehicle."):
             scenario_type = ScenarioType.DYNAMIC
         break
-    return ScenarioConfig(path.name, scenario_type, town="", weather_preset="", anomaly_blueprint=blueprint)
+    return ScenarioConfig(path.name, scenario_type, layout.town_in(path), "", blueprint)
 
 
 def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles], old: bool) -> tuple[SensorSetup, tuple[Finding, ...]]:
     """The setup without the sensors whose folder is not there, and a finding for each of these."""
-    source = path / layout.SENSOR_SETUP
+    source, findings = path / layout.SENSOR_SETUP, tuple[Finding, ...]()
     if old:
-        images = listing[layout.OLD_RGB].paths.values() if layout.OLD_RGB in listing else ()
-        setup, author = old_sensor_setup(images), "AnoVox's old sample layout"
-    elif source.is_file():
+        setup, author = old_sensor_setup(), "AnoVox's old sample layout"
+    elif source.exists():
         setup, author = read_sensor_setup(source), layout.SENSOR_SETUP
     else:
-        message = f"{source}: missing; unpack the archive again or remove the scenario"
-        raise ScenarioError(ScenarioReason.MISSING_SENSOR_SETUP, message)
+        setup, author = sensor_setup_of_folders(listing), "the name of its pose"
+        if not setup.sensors:
+            message = f"{source}: missing, and no folder of the scenario is named as a sensor's; remove the scenario"
+            raise ScenarioError(ScenarioReason.MISSING_SENSOR_SETUP, message)
+        problem = "missing, so poses are read off the folders' names, and the rest is AnoVox's default"
+        message = f"{source}: {problem}; put the file back if you have it"
+        findings = (Finding(Notice.ASSUMED_SENSOR_SETUP, message),)
     absent = [sensor.folder for sensor in setup.sensors if sensor.saved and sensor.folder not in listing]
     sentence = "there is no such folder, though {} names it; its data are left out, unpack the archive again"
     messages = [f"{path / folder}: {sentence.format(author)}" for folder in absent]
-    findings = tuple(Finding(Notice.MISSING_SENSOR_FOLDER, message) for message in messages)
-    return setup.without(absent), findings
+    missing = (Finding(Notice.MISSING_SENSOR_FOLDER, message) for message in messages)
+    return setup.without(absent), (*findings, *missing)
+
+
+def _time_findings(path: Path, tick_s: float) -> Iterator[Finding]:
+    if tick_s != SECONDS_PER_TICK:
+        message = (
+            f"{path}: speeds and positions in ACTION show {tick_s:g} s between frame ids, where AnoVox has "
+            f"{SECONDS_PER_TICK:g}; nothing to do: times follow ACTION"
+        )
+        yield Finding(Notice.OTHER_TIME_STEP, message)
 
 
 def _chosen(path: Path, setup: SensorSetup, sensors: Sensors) -> tuple[tuple[CameraRig, ...], tuple[LidarRig, ...]]:

@@ -2,14 +2,15 @@
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 from lib.anovox import files, layout
 from lib.anovox.findings import ScenarioError, ScenarioReason
 from lib.anovox.recording import CAMERA_SENSORS, LIDAR_SENSORS, CameraArgs, LidarArgs, SensorPose, SensorSet
+from lib.anovox.sensor_sets import SENSOR_POSES
 
 MAX_IMAGE_SIZE: Final = 16_384
 MAX_CHANNELS: Final = 4_096
@@ -94,6 +95,26 @@ def sensor_setup(sensors: SensorSet) -> SensorSetup:
     return SensorSetup(tuple(Sensor(name, *sensor) for name, sensor in zip(names, placed, strict=True)))
 
 
+def sensor_setup_of_folders(folders: Iterable[str]) -> SensorSetup:
+    """The setup that the folders' names tell of, with AnoVox's default arguments; other folders are left out.
+
+    ACTION files hold the matrices of the last camera and LiDAR in AnoVox's order, saved or not. So the poses of one of
+    its sensor sets come in that set's order, with what was not saved; those of another in the order of their numbers.
+    """
+    named = {folder: layout.parse_sensor_name(folder) for folder in folders}
+    by_place = {parsed: folder for folder, parsed in named.items() if parsed is not None}
+    found = {pose for _, pose in by_place}
+    sets = (SensorSet(cameras, lidars).poses for cameras, lidars in SENSOR_POSES.values())
+    poses = next((poses for poses in sets if set(poses) == found), None)
+    sensors = [
+        Sensor(folder, kind, pose, CameraArgs() if kind in CAMERA_SENSORS else LidarArgs(), saved=bool(folder))
+        for pose in poses or sorted(found, key=astuple)
+        for kind in (*CAMERA_SENSORS, *LIDAR_SENSORS)
+        if (folder := by_place.get((kind, pose), "")) or poses
+    ]
+    return SensorSetup(tuple(sensors))
+
+
 def read_sensor_setup(path: Path) -> SensorSetup:
     """Read and check sensor_setup.json; sensors of other types than AnoVox's six are left out.
 
@@ -161,8 +182,10 @@ def _check_pose(path: Path, sensor: Sensor, others: Sequence[Sensor]) -> None:
             problem = f"a second {sensor.kind} at the pose of {other.folder!r}, and which one counts is not clear"
             message = f"{path}: sensor {sensor.folder!r}: {problem}; set save_data of one of them to false"
             raise ScenarioError(ScenarioReason.TWO_SENSORS_AT_ONE_POSE, message)
-        if isinstance(sensor.args, CameraArgs) and isinstance(other.args, CameraArgs) and sensor.args != other.args:
-            problem = "its image differs in size or field of view from the other cameras of its pose"
+        # Their sizes are those of the images, whatever stands here (lib.anovox.measured).
+        views = [args.camera_fov for args in (sensor.args, other.args) if isinstance(args, CameraArgs)]
+        if len(set(views)) > 1:
+            problem = "its field of view differs from that of the other cameras of its pose"
             message = f"{path}: sensor {sensor.folder!r}: {problem}; {REMEDY}"
             raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message)
 

@@ -12,7 +12,7 @@ from lib.anovox import layout
 from lib.anovox.configuration_writer import ScenarioDefinition, write_scenario_configuration
 from lib.anovox.files import write_array
 from lib.anovox.old_writer import write_old_scenario
-from lib.anovox.pcd import PcdCloud, write_pcd
+from lib.anovox.pcd import StoredCloud, write_pcd
 from lib.anovox.simulator_notes import write_simulator_notes
 from lib.anovox.writer import write_scenario
 from lib.model.detector import Detector, DetectorConfig
@@ -65,6 +65,7 @@ def make_corpus(folder: Path, simulate: SimulateParams, preprocess: PreprocessPa
     config = DetectorConfig("concat", 8, 8, 8, 4, 48, 15.0, -25.0)
     save_detector(folder / "detector.safetensors", Detector(config))
     _pcd_files(folder, np.random.default_rng(1))
+    _ply_files(folder, np.random.default_rng(1))
     _pack(folder)
 
 
@@ -97,9 +98,26 @@ def _pcd_files(folder: Path, generator: np.random.Generator) -> None:
     """A cloud in each of the format's three encodings."""
     colors = np.tile(np.array([[128, 64, 128]], dtype=np.uint8), (40, 1))
     intensity = generator.random(40, dtype=np.float32)
-    cloud = PcdCloud(generator.normal(size=(40, 3)).astype(np.float32), intensity, colors)
+    cloud = StoredCloud(generator.normal(size=(40, 3)).astype(np.float32), intensity, colors)
     for encoding in ("ascii", "binary", "binary_compressed"):
         write_pcd(folder / f"{encoding}.pcd", cloud, encoding)
+
+
+def _ply_files(folder: Path, generator: np.random.Generator) -> None:
+    """A semantic cloud as CARLA saves it, as text and as numbers."""
+    fields = [("x", "f4"), ("y", "f4"), ("z", "f4"), ("CosAngle", "f4"), ("ObjIdx", "u4"), ("ObjTag", "u4")]
+    data = np.zeros(40, dtype=fields)
+    for name, _ in fields[:3]:
+        data[name] = generator.normal(size=40)
+    data["ObjTag"] = 1
+    lines = [
+        f"element vertex {len(data)}",
+        *(f"property {'float32' if t == 'f4' else 'uint32'} {n}" for n, t in fields),
+    ]
+    text = "".join(" ".join(map(str, row)) + "\n" for row in data.tolist())
+    for order, content in (("ascii", text.encode()), ("binary_little_endian", data.tobytes())):
+        header = "\n".join(["ply", f"format {order} 1.0", *lines, "end_header", ""])
+        (folder / f"{order}.ply").write_bytes(header.encode() + content)
 
 
 def _pack(folder: Path) -> None:

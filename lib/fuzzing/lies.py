@@ -93,8 +93,8 @@ def lying_array(data: bytes, generator: np.random.Generator) -> bytes:
 
 
 def lying_cloud(data: bytes, generator: np.random.Generator) -> bytes:
-    """A .pcd file with another value in its header, a line less or a line twice; or with strange ascii data."""
-    match = re.search(rb"DATA [a-z_]+\n", data)
+    """A .pcd or .ply file with another value in its header, a line less or a line twice; or with strange ascii data."""
+    match = re.search(rb"(DATA [a-z_]+|end_header)\n", data)
     assert match is not None
     lines, body = data[: match.end()].decode().splitlines(), data[match.end() :]
     place = int(generator.integers(len(lines)))
@@ -104,7 +104,8 @@ def lying_cloud(data: bytes, generator: np.random.Generator) -> bytes:
     elif kind == 1:
         lines.insert(place, chosen(lines, generator))
     elif kind == 2:
-        lines[-1] = "DATA ascii"
+        ascii_line, text = (1, "format ascii 1.0") if data.startswith(b"ply") else (-1, "DATA ascii")
+        lines[ascii_line] = text
         rows = [[str(chosen(VALUES[:20], generator))[:30] for _ in range(4)] for _ in range(50)]
         body = "\n".join(" ".join(row) for row in rows).encode()
     else:

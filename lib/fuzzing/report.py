@@ -10,6 +10,7 @@ WHAT: Final = {
     "npy": ".npy: LIDAR, SEMANTIC-LIDAR, VOXEL_GRID",
     "voxel_scores": ".npy: voxels for AnoVox's protocol",
     "pcd": ".pcd: ascii, binary, compressed",
+    "ply": ".ply: ascii, binary",
     "sensor_setup": "JSON: sensor_setup.json",
     "configuration": "JSON: scenario configurations",
     "simulator_notes": "JSON: simulator.json",

@@ -10,10 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from lib.anovox import files, layout, old_layout
+from lib.anovox import class_images, clouds, files, layout
 from lib.anovox.archives import unpack
+from lib.anovox.class_images import read_class_image
+from lib.anovox.colors import GENERIC_ANOMALY_ID
 from lib.anovox.configurations import configurations_in
-from lib.anovox.pcd import pcd_size
 from lib.anovox.reader import SkippedFrame, read_frames
 from lib.anovox.scenario import open_scenario
 from lib.anovox.setup import MAX_IMAGE_SIZE, read_sensor_setup
@@ -78,7 +79,7 @@ def _read_frame(scenario: Path, kinds: Sequence[str], path: Path) -> None:
                 first = min(item.iterdir())
                 frame_id = layout.frame_id_of(first)
                 (copy / item.name).mkdir()
-                (copy / item.name / first.name).symlink_to(path)
+                (copy / item.name / first.name).with_suffix(path.suffix).symlink_to(path)
             elif item.name != path.name:
                 (copy / item.name).symlink_to(item)
         if path.name == layout.SENSOR_SETUP:
@@ -101,19 +102,19 @@ def _images(path: Path) -> None:
 def _classes(path: Path) -> None:
     size = files.png_size(path)
     if max(size) <= MAX_IMAGE_SIZE:
-        assert files.read_class_image(path, *size).shape == size
-        files.undefined_ids(path)
+        assert read_class_image(path, *size, GENERIC_ANOMALY_ID).shape == size
+        class_images.undefined_classes(path)
 
 
 def _semantic_lidar(path: Path) -> None:
-    cloud = files.read_semantic_lidar(path)
+    cloud = clouds.read_semantic_lidar(path, GENERIC_ANOMALY_ID)
     assert np.isfinite(cloud).all() and len(cloud)
-    files.undefined_ids(path)
+    clouds.undefined_classes(path)
 
 
-def _pcd(path: Path) -> None:
-    cloud = old_layout.read_lidar(path)
-    assert len(cloud) == pcd_size(path) and np.isfinite(cloud).all()
+def _lidar(path: Path) -> None:
+    cloud = clouds.read_lidar(path)
+    assert len(cloud) == clouds.cloud_size(path) and np.isfinite(cloud).all()
 
 
 def _key_values(path: Path) -> None:
@@ -179,7 +180,7 @@ def _unpack(path: Path) -> None:
 _SOUND_SCORES: Final = np.array([[1, 2, 3, 0.5]])
 _SOUND_VOXELS: Final = np.array([[1, 2, 3, 33]])
 TARGETS: Final = (
-    *("png", "npy", "voxel_scores", "pcd", "sensor_setup", "configuration", "simulator_notes", "frame_table"),
+    *("png", "npy", "voxel_scores", "pcd", "ply", "sensor_setup", "configuration", "simulator_notes", "frame_table"),
     *("key_values", "params", "index", "shard", "predictions", "model", "tar_gz", "zip"),
 )
 
@@ -200,7 +201,8 @@ def make_target(name: str, corpus: Path) -> Target:
         "npy": ("x_1.npy", data.glob("*/*/*.npy"), lies.lying_array,
                 (files.read_lidar, _semantic_lidar, files.read_voxels, array)),
         "voxel_scores": ("x_100.npy", corpus.glob("*_100.npy"), lies.lying_array, (_voxel_predictions, _voxel_truth)),
-        "pcd": ("x_1.pcd", (*corpus.glob("*.pcd"), *old.glob("*/*PCD/*.pcd")), lies.lying_cloud, (_pcd, cloud)),
+        "pcd": ("x_1.pcd", (*corpus.glob("*.pcd"), *old.glob("*/*PCD/*.pcd")), lies.lying_cloud, (_lidar, cloud)),
+        "ply": ("x_1.ply", corpus.glob("*.ply"), lies.lying_cloud, (_lidar, _semantic_lidar, cloud)),
         "sensor_setup": (layout.SENSOR_SETUP, data.glob(f"*/{layout.SENSOR_SETUP}"), lies.lying_json,
                          (read_sensor_setup, setup)),
         "configuration": ("scenario_config_map_Town01.json", data.glob(f"{layout.CONFIGURATION_FOLDER}/*"),
