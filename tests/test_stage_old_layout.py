@@ -114,7 +114,7 @@ def test_a_release_scenario_without_its_setup_stays_a_finding_of_its_own(project
     (broken / layout.SENSOR_SETUP).unlink()
     main()
     metrics = json.loads(Path("metrics/data.json").read_text())
-    assert metrics["skipped_scenarios"]["missing_sensor_setup"] == 1 and len(shards()) == 2
+    assert metrics["noticed"]["assumed_sensor_setup"] == 1 and len(shards()) == 3
 
 
 def test_without_the_library_the_stage_says_what_to_install(project, monkeypatch, capsys):
@@ -123,4 +123,4 @@ def test_without_the_library_the_stage_says_what_to_install(project, monkeypatch
         run_stage(main)
     assert caught.value.code == 1 and not Path("data/shards").exists()
     sentence = capsys.readouterr().err.splitlines()[-1]
-    assert sentence.startswith("error: AnoVox's old sample layout") and "pip install pypcd4" in sentence
+    assert sentence.startswith("error: the data hold .pcd files") and "pip install pypcd4" in sentence

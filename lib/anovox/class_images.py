@@ -11,7 +11,7 @@ from lib.anovox.colors import class_ids_of_colors, undefined_colors
 from lib.anovox.files import FileError, Reason
 from lib.labels import UNKNOWN, is_known
 
-MAX_UNKNOWN_COLORS: Final = 0.5
+MAX_UNKNOWN_COLORS: Final = 0.9
 """Of a label image's pixels; with more of them, the picture is none of labels."""
 
 

@@ -41,6 +41,7 @@ DEPTH_TOLERANCE_M: Final = 0.3
 VIEWS_DEG: Final = np.arange(20.0, 150.5, 1.0)
 
 MIN_ROWS: Final = 3
+LARGE_CLOUD: Final = 20_000
 ROW_GAP_DEG: Final = 0.05
 SAME_STEP: Final = 0.02
 SAME_ROW_DEG: Final = 0.05
@@ -196,7 +197,7 @@ def _with_field_of_view(rig: CameraRig, lidars: Sequence[LidarRig], listing: Lis
             )
         except (FileError, ValueError):  # a roll or pitch, which open_scenario refuses
             continue
-        points_camera_m = apply(invert(vehicle_SE3_camera) @ vehicle_SE3_lidar, cloud[:, :3].astype(np.float64))
+        points_camera_m = apply(invert(vehicle_SE3_camera) @ vehicle_SE3_lidar, _sampled(cloud))
         return replace(rig.args, camera_fov=field_of_view_deg(rig.args, points_camera_m, depth_m))
     return rig.args
 
@@ -217,9 +218,15 @@ def _first_cloud(rig: LidarRig, listing: Listing) -> npt.NDArray[np.float32] | N
     return None
 
 
+def _sampled(cloud: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Points (M, 3) of a cloud (N, 4); of a large one each 17th, which no number of channels is a multiple of."""
+    step = 17 if len(cloud) > LARGE_CLOUD else 1
+    return cloud[::step, :3].astype(np.float64)
+
+
 def _rows_deg(cloud: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """The elevations [degrees], ascending, in which a cloud has points."""
-    xyz = cloud[:, :3].astype(np.float64)
+    xyz = _sampled(cloud)
     elevation = np.sort(np.rad2deg(np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1]))))
     starts = np.flatnonzero(np.diff(elevation, prepend=-np.inf) > ROW_GAP_DEG)
     return np.asarray(np.add.reduceat(elevation, starts) / np.diff(np.append(starts, len(elevation))), dtype=np.float64)

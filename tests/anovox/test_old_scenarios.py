@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from lib.anovox import files, layout
+from lib.anovox.colors import colors_of_class_ids
 from lib.anovox.files import Reason
 from lib.anovox.findings import Notice, ScenarioError, ScenarioReason
-from lib.anovox.old_layout import colors_of_class_ids
 from lib.anovox.old_writer import write_old_scenario
 from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
-from lib.anovox.recording import LidarArgs
 from lib.anovox.scenario import largest_cloud, open_scenario
 from lib.anovox.voxelizing import voxelize_data_set
 from lib.anovox.writer import write_scenario
@@ -52,7 +51,7 @@ def file_of(scenario: Path, folder: str, frame_id: int = 1000) -> Path:
 
 
 def assert_twins(release, old):
-    """The same frame; lost: intensity, scan pattern."""
+    """The same frame; lost: intensity."""
     for field in ("scenario", "frame_id", "scenario_type", "camera", "speed_mps", "time_s", "anomaly"):
         assert getattr(old, field) == getattr(release, field), field
     for field in ("image", "point_class", "pixel_class", "depth_m", "camera_SE3_lidar", "voxels"):
@@ -60,9 +59,7 @@ def assert_twins(release, old):
     assert np.array_equal(old.points[:, :3], release.points[:, :3]) and not old.points[:, 3].any()
     assert (old.world_SE3_ego is None) == (release.world_SE3_ego is None)
     assert old.world_SE3_ego is None or np.allclose(old.world_SE3_ego, release.world_SE3_ego)
-    default = LidarArgs()
-    [lidar] = old.lidars
-    assert (lidar.channels, lidar.range_m, lidar.location) == (default.channels, default.range, (0, 0, 1.8))
+    assert [(lidar.range_m, lidar.location) for lidar in old.lidars] == [(100.0, (0, 0, 1.8))]
 
 
 def test_a_twin_yields_the_same_frames(tmp_path, old):
@@ -96,6 +93,7 @@ def test_a_twin_of_a_simulated_scenario(tmp_path, kind):
     named = replace(config, anomaly_blueprint=f"static.prop.x_{word.get(scene.anomaly_class_id)}")
     for a, b in zip(frames_of(release, config), frames_of(old, named), strict=True):
         assert_twins(a.frame, b.frame)
+        assert b.frame.lidars == a.frame.lidars  # its channels are measured
         assert b.frame.world_SE3_ego is not None and (b.point_labels.source == LabelSource.ROW).all()
 
 
@@ -187,9 +185,9 @@ def test_actions_may_lie_in_a_folder_of_the_releases_name(old):
 def test_a_release_scenario_without_sensor_setup_is_not_taken_for_an_old_one(tmp_path):
     release = write_scenario(tmp_path, STATIC, SENSORS, recordings())
     (release / layout.SENSOR_SETUP).unlink()
-    with pytest.raises(ScenarioError) as caught:
-        open_scenario(release, None)
-    assert caught.value.reason is ScenarioReason.MISSING_SENSOR_SETUP
+    found = open_scenario(release, None)
+    assert [finding.reason for finding in found.findings] == [Notice.ASSUMED_SENSOR_SETUP]
+    assert found.views[0].rig.folders[layout.RGB].startswith("RGB-CAM(0, 0, 1.8)")
 
 
 @pytest.mark.parametrize(

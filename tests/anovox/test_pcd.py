@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lib.anovox.files import FileError, Reason
-from lib.anovox.pcd import PcdCloud, pcd_size, read_pcd, write_pcd
+from lib.anovox.pcd import StoredCloud, pcd_size, read_pcd, write_pcd
 
 ENCODINGS = ("binary", "binary_compressed", "ascii")
 HEADER = (
@@ -25,7 +25,7 @@ TWO_POINTS = np.arange(6, dtype="<f4").tobytes()
 
 def cloud(points=50, dtype=np.float32):
     generator = np.random.default_rng(1)
-    return PcdCloud(
+    return StoredCloud(
         generator.uniform(-80, 80, (points, 3)).astype(dtype),
         generator.uniform(0, 1, points).astype(np.float32),
         generator.integers(0, 256, (points, 3), dtype=np.uint8),
@@ -46,7 +46,7 @@ def equal(first, second):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_written_cloud_is_read_back_to_the_bit(tmp_path, encoding, dtype):
     path, original = tmp_path / "cloud.pcd", cloud(dtype=dtype)
-    for part in (original, PcdCloud(original.points_m), PcdCloud(original.points_m, colors=original.colors)):
+    for part in (original, StoredCloud(original.points_m), StoredCloud(original.points_m, colors=original.colors)):
         write_pcd(path, part, encoding)
         found = read_pcd(path)
         assert np.array_equal(found.points_m, part.points_m) and found.points_m.dtype == dtype
@@ -59,7 +59,7 @@ def test_a_written_cloud_is_read_back_to_the_bit(tmp_path, encoding, dtype):
 
 def test_a_cloud_written_as_text_keeps_ten_digits(tmp_path):
     original = cloud()
-    write_pcd(tmp_path / "cloud.pcd", PcdCloud(original.points_m, original.intensity), "ascii")
+    write_pcd(tmp_path / "cloud.pcd", StoredCloud(original.points_m, original.intensity), "ascii")
     found = read_pcd(tmp_path / "cloud.pcd")
     assert np.allclose(found.points_m, original.points_m, rtol=0, atol=1e-9)
     assert np.allclose(found.intensity, original.intensity, rtol=0, atol=1e-9)
@@ -69,7 +69,7 @@ def test_a_cloud_written_as_text_keeps_ten_digits(tmp_path):
 def test_any_colour_survives(tmp_path_factory, colors):
     path = tmp_path_factory.mktemp("pcd") / "cloud.pcd"
     for encoding in ENCODINGS[:2]:
-        write_pcd(path, PcdCloud(np.zeros((len(colors), 3), dtype=np.float32), colors=colors), encoding)
+        write_pcd(path, StoredCloud(np.zeros((len(colors), 3), dtype=np.float32), colors=colors), encoding)
         assert np.array_equal(read_pcd(path).colors, colors)
 
 
@@ -101,12 +101,12 @@ def test_further_fields_are_ignored_and_one_point_is_a_cloud(tmp_path):
         (TWO_POINTS, {"points": -1}, "not a readable PCD file"),
         (TWO_POINTS, {"points": "9" * 5000}, "promises more than 10000000 points"),
         (TWO_POINTS, {"points": "many"}, "not a readable PCD file"),
-        (TWO_POINTS, {"count": "1 1 1000000000"}, "do not describe single numbers"),
-        (TWO_POINTS, {"size": "4 4"}, "do not describe single numbers"),
+        (TWO_POINTS, {"count": "1 1 1000000000"}, "do not agree, or count over 256 numbers"),
+        (TWO_POINTS, {"size": "4 4"}, "do not agree"),
         (TWO_POINTS, {"size": "4 4 2"}, "not a readable PCD file"),
         (TWO_POINTS, {"type": "F F Z"}, "not a readable PCD file"),
-        (TWO_POINTS, {"type": "F F U"}, "without x, y and z as floats"),
-        (TWO_POINTS, {"fields": "x y w"}, "its fields are x y w, without x, y and z"),
+        (TWO_POINTS, {"type": "F F U"}, "not single floats x, y, z"),
+        (TWO_POINTS, {"fields": "x y w"}, "its fields are x y w, not single floats x, y, z"),
         (TWO_POINTS, {"fields": "x x x"}, "its fields are x x x"),
         (TWO_POINTS, {"data": "zipped"}, "not a readable PCD file"),
         (b"1 2 3\n4.000 5\n", {"data": "ascii"}, "not a readable PCD file"),
@@ -121,7 +121,7 @@ def test_further_fields_are_ignored_and_one_point_is_a_cloud(tmp_path):
         (struct.pack("<II", 4, 2**32 - 1) + b"abcd", {"data": "binary_compressed"}, "do not fit"),
         (struct.pack("<II", 4, 12 * 10**7) + b"abcd", {"data": "binary_compressed", "points": 10**7}, "do not fit"),
         (b"\0", {"data": "binary_compressed"}, "not a readable PCD file"),
-        (b"", {"fields": "x y z " + "f " * 100}, "do not describe"),
+        (b"", {"fields": "x y z " + "f " * 100}, "do not agree"),
     ],
 )
 def test_a_file_that_lies_is_named_and_asks_for_no_memory(tmp_path, content, changes, part):
@@ -189,4 +189,4 @@ def test_a_missing_library_says_what_to_install(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: AnoVox's old sample layout") and "pip install pypcd4" in done.stderr
+    assert done.stderr.startswith("error: the data hold .pcd files") and "pip install pypcd4" in done.stderr

@@ -73,13 +73,16 @@ def setup_of(root):
     return path, json.loads(path.read_text())
 
 
-def test_a_scenario_without_sensor_setup_is_refused(tmp_path):
+def test_a_scenario_that_names_no_sensor_is_refused(tmp_path):
     path, _ = setup_of(golden_copy(tmp_path, MONO_STATIC))
     path.unlink()
+    for folder in list(path.parent.glob("*(*")):
+        folder.rename(folder.with_name(folder.name.replace("(", "")))
     with pytest.raises(ScenarioError) as caught:
         open_scenario(path.parent, None)
     assert caught.value.reason is ScenarioReason.MISSING_SENSOR_SETUP
-    assert str(caught.value) == f"{path}: missing; unpack the archive again or remove the scenario"
+    problem = "missing, and no folder of the scenario is named as a sensor's; remove the scenario"
+    assert str(caught.value) == f"{path}: {problem}"
 
 
 LIDAR = "LIDAR(0, 0, 1.8)(0, 0, 0)_8567646834588022690"
@@ -100,7 +103,7 @@ CAMERA = "RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858"
         (CAMERA, "args", {"image_height": 48.5, "image_width": 72, "camera_fov": 90}, "image_height is 48.5"),
         (CAMERA, "args", {"image_height": 48, "image_width": 10**9, "camera_fov": 90}, "from 1 to 16384"),
         (CAMERA, "args", {"image_height": 48, "image_width": 72, "camera_fov": 180}, "camera_fov is 180"),
-        (CAMERA, "args", {"image_height": 48, "image_width": 73, "camera_fov": 90.0}, "differs in size"),
+        (CAMERA, "args", {"image_height": 48, "image_width": 72, "camera_fov": 91.0}, "field of view differs"),
         (CAMERA, "args", 3, "is not"),
     ],
 )

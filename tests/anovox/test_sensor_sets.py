@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from lib.anovox import files, layout
+from lib.anovox.class_images import read_class_image
 from lib.anovox.files import Reason
 from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
@@ -236,13 +238,14 @@ def rewritten(path, folder):
     elif kind == layout.DEPTH:
         files.write_depth(target, files.read_depth(path, 24, 36))
     elif kind == layout.SEMANTIC:
-        files.write_class_image(target, files.read_class_image(path, 24, 36))
+        files.write_class_image(target, read_class_image(path, 24, 36, 100))
     elif kind in (layout.ACTION, layout.ANOMALY):
         files.write_key_values(target, files.read_key_values(path))
     elif kind == layout.VOXEL_GRID:
         files.write_array(target, files.read_voxels(path))
     elif kind == layout.ROUTE_MAP:
-        files.write_route_map(target, files.read_class_image(path, 192, 192))
+        with Image.open(path) as image:
+            files.write_route_map(target, np.asarray(image))
     else:
         read = {layout.LIDAR: files.read_lidar, layout.SEMANTIC_LIDAR: files.read_semantic_lidar}[kind]
         files.write_cloud(target, read(path))

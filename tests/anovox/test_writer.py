@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from lib.anovox import files, layout
+from lib.anovox.class_images import read_class_image
 from lib.anovox.recording import (
     LIDAR_SENSORS,
     CameraArgs,
@@ -51,7 +52,7 @@ def golden_recording(scenario, frame_id):
     camera = CameraRecording(
         files.read_rgb(path("RGB-CAM"), *SIZE),
         files.read_depth(path("DEPTH_CAM"), *SIZE),
-        files.read_class_image(path("SEMANTIC-CAM"), *SIZE),
+        read_class_image(path("SEMANTIC-CAM"), *SIZE, 100),
         files.read_rgb(path("INSTANCE-CAM"), *SIZE),
     )
     lidar = LidarRecording(files.read_lidar(path("LIDAR")), files.read_semantic_lidar(path("SEMANTIC-LIDAR")))

@@ -113,13 +113,14 @@ def test_damage_is_named_and_the_rest_goes_on(copy):
     np.save(path, cloud)
     checkup = checked(copy)
     names = found(checkup)
-    assert names.keys() == {"missing_sensor_setup", "empty_file", "undefined_class_ids", "unlabelled_points"}
+    assumed = {"assumed_sensor_setup", "other_lidar_channels"}
+    assert names.keys() == assumed | {"empty_file", "undefined_class_ids", "unlabelled_points"}
     assert all(diagnosis.remedy and diagnosis.severity is Severity.WARNING for diagnosis in checkup.diagnoses)
-    assert str(first) in names["missing_sensor_setup"].what
+    assert str(first) in names["assumed_sensor_setup"].what and str(first) in names["other_lidar_channels"].what
     assert names["empty_file"].what.startswith("1 frame of 1 scenario cannot be used; first ")
     assert names["undefined_class_ids"].what.endswith(": 77 (SEMANTIC-LIDAR)")
     assert third.name in names["unlabelled_points"].what
-    assert document(checkup)["frames"] == {"total": 12, "usable": 11, "skipped": 1, "read": 11}
+    assert document(checkup)["frames"] == {"total": 14, "usable": 13, "skipped": 1, "read": 13}
 
 
 def test_without_normality_the_split_says_what_to_do(copy):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lib.anovox import files, layout
+from lib.anovox.class_images import read_class_image
 from lib.anovox.grid import voxel_grid
 from lib.anovox.setup import read_sensor_setup
 from lib.geometry.camera import Camera
@@ -45,7 +46,7 @@ def test_every_golden_grid_to_the_bit(path):
             rig.pose,
             camera,
             files.read_depth(file(rig.folders["DEPTH_CAM"], ".png"), 48, 72),
-            files.read_class_image(file(rig.folders["SEMANTIC-CAM"], ".png"), 48, 72),
+            read_class_image(file(rig.folders["SEMANTIC-CAM"], ".png"), 48, 72, 100),
         )
         for rig in setup.cameras
     ]
