@@ -109,11 +109,3 @@ def class_counts(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     flat = class_ids.reshape(-1)
     ends = np.flatnonzero(np.append(flat[1:] != flat[:-1], flat.size > 0))
     return np.bincount(flat[ends], weights=np.diff(ends, prepend=-1), minlength=256).astype(np.int64)
-
-
-def palette() -> npt.NDArray[np.uint8]:
-    """Colours of all class ids: (256, 3) uint8 RGB; ids without a colour are grey."""
-    colors = np.full((256, 3), 127, dtype=np.uint8)
-    for label in LABELS:
-        colors[label.id] = label.color
-    return colors

@@ -1,6 +1,6 @@
 """What a scenario folder holds before any frame is read: its cameras, its LiDARs, their calibration and files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -87,12 +87,6 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
     except ValueError as error:
         message = f"{path / layout.SENSOR_SETUP}: {error}; such sensor sets are not supported, remove the scenario"
         raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
-    held = [listing[folder] for rig in camera_rigs for folder in rig.folders.values()]
-    held += [listing[folder] for rig in lidar_rigs for folder in rig.folders.values()]
-    frame_ids = tuple(sorted({frame_id for found in held for frame_id in (*found.paths, *found.duplicates)}))
-    if not frame_ids:
-        message = f"{path}: holds no frame of its camera and LiDAR; unpack the archive again or remove the scenario"
-        raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, message)
     vehicle_SE3_points = lidars[0] if len(lidars) == 1 else np.eye(4)
     names = camera_names(setup) if sensors == "all" else {}
     return Scenario(
@@ -108,11 +102,22 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
         vehicle_SE3_points=vehicle_SE3_points,
         vehicle_SE3_action=action,
         files=listing,
-        frame_ids=frame_ids,
+        frame_ids=_frame_ids(path, listing, [*camera_rigs, *lidar_rigs]),
         findings=(*findings, *absent, *measured, *_time_findings(path, tick_s)),
         anomaly_id=anomaly_id_of(blueprint),
         seconds_per_tick=tick_s,
     )
+
+
+def _frame_ids(path: Path, listing: Mapping[str, FrameFiles], rigs: Sequence[CameraRig | LidarRig]) -> tuple[int, ...]:
+    """Every tick that any of the sensors recorded, ascending."""
+    held = [listing[folder] for rig in rigs for folder in rig.folders.values()]
+    frame_ids = tuple(sorted({frame_id for found in held for frame_id in (*found.paths, *found.duplicates)}))
+    if not frame_ids:
+        problem = "holds no frame of its camera and LiDAR"
+        message = f"{path}: {problem}; unpack its frames if the archive holds any, or remove the scenario"
+        raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, message)
+    return frame_ids
 
 
 def camera_names(setup: SensorSetup) -> dict[SensorPose, str]:
@@ -164,7 +169,7 @@ def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles], old: bool) -> t
         message = f"{source}: {problem}; put the file back if you have it"
         findings = (Finding(Notice.ASSUMED_SENSOR_SETUP, message),)
     absent = [sensor.folder for sensor in setup.sensors if sensor.saved and sensor.folder not in listing]
-    sentence = "there is no such folder, though {} names it; its data are left out, unpack the archive again"
+    sentence = "there is no such folder, though {} names it; its data are left out, unpack it if the archive holds it"
     messages = [f"{path / folder}: {sentence.format(author)}" for folder in absent]
     missing = (Finding(Notice.MISSING_SENSOR_FOLDER, message) for message in messages)
     return setup.without(absent), (*findings, *missing)
@@ -184,7 +189,7 @@ def _chosen(path: Path, setup: SensorSetup, sensors: Sensors) -> tuple[tuple[Cam
     lidars = [rig for rig in setup.lidars if layout.LIDAR in rig.folders]
     if not cameras or not lidars:
         lacking = "LIDAR" if cameras else "RGB-CAM with DEPTH_CAM and SEMANTIC-CAM at its pose"
-        message = f"{path}: there is no saved {lacking} whose folder is there; unpack the archive again"
+        message = f"{path}: there is no saved {lacking} whose folder is there; unpack it if the archive holds it"
         raise ScenarioError(ScenarioReason.NO_SENSOR_PAIR, message)
     if sensors == "all":
         return tuple(cameras), tuple(lidars)

@@ -11,7 +11,8 @@ from lib.figures.style import INK, LEVEL_COLORS, MUTED, new_figure, say_empty
 from lib.figures.tables import Row, numbers, read_table
 
 _COLUMNS: Final = ("level", "group", "value", "auroc", "auroc_low", "auroc_high", "positives")
-_TITLES: Final = {"frame": "Frame AUROC", "point": "Point AUROC (in view)"}
+_TITLES: Final = {"frame": "AUROC of frames", "point": "AUROC of points in view"}
+_HEADINGS: Final = {"kind": "kind: differs by"}
 _HEADING, _BAR = 1.0, 0.78
 
 
@@ -32,7 +33,7 @@ def draw_breakdown(path: Path) -> Figure:
     if names:
         _label_places(columns[0], places)
     figure.supxlabel(
-        "anomalous of one group against all normal; dotted: chance; whiskers: 95 % interval over scenarios",
+        "n anomalous ones of a group against all normal ones; dotted: chance; black: 95 % interval over scenarios",
         fontsize=9,
         color=MUTED,
     )
@@ -71,4 +72,5 @@ def _label_places(axes: Axes, places: dict[tuple[str, str], float]) -> None:
     axes.set_ylim(min(places.values()) - 0.6, 0.0)
     for group in dict.fromkeys(group for group, _ in places):
         top = max(height for (name, _), height in places.items() if name == group) + 0.5 * (_HEADING + _BAR)
-        axes.text(-0.02, top, group, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")
+        heading = _HEADINGS.get(group, group)
+        axes.text(-0.02, top, heading, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")

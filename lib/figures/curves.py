@@ -28,14 +28,20 @@ def draw_roc(table: Path, metrics: Path) -> Figure:
         axes.set_xlabel("false positive rate: share of normal that is reported")
         axes.set_ylim(-0.01, 1.01)
     linear.set_ylabel("true positive rate: share of anomalous that is found")
-    linear.set_title("ROC")
+    linear.set_title("Anomalous found, normal reported (ROC)")
     linear.set_xlim(-0.01, 1.01)
     linear.set_aspect("equal", adjustable="box", anchor="C")
-    logarithmic.set_title("ROC at few false alarms")
+    logarithmic.set_title("The same at few false alarms")
     logarithmic.set_xscale("log")
     logarithmic.set_xlim(LOWEST_RATE, 1.0)
     handles, labels = linear.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, title="AUROC [95 % interval over scenarios]")
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=3,
+        title="area under the curve (AUROC) [95 % interval over scenarios]",
+    )
     return figure
 
 
@@ -51,13 +57,13 @@ def draw_precision_recall(table: Path, metrics: Path) -> Figure:
         axes.plot(x, y, drawstyle="steps-pre", **_line(level), label=_label(level, block, "ap", chance))
         axes.axhline(chance, color=LEVEL_COLORS[level], linewidth=0.9, linestyle=":")
     axes.axhline(-1, color=MUTED, linewidth=0.9, linestyle=":", label="chance: the share of anomalous")
-    axes.set_title("Precision and recall")
+    axes.set_title("How much of what is reported is anomalous (precision and recall)")
     axes.set_xlabel("recall: share of anomalous that is found")
     axes.set_ylabel("precision: share of reported that is anomalous")
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.02)
     axes.axhline(0, color=GRID, linewidth=0.8)
-    figure.legend(loc="outside lower center", ncols=2, title="AP [95 % interval over scenarios]")
+    figure.legend(loc="outside lower center", ncols=2, title="average precision (AP) [95 % interval over scenarios]")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The gallery: camera image with the score laid over it, beside the cloud from above coloured by score."""
+"""The gallery: the camera image, the same with the score laid over it, and the cloud from above coloured by score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +39,8 @@ _TITLES: Final[dict[Category, str]] = {
     "misses": "Worst misses: the anomalous frames with the lowest scores",
     "false_alarms": "Worst false alarms: the normal frames with the highest scores",
 }
-_GAP_IN, _MARGIN_IN, _CAPTION_IN, _HEAD_IN, _FOOT_IN = 0.08, 0.2, 0.66, 0.55, 0.62
+_PANEL_IN, _GAP_IN, _MARGIN_IN, _CAPTION_IN, _TITLE_IN, _HEAD_IN, _FOOT_IN = 4.2, 0.08, 0.2, 0.66, 0.45, 0.35, 0.62
+_HEADS: Final = ("camera", "camera with the scores laid over it", "LiDAR from above, coloured by score")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,43 +89,42 @@ def make_case(
 
 
 def draw_case(case: Case) -> Figure:
-    """One frame, large."""
-    return _draw([case], columns=1, panel_width_in=5.0, title=None)
+    """One frame."""
+    return _draw([case], title=None)
 
 
 def draw_sheet(category: Category, cases: Sequence[Case]) -> Figure:
     """All frames of a category on one sheet; says so where there is none."""
     if cases:
-        columns = min(2, len(cases))
-        return _draw(cases, columns, panel_width_in=5.0 if columns == 1 else 3.45, title=_TITLES[category])
+        return _draw(cases, _TITLES[category])
     figure = new_figure(8.0, 1.4, constrained=False)
     figure.text(0.03, 0.72, _TITLES[category], weight="bold", fontsize=12)
     figure.text(0.03, 0.32, "The test set holds no such frame.", color=MUTED)
     return figure
 
 
-def _draw(cases: Sequence[Case], columns: int, panel_width_in: float, title: str | None) -> Figure:
+def _draw(cases: Sequence[Case], title: str | None) -> Figure:
+    """A row of three panels for each case."""
     camera = cases[0].camera
-    panel_height_in = panel_width_in * camera.height_px / camera.width_px
-    rows = -(-len(cases) // columns)
-    head_in = _HEAD_IN if title else _MARGIN_IN
-    pair_width_in = 2 * panel_width_in + _GAP_IN
-    width_in = 2 * _MARGIN_IN + columns * pair_width_in + (columns - 1) * 3 * _GAP_IN
-    height_in = head_in + rows * (panel_height_in + _CAPTION_IN) + _FOOT_IN
+    panel_height_in = _PANEL_IN * camera.height_px / camera.width_px
+    head_in = _HEAD_IN + (_TITLE_IN if title else 0.0)
+    width_in = 2 * _MARGIN_IN + 3 * _PANEL_IN + 2 * _GAP_IN
+    height_in = head_in + len(cases) * (panel_height_in + _CAPTION_IN) + _FOOT_IN
     figure = new_figure(width_in, height_in, constrained=False)
     if title:
         figure.text(_MARGIN_IN / width_in, 1 - 0.17 / height_in, title, fontsize=14, weight="bold", va="top")
-    for number, case in enumerate(cases):
-        row, column = divmod(number, columns)
-        left_in = _MARGIN_IN + column * (pair_width_in + 3 * _GAP_IN)
+    lefts_in = [_MARGIN_IN + column * (_PANEL_IN + _GAP_IN) for column in range(3)]
+    for left_in, head in zip(lefts_in, _HEADS, strict=True):
+        figure.text(left_in / width_in, 1 - (head_in - 0.07) / height_in, head, fontsize=9, color=MUTED)
+    for row, case in enumerate(cases):
         bottom_in = height_in - head_in - row * (panel_height_in + _CAPTION_IN) - panel_height_in
-        size = panel_width_in / width_in, panel_height_in / height_in
-        picture = figure.add_axes((left_in / width_in, bottom_in / height_in, *size))
-        right_in = left_in + panel_width_in + _GAP_IN
-        plan = figure.add_axes((right_in / width_in, bottom_in / height_in, *size))
-        _draw_image(picture, case)
-        _draw_plan(plan, case, panel_width_in / panel_height_in)
-        x, y = left_in / width_in, (bottom_in - 0.07) / height_in
+        size = _PANEL_IN / width_in, panel_height_in / height_in
+        plain, scored, plan = (figure.add_axes((x / width_in, bottom_in / height_in, *size)) for x in lefts_in)
+        _draw_image(plain, case)
+        _draw_image(scored, case)
+        _draw_scores(scored, case)
+        _draw_plan(plan, case, _PANEL_IN / panel_height_in)
+        x, y = _MARGIN_IN / width_in, (bottom_in - 0.07) / height_in
         where, what, standing = case.caption
         standing += _highest_place(case)
         figure.text(x, y, where, fontsize=9, weight="bold", va="top")
@@ -135,13 +135,21 @@ def _draw(cases: Sequence[Case], columns: int, panel_width_in: float, title: str
 
 
 def _draw_image(axes: Axes, case: Case) -> None:
+    """The camera's image as it is."""
     width, height = case.camera.width_px, case.camera.height_px
-    extent = (0, width, height, 0)
-    axes.imshow(case.image, extent=extent, interpolation="bilinear")
+    axes.imshow(case.image, extent=(0, width, height, 0), interpolation="bilinear")
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.set_axis_off()
+
+
+def _draw_scores(axes: Axes, case: Case) -> None:
+    """What the detector says of an image, and what is true."""
+    width, height = case.camera.width_px, case.camera.height_px
     strength = _strength()(case.pixel_surprise)
     overlay = _colormap()(strength)
     overlay[..., 3] = 0.85 * np.clip(strength, 0, 1) ** 0.7
-    axes.imshow(overlay, extent=extent, interpolation="nearest")
+    axes.imshow(overlay, extent=(0, width, height, 0), interpolation="nearest")
     if case.pixel_anomalous.any():
         padded = np.pad(case.pixel_anomalous, 1).astype(float)
         x, y = np.arange(-0.5, width + 1), np.arange(-0.5, height + 1)
@@ -151,9 +159,6 @@ def _draw_image(axes: Axes, case: Case) -> None:
     if top is not None:
         u, v, _ = case.camera.project(top[None])
         _mark_highest(axes, float(u[0]), float(v[0]))
-    axes.set_xlim(0, width)
-    axes.set_ylim(height, 0)
-    axes.set_axis_off()
 
 
 def _draw_plan(axes: Axes, case: Case, aspect: float) -> None:

@@ -14,19 +14,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lib.figures.label_colors import ANOMALY_COLOR, class_colors
 from lib.frame import ScenarioType
 from lib.geometry.rigid import apply
-from lib.labels import LABELS, UNKNOWN, is_anomaly, palette
+from lib.labels import ANOMALY_IDS, LABELS, UNKNOWN, is_anomaly
 from lib.shards.index import ShardEntry, frames_with_anomaly
 from lib.shards.reader import Shard, read_shard
 
 FRAMES_PER_SHEET: Final = 4
 SHEET_WIDTH_IN: Final = 13.0
 DPI: Final = 110
-DARK: Final = 160.0
-LIGHTENING: Final = 0.38
-ANOMALY_COLOR: Final = "#ff1f1f"
 INK, MUTED, PAPER = "#1c1c1c", "#5f5f5f", "#ffffff"
+LEGEND_PAPER: Final = "#2e2e2e"
+"""Dark as the pictures that the points lie on: colours look the same on both."""
 
 _KIND_NAMES: Final = {
     ScenarioType.NORMALITY: "normality",
@@ -161,8 +161,8 @@ def _draw_points(axes: Any, shard: Shard, index: int, panel_width_in: float) -> 
     order = np.argsort(is_anomaly(classes), kind="stable")
     u, v, classes = u[visible][order], v[visible][order], classes[order]
     spacing_pt = 72 * panel_width_in * np.sqrt(0.35 / max(len(u), 1))
-    size_pt = float(np.clip(0.55 * spacing_pt, 1.2, 4.0))
-    axes.scatter(u, v, s=size_pt**2, c=drawing_colors()[classes] / 255.0, linewidths=0)
+    size_pt = float(np.clip(0.7 * spacing_pt, 1.2, 4.0))
+    axes.scatter(u, v, s=size_pt**2, c=class_colors()[classes], linewidths=0)
 
 
 def _draw_legend(figure: Figure, examples: Sequence[Example], top: float) -> None:
@@ -170,28 +170,35 @@ def _draw_legend(figure: Figure, examples: Sequence[Example], top: float) -> Non
     for example in examples:
         count = example.shard.num_points[example.index]
         present[np.asarray(example.shard.point_class[example.index, :count])] = True
-    names = {label.id: label.name for label in LABELS} | {UNKNOWN: "no label"}
-    colors = drawing_colors() / 255.0
+    colors = class_colors()
     handles: list[Line2D] = [
-        Line2D([], [], marker="o", linestyle="none", markersize=8, color=tuple(colors[i]), label=_name(names, i))
-        for i in np.flatnonzero(present).tolist()
+        Line2D([], [], marker="o", linestyle="none", markersize=8, color=tuple(colors[class_id]), label=name)
+        for class_id, name in legend_names(np.flatnonzero(present).tolist()).items()
     ]
     outline = Line2D([], [], color=ANOMALY_COLOR, linewidth=2, label="outline of the anomaly's pixels")
     figure.legend(
         handles=[*handles, outline] if _any_anomaly(examples) else handles,
         loc="upper center",
         bbox_to_anchor=(0.5, top),
-        ncols=8,
-        frameon=False,
+        ncols=7,
+        facecolor=LEGEND_PAPER,
+        framealpha=1.0,
+        edgecolor="none",
+        labelcolor=PAPER,
         fontsize=9.5,
         handletextpad=0.5,
         columnspacing=1.4,
     )
 
 
-def _name(names: dict[int, str], class_id: int) -> str:
-    name = names.get(class_id, f"class {class_id}")
-    return f"{name} (anomaly)" if is_anomaly(np.array([class_id], dtype=np.uint8))[0] and class_id != 100 else name
+def legend_names(class_ids: Sequence[int]) -> dict[int, str]:
+    """Names of present classes by id; all anomalies, which have one colour, share the first one's entry."""
+    names = {label.id: label.name for label in LABELS} | {UNKNOWN: "no label"}
+    entries = {i: names.get(i, f"class {i}") for i in class_ids if i not in ANOMALY_IDS}
+    if anomalies := [i for i in class_ids if i in ANOMALY_IDS]:
+        kinds = [names[i] for i in anomalies if names[i] != "anomaly"]
+        entries[anomalies[0]] = "anomaly: " + ", ".join(kinds) if kinds else "anomaly"
+    return entries
 
 
 def _any_anomaly(examples: Iterable[Example]) -> bool:
@@ -200,7 +207,9 @@ def _any_anomaly(examples: Iterable[Example]) -> bool:
 
 def _caption(example: Example) -> str:
     shard, index = example.shard, example.index
-    name = f"{shard.scenario[:17]}, {shard.camera_name}" if shard.camera_name else shard.scenario
+    name = shard.scenario if len(shard.scenario) <= 21 else shard.scenario[:17]
+    if shard.camera_name:
+        name += f", {shard.camera_name}"
     parts = [f"{name}, frame {shard.frame_id[index]}", _KIND_NAMES[shard.scenario_type]]
     parts += [text for text in (shard.town, shard.weather.replace("_", " ").lower()) if text]
     points = shard.points[index, : shard.num_points[index]]
@@ -213,13 +222,3 @@ def _caption(example: Example) -> str:
         nearest_m = float(np.linalg.norm(points[anomalous, :3], axis=1).min())
         parts.append(f"nearest {nearest_m:.1f} m")
     return "   ·   ".join(parts)
-
-
-def drawing_colors() -> npt.NDArray[np.float64]:
-    """AnoVox's palette (256, 3) [0 to 255], its dark colours lightened so that they show on a dark picture."""
-    colors = palette().astype(np.float64)
-    luminance = colors @ [0.299, 0.587, 0.114]
-    towards_white = np.where(luminance < DARK, LIGHTENING, 0.0)
-    anomalous = is_anomaly(np.arange(256, dtype=np.uint8))
-    towards_white[anomalous] = 0.0
-    return np.asarray(colors + towards_white[:, None] * (255.0 - colors), dtype=np.float64)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, say_empty
+from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, put_legend_below, say_empty
 from lib.figures.tables import Row, numbers, read_metrics, read_table
 
 _COLUMNS: Final = ("level", "split", "predicted", "observed", "items")
@@ -24,14 +24,13 @@ def draw_reliability(table: Path, metrics: Path) -> Figure:
     """Observed share over predicted probability; frames on plain axes, points on logarithmic ones, as they are rare."""
     rows = read_table(table, _COLUMNS)
     block = read_metrics(metrics).get("calibration", {})
-    figure = new_figure(11.0, 5.6)
+    figure = new_figure(11.0, 6.4)
     for axes, level in zip(figure.subplots(1, 2), _ITEMS, strict=True):
         part = [row for row in rows if row["level"] == level]
+        axes.set_title(f"Predicted and observed: {_ITEMS[level]}")
         if not part or level not in block:
-            axes.set_title(f"Reliability of {_ITEMS[level]}")
             say_empty(axes, "not calibrated: too few validation frames, or a test of one class")
             continue
-        axes.set_title(f"Reliability of {_ITEMS[level]}")
         _draw_level(axes, table, part, block[level], logarithmic=level == "point")
     figure.supxlabel(
         "a dot's area tells how many items its bin holds; ECE: expected calibration error; on the dotted line, "
@@ -67,4 +66,4 @@ def _draw_level(axes: Axes, path: Path, rows: list[Row], block: dict[str, float]
     axes.set_xlim(lowest / pad if logarithmic else -0.03, pad)
     axes.set_ylim(lowest / pad if logarithmic else -0.03, pad)
     shares = f"{block['validation_positive_share']:.2g} of validation, {block['positive_share']:.2g} of the test"
-    axes.legend(loc="lower right", title=f"anomalous: {shares}", title_fontsize=9, alignment="left")
+    put_legend_below(axes, f"anomalous: {shares}")

@@ -9,10 +9,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.style import ANOMALOUS, NORMAL, new_figure, say_empty
+from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, put_legend_below, say_empty
 from lib.figures.tables import read_metrics
-
-HEADROOM = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +28,18 @@ class Histogram:
 def draw_scores(histograms: Sequence[Histogram], metrics: Path) -> Figure:
     """One panel per histogram; each group's bars add up to 1. metrics: metrics/evaluate.json."""
     blocks = read_metrics(metrics)
-    figure = new_figure(11.0, 4.2)
+    figure = new_figure(11.0, 5.4)
     for axes, histogram in zip(figure.subplots(1, len(histograms), squeeze=False)[0], histograms, strict=True):
         block = blocks.get(histogram.level)
-        title = histogram.what.capitalize()
+        axes.set_title(f"Scores of {histogram.what}")
         if block is None or histogram.normal.sum() == 0 or histogram.anomalous.sum() == 0:
-            axes.set_title(title)
             say_empty(axes, f"no normal or no anomalous {histogram.what} to compare")
             continue
-        axes.set_title(f"{title}: AUROC {block['auroc']:.3f}, FPR95 {block['fpr95']:.3f}")
         _draw(axes, histogram)
+        put_legend_below(axes, f"AUROC {block['auroc']:.3f}, FPR95 {block['fpr95']:.3f}")
+    figure.supxlabel(
+        "FPR95: share of normal that is reported where 95 % of anomalous are found", fontsize=9, color=MUTED
+    )
     return figure
 
 
@@ -56,9 +56,8 @@ def _draw(axes: Axes, histogram: Histogram) -> None:
         axes.stairs(heights, histogram.edges, baseline=floor, color=color, fill=True, alpha=0.25)
     if histogram.logarithmic:
         axes.set_yscale("log")
-        axes.set_ylim(floor, highest * (highest / floor) ** 0.35)
+        axes.set_ylim(floor, 1.5 * highest)
     else:
-        axes.set_ylim(0, HEADROOM * highest)
+        axes.set_ylim(0, 1.05 * highest)
     axes.set_xlabel("score (raw; higher = more anomalous)")
     axes.set_ylabel("share of the group in a bin")
-    axes.legend(loc="upper right")

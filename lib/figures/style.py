@@ -89,6 +89,14 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
     figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None}, facecolor="white", pil_kwargs=options)
 
 
+def put_legend_below(axes: Axes, title: str) -> None:
+    """Explain a panel below its horizontal axis, where the legend hides nothing; the title is its first line."""
+    below = (0, -0.15)
+    axes.legend(
+        loc="upper left", bbox_to_anchor=below, borderaxespad=0, alignment="left", title=title, title_fontsize=9
+    )
+
+
 def say_empty(axes: Axes, text: str) -> None:
     """Say in the middle of a panel why nothing is drawn there."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=MUTED)

@@ -1,9 +1,14 @@
+import json
+
+import numpy as np
 import pytest
 
 from lib.errors import DataError
 from lib.figures.breakdown import draw_breakdown
 from lib.figures.curves import draw_precision_recall, draw_roc
 from lib.figures.evidence import score_edges
+from lib.figures.reliability import draw_reliability
+from lib.figures.scores import Histogram, draw_scores
 from lib.figures.style import house_style
 from lib.figures.tables import read_metrics, read_table
 from lib.figures.training import draw_training
@@ -99,3 +104,44 @@ def test_score_edges_span_the_table(write):
     edges = score_edges(write("scores.csv", text), bins=6)
     assert list(edges) == ["point"]
     assert edges["point"].tolist() == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5]
+
+
+def panels_are_wide_and_explained_below(figure):
+    """Whether each panel takes its share of the width, and its legend lies below it and within the figure."""
+    figure.canvas.draw()
+    legends = [axes.get_legend().get_window_extent() for axes in figure.axes]
+    boxes = [axes.get_window_extent() for axes in figure.axes]
+    assert all(box.width > 0.35 * figure.bbox.width for box in boxes)
+    assert not any(legend.overlaps(box) for legend in legends for box in boxes)
+    assert not legends[0].overlaps(legends[1])
+    return all(legend.x0 >= 0 and legend.y0 >= 0 and legend.x1 <= figure.bbox.x1 for legend in legends)
+
+
+def test_scores_are_drawn_wide_and_explained_below(write):
+    metrics = {level: {"auroc": 0.878, "fpr95": 0.466} for level in ("frame", "point")}
+    edges, counts = np.linspace(-3, 9, 5), (np.array([900_000, 9, 0, 1]), np.array([0, 5, 7, 400_000]))
+    histograms = [
+        Histogram("frame", "frames", False, edges, *counts),
+        Histogram("point", "points in view", True, edges, *counts),
+    ]
+    with house_style():
+        figure = draw_scores(histograms, write("evaluate.json", json.dumps(metrics)))
+        assert panels_are_wide_and_explained_below(figure)
+    assert figure.axes[1].get_legend().get_title().get_text() == "AUROC 0.878, FPR95 0.466"
+    assert texts(figure.axes[0]) == ["normal (900,010 frames)", "anomalous (400,012 frames)"]
+
+
+def test_reliability_is_drawn_wide_and_explained_below(write):
+    splits = ("validation", "test", "test, its share known")
+    rows = "".join(
+        f'{level},"{split}",{p},{p},9\n' for level in ("frame", "point") for split in splits for p in (0.1, 0.9)
+    )
+    errors = {"validation_error": 0.01, "error": 0.02, "error_at_share": 0.03}
+    block = {**errors, "positive_share": 0.38, "validation_positive_share": 0.27}
+    with house_style():
+        figure = draw_reliability(
+            write("reliability.csv", "level,split,predicted,observed,items\n" + rows),
+            write("evaluate.json", json.dumps({"calibration": {"frame": block, "point": block}})),
+        )
+        assert panels_are_wide_and_explained_below(figure)
+    assert texts(figure.axes[0])[1] == "test: ECE 0.02"

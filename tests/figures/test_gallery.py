@@ -31,7 +31,7 @@ def circles(axes):
 
 
 def test_truth_is_circled_where_it_is_and_left_is_left(cases):
-    _, plan, _ = draw_case(cases[0]).axes
+    _, _, plan, _ = draw_case(cases[0]).axes
     (circle,) = circles(plan)
     right_m, ahead_m = circle.center
     assert (right_m, ahead_m) == pytest.approx((-2.0, 8.0), abs=0.3)
@@ -43,7 +43,7 @@ def test_truth_is_circled_where_it_is_and_left_is_left(cases):
 
 
 def test_image_holds_overlay_and_outline(cases):
-    picture, _, _ = draw_case(cases[0]).axes
+    _, picture, _, _ = draw_case(cases[0]).axes
     base, overlay = picture.images
     assert base.get_array().shape == (48, 72, 3)
     alpha = np.asarray(overlay.get_array())[..., 3]
@@ -53,8 +53,18 @@ def test_image_holds_overlay_and_outline(cases):
     assert anomalous[int(v), int(u)]
 
 
+def test_beside_it_the_image_is_plain_and_of_the_same_extent(cases):
+    plain, picture, _, _ = draw_case(cases[0]).axes
+    (image,) = plain.images
+    np.testing.assert_array_equal(image.get_array(), cases[0].image)
+    assert not plain.lines and not plain.collections
+    assert image.get_extent() == picture.images[0].get_extent() == picture.images[1].get_extent()
+    assert (plain.get_xlim(), plain.get_ylim()) == (picture.get_xlim(), picture.get_ylim())
+    assert plain.get_window_extent().size == pytest.approx(picture.get_window_extent().size)
+
+
 def test_nothing_true_nothing_circled(cases):
-    picture, plan, _ = draw_case(cases[1]).axes
+    _, picture, plan, _ = draw_case(cases[1]).axes
     assert circles(plan) == [] and len(picture.collections) == 0
 
 
@@ -68,7 +78,7 @@ def test_the_caption_tells_a_hit_from_a_lucky_one(cases):
 
 def test_sheet_holds_all_cases_or_says_that_there_is_none(cases):
     sheet = draw_sheet("misses", [cases[0], cases[1], cases[0]])
-    assert len(sheet.axes) == 3 * 2 + 1
+    assert len(sheet.axes) == 3 * 3 + 1
     assert sheet.texts[0].get_text().startswith("Worst misses")
     empty = draw_sheet("hits", [])
     assert [text.get_text() for text in empty.texts][1] == "The test set holds no such frame."

@@ -7,7 +7,8 @@ from PIL import Image
 
 from lib.anovox.reader import read_frames
 from lib.anovox.scenario import open_scenario
-from lib.figures.labels import ANOMALY_COLOR, drawing_colors, write_label_sheets
+from lib.figures.label_colors import ANOMALY_COLOR, class_colors
+from lib.figures.labels import legend_names, write_label_sheets
 from lib.shards.reader import read_shard
 from lib.shards.writer import write_shard
 from tests.anovox_sample import SCENARIOS
@@ -39,7 +40,7 @@ def test_sheets_show_classes_and_outlines(golden_shards, tmp_path):
     sheets = write_label_sheets(folder, entries, tmp_path)
     assert [path.name for path in sheets] == ["anomalies.png", "normality.png"]
     anomalies, normality = map(pixels_of, sheets)
-    colors = drawing_colors()
+    colors = 255 * class_colors()
     for class_id in (1, 2, 14, 24):
         assert has_color(anomalies, colors[class_id]) and has_color(normality, colors[class_id])
     outline = 255 * np.array(to_rgb(ANOMALY_COLOR))
@@ -63,6 +64,12 @@ def test_a_sheet_without_frames_is_not_written(golden_shards, tmp_path, anomalou
     assert [path.name for path in write_label_sheets(folder, some, tmp_path)] == [name]
 
 
-def test_drawing_colours_can_be_told_from_a_dark_picture():
-    luminance = drawing_colors() @ [0.299, 0.587, 0.114]
-    assert luminance.min() > 70 and drawing_colors().max() <= 255
+def test_the_legend_names_all_anomalies_in_one_entry():
+    assert legend_names([1, 14, 30, 34, 100, 255]) == {
+        1: "road",
+        14: "car",
+        30: "anomaly: animal, falling",
+        255: "no label",
+    }
+    assert legend_names([100, 200]) == {100: "anomaly", 200: "class 200"}
+    assert legend_names([15]) == {15: "truck"}
