@@ -1,4 +1,7 @@
-"""Golden AnoVox files, and small scenarios of random but valid recordings in the release layout."""
+"""Golden AnoVox files, and small scenarios of random but valid recordings in the release layout.
+
+WRITTEN holds files that AnoVox's own generator code wrote, and in truth.json what went in.
+"""
 
 import shutil
 from dataclasses import replace
@@ -7,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.anovox import layout
+from lib.anovox.configuration_writer import ScenarioDefinition
 from lib.anovox.recording import (
     CameraArgs,
     CameraRecording,
@@ -21,6 +25,7 @@ from lib.frame import ScenarioType
 from lib.labels import NORMAL_IDS
 
 GOLDEN = Path(__file__).parent / "golden" / "release"
+WRITTEN = Path(__file__).parent / "golden" / "written"
 MONO_STATIC = GOLDEN / "Scenario_5f82c2d9-cfeb-4fa3-a1d7-d982f8bd1045"
 MONO_NORMALITY = GOLDEN / "Scenario_63f506fd-b9a5-4e6b-bc2f-9296078d2c7b"
 STEREO = GOLDEN / "Scenario_9149e47e-6de0-4d43-b910-d41e2c8826ae"
@@ -82,6 +87,11 @@ def write_sample(root: Path, frames: tuple[int, ...] = (996, 1000, 1004)) -> Non
     """A normality and a static scenario, without configuration files."""
     write_scenario(root, NORMALITY, SENSORS, [recording(i) for i in frames])
     write_scenario(root, STATIC, SENSORS, [recording(i, anomaly_id=30) for i in frames])
+
+
+def definition(config: ScenarioConfig) -> ScenarioDefinition:
+    """A scenario on a straight road."""
+    return ScenarioDefinition(config, np.column_stack([np.arange(110.0), np.zeros(110)]), 0.0, 70, 0.5)
 
 
 def renamed(config: ScenarioConfig, name: str) -> ScenarioConfig:

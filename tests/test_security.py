@@ -13,6 +13,7 @@ from lib.anovox import layout
 from lib.anovox.configurations import read_configurations
 from lib.anovox.folders import find_scenarios
 from lib.anovox.names import MAX_CHARACTERS, is_plain, plain
+from lib.anovox.simulator_notes import SIMULATOR_NOTES
 from lib.anovox.state import anomaly_of
 from lib.errors import DataError, readable
 from lib.shards.index import read_index
@@ -117,9 +118,11 @@ def test_texts_from_the_data_are_made_plain(tmp_path, text):
     anomaly = {"anomalytype": "STATIC", "anomaly_bp_name": text}
     entries = [{"id": "1", "anomaly_config": anomaly, "weather_preset": text}]
     (folder / "x.json").write_text(json.dumps({"scenario_definition": {"map": text, "scenarios": entries}}))
+    notes = {"Scenario_1": {"anomaly_kind": text, "absent_frames": []}}
+    (tmp_path / SIMULATOR_NOTES).write_text(json.dumps(notes))
     [config] = read_configurations(tmp_path, lambda _: None).values()
-    found = anomaly_of({"anomaly_type_id": text, "kind": text, "size": text})
-    values = (config.town, config.weather_preset, config.anomaly_blueprint, found.blueprint, found.kind)
+    found = anomaly_of({"anomaly_type_id": text, "size": text})
+    values = (config.town, config.weather_preset, config.anomaly_blueprint, config.anomaly_kind, found.blueprint)
     assert all(map(is_plain, values)) and found.size is None
 
 

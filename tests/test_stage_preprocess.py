@@ -12,7 +12,8 @@ import yaml
 from PIL import Image
 
 from lib.anovox import layout
-from lib.anovox.writer import write_scenario, write_scenario_configuration
+from lib.anovox.configuration_writer import write_scenario_configuration
+from lib.anovox.writer import write_scenario
 from lib.errors import run_stage
 from lib.frame import ScenarioType
 from lib.shards.index import read_index
@@ -25,6 +26,7 @@ from tests.anovox_sample import (
     SENSORS,
     STATIC,
     STEREO,
+    definition,
     frame_path,
     golden_copy,
     recording,
@@ -159,7 +161,7 @@ def test_compressed_shards_hold_the_same_and_narrow_points_nearly(project):
 def test_types_towns_and_weather_come_from_the_configuration(project):
     shutil.rmtree("data")
     write_sample(Path("data/archive"))
-    write_scenario_configuration(Path("data/archive"), [NORMALITY, STATIC])
+    write_scenario_configuration(Path("data/archive"), map(definition, [NORMALITY, STATIC]))
     run()
     found = [(e.scenario, e.type, e.town, e.weather) for e in read_index(Path("data/shards"))]
     assert found == [(c.name, c.type, c.town, c.weather_preset) for c in (NORMALITY, STATIC)]
@@ -169,7 +171,7 @@ def test_a_scenario_called_normality_whose_labels_say_otherwise_never_trains(pro
     liar = renamed(NORMALITY, "Scenario_liar")
     write_scenario(Path("data/archive"), liar, SENSORS, [recording(4, anomaly_id=31)])
     set_params(preprocess={"image_height": 48, "image_width": 72})
-    write_scenario_configuration(Path("data/archive"), [liar])
+    write_scenario_configuration(Path("data/archive"), [definition(liar)])
     metrics = run()
     assert {e.scenario: e.type for e in read_index(Path("data/shards"))}["Scenario_liar"] is ScenarioType.STATIC
     assert metrics["scenarios"] == {"normality": 1, "static": 4, "dynamic": 0}

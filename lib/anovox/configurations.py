@@ -1,49 +1,71 @@
-"""Scenario_Configuration_Files: each scenario's type, town and weather."""
+"""Scenario_Configuration_Files: each scenario's type, town and weather; and the simulator's own notes beside them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from lib.anovox import files, layout
 from lib.anovox.findings import Finding, Notice, Report
 from lib.anovox.folders import walk
 from lib.anovox.names import plain
 from lib.anovox.recording import ScenarioConfig
+from lib.anovox.simulator_notes import SIMULATOR_NOTES, read_simulator_notes
 from lib.errors import DataError
 from lib.frame import ScenarioType
 
+Entry = TypeVar("Entry")
 _TYPES: Final = {
     **{kind.value: kind for kind in ScenarioType},
     "SUDDEN_BRAKING_OF_VEHICLE_AHEAD": ScenarioType.DYNAMIC,
 }
 """AnoVox's generator spells the dynamic type in both ways: its name and its value."""
 
-NO_BLUEPRINT: Final = "---"
-
 
 def read_configurations(root: Path, report: Report) -> dict[str, ScenarioConfig]:
     """What the `Scenario_Configuration_Files` below `root` say, by scenario folder name; empty where there are none.
 
-    A damaged file goes to `report` and counts as absent, and so do all entries of a scenario that contradict each
-    other: the type of such scenarios is then read from their files. A copy of the same entry is none.
+    Of the simulator's scenarios, `anomaly_kind` is from `simulator.json`. A damaged file goes to `report` and counts as
+    absent, and so do all entries of a scenario that contradict each other: the type of such scenarios is then read from
+    their files. A copy of the same entry is none.
     """
-    configs: dict[str, ScenarioConfig] = {}
-    contradicted: set[str] = set()
+    configuration_paths, note_paths = list[Path](), list[Path]()
     for folder in walk(root, lambda _: None):  # find_scenarios reports what cannot be listed
-        if folder.name != layout.CONFIGURATION_FOLDER:
+        found = sorted(folder.glob("*.json"))
+        if folder.name == layout.CONFIGURATION_FOLDER:
+            configuration_paths += found
+        else:
+            note_paths += [path for path in found if path.name == SIMULATOR_NOTES]
+    configs = _uncontradicted(configuration_paths, _named_configurations, report)
+    notes = _uncontradicted(note_paths, lambda path: read_simulator_notes(path).items(), report)
+    return {
+        name: replace(config, anomaly_kind=notes[name].anomaly_kind) if name in notes else config
+        for name, config in configs.items()
+    }
+
+
+def _uncontradicted(
+    paths: Iterable[Path], read: Callable[[Path], Iterable[tuple[str, Entry]]], report: Report
+) -> dict[str, Entry]:
+    """The entries of all readable files by scenario, without those that another entry contradicts."""
+    entries: dict[str, Entry] = {}
+    contradicted: set[str] = set()
+    for path in paths:
+        try:
+            found = list(read(path))
+        except DataError as error:
+            report(Finding(Notice.BAD_CONFIGURATION, str(error)))
             continue
-        for path in sorted(folder.glob("*.json")):
-            try:
-                entries = configurations_in(path)
-            except DataError as error:
-                report(Finding(Notice.BAD_CONFIGURATION, str(error)))
-                continue
-            for config in entries:
-                if configs.setdefault(config.name, config) != config:
-                    contradicted.add(config.name)
-                    message = f"{path}: contradicts another configuration of {config.name}; neither is used, remove one"
-                    report(Finding(Notice.BAD_CONFIGURATION, message))
-    return {name: config for name, config in configs.items() if name not in contradicted}
+        for name, entry in found:
+            if entries.setdefault(name, entry) != entry:
+                contradicted.add(name)
+                message = f"{path}: contradicts another configuration of {name}; neither is used, remove one"
+                report(Finding(Notice.BAD_CONFIGURATION, message))
+    return {name: entry for name, entry in entries.items() if name not in contradicted}
+
+
+def _named_configurations(path: Path) -> list[tuple[str, ScenarioConfig]]:
+    return [(config.name, config) for config in configurations_in(path)]
 
 
 def configurations_in(path: Path) -> list[ScenarioConfig]:
@@ -67,5 +89,5 @@ def _configuration(town: str, entry: Mapping[str, Any]) -> ScenarioConfig:
         type=_TYPES[str(anomaly["anomalytype"]).upper()],
         town=plain(str(town)),
         weather_preset=plain(str(weather or "")),
-        anomaly_blueprint=None if blueprint in (None, NO_BLUEPRINT) else plain(str(blueprint)),
+        anomaly_blueprint=None if blueprint in (None, layout.NO_BLUEPRINT) else plain(str(blueprint)),
     )

@@ -248,8 +248,19 @@ def write_class_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
     _write_png(path, class_ids)
 
 
+def write_route_map(path: Path, route_map: npt.NDArray[np.uint8]) -> None:
+    """Write ROUTE_MAP from (H, W) uint8, 0 or 255."""
+    _write_png(path, route_map)
+
+
+def write_cloud(path: Path, cloud: npt.NDArray[np.floating]) -> None:
+    """Write LIDAR or SEMANTIC-LIDAR from (N, 4), column after column as AnoVox does."""
+    with path.open("wb") as file:
+        np.save(file, np.asfortranarray(cloud), allow_pickle=False)
+
+
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write LIDAR, SEMANTIC-LIDAR or VOXEL_GRID."""
+    """Write VOXEL_GRID, row after row."""
     with path.open("wb") as file:
         np.save(file, np.ascontiguousarray(array), allow_pickle=False)
 

@@ -1,7 +1,7 @@
 """Every folder and file name of AnoVox's layouts.
 
 Release: `Scenario_<uuid>/<sensor>/<sensor>_<frame>.<ending>` with `<sensor>` = `<type><location><rotation>_<hash of
-args>`, spaces, brackets and commas included; VOXEL_GRID, ANOMALY and ACTION folders carry no pose.
+args>`, spaces, brackets and commas included; VOXEL_GRID, ANOMALY, ACTION and ROUTE_MAP folders carry no pose.
 Old sample: `Scenario_<id>/<folder>/<folder>_<frame>.<ending>` with the OLD_ names, VOXEL_GRID and ANOMALY.
 """
 
@@ -17,6 +17,8 @@ from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose
 
 SCENARIO_PREFIX: Final = "Scenario_"
 CONFIGURATION_FOLDER: Final = "Scenario_Configuration_Files"
+NO_BLUEPRINT: Final = "---"
+"""What a configuration file says in place of the blueprint of a scenario without an anomaly."""
 SENSOR_SETUP: Final = "sensor_setup.json"
 
 RGB: Final = "RGB-CAM"
@@ -28,6 +30,8 @@ SEMANTIC_LIDAR: Final = "SEMANTIC-LIDAR"
 VOXEL_GRID: Final = "VOXEL_GRID"
 ANOMALY: Final = "ANOMALY"
 ACTION: Final = "ACTION"
+ROUTE_MAP: Final = "ROUTE_MAP"
+"""Written, never read."""
 
 OLD_RGB: Final = "RGB_IMG"
 OLD_DEPTH: Final = "DEPTH_IMG"
@@ -68,10 +72,14 @@ _TOWN = re.compile(r"Town\d\d(HD)?")
 
 
 def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs) -> str:
-    """Folder name of a sensor, such as `RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858`."""
+    """Folder name of a sensor, such as `RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858`.
+
+    Sensors of equal arguments share the number at its end, which is spread as Python's abs(hash()) that AnoVox takes,
+    but does not change from run to run.
+    """
     digest = hashlib.sha256(json.dumps(asdict(args), sort_keys=True).encode()).digest()
-    args_hash = 10**18 + int.from_bytes(digest[:8], "big") % (9 * 10**18)
-    return f"{sensor_type}{_triple(pose.location)}{_triple(pose.rotation)}_{args_hash}"
+    args_hash = abs(int.from_bytes(digest[:8], "big", signed=True))
+    return f"{sensor_type}{pose.location}{pose.rotation}_{args_hash}"
 
 
 def parse_sensor_name(folder: str) -> tuple[str, SensorPose] | None:
@@ -131,7 +139,3 @@ def town_in(path: Path) -> str:
 def is_scenario_name(name: str) -> bool:
     """Say whether a folder of this name is a scenario."""
     return name.startswith(SCENARIO_PREFIX) and name != CONFIGURATION_FOLDER
-
-
-def _triple(values: tuple[float, float, float]) -> str:
-    return "(" + ", ".join(str(int(v)) if float(v).is_integer() else str(float(v)) for v in values) + ")"

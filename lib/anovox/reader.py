@@ -1,7 +1,7 @@
 """Scenario folders -> Frames, one by one; a frame that cannot be used is named and left out."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -218,7 +218,7 @@ def _ego_state(scenario: Scenario, frame_id: int) -> EgoState:
 
 def _anomaly(scenario: Scenario, frame_id: int) -> Anomaly | None:
     path = optional_file(scenario, layout.ANOMALY, frame_id)
-    return anomaly_of(files.read_key_values(path)) if path else None
+    return replace(anomaly_of(files.read_key_values(path)), kind=scenario.config.anomaly_kind) if path else None
 
 
 def _semantic(scenario: Scenario, rig: LidarRig, frame_id: int) -> Path | None:

@@ -89,7 +89,7 @@ class Recording:
     """One tick: a recording per camera and LiDAR pose, in the SensorSet's order.
 
     `action` and `anomaly` (None in normality) are the `key ; value` lines of ACTION and ANOMALY files, in order.
-    The writer derives the voxel grid.
+    route_map (192, 192) uint8: the route seen from above, 0 or 255. The writer derives the voxel grid.
     """
 
     frame_id: int
@@ -97,14 +97,19 @@ class Recording:
     lidars: tuple[LidarRecording, ...]
     action: Mapping[str, str] = field(default_factory=dict)
     anomaly: Mapping[str, str] | None = None
+    route_map: npt.NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)
 class ScenarioConfig:
-    """One scenario's entry in Scenario_Configuration_Files: `name` is its folder, Scenario_<uuid>."""
+    """What Scenario_Configuration_Files say of a scenario: `name` is its folder, Scenario_<uuid>.
+
+    `anomaly_kind` is the simulator's alone (simulator_notes.py): by what the anomaly differs from normality.
+    """
 
     name: str
     type: ScenarioType
     town: str
     weather_preset: str
     anomaly_blueprint: str | None = None
+    anomaly_kind: str | None = None

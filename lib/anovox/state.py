@@ -48,21 +48,6 @@ def ego_state(values: Mapping[str, str], vehicle_SE3_lidar: Matrix) -> EgoState:
     return EgoState(pose, _speed_mps(values[SPEED]) if SPEED in values else None)
 
 
-def action_values(
-    frame_id: int, scenario_id: str, ego: EgoState, vehicle_SE3_camera: Matrix, vehicle_SE3_lidar: Matrix
-) -> dict[str, str]:
-    """ACTION's values for an ego state, as `ego_state` reads them."""
-    values = {"frame_id": str(frame_id), "scenario_id": scenario_id}
-    if ego.speed_mps is not None:
-        values[SPEED] = repr(float(ego.speed_mps * KMH_PER_MPS))
-    if ego.world_SE3_ego is not None:
-        for key, vehicle_SE3_sensor in [(CAMERA_MATRIX, vehicle_SE3_camera), (LIDAR_MATRIX, vehicle_SE3_lidar)]:
-            matrix = mirrored(ego.world_SE3_ego @ vehicle_SE3_sensor)
-            values[key] = repr(matrix.tolist())
-            values[key.replace(" ", " inverse ", 1)] = repr(invert(matrix).tolist())
-    return values
-
-
 def anomaly_of(values: Mapping[str, str]) -> Anomaly:
     """The unusual object from ANOMALY's values; its size in AnoVox's spelling whatever the case in the file.
 
@@ -72,7 +57,6 @@ def anomaly_of(values: Mapping[str, str]) -> Anomaly:
     return Anomaly(
         size=canonical.get(values.get("size", "").strip().lower()),
         blueprint=plain(values.get("anomaly_type_id") or values.get("vehicle_type_id") or "") or None,
-        kind=plain(values.get("kind") or "") or None,
     )
 
 

@@ -1,6 +1,5 @@
 """Recordings -> AnoVox's release layout, for the built-in sample and for tests."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from lib.anovox.recording import (
 from lib.anovox.setup import sensor_setup, write_sensor_setup
 from lib.errors import DataError
 from lib.geometry.camera import Camera
-from lib.outputs import whole_folder, write_text
+from lib.outputs import whole_folder
 
 
 def write_scenario(
@@ -41,29 +40,6 @@ def write_scenario(
     return target
 
 
-def write_scenario_configuration(data_root: Path, configs: Iterable[ScenarioConfig]) -> None:
-    """Write `Scenario_Configuration_Files`: one file per town, each scenario's type, weather and anomaly in it."""
-    folder = data_root / layout.CONFIGURATION_FOLDER
-    by_town: dict[str, list[ScenarioConfig]] = {}
-    for config in configs:
-        by_town.setdefault(config.town, []).append(config)
-    for town, members in sorted(by_town.items()):
-        entries = [_configuration_entry(config) for config in sorted(members, key=lambda config: config.name)]
-        document = {"scenario_definition": {"map": town, "scenarios": entries}}
-        write_text(folder / f"{town}.json", json.dumps(document, indent=1) + "\n")
-
-
-def _configuration_entry(config: ScenarioConfig) -> dict[str, Any]:
-    anomaly = {"anomalytype": config.type.value}
-    if config.anomaly_blueprint is not None:
-        anomaly["anomaly_bp_name"] = config.anomaly_blueprint
-    return {
-        "id": config.name.removeprefix(layout.SCENARIO_PREFIX),
-        "anomaly_config": anomaly,
-        "weather_preset": config.weather_preset,
-    }
-
-
 def _write_recording(scenario: Path, sensors: SensorSet, recording: Recording) -> None:
     frame_id = recording.frame_id
     for camera_pose, camera in zip(sensors.cameras, recording.cameras, strict=True):
@@ -76,14 +52,16 @@ def _write_recording(scenario: Path, sensors: SensorSet, recording: Recording) -
     for lidar_pose, lidar in zip(sensors.lidars, recording.lidars, strict=True):
         names = [layout.sensor_name(kind, lidar_pose, sensors.lidar_args) for kind in LIDAR_SENSORS]
         noisy, labelled = (_file(scenario, name, frame_id, ".npy") for name in names)
-        files.write_array(noisy, lidar.lidar.astype("<f4", copy=False))
-        files.write_array(labelled, lidar.semantic_lidar.astype("<f8", copy=False))
+        files.write_cloud(noisy, lidar.lidar.astype("<f4", copy=False))
+        files.write_cloud(labelled, lidar.semantic_lidar.astype("<f8", copy=False))
     voxels = _voxels(sensors, recording.cameras, recording.lidars)
     files.write_array(_file(scenario, layout.VOXEL_GRID, frame_id, ".npy"), voxels)
     if recording.action:
         files.write_key_values(_file(scenario, layout.ACTION, frame_id, ".csv"), recording.action)
     if recording.anomaly is not None:
         files.write_key_values(_file(scenario, layout.ANOMALY, frame_id, ".csv"), recording.anomaly)
+    if recording.route_map is not None:
+        files.write_route_map(_file(scenario, layout.ROUTE_MAP, frame_id, ".png"), recording.route_map)
 
 
 def _voxels(sensors: SensorSet, cameras: Sequence[CameraRecording], lidars: Sequence[LidarRecording]) -> Any:

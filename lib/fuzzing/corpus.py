@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 
 from lib.anovox import layout
+from lib.anovox.configuration_writer import ScenarioDefinition, write_scenario_configuration
 from lib.anovox.files import write_array
 from lib.anovox.old_writer import write_old_scenario
 from lib.anovox.pcd import StoredCloud, write_pcd
-from lib.anovox.recording import ScenarioConfig
-from lib.anovox.writer import write_scenario, write_scenario_configuration
+from lib.anovox.simulator_notes import write_simulator_notes
+from lib.anovox.writer import write_scenario
 from lib.model.detector import Detector, DetectorConfig
 from lib.outputs import write_text
 from lib.params import PreprocessParams, SimulateParams
@@ -22,8 +23,8 @@ from lib.shards.index import INDEX_FILE
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.reader import read_shard
 from lib.simulator.mounting import sensor_set
-from lib.simulator.plan import plan_scenarios
-from lib.simulator.recordings import record_scenario, scenario_config
+from lib.simulator.plan import ScenarioPlan, plan_scenarios
+from lib.simulator.recordings import record_scenario, scenario_definition, simulator_notes
 from lib.simulator.scenes import build_scene
 from lib.training.checkpoints import save_detector
 
@@ -45,8 +46,9 @@ def make_corpus(folder: Path, simulate: SimulateParams, preprocess: PreprocessPa
     data/: two scenarios in the release layout, old/: in the old one; shards/, predictions/; and beside them the rest.
     """
     small = simulate.model_copy(update=SMALL)
-    configs = [_record(folder, small, number) for number in range(2)]
-    write_scenario_configuration(folder / "data", configs)
+    plans = plan_scenarios(small)
+    write_scenario_configuration(folder / "data", [_record(folder, small, plan) for plan in plans])
+    write_simulator_notes(folder / "data", simulator_notes(plans, small))
     shards = folder / "shards"
     shards.mkdir()
     entries = convert_data_set(folder / "data", shards, preprocess, workers=1).entries
@@ -67,14 +69,13 @@ def make_corpus(folder: Path, simulate: SimulateParams, preprocess: PreprocessPa
     _pack(folder)
 
 
-def _record(folder: Path, params: SimulateParams, number: int) -> ScenarioConfig:
-    plan = plan_scenarios(params)[number]
+def _record(folder: Path, params: SimulateParams, plan: ScenarioPlan) -> ScenarioDefinition:
     scene = build_scene(plan, params)
-    config = scenario_config(plan, scene)
+    definition = scenario_definition(plan, scene)
     recordings = list(record_scenario(scene, plan, params))
-    write_scenario(folder / "data", config, sensor_set(params), recordings)
-    write_old_scenario(folder / "old", config, recordings)
-    return config
+    write_scenario(folder / "data", definition.config, sensor_set(params), recordings)
+    write_old_scenario(folder / "old", definition.config, recordings)
+    return definition
 
 
 def _scores(path: Path) -> Predictions:

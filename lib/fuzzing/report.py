@@ -13,6 +13,7 @@ WHAT: Final = {
     "ply": ".ply: ascii, binary",
     "sensor_setup": "JSON: sensor_setup.json",
     "configuration": "JSON: scenario configurations",
+    "simulator_notes": "JSON: simulator.json",
     "frame_table": "JSON: frames.json of `tools.score_voxels`",
     "key_values": "CSV: ACTION, ANOMALY",
     "params": "YAML: params.yaml",

@@ -18,6 +18,7 @@ from lib.anovox.configurations import configurations_in
 from lib.anovox.reader import SkippedFrame, read_frames
 from lib.anovox.scenario import open_scenario
 from lib.anovox.setup import MAX_IMAGE_SIZE, read_sensor_setup
+from lib.anovox.simulator_notes import SIMULATOR_NOTES, read_simulator_notes
 from lib.anovox.state import anomaly_of
 from lib.errors import DataError, ParamsError
 from lib.evaluation.inputs import check_predictions
@@ -179,19 +180,8 @@ def _unpack(path: Path) -> None:
 _SOUND_SCORES: Final = np.array([[1, 2, 3, 0.5]])
 _SOUND_VOXELS: Final = np.array([[1, 2, 3, 33]])
 TARGETS: Final = (
-    *(
-        "png",
-        "npy",
-        "voxel_scores",
-        "pcd",
-        "ply",
-        "sensor_setup",
-        "configuration",
-        "frame_table",
-        "key_values",
-        "params",
-    ),
-    *("index", "shard", "predictions", "model", "tar_gz", "zip"),
+    *("png", "npy", "voxel_scores", "pcd", "ply", "sensor_setup", "configuration", "simulator_notes", "frame_table"),
+    *("key_values", "params", "index", "shard", "predictions", "model", "tar_gz", "zip"),
 )
 
 
@@ -215,8 +205,9 @@ def make_target(name: str, corpus: Path) -> Target:
         "ply": ("x_1.ply", corpus.glob("*.ply"), lies.lying_cloud, (_lidar, _semantic_lidar, cloud)),
         "sensor_setup": (layout.SENSOR_SETUP, data.glob(f"*/{layout.SENSOR_SETUP}"), lies.lying_json,
                          (read_sensor_setup, setup)),
-        "configuration": ("Town01.json", data.glob(f"{layout.CONFIGURATION_FOLDER}/*"), lies.lying_json,
-                          (configurations_in,)),
+        "configuration": ("scenario_config_map_Town01.json", data.glob(f"{layout.CONFIGURATION_FOLDER}/*"),
+                          lies.lying_json, (configurations_in,)),
+        "simulator_notes": (SIMULATOR_NOTES, data.glob(SIMULATOR_NOTES), lies.lying_json, (read_simulator_notes,)),
         "frame_table": ("frames.json", corpus.glob("frames.json"), lies.lying_json, (read_frame_table,)),
         "key_values": ("x_1.csv", data.glob("*/*/*.csv"), lies.lying_pairs, (_key_values, text)),
         "params": ("params.yaml", corpus.glob("params.yaml"), lies.lying_yaml, (load_params,)),

@@ -10,7 +10,7 @@ import numpy as np
 
 from lib.params import SimulateParams
 from lib.simulator.shapes import Float
-from lib.simulator.street import Street
+from lib.simulator.street import FRONT_M, Street
 
 EGO_HALF_WIDTH_M = 1.15
 CLEAR_AHEAD_M = 3.6
@@ -94,6 +94,12 @@ def draw_route(street: Street, params: SimulateParams, rng: np.random.Generator)
         travel_m=travel if duration > 0 else 0.0,
         duration_s=duration,
     )
+
+
+def waypoints(street: Street, route: Route) -> Float:
+    """The ego's lane (N, 2) [m, world]: every metre from the ego's start to the street's end."""
+    s = np.arange(0.0, FRONT_M)
+    return np.column_stack(street.xy(s, np.full_like(s, route.d)))
 
 
 def draw_spot(street: Street, route: Route, params: SimulateParams, size: str, rng: np.random.Generator) -> Spot:

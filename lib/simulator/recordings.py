@@ -1,13 +1,17 @@
 """A scene driven through: AnoVox recordings of one scenario, tick by tick."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
 
+from lib.anovox.configuration_writer import ScenarioDefinition
 from lib.anovox.layout import SCENARIO_PREFIX
 from lib.anovox.recording import Recording, ScenarioConfig, SensorSet
-from lib.anovox.state import EgoState, action_values
+from lib.anovox.route_map import draw_route_map
+from lib.anovox.simulator_notes import SimulatorNote
+from lib.anovox.state import EgoState
+from lib.anovox.state_text import action_values, carla_tuple
 from lib.errors import ParamsError
 from lib.geometry.rigid import Matrix
 from lib.params import SimulateParams
@@ -23,8 +27,47 @@ _FIRST_FRAME_IDS: Final = 880, 1000
 
 
 def scenario_config(plan: ScenarioPlan, scene: Scene) -> ScenarioConfig:
-    """What the scenario configuration file says of a scenario."""
-    return ScenarioConfig(plan.name, plan.type, plan.town, plan.weather_preset, scene.anomaly_blueprint)
+    """What the scenario configuration file and the simulator's notes say of a scenario."""
+    return ScenarioConfig(
+        name=plan.name,
+        type=plan.type,
+        town=plan.town,
+        weather_preset=plan.weather_preset,
+        anomaly_blueprint=scene.anomaly_blueprint,
+        anomaly_kind=scene.anomaly_kind,
+    )
+
+
+def scenario_definition(plan: ScenarioPlan, scene: Scene) -> ScenarioDefinition:
+    """The scenario with its drive, as AnoVox's configuration files hold it."""
+    route_xy_m, anomaly_waypoint = scene.ego_route_xy_m, 0
+    if scene.anomaly_position_m is not None:
+        to_anomaly_m = np.linalg.norm(route_xy_m - scene.anomaly_position_m[:2], axis=1)
+        anomaly_waypoint = int(np.argmin(to_anomaly_m))
+    return ScenarioDefinition(
+        config=scenario_config(plan, scene),
+        route_xy_m=route_xy_m,
+        ego_yaw_rad=scene.ego_yaw_rad,
+        anomaly_waypoint=anomaly_waypoint,
+        anomaly_yaw_rad=scene.anomaly_yaw_rad or 0.0,
+    )
+
+
+def simulator_notes(plans: Iterable[ScenarioPlan], params: SimulateParams) -> dict[str, SimulatorNote]:
+    """What simulator.json says of the anomaly scenarios among `plans`."""
+    notes = {}
+    for plan in plans:
+        if plan.anomaly:
+            ids = frame_ids(plan, params)
+            notes[plan.name] = SimulatorNote(plan.anomaly.kind, tuple(ids[index] for index in plan.absent))
+    return notes
+
+
+def frame_ids(plan: ScenarioPlan, params: SimulateParams) -> tuple[int, ...]:
+    """The ids of a scenario's frames: CARLA's ticks, ten a second. Raises ParamsError as `ticks_between_frames`."""
+    ticks = ticks_between_frames(params)
+    first_id = int(np.random.default_rng([params.seed, 10, plan.index]).integers(*_FIRST_FRAME_IDS))
+    return tuple(first_id + index * ticks for index in range(params.frames_per_scenario))
 
 
 def ticks_between_frames(params: SimulateParams) -> int:
@@ -46,13 +89,11 @@ def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) ->
     A pure function of its arguments. Raises ParamsError when the time between frames is not a whole number of ticks.
     """
     ticks, sensors = ticks_between_frames(params), sensor_set(params)
-    first_id = int(np.random.default_rng([params.seed, 10, plan.index]).integers(*_FIRST_FRAME_IDS))
     present, noise = SceneWorlds(scene), ValueNoise(scene.texture_seed)
     usual = SceneWorlds(without_anomaly(scene)) if plan.absent else present
     lidars = true_lidar_extrinsics(plan, params)
-    for index in range(params.frames_per_scenario):
-        tick = index * ticks
-        time_s = tick / TICKS_PER_SECOND
+    for index, frame_id in enumerate(frame_ids(plan, params)):
+        time_s = index * ticks / TICKS_PER_SECOND
         worlds = usual if index in plan.absent else present
         world, pose = worlds.at(time_s), world_SE3_ego(scene, time_s)
         later, later_pose = world, pose
@@ -61,7 +102,7 @@ def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) ->
             later, later_pose = worlds.at(lidar_time_s), world_SE3_ego(scene, lidar_time_s)
         camera_rng, lidar_rng = np.random.default_rng([params.seed, 11, plan.index, index]).spawn(2)
         yield Recording(
-            frame_id=first_id + tick,
+            frame_id=frame_id,
             cameras=tuple(
                 sense_camera(world, sensors.camera_args, pose @ extrinsics(place), pose, noise, camera_rng)
                 for place in sensors.cameras
@@ -70,27 +111,19 @@ def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) ->
                 sense_lidar(later, sensors.lidar_args, later_pose @ lidar, TICKS_PER_SECOND, lidar_rng)
                 for lidar in lidars
             ),
-            action=_action(scene, plan, sensors, pose, first_id + tick),
-            anomaly=_anomaly(scene, plan, first_id + tick, alive=index not in plan.absent),
+            action=_action(scene, plan, sensors, pose, frame_id),
+            anomaly=_anomaly(scene, plan, frame_id, alive=index not in plan.absent),
+            route_map=draw_route_map(scene.ego_route_xy_m, pose),
         )
 
 
 def _action(scene: Scene, plan: ScenarioPlan, sensors: SensorSet, pose: Matrix, frame_id: int) -> dict[str, str]:
-    """Lines of an ACTION file, with the keys of AnoVox's generator (Scenarios/Util.py)."""
     last, ego = extrinsics(sensors.poses[-1]), EgoState(pose, scene.ego_speed_mps)
-    return {
-        **action_values(frame_id, _scenario_id(plan), ego, last, last),
-        "throttle": "0.4" if scene.ego_speed_mps > 0 else "0.0",
-        "steer": "0.0",
-        "brake": "0.0",
-        "hand_brake": "False",
-        "reverse": "False",
-        "gear": "1",
-    }
+    return action_values(frame_id, _scenario_id(plan), ego, last, last)
 
 
 def _anomaly(scene: Scene, plan: ScenarioPlan, frame_id: int, *, alive: bool) -> dict[str, str] | None:
-    """Lines of an ANOMALY file, or None where the scene holds no anomaly; `kind` is this simulator's own.
+    """Lines of an ANOMALY file, or None where the scene holds no anomaly.
 
     Also of frames in which it is absent: not `alive`, but known, as AnoVox's files know of what no sensor sees.
     """
@@ -105,11 +138,11 @@ def _anomaly(scene: Scene, plan: ScenarioPlan, frame_id: int, *, alive: bool) ->
         "anomaly_type_id": str(scene.anomaly_blueprint),
         "anomaly_is_alive": str(alive),
         "semantic_tags": str([scene.anomaly_class_id]),
-        "location": str((x, 0.0 - y, z)),
-        "velocity": str((0.0, 0.0, 0.0)),
-        "acceleration": str((0.0, 0.0, 0.0)),
-        "size": str(scene.anomaly_size),
-        "kind": str(scene.anomaly_kind),
+        "location": carla_tuple((x, -y, z)),
+        "velocity": carla_tuple((0.0, 0.0, 0.0)),
+        "acceleration": carla_tuple((0.0, 0.0, 0.0)),
+        "role_name": "prop",
+        "size": str(scene.anomaly_size).lower(),
     }
 
 

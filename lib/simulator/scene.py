@@ -99,6 +99,8 @@ class Scene:
     ego_start_xy_m: tuple[float, float]
     ego_yaw_rad: float
     ego_speed_mps: float
+    ego_route_xy_m: npt.NDArray[np.float64]
+    """(N, 2) waypoints of the ego's lane, 1 m apart; the ego drives past the first few of them."""
     texture_seed: int
     lidar_dropout: float
     """Share of LiDAR rays without return by chance; puddles and glass lose more."""
@@ -107,6 +109,7 @@ class Scene:
     anomaly_blueprint: str | None = None
     anomaly_class_id: int | None = None
     anomaly_position_m: tuple[float, float, float] | None = None
+    anomaly_yaw_rad: float | None = None
     usual_actors: tuple[Actor, ...] = ()
     """What stands in the anomaly's place while it is absent; the anomaly is the last of `actors`."""
 

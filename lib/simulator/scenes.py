@@ -12,7 +12,7 @@ from lib.simulator.anomalies.catalog import build_anomaly
 from lib.simulator.assembly import Object, SceneParts, bounds, posed
 from lib.simulator.buildings import add_buildings
 from lib.simulator.ground import add_ground
-from lib.simulator.layout import Spot, draw_route, draw_spot, occupancy
+from lib.simulator.layout import Spot, draw_route, draw_spot, occupancy, waypoints
 from lib.simulator.materials import chance
 from lib.simulator.plan import AnomalyPlan, ScenarioPlan, sizes
 from lib.simulator.scene import Actor, Scene
@@ -72,11 +72,12 @@ def build_scene(plan: ScenarioPlan, params: SimulateParams) -> Scene:
         ego_start_xy_m=route.position(0.0),
         ego_yaw_rad=route.yaw_rad,
         ego_speed_mps=route.speed_mps,
+        ego_route_xy_m=waypoints(street, route),
         texture_seed=int(rng.integers(2**31)),
         lidar_dropout=float(rng.beta(1.0, 30.0)),
         usual_actors=parts.actors[len(actors) :],
     )
-    return _named(scene, plan.anomaly, content, (x, y, z)) if plan.anomaly else scene
+    return _named(scene, plan.anomaly, content, (x, y, z), yaw) if plan.anomaly else scene
 
 
 def _with_actor(parts: SceneParts, thing: Object, place_m: Point, yaw_rad: float) -> tuple[Actor, ...]:
@@ -87,7 +88,7 @@ def _with_actor(parts: SceneParts, thing: Object, place_m: Point, yaw_rad: float
     return parts.actors
 
 
-def _named(scene: Scene, anomaly: AnomalyPlan, content: Object, place_m: Point) -> Scene:
+def _named(scene: Scene, anomaly: AnomalyPlan, content: Object, place_m: Point, yaw_rad: float) -> Scene:
     """The scene, that says what its anomaly is."""
     x, y, z = place_m
     return replace(
@@ -97,6 +98,7 @@ def _named(scene: Scene, anomaly: AnomalyPlan, content: Object, place_m: Point) 
         anomaly_blueprint=f"static.prop.anomaly_{anomaly.family}",
         anomaly_class_id=content[0].class_id,
         anomaly_position_m=(x, y, z + float(bounds(content)[1][2]) / 2),
+        anomaly_yaw_rad=yaw_rad,
     )
 
 

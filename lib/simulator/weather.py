@@ -1,7 +1,7 @@
-"""Light and air: CARLA-like weather presets and what they mean for the picture.
+"""Light and air: weather presets and what they mean for the picture.
 
 A preset is `[FOGGY_]<sky>_<time>`, sky one of CLEAR, CLOUDY, WET, WET_CLOUDY, SOFT_RAIN, MID_RAIN, HARD_RAIN and time
-one of NOON, SUNSET, NIGHT, for example SOFT_RAIN_SUNSET.
+one of NOON, SUNSET, NIGHT, for example SOFT_RAIN_SUNSET. Those without fog and night are AnoVox's 14, in its spelling.
 """
 
 from typing import Final
@@ -19,17 +19,21 @@ _WETNESS: Final = {
     "CLEAR": 0.0, "CLOUDY": 0.0, "WET": 0.6, "WET_CLOUDY": 0.6, "SOFT_RAIN": 0.6, "MID_RAIN": 0.8, "HARD_RAIN": 1.0,
 }  # fmt: skip
 
+_ANOVOX_SPELLING: Final = {"MID_RAIN_NOON": "MID_RAINY_NOON", "WET_CLOUDY_SUNSET": "WET_CLOUDYSUNSET"}
+_OUR_SPELLING: Final = {theirs: ours for ours, theirs in _ANOVOX_SPELLING.items()}
+
 
 def preset_name(rng: np.random.Generator, night: bool, fog: bool, rain: bool) -> str:
     """A preset's name for the given conditions."""
     sky = str(rng.choice(RAINY_SKIES)) if rain else str(rng.choice(DRY_SKIES, p=(0.5, 0.25, 0.1, 0.15)))
     time = "NIGHT" if night else str(rng.choice(("NOON", "SUNSET"), p=(0.7, 0.3)))
-    return f"{'FOGGY_' if fog else ''}{sky}_{time}"
+    name = f"{'FOGGY_' if fog else ''}{sky}_{time}"
+    return _ANOVOX_SPELLING.get(name, name)
 
 
 def build_weather(preset: str, rng: np.random.Generator) -> Weather:
     """The weather of a preset, its sun's place and its fog's thickness drawn at random."""
-    name = preset.removeprefix("FOGGY_")
+    name = _OUR_SPELLING.get(preset, preset).removeprefix("FOGGY_")
     sky, time = name.rsplit("_", 1)
     overcast, night, fog = _OVERCAST[sky], time == "NIGHT", preset.startswith("FOGGY_")
     elevation_deg = {"NOON": rng.uniform(38, 70), "SUNSET": rng.uniform(9, 22), "NIGHT": rng.uniform(35, 65)}[time]

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.anovox.recording import SensorPose
-from lib.anovox.state import LIDAR_MATRIX, EgoState, action_values, anomaly_of, ego_state, mirrored
+from lib.anovox.state import LIDAR_MATRIX, EgoState, anomaly_of, ego_state, mirrored
+from lib.anovox.state_text import action_values
 from lib.frame import Anomaly
 from lib.geometry.rigid import apply, invert, vehicle_SE3_sensor, yaw_transform
 
@@ -20,7 +21,7 @@ def test_ego_state_round_trip(yaw_rad, place_m, speed_mps):
     ego = EgoState(yaw_transform(yaw_rad, place_m), speed_mps)
     values = action_values(7, "uuid", ego, np.eye(4), VEHICLE_SE3_LIDAR)
     found = ego_state(values, VEHICLE_SE3_LIDAR)
-    assert np.allclose(found.world_SE3_ego, ego.world_SE3_ego, atol=1e-9)
+    assert np.allclose(found.world_SE3_ego, ego.world_SE3_ego, atol=1e-4)  # the file holds float32
     assert found.speed_mps == pytest.approx(speed_mps)
 
 
@@ -68,10 +69,6 @@ def test_damaged_values_are_named(values, part):
 @pytest.mark.parametrize(("text", "size"), [("medium", "Medium"), (" HUGE ", "Huge"), ("", None), ("enormous", None)])
 def test_sizes_come_in_any_case(text, size):
     assert anomaly_of({"size": text, "anomaly_type_id": "static.prop.x"}) == Anomaly(size, "static.prop.x")
-
-
-def test_the_simulator_says_by_what_an_anomaly_differs():
-    assert anomaly_of({"kind": "appearance"}) == Anomaly(None, None, "appearance")
 
 
 def test_the_file_of_a_braking_vehicle_has_the_keys_of_action():

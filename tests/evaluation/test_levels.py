@@ -127,6 +127,7 @@ def test_distance_by_depth_where_no_point_falls_on_the_anomaly(tmp_path):
         ("CLEAR_NOON", ("clear", "day")), ("WET_SUNSET", ("clear", "day")), ("HARD_RAIN_NOON", ("rain", "day")),
         ("MID_RAIN_NIGHT", ("rain", "night")), ("DENSE_FOG_NOON", ("fog", "day")), ("DUST_STORM", ("fog", "day")),
         ("ClearNight", ("clear", "night")), ("FOGGY_SOFT_RAIN_NIGHT", ("fog", "night")),
+        ("MID_RAINY_NOON", ("rain", "day")), ("WET_CLOUDYSUNSET", ("clear", "day")),
     ],
 )  # fmt: skip
 def test_weather_and_light_groups(preset, expected):

@@ -64,6 +64,7 @@ def small_scene(*extra: Part, **changes: object) -> Scene:
         ego_start_xy_m=(0.0, 0.0),
         ego_yaw_rad=0.0,
         ego_speed_mps=6.0,
+        ego_route_xy_m=np.column_stack([np.arange(120.0), np.zeros(120)]),
         texture_seed=5,
         lidar_dropout=0.0,
     )

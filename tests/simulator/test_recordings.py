@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lib.anovox.files import read_key_values
 from lib.anovox.reader import ReadFrame, read_frames
 from lib.anovox.scenario import open_scenario
+from lib.anovox.simulator_notes import SimulatorNote
 from lib.anovox.writer import write_scenario
 from lib.errors import ParamsError
 from lib.frame import Anomaly, ScenarioType
@@ -15,11 +17,21 @@ from lib.labels import is_anomaly
 from lib.params import SimulateParams, load_params
 from lib.simulator.mounting import sensor_set
 from lib.simulator.plan import ScenarioPlan, plan_scenarios
-from lib.simulator.recordings import record_scenario, scenario_config, ticks_between_frames
+from lib.simulator.recordings import (
+    frame_ids,
+    record_scenario,
+    scenario_config,
+    scenario_definition,
+    simulator_notes,
+    ticks_between_frames,
+)
 from lib.simulator.scene import Material, Scene, Texture
 from lib.simulator.scenes import build_scene
 from lib.simulator.world import world_SE3_ego
+from tests.anovox_sample import WRITTEN
 from tests.simulator.small_scene import ANOMALY, box, small_scene
+
+GOLDEN_ANOMALY = next(WRITTEN.glob("other_rows/data/Scenario_*/ANOMALY/*.csv"))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +69,8 @@ def test_frame_ids_count_ticks_and_some_scenarios_pass_1000(params):
     firsts = set()
     for plan in plan_scenarios(params):
         ids = [recording.frame_id for recording in record_scenario(small_scene(), plan, params)]
-        assert np.diff(ids).tolist() == [5, 5]
+        assert np.diff(ids).tolist() == [5, 5] and tuple(ids) == frame_ids(plan, params)
+        assert np.diff(frame_ids(plan, params.model_copy(update={"seconds_between_frames": 0.1}))).tolist() == [1, 1]
         firsts.add(ids[0])
     assert len(firsts) > 10 and min(firsts) >= 880 and max(firsts) < 1000
 
@@ -109,11 +122,45 @@ def test_anomaly_lines(params):
             "location": "(12.5, -0.25, 0.75)",
             "velocity": "(0.0, 0.0, 0.0)",
             "acceleration": "(0.0, 0.0, 0.0)",
-            "size": "Medium",
-            "kind": "appearance",
+            "role_name": "prop",
+            "size": "medium",
         }
+        assert list(recording.anomaly) == list(read_key_values(GOLDEN_ANOMALY))
     normal = record_scenario(small_scene(), plan_of(params, ScenarioType.NORMALITY), params)
     assert [recording.anomaly for recording in normal] == [None] * 3
+
+
+def test_the_notes_name_kinds_and_the_frames_without_the_anomaly(params):
+    plans = plan_scenarios(params.model_copy(update={"absent_fraction": 0.5}))
+    notes = simulator_notes(plans, params)
+    assert set(notes) == {plan.name for plan in plans if plan.anomaly}
+    for plan in plans:
+        if plan.anomaly:
+            made = list(record_scenario(strange_scene(), replace(plan, absent=range(0)), params))
+            gone = tuple(recording.frame_id for index, recording in enumerate(made) if index in plan.absent)
+            assert notes[plan.name] == SimulatorNote(plan.anomaly.kind, gone)
+    assert any(note.absent_frames for note in notes.values())
+
+
+def test_the_definition_tells_the_drive(params):
+    for plan in plan_scenarios(params):
+        scene = build_scene(plan, params)
+        made = scenario_definition(plan, scene)
+        route_m = made.route_xy_m
+        assert made.config == scenario_config(plan, scene) and len(route_m) >= 105
+        assert np.allclose(np.linalg.norm(np.diff(route_m, axis=0), axis=1), 1.0, atol=0.03)
+        for time_s in (0.0, 0.5, 1.0):  # the ego keeps to its route: within half a lane and in its direction
+            pose = world_SE3_ego(scene, time_s)
+            nearest = int(np.argmin(np.linalg.norm(route_m - pose[:2, 3], axis=1)))
+            assert np.linalg.norm(route_m[nearest] - pose[:2, 3]) < 0.6
+            step_m = route_m[nearest + 1] - route_m[nearest]
+            assert pose[:2, 0] @ step_m > 0.999 * np.linalg.norm(step_m)
+        assert np.allclose(route_m[0], world_SE3_ego(scene, 0.0)[:2, 3])
+        if plan.anomaly:
+            place = np.array(scene.anomaly_position_m)
+            beside_m = np.linalg.norm(route_m - place[:2], axis=1)
+            assert beside_m[made.anomaly_waypoint] == beside_m.min()
+            assert made.anomaly_yaw_rad == scene.anomaly_yaw_rad is not None
 
 
 @pytest.mark.parametrize("absent", [range(1), range(1, 3)])
@@ -154,7 +201,7 @@ def test_written_and_read_back(params, tmp_path):
     assert len(read) == 3
     for index, frame in enumerate(read):
         pose = world_SE3_ego(scene, 0.5 * index)
-        np.testing.assert_allclose(frame.world_SE3_ego, pose, atol=1e-9)
+        np.testing.assert_allclose(frame.world_SE3_ego, pose, atol=1e-6)  # CARLA's numbers are float32
         assert frame.speed_mps == pytest.approx(6.0)
         assert frame.anomaly == Anomaly("Medium", "static.prop.box", "appearance")
         found = frame.points[frame.point_class == ANOMALY, :3]
