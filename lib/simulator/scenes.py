@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from lib.labels import LABELS
 from lib.params import SimulateParams
 from lib.simulator import clutter, furniture, people, vehicles
 from lib.simulator.anomalies.catalog import build_anomaly
@@ -89,13 +90,14 @@ def _with_actor(parts: SceneParts, thing: Object, place_m: Point, yaw_rad: float
 
 
 def _named(scene: Scene, anomaly: AnomalyPlan, content: Object, place_m: Point, yaw_rad: float) -> Scene:
-    """The scene, that says what its anomaly is."""
+    """The scene, that says what its anomaly is; blueprints are named as AnoVox's: static.prop.o_<name>_<class>."""
     x, y, z = place_m
+    [word] = [label.name for label in LABELS if label.id == content[0].class_id]
     return replace(
         scene,
         anomaly_size=anomaly.size,
         anomaly_kind=anomaly.kind,
-        anomaly_blueprint=f"static.prop.anomaly_{anomaly.family}",
+        anomaly_blueprint=f"static.prop.o_{anomaly.family.replace('_', '')}_{word}",
         anomaly_class_id=content[0].class_id,
         anomaly_position_m=(x, y, z + float(bounds(content)[1][2]) / 2),
         anomaly_yaw_rad=yaw_rad,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from lib.anovox.colors import anomaly_id_of
 from lib.frame import ScenarioType
 from lib.labels import (
     ANOMALY_SIZES,
@@ -145,7 +146,9 @@ def test_normal_scenes_hold_no_anomaly_and_the_others_exactly_one():
         else:
             assert list(anomalies.values()) == [scene.anomaly_class_id]
             assert (scene.anomaly_size, scene.anomaly_kind) == (plan.anomaly.size, plan.anomaly.kind)
-            assert scene.anomaly_blueprint == f"static.prop.anomaly_{plan.anomaly.family}"
+            start = f"static.prop.o_{plan.anomaly.family.replace('_', '')}_"
+            assert scene.anomaly_blueprint.startswith(start)
+            assert anomaly_id_of(scene.anomaly_blueprint) == scene.anomaly_class_id
 
 
 def anomaly_vertices(scene: Scene, time_s: float) -> np.ndarray:
