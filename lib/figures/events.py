@@ -12,6 +12,7 @@ from lib.figures.tables import numbers, read_metrics, read_table
 _EVENTS: Final = ("false_alarms_per_minute", "found_share", "found_share_low", "found_share_high")
 _FIRST: Final = ("threshold", "distance_m", "in_view_share", "found_share")
 _COLORS: Final = {"the test's own": INK, "from validation": ANOMALOUS}
+_TOO_SHORT: Final = "no threshold: normal driving is too short for one false alarm a minute"
 _NOTHING: Final = "no events: the test set lacks times, objects in view or negative frames"
 
 
@@ -40,7 +41,7 @@ def _draw_found(axes: Axes, path: Path, block: dict[str, Any]) -> None:
     axes.axvline(1, color=MUTED, linewidth=1, linestyle=":", label="one false alarm a minute")
     points = {"the test's own": block, "from validation": block.get("at_validation_threshold")}
     for name, point in points.items():
-        if point:
+        if point and "found_share" in point:  # the test's own is absent where normal driving lasts less than a minute
             where = point["false_alarms_per_minute"], point["found_share"]
             axes.plot(*where, "o", color=_COLORS[name], markersize=7, label=_told(name, point), clip_on=False, zorder=4)
     axes.set_xscale("symlog", linthresh=max(1.0, least))
@@ -60,6 +61,9 @@ def _told(name: str, point: dict[str, Any]) -> str:
 def _draw_distances(axes: Axes, path: Path, block: dict[str, Any]) -> None:
     rows = read_table(path, _FIRST)
     names = list(dict.fromkeys(row["threshold"] for row in rows))
+    if not names:
+        say_empty(axes, _TOO_SHORT)
+        return
     for name in names:
         part = [row for row in rows if row["threshold"] == name]
         distance, seen, found = (numbers(path, part, column) for column in _FIRST[1:])
