@@ -120,7 +120,7 @@ def _calibration_block(test: ScoredTest, calibrations: Mapping[CalibratedLevel, 
             blocks[level] = {
                 "slope": made.slope,
                 "intercept": made.intercept,
-                "error": bins.error,
+                "test_error": bins.error,
                 "error_at_share": bins.at_share(promised.share).error,
                 "validation_error": promised.error,
                 "positive_share": bins.share,

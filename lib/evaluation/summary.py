@@ -24,5 +24,5 @@ def summary_of(metrics: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         if block in metrics
     }
     if "frame" in metrics.get("calibration", {}):
-        summary["calibration"] = {"frame": metrics["calibration"]["frame"]["error"]}
+        summary["calibration"] = {"frame": metrics["calibration"]["frame"]["test_error"]}
     return {block: numbers for block, numbers in summary.items() if numbers}

@@ -54,7 +54,7 @@ def test_validation_adds_its_threshold_and_changes_no_other_number(paths):
     assert with_it.pop("outside_shift") == -0.5
     calibration = with_it.pop("calibration")
     assert set(calibration) == {"frame", "point"}
-    assert all(0 <= block[name] <= 1 for block in calibration.values() for name in ("error", "validation_error"))
+    assert all(0 <= block[name] <= 1 for block in calibration.values() for name in ("test_error", "validation_error"))
     assert with_it == alone
 
 
