@@ -31,7 +31,7 @@ def main() -> None:
         print(_told(done, args.root))
     if refused:
         if (archives := len(set(args.archives))) > 1:
-            print(f"error: {done.refused} of {archives} archives were refused, for the reasons above", file=sys.stderr)
+            print(f"error: {done.refused} of {archives} archives refused, for the reasons above", file=sys.stderr)
         sys.exit(1)
 
 

@@ -54,7 +54,7 @@ def test_sound_archives_are_unpacked_beside_damaged_ones_and_the_exit_status_tel
         first, second, last = said.err.splitlines()
         assert first.startswith(f"error: {page}: neither a .tar.gz nor a .zip archive by its first bytes")
         assert second.startswith(f"error: {cut}: damaged or incomplete")
-        assert last == "error: 2 of 3 archives were refused, for the reasons above"
+        assert last == "error: 2 of 3 archives refused, for the reasons above"
     assert said.out.startswith("nothing to do: all ") and said.out.count("\n") == 1
     files = {str(path.relative_to(GOLDEN)) for path in GOLDEN.rglob("*") if path.is_file()}
     found = {str(path.relative_to(tmp_path / "data")) for path in (tmp_path / "data").rglob("*") if path.is_file()}
