@@ -1,4 +1,4 @@
-"""Score the predictions against the labels: metrics/evaluate.json and the tables for `dvc plots`."""
+"""Score the predictions against the labels: metrics/evaluate.json, its summary, and the tables for `dvc plots`."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -13,6 +13,7 @@ from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.operating import EVENT_COLUMNS, FIRST_DETECTION_COLUMNS
 from lib.evaluation.progress import Notes
 from lib.evaluation.report import Report, evaluate
+from lib.evaluation.summary import summary_of
 from lib.evaluation.tables import (
     BREAKDOWN_COLUMNS,
     PRECISION_RECALL_COLUMNS,
@@ -33,6 +34,7 @@ SHARDS = Path("data/shards")
 PREDICTIONS = Path("data/predictions")
 VALIDATION = Path("data/validation.h5")
 METRICS = Path("metrics/evaluate.json")
+SUMMARY = Path("metrics/summary.json")
 PLOTS = Path("plots")
 CSV_DECIMALS = 6
 
@@ -52,6 +54,7 @@ def main() -> None:
 def _write(report: Report) -> None:
     with alone(METRICS):
         write_json(METRICS, report.metrics)
+        write_json(SUMMARY, summary_of(report.metrics))
         write_csv(PLOTS / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
         write_csv(PLOTS / "pr.csv", PRECISION_RECALL_COLUMNS, _rounded(report.precision_recall))
         write_csv(PLOTS / "scores.csv", SCORE_COLUMNS, _rounded(report.scores))

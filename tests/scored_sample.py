@@ -113,7 +113,9 @@ def made_up_scores(shard_path: Path, skill: float = 2.0) -> Predictions:
     )
 
 
-def made_up_validation(skill: float = 2.0, scenarios: int = 8, frames: int = 30) -> ValidationScores:
+def made_up_validation(
+    skill: float = 2.0, scenarios: int = 8, frames: int = 30, step_s: float = 0.5
+) -> ValidationScores:
     """Noise, plus `skill` where every other scenario's frame has a pseudo-anomaly of 5 of its 40 points."""
     generator = np.random.default_rng(3)
     drive = np.repeat(np.arange(scenarios, dtype=np.int32), frames)
@@ -124,7 +126,7 @@ def made_up_validation(skill: float = 2.0, scenarios: int = 8, frames: int = 30)
         outside_shift=-0.5,
         drives=tuple((f"Scenario_v{n}", "") for n in range(scenarios)),
         drive=drive,
-        time_s=np.tile(0.1 * np.arange(frames), scenarios),
+        time_s=np.tile(step_s * np.arange(frames), scenarios),
         frame_score=generator.normal(size=len(drive)).astype(np.float32),
         pasted_drive=drive,
         pasted_score=(generator.normal(size=len(drive)) + skill * pasted).astype(np.float32),

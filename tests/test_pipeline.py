@@ -16,6 +16,7 @@ from tools.smoke import set_params
 pytestmark = pytest.mark.slow
 
 QUEUE_TIMEOUT_S = 600
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_repro_leaves_nothing_behind_but_its_results(finished):
@@ -53,16 +54,39 @@ def test_experiment_reruns_train_and_what_follows_and_shows_in_diffs(project):
 
     table = project.dvc("metrics", "diff", "--all", "--md")
     for metric in ("frame.auroc", "point.auroc"):
-        assert re.search(rf"\| metrics/evaluate\.json +\| {re.escape(metric)} +\| [01]\.\d+", table), table
+        assert re.search(rf"\| metrics/summary\.json +\| {re.escape(metric)} +\| [01]\.\d+", table), table
 
     differences = json.loads(project.dvc("plots", "diff", "--json"))
     assert differences.get("errors", []) == []
     assert plotted(differences) == plotted(json.loads(project.dvc("plots", "show", "--json")))
 
 
+def test_metrics_show_the_summary_alone_and_dvc_reads_all_of_it(finished):
+    result = finished.run(sys.executable, "-m", "dvc", "metrics", "show", "--json")
+    assert result.returncode == 0 and "failed to load" not in result.stderr
+    shown = json.loads(result.stdout)[""]["data"]
+    assert list(shown) == ["metrics/summary.json"]
+    assert shown["metrics/summary.json"]["data"] == json.loads((finished.root / "metrics/summary.json").read_text())
+
+
+def test_the_table_of_experiments_fits_a_screen(project):
+    project.dvc("exp", "run", "-S", "predict.blackout=image", "-S", "predict.frame_score=top_points")
+    columns = re.search(r"dvc exp show --only-changed --drop '(\S+)'", (ROOT / "README.md").read_text())
+    assert columns, "README shows the command"
+    result = project.run(sys.executable, "-m", "dvc", "exp", "show", "--only-changed", "--drop", columns[1])
+    assert result.returncode == 0 and "failed to load" not in result.stderr
+    for column in ("point.auroc", "predict.blackout", "predict.frame_score"):
+        assert column in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 140, result.stdout
+
+
 def test_plots_show_draws_every_declared_plot_without_errors(finished):
-    shown = json.loads(finished.dvc("plots", "show", "--json"))
+    result = finished.run(sys.executable, "-m", "dvc", "plots", "show", "--json")
+    assert result.returncode == 0 and "failed to load" not in result.stderr
+    shown = json.loads(result.stdout)
     assert shown.get("errors", []) == []
+    for file in ("metrics/data.json", "metrics/train.json", "metrics/evaluate.json"):
+        assert shown["data"][file] == [], "listed as a plot to stay in Git; nothing is drawn of it"
     pictures = {name for name in plotted(shown) if name.endswith(".png")}
     declared = {name for entry in yaml.safe_load((finished.root / "dvc.yaml").read_text())["plots"] for name in entry}
     assert declared and declared <= plotted(shown) - pictures
@@ -87,7 +111,7 @@ def test_experiment_in_a_temporary_folder(project):
     difference = json.loads(project.dvc("params", "diff", "--json", "main", "slow-learner"))
     assert difference["params.yaml"]["train.learning_rate"]["new"] == pytest.approx(1e-5)
     change = json.loads(project.dvc("metrics", "diff", "--json", "main", "slow-learner"))
-    assert change["metrics/evaluate.json"]["point.auroc"]["diff"] != 0
+    assert change["metrics/summary.json"]["point.auroc"]["diff"] != 0
 
 
 def test_queued_experiments(project):
@@ -99,7 +123,7 @@ def test_queued_experiments(project):
         time.sleep(1)
     assert len(re.findall("Success", status)) == 2, status + project.dvc("queue", "logs", "sweep-1")
     change = json.loads(project.dvc("metrics", "diff", "--json", "sweep-1", "sweep-2"))
-    assert "frame.positives" in change["metrics/evaluate.json"]
+    assert "frame.auroc" in change["metrics/summary.json"]
 
 
 def test_two_repositories_agree_to_the_byte(finished, tmp_path):

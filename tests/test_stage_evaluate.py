@@ -46,15 +46,27 @@ def outputs(project):
     return {str(path.relative_to(project)): path.read_bytes() for path in paths}
 
 
+def keys(block):
+    """All keys of nested dictionaries."""
+    for key, value in block.items():
+        yield key
+        yield from keys(value) if isinstance(value, dict) else ()
+
+
 def test_writes_finite_metrics_and_tables_the_same_bytes_each_time(project):
     evaluate.main()
     first = outputs(project)
-    assert set(first) == {"metrics/evaluate.json", *(f"plots/{name}" for name in TABLES)}
+    assert set(first) == {"metrics/evaluate.json", "metrics/summary.json", *(f"plots/{name}" for name in TABLES)}
     metrics = json.loads(first["metrics/evaluate.json"], parse_constant=pytest.fail)
     assert list(metrics) == [
         "frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel", "anovox", "outside_shift",
         "scenarios", "frames", "events", "calibration", "baselines",
     ]  # fmt: skip
+    assert "error" not in set(keys(metrics)), "DVC takes a key of this name for a failure to read the file"
+    summary = json.loads(first["metrics/summary.json"], parse_constant=pytest.fail)
+    assert summary["calibration"].pop("frame") == metrics["calibration"]["frame"]["test_error"]
+    assert all(metrics[block][key] == number for block in summary for key, number in summary[block].items())
+    assert 10 <= sum(map(len, summary.values())) <= 13
     assert metrics["scenarios"] == {"NORMALITY": 2, "STATIC": 6}
     assert 0.85 < metrics["point"]["auroc"] < 0.95  # skill 2: the normal distribution's 0.921
     for name in TABLES:

@@ -4,6 +4,7 @@ Exit status 1: there are some. 2: nobody knows, since the database did not answe
 calls that "no known vulnerabilities".
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -41,6 +42,7 @@ def judge(report: dict[str, Any]) -> tuple[int, list[str]]:
 
 def main() -> None:
     """Ask, print, and exit."""
+    argparse.ArgumentParser(prog="python -m tools.audit", description=__doc__).parse_args()
     try:
         run = subprocess.run(COMMAND, capture_output=True, text=True, check=False, timeout=SECONDS)
         status, lines = judge(json.loads(run.stdout))

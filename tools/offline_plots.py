@@ -1,10 +1,11 @@
 """Write the page that `dvc plots show` and `dvc plots diff` fill in, with Vega inside, so that it needs no network."""
 
-import sys
+import argparse
 from pathlib import Path
 
 import vl_convert
 
+from lib.errors import run_stage
 from lib.outputs import write_text
 
 PAGE = """<!DOCTYPE html>
@@ -44,12 +45,12 @@ def offline_page() -> str:
     return PAGE.replace("%s", bundle)
 
 
-def main(page: Path) -> None:
+def main() -> None:
     """Write the page whole, or not at all."""
-    write_text(page, offline_page())
+    parser = argparse.ArgumentParser(prog="python -m tools.offline_plots", description=__doc__)
+    parser.add_argument("page", type=Path, metavar="PAGE.html", help="file to write")
+    write_text(parser.parse_args().page, offline_page())
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m tools.offline_plots PAGE.html")
-    main(Path(sys.argv[1]))
+    run_stage(main)

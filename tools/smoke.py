@@ -1,5 +1,6 @@
 """Run the whole pipeline, with real DVC, on a tiny sample in a temporary folder: `make smoke`."""
 
+import argparse
 import json
 import os
 import shutil
@@ -76,6 +77,7 @@ def stage_environment() -> dict[str, str]:
 
 def main() -> None:
     """Copy, shrink, run, and say what came out."""
+    argparse.ArgumentParser(prog="python -m tools.smoke", description=__doc__).parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="smoke-") as folder:
         project = Path(folder)

@@ -1,31 +1,46 @@
-"""Unpack downloaded archives (.tar.gz, .zip) safely; run again after an interruption, it goes on where it stopped."""
+"""Unpack downloaded archives (.tar.gz, .zip) safely; run again after an interruption, it goes on where it stopped.
+
+All archives are checked first. One that is damaged or not safe is named and left out; the others are unpacked.
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
-from lib.anovox.archives import unpack
+from lib.anovox.archives import Unpacked, unpack
 from lib.anovox.packed import readable_size
-from lib.errors import run_stage
+from lib.errors import DataError, readable, run_stage
 
 
 def main() -> None:
-    """Unpack and say what was done."""
+    """Unpack and say what was done; exits with 1 when an archive was refused."""
     parser = argparse.ArgumentParser(prog="python -m tools.unpack", description=__doc__)
     parser.add_argument("archives", type=Path, nargs="+", metavar="ARCHIVE", help=".tar.gz or .zip")
     parser.add_argument("root", type=Path, metavar="DATA_ROOT", help="folder to unpack to; made if need be")
     args = parser.parse_args()
+    refused: list[DataError] = []
     try:
-        done = unpack(args.archives, args.root)
+        done = unpack(args.archives, args.root, refused.append)
     except KeyboardInterrupt:
         print("\ninterrupted: run the same command again to go on", file=sys.stderr)
         sys.exit(130)
-    if done.files:
-        before = f"; {done.files_before:,} were there already" if done.files_before else ""
-        files = "1 file" if done.files == 1 else f"{done.files:,} files"
-        print(f"{files} ({readable_size(done.num_bytes)}) unpacked to {args.root}{before}")
-    else:
-        print(f"nothing to do: all {done.files_before:,} files are in {args.root} already")
+    finally:
+        for error in refused:
+            print(f"error: {readable(str(error))}", file=sys.stderr)
+    if done.files or done.files_before:
+        print(_told(done, args.root))
+    if refused:
+        if (archives := len(set(args.archives))) > 1:
+            print(f"error: {done.refused} of {archives} archives refused, for the reasons above", file=sys.stderr)
+        sys.exit(1)
+
+
+def _told(done: Unpacked, root: Path) -> str:
+    if not done.files:
+        return f"nothing to do: all {done.files_before:,} files are in {root} already"
+    before = f"; {done.files_before:,} were there already" if done.files_before else ""
+    files = "1 file" if done.files == 1 else f"{done.files:,} files"
+    return f"{files} ({readable_size(done.num_bytes)}) unpacked to {root}{before}"
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Unpacking downloaded archives (.tar.gz, .zip) that nobody has to trust.
 
 All of every archive is checked before anything is written: names stay inside the target, there are plain files and
-folders only, sizes are those of data and not of a bomb, the disk has room. Each file appears whole; a run that was
-interrupted goes on where it stopped.
+folders only, sizes are those of data and not of a bomb, the disk has room. An archive that fails is refused as a whole;
+the others are unpacked. Each file appears whole; a run that was interrupted goes on where it stopped.
 """
 
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,11 +25,12 @@ BLOCK_BYTES: Final = 4096
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What a run did: files and bytes written, files that had been there already."""
+    """What a run did: files and bytes written, files that had been there already, archives that were refused."""
 
     files: int
     num_bytes: int
     files_before: int
+    refused: int
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,53 @@ class _Plan:
     missing: dict[PurePosixPath, int]
 
 
-def unpack(archives: Sequence[Path], root: Path) -> Unpacked:
+def unpack(archives: Sequence[Path], root: Path, refuse: Callable[[DataError], object] | None = None) -> Unpacked:
     """Unpack archives into the folder `root`; empty folders are left out, owners, modes and times are not restored.
 
-    A file that is there already with the same content is kept; one with another content is an error. Raises DataError
-    for an archive that is damaged or not safe, before anything is written, and when the disk lacks room.
+    A file that is there already with the same content is kept. An archive is refused when it is damaged or not safe, or
+    when something else lies where its files belong: `refuse` is told why, and the other archives are unpacked. Without
+    `refuse`, the first such DataError is raised. Raises DataError when the disk lacks room, before anything is written.
     """
-    sizes = {archive: _size(archive) for archive in archives}
+    refusals = _Refusals(refuse)
     with _alone(root):
+        sizes: dict[Path, int] = {}
+        for archive in dict.fromkeys(archives):
+            with refusals.collected(archive):
+                sizes[archive] = _size(archive)
+        plans: list[_Plan] = []
         with _progress("checking", sum(sizes.values())) as bar:
-            plans = [_plan(archive, root, bar.update) for archive in sizes]
+            for archive in sizes:
+                with refusals.collected(archive):
+                    plans.append(_plan(archive, root, bar.update))
         _check_space(root, [size for plan in plans for size in plan.missing.values()])
         unfinished = [plan for plan in plans if plan.missing]
+        written: list[int] = []
         with _progress("unpacking", sum(sizes[plan.archive] for plan in unfinished)) as bar:
-            written = [size for plan in unfinished for size in _carry_out(plan, root, bar.update)]
-    return Unpacked(len(written), sum(written), sum(plan.files for plan in plans) - len(written))
+            for plan in unfinished:
+                with refusals.collected(plan.archive):
+                    for size in _carry_out(plan, root, bar.update):
+                        written.append(size)
+    before = sum(plan.files - len(plan.missing) for plan in plans)
+    return Unpacked(len(written), sum(written), before, len(refusals.archives))
+
+
+class _Refusals:
+    """The archives that were refused."""
+
+    def __init__(self, refuse: Callable[[DataError], object] | None) -> None:
+        self.archives: set[Path] = set()
+        self._refuse = refuse
+
+    @contextmanager
+    def collected(self, archive: Path) -> Iterator[None]:
+        """Refuse the archive for a DataError in the block."""
+        try:
+            yield
+        except DataError as error:
+            if self._refuse is None:
+                raise
+            self.archives.add(archive)
+            self._refuse(error)
 
 
 def _size(archive: Path) -> int:

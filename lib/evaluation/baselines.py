@@ -28,6 +28,8 @@ from lib.shards.reader import Shard
 
 GIVES_AWAY: Final = 0.65
 """A trivial score should stay below this frame AUROC, whichever way round."""
+CHANCE: Final = "random"
+"""The baseline that shows what chance reaches on this test set; it knows nothing that could give a label away."""
 _CLUTTER_RANGE_M, _CLUTTER_HEIGHT_M = 30.0, 0.3
 
 _OfFrame = Callable[[Shard, int, FramePoints, np.random.Generator], float]
@@ -51,6 +53,15 @@ def by_level(blocks: Mapping[str, Mapping[str, float | int]]) -> dict[str, dict[
         level, name = key.split(".")
         nested.setdefault(level, {})[name] = block
     return nested
+
+
+def gives_away(name: str, block: Mapping[str, float | int]) -> bool:
+    """Whether a baseline's block of the level `frame` tells anomalous frames from normal ones, whichever way round.
+
+    An AUROC far from 0.5 whose interval holds 0.5 says nothing: the test set is small.
+    """
+    far = max(block["auroc"], 1 - block["auroc"]) >= GIVES_AWAY
+    return name != CHANCE and far and (block["auroc_low"] > 0.5 or block["auroc_high"] < 0.5)
 
 
 def _frames(shard: Shard, rows: list[int], scores: ScenarioScores, of: _OfFrame, states: list[State]) -> LevelScores:
@@ -101,7 +112,7 @@ def _brightness(shard: Shard, index: int, points: FramePoints, _: np.random.Gene
 
 
 _FRAME: Final[dict[str, _OfFrame]] = {
-    "random": lambda shard, i, points, generator: float(generator.random()),
+    CHANCE: lambda shard, i, points, generator: float(generator.random()),
     "range": lambda shard, i, points, generator: _mean(_range_m(points)[points.in_view]),
     "height": lambda shard, i, points, generator: _mean(points.points_m[points.in_view, 2]),
     "intensity": lambda shard, i, points, generator: _mean(points.points_m[points.in_view, 3]),
@@ -110,7 +121,7 @@ _FRAME: Final[dict[str, _OfFrame]] = {
     "clutter": lambda shard, i, points, generator: _clutter(points),
 }
 _POINT: Final[dict[str, _OfPoints]] = {
-    "random": lambda shard, i, points, generator: generator.random(len(points.points_m)),
+    CHANCE: lambda shard, i, points, generator: generator.random(len(points.points_m)),
     "range": lambda shard, i, points, generator: _range_m(points),
     "height": lambda shard, i, points, generator: points.points_m[:, 2],
     "intensity": lambda shard, i, points, generator: points.points_m[:, 3],

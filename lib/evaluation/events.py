@@ -6,6 +6,7 @@ one in a run of negative frames. Frames with too little of the anomaly in view a
 counts nor is held against the detector.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,6 +19,8 @@ from lib.evaluation.pooling import PooledFrame
 
 FALSE_ALARMS_PER_MINUTE: Final = 1.0
 FEW_MINUTES: Final = 10.0
+_TOLERANCE: Final = 1e-6
+"""What rounding may take from a sum of times, in alarms."""
 _Floats = npt.NDArray[np.float64]
 
 
@@ -66,19 +69,25 @@ def drives_of(frames: Sequence[PooledFrame]) -> list[Drive] | None:
     return [_drive(drive, float(np.median(steps))) for drive in drives]
 
 
+def normal_minutes(drives: Sequence[Drive]) -> float:
+    """How long the drives' negative frames last."""
+    return sum(drive.negative_s for drive in drives) / 60
+
+
 def threshold_for(drives: Sequence[Drive], per_minute: float = FALSE_ALARMS_PER_MINUTE) -> float | None:
     """The lowest threshold (`score >= threshold`) with at most so many false alarms per minute of negative frames.
 
-    Lowest: no threshold above it has more. None without negative frames.
+    Lowest: no threshold above it has more. None where the negative frames are too short for one alarm at this rate: no
+    alarm in half a minute does not show that there is at most one in a minute.
     """
-    minutes = sum(drive.negative_s for drive in drives) / 60
-    if minutes == 0:
+    allowed = math.floor(per_minute * normal_minutes(drives) + _TOLERANCE)
+    if allowed == 0:
         return None
     scores = np.unique(np.concatenate([np.concatenate(d.negative_scores) for d in drives if d.negative_scores]))
     candidates = np.append(scores, np.nextafter(scores[-1], np.inf))
     # A falling threshold first adds alarms and then joins them, so their number has no order: seek from the top down.
     for index in range(len(candidates) - 1, -1, -1):
-        if _false_alarms(drives, float(candidates[index])) > per_minute * minutes:
+        if _false_alarms(drives, float(candidates[index])) > allowed:
             return float(candidates[index + 1])
     return float(candidates[0])
 
@@ -88,7 +97,7 @@ def events_at(
 ) -> Events | None:
     """The outcome at a threshold; scenarios: of weights (R, S), in order. None without objects or negative frames."""
     objects = [drive for drive in drives if len(drive.positive_scores)]
-    minutes = sum(drive.negative_s for drive in drives) / 60
+    minutes = normal_minutes(drives)
     if not objects or minutes == 0:
         return None
     found = np.array([(drive.positive_scores >= threshold).any() for drive in objects])

@@ -1,13 +1,14 @@
 """Thresholds that people can use, and what the test set shows at them: the block `events` and its tables."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Final
 
 import numpy as np
 
-from lib.evaluation.events import FEW_MINUTES, Drive, Events, drives_of, events_at, threshold_for
+from lib.evaluation.events import FEW_MINUTES, Drive, Events, drives_of, events_at, normal_minutes, threshold_for
 from lib.evaluation.pooling import PooledFrame, ScoredTest
 from lib.evaluation.tables import Row
 from lib.shards.validation import ValidationScores
@@ -19,6 +20,10 @@ EVENT_COLUMNS: Final = (
     "first_detection_m",
 )
 FIRST_DETECTION_COLUMNS: Final = ("threshold", "distance_m", "in_view_share", "found_share")
+_ADVICE: Final = {
+    "the test set": "give data.root more normality scenarios or raise split.test_fraction",
+    "validation": "give data.root more normality scenarios or raise split.validation_fraction",
+}
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -32,26 +37,26 @@ class Operating:
 
 
 def operate(test: ScoredTest, validation: ValidationScores | None) -> Operating:
-    """Judge the test set at its own threshold and at validation's; empty, with a warning, where that cannot be said."""
+    """Judge the test set at its own threshold and at validation's.
+
+    Empty, with a warning, where nothing can be said. A threshold of one false alarm a minute is left out, with a
+    warning, where there is too little normal driving to hold one.
+    """
     drives = drives_of(test.frames)
-    own = threshold_for(drives) if drives else None
-    events = _at(test, drives, own)
-    if not drives or own is None or events is None:
+    objects = sum(1 for drive in drives or () if len(drive.positive_scores))
+    minutes = normal_minutes(drives or ())
+    if not drives or not objects or minutes == 0:
         _LOG.warning("events are left out: the test set lacks the frames' times, objects in view, or negative frames")
         return Operating({}, [], [])
-    if events.normal_minutes < FEW_MINUTES:
-        _LOG.warning(
-            "events: one false alarm a minute is asked of %.1f minutes of negative frames; at least %g would be better",
-            *(events.normal_minutes, FEW_MINUTES),
-        )
-    block: dict[str, float | int | dict[str, float | int]] = {**_numbers(events)}
-    thresholds = {OWN: own}
+    block: dict[str, float | int | dict[str, float | int]] = {"objects": objects, "normal_minutes": minutes}
+    thresholds: dict[str, float] = {}
+    if (own := _threshold(drives, "the test set")) is not None:
+        thresholds[OWN] = own
+        block |= _numbers(_at(test, drives, own))
     if validation is not None and (chosen := validation_threshold(validation)):
-        threshold, minutes = chosen
-        thresholds[CHOSEN] = threshold
-        if (found := _at(test, drives, threshold)) is not None:
-            numbers = {k: v for k, v in _numbers(found).items() if k not in ("objects", "normal_minutes")}
-            block["at_validation_threshold"] = {**numbers, "validation_minutes": minutes}
+        thresholds[CHOSEN], validation_minutes = chosen
+        numbers = _numbers(_at(test, drives, thresholds[CHOSEN])) | {"validation_minutes": validation_minutes}
+        block["at_validation_threshold"] = {k: v for k, v in numbers.items() if k not in ("objects", "normal_minutes")}
     rows = [row for name, threshold in thresholds.items() for row in _first_detections(name, drives, threshold)]
     return Operating(block, _curve(test, drives), rows)
 
@@ -59,23 +64,34 @@ def operate(test: ScoredTest, validation: ValidationScores | None) -> Operating:
 def validation_threshold(validation: ValidationScores) -> tuple[float, float] | None:
     """The threshold of one false alarm a minute on validation frames as they are, and how many minutes these last.
 
-    None, with a warning, where their time is unknown.
+    None, with a warning, where their time is unknown or too short to hold one false alarm.
     """
     order = zip(validation.drive.tolist(), validation.time_s.tolist(), validation.frame_score.tolist(), strict=True)
     frames = [PooledFrame(*_named(validation, d), time_s, score, "negative", None, False) for d, time_s, score in order]
     drives = drives_of(frames)
-    threshold = threshold_for(drives) if drives else None
-    if drives is None or threshold is None:
+    if drives is None:
         _LOG.warning("events: no threshold from validation, whose frames have no times")
         return None
-    minutes = sum(drive.negative_s for drive in drives) / 60
-    if minutes < FEW_MINUTES:
+    threshold = _threshold(drives, "validation")
+    return None if threshold is None else (threshold, normal_minutes(drives))
+
+
+def _threshold(drives: Sequence[Drive], of: str) -> float | None:
+    """The threshold of one false alarm a minute; None, with a warning, where there is too little normal driving."""
+    minutes, threshold = normal_minutes(drives), threshold_for(drives)
+    if threshold is None:
         _LOG.warning(
-            "events: validation lasts %.1f minutes, too short to learn a threshold of one false alarm a minute from; "
-            "raise split.validation_fraction or give more scenarios",
-            minutes,
+            "events: no threshold of one false alarm a minute from %s: its normal driving lasts %.3g s, too short to "
+            "hold one; %s",
+            *(of, 60 * minutes, _ADVICE[of]),
         )
-    return threshold, minutes
+    elif minutes < FEW_MINUTES:
+        _LOG.warning(
+            "events: one false alarm a minute is asked of %.1f minutes of normal driving in %s; at least %g would be "
+            "better; %s",
+            *(minutes, of, FEW_MINUTES, _ADVICE[of]),
+        )
+    return threshold
 
 
 def _named(validation: ValidationScores, drive: int) -> tuple[str, str, str]:
@@ -83,10 +99,10 @@ def _named(validation: ValidationScores, drive: int) -> tuple[str, str, str]:
     return scenario, "NORMALITY", camera
 
 
-def _at(test: ScoredTest, drives: list[Drive] | None, threshold: float | None) -> Events | None:
-    if drives is None or threshold is None:
-        return None
-    return events_at(drives, threshold, list(test.strata), test.weights)
+def _at(test: ScoredTest, drives: list[Drive], threshold: float) -> Events:
+    events = events_at(drives, threshold, list(test.strata), test.weights)
+    assert events is not None, "there are objects and negative frames"
+    return events
 
 
 def _numbers(events: Events) -> dict[str, float | int]:
@@ -98,8 +114,7 @@ def _curve(test: ScoredTest, drives: list[Drive]) -> list[Row]:
     """Outcomes at thresholds from the highest score down, at most MAX_THRESHOLDS, each that changes an outcome once."""
     scores = np.unique(np.concatenate([s for d in drives for s in (*d.negative_scores, d.positive_scores)]))[::-1]
     chosen = np.unique(np.linspace(0, len(scores) - 1, MAX_THRESHOLDS).round().astype(int))
-    outcomes = [events for threshold in scores[chosen].tolist() if (events := _at(test, drives, threshold))]
-    rows = [_numbers(events) for events in outcomes]
+    rows = [_numbers(_at(test, drives, threshold)) for threshold in scores[chosen].tolist()]
     # A falling threshold joins alarms as well: a number of them counts only while no higher threshold had more.
     most = np.maximum.accumulate([row["false_alarms"] for row in rows])
     rising = [row for row, highest in zip(rows, most, strict=True) if row["false_alarms"] == highest]

@@ -8,7 +8,7 @@ from typing import Final
 
 from lib.errors import DataError
 from lib.evaluation.anovox import ProtocolResult, VoxelGroup
-from lib.evaluation.baselines import GIVES_AWAY, by_level
+from lib.evaluation.baselines import by_level, gives_away
 from lib.evaluation.calibration import CalibratedLevel, Calibration, calibrate
 from lib.evaluation.guards import check_scores, check_size
 from lib.evaluation.levels import LEVELS
@@ -120,7 +120,7 @@ def _calibration_block(test: ScoredTest, calibrations: Mapping[CalibratedLevel, 
             blocks[level] = {
                 "slope": made.slope,
                 "intercept": made.intercept,
-                "error": bins.error,
+                "test_error": bins.error,
                 "error_at_share": bins.at_share(promised.share).error,
                 "validation_error": promised.error,
                 "positive_share": bins.share,
@@ -134,7 +134,7 @@ def _baselines_block(test: ScoredTest) -> Block:
     blocks = {name: level_metrics(pool) for name, pool in test.pools.items() if name not in LEVELS}
     nested = by_level({name: {key: block[key] for key in _BASELINE_NUMBERS} for name, block in blocks.items()})
     for name, block in nested.get("frame", {}).items():
-        if max(block["auroc"], 1 - block["auroc"]) >= GIVES_AWAY:
+        if gives_away(name, block):
             _LOG.warning(
                 "baseline %s: frame AUROC %.3f [%.3f, %.3f] without looking for anomalies; the test set gives away by "
                 "it which frames are anomalous, so read `frame` beside it",

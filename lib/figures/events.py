@@ -19,6 +19,7 @@ _THRESHOLDS: Final = {
     "from validation": ("threshold set on validation", ANOMALOUS),
 }
 _BAND: Final = "95 % interval of the share"
+_TOO_SHORT: Final = "no threshold: normal driving is too short for one false alarm a minute"
 _NOTHING: Final = "no events: the test set lacks times, objects in view or negative frames"
 
 
@@ -127,7 +128,7 @@ def _draw_distances(axes: Axes, by_threshold: dict[str, list[list[float]]], poin
         label = f"found, {told}" + (f" (median {median:.1f} m)" if median is not None else "")
         axes.plot(distance, found, color=color, label=label)
     if not by_threshold:
-        say_empty(axes, "no threshold at which objects were sought")
+        say_empty(axes, _TOO_SHORT)
         return
     axes.set_ylim(0, 1.02)
     axes.set_xlim(left=0)

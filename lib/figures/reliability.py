@@ -15,7 +15,7 @@ _LINES: Final[dict[str, tuple[str, str, Any]]] = {
     "test": ("test", ANOMALOUS, "-"),
     "test, its share known": ("test, its share of anomalies known", ANOMALOUS, (0, (2, 2))),
 }
-_ERRORS: Final = {"validation": "validation_error", "test": "error", "test, its share known": "error_at_share"}
+_ERRORS: Final = {"validation": "validation_error", "test": "test_error", "test, its share known": "error_at_share"}
 _ITEMS: Final = {"frame": "frames", "point": "points in view"}
 _LARGEST = 160
 

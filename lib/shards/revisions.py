@@ -68,7 +68,10 @@ def _content(name: str, output: str, cache: Path, digest: str) -> Path:
         raise DataError(f"{name}: {output} has no usable MD5 in dvc.lock or the cache ({digest})")
     path = cache / "files" / "md5" / digest[:2] / digest[2:]
     if not path.is_file():
-        raise DataError(f"{name}: DVC's cache lacks {output}; fetch it (`dvc fetch`) or run the experiment again")
+        raise DataError(
+            f"{name}: its {output} is not in DVC's cache, so it was made on another machine or removed; fetch it from "
+            "a remote (`dvc fetch`), or compare with `workspace`, the results that lie in the working tree"
+        )
     return path
 
 

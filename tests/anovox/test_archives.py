@@ -105,6 +105,41 @@ def test_several_archives_may_share_files_but_not_names(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_every_refused_archive_is_named_and_the_others_are_unpacked(tmp_path, kind):
+    noise = np.random.default_rng(1).bytes(300_000)
+    sound = pack(tmp_path / f"sound.{kind}", {"a/x": b"1", "a/y": noise})
+    cut = tmp_path / f"cut.{kind}"
+    cut.write_bytes(sound.read_bytes()[:200_000])
+    hostile = pack(tmp_path / f"hostile.{kind}", {"b/fine": b"1", "../out": b"2"})
+    clash = pack(tmp_path / f"clash.{kind}", {"c/fine": b"1", "there": b"other"})
+    last = pack(tmp_path / f"last.{kind}", {"z": b"3"})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "there").write_bytes(b"mine")
+    told = []
+    done = unpack([tmp_path / "no", cut, sound, hostile, clash, last], tmp_path / "data", told.append)
+    sentences = [str(error) for error in told]
+    for sentence, archive in zip(sentences, (tmp_path / "no", cut, hostile, clash), strict=True):
+        assert str(archive) in sentence and "\n" not in sentence
+    assert "damaged or incomplete" in sentences[1] and "do not trust it" in sentences[2]
+    assert (done.files, done.files_before, done.refused) == (3, 0, 4)
+    assert tree(tmp_path / "data") == {"a/x": b"1", "a/y": noise, "there": b"mine", "z": b"3"}
+    cut.write_bytes(sound.read_bytes())
+    again = unpack([cut, last], tmp_path / "data", told.append)
+    assert (again.files, again.files_before, again.refused) == (0, 3, 0) and len(told) == 4
+
+
+def test_an_archive_that_clashes_with_another_one_of_the_run_is_refused(tmp_path):
+    one = pack(tmp_path / "one.zip", {"a": b"one"})
+    other = pack(tmp_path / "other.zip", {"a": b"else"})
+    last = pack(tmp_path / "last.zip", {"b": b"2"})
+    told = []
+    done = unpack([one, other, last], tmp_path / "data", told.append)
+    assert (done.files, done.files_before, done.refused) == (2, 0, 1)
+    assert tree(tmp_path / "data") == {"a": b"one", "b": b"2"}
+    assert "another content" in str(told[0]) and str(other) in str(told[0]) and len(told) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "name", ["../x", "a/../../x", "/tmp/x", "a/..", "C:/x", "C:x", "a\\..\\..\\x", "a\nb", "", "."]
 )
@@ -268,6 +303,20 @@ def test_too_little_room_is_one_sentence_beforehand(tmp_path, monkeypatch):
     assert unpack([archive], tmp_path / "data").files == 3
     monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage._replace(free=0))
     assert unpack([archive], tmp_path / "data").files_before == 3  # nothing left to write
+
+
+def test_room_is_needed_only_for_archives_that_are_not_refused(tmp_path, monkeypatch):
+    sound = pack(tmp_path / "sound.zip", {"x": os.urandom(1_000_000)})
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(sound.read_bytes()[:500_000])
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage._replace(free=900_000))
+    told = []
+    with pytest.raises(DataError, match=r"data: unpacking needs 1\.0 MB"):
+        unpack([cut, sound], tmp_path / "data", told.append)
+    assert [str(cut) in str(error) for error in told] == [True]
+    assert not (tmp_path / "data").exists()
+    assert unpack([cut], tmp_path / "data", told.append).refused == 1
 
 
 def test_a_target_that_is_a_file_or_in_use_is_one_sentence(tmp_path):

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lib.evaluation.baselines import with_baselines
+from lib.evaluation.baselines import gives_away, with_baselines
 from lib.evaluation.levels import score_in_parts, score_scenario
 from lib.evaluation.report import evaluate
 from lib.frame import Anomaly
@@ -82,3 +82,18 @@ def test_a_score_that_gives_the_labels_away_is_named(paths, caplog):
     assert block["auroc"] > 0.9 and (block["positives"], block["negatives"]) == (4, 5)
     assert any(record.message.startswith("baseline frame_index: frame AUROC") for record in caplog.records)
     assert metrics["frame_within"]["negatives"] == 3 < metrics["frame"]["negatives"] == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "expected"),
+    [
+        ("range", (0.70, 0.60, 0.80), True),
+        ("range", (0.30, 0.20, 0.40), True),  # the other way round gives as much away
+        ("range", (0.70, 0.45, 0.95), False),  # a small test set: chance reaches that, too
+        ("range", (0.30, 0.05, 0.55), False),
+        ("range", (0.60, 0.55, 0.64), False),
+        ("random", (0.70, 0.60, 0.80), False),
+    ],
+)
+def test_only_what_chance_does_not_explain_gives_away(name, numbers, expected):
+    assert gives_away(name, dict(zip(("auroc", "auroc_low", "auroc_high"), numbers, strict=True))) == expected

@@ -104,11 +104,13 @@ def test_frames_with_too_little_of_it_calibrate_nothing():
 
 
 def test_validation_gives_the_threshold_of_one_false_alarm_a_minute(caplog):
-    whole = made_up_validation(scenarios=40, frames=300)  # 20 minutes
+    whole = made_up_validation(scenarios=40, frames=300, step_s=0.1)  # 20 minutes
     threshold, minutes = validation_threshold(whole)
     assert minutes == pytest.approx(20.0)
     assert 15 <= (whole.frame_score >= threshold).sum() <= 25
     assert not caplog.text
-    validation_threshold(made_up_validation())
-    assert "validation lasts 0.4 minutes, too short" in caplog.text
+    assert validation_threshold(made_up_validation()) is not None
+    assert "asked of 2.0 minutes of normal driving in validation; at least 10 would be better" in caplog.text
+    assert validation_threshold(made_up_validation(step_s=0.1)) is None
+    assert "from validation: its normal driving lasts 24 s, too short to hold one" in caplog.text
     assert validation_threshold(replace(whole, time_s=np.full_like(whole.time_s, np.nan))) is None

@@ -1,3 +1,5 @@
+import logging
+
 import numpy as np
 import pytest
 
@@ -48,9 +50,29 @@ def test_nothing_is_found_farther_away_than_it_is_seen(paths):
 def test_validation_adds_its_threshold_and_changes_no_other_number(paths):
     alone, with_it = report(paths).metrics, report(paths, made_up_validation()).metrics
     at = with_it["events"].pop("at_validation_threshold")
-    assert at["threshold"] != alone["events"]["threshold"] and at["validation_minutes"] == pytest.approx(0.4)
+    assert at["threshold"] != alone["events"]["threshold"] and at["validation_minutes"] == pytest.approx(2.0)
     assert with_it.pop("outside_shift") == -0.5
     calibration = with_it.pop("calibration")
     assert set(calibration) == {"frame", "point"}
-    assert all(0 <= block[name] <= 1 for block in calibration.values() for name in ("error", "validation_error"))
+    assert all(0 <= block[name] <= 1 for block in calibration.values() for name in ("test_error", "validation_error"))
     assert with_it == alone
+
+
+def test_too_little_normal_driving_leaves_the_threshold_out_and_says_how_long_it_lasts(paths, caplog):
+    anomalous, normal = paths[:8], paths[8:15]
+    with caplog.at_level(logging.WARNING):
+        found = report(anomalous + normal, made_up_validation(step_s=0.1))
+    assert found.metrics["events"] == {"objects": 8, "normal_minutes": pytest.approx(56 / 60)}
+    assert found.first_detections == []
+    rates = sorted({row["false_alarms_per_minute"] for row in found.events})
+    assert rates[0] == 0 and rates[1] >= 60 / 56  # what was counted: none in 56 s, or one and more
+    said = [record.message for record in caplog.records if record.message.startswith("events: ")]
+    for message, words in zip(said, ("from the test set", "from validation"), strict=True):
+        assert message.startswith(f"events: no threshold of one false alarm a minute {words}: ")
+    assert "lasts 56 s, too short to hold one; " in said[0] and "lasts 24 s, too short to hold one; " in said[1]
+
+
+def test_validation_may_last_long_enough_where_the_test_does_not(paths):
+    found = report(paths[:15], made_up_validation())
+    assert set(found.metrics["events"]) == {"objects", "normal_minutes", "at_validation_threshold"}
+    assert {row["threshold"] for row in found.first_detections} == {"from validation"}

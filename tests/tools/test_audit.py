@@ -1,6 +1,7 @@
 """The audit says what it found, and never calls silence safety."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -30,6 +31,7 @@ def test_judgement(packages, status, words):
 def test_a_failed_audit_is_none(monkeypatch, capsys, output, errors):
     done = subprocess.CompletedProcess([], 1, output, errors)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(sys, "argv", ["audit"])
     with pytest.raises(SystemExit) as end:
         audit.main()
     assert end.value.code == 2 and "audit: NOT DONE" in capsys.readouterr().err

@@ -86,8 +86,27 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(project, tmp_path):
     ):
         error = compare(project, "HEAD", name, fails=True)
         assert error.count("\n") == 1 and message in error, error
-    with pytest.raises(DataError, match="DVC's cache lacks data/shards; fetch it"):
+    with pytest.raises(DataError, match="skilful: its data/shards is not in DVC's cache"):
         link_output(project, tmp_path, "skilful", "data/shards", tmp_path / "shards")
     with pytest.raises(DataError, match=r"its dvc.lock holds no data/nothing"):
         link_output(project, project / ".dvc/cache", "skilful", "data/nothing", tmp_path / "nothing")
     assert resolve(project, "skilful") != resolve(project, "HEAD")
+
+
+@pytest.mark.slow
+def test_results_committed_on_another_machine(project, tmp_path):
+    """A fresh clone has the commit without its cache; once the pipeline has run, its results are the workspace's."""
+    clone = tmp_path / "clone"
+    run(project, "git", "clone", "-q", str(project), str(clone))
+    shutil.copytree(project / "made", clone / "made")
+    rewrite(clone, 0.5)
+    run(clone, sys.executable, "-m", "dvc", "repro", "-q", "-f")
+    error = compare(clone, "HEAD", "workspace", fails=True)
+    assert (
+        error.count("\n") == 1
+        and "HEAD: its data/predictions is not in DVC's cache" in error
+        and "`workspace`" in error
+    )
+    run(clone, "git", "commit", "-q", "-am", "Results on this machine")
+    rows = json.loads(compare(clone, "HEAD", "workspace", "--json"))
+    assert rows and all(row["difference"] == 0 for row in rows)

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,26 @@ def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as caught:
         run(monkeypatch, tmp_path)
     assert caught.value.code == 2 and "DATA_ROOT" in capsys.readouterr().err
+
+
+def test_sound_archives_are_unpacked_beside_damaged_ones_and_the_exit_status_tells(tmp_path, monkeypatch, capsys):
+    sound = Path(shutil.make_archive(tmp_path / "sound", "zip", GOLDEN))
+    cut, page = tmp_path / "cut.zip", tmp_path / "page.zip"
+    cut.write_bytes(sound.read_bytes()[:-1000])
+    page.write_text("<html>Not found</html>")
+    for _ in range(2):
+        with pytest.raises(SystemExit) as caught:
+            run(monkeypatch, cut, sound, page, tmp_path / "data")
+        assert caught.value.code == 1
+        said = capsys.readouterr()
+        first, second, last = said.err.splitlines()
+        assert first.startswith(f"error: {page}: neither a .tar.gz nor a .zip archive by its first bytes")
+        assert second.startswith(f"error: {cut}: damaged or incomplete")
+        assert last == "error: 2 of 3 archives refused, for the reasons above"
+    assert said.out.startswith("nothing to do: all ") and said.out.count("\n") == 1
+    files = {str(path.relative_to(GOLDEN)) for path in GOLDEN.rglob("*") if path.is_file()}
+    found = {str(path.relative_to(tmp_path / "data")) for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    assert found == files
 
 
 def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, capsys):
