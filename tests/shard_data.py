@@ -1,6 +1,5 @@
 """Small shards of flat streets, for the tests of stages that need some."""
 
-from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from lib.frame import Frame, Lidar, ScenarioType
 from lib.geometry.camera import Camera
 from lib.labels import ROAD
+from lib.shards.hdf5_files import FileMap
 from lib.shards.index import ShardEntry, frames_with_anomaly, write_index
 from lib.shards.reader import Shard
 from lib.shards.writer import padded_length, write_shard
@@ -66,7 +66,7 @@ def is_mapped(array: Any) -> bool:
     """Say whether an array's bytes are a mapped file's own."""
     while isinstance(array, np.ndarray):
         array = array.base
-    return isinstance(array, mmap)
+    return isinstance(array, FileMap)
 
 
 def shard_entry(shard: Shard) -> ShardEntry:
