@@ -1,4 +1,4 @@
-"""Files as HDF5 is given them, instead of opening and locking them itself: mapped, to read; opened by Python, to write."""
+"""Files as HDF5 is given them, so that it opens and locks none itself: mapped, to read; of Python, to write."""
 
 import ctypes
 import io
