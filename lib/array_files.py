@@ -12,7 +12,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from lib.errors import DataError
+from lib.errors import DataError, refused
 from lib.outputs import whole_file
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -47,6 +47,7 @@ def write_arrays(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -> Non
 
 def read_arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """The arrays of a file and its metadata; raises one of UNREADABLE."""
+    path.open("rb").close()  # safetensors calls whatever the system refuses a missing file
     with safe_open(path, framework="numpy") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (not a dict)
 
@@ -62,14 +63,17 @@ def write_state(path: Path, key: str, values: Any, arrays: Arrays) -> None:
 
 
 def read_state(path: Path, key: str, work: str) -> tuple[Any, dict[str, npt.NDArray[Any]]]:
-    """The values and the arrays of a state; raises DataError when it is damaged, or of another `work` than `key`."""
+    """The values and the arrays of a state.
+
+    Raises DataError when it is damaged, of another `work` than `key`, or refused by the system.
+    """
     try:
         arrays, metadata = read_arrays(path)
         if int(metadata["crc32"]) != checksum(metadata["key"], arrays):
             raise ValueError("the content does not match its checksum")
         values = json.loads(arrays.pop(_VALUES).tobytes())
     except UNREADABLE as error:
-        raise DataError(f"{path}: damaged ({' '.join(str(error).split())[:300]})") from None
+        raise refused(path, error) or DataError(f"{path}: damaged ({' '.join(str(error).split())[:300]})") from None
     if metadata["key"] != key:
         raise DataError(f"{path}: of another {work}")
     return values, arrays

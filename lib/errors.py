@@ -1,9 +1,29 @@
 """Errors that a user can cause and mend."""
 
+import errno
 import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+_FAILED: Final = "check the disk or the network, then run it again"
+_SYSTEM_REMEDIES: Final = {
+    errno.EMFILE: "allow this process more open files (`ulimit -n 4096`), then run it again",
+    errno.ENFILE: "end other programs or raise the system's limit (sysctl fs.file-max), then run it again",
+    errno.ENOMEM: "free some memory, or take fewer workers or smaller batches, then run it again",
+    errno.EACCES: "check its permissions and those of its folders, then run it again",
+    errno.EPERM: "check its permissions and those of its folders, then run it again",
+    errno.ENOLCK: "its file system has no locks: unset HDF5_USE_FILE_LOCKING or mount it with locks, then run it again",
+    errno.EIO: _FAILED,
+    errno.ESTALE: _FAILED,
+    errno.ETIMEDOUT: _FAILED,
+}
+"""What helps where the system refuses a file. None of these errors says that the file is damaged."""
+
+
+_OF_THE_PROCESS: Final = {errno.EMFILE, errno.ENFILE}
 
 
 class DataError(ValueError):
@@ -16,6 +36,16 @@ class ParamsError(ValueError):
 
 class TrainingError(ValueError):
     """A training cannot go on or learned nothing: the message says why and what to try."""
+
+
+def refused(path: Path, error: BaseException, done: str = "read") -> DataError | None:
+    """The error for the user where the system refuses a file, whatever is in it; None where the error is another one.
+
+    `done`: what could not be done with the file.
+    """
+    if not isinstance(error, OSError) or error.errno not in _SYSTEM_REMEDIES:
+        return None
+    return DataError(f"{path}: cannot be {done} ({os.strerror(error.errno)}); {_SYSTEM_REMEDIES[error.errno]}")
 
 
 def readable(message: str) -> str:
@@ -58,6 +88,11 @@ def _explained(main: Callable[[], None]) -> None:
         _unless_stopped(main)
     except (DataError, ParamsError, TrainingError) as error:
         print(f"error: {readable(str(error))}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _OF_THE_PROCESS:
+            raise
+        print(f"error: {os.strerror(error.errno)}; {_SYSTEM_REMEDIES[error.errno]}", file=sys.stderr)
         sys.exit(1)
     except Stopped as stopped:
         print(f"stopped: {stopped}", file=sys.stderr)

@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from lib.errors import DataError
+from lib.errors import DataError, refused
 
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
@@ -117,7 +117,8 @@ def _sentence(path: Path, errors: set[int] | None = None) -> Iterator[None]:
     except OSError as error:
         if errors is not None and error.errno not in errors:
             raise
-        raise DataError(f"{path}: cannot be written ({error}); check disk space and permissions") from None
+        other = DataError(f"{path}: cannot be written ({error}); check disk space and permissions")
+        raise refused(path, error, "written") or other from None
 
 
 @contextmanager

@@ -126,9 +126,9 @@ class Shelf:
                     raise ValueError(key)
                 with suppress(PermissionError):  # of another user, in a store that is shared
                     os.utime(place / _NOTE)
-            except FileNotFoundError:
-                return None
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            except OSError:
+                return None  # nothing there, or nothing that can be read now
+            except (ValueError, KeyError, TypeError, AttributeError):
                 shutil.rmtree(place, ignore_errors=True)
                 return None
             try:

@@ -1,6 +1,5 @@
 """Small shards of flat streets, for the tests of stages that need some."""
 
-from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,10 @@ import numpy as np
 from lib.frame import Frame, Lidar, ScenarioType
 from lib.geometry.camera import Camera
 from lib.labels import ROAD
+from lib.shards.hdf5_files import FileMap
 from lib.shards.index import ShardEntry, frames_with_anomaly, write_index
 from lib.shards.reader import Shard
+from lib.shards.schema import Storage
 from lib.shards.writer import padded_length, write_shard
 from tests.batches.streets import HEIGHT_PX, WIDTH_PX, flat_street
 
@@ -48,7 +49,13 @@ def street_frame(scenario: str, frame_id: int, scenario_type: ScenarioType, anom
     )
 
 
-def write_street_shards(folder: Path, normality: int = 4, static: int = 2, frames: int = 2) -> None:
+def write_street_shards(
+    folder: Path,
+    normality: int = 4,
+    static: int = 2,
+    frames: int = 2,
+    storage: Storage = Storage(),  # noqa: B008 (frozen)
+) -> None:
     """Write shards and index of flat streets; the static ones hold a pink patch 6 m ahead."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
@@ -58,7 +65,7 @@ def write_street_shards(folder: Path, normality: int = 4, static: int = 2, frame
         made = [
             street_frame(name, 996 + 4 * i, kind, kind is ScenarioType.STATIC, 10 * number + i) for i in range(frames)
         ]
-        entries.append(write_shard(folder / f"{name}.h5", made, padded_length(len(made[0].points))))
+        entries.append(write_shard(folder / f"{name}.h5", made, padded_length(len(made[0].points)), storage=storage))
     write_index(folder, entries)
 
 
@@ -66,7 +73,7 @@ def is_mapped(array: Any) -> bool:
     """Say whether an array's bytes are a mapped file's own."""
     while isinstance(array, np.ndarray):
         array = array.base
-    return isinstance(array, mmap)
+    return isinstance(array, FileMap)
 
 
 def shard_entry(shard: Shard) -> ShardEntry:

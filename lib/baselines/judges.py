@@ -13,7 +13,7 @@ from lib.baselines.references import References
 from lib.batches.frames import FrameBatch
 from lib.batches.views import RangeGrid, Views, make_views, project
 from lib.labels import NORMAL_IDS
-from lib.model.detector import PIXEL_STRIDE, Detections, Detector
+from lib.model.detector import Detections, Detector, quarter_size
 from lib.training.devices import Precision, autocast
 
 Fit = Callable[[Tensor, Tensor], References]
@@ -41,7 +41,7 @@ def normal_features(
         views, _ = make_views(batch, grid)
         with autocast(views.image_B3HW.device, precision):
             cells, pixels = detector.features(views)
-        small_class = views.pixel_class_BHW[:, PIXEL_STRIDE // 2 :: PIXEL_STRIDE, PIXEL_STRIDE // 2 :: PIXEL_STRIDE]
+        small_class = quarter_size(views.pixel_class_BHW)
         seen, anywhere = project(views)[1], torch.ones_like(small_class, dtype=torch.bool)
         for frame in range(len(cells)):
             point = _sample(cells[frame], views.point_class_BRC[frame], seen[frame], per_frame, generator)

@@ -13,7 +13,7 @@ from lib.batches.looks import GROUND_CLASSES
 from lib.batches.objects import class_mask
 from lib.batches.placing import LARGE_WINDOW, free_spots
 from lib.batches.scene import Scene
-from lib.batches.windows import aside_at_1_m, window_in_image
+from lib.batches.windows import aside_at_1_m, window_in_image, window_size
 
 MIN_LENGTH_M, MAX_LENGTH_M = 0.7, 8.0
 SHORTEST = 0.15  # of its distance: less of it does not show
@@ -54,7 +54,7 @@ def paste_blemishes(scene: Scene, wanted_B: Tensor, dirty_B: Tensor, generator: 
     outline = _random_outline(spot_B3.norm(dim=1, keepdim=True), dirty_B, generator)
     gain_B31 = _random_gain(dirty_B, generator)
     H, W = scene.views.image_B3HW.shape[-2:]
-    intrinsics_B4, size = scene.views.intrinsics_B4, (H // LARGE_WINDOW, W // LARGE_WINDOW)
+    intrinsics_B4, size = scene.views.intrinsics_B4, window_size((H, W), LARGE_WINDOW)
     window = window_in_image(spot_B3 - scene.origin_B3, intrinsics_B4, size, (H, W))
     image_B3N, class_B1N, depth_B1N = torch.split(window.take(scene.pixels_BLP[:, :5]), [3, 1, 1], dim=1)
     depth_BN = depth_B1N[:, 0]

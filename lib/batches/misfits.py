@@ -17,7 +17,7 @@ from lib.batches.placing import LARGE_WINDOW, MAX_EXTENT_M, free_spots
 from lib.batches.scene import INTENSITY_DECAY, RANGE_NOISE_M, Scene
 from lib.batches.transplant import brightness
 from lib.batches.views import RangeGrid, Views, cell_column, cell_row, project, rolled
-from lib.batches.windows import Window, window_around
+from lib.batches.windows import Window, window_around, window_size
 from lib.labels import BICYCLE, BUS, CAR, DYNAMIC, MOTORCYCLE, PEDESTRIAN, RIDER, STATIC, TRUCK, UNKNOWN
 
 SHAPED_CLASSES = (PEDESTRIAN, RIDER, CAR, TRUCK, BUS, MOTORCYCLE, BICYCLE, STATIC, DYNAMIC)
@@ -195,7 +195,7 @@ def _in_image(
     up_B1 = shape.up_B1 * (here_fy_B1 / here_m_B1) / (there_fy_B1 / there_m_B1)
     height_px_B1 = found.height_m_B[:, None] * there_fy_B1 / there_m_B1
     middle_B = (here_v_B1 - up_B1 * height_px_B1 / 2).squeeze(1)
-    window = window_around(middle_B, here_u_B1.squeeze(1), (H // LARGE_WINDOW, W // LARGE_WINDOW), (H, W))
+    window = window_around(middle_B, here_u_B1.squeeze(1), window_size((H, W), LARGE_WINDOW), (H, W))
     column_Bw = (there_u_B1 + (window.column_Bw + 0.5 - here_u_B1) / across_B1).floor()
     climb_Bh = (here_v_B1 - window.row_Bh - 0.5) / up_B1
     row_Bh = (there_v_B1 - torch.where(shape.flipped_B1, height_px_B1 - climb_Bh, climb_Bh)).floor()
@@ -226,11 +226,12 @@ def _seen_at(views: Views, place_B3: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
 def _sampled(image_B3HW: Tensor, row_Bh: Tensor, column_Bw: Tensor, scale_B1: Tensor) -> Tensor:
     """Colours (B, 3, N) at crossings of rows and columns, of pictures halved as often as the scale asks for."""
     levels, firsts = [image_B3HW], [0]
-    for _ in range(HALVES):
+    while len(levels) <= HALVES and min(levels[-1].shape[-2:]) > 1:
         firsts.append(firsts[-1] + levels[-1].shape[-2] * levels[-1].shape[-1])
         levels.append(_halved(levels[-1]))
-    halved_B1 = sum((scale_B1 < HALVED_BELOW / 2**n).long() for n in range(HALVES))
-    assert isinstance(halved_B1, Tensor)
+    halved_B1 = torch.zeros_like(scale_B1, dtype=torch.int64)
+    for n in range(len(levels) - 1):
+        halved_B1 += scale_B1 < HALVED_BELOW / 2**n
     sizes = tuple((first, *level.shape[-2:]) for first, level in zip(firsts, levels, strict=True))
     size_L3 = constant(tuple(number for size in sizes for number in size), torch.int64, scale_B1.device).view(-1, 3)
     first_B1, height_B1, width_B1 = size_L3[halved_B1.squeeze(1)][..., None].unbind(1)

@@ -36,7 +36,7 @@ from lib.batches.solids import Linear, Spans, along, entry, shaded, spans
 from lib.batches.targets import UNSURE, Targets
 from lib.batches.transplant import transplant
 from lib.batches.views import RangeGrid, Views, cell_column, project
-from lib.batches.windows import Window, above_at_1_m, aside_at_1_m, window_around, window_in_image
+from lib.batches.windows import Window, above_at_1_m, aside_at_1_m, window_around, window_in_image, window_size
 from lib.labels import UNKNOWN
 
 GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
@@ -141,7 +141,7 @@ def _aimed(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor, sha
     origin_B3 = scene.origin_B3.repeat(slots, 1)
     H, W = views.image_B3HW.shape[-2:]
     intrinsics_B4 = views.intrinsics_B4.repeat(slots, 1)
-    pixels = window_in_image(placed.solids.center_B3 - origin_B3, intrinsics_B4, (H // share, W // share), (H, W))
+    pixels = window_in_image(placed.solids.center_B3 - origin_B3, intrinsics_B4, window_size((H, W), share), (H, W))
     linear = _rays(pixels, intrinsics_B4)
     axes = constant((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), torch.float32, sun_B3.device).view(1, 3, 3)
     ray_B3N = linear(axes.expand(len(sun_B3), 3, 3), torch.zeros_like(sun_B3))

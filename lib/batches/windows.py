@@ -33,6 +33,11 @@ class Window(Rows):
         layers_BKP.scatter_(2, self.place_BN[:, None].expand_as(values_BKN), values_BKN)
 
 
+def window_size(map_size: tuple[int, int], share: int) -> tuple[int, int]:
+    """Height and width of a map divided by `share`, at least 1."""
+    return max(1, map_size[0] // share), max(1, map_size[1] // share)
+
+
 def window_around(row_B: Tensor, column_B: Tensor, size: tuple[int, int], map_size: tuple[int, int]) -> Window:
     """Lay windows of a size around places (fractional rows and columns), moved to lie inside the map."""
     rows = _line(row_B, size[0], map_size[0])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lib.batches.constants import constant
 from lib.model.fusion import sample_image
+from lib.model.image_encoder import COARSE_STRIDE
 
 Encoding = Literal["none", "sine", "learned"]
 WINDOW = 3
@@ -34,20 +35,17 @@ class LocalCrossAttention(nn.Module):
         self.place = nn.Conv2d(lidar_channels, WINDOW**2, 1)
         self.gate = nn.Conv2d(lidar_channels + channels, channels, 1)
 
-    def forward(
-        self, lidar: Tensor, xyz_B3RC: Tensor, coarse: Tensor, uv: Tensor, seen: Tensor, size: tuple[int, int]
-    ) -> Tensor:
+    def forward(self, lidar: Tensor, xyz_B3RC: Tensor, coarse: Tensor, uv: Tensor, seen: Tensor) -> Tensor:
         """Return image features (B, channels, R, C); xyz_B3RC [m]: the cells' points, camera axes."""
         asking = lidar if self.encoding is None else lidar + self.encoding(xyz_B3RC).to(lidar.dtype)
         query, place = self.query(asking).float(), self.place(asking).float()
         keys, values = self.key(coarse), self.value(coarse)
-        stride = size[0] / coarse.shape[2]
         logits, answers = [], []
         for number in range(WINDOW**2):
             step = constant((number % WINDOW - WINDOW // 2, number // WINDOW - WINDOW // 2), torch.float32, uv.device)
-            shifted = uv + (step * stride)[:, None, None]
-            logits.append((query * sample_image(keys, shifted, seen, size)).sum(1) / query.shape[1] ** 0.5)
-            answers.append(sample_image(values, shifted, seen, size))
+            shifted = uv + (step * COARSE_STRIDE)[:, None, None]
+            logits.append((query * sample_image(keys, shifted, seen, COARSE_STRIDE)).sum(1) / query.shape[1] ** 0.5)
+            answers.append(sample_image(values, shifted, seen, COARSE_STRIDE))
         weight = torch.softmax(torch.stack(logits, 1) + place, dim=1)
         attended = (weight[:, :, None] * torch.stack(answers, 1)).sum(1).to(lidar.dtype)
         gate = torch.sigmoid(self.gate(torch.cat([lidar, attended], dim=1)))

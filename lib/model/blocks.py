@@ -4,13 +4,27 @@ import torch
 from torch import Tensor, nn
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm; in training, a single value per channel, which has no variance, is normalized by the running
+    statistics, as in evaluation. (The deepest maps of one tiny image have one value.)
+    """
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Normalize."""
+        if x_BCHW.numel() > x_BCHW.shape[1]:
+            return super().forward(x_BCHW)
+        return nn.functional.batch_norm(
+            x_BCHW, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+
 class ConvNorm(nn.Sequential):
     """Convolution of an odd kernel size, batch norm, ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int = 1, kernel: int = 3) -> None:
         super().__init__(
             nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False),
-            nn.BatchNorm2d(channels_out),
+            BatchNorm(channels_out),
             nn.ReLU(inplace=True),
         )
 
@@ -21,7 +35,7 @@ class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = ConvNorm(channels, channels)
-        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), BatchNorm(channels))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return relu(x + f(x))."""

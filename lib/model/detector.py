@@ -17,7 +17,7 @@ from lib.labels import NORMAL_IDS
 from lib.model.attention import Encoding, LocalCrossAttention
 from lib.model.blocks import ConvNorm
 from lib.model.fusion import AdditiveFusion, ImageMap, cells_in_image, sample_image
-from lib.model.image_encoder import ImageEncoder
+from lib.model.image_encoder import FINE_STRIDE, ImageEncoder
 from lib.model.lidar_encoder import LidarEncoder, range_view_inputs
 from lib.model.unet import UNet
 
@@ -60,7 +60,8 @@ class Detections:
     """Logits, float32. Higher = more anomalous.
 
     cell_BRC per range-view cell; cell_class_BSRC one-versus-all logits of the normal classes (labels.NORMAL_IDS);
-    pixel_Bhw and pixel_class_BShw at a quarter of the image size.
+    pixel_Bhw and pixel_class_BShw at a quarter of the image size, rounded up: quarter-size pixel k covers the pixels
+    [4 k, 4 k + 4), as far as there are any.
     """
 
     cell_BRC: Tensor
@@ -98,27 +99,26 @@ class Detector(nn.Module):
 
     def features(self, views: Views) -> tuple[Tensor, Tensor]:
         """Features that the heads judge: of cells (B, F, R, C) and of quarter-size pixels (B, F, h, w)."""
-        size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
         uv, seen = project(views)
         coarse = image_map = None
         if self.image_encoder is not None and self.image_map is not None:
             fine, coarse = self.image_encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
             image_map = self.image_map(fine, coarse)
         if self.uses_lidar:
-            cells = self.unet(self._fused(views, image_map, coarse, uv, seen, size))
+            cells = self.unet(self._fused(views, image_map, coarse, uv, seen))
+            size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
             on_image = cells_in_image(cells, uv, seen, size, PIXEL_STRIDE)
         else:
             assert image_map is not None
             surroundings = self.unet(image_map)
-            cells = sample_image(surroundings, uv, seen, size)
-            on_image = nn.functional.avg_pool2d(surroundings, surroundings.shape[2] * PIXEL_STRIDE // size[0])
+            cells = sample_image(surroundings, uv, seen, FINE_STRIDE)
+            on_image = nn.functional.avg_pool2d(surroundings, PIXEL_STRIDE // FINE_STRIDE, ceil_mode=True)
         pixels = on_image if coarse is None else torch.cat([coarse, on_image.to(coarse.dtype)], dim=1)
         return cells, torch.as_tensor(self.pixel_mix(pixels))
 
     def blind_features(self, views: Views) -> Tensor:
         """Features of cells (B, F, R, C) as if no camera worked; the image is not looked at. Needs the LiDAR."""
-        size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
-        return torch.as_tensor(self.unet(self._fused(views, None, None, *project(views), size)))
+        return torch.as_tensor(self.unet(self._fused(views, None, None, *project(views))))
 
     def heads(self, cells: Tensor, pixels: Tensor) -> Detections:
         """Judge features."""
@@ -132,24 +132,26 @@ class Detector(nn.Module):
         """Detections' cell_BRC and cell_class_BSRC as if no camera worked."""
         return self.cell_logits(self.blind_features(views))
 
-    def _fused(
-        self,
-        views: Views,
-        image_map: Tensor | None,
-        coarse: Tensor | None,
-        uv: Tensor,
-        seen: Tensor,
-        size: tuple[int, int],
-    ) -> Tensor:
+    def _fused(self, views: Views, image_map: Tensor | None, coarse: Tensor | None, uv: Tensor, seen: Tensor) -> Tensor:
         assert self.lidar_encoder is not None
         assert self.fusion is not None
         lidar = self.lidar_encoder(range_view_inputs(views).contiguous(memory_format=torch.channels_last))
         seen = seen & views.image_works_B[:, None, None]
-        looked_up = None if image_map is None else sample_image(image_map, uv, seen, size)
+        looked_up = None if image_map is None else sample_image(image_map, uv, seen, FINE_STRIDE)
         if self.attention is not None and looked_up is not None and coarse is not None:
             place_B3RC = views.xyz_B3RC * views.lidar_works_B[:, None, None, None]
-            looked_up = looked_up + self.attention(lidar, place_B3RC, coarse, uv, seen, size)
+            looked_up = looked_up + self.attention(lidar, place_B3RC, coarse, uv, seen)
         return torch.as_tensor(self.fusion(lidar, looked_up))
+
+
+def quarter_size(map_BHW: Tensor) -> Tensor:
+    """What the middles of quarter-size pixels show (B, h, w), or where the image ends before, its last pixels."""
+    half = PIXEL_STRIDE // 2
+    rows, columns = (
+        torch.arange(half, side + half, PIXEL_STRIDE, device=map_BHW.device).clamp(max=side - 1)
+        for side in map_BHW.shape[1:]
+    )
+    return map_BHW[:, rows[:, None], columns]
 
 
 def _logits(head: nn.Module, features_BFRC: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,18 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from lib.model.blocks import upsample_add
+from lib.model.blocks import BatchNorm, upsample_add
 
 
-def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image_size: tuple[int, int]) -> Tensor:
+def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, stride: int) -> Tensor:
     """Image features (B, F, R, C), bilinear at projections uv [px of the full image]; 0 where the camera sees nothing.
+
+    Cell k of the map covers the pixels [k stride, (k + 1) stride).
 
     The same as torch's grid_sample with a border, but by rows of features, which costs a third on the CPU and gives
     the same gradient each time on CUDA.
     """
     B, F, h, w = features_BFhw.shape
-    x = (uv_B2RC[:, 0].float() * (w / image_size[1]) - 0.5).clamp(0, w - 1)
-    y = (uv_B2RC[:, 1].float() * (h / image_size[0]) - 0.5).clamp(0, h - 1)
+    x = (uv_B2RC[:, 0].float() / stride - 0.5).clamp(0, w - 1)
+    y = (uv_B2RC[:, 1].float() / stride - 0.5).clamp(0, h - 1)
     left, top = x.floor(), y.floor()
     right_share, lower_share = x - left, y - top
     frame = torch.arange(B, device=x.device)[:, None, None] * (h * w)
@@ -40,9 +42,11 @@ def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image
 def cells_in_image(
     features_BFRC: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image_size: tuple[int, int], stride: int
 ) -> Tensor:
-    """Mean features (B, F, H / stride, W / stride) of the range-view cells that fall into an image cell; 0 for none."""
+    """Mean features (B, F, H / stride, W / stride), sizes rounded up, of the range-view cells that fall into an image
+    cell; 0 for none.
+    """
     B, F = features_BFRC.shape[:2]
-    h, w = image_size[0] // stride, image_size[1] // stride
+    h, w = (-(-side // stride) for side in image_size)
     column = (uv_B2RC[:, 0] / stride).floor().long().clamp(0, w - 1)
     row = (uv_B2RC[:, 1] / stride).floor().long().clamp(0, h - 1)
     frame = torch.arange(B, device=column.device)[:, None, None] * (h * w)
@@ -78,7 +82,7 @@ class AdditiveFusion(nn.Module):
     def __init__(self, lidar_channels: int, channels: int) -> None:
         super().__init__()
         self.own = nn.Conv2d(lidar_channels, channels, 1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = BatchNorm(channels)
 
     def forward(self, lidar_BFRC: Tensor, looked_up_BFRC: Tensor | None) -> Tensor:
         """Return fused features (B, channels, R, C); without an image those of the cells alone."""

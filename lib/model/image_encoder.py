@@ -4,10 +4,13 @@ from torch import Tensor, nn
 
 from lib.model.blocks import ConvNorm, Residual, upsample_add
 
+FINE_STRIDE, COARSE_STRIDE = 2, 4
+
 
 class ImageEncoder(nn.Module):
     """Image (B, 3, H, W) in [0, 1] -> fine (B, channels, H/2, W/2) and coarse (B, 2 channels, H/4, W/4) features.
 
+    Sizes are rounded up: the last cell of a side that is no multiple of the stride lies partly outside of the image.
     The coarse map also carries what strides 8 and 16 see, the fine map stays local.
     """
 

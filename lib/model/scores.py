@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 
 from lib.batches.mirror import mirrored
 from lib.batches.views import Views, project
-from lib.model.detector import Detections, Fusion
+from lib.model.detector import PIXEL_STRIDE, Detections, Fusion
 from lib.model.frame_scores import frame_scores
 from lib.params import PredictParams
 
@@ -40,8 +40,26 @@ class Scores:
 
 def judge_both_ways(judge: Judge, views: Views) -> Detections:
     """Mean logits of the street and of its mirror image, which is as good a street."""
-    here, there = judge(views), judge(mirrored(views))
-    return Detections(*((getattr(here, f.name) + getattr(there, f.name).flip(-1)) / 2 for f in fields(Detections)))
+    here, there = judge(views), _mirrored_back(judge(mirrored(views)), views.image_B3HW.shape[-1])
+    return Detections(*((getattr(here, f.name) + getattr(there, f.name)) / 2 for f in fields(Detections)))
+
+
+def _mirrored_back(there: Detections, width_px: int) -> Detections:
+    """Detections in the mirror image as those of the street.
+
+    Where the width is no multiple of 4, the quarter-size pixels of the mirror image lie 1 to 3 pixels beside those of
+    the street: their logits are interpolated.
+    """
+    beside_px = -width_px % PIXEL_STRIDE
+    flipped = Detections(*(getattr(there, f.name).flip(-1) for f in fields(Detections)))
+    if beside_px == 0:
+        return flipped
+
+    def moved(map_Bw: Tensor) -> Tensor:
+        next_Bw = torch.cat([map_Bw[..., 1:], map_Bw[..., -1:]], dim=-1)
+        return torch.lerp(map_Bw, next_Bw, beside_px / PIXEL_STRIDE)
+
+    return replace(flipped, pixel_Bhw=moved(flipped.pixel_Bhw), pixel_class_BShw=moved(flipped.pixel_class_BShw))
 
 
 def also_without_image(judge: BlindJudge, fuses: bool, params: PredictParams) -> Judge:
@@ -73,8 +91,10 @@ def for_sensors(params: PredictParams, fusion: Fusion) -> PredictParams:
 
 
 def upsampled(small_BHW: Tensor, size: tuple[int, ...]) -> Tensor:
-    """A map (B, h, w) at the image's size (H, W)."""
-    return interpolate(small_BHW[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    """A quarter-size map (B, h, w) at the image's size (H, W)."""
+    whole = tuple(PIXEL_STRIDE * side for side in small_BHW.shape[1:])
+    large_BHW = interpolate(small_BHW[:, None], size=whole, mode="bilinear", align_corners=False)[:, 0]
+    return large_BHW[:, : size[0], : size[1]]
 
 
 def scores_of(

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from lib.errors import DataError
+from lib.errors import DataError, refused
 from lib.frame import ScenarioType
 from lib.labels import is_anomaly
 from lib.outputs import write_csv
@@ -79,7 +79,8 @@ def read_index(folder: Path) -> tuple[ShardEntry, ...]:
     except FileNotFoundError:
         raise DataError(f"{path}: there is no index of shards; {SHARD_KIND.remedy}") from None
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DataError(f"{path}: damaged ({' '.join(str(error).split())[:300]}); {SHARD_KIND.remedy}") from None
+        damaged = DataError(f"{path}: damaged ({' '.join(str(error).split())[:300]}); {SHARD_KIND.remedy}")
+        raise refused(path, error) or damaged from None
 
 
 def _columns() -> list[str]:

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from io import FileIO
 from operator import attrgetter
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -20,8 +19,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from lib.errors import DataError
+from lib.errors import DataError, refused
 from lib.outputs import partial_of
+from lib.shards.hdf5_files import BytesReader, DeferredErrors, map_file
 from lib.shards.regions import COPY_BYTES, Region, fill_between
 from lib.shards.rows import StoredRows
 
@@ -178,7 +178,7 @@ class ArrayFileWriter:
 
     def _lay_out(self, partial: Path, attributes: Attributes, rows: Mapping[str, int]) -> dict[str, int | None]:
         """Write the file but for the bytes of uncompressed arrays; return their places."""
-        with _DeferredErrors(partial, "w+b") as target:
+        with DeferredErrors(partial, "w+b") as target:
             with h5py.File(
                 target, "w", libver=("v110", "v110"), alignment_threshold=1, alignment_interval=ALIGNMENT_BYTES
             ) as file:
@@ -213,34 +213,8 @@ class ArrayFileWriter:
         return None if spec.compression != "none" else dataset.get_offset()
 
     def _not_written(self, error: OSError) -> DataError:
-        return DataError(f"{self._path}: cannot be written ({error}); check disk space and permissions")
-
-
-class _DeferredErrors(FileIO):
-    """A file that keeps its first write error for the end: on a full disk HDF5 cannot close a file, prints a traceback,
-    and crashes when Python ends.
-    """
-
-    error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        """Write all of it, or nothing from the first error on."""
-        rest = memoryview(data).cast("B")
-        size = len(rest)
-        try:
-            while self.error is None and len(rest):
-                rest = rest[super().write(rest) :]
-        except OSError as error:
-            self.error = error
-        return size
-
-    def truncate(self, size: int | None = None) -> int:
-        """Set the file's length, but for an error before or now."""
-        try:
-            return self.tell() if self.error is not None else super().truncate(size)
-        except OSError as error:
-            self.error = error
-            return self.tell()
+        other = DataError(f"{self._path}: cannot be written ({error}); check disk space and permissions")
+        return refused(self._path, error, "written") or other
 
 
 def _add_filters(settings: Any, compression: Compression) -> None:
@@ -270,20 +244,22 @@ def read_arrays(
 ) -> tuple[dict[str, Any], Attributes]:
     """Open a file's arrays, read-only, and read its attributes.
 
-    Those stored as they are used are memory maps; compressed or narrower ones are `StoredRows`. `specs` name the arrays
-    and their types; a row_shape entry of -1 stands for any length. `verify` compares every array with its checksum and
-    all of it with its fingerprint. Raises DataError when the file is missing, damaged or of another kind or version.
+    Those stored as they are used are memory maps; compressed or narrower ones are `StoredRows`. HDF5 reads from the
+    map, too: no file stays open, as there may be more shards than a process may have open files, and none is locked, as
+    not every file system has locks. `specs` name the arrays and their types; a row_shape entry of -1 stands for any
+    length. `verify` compares every array with its checksum and all of it with its fingerprint. Raises DataError when
+    the file is missing, damaged, of another kind or version, or refused by the system.
     """
     if not path.is_file():
         raise DataError(f"{path}: there is no such {kind.name}; {kind.remedy}")
     arrays: dict[str, Any] = {}
     checksums: dict[str, int] = {}
     try:
+        buffer = map_file(path)
         with ExitStack() as stack:
-            file = stack.enter_context(h5py.File(path, "r"))
+            file = stack.enter_context(h5py.File(BytesReader(buffer), "r"))
             _check_kind(path, kind, file)
             attributes = {key: _attribute(file, key) for key in file.attrs}
-            buffer = np.asarray(np.memmap(path, mode="r", dtype=np.uint8))  # plain: a memmap makes its views slowly
             for spec in specs:
                 if not spec.optional or spec.name in file:
                     dataset = _checked_dataset(path, kind, file, spec)
@@ -292,18 +268,26 @@ def read_arrays(
                     if verify and _checksum(array) != checksums[spec.name]:
                         raise DataError(f"{path}: damaged ({spec.name} does not match its checksum); {kind.remedy}")
             if any(file[name].chunks is not None for name in arrays):
-                stack.pop_all()  # their rows are read from the open file, which closes with the last of them
+                stack.pop_all()  # HDF5 reads their rows from the map until the last of them is gone
     except DataError:
         raise
     except _DAMAGE as error:
-        problem = " ".join(str(error).split())[:300]
-        raise DataError(f"{path}: damaged or truncated ({problem}); {kind.remedy}") from None
+        raise _unreadable(path, kind, error) from None
     if verify:
         own = {key: value for key, value in attributes.items() if key not in ("kind", "schema_version", "fingerprint")}
         shapes = {name: array.shape[1:] for name, array in arrays.items()}
         if attributes.get("fingerprint") != _fingerprint(kind, own, checksums, shapes):
             raise DataError(f"{path}: damaged (its attributes do not match its fingerprint); {kind.remedy}")
     return arrays, attributes
+
+
+def _unreadable(path: Path, kind: FileKind, error: Exception) -> DataError:
+    problem = " ".join(str(error).split())[:300]
+    if isinstance(error, MemoryError):
+        return DataError(
+            f"{path}: needs more memory than there is ({problem}); free some, or if that is damage {kind.remedy}"
+        )
+    return refused(path, error) or DataError(f"{path}: damaged or truncated ({problem}); {kind.remedy}")
 
 
 def _fingerprint(

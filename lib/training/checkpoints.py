@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from lib.array_files import UNREADABLE, checksum, read_arrays, write_arrays
-from lib.errors import DataError, readable
+from lib.errors import DataError, readable, refused
 from lib.model.detector import Detector, DetectorConfig
 from lib.scratch import file_digest
 
@@ -72,7 +72,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         found, seen = header["format"], header.get("seen")
         state = {name: torch.from_numpy(value) for name, value in arrays.items()}
     except UNREADABLE as error:
-        raise _damaged(path, error) from None
+        raise refused(path, error) or _damaged(path, error) from None
     if found != FORMAT:
         raise DataError(f"{path}: model format {readable(str(found)[:60])}, this version reads {FORMAT}; {REMEDY}")
     if header.get("crc32") != checksum(_text({"config": header.get("config"), "seen": seen}), arrays):

@@ -13,7 +13,7 @@ from lib.batches.constants import constant
 from lib.batches.targets import MAX_SLOTS, UNSURE, Targets
 from lib.batches.views import Views
 from lib.labels import NORMAL_IDS
-from lib.model.detector import PIXEL_STRIDE, Detections
+from lib.model.detector import PIXEL_STRIDE, Detections, quarter_size
 
 POINTS_OF_A_FAIR_OBJECT = 25
 WEIGHT_RANGE = (0.2, 4.0)
@@ -45,7 +45,7 @@ def detection_loss(detections: Detections, views: Views, targets: Targets, weigh
     fraction = weights.hard_negative_fraction
     point = balanced_bce(detections.cell_BRC, anomalous, scored & ~anomalous, weight, fraction)
     semantic = _semantic_loss(detections.cell_class_BSRC, views.point_class_BRC, anomalous)
-    small_class = _quarter(views.pixel_class_BHW)
+    small_class = quarter_size(views.pixel_class_BHW)
     small_anomalous, small_normal = _quarter_targets(targets.pixel_BHW)
     ones = torch.ones_like(detections.pixel_Bhw)
     pixel = balanced_bce(detections.pixel_Bhw, small_anomalous, small_normal, ones, fraction)
@@ -56,7 +56,7 @@ def detection_loss(detections: Detections, views: Views, targets: Targets, weigh
 def segmentation_loss(detections: Detections, views: Views) -> Tensor:
     """Cross-entropy of a plain segmentation of points and pixels into the normal classes; no other class has a part."""
     points = _class_cross_entropy(detections.cell_class_BSRC, views.point_class_BRC)
-    return points + _class_cross_entropy(detections.pixel_class_BShw, _quarter(views.pixel_class_BHW))
+    return points + _class_cross_entropy(detections.pixel_class_BShw, quarter_size(views.pixel_class_BHW))
 
 
 def balanced_bce(
@@ -106,13 +106,8 @@ def _class_numbers(class_BRC: Tensor) -> tuple[Tensor, Tensor]:
     return numbers.clamp(min=0), numbers >= 0
 
 
-def _quarter(class_BHW: Tensor) -> Tensor:
-    s = PIXEL_STRIDE
-    return class_BHW[:, s // 2 :: s, s // 2 :: s]
-
-
 def _quarter_targets(pixel_BHW: Tensor) -> tuple[Tensor, Tensor]:
     """Quarter-size pixels that are anomalous (at least half of it is) and those that are normal (all of it is)."""
-    share = avg_pool2d((pixel_BHW == 1)[:, None].float(), PIXEL_STRIDE)[:, 0]
-    touched = max_pool2d((pixel_BHW != 0)[:, None].float(), PIXEL_STRIDE)[:, 0]
+    share = avg_pool2d((pixel_BHW == 1)[:, None].float(), PIXEL_STRIDE, ceil_mode=True)[:, 0]
+    touched = max_pool2d((pixel_BHW != 0)[:, None].float(), PIXEL_STRIDE, ceil_mode=True)[:, 0]
     return share >= 0.5, touched == 0

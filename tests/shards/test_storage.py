@@ -1,10 +1,12 @@
 """Compressed shards and narrower points: the same frames through the same reader."""
 
 import builtins
+import fcntl
 import pickle
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -20,6 +22,7 @@ from lib.shards.reader import read_shard
 from lib.shards.rows import StoredRows
 from lib.shards.schema import Storage
 from lib.shards.writer import ShardWriter, write_shard
+from tests.file_systems import no_more_files
 from tests.shard_data import is_mapped
 from tests.shards.test_shards import assert_holds, frame
 
@@ -111,6 +114,20 @@ def test_threads_read_side_by_side(stored):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda i: np.array(shard.image[i % 3]), range(60)))
     assert all(np.array_equal(image, expected[i % 3]) for i, image in enumerate(found))
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_shards_take_no_open_file_and_no_lock(tmp_path, compression):
+    path = tmp_path / "a.h5"
+    write_shard(path, FRAMES, 64, storage=Storage(compression))
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        before = list(Path("/proc/self/fd").iterdir())
+        shards = [read_shard(path) for _ in range(20)]
+        assert list(Path("/proc/self/fd").iterdir()) == before
+    path.unlink()
+    with no_more_files():
+        assert all(np.array_equal(shard.image[1], FRAMES[1].image) for shard in shards)
 
 
 def test_it_travels_between_processes_as_its_path(stored):

@@ -1,0 +1,97 @@
+"""Files as HDF5 is given them, so that it opens and locks none itself: mapped, to read; of Python, to write."""
+
+import ctypes
+import io
+import mmap
+import os
+import weakref
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+_LIBC.mmap.restype = ctypes.c_void_p
+_LIBC.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_int64)
+_LIBC.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+_FAILED: Final = ctypes.c_void_p(-1).value
+
+
+class FileMap:
+    """The owner of a map, which ends with it; `np.asarray` makes its array."""
+
+    def __init__(self, address: int, size: int) -> None:
+        self.__array_interface__: dict[str, Any] = {
+            "version": 3,
+            "shape": (size,),
+            "typestr": "|u1",
+            "data": (address, True),
+        }
+        weakref.finalize(self, _LIBC.munmap, address, size).atexit = False
+
+
+def map_file(path: Path) -> npt.NDArray[np.uint8]:
+    """Map a file: its bytes (n,) uint8, read-only. Raises OSError.
+
+    By the system's own call: `mmap.mmap`, and so `np.memmap`, keeps a file descriptor until the map ends (before Python
+    3.13), and data sets have more shards than a process may have open files.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(file).st_size
+        if size == 0:
+            return np.empty(0, np.uint8)  # which the system does not map
+        address = _LIBC.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, file, 0)
+        if address == _FAILED:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(path))
+    finally:
+        os.close(file)
+    return np.asarray(FileMap(address, size))
+
+
+class BytesReader(io.RawIOBase):
+    """Bytes (n,) uint8 as a file to read from, for HDF5."""
+
+    def __init__(self, data: npt.NDArray[np.uint8]) -> None:
+        self._data, self._place = data.data, 0
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a byte."""
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: len(self._data)}[whence]
+        return self._place
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read on, as much as the buffer takes and there is."""
+        found = self._data[self._place : self._place + len(buffer)]
+        memoryview(buffer)[: len(found)] = found
+        self._place += len(found)
+        return len(found)
+
+
+class DeferredErrors(io.FileIO):
+    """A file that keeps its first write error for the end: on a full disk HDF5 cannot close a file, prints a traceback,
+    and crashes when Python ends.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """Write all of it, or nothing from the first error on."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while self.error is None and len(rest):
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the file's length, but for an error before or now."""
+        try:
+            return self.tell() if self.error is not None else super().truncate(size)
+        except OSError as error:
+            self.error = error
+            return self.tell()

@@ -1,0 +1,161 @@
+"""Stages and tools, as a user runs them, where the system has no locks or allows few open files."""
+
+import errno
+import os
+import re
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lib.array_files import read_state, write_state
+from lib.errors import DataError
+from lib.model.detector import Detector, DetectorConfig
+from lib.shards.index import open_entry, read_index
+from lib.shards.predictions import read_predictions
+from lib.shards.reader import read_shard
+from lib.shards.schema import Storage
+from lib.shards.validation import read_validation
+from lib.training.checkpoints import load_detector, save_detector
+from tests.anovox_sample import GOLDEN
+from tests.file_systems import limit_open_files, no_more_files, take_locks_away
+from tests.processes import environment
+from tests.scored_sample import write_sample
+from tests.shard_data import write_street_shards
+
+ROOT = Path(__file__).parents[1]
+OPEN_FILES, SCENARIOS = 48, 60
+SMALL = {
+    "data": {"root": str(GOLDEN)},
+    "model": {"image_channels": 4, "lidar_channels": 4, "fusion_channels": 8},
+    "train": {"epochs": 1, "batch_size": 8, "cpu_threads": 2},
+    "split": {"validation_fraction": 0.1, "test_fraction": 0.2},
+    "predict": {"validation_frames": 8},
+    "evaluate": {"bootstrap_resamples": 100},
+    "plot": {"gallery_frames": 1},
+    "execution": {"device": "cpu", "workers": 1},
+}
+
+
+def run(folder, *command, under=take_locks_away):
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=folder,
+        env=environment(ANOVOX_SCRATCH=str(folder / "scratch")),
+        preexec_fn=under,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def assert_runs(folder, *command, under=take_locks_away):
+    result = run(folder, *command, under=under)
+    assert result.returncode == 0, result.stderr
+    return result
+
+
+@pytest.fixture
+def folder(tmp_path):
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for name, values in SMALL.items():
+        params[name].update(values)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    return tmp_path
+
+
+def test_locks_are_really_gone(tmp_path):
+    code = "import fcntl, pathlib; fcntl.flock(pathlib.Path('file').open('w'), fcntl.LOCK_EX)"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, preexec_fn=take_locks_away, capture_output=True, text=True
+    )
+    assert f"[Errno {errno.ENOLCK}]" in result.stderr
+
+
+def test_more_compressed_shards_than_open_files_and_no_locks(folder):
+    """Training keeps the shards of all its scenarios open, the other stages go through those of the test."""
+
+    def poor():
+        take_locks_away()
+        limit_open_files(OPEN_FILES)
+
+    write_street_shards(folder / "data" / "shards", SCENARIOS, 2, frames=1, storage=Storage("gzip"))
+    for stage in ("train", "predict", "evaluate", "plot"):
+        assert_runs(folder, f"stages.{stage}", under=poor)
+
+
+def test_shards_are_written_without_locks(folder):
+    assert_runs(folder, "stages.preprocess")
+    assert all(len(open_entry(folder / "data/shards", entry)) for entry in read_index(folder / "data/shards"))
+
+
+def test_voxels_are_written_without_locks(folder):
+    assert_runs(folder, "tools.voxelize", GOLDEN, "--output", folder / "voxels", "--workers", "1")
+    assert list((folder / "voxels").rglob("*.npy"))
+
+
+REFUSALS = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES, errno.ENOLCK]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Something that reads each kind of file."""
+    folder = tmp_path_factory.mktemp("files")
+    write_sample(folder, anomaly_scenarios=1, normality_scenarios=2)
+    model, state = folder / "detector.safetensors", folder / "state.safetensors"
+    save_detector(model, Detector(DetectorConfig("lidar", 4, 4, 8, 16, 64, 15.0, -25.0)))
+    write_state(state, "key", {}, {"values": torch.zeros(2).numpy()})
+    shards = folder / "data" / "shards"
+    return {
+        "shard": partial(read_shard, next(shards.glob("*.h5"))),
+        "index": partial(read_index, shards),
+        "predictions": partial(read_predictions, next((folder / "data" / "predictions").glob("*.h5"))),
+        "validation": partial(read_validation, folder / "data" / "validation.h5"),
+        "model": partial(load_detector, model),
+        "state": partial(read_state, state, "key", "work"),
+    }
+
+
+KINDS = ["shard", "index", "predictions", "validation", "model", "state"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_too_many_open_files_are_told_as_such_with_what_helps(files, kind):
+    files[kind]()
+    with (
+        no_more_files(),
+        pytest.raises(DataError, match=r"cannot be read \(Too many open files\); .*ulimit -n") as told,
+    ):
+        files[kind]()
+    assert "damaged" not in str(told.value) and "dvc repro" not in str(told.value)
+    files[kind]()
+
+
+@pytest.mark.parametrize("number", REFUSALS)
+def test_what_the_system_refuses_is_never_called_damage(files, number, monkeypatch):
+    def refuse(path, *_, **__):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    for read in files.values():
+        with pytest.raises(DataError, match=re.escape(f"cannot be read ({os.strerror(number)}); ")) as told:
+            read()
+        assert "damaged" not in str(told.value) and "dvc repro" not in str(told.value)
+
+
+def test_a_stage_that_may_open_too_few_files_says_so(folder):
+    write_street_shards(folder / "data" / "shards")
+    script = (
+        "from tests.file_systems import limit_open_files; from lib.errors import run_stage; from stages import train\n"
+    )
+    script += "limit_open_files(1)\nrun_stage(train.main)"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "Too many open files" in result.stderr and "damaged" not in result.stderr
