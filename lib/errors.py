@@ -23,7 +23,7 @@ _SYSTEM_REMEDIES: Final = {
 """What helps where the system refuses a file. None of these errors says that the file is damaged."""
 
 
-_OF_THE_PROCESS: Final = {errno.EMFILE, errno.ENFILE}
+_OF_THE_PROCESS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 class DataError(ValueError):
@@ -43,9 +43,20 @@ def refused(path: Path, error: BaseException, done: str = "read") -> DataError |
 
     `done`: what could not be done with the file.
     """
+    refusal = system_refusal(error, done)
+    return None if refusal is None else DataError(f"{path}: {'; '.join(refusal)}")
+
+
+def system_refusal(error: BaseException, done: str = "read") -> tuple[str, str] | None:
+    """The problem and what helps, as in `refused`, without the file's name."""
     if not isinstance(error, OSError) or error.errno not in _SYSTEM_REMEDIES:
         return None
-    return DataError(f"{path}: cannot be {done} ({os.strerror(error.errno)}); {_SYSTEM_REMEDIES[error.errno]}")
+    return f"cannot be {done} ({os.strerror(error.errno)})", _SYSTEM_REMEDIES[error.errno]
+
+
+def is_of_the_process(error: BaseException) -> bool:
+    """Whether the system lacks files or memory for this process: the next file would fail as well."""
+    return isinstance(error, OSError) and error.errno in _OF_THE_PROCESS
 
 
 def readable(message: str) -> str:
@@ -90,9 +101,9 @@ def _explained(main: Callable[[], None]) -> None:
         print(f"error: {readable(str(error))}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        if error.errno not in _OF_THE_PROCESS:
+        if not is_of_the_process(error):
             raise
-        print(f"error: {os.strerror(error.errno)}; {_SYSTEM_REMEDIES[error.errno]}", file=sys.stderr)
+        print(f"error: {os.strerror(error.errno or 0)}; {_SYSTEM_REMEDIES[error.errno or 0]}", file=sys.stderr)
         sys.exit(1)
     except Stopped as stopped:
         print(f"stopped: {stopped}", file=sys.stderr)

@@ -21,7 +21,7 @@ from typing import IO, Any, Final
 from lib.errors import DataError, refused
 
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-_NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 """Of clusters' file systems that are mounted without locks: there, two runs at once are the user's care."""
 _FROM_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
@@ -136,7 +136,7 @@ def _lock(path: Path, name: str, wait: int = 0) -> Iterator[None]:
             except BlockingIOError:
                 raise OccupiedError(f"{path}: another run is writing it; wait for its end, or end it") from None
             except OSError as error:
-                if error.errno not in _NO_LOCKS:
+                if error.errno not in NO_LOCKS:
                     raise
             if not _is_at(file, lock):
                 continue  # its last holder has removed it meanwhile

@@ -3,15 +3,22 @@
 import errno
 import os
 import re
+import shutil
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+from lib.anovox import files
+from lib.anovox.packed import packed_files
+from lib.anovox.pcd import StoredCloud, read_pcd, write_pcd
+from lib.anovox.ply import read_ply
+from lib.anovox.setup import read_sensor_setup
 from lib.array_files import read_state, write_state
 from lib.errors import DataError
 from lib.model.detector import Detector, DetectorConfig
@@ -102,7 +109,7 @@ REFUSALS = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EACCES, e
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def readers(tmp_path_factory):
     """Something that reads each kind of file."""
     folder = tmp_path_factory.mktemp("files")
     write_sample(folder, anomaly_scenarios=1, normality_scenarios=2)
@@ -117,32 +124,56 @@ def files(tmp_path_factory):
         "validation": partial(read_validation, folder / "data" / "validation.h5"),
         "model": partial(load_detector, model),
         "state": partial(read_state, state, "key", "work"),
+        **_anovox_files(folder),
+    }
+
+
+def _anovox_files(folder):
+    scenario = next(path.parent for path in sorted(GOLDEN.rglob("sensor_setup.json")))
+    first = {kind: sorted(scenario.glob(f"{kind}*/*"))[0] for kind in ("RGB-CAM", "LIDAR", "SEMANTIC-LIDAR", "ACTION")}
+    voxels = sorted(scenario.glob("VOXEL_GRID/*.npy"))[0]
+    pcd, ply = folder / "cloud.pcd", folder / "cloud.ply"
+    write_pcd(pcd, StoredCloud(np.ones((1, 3), np.float32)))
+    axes = "".join(f"property float {axis}\n" for axis in "xyz")
+    ply.write_text(f"ply\nformat ascii 1.0\nelement vertex 1\n{axes}end_header\n1 2 3\n")
+    archive = Path(shutil.make_archive(folder / "packed", "zip", scenario / "ACTION"))
+    return {
+        "image": partial(files.read_rgb, first["RGB-CAM"], *files.png_size(first["RGB-CAM"])),
+        "lidar": partial(files.read_lidar, first["LIDAR"]),
+        "labels": partial(files.read_semantic_lidar, first["SEMANTIC-LIDAR"]),
+        "voxels": partial(files.read_voxels, voxels),
+        "action": partial(files.read_key_values, first["ACTION"]),
+        "setup": partial(read_sensor_setup, scenario / "sensor_setup.json"),
+        "pcd": partial(read_pcd, pcd),
+        "ply": partial(read_ply, ply),
+        "archive": lambda: list(packed_files(archive, lambda _: None)),
     }
 
 
 KINDS = ["shard", "index", "predictions", "validation", "model", "state"]
+KINDS += ["image", "lidar", "labels", "voxels", "action", "setup", "pcd", "ply", "archive"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_too_many_open_files_are_told_as_such_with_what_helps(files, kind):
-    files[kind]()
+def test_too_many_open_files_are_told_as_such_with_what_helps(readers, kind):
+    readers[kind]()
     with (
         no_more_files(),
         pytest.raises(DataError, match=r"cannot be read \(Too many open files\); .*ulimit -n") as told,
     ):
-        files[kind]()
+        readers[kind]()
     assert "damaged" not in str(told.value) and "dvc repro" not in str(told.value)
-    files[kind]()
+    readers[kind]()
 
 
 @pytest.mark.parametrize("number", REFUSALS)
-def test_what_the_system_refuses_is_never_called_damage(files, number, monkeypatch):
+def test_what_the_system_refuses_is_never_called_damage(readers, number, monkeypatch):
     def refuse(path, *_, **__):
         raise OSError(number, os.strerror(number), str(path))
 
     monkeypatch.setattr(os, "open", refuse)
     monkeypatch.setattr(Path, "open", refuse)
-    for read in files.values():
+    for read in readers.values():
         with pytest.raises(DataError, match=re.escape(f"cannot be read ({os.strerror(number)}); ")) as told:
             read()
         assert "damaged" not in str(told.value) and "dvc repro" not in str(told.value)

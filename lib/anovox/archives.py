@@ -7,6 +7,7 @@ the others are unpacked. Each file appears whole; a run that was interrupted goe
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,11 +17,13 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
+from lib.anovox.layout import town_in
 from lib.anovox.packed import REMEDY, Advance, PackedFile, archive_kind, packed_files, readable_size
 from lib.errors import DataError
-from lib.outputs import tidy, whole_file
+from lib.outputs import NO_LOCKS, tidy, whole_file
 
 BLOCK_BYTES: Final = 4096
+_ENDING: Final = re.compile(r"(\.tar)?\.(gz|tgz|zip)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,9 @@ class _Plan:
 
 def unpack(archives: Sequence[Path], root: Path, refuse: Callable[[DataError], object] | None = None) -> Unpacked:
     """Unpack archives into the folder `root`; empty folders are left out, owners, modes and times are not restored.
+
+    Files that lie in no folder with a town in its name, in an archive that has one in its own, are put into a folder
+    named after the archive: without configuration files, that name alone tells the town.
 
     A file that is there already with the same content is kept. An archive is refused when it is damaged or not safe, or
     when something else lies where its files belong: `refuse` is told why, and the other archives are unpacked. Without
@@ -91,6 +97,12 @@ class _Refusals:
             self._refuse(error)
 
 
+def _place(archive: Path, file: PackedFile) -> PurePosixPath:
+    """Where a file goes, below the folder to unpack to."""
+    inside = PurePosixPath(_ENDING.sub("", archive.name)) / file.path
+    return inside if town_in(inside) and not town_in(file.path) else file.path
+
+
 def _size(archive: Path) -> int:
     archive_kind(archive)
     return archive.stat().st_size
@@ -101,7 +113,7 @@ def _carry_out(plan: _Plan, root: Path, advance: Advance) -> Iterator[int]:
     for file in packed_files(plan.archive, advance):
         # Another archive of this run may have brought the same file meanwhile.
         if file.path in plan.missing and not _is_there(plan.archive, file, root):
-            with whole_file(root / file.path) as partial, partial.open("wb") as target:
+            with whole_file(root / _place(plan.archive, file)) as partial, partial.open("wb") as target:
                 target.writelines(file.chunks())
             yield file.size
 
@@ -117,7 +129,7 @@ def _plan(archive: Path, root: Path, advance: Advance) -> _Plan:
         files.add(file.path)
         folders.update(file.path.parents)
         if _is_there(archive, file, root):
-            tidy(root / file.path)
+            tidy(root / _place(archive, file))
         else:
             missing[file.path] = file.size
             for _ in file.chunks():
@@ -132,12 +144,14 @@ def _is_there(archive: Path, file: PackedFile, root: Path) -> bool:
     try:
         return _compare(archive, file, root)
     except OSError as error:
-        raise DataError(f"{root / file.path}: cannot be looked at ({error.strerror}); check its permissions") from None
+        target = root / _place(archive, file)
+        raise DataError(f"{target}: cannot be looked at ({error.strerror}); check its permissions") from None
 
 
 def _compare(archive: Path, file: PackedFile, root: Path) -> bool:
-    target = root / file.path
-    for place in [*reversed([root / parent for parent in file.path.parents if parent.name]), target]:
+    below = _place(archive, file)
+    target = root / below
+    for place in [*reversed([root / parent for parent in below.parents if parent.name]), target]:
         if place.is_symlink():
             raise DataError(f"{place}: is a symbolic link, through which {archive} may not write; unpack to its target")
         if place != target and place.exists() and not place.is_dir():
@@ -182,6 +196,9 @@ def _alone(root: Path) -> Iterator[None]:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DataError(f"{root}: another unpacking is at work there; wait until it has ended") from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
         yield
     finally:
         os.close(folder)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from lib.anovox import png
 from lib.anovox.arrays import ArrayHeader, read_header
-from lib.errors import DataError
+from lib.errors import DataError, is_of_the_process, refused, system_refusal
 from lib.geometry.voxels import GRID_SHAPE
 from lib.labels import LABELS, UNKNOWN, is_known
 
@@ -86,6 +86,13 @@ class FileError(DataError):
     def __str__(self) -> str:
         path, _, problem, remedy = self.args
         return f"{path}: {problem}; {remedy}"
+
+
+def unreadable(path: Path, reason: Reason, problem: str, error: BaseException) -> DataError:
+    """The error for a file whose reading raised `error`: a FileError, unless the next file would fail as well."""
+    if is_of_the_process(error):
+        return refused(path, error) or DataError(f"{path}: {problem}")
+    return FileError(path, reason, *(system_refusal(error) or (problem, REMEDY)))
 
 
 def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -162,7 +169,7 @@ def png_size(path: Path) -> tuple[int, int]:
             head = file.read(24)
             size = path.stat().st_size
     except OSError as error:
-        raise FileError(path, Reason.DAMAGED_IMAGE, f"the image cannot be read ({error})") from None
+        raise unreadable(path, Reason.DAMAGED_IMAGE, f"the image cannot be read ({error})", error) from None
     check_not_empty(path, head)
     if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
         if head.startswith(JPEG_MAGIC):
@@ -179,10 +186,14 @@ def lidar_size(path: Path) -> int:
 def check_image(path: Path, height: int, width: int) -> None:
     """Check a PNG by its size, its first and its last bytes alone; raises FileError as its reader would."""
     _check_png_size(path, height, width)
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - PNG_TAIL_BYTES))
-        if PNG_END not in file.read():
-            raise FileError(path, Reason.DAMAGED_IMAGE, "the image is cut off")
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - PNG_TAIL_BYTES))
+            tail = file.read()
+    except OSError as error:
+        raise unreadable(path, Reason.DAMAGED_IMAGE, f"the image cannot be read ({error})", error) from None
+    if PNG_END not in tail:
+        raise FileError(path, Reason.DAMAGED_IMAGE, "the image is cut off")
 
 
 def check_array(path: Path, kind: ArrayKind) -> None:
@@ -195,7 +206,7 @@ def check_text(path: Path) -> None:
     try:
         check_not_empty(path, b"." * min(1, path.stat().st_size))
     except OSError as error:
-        raise FileError(path, Reason.BAD_TEXT, f"cannot be read as text ({error})") from None
+        raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None
 
 
 def read_key_values(path: Path, last_key: str = "") -> dict[str, str]:
@@ -314,7 +325,7 @@ def read_png(path: Path, height: int, width: int) -> npt.NDArray[Any]:
         raise
     except _IMAGE_DAMAGE as error:
         problem = f"the image cannot be decoded ({' '.join(str(error).split())[:200]})"
-        raise FileError(path, Reason.DAMAGED_IMAGE, problem) from None
+        raise unreadable(path, Reason.DAMAGED_IMAGE, problem, error) from None
 
 
 def _check_png_size(path: Path, height: int, width: int) -> None:
@@ -337,7 +348,7 @@ def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
     except FileError:
         raise
     except OSError as error:
-        raise FileError(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error.strerror})") from None
+        raise unreadable(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error.strerror})", error) from None
     except ValueError as error:
         raise FileError(path, Reason.BAD_ARRAY, str(error)) from None
     shape, size = header.shape, size - header.start
@@ -371,7 +382,7 @@ def _read_array(path: Path, kind: ArrayKind) -> npt.NDArray[Any]:
     try:
         values = np.fromfile(path, header.dtype, offset=header.start)
     except OSError as error:
-        raise FileError(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error})") from None
+        raise unreadable(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error})", error) from None
     if values.size != 4 * header.shape[0]:
         raise FileError(path, Reason.BAD_ARRAY, "the file changed while it was read")
     return values.reshape(header.shape, order="F" if header.fortran_order else "C")
@@ -394,4 +405,4 @@ def _read_text(path: Path) -> str:
         check_not_empty(path, text := path.read_text(encoding="utf-8"))
         return text
     except (OSError, UnicodeDecodeError) as error:
-        raise FileError(path, Reason.BAD_TEXT, f"cannot be read as text ({error})") from None
+        raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None

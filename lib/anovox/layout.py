@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose
@@ -130,7 +130,7 @@ def frame_id_of(path: Path) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def town_in(path: Path) -> str:
+def town_in(path: PurePath) -> str:
     """The town in the name of the scenario's nearest folder that has one (AnoVox_Static_Mono_Town10HD); else empty."""
     found = (_TOWN.search(name) for name in reversed(path.parent.parts))
     return next((match[0] for match in found if match), "")

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, Final, Literal, cast
 
-from lib.errors import DataError
+from lib.errors import DataError, refused
 
 MAX_RATIO: Final = 100
 HARMLESS_BYTES: Final = 10_000_000
@@ -57,7 +57,7 @@ def archive_kind(archive: Path) -> Literal["tar.gz", "zip"]:
         with archive.open("rb") as file:
             magic = file.read(4)
     except OSError as error:
-        raise DataError(f"{archive}: cannot be read ({error.strerror})") from None
+        raise refused(archive, error) or DataError(f"{archive}: cannot be read ({error.strerror})") from None
     if magic.startswith(GZIP_MAGIC):
         return "tar.gz"
     if magic in ZIP_MAGICS:
@@ -73,7 +73,8 @@ def _damage_named(archive: Path) -> Iterator[None]:
         raise
     except _READ_ERRORS as error:
         problem = " ".join(str(error).split())[:300] or type(error).__name__
-        raise DataError(f"{archive}: damaged or incomplete ({problem}); {REMEDY}") from None
+        damaged = DataError(f"{archive}: damaged or incomplete ({problem}); {REMEDY}")
+        raise refused(archive, error) or damaged from None
 
 
 def _path(archive: Path, name: str, is_folder: bool) -> PurePosixPath:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.files import MAX_ROWS, FileError, Reason, check_not_empty
+from lib.anovox.files import MAX_ROWS, FileError, Reason, check_not_empty, unreadable
 from lib.errors import DataError
 
 MAX_HEADER_LINES: Final = 64
@@ -173,5 +173,6 @@ def _damaged(path: Path, problem: str) -> FileError:
     return FileError(path, Reason.BAD_ARRAY, problem)
 
 
-def _unreadable(path: Path, error: Exception) -> FileError:
-    return _damaged(path, f"not a readable PCD file ({' '.join(str(error).split())[:200]})")
+def _unreadable(path: Path, error: Exception) -> DataError:
+    problem = f"not a readable PCD file ({' '.join(str(error).split())[:200]})"
+    return unreadable(path, Reason.BAD_ARRAY, problem, error)

@@ -11,8 +11,9 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.files import CORRECT, MAX_ROWS, FileError, Reason, check_not_empty
+from lib.anovox.files import CORRECT, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
 from lib.anovox.pcd import StoredCloud
+from lib.errors import DataError, readable
 
 MAX_HEADER_LINES: Final = 128
 MAX_LINE_BYTES: Final = 1024
@@ -139,8 +140,9 @@ def _vertices(path: Path, lines: list[list[str]]) -> tuple[int, list[tuple[str, 
 
 
 def _damaged(path: Path, problem: str) -> FileError:
-    return FileError(path, Reason.BAD_ARRAY, problem)
+    return FileError(path, Reason.BAD_ARRAY, readable(problem))
 
 
-def _unreadable(path: Path, error: Exception) -> FileError:
-    return _damaged(path, f"not a readable PLY file ({' '.join(str(error).split())[:200]})")
+def _unreadable(path: Path, error: Exception) -> DataError:
+    problem = f"not a readable PLY file ({' '.join(str(error).split())[:200]})"
+    return unreadable(path, Reason.BAD_ARRAY, problem, error)

@@ -20,6 +20,7 @@ from lib.anovox import archives
 from lib.anovox.archives import unpack
 from lib.anovox.packed import packed_files
 from lib.errors import DataError
+from tests.file_systems import take_locks_away
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "release"
@@ -102,6 +103,26 @@ def test_several_archives_may_share_files_but_not_names(tmp_path):
             unpack(targets, tmp_path / "data")
     with pytest.raises(DataError, match="another content"):
         unpack([one, other], tmp_path / "new")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_town_in_an_archives_name_is_not_lost(tmp_path, kind):
+    content = {"Scenario_1/RGB-CAM/1.png": b"1", "AnoVox_Mono_Town01/Scenario_2/x": b"2", "README": b"3"}
+    archive = pack(tmp_path / f"AnoVox_Static_Mono_Town10HD.{kind}", content)
+    for files in (3, 0):
+        assert unpack([archive], tmp_path / "data").files == files
+    assert tree(tmp_path / "data") == {
+        "AnoVox_Static_Mono_Town10HD/README": b"3",
+        "AnoVox_Static_Mono_Town10HD/Scenario_1/RGB-CAM/1.png": b"1",
+        "AnoVox_Mono_Town01/Scenario_2/x": b"2",
+    }
+
+
+def test_without_locks_it_unpacks(tmp_path):
+    archive = pack(tmp_path / "one.zip", {"a": b"1"})
+    command = [sys.executable, "-m", "tools.unpack", archive, tmp_path / "data"]
+    subprocess.run(command, cwd=ROOT, preexec_fn=take_locks_away, check=True)
+    assert tree(tmp_path / "data") == {"a": b"1"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
