@@ -99,7 +99,7 @@ def no_frame(scenario):
 
 
 DAMAGES = {
-    no_setup: "skipped_scenarios.missing_sensor_setup",
+    no_setup: "noticed.assumed_sensor_setup",
     broken_setup: "skipped_scenarios.bad_sensor_setup",
     tilted_setup: "skipped_scenarios.bad_sensor_setup",
     two_lidars: "skipped_scenarios.two_sensors_at_one_pose",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from lib.anovox import files, layout
+from lib.anovox import files, layout, writing
 from lib.anovox.old_writer import write_old_scenario
 from lib.anovox.writer import write_scenario
 from lib.errors import run_stage
@@ -83,7 +83,7 @@ def test_an_old_download_alone_with_damage(project, capsys):
     semantic = scenario / "SEMANTIC_IMG" / "SEMANTIC_IMG_1004.png"
     colors = files.read_rgb(semantic, 20, 30)
     colors[3, 3] = (9, 9, 9)
-    files.write_rgb(semantic, colors)
+    writing.write_rgb(semantic, colors)
     main()
     found = shards()
     assert {name: entry.type for name, (entry, _) in found.items()} == {

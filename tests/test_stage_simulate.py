@@ -70,16 +70,19 @@ def test_every_scenario_and_nothing_else_is_there(sample):
     params = load_params(sample.parents[1] / "params.yaml").simulate
     plans = plan_scenarios(params)
     assert {path.name for path in find_scenarios(sample, pytest.fail)} == {plan.name for plan in plans}
-    assert {path.name for path in sample.iterdir()} == {p.name for p in plans} | {"Scenario_Configuration_Files"}
+    assert {path.name for path in sample.iterdir()} == {p.name for p in plans} | {
+        "Scenario_Configuration_Files",
+        "simulator.json",
+    }
     configs = read_configurations(sample, pytest.fail)
     assert {name: config.type for name, config in configs.items()} == {plan.name: plan.type for plan in plans}
     for plan in plans:
         files = [path for path in (sample / plan.name).rglob("*") if path.is_file()]
         strange = plan.type == ScenarioType.STATIC
-        assert len(files) == 1 + 2 * (8 + strange)
+        assert len(files) == 1 + 2 * (9 + strange)
         assert (configs[plan.name].anomaly_blueprint is not None) == strange
         anomalies = sorted(sample.glob(f"{plan.name}/ANOMALY/*.csv"))
-        assert all(any(f"size ; {size}" in path.read_text() for size in ANOMALY_SIZES) for path in anomalies)
+        assert all(any(f"size ; {size.lower()}" in path.read_text() for size in ANOMALY_SIZES) for path in anomalies)
 
 
 def test_any_number_of_workers_writes_the_same_bytes(sample, tmp_path):

@@ -1,4 +1,4 @@
-"""AnoVox's files one by one: decoding, encoding, and every check that a damaged file can fail.
+"""AnoVox's files one by one: decoding, and every check that a damaged file can fail.
 
 Each reader raises FileError (a DataError) whose sentence names the file, what is wrong and what to do.
 """
@@ -6,7 +6,6 @@ Each reader raises FileError (a DataError) whose sentence names the file, what i
 import json
 import struct
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -234,55 +233,6 @@ def read_json(path: Path) -> Any:
         raise FileError(path, Reason.BAD_TEXT, f"not valid JSON ({error})") from None
 
 
-def write_rgb(path: Path, image: npt.NDArray[np.uint8]) -> None:
-    """Write RGB-CAM or INSTANCE-CAM from (H, W, 3) uint8."""
-    _write_png(path, image)
-
-
-def write_depth(path: Path, depth_m: npt.NDArray[np.float64]) -> None:
-    """Write DEPTH_CAM from (H, W) planar depth [m]; what lies beyond 1000 m becomes 1000."""
-    steps = _depth_steps(depth_m)
-    _write_png(path, np.stack([steps & 255, steps >> 8 & 255, steps >> 16], axis=-1).astype(np.uint8))
-
-
-def depth_as_stored(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """What `read_depth` returns of a depth image (H, W) [m] that `write_depth` wrote."""
-    return np.asarray(DEPTH_MAX_M * _depth_steps(depth_m) / DEPTH_STEPS, dtype=np.float64)
-
-
-def _depth_steps(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
-    return np.rint(np.clip(depth_m / DEPTH_MAX_M, 0.0, 1.0) * DEPTH_STEPS).astype(np.uint32)
-
-
-def write_class_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
-    """Write SEMANTIC-CAM from (H, W) uint8 class ids."""
-    _write_png(path, class_ids)
-
-
-def write_route_map(path: Path, route_map: npt.NDArray[np.uint8]) -> None:
-    """Write ROUTE_MAP from (H, W) uint8, 0 or 255."""
-    _write_png(path, route_map)
-
-
-def write_cloud(path: Path, cloud: npt.NDArray[np.floating]) -> None:
-    """Write LIDAR or SEMANTIC-LIDAR from (N, 4), column after column as AnoVox does."""
-    with path.open("wb") as file:
-        np.save(file, np.asfortranarray(cloud), allow_pickle=False)
-
-
-def write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write VOXEL_GRID, row after row."""
-    with path.open("wb") as file:
-        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-
-
-def write_key_values(path: Path, values: Mapping[str, str]) -> None:
-    """Write an ACTION or ANOMALY file."""
-    assert all("\n" not in text for pair in values.items() for text in pair)
-    assert all(key.strip() and ";" not in key for key in values)
-    path.write_text("".join(f"{key} ; {value}\n" for key, value in values.items()), encoding="utf-8")
-
-
 def known_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Class ids (any shape) with those that AnoVox does not define replaced by 255 (unknown)."""
     known = bytearray(class_ids.tobytes()).translate(_KNOWN_OR_UNKNOWN)  # several times as fast as NumPy's take
@@ -333,10 +283,6 @@ def _check_png_size(path: Path, height: int, width: int) -> None:
     if found != (height, width):
         problem = f"{found[0]} x {found[1]} pixels (height x width), but its camera's images are {height} x {width}"
         raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
-
-
-def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
-    Image.fromarray(np.ascontiguousarray(pixels)).save(path, format="PNG", compress_level=1)
 
 
 def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:

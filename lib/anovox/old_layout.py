@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox import files, layout
+from lib.anovox import files, layout, writing
 from lib.anovox.clouds import read_semantic_lidar
 from lib.anovox.colors import GENERIC_ANOMALY_ID, colors_of_class_ids
 from lib.anovox.files import FileError
@@ -83,7 +83,7 @@ def _in_voxel_share(listing: Mapping[str, FrameFiles]) -> float | None:
 
 def write_semantic_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
     """Write SEMANTIC_IMG from (H, W) uint8 class ids; which anomaly a pixel shows is lost."""
-    files.write_rgb(path, colors_of_class_ids(class_ids))
+    writing.write_rgb(path, colors_of_class_ids(class_ids))
 
 
 def write_lidar(path: Path, points: npt.NDArray[np.float32], intensity: bool = False) -> None:

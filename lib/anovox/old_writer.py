@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from lib.anovox import files, layout, old_layout
+from lib.anovox import layout, old_layout, writing
 from lib.anovox.grid import voxel_grid
 from lib.anovox.recording import Recording, ScenarioConfig, SensorPose
 from lib.errors import DataError
@@ -27,17 +27,17 @@ def write_old_scenario(data_root: Path, config: ScenarioConfig, recordings: Iter
 
 def _write_recording(scenario: Path, recording: Recording) -> None:
     [camera], [lidar], frame_id = recording.cameras, recording.lidars, recording.frame_id
-    files.write_rgb(_file(scenario, layout.OLD_RGB, frame_id), camera.rgb)
-    files.write_depth(_file(scenario, layout.OLD_DEPTH, frame_id), camera.depth_m)
+    writing.write_rgb(_file(scenario, layout.OLD_RGB, frame_id), camera.rgb)
+    writing.write_depth(_file(scenario, layout.OLD_DEPTH, frame_id), camera.depth_m)
     old_layout.write_semantic_image(_file(scenario, layout.OLD_SEMANTIC, frame_id), camera.semantic)
     old_layout.write_lidar(_file(scenario, layout.OLD_LIDAR, frame_id), lidar.lidar)
     old_layout.write_semantic_lidar(_file(scenario, layout.OLD_SEMANTIC_LIDAR, frame_id), lidar.semantic_lidar)
     voxels = voxel_grid([(SensorPose(), lidar.semantic_lidar)], [])
-    files.write_array(_file(scenario, layout.VOXEL_GRID, frame_id), voxels)
+    writing.write_array(_file(scenario, layout.VOXEL_GRID, frame_id), voxels)
     if recording.action:
-        files.write_key_values(_file(scenario, layout.OLD_ACTION, frame_id), recording.action)
+        writing.write_key_values(_file(scenario, layout.OLD_ACTION, frame_id), recording.action)
     if recording.anomaly is not None:
-        files.write_key_values(_file(scenario, layout.ANOMALY, frame_id), recording.anomaly)
+        writing.write_key_values(_file(scenario, layout.ANOMALY, frame_id), recording.anomaly)
 
 
 def _file(scenario: Path, folder: str, frame_id: int) -> Path:

@@ -7,6 +7,7 @@ fills on disk. Format: http://paulbourke.net/dataformats/ply/
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+from warnings import catch_warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,8 @@ def read_ply(path: Path) -> StoredCloud:
         with path.open("rb") as file:
             header = _checked_header(path, file)
             if header.format == "ascii":
-                columns = np.loadtxt(file, np.float64, max_rows=header.points, ndmin=2, comments=None)
+                with catch_warnings(action="ignore", category=UserWarning):  # of empty lines, which do not count
+                    columns = np.loadtxt(file, np.float64, max_rows=header.points, ndmin=2, comments=None)
                 data = dict(zip(header.dtype.names or (), columns.T, strict=True))
                 number = len(columns)
             else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lib.anovox import files, layout
+from lib.anovox import layout, writing
 from lib.anovox.configurations import read_configurations
 from lib.anovox.files import FileError
 from lib.anovox.findings import Finding, ScenarioError
@@ -74,7 +74,7 @@ def _voxelize_scenario(voxel_size_m: float, task: tuple[Path, ScenarioConfig | N
             left_out.append(f"left out: frame {frame_id} of {path.name}: {error}")
             continue
         with whole_file(target / layout.frame_file(layout.VOXEL_GRID, frame_id, ".npy")) as file:
-            files.write_array(file, grid)
+            writing.write_array(file, grid)
         written += 1
     return VoxelizedScenario(written, before, tuple(left_out))
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.anovox import files, layout
+from lib.anovox import layout, writing
 from lib.anovox.grid import voxel_grid
 from lib.anovox.recording import (
     CAMERA_SENSORS,
@@ -45,23 +45,23 @@ def _write_recording(scenario: Path, sensors: SensorSet, recording: Recording) -
     for camera_pose, camera in zip(sensors.cameras, recording.cameras, strict=True):
         names = [layout.sensor_name(kind, camera_pose, sensors.camera_args) for kind in CAMERA_SENSORS]
         rgb, depth, semantic, instance = (_file(scenario, name, frame_id, ".png") for name in names)
-        files.write_rgb(rgb, camera.rgb)
-        files.write_depth(depth, camera.depth_m)
-        files.write_class_image(semantic, camera.semantic)
-        files.write_rgb(instance, camera.instance)
+        writing.write_rgb(rgb, camera.rgb)
+        writing.write_depth(depth, camera.depth_m)
+        writing.write_class_image(semantic, camera.semantic)
+        writing.write_rgb(instance, camera.instance)
     for lidar_pose, lidar in zip(sensors.lidars, recording.lidars, strict=True):
         names = [layout.sensor_name(kind, lidar_pose, sensors.lidar_args) for kind in LIDAR_SENSORS]
         noisy, labelled = (_file(scenario, name, frame_id, ".npy") for name in names)
-        files.write_cloud(noisy, lidar.lidar.astype("<f4", copy=False))
-        files.write_cloud(labelled, lidar.semantic_lidar.astype("<f8", copy=False))
+        writing.write_cloud(noisy, lidar.lidar.astype("<f4", copy=False))
+        writing.write_cloud(labelled, lidar.semantic_lidar.astype("<f8", copy=False))
     voxels = _voxels(sensors, recording.cameras, recording.lidars)
-    files.write_array(_file(scenario, layout.VOXEL_GRID, frame_id, ".npy"), voxels)
+    writing.write_array(_file(scenario, layout.VOXEL_GRID, frame_id, ".npy"), voxels)
     if recording.action:
-        files.write_key_values(_file(scenario, layout.ACTION, frame_id, ".csv"), recording.action)
+        writing.write_key_values(_file(scenario, layout.ACTION, frame_id, ".csv"), recording.action)
     if recording.anomaly is not None:
-        files.write_key_values(_file(scenario, layout.ANOMALY, frame_id, ".csv"), recording.anomaly)
+        writing.write_key_values(_file(scenario, layout.ANOMALY, frame_id, ".csv"), recording.anomaly)
     if recording.route_map is not None:
-        files.write_route_map(_file(scenario, layout.ROUTE_MAP, frame_id, ".png"), recording.route_map)
+        writing.write_route_map(_file(scenario, layout.ROUTE_MAP, frame_id, ".png"), recording.route_map)
 
 
 def _voxels(sensors: SensorSet, cameras: Sequence[CameraRecording], lidars: Sequence[LidarRecording]) -> Any:
@@ -70,7 +70,7 @@ def _voxels(sensors: SensorSet, cameras: Sequence[CameraRecording], lidars: Sequ
     return voxel_grid(
         [(pose, lidar.semantic_lidar) for pose, lidar in zip(sensors.lidars, lidars, strict=True)],
         [
-            (pose, intrinsics, files.depth_as_stored(c.depth_m), c.semantic)
+            (pose, intrinsics, writing.depth_as_stored(c.depth_m), c.semantic)
             for pose, c in zip(sensors.cameras, cameras, strict=True)
         ],
     )

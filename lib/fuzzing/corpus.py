@@ -10,11 +10,11 @@ import numpy as np
 
 from lib.anovox import layout
 from lib.anovox.configuration_writer import ScenarioDefinition, write_scenario_configuration
-from lib.anovox.files import write_array
 from lib.anovox.old_writer import write_old_scenario
 from lib.anovox.pcd import StoredCloud, write_pcd
 from lib.anovox.simulator_notes import write_simulator_notes
 from lib.anovox.writer import write_scenario
+from lib.anovox.writing import write_array
 from lib.model.detector import Detector, DetectorConfig
 from lib.outputs import write_text
 from lib.params import PreprocessParams, SimulateParams

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from lib.anovox import class_images, clouds, files, layout
+from lib.anovox import class_images, clouds, files, layout, writing
 from lib.anovox.archives import unpack
 from lib.anovox.class_images import read_class_image
 from lib.anovox.colors import GENERIC_ANOMALY_ID
@@ -158,7 +158,7 @@ def _score_voxels(predicted: Path | None, true: Path | None) -> None:
         for name, file, sound in (("predicted", predicted, _SOUND_SCORES), ("true", true, _SOUND_VOXELS)):
             (root / name).mkdir()
             if file is None:
-                files.write_array(root / name / "x_100.npy", sound)
+                writing.write_array(root / name / "x_100.npy", sound)
             else:
                 (root / name / "x_100.npy").symlink_to(file)
         (root / "frames.json").write_text('{"100": {"anomaly_in_view": true}}', encoding="utf-8")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from lib.anovox import class_images, clouds, files, png
+from lib.anovox import class_images, clouds, files, png, writing
 from lib.anovox.class_images import read_class_image
 from lib.anovox.files import FileError, Reason
 from lib.labels import LABELS, UNKNOWN
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 @given(sizes.flatmap(lambda size: hnp.arrays(np.uint8, (*size, 3))))
 def test_rgb_round_trip(folder, image):
-    files.write_rgb(folder / "a.png", image)
+    writing.write_rgb(folder / "a.png", image)
     assert np.array_equal(files.read_rgb(folder / "a.png", *image.shape[:2]), image)
 
 
@@ -45,38 +45,38 @@ def test_the_fast_decoder_takes_what_pillow_decodes_to_the_same_and_leaves_the_r
 @given(sizes.flatmap(lambda size: hnp.arrays(np.int64, size, elements=st.integers(0, 2**24 - 1))))
 def test_depth_round_trip_is_exact(folder, steps):
     depth_m = steps * (1000.0 / (2**24 - 1))
-    files.write_depth(folder / "d.png", depth_m)
+    writing.write_depth(folder / "d.png", depth_m)
     decoded = files.read_depth(folder / "d.png", *steps.shape)
     assert np.array_equal(np.rint(decoded / 1000 * (2**24 - 1)), steps)
-    files.write_depth(folder / "again.png", decoded)
+    writing.write_depth(folder / "again.png", decoded)
     assert (folder / "again.png").read_bytes() == (folder / "d.png").read_bytes()
 
 
 def test_depth_decodes_as_carla_encodes(folder):
     """1000 (R + 256 G + 65536 B) / (2^24 - 1); white is the sky."""
     pixels = np.array([[[255, 255, 255], [1, 0, 0], [0, 1, 0], [0, 0, 1]]], dtype=np.uint8)
-    files.write_rgb(folder / "d.png", pixels)
+    writing.write_rgb(folder / "d.png", pixels)
     expected = np.array([[1.0, 1 / (2**24 - 1), 256 / (2**24 - 1), 65536 / (2**24 - 1)]]) * 1000
     assert np.allclose(files.read_depth(folder / "d.png", 1, 4), expected, rtol=1e-15)
 
 
 @given(sizes.flatmap(lambda size: hnp.arrays(np.uint8, size, elements=st.sampled_from(CLASS_IDS))))
 def test_class_image_round_trip(folder, class_ids):
-    files.write_class_image(folder / "c.png", class_ids)
+    writing.write_class_image(folder / "c.png", class_ids)
     assert np.array_equal(read_class_image(folder / "c.png", *class_ids.shape, 100), class_ids)
 
 
 def test_class_ids_that_anovox_does_not_define_are_unknown_and_listed(folder):
     """None may turn into another class: not by overflow (270 = 14 + 256), nor by sign."""
-    files.write_class_image(folder / "c.png", np.array([[33, 57, 117, 100, 255, 57]], dtype=np.uint8))
+    writing.write_class_image(folder / "c.png", np.array([[33, 57, 117, 100, 255, 57]], dtype=np.uint8))
     assert read_class_image(folder / "c.png", 1, 6, 100).tolist() == [[33, 255, 255, 100, 255, 255]]
     assert class_images.undefined_classes(folder / "c.png") == (57, 117)
     cloud = np.column_stack([np.ones((6, 3)), [14, -1, 270, 29, 1e9, 57]])
-    files.write_array(folder / "s.npy", cloud)
+    writing.write_array(folder / "s.npy", cloud)
     assert files.read_semantic_lidar(folder / "s.npy")[:, 3].tolist() == [14, 255, 255, 29, 255, 255]
     assert clouds.undefined_classes(folder / "s.npy") == (-1, 57, 270, 10**9)
     voxels = np.array([(1, 2, 3, 33), (1, 2, 4, 289), (1, 2, 5, 65535)], dtype=np.uint16)
-    files.write_array(folder / "v.npy", voxels)
+    writing.write_array(folder / "v.npy", voxels)
     assert files.read_voxels(folder / "v.npy")[:, 3].tolist() == [33, 255, 255]
     assert files.undefined_ids(files.array_ids(folder / "v.npy")) == (289, 65535)
 
@@ -87,7 +87,7 @@ metres = st.floats(-9000, 9000, width=32)
 
 @given(rows.flatmap(lambda n: hnp.arrays(np.float32, (n, 4), elements=metres)))
 def test_lidar_round_trip(folder, cloud):
-    files.write_array(folder / "l.npy", cloud)
+    writing.write_array(folder / "l.npy", cloud)
     found = files.read_lidar(folder / "l.npy")
     assert found.dtype == np.float32 and np.array_equal(found, cloud)
     assert files.lidar_size(folder / "l.npy") == len(cloud)
@@ -103,14 +103,14 @@ def test_lidar_round_trip(folder, cloud):
 )
 def test_semantic_lidar_round_trip(folder, parts):
     cloud = np.column_stack(parts)
-    files.write_array(folder / "s.npy", cloud)
+    writing.write_array(folder / "s.npy", cloud)
     assert np.array_equal(files.read_semantic_lidar(folder / "s.npy"), cloud)
 
 
 @given(rows.flatmap(lambda n: st.lists(st.tuples(*[st.integers(0, m - 1) for m in (1000, 1000, 64)]), min_size=n)))
 def test_voxels_round_trip(folder, cells):
     voxels = np.array([(*cell, 24) for cell in cells], dtype=np.uint16)
-    files.write_array(folder / "v.npy", voxels)
+    writing.write_array(folder / "v.npy", voxels)
     assert np.array_equal(files.read_voxels(folder / "v.npy"), voxels)
 
 
@@ -119,7 +119,7 @@ words = st.text(st.characters(codec="utf-8", exclude_characters=";", exclude_cat
 
 @given(st.dictionaries(words, words, min_size=1))
 def test_key_values_round_trip(folder, values):
-    files.write_key_values(folder / "k.csv", values)
+    writing.write_key_values(folder / "k.csv", values)
     assert files.read_key_values(folder / "k.csv") == values
     assert list(files.read_key_values(folder / "k.csv")) == list(values)
 
@@ -137,7 +137,7 @@ def assert_refused(read, path, reason, *parts, remedy="unpack the archive again 
 
 def bad_png(folder, kind):
     path = folder / f"{kind}.png"
-    files.write_rgb(path, np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    writing.write_rgb(path, np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8))
     data = path.read_bytes()
     if kind == "truncated":
         path.write_bytes(data[: len(data) // 2])
@@ -148,9 +148,9 @@ def bad_png(folder, kind):
     elif kind == "text":
         path.write_text("<html>404 Not Found</html>")
     elif kind == "other size":
-        files.write_rgb(path, np.zeros((40, 41, 3), dtype=np.uint8))
+        writing.write_rgb(path, np.zeros((40, 41, 3), dtype=np.uint8))
     elif kind == "one channel":
-        files.write_class_image(path, np.zeros((40, 40), dtype=np.uint8))
+        writing.write_class_image(path, np.zeros((40, 40), dtype=np.uint8))
     elif kind == "bomb":
         path.write_bytes(data[:16] + (60000).to_bytes(4, "big") * 2 + data[24:])
     elif kind == "jpeg":
@@ -246,16 +246,16 @@ def test_other_arrays_are_refused_without_blaming_the_archive(folder, kind, part
 
 @pytest.mark.parametrize("class_id", [1.5, -0.5, 255.5])
 def test_class_ids_of_points_are_whole_numbers(folder, class_id):
-    files.write_array(folder / "s.npy", np.array([[1.0, 2.0, 3.0, class_id]]))
+    writing.write_array(folder / "s.npy", np.array([[1.0, 2.0, 3.0, class_id]]))
     parts = Reason.BAD_ARRAY, "class ids (column 4)"
     assert_refused(files.read_semantic_lidar, folder / "s.npy", *parts, remedy=files.CORRECT)
 
 
 @pytest.mark.parametrize("voxel", [(1000, 0, 0, 1), (0, 0, 64, 1)])
 def test_voxels_lie_in_the_grid(folder, voxel):
-    files.write_array(folder / "v.npy", np.array([voxel], dtype=np.uint16))
+    writing.write_array(folder / "v.npy", np.array([voxel], dtype=np.uint16))
     assert_refused(files.read_voxels, folder / "v.npy", Reason.BAD_ARRAY, "outside the grid", remedy=files.CORRECT)
-    files.write_array(folder / "v.npy", np.array([(-1, 0, 0, 1)], dtype=np.int32))
+    writing.write_array(folder / "v.npy", np.array([(-1, 0, 0, 1)], dtype=np.int32))
     assert_refused(files.read_voxels, folder / "v.npy", Reason.BAD_ARRAY, "outside the grid", remedy=files.CORRECT)
 
 
@@ -306,7 +306,7 @@ def test_a_folder_in_place_of_a_file_is_refused(folder):
 
 def test_an_image_that_pillow_warns_of_is_refused_without_a_word_from_pillow(folder, recwarn):
     path = folder / "x_1.png"
-    files.write_class_image(path, np.ones((4, 6), dtype=np.uint8))
+    writing.write_class_image(path, np.ones((4, 6), dtype=np.uint8))
     data = path.read_bytes()
     animation = b"acTL" + bytes(3) + b"\2" + bytes(3) + b"\1"
     chunk = len(animation[4:]).to_bytes(4, "big") + animation + zlib.crc32(animation).to_bytes(4, "big")

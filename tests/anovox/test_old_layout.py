@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lib.anovox import clouds, colors, files, old_layout
+from lib.anovox import clouds, colors, old_layout, writing
 from lib.anovox.class_images import read_class_image, undefined_classes
 from lib.anovox.files import FileError, Reason
 from lib.anovox.pcd import StoredCloud, read_pcd, write_pcd
@@ -121,7 +121,7 @@ def test_an_image_of_another_size_is_named(tmp_path):
 
 def test_colours_of_no_class_are_unknown_and_listed(tmp_path):
     path = tmp_path / "SEMANTIC_IMG_1.png"
-    files.write_rgb(path, np.array([[(128, 64, 128), (1, 2, 3), (255, 255, 255)]], dtype=np.uint8))
+    writing.write_rgb(path, np.array([[(128, 64, 128), (1, 2, 3), (255, 255, 255)]], dtype=np.uint8))
     assert read_class_image(path, 1, 3, 100).tolist() == [[1, UNKNOWN, UNKNOWN]]
     assert undefined_classes(path) == (0x010203, 0xFFFFFF)
 
@@ -138,7 +138,7 @@ def test_colours_of_no_class_are_unknown_and_listed(tmp_path):
 )
 def test_red_and_grey_are_class_ids_unless_they_are_the_palettes(tmp_path, row, ids):
     path = tmp_path / "SEMANTIC_IMG_1.png"
-    files.write_rgb(path, np.array([row], dtype=np.uint8))
+    writing.write_rgb(path, np.array([row], dtype=np.uint8))
     assert read_class_image(path, 1, 3, 100).tolist() == [ids]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.anovox import files, layout
+from lib.anovox import files, layout, writing
 from lib.anovox.colors import colors_of_class_ids
 from lib.anovox.files import Reason
 from lib.anovox.findings import Notice, ScenarioError, ScenarioReason
@@ -134,7 +134,7 @@ def test_missing_grids_can_be_written(old):
 def test_a_voxel_grid_laid_another_way_is_named_and_computed(old):
     whole = [read.frame.voxels for read in frames_of(old)]
     for path in (old / layout.VOXEL_GRID).iterdir():
-        files.write_array(path, files.read_voxels(path) + np.array([4, 0, 0, 0], dtype=np.uint16))
+        writing.write_array(path, files.read_voxels(path) + np.array([4, 0, 0, 0], dtype=np.uint16))
     scenario = open_scenario(old, None)
     [finding] = scenario.findings
     assert finding.reason is Notice.VOXEL_GRID_MISFIT
@@ -148,7 +148,7 @@ def test_a_voxel_grid_laid_another_way_is_named_and_computed(old):
 
 def test_a_damaged_first_grid_does_not_hide_that_the_others_misfit(old):
     for path in (old / layout.VOXEL_GRID).iterdir():
-        files.write_array(path, files.read_voxels(path) + np.array([4, 0, 0, 0], dtype=np.uint16))
+        writing.write_array(path, files.read_voxels(path) + np.array([4, 0, 0, 0], dtype=np.uint16))
     file_of(old, layout.VOXEL_GRID, 996).write_bytes(b"damaged")
     assert [finding.reason for finding in open_scenario(old, None).findings] == [Notice.VOXEL_GRID_MISFIT]
 
@@ -167,7 +167,7 @@ def test_unknown_colours_are_255_and_named(old):
     path = file_of(old, layout.OLD_SEMANTIC)
     colors = files.read_rgb(path, 20, 30)
     colors[0, :2] = [[1, 2, 3], [254, 0, 1]]
-    files.write_rgb(path, colors)
+    writing.write_rgb(path, colors)
     reads = frames_of(old)
     assert [read.undefined_ids for read in reads] == [{}, {"SEMANTIC_IMG": (0x010203, 0xFE0001)}, {}]
     assert reads[1].frame.pixel_class[0, :2].tolist() == [255, 255]

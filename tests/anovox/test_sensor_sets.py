@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lib.anovox import files, layout
+from lib.anovox import files, layout, writing
 from lib.anovox.class_images import read_class_image
 from lib.anovox.files import Reason
 from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
@@ -234,21 +234,21 @@ def rewritten(path, folder):
     if path.name == layout.SENSOR_SETUP:
         write_sensor_setup(target, read_sensor_setup(path))
     elif kind in (layout.RGB, layout.INSTANCE):
-        files.write_rgb(target, files.read_rgb(path, 24, 36))
+        writing.write_rgb(target, files.read_rgb(path, 24, 36))
     elif kind == layout.DEPTH:
-        files.write_depth(target, files.read_depth(path, 24, 36))
+        writing.write_depth(target, files.read_depth(path, 24, 36))
     elif kind == layout.SEMANTIC:
-        files.write_class_image(target, read_class_image(path, 24, 36, 100))
+        writing.write_class_image(target, read_class_image(path, 24, 36, 100))
     elif kind in (layout.ACTION, layout.ANOMALY):
-        files.write_key_values(target, files.read_key_values(path))
+        writing.write_key_values(target, files.read_key_values(path))
     elif kind == layout.VOXEL_GRID:
-        files.write_array(target, files.read_voxels(path))
+        writing.write_array(target, files.read_voxels(path))
     elif kind == layout.ROUTE_MAP:
         with Image.open(path) as image:
-            files.write_route_map(target, np.asarray(image))
+            writing.write_route_map(target, np.asarray(image))
     else:
         read = {layout.LIDAR: files.read_lidar, layout.SEMANTIC_LIDAR: files.read_semantic_lidar}[kind]
-        files.write_cloud(target, read(path))
+        writing.write_cloud(target, read(path))
     return target
 
 
