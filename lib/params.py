@@ -81,6 +81,7 @@ class PreprocessParams(Section):
     max_points: PositiveInt | None
     compression: Literal["none", "gzip", "lz4"]
     point_dtype: Literal["float32", "float16"]
+    trust_labels: bool
 
 
 class SplitParams(Section):

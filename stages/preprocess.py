@@ -2,16 +2,24 @@
 
 from pathlib import Path
 
-from lib.errors import run_stage
+from lib.errors import DataError, run_stage
 from lib.outputs import whole_folder, write_csv, write_json
 from lib.params import load_params
 from lib.scratch import shelf, store
 from lib.shards.conversion import convert_data_set
 from lib.shards.guards import check_labels, type_sentences
-from lib.shards.label_report import SCENARIO_COLUMNS, label_sentences, scenario_rows
+from lib.shards.judgement import explained, objections, unjudged
+from lib.shards.label_report import (
+    SCENARIO_COLUMNS,
+    agreement_metrics,
+    label_sentences,
+    objection_sentence,
+    scenario_rows,
+)
 
 SHARDS = Path("data/shards")
 METRICS = Path("metrics/data.json")
+LABELS = Path("metrics/labels.json")
 SCENARIOS = Path("plots/scenarios.csv")
 SHEETS = Path("plots/labels")
 
@@ -26,9 +34,17 @@ def main() -> None:
 
         types = {entry.scenario: entry.type for entry in data.entries}
         check_labels(data.statistics, types)
+        found = [explained(each, data.sources, params.preprocess.sensors) for each in objections(data.statistics)]
+        if found and not params.preprocess.trust_labels:
+            raise DataError(objection_sentence(found))
         write_label_sheets(shards, data.entries, sheets)
         write_json(METRICS, data.metrics)
+        write_json(LABELS, agreement_metrics(data.statistics, len(found), params.preprocess.trust_labels))
         write_csv(SCENARIOS, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))
+    for each in found:
+        print(f"labels, trusted all the same: {each.what}")
+    for left_open in unjudged(data.statistics):
+        print(f"labels: {left_open.scenarios[0]} (of {len(left_open.scenarios)}): {left_open.what}")
     for sentence in [*label_sentences(data.statistics), *type_sentences(data.statistics, types)]:
         print(sentence)
     frames = data.metrics["frames"]["total"]

@@ -96,11 +96,16 @@ def voxel_rows(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) 
 
     `pose` is that of the LiDAR in whose frame the points are.
     """
+    return rows_of_keys(point_keys(points, pose.location, pose.rotation), voxels)
+
+
+def rows_of_keys(wanted: npt.NDArray[np.int64], voxels: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
+    """`voxel_rows` of points whose keys (N,) are known (lib.geometry.voxels.point_keys)."""
     keys = voxel_keys(voxels)
     order = None
     if not (keys[1:] > keys[:-1]).all():  # AnoVox's own files ascend
         keys, order = np.unique(keys, return_index=True)
-    places = _places(keys, point_keys(points, pose.location, pose.rotation))
+    places = _places(keys, wanted)
     return places if order is None else np.where(places == NO_VOXEL, NO_VOXEL, order[places])
 
 

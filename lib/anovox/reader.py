@@ -35,6 +35,16 @@ _MISSING: Final = {
 
 
 @dataclass(frozen=True, eq=False)
+class LidarClouds:
+    """What one LiDAR recorded, in its own frame: LIDAR (N, 4) float32 x, y, z [m], intensity; SEMANTIC-LIDAR (K, 4)
+    float64 x, y, z [m], class id, or None where there is none.
+    """
+
+    points: npt.NDArray[np.float32]
+    semantic_points: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, eq=False)
 class ReadFrame:
     """A frame, how its points found their labels, and what its files hold that AnoVox does not define.
 
@@ -48,6 +58,8 @@ class ReadFrame:
     undefined_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     shares_cloud: bool = False
     """The frame before this one, of another camera at the same tick, has the same points and voxels."""
+    clouds: tuple[LidarClouds, ...] = ()
+    """Of each LiDAR of the frame, in order."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,7 @@ class _Tick:
     ego: EgoState
     anomaly: Anomaly | None
     undefined_ids: Mapping[str, tuple[int, ...]]
+    clouds: tuple[LidarClouds, ...]
 
 
 def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> Iterator[ReadFrame | SkippedFrame]:
@@ -121,7 +134,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         cloud_sizes=tick.cloud_sizes,
     )
     undefined = _undefined_ids([(semantic_path, frame.pixel_class)])
-    return ReadFrame(frame, tick.labels, {**undefined, **tick.undefined_ids}, shares_cloud)
+    return ReadFrame(frame, tick.labels, {**undefined, **tick.undefined_ids}, shares_cloud, tick.clouds)
 
 
 def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
@@ -129,33 +142,34 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         (required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id), _semantic(scenario, rig, frame_id))
         for rig in scenario.lidar_rigs
     ]
-    clouds = [
-        (read_lidar(lidar), read_semantic_lidar(semantic, scenario.anomaly_id) if semantic else None)
+    clouds = tuple(
+        LidarClouds(read_lidar(lidar), read_semantic_lidar(semantic, scenario.anomaly_id) if semantic else None)
         for lidar, semantic in paths
-    ]
+    )
     voxels = _voxels(scenario, frame_id)
     labels = [
-        transfer_labels(points, semantic, voxels, rig.pose, rig.args.noise_stddev)
-        for rig, (points, semantic) in zip(scenario.lidar_rigs, clouds, strict=True)
+        transfer_labels(cloud.points, cloud.semantic_points, voxels, rig.pose, rig.args.noise_stddev)
+        for rig, cloud in zip(scenario.lidar_rigs, clouds, strict=True)
     ]
     several = len(clouds) > 1
     poses = [(rig.pose.location, rig.pose.rotation) for rig in scenario.lidar_rigs]
     labelled: list[_Labelled] = [
-        (path, semantic[:, 3])
-        for (_, path), (_, semantic) in zip(paths, clouds, strict=True)
-        if path is not None and semantic is not None
+        (path, cloud.semantic_points[:, 3])
+        for (_, path), cloud in zip(paths, clouds, strict=True)
+        if path is not None and cloud.semantic_points is not None
     ]
     voxel_path = optional_file(scenario, layout.VOXEL_GRID, frame_id)
     if voxel_path is not None:
         labelled.append((voxel_path, voxels[:, 3]))
     return _Tick(
-        points=merge_clouds([points for points, _ in clouds], poses) if several else clouds[0][0],
-        cloud_sizes=tuple(len(points) for points, _ in clouds) if several else (),
+        points=merge_clouds([cloud.points for cloud in clouds], poses) if several else clouds[0].points,
+        cloud_sizes=tuple(len(cloud.points) for cloud in clouds) if several else (),
         labels=merged_labels(labels) if several else labels[0],
         voxels=voxels,
         ego=_ego_state(scenario, frame_id),
         anomaly=_anomaly(scenario, frame_id),
         undefined_ids=_undefined_ids(labelled),
+        clouds=clouds,
     )
 
 

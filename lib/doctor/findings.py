@@ -12,13 +12,11 @@ from lib.doctor.survey import Metrics, Survey
 from lib.errors import DataError, ParamsError
 from lib.frame import ScenarioType
 from lib.params import PreprocessParams, SplitParams
-from lib.shards.agreement import FEW_POINTS
+from lib.shards.judgement import explained, objections, unjudged
 from lib.shards.label_report import class_text
 from lib.shards.split import Split, assign_splits
-from lib.shards.statistics import label_metrics, worst_scenarios
+from lib.shards.statistics import worst_scenarios
 
-POOR_AGREEMENT: Final = 0.9
-HOPELESS_AGREEMENT: Final = 0.6
 MANY_UNLABELLED: Final = 0.02
 HOPELESS_UNLABELLED: Final = 0.5
 
@@ -47,7 +45,7 @@ def diagnose(
     """All findings about a data set, the worst first. `metrics`: `survey.metrics()`."""
     found = [
         *_trainability(survey, preprocess, split),
-        *_calibration(survey),
+        *_agreement(survey, preprocess),
         *_labels(survey, metrics),
         *_left_out(survey),
         *_anomalies(survey, metrics),
@@ -83,35 +81,18 @@ def _trainability(survey: Survey, preprocess: PreprocessParams, split: SplitPara
         yield Diagnosis(Severity.ERROR, "nothing_to_validate_on", what, remedy)
 
 
-def _calibration(survey: Survey) -> Iterator[Diagnosis]:
-    """Do the two sensors agree where points project? Scenario by scenario, since archives may be mixed."""
-    mirrored, poor = [], []
-    for name, statistics in survey.statistics.items():
-        counts, shares = statistics.agreement, label_metrics(statistics)
-        if counts.clear < FEW_POINTS:
-            continue
-        agreement = shares["class_agreement_off_outlines"]
-        if counts.looks_mirrored:
-            mirrored.append((name, agreement, shares["class_agreement_mirrored"]))
-        elif agreement < POOR_AGREEMENT:
-            poor.append((name, agreement))
-    if mirrored:
-        name, agreement, other = min(mirrored, key=lambda found: found[1])
-        what = (
-            f"the clouds of {_counted(len(mirrored), 'scenario')} are mirrored: in {name}, LiDAR and camera classes "
-            f"agree for {agreement:.1%} of the points, with y turned round for {other:.1%}"
+def _agreement(survey: Survey, preprocess: PreprocessParams) -> Iterator[Diagnosis]:
+    """Do the sensors and the labels fit each other? As preprocess judges it."""
+    severity = Severity.WARNING if preprocess.trust_labels else Severity.ERROR
+    sources = {scenario.config.name: (scenario.path, scenario.config) for scenario in survey.scenarios}
+    for objection in objections(survey.statistics):
+        found = explained(objection, sources, preprocess.sensors)
+        yield Diagnosis(severity, found.name, found.what, found.remedy)
+    for left_open in unjudged(survey.statistics):
+        what = f"{_counted(len(left_open.scenarios), 'scenario')}, first {left_open.scenarios[0]}: {left_open.what}"
+        yield Diagnosis(
+            Severity.NOTE, left_open.name, what, "look at plots/labels, or with more light in other scenarios"
         )
-        remedy = "AnoVox's stored clouds are x forward, y left, z up: negate y, or take the archive's own files"
-        yield Diagnosis(Severity.ERROR, "mirrored_clouds", what, remedy)
-    if poor:
-        name, agreement = min(poor, key=lambda found: found[1])
-        severity = Severity.ERROR if agreement < HOPELESS_AGREEMENT else Severity.WARNING
-        what = (
-            f"LiDAR and camera classes disagree in {_counted(len(poor), 'scenario')}: in {name} only {agreement:.1%} "
-            "of the points that the camera sees, away from outlines, have its class"
-        )
-        remedy = "calibration, labels or frame numbers are wrong; unpack it again, or leave these scenarios out"
-        yield Diagnosis(severity, "sensors_disagree", what, remedy)
 
 
 def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
@@ -123,15 +104,6 @@ def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
         what = f"{total:.1%} of the points have no label; most in {name} ({share:.1%})"
         remedy = "see whether SEMANTIC-LIDAR is there and belongs to these frames; points without a label are ignored"
         yield Diagnosis(severity, "unlabelled_points", what, remedy)
-    name, share = worst.get("voxel_agreement", ("", 1.0))
-    if share < POOR_AGREEMENT:
-        what = (
-            f"voxel grid and point labels disagree: in {name}, {share:.1%} of the points' voxels have a fitting class"
-        )
-        remedy = (
-            "delete VOXEL_GRID there: it is then computed from the labelled clouds (also: python -m tools.voxelize)"
-        )
-        yield Diagnosis(Severity.WARNING, "voxels_disagree", what, remedy)
     undefined: Counter[tuple[str, int]] = Counter()
     for statistics in survey.statistics.values():
         undefined.update(statistics.undefined_ids)

@@ -111,10 +111,11 @@ def _label_lines(metrics: Metrics) -> list[str]:
         ),
         *_row(
             "agreement",
-            f"LiDAR and camera {share('class_agreement')}, away from outlines "
-            f"{share('class_agreement_off_outlines')} (y turned round: {share('class_agreement_mirrored')})",
+            f"LiDAR and camera, away from outlines: depth {share('depth_agreement_off_outlines')}, classes "
+            f"{share('class_agreement_off_outlines')}",
         ),
-        *_row("", f"depth {share('depth_agreement')}, points and voxels {share('voxel_agreement')}"),
+        *_row("", f"points in voxels {share('in_voxel_share')}, of a fitting class {share('voxel_agreement')}"),
+        *_row("", f"image and outlines {labels.get('image_agreement', 'unknown')} (sound: above 0.12)"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Whether a frame's sources of labels say the same: LiDAR against camera, point labels against the voxel grid."""
+"""Whether a frame's sources of labels say the same: LiDAR against camera, semantic LiDAR against the voxel grid."""
 
 from dataclasses import dataclass, fields
 from typing import Final
@@ -6,17 +6,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.point_labels import NO_VOXEL, LabelSource, PointLabels, voxel_rows
-from lib.anovox.recording import SensorPose
-from lib.frame import Frame
-from lib.geometry.merged import split_clouds
+from lib.anovox.point_labels import NO_VOXEL, rows_of_keys
+from lib.anovox.reader import LidarClouds, ReadFrame
+from lib.frame import Frame, Lidar
 from lib.geometry.rigid import BLOCK_POINTS, apply_to_columns
+from lib.geometry.voxels import OUTSIDE, point_keys
 from lib.labels import UNKNOWN
 
 DEPTH_TOLERANCE_M: Final = 0.5
 DEPTH_TOLERANCE_SHARE: Final = 0.05
-FEW_POINTS: Final = 100
-NOTABLE_DISAGREEMENT: Final = 0.02
+APART_M: Final = 0.05
+"""Sensors this far apart see around corners that hide points from the other one."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -31,23 +31,26 @@ class Agreement:
 
     `projected`: in the camera's view; `same_depth`: of these, the ones whose depth the depth image confirms;
     `compared`: of the projected, the ones that nothing hides from the camera and that both sensors label; `same_class`:
-    of these, the ones labelled alike; `clear`, `clear_same`: of `compared` and `same_class`, the ones away from
-    outlines (the 3 x 3 pixels around hold one class and no step in depth); `mirrored`, `mirrored_same`: `clear` and
-    `clear_same` as they were if the cloud's y pointed the other way.
+    of these, the ones labelled alike.
 
-    `labelled`: points that SEMANTIC-LIDAR labels; `in_voxel`: of these, the ones in an
-    occupied voxel; `same_voxel`: of these, the ones whose voxel has the class of a point in it. (A voxel holds several
-    classes and names one: road line if there is one, else that of the point nearest to its lower corner.)
+    The same away from outlines (the 3 x 3 pixels around hold one class and no step in depth): `off_outlines` of the
+    projected; `hidden` of these behind what the depth image shows, where camera and LiDAR stand apart, and 0 where they
+    do not; `off_outlines_same_depth`; `clear`, `clear_same` of `compared` and `same_class`.
+
+    `labelled`: points of SEMANTIC-LIDAR, which is free of noise, within the voxel grid; `in_voxel`: of these, the ones
+    in an occupied voxel; `same_voxel`: of these, the ones whose voxel has the class of a point in it. (A voxel holds
+    several classes and names one: road line if there is one, else that of the point nearest to its lower corner.)
     """
 
     projected: int = 0
     same_depth: int = 0
     compared: int = 0
     same_class: int = 0
+    off_outlines: int = 0
+    hidden: int = 0
+    off_outlines_same_depth: int = 0
     clear: int = 0
     clear_same: int = 0
-    mirrored: int = 0
-    mirrored_same: int = 0
     labelled: int = 0
     in_voxel: int = 0
     same_voxel: int = 0
@@ -55,37 +58,33 @@ class Agreement:
     def __add__(self, other: "Agreement") -> "Agreement":
         return Agreement(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
-    @property
-    def looks_mirrored(self) -> bool:
-        """Say whether the classes disagree, and much less so with y turned round; never with few points to judge by."""
-        if min(self.clear, self.mirrored) < FEW_POINTS:
-            return False
-        wrong, wrong_if_turned = 1 - self.clear_same / self.clear, 1 - self.mirrored_same / self.mirrored
-        return wrong > NOTABLE_DISAGREEMENT and wrong_if_turned < wrong / 2
 
-
-def frame_agreement(frame: Frame, labels: PointLabels, with_voxels: bool = True) -> Agreement:
-    """Compare a frame's label sources, at the resolution it was recorded in; the voxels' only if asked for.
+def read_agreement(read: ReadFrame) -> Agreement:
+    """Compare a frame's label sources, at the resolution it was recorded in; voxels once for cameras of one tick.
 
     Wrong labels lower the agreement of classes, a wrong calibration that of depth and classes, a wrong grid that with
     the voxels.
     """
+    with_camera = camera_agreement(read.frame)
+    return with_camera if read.shares_cloud else with_camera + voxel_agreement(read)
+
+
+def camera_agreement(frame: Frame) -> Agreement:
+    """Compare a frame's points with its camera."""
     uniform = _uniform_pixels(frame)
-    counts = np.zeros(8, dtype=np.int64)
+    apart = len(frame.cloud_sizes) > 1 or float(np.linalg.norm(frame.camera_SE3_lidar[:3, 3])) > APART_M
+    counts = Agreement()
     for first in range(0, len(frame.points), BLOCK_POINTS):
         block = slice(first, first + BLOCK_POINTS)
-        columns_m, class_ids = frame.points[block, :3].T.astype(np.float64, order="C"), frame.point_class[block]
-        counts[:6] += _camera_agreement(frame, columns_m, class_ids, uniform)
-        columns_m[1] *= -1.0
-        counts[6:] += _camera_agreement(frame, columns_m, class_ids, uniform)[-2:]
-    with_labels = *map(int, counts), *(_voxel_agreement(frame, labels) if with_voxels else (0, 0, 0))
-    return Agreement(*with_labels)
+        columns_m = frame.points[block, :3].T.astype(np.float64, order="C")
+        counts += _block_agreement(frame, columns_m, frame.point_class[block], uniform, apart)
+    return counts
 
 
-def _camera_agreement(
-    frame: Frame, columns_m: npt.NDArray[np.float64], class_ids: npt.NDArray[np.uint8], uniform: Bools
-) -> tuple[int, ...]:
-    """Agreement's first six counts for points (3, N) of these classes (N,); `uniform` (H, W): pixels off outlines."""
+def _block_agreement(
+    frame: Frame, columns_m: npt.NDArray[np.float64], class_ids: npt.NDArray[np.uint8], uniform: Bools, apart: bool
+) -> Agreement:
+    """Agreement for points (3, N) of these classes (N,); `uniform` (H, W): pixels off outlines."""
     columns_camera_m = apply_to_columns(frame.camera_SE3_lidar, columns_m)
     visible, row, column = frame.camera.pixels_of(columns_camera_m)
     pixel = row * frame.camera.width_px + column
@@ -93,11 +92,25 @@ def _camera_agreement(
     tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * depth_m
     beyond_m = depth_m - frame.depth_m.reshape(-1)[pixel]
     point_class, pixel_class = class_ids[visible], frame.pixel_class.reshape(-1)[pixel]
-    compared = (beyond_m <= tolerance_m) & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
+    hidden, same_depth = beyond_m > tolerance_m, np.abs(beyond_m) <= tolerance_m
+    compared = ~hidden & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
     same = compared & (point_class == pixel_class)
-    clear = uniform.reshape(-1)[pixel]
-    counted = np.abs(beyond_m) <= tolerance_m, compared, same, compared & clear, same & clear
-    return len(visible), *(int(np.count_nonzero(points)) for points in counted)
+    off_outlines = uniform.reshape(-1)[pixel]
+
+    def count(points: Bools) -> int:
+        return int(np.count_nonzero(points))
+
+    return Agreement(
+        projected=len(visible),
+        same_depth=count(same_depth),
+        compared=count(compared),
+        same_class=count(same),
+        off_outlines=count(off_outlines),
+        hidden=count(hidden & off_outlines) if apart else 0,
+        off_outlines_same_depth=count(same_depth & off_outlines),
+        clear=count(compared & off_outlines),
+        clear_same=count(same & off_outlines),
+    )
 
 
 def _uniform_pixels(frame: Frame) -> Bools:
@@ -118,19 +131,27 @@ def _uniform_pixels(frame: Frame) -> Bools:
     return ~outline
 
 
-def _voxel_agreement(frame: Frame, labels: PointLabels) -> tuple[int, int, int]:
-    """Agreement's `labelled`, `in_voxel` and `same_voxel`."""
-    by_lidar = (labels.source == LabelSource.ROW) | (labels.source == LabelSource.DIRECTION)
-    by_lidar &= labels.class_ids != UNKNOWN
-    if not len(frame.voxels) or not by_lidar.any():
-        return 0, 0, 0
-    poses = [(lidar.location, lidar.rotation) for lidar in frame.lidars]
-    clouds = split_clouds(frame.points, frame.cloud_sizes, poses)
-    rows = np.concatenate(
-        [voxel_rows(cloud, frame.voxels, SensorPose(*pose)) for cloud, pose in zip(clouds, poses, strict=True)]
-    )
-    held = by_lidar & (rows != NO_VOXEL)
-    rows = rows[held]
-    confirmed = np.zeros(len(frame.voxels), dtype=bool)
-    confirmed[rows[labels.class_ids[held] == frame.voxels[rows, 3]]] = True
-    return int(by_lidar.sum()), len(rows), int(np.count_nonzero(confirmed[rows]))
+def voxel_agreement(read: ReadFrame) -> Agreement:
+    """Compare the semantic LiDARs of a tick with its voxel grid."""
+    voxels = read.frame.voxels
+    if not len(voxels):
+        return Agreement()
+    found = [_in_grid(clouds, lidar, voxels) for clouds, lidar in zip(read.clouds, read.frame.lidars, strict=True)]
+    class_ids, rows = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    held = rows != NO_VOXEL
+    class_ids, rows = class_ids[held], rows[held]
+    confirmed = np.zeros(len(voxels), dtype=np.bool_)
+    confirmed[rows[class_ids == voxels[rows, 3]]] = True
+    return Agreement(labelled=len(held), in_voxel=len(rows), same_voxel=int(np.count_nonzero(confirmed[rows])))
+
+
+def _in_grid(
+    clouds: LidarClouds, lidar: Lidar, voxels: npt.NDArray[np.uint16]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Class ids (K,) of the labelled semantic points within the grid, and the row (K,) of each one's voxel."""
+    semantic_points = clouds.semantic_points
+    if semantic_points is None:
+        return np.empty(0), np.empty(0, dtype=np.int64)
+    keys = point_keys(semantic_points, lidar.location, lidar.rotation)
+    compared = (keys != OUTSIDE) & (semantic_points[:, 3] != UNKNOWN)
+    return semantic_points[compared, 3], rows_of_keys(keys[compared], voxels)

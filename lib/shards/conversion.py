@@ -17,6 +17,7 @@ from lib.frame import Frame
 from lib.params import PreprocessParams
 from lib.scratch import Shelf, code_fingerprint, fingerprint
 from lib.shards.index import ShardEntry, write_index
+from lib.shards.judgement import Source
 from lib.shards.kept import ConvertedScenario, Place, files_state, keep, take
 from lib.shards.resize import resize_frame
 from lib.shards.schema import Storage
@@ -59,12 +60,13 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class ConvertedData:
-    """A data set's index, its statistics by scenario, the content of metrics/data.json, and how many of its scenarios
-    an earlier run has converted.
+    """A data set's index, its statistics by scenario, each scenario's folder and configuration, the content of
+    metrics/data.json, and how many of its scenarios an earlier run has converted.
     """
 
     entries: tuple[ShardEntry, ...]
     statistics: dict[str, Statistics]
+    sources: dict[str, Source]
     metrics: dict[str, dict[str, int | float]]
     reused: int
 
@@ -109,7 +111,8 @@ def convert_data_set(
         + [ScenarioReason.NO_USABLE_FRAME for scenario in converted if not scenario.entries],
         [reason for reason in reasons if isinstance(reason, Notice)],
     )
-    return ConvertedData(entries, statistics, metrics, sum(scenario.reused for scenario in converted))
+    sources = {s.name: (plan.path, plan.config) for s, plan in zip(converted, plans, strict=True)}
+    return ConvertedData(entries, statistics, sources, metrics, sum(scenario.reused for scenario in converted))
 
 
 @dataclass

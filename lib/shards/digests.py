@@ -9,6 +9,14 @@ import numpy.typing as npt
 NO_CONTENT: Final = 0
 """The digest of an array that is the same everywhere, as of a dark camera: such arrays are alike by themselves."""
 
+SAMPLE_STEP: Final = 8
+
+
+def sample_digests(image: npt.NDArray[Any], points: npt.NDArray[Any]) -> frozenset[int]:
+    """One for an image (H, W, 3) and one for a cloud (N, 4), by some of their rows, which is many times as fast."""
+    found = digest(image[::SAMPLE_STEP]), digest(points[::SAMPLE_STEP])
+    return frozenset(each for each in found if each != NO_CONTENT)
+
 
 def digest(array: npt.NDArray[Any]) -> int:
     """64 bits that tell arrays of other bytes apart."""

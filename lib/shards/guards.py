@@ -1,4 +1,4 @@
-"""Labels that would make every number a lie: constant, copied from the folder's name, or of a mirrored cloud.
+"""Labels that would make every number a lie: constant, or copied from the folder's name.
 
 Each guard stops preprocessing; docs/guards.md lists them all.
 """
@@ -26,7 +26,6 @@ def check_labels(by_scenario: Mapping[str, Statistics], types: Mapping[str, Scen
     _check_several_classes("points", "SEMANTIC-LIDAR or VOXEL_GRID", total.point_classes)
     _check_several_classes("pixels", "SEMANTIC-CAM", total.pixel_classes)
     _check_not_from_name(by_scenario, types)
-    _check_not_mirrored(by_scenario, total)
 
 
 def type_sentences(by_scenario: Mapping[str, Statistics], types: Mapping[str, ScenarioType]) -> list[str]:
@@ -62,22 +61,6 @@ def _check_not_from_name(by_scenario: Mapping[str, Statistics], types: Mapping[s
             f"labels: {wrong[0]} is labelled as an anomaly nearly everywhere ({shares[wrong[0]]:.0%}), {what}: this is "
             "the folder's name, not what a sensor sees; take SEMANTIC-LIDAR and SEMANTIC-CAM from the archive again"
         )
-
-
-def _check_not_mirrored(by_scenario: Mapping[str, Statistics], total: Statistics) -> None:
-    if not total.agreement.looks_mirrored:
-        return
-    mirrored = sorted(name for name, statistics in by_scenario.items() if statistics.agreement.looks_mirrored)
-    which = (
-        f"of {len(mirrored)} of {len(by_scenario)} scenarios look mirrored (first {mirrored[0]})" if mirrored else ""
-    )
-    which = which or f"of all {len(by_scenario)} scenarios, taken together, look mirrored"
-    counts = total.agreement
-    raise DataError(
-        f"labels: the clouds {which}: LiDAR and camera "
-        f"classes agree for {counts.clear_same / counts.clear:.1%} of the points, with y turned round for "
-        f"{counts.mirrored_same / counts.mirrored:.1%}; AnoVox's clouds are x forward, y left, z up: negate y"
-    )
 
 
 def _anomaly_share(counts: npt.NDArray[np.int64]) -> float:

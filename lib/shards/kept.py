@@ -14,7 +14,9 @@ from lib.anovox.reader import SkippedFrame
 from lib.frame import ScenarioType
 from lib.scratch import Shelf, fingerprint
 from lib.shards.agreement import Agreement
+from lib.shards.cloud_facts import CloudFacts
 from lib.shards.index import ShardEntry
+from lib.shards.pictures import PictureCounts
 from lib.shards.statistics import Statistics
 
 _BY_NAMES: Final = {
@@ -101,6 +103,13 @@ def _note(converted: ConvertedScenario) -> dict[str, Any]:
             "label_sources": counts.label_sources.tolist(),
             "undefined_ids": [[*key, count] for key, count in sorted(counts.undefined_ids.items())],
             "agreement": asdict(counts.agreement),
+            "pictures": {
+                **vars(counts.pictures),
+                "steps": counts.pictures.steps.tolist(),
+                "colors": counts.pictures.colors.tolist(),
+            },
+            "clouds": asdict(counts.clouds),
+            "contents": sorted(counts.contents),
         },
     }
 
@@ -123,6 +132,14 @@ def _from_note(note: Mapping[str, Any]) -> ConvertedScenario:
             cloud_sizes=tuple(counts["cloud_sizes"]),
             farthest_m=counts["farthest_m"],
             agreement=Agreement(**counts["agreement"]),
+            pictures=PictureCounts(
+                np.array(counts["pictures"]["steps"], dtype=np.int64),
+                np.array(counts["pictures"]["colors"], dtype=np.int64),
+                counts["pictures"]["brightness"],
+                counts["pictures"]["values"],
+            ),
+            clouds=CloudFacts(**counts["clouds"]),
+            contents=frozenset(counts["contents"]),
         ),
         tuple(SkippedFrame(**{**frame, "reason": Reason(frame["reason"])}) for frame in note["skipped"]),
         reused=True,

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from lib.anovox import layout
 from lib.shards.index import ShardEntry
+from lib.shards.judgement import Objection
 from lib.shards.statistics import Statistics, label_metrics, worst_scenarios
 
 LABEL_COLUMNS: Final = (
@@ -14,14 +15,25 @@ LABEL_COLUMNS: Final = (
     "unlabelled_share",
     "depth_agreement",
     "class_agreement",
+    "depth_agreement_off_outlines",
     "class_agreement_off_outlines",
-    "class_agreement_mirrored",
+    "hidden_share",
+    "image_agreement",
     "voxel_agreement",
     "in_voxel_share",
+    "around_share",
 )
 SCENARIO_COLUMNS: Final = ("scenario", "type", "town", "weather", "frames", "frames_with_anomaly", *LABEL_COLUMNS)
+_AGREEMENTS: Final = {
+    "depth_agreement": "depth_agreement_off_outlines",
+    "class_agreement": "class_agreement_off_outlines",
+    "voxel_agreement": "in_voxel_share",
+    "image_agreement": "image_agreement",
+}
 _WHAT: Final = {
+    "depth_agreement_off_outlines": "camera and LiDAR depths agree least",
     "class_agreement_off_outlines": "camera and LiDAR classes agree least",
+    "in_voxel_share": "semantic points and the voxel grid agree least",
     "voxel_agreement": "point labels and the voxel grid agree least",
     "unlabelled_share": "most points lack a label",
 }
@@ -46,22 +58,34 @@ def scenario_rows(entries: Sequence[ShardEntry], by_scenario: Mapping[str, Stati
     ]
 
 
+def objection_sentence(found: Sequence[Objection]) -> str:
+    """Why preprocess stops: what speaks against the labels and calibration, the first with what to do about it."""
+    first, *others = found
+    more = f" (also: {'; '.join(each.what for each in others)})" if others else ""
+    return (
+        f"labels: {first.what}{more}; {first.remedy}; `python -m tools.check` says more, and `preprocess.trust_labels: "
+        "true` goes on all the same"
+    )
+
+
+def agreement_metrics(by_scenario: Mapping[str, Statistics], objections: int, trusted: bool) -> dict[str, float | bool]:
+    """metrics/labels.json: the agreements of a data set, how much speaks against it, and whether it was trusted."""
+    metrics = label_metrics(sum(by_scenario.values(), Statistics()))
+    shares = {name: metrics[key] for name, key in _AGREEMENTS.items() if key in metrics}
+    return {**shares, "objections": objections, "trust_labels": trusted}
+
+
 def class_text(kind: str, class_id: int) -> str:
     """A class id that AnoVox does not define as people read it: a number, in the old sample layout a colour."""
     return f"#{class_id:06x}" if kind in layout.OLD_FILE_ENDINGS else str(class_id)
 
 
 def label_sentences(by_scenario: Mapping[str, Statistics]) -> list[str]:
-    """For the log: the scenarios that do worst, mirrored clouds, class ids by file kind that AnoVox does not define."""
+    """For the log: the scenarios that do worst, class ids by file kind that AnoVox does not define."""
     sentences = [
         f"labels: {_WHAT[key]} in {name}: {share:.2%}"
         for key, (name, share) in worst_scenarios(by_scenario).items()
-        if key != "unlabelled_share" or share > 0
-    ]
-    sentences += [
-        f"labels: {name}: its clouds look mirrored (y to the right); `python -m tools.check` says more"
-        for name, statistics in sorted(by_scenario.items())
-        if statistics.agreement.looks_mirrored
+        if key in _WHAT and (key != "unlabelled_share" or share > 0)
     ]
     for name, statistics in sorted(by_scenario.items()):
         for kind in sorted({kind for kind, _ in statistics.undefined_ids}):

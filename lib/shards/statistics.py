@@ -14,7 +14,10 @@ from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame
 from lib.frame import ScenarioType
 from lib.labels import ANOMALY_SIZES, LABELS, UNKNOWN, class_counts, is_anomaly
-from lib.shards.agreement import Agreement, frame_agreement
+from lib.shards.agreement import Agreement, read_agreement
+from lib.shards.cloud_facts import SECTORS, CloudFacts, cloud_facts
+from lib.shards.digests import sample_digests
+from lib.shards.pictures import PictureCounts, picture_counts
 
 UNKNOWN_SIZE: Final = "unknown"
 CAMERA_ONLY: Final = "camera_only"
@@ -26,7 +29,10 @@ DISTANCE_BANDS: Final = (
     (np.inf, "above_40_m"),
 )
 WORST: Final[Mapping[str, Callable[..., str]]] = {
+    "depth_agreement_off_outlines": min,
     "class_agreement_off_outlines": min,
+    "image_agreement": min,
+    "in_voxel_share": min,
     "voxel_agreement": min,
     "unlabelled_share": max,
 }
@@ -42,6 +48,7 @@ class Statistics:
     `anomaly_sizes` and `anomaly_distances` count the frames in which a sensor sees an anomaly; `label_sources` (4,)
     points by LabelSource; `undefined_ids` frames by (file kind, class id in no table), `frames_with_undefined_ids` each
     once. `cloud_sizes`: points of each cloud; `farthest_m`: range of the farthest point.
+    `contents`: digests of the frames' images and clouds.
     """
 
     frames: int = 0
@@ -56,6 +63,9 @@ class Statistics:
     cloud_sizes: tuple[int, ...] = ()
     farthest_m: float = 0.0
     agreement: Agreement = field(default_factory=Agreement)
+    pictures: PictureCounts = field(default_factory=PictureCounts.none)
+    clouds: CloudFacts = field(default_factory=CloudFacts)
+    contents: frozenset[int] = frozenset()
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(
@@ -71,6 +81,9 @@ class Statistics:
             self.cloud_sizes + other.cloud_sizes,
             max(self.farthest_m, other.farthest_m),
             self.agreement + other.agreement,
+            self.pictures + other.pictures,
+            self.clouds + other.clouds,
+            self.contents | other.contents,
         )
 
 
@@ -90,7 +103,9 @@ def frame_statistics(read: ReadFrame) -> Statistics:
         pixel_classes=pixel_classes,
         undefined_ids=Counter(undefined),
         frames_with_undefined_ids=int(bool(undefined)),
-        agreement=frame_agreement(frame, read.point_labels, with_voxels=not read.shares_cloud),
+        agreement=read_agreement(read),
+        pictures=picture_counts(frame),
+        contents=sample_digests(frame.image, frame.points),
     )
     if read.shares_cloud:
         return statistics
@@ -100,6 +115,7 @@ def frame_statistics(read: ReadFrame) -> Statistics:
         label_sources=np.bincount(read.point_labels.source, minlength=len(LabelSource)),
         cloud_sizes=(len(frame.points),),
         farthest_m=float(range_m.max()),
+        clouds=cloud_facts(read.clouds),
     )
 
 
@@ -164,12 +180,21 @@ def label_metrics(statistics: Statistics) -> dict[str, float]:
         "unlabelled_share": _share(int(statistics.point_classes[UNKNOWN]), points),
         "depth_agreement": _share(counts.same_depth, counts.projected),
         "class_agreement": _share(counts.same_class, counts.compared),
+        "depth_agreement_off_outlines": _share(counts.off_outlines_same_depth, counts.off_outlines - counts.hidden),
         "class_agreement_off_outlines": _share(counts.clear_same, counts.clear),
-        "class_agreement_mirrored": _share(counts.mirrored_same, counts.mirrored),
+        "hidden_share": _share(counts.hidden, counts.off_outlines),
+        "image_agreement": _image_agreement(statistics.pictures),
         "voxel_agreement": _share(counts.same_voxel, counts.in_voxel),
         "in_voxel_share": _share(counts.in_voxel, counts.labelled),
+        "around_share": _share(statistics.clouds.sectors, SECTORS * statistics.clouds.clouds),
     }
     return {key: share for key, share in shares.items() if share is not None}
+
+
+def _image_agreement(pictures: PictureCounts) -> float | None:
+    """How much better the image's edges fit the outlines where these are than elsewhere."""
+    edges = pictures.edges
+    return None if edges is None else round(edges[0] - edges[1], 6)
 
 
 def worst_scenarios(by_scenario: Mapping[str, Statistics]) -> dict[str, tuple[str, float]]:

@@ -1,0 +1,252 @@
+"""Why camera and LiDAR disagree: what would have to be otherwise in a scenario's frames for them to agree."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.files import DEPTH_MAX_M, DEPTH_STEPS
+from lib.anovox.reader import ReadFrame, read_frames
+from lib.anovox.recording import ScenarioConfig
+from lib.anovox.scenario import Sensors, open_scenario
+from lib.frame import Frame
+from lib.geometry.merged import merge_clouds
+from lib.geometry.rigid import rotation_about
+from lib.labels import ROAD, ROAD_LINE
+from lib.shards.agreement import Agreement, camera_agreement
+
+MAX_POINTS: Final = 8_000
+"""Points of a LiDAR that are tried out, evenly spread."""
+TICKS: Final = 2
+MIN_ROAD_POINTS: Final = 20
+AGREE: Final = 0.95
+SCALES: Final = (0.001, 0.01, 0.1, 0.2, 0.3048, 0.5, 0.8, 0.9, 1.1, 1.25, 2.0, 3.2808, 5.0, 10.0, 100.0, 1000.0)
+SAME_SCALE: Final = 1.05
+TURNS_DEG: Final = (180.0, 90.0, -90.0, *(sign * float(turn) for turn in range(1, 46) for sign in (1, -1)))
+TILTS_DEG: Final = tuple(sign * tilt for tilt in (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 90.0) for sign in (1, -1))
+MOVES_M: Final = tuple(
+    sign * move for move in (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.8, 2.0, 2.4, 3.0, 3.6) for sign in (1, -1)
+)
+FOCAL_SCALES: Final = tuple(np.round(np.geomspace(0.4, 2.5, 61), 4).tolist())
+IMAGE_MOVES: Final = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.16, 0.2, 0.25)
+"""Of the image's width or height."""
+
+Points = npt.NDArray[np.float32]
+Change = Callable[[ReadFrame], Frame]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A likely cause of disagreement: a stable name for programs, what is so, and what to do about it."""
+
+    name: str
+    what: str
+    remedy: str
+
+
+def likeliest_cause(reads: Sequence[ReadFrame]) -> Cause:
+    """The one change by which depth and classes of some frames of a scenario, at least one, agree best.
+
+    Where no change helps, the cause says what disagrees.
+    """
+    if all(np.ptp(read.frame.depth_m) == 0 for read in reads):
+        return Cause("wrong_depth", "DEPTH_CAM shows one depth everywhere", "take it from the archive again")
+    thinned = [_thinned(read) for read in reads]
+    before = _score(thinned, lambda read: read.frame)
+    best, found = before, None
+    for change, cause in _candidates(thinned):
+        score = _score(thinned, change)
+        # A small change that helps a little must not hide the right one: only what mends at least half counts.
+        if score > best + 0.002 and score >= AGREE - 0.5 * (1 - before) and 1 - score <= 0.5 * (1 - before):
+            best, found = score, cause
+    return found or _unexplained(sum((camera_agreement(read.frame) for read in thinned), Agreement()))
+
+
+def cause_in(
+    scenarios: Sequence[tuple[Path, ScenarioConfig | None]], sensors: Sensors, ticks: int = TICKS
+) -> Cause | None:
+    """The likeliest cause in scenarios, `ticks` of each read anew; None where none of these frames can be read."""
+    reads = []
+    for path, config in scenarios:
+        scenario = open_scenario(path, config, sensors)
+        chosen = scenario.frame_ids[:: max(1, len(scenario.frame_ids) // ticks)][:ticks]
+        reads += [read for read in read_frames(scenario, chosen) if isinstance(read, ReadFrame)]
+    return likeliest_cause(reads) if reads else None
+
+
+def _score(reads: Sequence[ReadFrame], change: Change) -> float:
+    """The share of the points off outlines on which depth and classes agree, the worse of both."""
+    total = sum((camera_agreement(change(read)) for read in reads), Agreement())
+    if total.clear < 0.25 * total.off_outlines:
+        return 0.0  # most points are hidden, or none is seen: nothing agrees
+    depth = total.off_outlines_same_depth / max(1, total.off_outlines - total.hidden)
+    return min(depth, total.clear_same / max(1, total.clear))
+
+
+def _candidates(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
+    yield from _wrong_scale(reads)
+    reversed_ = "DEPTH_CAM has its red and blue channels exchanged"
+    yield _with_depth(_exchanged), Cause("wrong_depth", reversed_, "exchange them, or take the archive's own files")
+    negate_y = np.diag([1.0, -1.0, 1.0])
+    remedy = "AnoVox's clouds are x forward, y left, z up: negate y, or take the archive's own files"
+    yield (
+        _moved(negate_y),
+        Cause("mirrored_clouds", "the clouds are mirrored, with y to the right (or the images are)", remedy),
+    )
+    for turn_deg in TURNS_DEG:
+        rotation = rotation_about(np.array([0.0, 0.0, 1.0]), -np.deg2rad(turn_deg))
+        amount = (
+            "half a turn"
+            if turn_deg == 180
+            else f"{turn_deg:g} degrees to the left"
+            if turn_deg > 0
+            else f"{-turn_deg:g} degrees to the right"
+        )
+        remedy = "turn them back, or correct the LiDAR's rotation in sensor_setup.json"
+        yield _moved(rotation), Cause("turned_clouds", f"the clouds are turned by about {amount}", remedy)
+    for name, axis in (("pitch", (0.0, 1.0, 0.0)), ("roll", (1.0, 0.0, 0.0))):
+        for tilt_deg in TILTS_DEG:
+            rotation = rotation_about(np.array(axis), -np.deg2rad(tilt_deg))
+            remedy = "turn them back; the pipeline reads LiDARs that stand upright"
+            yield (
+                _moved(rotation),
+                Cause("tilted_clouds", f"the clouds have a {name} of about {tilt_deg:g} degrees", remedy),
+            )
+    for number, (positive, negative) in enumerate((("ahead", "back"), ("to the left", "to the right"), ("up", "down"))):
+        for move_m in MOVES_M:
+            offset_m = np.eye(3)[number] * -move_m
+            what = f"the clouds lie about {abs(move_m):g} m too far {positive if move_m > 0 else negative}"
+            remedy = "move them back, or correct the LiDAR's location in sensor_setup.json"
+            yield _moved(np.eye(3), offset_m), Cause("moved_clouds", what, remedy)
+    yield from _wrong_camera(reads[0].frame)
+
+
+def _wrong_scale(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
+    """Clouds or depth images of another unit look alike, but only wrong clouds have the road at another height."""
+    scale = _ground_scale(reads)
+    of_clouds = scale is None or not 1 / SAME_SCALE < scale < SAME_SCALE
+    for factor in SCALES:
+        if of_clouds:
+            what = f"the clouds are {factor:g} times as large as they should be"
+            yield _moved(np.eye(3) / factor), Cause("scaled_clouds", what, "write LIDAR and SEMANTIC-LIDAR in metres")
+        else:
+            what, remedy = f"DEPTH_CAM shows {factor:g} times the true depth", "take DEPTH_CAM from the archive again"
+            yield _with_depth(partial(np.multiply, np.float32(1 / factor))), Cause("wrong_depth", what, remedy)
+
+
+def _ground_scale(reads: Sequence[ReadFrame]) -> float | None:
+    """How deep below its LiDAR the road lies, as a share of the height at which the LiDAR is said to stand."""
+    found = []
+    for read in reads:
+        first = 0
+        for cloud, lidar in zip(read.clouds, read.frame.lidars, strict=True):
+            classes = read.frame.point_class[first : first + len(cloud.points)]
+            first += len(cloud.points)
+            road_z_m = cloud.points[(classes == ROAD) | (classes == ROAD_LINE), 2]
+            if len(road_z_m) >= MIN_ROAD_POINTS and lidar.location[2] > 0:
+                found.append(-float(np.median(road_z_m)) / lidar.location[2])
+    return float(np.median(found)) if found else None
+
+
+def _wrong_camera(frame: Frame) -> Iterator[tuple[Change, Cause]]:
+    camera = frame.camera
+    for scale in FOCAL_SCALES:
+        said, fits = (
+            float(np.rad2deg(2 * np.arctan(camera.width_px / 2 / fx))) for fx in (camera.fx_px, camera.fx_px * scale)
+        )
+        what = f"the camera's field of view is about {fits:.0f} degrees, where sensor_setup.json has {said:.0f}"
+
+        def zoomed(read: ReadFrame, scale: float = scale) -> Frame:
+            now = read.frame.camera
+            return replace(read.frame, camera=replace(now, fx_px=now.fx_px * scale, fy_px=now.fy_px * scale))
+
+        yield zoomed, Cause("wrong_field_of_view", what, "correct camera_fov in sensor_setup.json")
+    sides = ((1, camera.width_px, ("right", "left")), (0, camera.height_px, ("down", "up")))
+    moves = sorted({(axis, round(share * size), names) for axis, size, names in sides for share in IMAGE_MOVES})
+    for axis, move_px, (positive, negative) in moves:
+        for sign in (1, -1):
+            what = f"DEPTH_CAM and SEMANTIC-CAM lie about {move_px} pixels too far {positive if sign > 0 else negative}"
+
+            def shifted(read: ReadFrame, axis: int = axis, move_px: int = sign * move_px) -> Frame:
+                frame = read.frame
+                depth_m, pixel_class = (
+                    np.roll(frame.depth_m, -move_px, axis),
+                    np.roll(frame.pixel_class, -move_px, axis),
+                )
+                return replace(frame, depth_m=depth_m, pixel_class=pixel_class)
+
+            yield shifted, Cause("moved_images", what, "take the camera's folders from the archive again")
+
+
+def _unexplained(total: Agreement) -> Cause:
+    depth = total.off_outlines_same_depth / max(1, total.off_outlines - total.hidden)
+    classes = total.clear_same / max(1, total.clear)
+    if depth >= AGREE:
+        what = "SEMANTIC-CAM and SEMANTIC-LIDAR name different classes where their depths agree"
+        remedy = "one of them is of other frames or has other class ids: take both from the archive again"
+        return Cause("wrong_classes", what, remedy)
+    if classes >= AGREE and total.clear >= AGREE * 0.5 * total.off_outlines:
+        return Cause(
+            "wrong_depth", "DEPTH_CAM does not fit, though classes do", "take DEPTH_CAM from the archive again"
+        )
+    what = "neither depth nor classes agree, and no turn, scale or move of the clouds mends it"
+    remedy = (
+        "camera and LiDAR are of different frames or scenarios, or both were moved: take them from the archive again"
+    )
+    return Cause("other_frames", what, remedy)
+
+
+def _thinned(read: ReadFrame) -> ReadFrame:
+    """The frame with some of the points of each LiDAR."""
+    steps = [max(1, len(cloud.points) // MAX_POINTS) for cloud in read.clouds]
+    clouds = tuple(
+        replace(cloud, points=cloud.points[::step], semantic_points=None)
+        for cloud, step in zip(read.clouds, steps, strict=True)
+    )
+    first, classes = 0, []
+    for cloud, step in zip(read.clouds, steps, strict=True):
+        classes.append(read.frame.point_class[first : first + len(cloud.points) : step])
+        first += len(cloud.points)
+    sizes = tuple(len(cloud.points) for cloud in clouds) if len(clouds) > 1 else ()
+    frame = replace(
+        read.frame,
+        points=_merged(read.frame, [cloud.points for cloud in clouds]),
+        point_class=np.concatenate(classes),
+        cloud_sizes=sizes,
+    )
+    return replace(read, frame=frame, clouds=clouds)
+
+
+def _merged(frame: Frame, clouds: Sequence[Points]) -> Points:
+    if len(clouds) == 1:
+        return clouds[0]
+    return merge_clouds(clouds, [(lidar.location, lidar.rotation) for lidar in frame.lidars])
+
+
+def _moved(turn: npt.NDArray[np.float64], offset_m: npt.NDArray[np.float64] | None = None) -> Change:
+    """Each LiDAR's points p become turn p + offset_m, in its own frame."""
+
+    def change(read: ReadFrame) -> Frame:
+        clouds = []
+        for cloud in read.clouds:
+            points = cloud.points.copy()
+            points[:, :3] = cloud.points[:, :3] @ turn.T + (0.0 if offset_m is None else offset_m)
+            clouds.append(points)
+        return replace(read.frame, points=_merged(read.frame, clouds))
+
+    return change
+
+
+def _with_depth(change: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]) -> Change:
+    return lambda read: replace(read.frame, depth_m=change(read.frame.depth_m).astype(np.float32))
+
+
+def _exchanged(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Depth (H, W) [m] whose image had its red and blue channels exchanged."""
+    steps = np.rint(depth_m.astype(np.float64) / DEPTH_MAX_M * DEPTH_STEPS).astype(np.int64)
+    exchanged = (steps & 255) << 16 | steps & 0xFF00 | steps >> 16
+    return np.asarray(DEPTH_MAX_M * exchanged / DEPTH_STEPS, dtype=np.float32)
