@@ -23,6 +23,7 @@ MAX_POINTS: Final = 8_000
 """Points of a LiDAR that are tried out, evenly spread."""
 TICKS: Final = 2
 MIN_ROAD_POINTS: Final = 20
+MIN_SEEN: Final = 0.25
 AGREE: Final = 0.95
 SCALES: Final = (0.001, 0.01, 0.1, 0.2, 0.3048, 0.5, 0.8, 0.9, 1.1, 1.25, 2.0, 3.2808, 5.0, 10.0, 100.0, 1000.0)
 SAME_SCALE: Final = 1.05
@@ -81,10 +82,12 @@ def cause_in(
 def _score(reads: Sequence[ReadFrame], change: Change) -> float:
     """The share of the points off outlines on which depth and classes agree, the worse of both."""
     total = sum((camera_agreement(change(read)) for read in reads), Agreement())
-    if total.clear < 0.25 * total.off_outlines:
-        return 0.0  # most points are hidden, or none is seen: nothing agrees
-    depth = total.off_outlines_same_depth / max(1, total.off_outlines - total.hidden)
-    return min(depth, total.clear_same / max(1, total.clear))
+    seen = total.off_outlines - total.hidden
+    if seen < MIN_SEEN * total.off_outlines or not seen:
+        return 0.0  # most points are hidden, or none is in view: nothing agrees
+    depth = total.off_outlines_same_depth / seen
+    # Clouds of another scale find no labels in SEMANTIC-LIDAR, so that only depth can tell.
+    return min(depth, total.clear_same / total.clear) if total.clear >= MIN_SEEN * seen else depth
 
 
 def _candidates(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:

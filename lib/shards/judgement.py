@@ -27,6 +27,8 @@ MIN_VOXEL_CLASSES: Final = 0.85
 """Semantic points whose voxel has a fitting class, where other sensors fill the grid, too. Sound scenarios: 0.94."""
 MIN_IMAGE_AGREEMENT: Final = 0.06
 """By how much the image's edges must fit the outlines better than elsewhere. Sound scenarios: 0.12 and more."""
+MIRRORED_IMAGE: Final = 0.1
+"""By how much edges fit mirrored outlines better than the true ones in mirrored images. Mirrored sound ones: 0.12."""
 MIN_OUTLINE_PAIRS: Final = 300
 FAINT_STEP: Final = 12
 """Colours that hardly ever differ by more hide the outlines: dense fog, a dark night. Fog as simulated: 20."""
@@ -219,13 +221,13 @@ def _one_color(found: Statistics) -> float | None:
 def _hides_outlines(pictures: PictureCounts) -> bool:
     gap = _gap(pictures)
     faint = pictures.strong_step < FAINT_STEP or pictures.mean_color < DARK
-    mirrored = gap is not None and gap <= -MIN_IMAGE_AGREEMENT and pictures.looks_mirrored
+    mirrored = gap is not None and gap <= -MIRRORED_IMAGE and pictures.looks_mirrored
     return gap is not None and gap < MIN_IMAGE_AGREEMENT and faint and not mirrored
 
 
 def _mirrored_image(found: Statistics) -> float | None:
     gap = _gap(found.pictures)
-    return -gap if gap is not None and gap <= -MIN_IMAGE_AGREEMENT and found.pictures.looks_mirrored else None
+    return -gap if gap is not None and gap <= -MIRRORED_IMAGE and found.pictures.looks_mirrored else None
 
 
 def _other_image(found: Statistics) -> float | None:
