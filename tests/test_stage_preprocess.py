@@ -261,6 +261,32 @@ def test_a_failure_keeps_what_an_earlier_run_wrote(project, capsys):
     assert len(outputs()) == 10
 
 
+def test_mirrored_clouds_stop_it_unless_trusted(project, capsys):
+    for path in [*Path("data").rglob("LIDAR*/*.npy"), *Path("data").rglob("SEMANTIC-LIDAR*/*.npy")]:
+        cloud = np.load(path)
+        np.save(path, cloud * np.array([1, -1, 1, 1], dtype=cloud.dtype))
+    sentence = fails(capsys)
+    assert sentence.startswith("labels: in Scenario_") and "the clouds are mirrored" in sentence
+    assert "negate y" in sentence and "`preprocess.trust_labels: true` goes on all the same" in sentence
+    set_params(preprocess={"trust_labels": True})
+    run()
+    assert "labels, trusted all the same: in Scenario_" in capsys.readouterr().out
+    labels = json.loads(Path("metrics/labels.json").read_text())
+    assert labels["trust_labels"] is True and labels["objections"] >= 1 and labels["class_agreement"] < 0.9
+
+
+def test_agreements_are_metrics(project):
+    run()
+    labels = json.loads(Path("metrics/labels.json").read_text())
+    assert list(labels) == [
+        *(f"{of}_agreement" for of in ("depth", "class", "voxel", "image")),
+        "objections",
+        "trust_labels",
+    ]
+    assert min(labels["depth_agreement"], labels["class_agreement"], labels["voxel_agreement"]) > 0.98
+    assert labels["image_agreement"] > 0.1 and labels["objections"] == 0 and labels["trust_labels"] is False
+
+
 def test_images_of_several_sizes_need_a_size(project, capsys):
     write_scenario(Path("data/archive"), NORMALITY, SENSORS, [recording(4)])
     sentence = fails(capsys)
