@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from warnings import catch_warnings
 
 import numpy as np
@@ -35,7 +35,6 @@ _IMAGE_DAMAGE: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, struct.error, zlib.error, MemoryError),
     *(Image.DecompressionBombError, Warning),
 )
-Number = TypeVar("Number", np.float32, np.float64)
 _ALL_IDS: Final = np.arange(256, dtype=np.uint8)
 _KNOWN_OR_UNKNOWN: Final = np.where(is_known(_ALL_IDS), _ALL_IDS, np.uint8(UNKNOWN)).tobytes()
 REMEDY: Final = "unpack the archive again or delete the file"
@@ -117,14 +116,17 @@ def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     """Read LIDAR: (N, 4) float32 x forward, y left, z up [m, sensor frame], intensity."""
     values = _read_array(path, LIDAR)
     with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes infinite, which is refused below
-        cloud = _row_major(values, np.float32)
+        cloud = _row_major(values)
     check_coordinates(path, cloud)
     return cloud
 
 
 def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
-    """Read SEMANTIC-LIDAR: (N, 4) float64 x, y, z [m, sensor frame], class id (undefined ids become 255)."""
-    cloud = _row_major(_read_array(path, SEMANTIC_LIDAR), np.float64)
+    """Read SEMANTIC-LIDAR: (N, 4) float64 x, y, z [m, sensor frame], class id (undefined ids become 255).
+
+    In the order in which it is stored, column after column as AnoVox writes it: nothing needs it row by row.
+    """
+    cloud = _read_array(path, SEMANTIC_LIDAR).astype(np.float64, copy=False)
     check_coordinates(path, cloud)
     cloud[:, 3] = byte_ids(path, cloud[:, 3])
     return cloud
@@ -334,11 +336,11 @@ def _read_array(path: Path, kind: ArrayKind) -> npt.NDArray[Any]:
     return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
-def _row_major(array: npt.NDArray[Any], dtype: type[Number]) -> npt.NDArray[Number]:
+def _row_major(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """The array (N, 4) in C's order; column by column, which is 2.5 times as fast as NumPy's own copy."""
-    if array.flags.c_contiguous and array.dtype == dtype:
+    if array.flags.c_contiguous and array.dtype == np.float32:
         return array
-    copy = np.empty(array.shape, dtype)
+    copy = np.empty(array.shape, dtype=np.float32)
     for column in range(array.shape[1]):
         copy[:, column] = array[:, column]
     return copy
