@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import DataError
-from lib.workers import available_cores, processes, processes_or_thread, run_tasks
+from lib.workers import available_cores, processes, processes_or_here, run_tasks
 from tests.processes import environment
 
 
@@ -29,10 +29,10 @@ def test_results_come_in_the_order_of_the_tasks_and_workers_compute_on_one_threa
     assert "testing: 100%" in capsys.readouterr().err
 
 
-def test_a_single_worker_is_a_thread_of_this_process():
-    with processes_or_thread(1, 5) as pool:
+def test_a_single_worker_is_this_process_itself():
+    with processes_or_here(1, 5) as pool:
         assert run(pool, lambda _: os.getpid(), range(2)) == [os.getpid()] * 2
-    with processes_or_thread(0, 1) as pool:
+    with processes_or_here(0, 1) as pool:
         assert run(pool, lambda _: os.getpid(), [None]) == [os.getpid()]
     assert available_cores() >= 1
 
@@ -40,7 +40,7 @@ def test_a_single_worker_is_a_thread_of_this_process():
 def test_a_worker_that_dies_is_a_sentence_and_an_error_of_a_task_is_its_own():
     with processes(1, 1) as pool, pytest.raises(DataError, match=r"died, perhaps for memory; try a lower execution\.w"):
         run(pool, os._exit, [1])
-    with processes_or_thread(1, 1) as pool, pytest.raises(ZeroDivisionError):
+    with processes_or_here(1, 1) as pool, pytest.raises(ZeroDivisionError):
         run(pool, partial(divmod, 1), [0])
 
 

@@ -17,7 +17,7 @@ from lib.anovox.colors import GENERIC_ANOMALY_ID
 from lib.anovox.configurations import configurations_in
 from lib.anovox.reader import SkippedFrame, read_frames
 from lib.anovox.scenario import open_scenario
-from lib.anovox.setup import MAX_IMAGE_SIZE, read_sensor_setup
+from lib.anovox.setup import read_sensor_setup
 from lib.anovox.simulator_notes import SIMULATOR_NOTES, read_simulator_notes
 from lib.anovox.state import anomaly_of
 from lib.errors import DataError, ParamsError
@@ -95,15 +95,13 @@ def _read_frame(scenario: Path, kinds: Sequence[str], path: Path) -> None:
 def _images(path: Path) -> None:
     height, width = files.png_size(path)
     files.check_image(path, height, width)
-    if max(height, width) <= MAX_IMAGE_SIZE:
-        assert files.read_rgb(path, height, width).shape == (height, width, 3)
+    assert files.read_rgb(path, height, width).shape == (height, width, 3)
 
 
 def _classes(path: Path) -> None:
     size = files.png_size(path)
-    if max(size) <= MAX_IMAGE_SIZE:
-        assert read_class_image(path, *size, GENERIC_ANOMALY_ID).shape == size
-        class_images.undefined_classes(path)
+    assert read_class_image(path, *size, GENERIC_ANOMALY_ID).shape == size
+    class_images.undefined_classes(path)
 
 
 def _semantic_lidar(path: Path) -> None:

@@ -23,7 +23,7 @@ from lib.shards.schema import Storage
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.storage import bring_lz4
 from lib.shards.writer import ShardWriter, padded_length
-from lib.workers import processes_or_thread, run_tasks, say
+from lib.workers import processes_or_here, run_tasks, say
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def convert_data_set(
     findings = _Findings()
     paths = find_scenarios(root, findings.add)
     configs = read_configurations(root, findings.add)
-    with processes_or_thread(workers, len(paths)) as pool:
+    with processes_or_here(workers, len(paths)) as pool:
         tasks = [(path, configs.get(path.name), params.sensors) for path in paths]
         planned = run_tasks(pool, _plan, tasks, "listing", "scenario")
         plans = [plan for plan in planned if isinstance(plan, ScenarioPlan)]
