@@ -6,9 +6,12 @@ A FIFO, a device or a socket in the place of a file would be waited for without 
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
+MAX_TEXT_BYTES: Final = 64_000_000
+"""Of what this pipeline has written itself: tables, metrics, notes."""
 _KINDS: Final = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFCHR: "a device",
@@ -27,7 +30,7 @@ class UnfitFileError(OSError):
         return str(self.strerror)
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a regular file, or a link to one, for reading bytes.
 
     Raises OSError as `open`; UnfitFileError for a FIFO, device or socket, without opening it.
@@ -53,7 +56,7 @@ def read_bytes(path: Path, most: int) -> bytes:
     return content
 
 
-def read_text(path: Path, most: int) -> str:
+def read_text(path: Path, most: int = MAX_TEXT_BYTES) -> str:
     """A regular file's UTF-8 text, with plain line ends; raises OSError as `read_bytes`, UnicodeDecodeError."""
     return read_bytes(path, most).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from lib.errors import DataError
 from lib.outputs import OccupiedError, alone, whole_folder, write_json
+from lib.reading import open_file, read_text
 
 VARIABLE: Final = "ANOVOX_SCRATCH"
 KEPT_DAYS: Final = 30
@@ -37,7 +38,7 @@ def fingerprint(*values: Any) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's content. Raises OSError."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -117,7 +118,7 @@ class Shelf:
             with suppress(OccupiedError):  # by another reader: it changes nothing
                 stack.enter_context(alone(place))
             try:
-                kept = json.loads((place / _NOTE).read_text(encoding="utf-8"))
+                kept = json.loads(read_text(place / _NOTE))
                 files, note = kept["files"], kept["note"]
                 whole = kept["seal"] == fingerprint(files, note) and all(
                     Path(name).name == name and file_digest(place / name) == files[name] for name in files

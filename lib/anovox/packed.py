@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, Final, Literal, cast
 
 from lib.errors import DataError, refused
+from lib.reading import open_file
 
 MAX_RATIO: Final = 100
 HARMLESS_BYTES: Final = 10_000_000
@@ -54,7 +55,7 @@ def packed_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
 def archive_kind(archive: Path) -> Literal["tar.gz", "zip"]:
     """What an archive is by its first bytes; raises DataError for anything else."""
     try:
-        with archive.open("rb") as file:
+        with open_file(archive) as file:
             magic = file.read(4)
     except OSError as error:
         raise refused(archive, error) or DataError(f"{archive}: cannot be read ({error.strerror})") from None
@@ -137,7 +138,7 @@ class _TarStream:
 
 
 def _tar_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
-    with archive.open("rb") as raw:
+    with open_file(archive) as raw:
         stream = _TarStream(archive, raw, advance)
         with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
             while (member := tar.next()) is not None:
@@ -167,7 +168,7 @@ def _tar_chunks(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) ->
 
 
 def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
-    with zipfile.ZipFile(archive) as file:
+    with open_file(archive) as raw, zipfile.ZipFile(raw) as file:
         members = file.infolist()
         _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
         for member in members:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from lib.errors import DataError
 from lib.outputs import whole_folder
+from lib.reading import read_text
 from lib.study.comparisons import Comparison, comparison_of, pairs_of
 from lib.study.plan import Run, Value, row_id
 from lib.study.rows import Row, row_of
@@ -88,7 +89,7 @@ def _experiment(clone: Path, changes: dict[str, Value], last_stage: str) -> None
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(read_text(path))
 
 
 def _environment() -> dict[str, str]:
