@@ -46,8 +46,8 @@ def main() -> None:
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     edges = score_edges(TABLES / "scores.csv", params.plot.score_bins)
     with (
-        whole_folder(FIGURES) as figures,
-        whole_folder(DETECTIONS) as detections,
+        whole_folder(FIGURES, ("*.png",)) as figures,
+        whole_folder(DETECTIONS, ("*.png",)) as detections,
         processes_or_here(params.execution.workers, len(CATEGORIES)) as pool,
     ):
         first = [pool.submit(draw_picture, each) for each in _figures_of_tables(figures, params.plot.dpi)]

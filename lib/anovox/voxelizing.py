@@ -62,6 +62,9 @@ def _voxelize_scenario(voxel_size_m: float, task: tuple[Path, ScenarioConfig | N
     except ScenarioError as error:
         return VoxelizedScenario(0, 0, (f"left out: {error}",))
     folder = target / layout.VOXEL_GRID
+    if folder.is_symlink():
+        problem = "a symbolic link, through which no grid is written; write to another folder with --output"
+        return VoxelizedScenario(0, 0, (f"left out: {folder}: {problem}",))
     existing = {layout.frame_id_of(file) for file in folder.glob("*.npy")}
     written, before, left_out = 0, 0, list[str]()
     for frame_id in _frame_ids(scenario):

@@ -16,6 +16,7 @@ import numpy as np
 
 from lib.fuzzing.mutations import mutated
 from lib.fuzzing.targets import OURS, Target, make_target, read_all
+from lib.outputs import whole_file
 
 MEMORY_BYTES: Final = 1 << 30
 """What a reader may ask for beyond what its process holds when it starts."""
@@ -80,7 +81,8 @@ def keep_input(job: Job, target: Target, index: int) -> None:
     """Write an input that went wrong to the job's folder."""
     assert job.keep is not None
     job.keep.mkdir(parents=True, exist_ok=True)
-    (job.keep / f"{target.name}-{job.seed}-{index}-{target.file}").write_bytes(input_bytes(target, job.seed, index))
+    with whole_file(job.keep / f"{target.name}-{job.seed}-{index}-{target.file}") as partial:
+        partial.write_bytes(input_bytes(target, job.seed, index))
 
 
 def _try(target: Target, path: Path) -> tuple[bool, str]:

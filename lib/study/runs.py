@@ -61,7 +61,7 @@ def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> lis
         minutes = (time.monotonic() - start) / 60
         rows.append(row_of(run, name, revision, _read(clone / "metrics" / "evaluate.json"), minutes))
         if name == run.names[0]:
-            with whole_folder(kept_predictions / _folder(rows[0].id)) as folder:
+            with whole_folder(kept_predictions / _folder(rows[0].id), ("*.h5",)) as folder:
                 shutil.copytree(clone / "data" / "predictions", folder, dirs_exist_ok=True)
     return rows
 
