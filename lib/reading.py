@@ -48,10 +48,10 @@ def read_bytes(path: Path, most: int) -> bytes:
     """All of a regular file; raises OSError as `open_file`, UnfitFileError for more than `most` bytes."""
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(min(size, most) + 1)
+        content = file.read(size + 1) if size <= most else b""
         if size < len(content) <= most:  # it has grown, or is one of the system's, which say nothing of their size
             content += file.read(most + 1 - len(content))
-    if len(content) > most:
+    if max(size, len(content)) > most:
         raise UnfitFileError(path, f"it is larger than {most / 1e6:g} MB, which no such file is")
     return content
 

@@ -20,6 +20,7 @@ from lib.array_files import read_state
 from lib.errors import DataError, ParamsError
 from lib.evaluation.voxel_files import read_frame_table
 from lib.figures.tables import read_metrics, read_table
+from lib.fuzzing.places import KINDS, ODD, put_in_place
 from lib.params import load_params
 from lib.reading import UnfitFileError, check_regular, open_file, read_bytes, read_text
 from lib.scratch import file_digest
@@ -28,7 +29,7 @@ from lib.shards.predictions import read_predictions
 from lib.shards.reader import read_shard
 from lib.training.checkpoints import load_detector
 from tests.anovox_sample import MONO_STATIC, frame_path, golden_copy
-from tests.odd_files import KINDS, replace_by, within
+from tests.odd_files import within
 
 SENSOR_FILES = ("RGB-CAM", "DEPTH_CAM", "SEMANTIC-CAM", "LIDAR", "SEMANTIC-LIDAR", "VOXEL_GRID", "ANOMALY", "ACTION")
 READERS = {
@@ -56,11 +57,11 @@ READERS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ODD)
 def test_only_regular_files_are_opened(tmp_path, kind):
     path = tmp_path / "folder" / "file"
     path.parent.mkdir()
-    replace_by(path, kind)
+    put_in_place(path, kind)
     for reader in (open_file, check_regular, partial(read_bytes, most=10), partial(read_text, most=10), file_digest):
         with within(20), pytest.raises(OSError) as caught:
             reader(path)
@@ -73,7 +74,7 @@ def test_only_regular_files_are_opened(tmp_path, kind):
 def test_every_reader_refuses_what_is_no_file_in_a_sentence(tmp_path, name, kind):
     path = tmp_path / "folder" / name
     path.parent.mkdir()
-    replace_by(path, kind)
+    put_in_place(path, kind)
     with within(20), pytest.raises((DataError, ParamsError)) as caught:
         READERS[name](path)
     assert str(caught.value).startswith(f"{path}: ") and str(caught.value).isprintable()
@@ -115,7 +116,7 @@ def test_frames_with_such_files_are_left_out_and_named_and_the_others_read(tmp_p
     for role in SENSOR_FILES:
         scenario = golden_copy(tmp_path / role, MONO_STATIC) / MONO_STATIC.name
         path = frame_path(scenario, role, 1000)
-        replace_by(path, kind)
+        put_in_place(path, kind)
         with within(30):
             reads = list(read_frames(open_scenario(scenario, None)))
         assert [isinstance(read, ReadFrame) for read in reads] == [True, False, True], role
@@ -128,7 +129,7 @@ def test_configurations_that_are_no_files_are_named(tmp_path, kind):
     folder = tmp_path / "Scenario_Configuration_Files"
     folder.mkdir()
     for path in (folder / "scenario_config_map_Town01.json", tmp_path / SIMULATOR_NOTES):
-        replace_by(path, kind)
+        put_in_place(path, kind)
     findings = []
     with within(20):
         assert read_configurations(tmp_path, findings.append) == {}

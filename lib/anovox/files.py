@@ -208,7 +208,11 @@ def check_array(path: Path, kind: ArrayKind) -> None:
 def check_text(path: Path) -> None:
     """Check an ACTION or ANOMALY file by its size alone; raises FileError as its reader would."""
     try:
-        check_not_empty(path, b"." * min(1, check_regular(path).st_size))
+        size = check_regular(path).st_size
+        check_not_empty(path, b"." * min(1, size))
+        if size > MAX_FRAME_TEXT_BYTES:
+            problem = f"{size} bytes of text, of which no such file has more than {MAX_FRAME_TEXT_BYTES}"
+            raise FileError(path, Reason.BAD_TEXT, problem)
     except OSError as error:
         raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None
 

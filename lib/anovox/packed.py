@@ -21,6 +21,7 @@ from lib.reading import open_file
 MAX_RATIO: Final = 100
 HARMLESS_BYTES: Final = 10_000_000
 CHUNK_BYTES: Final = 1 << 20
+MAX_PADDING_BYTES: Final = 1 << 20
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 REMEDY: Final = "download it again"
@@ -107,13 +108,28 @@ def readable_size(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:.1f} MB"
 
 
+class _LittlePadding:
+    """A file to read, in which little padding may follow the compressed data: GzipFile reads it zero by zero."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw, self._zeros = raw, 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._raw.read(size)
+        if size == 1 and data == b"\0":
+            self._zeros += 1
+            if self._zeros > MAX_PADDING_BYTES:
+                raise EOFError("zeros follow its end")
+        return data
+
+
 class _TarStream:
     """The decompressed stream as tarfile reads it: nothing large at once, nothing beyond what the archive may hold."""
 
     def __init__(self, archive: Path, raw: IO[bytes], advance: Advance) -> None:
         self._archive, self._raw, self._advance = archive, raw, advance
         self._size, self._reported = archive.stat().st_size, 0
-        self._stream = gzip.GzipFile(fileobj=raw, mode="rb")
+        self._stream = gzip.GzipFile(fileobj=cast(IO[bytes], _LittlePadding(raw)), mode="rb")
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= CHUNK_BYTES:
