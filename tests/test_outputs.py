@@ -22,6 +22,7 @@ from lib.outputs import (
     write_json,
     write_text,
 )
+from tests.odd_files import put_in_the_way
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -207,25 +208,6 @@ def test_json_and_csv_are_plain_text(tmp_path):
     assert (tmp_path / "a.json").read_bytes() == b'{\n  "auroc": 0.5,\n  "of": {\n    "n": 3\n  }\n}\n'
     write_csv(tmp_path / "a.csv", ["a", "b"], iter([{"b": 1, "a": "x, y"}, {"a": 2.5, "b": None}]))
     assert (tmp_path / "a.csv").read_bytes() == b'a,b\n"x, y",1\n2.5,\n'
-
-
-def put_in_the_way(place, kind, target):
-    """Something that no run has made, under a hidden name of ours; `target` must stay as it is."""
-    if kind == "link":
-        place.symlink_to(target)
-    elif kind == "link to nowhere":
-        place.symlink_to(target.with_name("nowhere"))
-    elif kind == "hard link":
-        place.hardlink_to(target)
-    elif kind == "file":
-        place.write_text("mine")
-    elif kind == "FIFO":
-        os.mkfifo(place)
-    elif kind == "folder":
-        place.mkdir()
-        (place / "mine").write_text("mine")
-    else:
-        place.symlink_to(target.parent, target_is_directory=True)
 
 
 THINGS = ("link", "link to nowhere", "hard link", "file", "FIFO", "folder", "link to a folder")

@@ -354,3 +354,32 @@ def test_a_scenario_whose_one_camera_sees_the_anomaly_never_trains(project):
     found = [entry for entry in read_index(Path("data/shards")) if entry.scenario == STEREO.name]
     assert [entry.type for entry in found] == [ScenarioType.STATIC] * 3
     assert [entry.frames_with_anomaly for entry in found] == [0, 0, 2]
+
+
+def test_padding_follows_clouds_that_can_be_used_and_not_what_damaged_ones_hold(project):
+    """A cloud of many rows, all of them there, of which only reading shows that it holds NaN."""
+    scenario = project / "data" / "archive" / MONO_STATIC.name
+    np.save(frame_path(scenario, "LIDAR", 1000), np.full((100_000, 4), np.nan, dtype=np.float32))
+    np.save(frame_path(scenario, "LIDAR", 996), np.full((90_000, 4), np.nan, dtype=np.float32))
+    metrics = run()
+    assert sum(metrics["skipped"].values()) == 2
+    for entry in read_index(Path("data/shards")):
+        assert read_shard(Path("data/shards") / entry.file).points.shape[1] == 1536 == entry.max_points
+
+
+def test_images_of_more_pixels_than_any_camera_cost_their_scenario_alone(project):
+    setup = project / "data" / "archive" / MONO_STATIC.name / "sensor_setup.json"
+    setup.write_text(setup.read_text().replace('"image_height": 48', '"image_height": 8192').replace("72", "8192"))
+    assert "8192" in setup.read_text()
+    metrics = run()
+    assert metrics["skipped_scenarios"]["bad_sensor_setup"] == 1 and metrics["frames"]["total"] == 5
+
+
+def test_what_somebody_keeps_in_an_output_folder_stays(project, capsys):
+    run()
+    for folder in ("data/shards", "plots/labels"):
+        notes = Path(folder) / "notes.txt"
+        notes.write_text("mine")
+        assert fails(capsys) == f"{folder}: holds notes.txt, which no run puts there; move it away"
+        notes.unlink()
+    run()

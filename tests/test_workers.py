@@ -127,3 +127,33 @@ def wait_until(condition, seconds=30.0):
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_ends_a_run_whose_workers_wait_for_a_file(tmp_path, workers):
+    script = f"""
+import os
+from pathlib import Path
+from lib.errors import run_stage
+from lib.workers import processes_or_here, run_tasks
+def wait(name):
+    Path(name).touch()
+    os.open("fifo", os.O_RDONLY)
+def main():
+    with processes_or_here({workers}, 2) as pool:
+        run_tasks(pool, wait, ["one", "two"], "waiting", "file")
+if __name__ == "__main__":
+    run_stage(main)
+"""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "waits.py").write_text(script)
+    command = [sys.executable, "waits.py"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as p:
+        try:
+            wait_until(lambda: len(list(tmp_path.glob("[ot]*"))) == workers)
+            p.terminate()
+            _, err = p.communicate(timeout=30)
+        finally:
+            p.kill()
+    assert p.returncode == 143 and "Traceback" not in err and "stopped: by SIGTERM" in err
+    wait_until(lambda: not workers_in(tmp_path))

@@ -4,6 +4,7 @@ Refused are paths that lead out of the archive, links, devices, and sizes that o
 """
 
 import gzip
+import os
 import stat
 import tarfile
 import zipfile
@@ -22,6 +23,10 @@ MAX_RATIO: Final = 100
 HARMLESS_BYTES: Final = 10_000_000
 CHUNK_BYTES: Final = 1 << 20
 MAX_PADDING_BYTES: Final = 1 << 20
+_ZIP_TAIL_BYTES: Final = 66_000
+"""In which the end of a .zip archive lies, its longest comment included."""
+_UNTOLD: Final = 1 << 16
+"""A .zip archive's first count of its files wraps here, unless it is 65,535, and a second one counts."""
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 REMEDY: Final = "download it again"
@@ -186,6 +191,8 @@ def _tar_chunks(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) ->
 def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
     with open_file(archive) as raw, zipfile.ZipFile(raw) as file:
         members = file.infolist()
+        if _promised_members(raw) not in (len(members), len(members) % _UNTOLD):
+            raise zipfile.BadZipFile("its directory lacks files that it counts")
         _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
         for member in members:
             path = _path(archive, member.orig_filename, member.is_dir())
@@ -199,6 +206,18 @@ def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
                 yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
             advance(member.compress_size)
         advance(archive.stat().st_size - sum(member.compress_size for member in members))
+
+
+def _promised_members(raw: IO[bytes]) -> int:
+    """How many files the end of a readable .zip archive counts; zipfile itself does not compare it with those found."""
+    place = raw.tell()
+    raw.seek(max(0, raw.seek(0, os.SEEK_END) - _ZIP_TAIL_BYTES))
+    tail = raw.read()
+    raw.seek(place)
+    end = tail.rfind(b"PK\x05\x06")
+    count = int.from_bytes(tail[end + 10 : end + 12], "little")
+    large = tail.rfind(b"PK\x06\x06", 0, end)
+    return count if count != _UNTOLD - 1 or large < 0 else int.from_bytes(tail[large + 32 : large + 40], "little")
 
 
 def _zip_chunks(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
