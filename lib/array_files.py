@@ -14,6 +14,7 @@ from safetensors.numpy import save
 
 from lib.errors import DataError, refused
 from lib.outputs import whole_file
+from lib.reading import open_file
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -47,7 +48,7 @@ def write_arrays(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -> Non
 
 def read_arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """The arrays of a file and its metadata; raises one of UNREADABLE."""
-    path.open("rb").close()  # safetensors calls whatever the system refuses a missing file
+    open_file(path).close()  # safetensors calls whatever the system refuses a missing file
     with safe_open(path, framework="numpy") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (not a dict)
 

@@ -3,6 +3,10 @@
 The hidden name is `.<name>.partial`, which .gitignore and .dvcignore leave out. What a killed run left under it, the
 next run removes; two runs at once never fill the same one. What stood in the place before, perhaps a read-only link
 into DVC's cache, is replaced, never changed.
+
+What no run has made is never removed, emptied or written through: a lock is ours when it is a plain file that is empty
+or says so; what lies under the other hidden names is ours when their lock says so; a folder in the place of an output
+is replaced when it holds nothing but what such an output holds.
 """
 
 import csv
@@ -13,16 +17,20 @@ import io
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
-from lib.errors import DataError, refused
+from lib.errors import DataError, readable, refused
 
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 """Of clusters' file systems that are mounted without locks: there, two runs at once are the user's care."""
+_MARK: Final = b"anovox-fusion: a run fills the hidden output beside this file\n"
+"""In the lock of an output, before anything lies under its hidden name."""
 _FROM_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
 
@@ -51,31 +59,65 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Waits while another run writes it. Raises DataError when it cannot be written.
     """
-    with _lock(path, "writer"), _whole(path, _leave_it, Path.replace) as partial:
+    with _lock(path, "writer") as lock, _whole(path, lock, _leave_it, Path.replace) as partial:
         yield partial
 
 
 def tidy(path: Path) -> None:
     """Remove the lock that a run left beside a file, killed right after it had put the whole file in its place."""
-    _lock_of(path, "writer").unlink(missing_ok=True)
+    if os.path.lexists(_lock_of(path, "writer")):
+        with suppress(DataError), _lock(path, "writer", fcntl.LOCK_NB):
+            pass
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, holds: Sequence[str] = (), sign: str = "") -> Iterator[Path]:
     """A folder to fill that takes the place of `path`, and of what was there, when all went well; else it vanishes.
+
+    `holds`: the names, as patterns, of what lies in such a folder; `sign`: one that always does. A folder in the place
+    that holds anything else is refused. Raises DataError for that, when it cannot be written, or when another run
+    writes it.
+    """
+
+    def put_in_place(folder: Path, place: Path) -> None:
+        _check_own(place, holds, sign)
+        _swap(folder, place)
+
+    with _lock(path, "run", fcntl.LOCK_NB) as lock:
+        _check_own(path, holds, sign)
+        with _whole(path, lock, Path.mkdir, put_in_place) as partial:
+            yield partial
+
+
+@contextmanager
+def work_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside the file `path`, to make it in; it vanishes at the end.
 
     Raises DataError when it cannot be written, or when another run writes it.
     """
-    with alone(path), _whole(path, Path.mkdir, _swap) as partial:
+    with (
+        _lock(path, "writer", fcntl.LOCK_NB) as lock,
+        _whole(path, lock, Path.mkdir, lambda *_: None) as partial,
+    ):
         yield partial
 
 
+def clear_left(path: Path) -> None:
+    """Remove what a killed run has left of a folder half-written; nothing that no run has made, or that one holds."""
+    with suppress(DataError), _lock(path, "run", fcntl.LOCK_NB) as lock:
+        if _is_marked(lock):
+            _try_to_remove(partial_of(path))
+
+
 @contextmanager
-def _whole(path: Path, begin: Callable[[Path], object], put_in_place: Callable[[Path, Path], object]) -> Iterator[Path]:
+def _whole(
+    path: Path, lock: int, begin: Callable[[Path], object], put_in_place: Callable[[Path, Path], object]
+) -> Iterator[Path]:
     partial = partial_of(path)
+    with _sentence(path):
+        _claim(path, lock)
     try:
         with _sentence(path):
-            _remove(partial)
             begin(partial)
         with _sentence(path, _NO_ROOM):
             yield partial
@@ -83,6 +125,40 @@ def _whole(path: Path, begin: Callable[[Path], object], put_in_place: Callable[[
             put_in_place(partial, path)
     finally:
         _try_to_remove(partial)
+
+
+def _claim(path: Path, lock: int) -> None:
+    """Make the hidden names free: of what a killed run has left there, by its lock; raises DataError for other things.
+
+    The result that a run had moved aside stays until another one is in its place.
+    """
+    partial = partial_of(path)
+    if _is_marked(lock):
+        _remove(partial)
+        return
+    for hidden in (partial, _aside_of(path)):
+        if os.path.lexists(hidden):
+            raise DataError(f"{hidden}: in the way of {path.name}, and not known to be a run's; move it away")
+    os.pwrite(lock, _MARK, 0)
+
+
+def _is_marked(lock: int) -> bool:
+    return os.pread(lock, len(_MARK) + 1, 0) == _MARK
+
+
+def _check_own(path: Path, holds: Sequence[str], sign: str) -> None:
+    """Raise DataError unless a run may have made what lies in the place of a folder; a link's own name may go."""
+    if path.is_symlink() or not path.exists():
+        return
+    if not path.is_dir():
+        raise DataError(f"{path}: is no folder, and a folder is to be written there; move it away")
+    with _sentence(path):
+        names = sorted(entry.name for entry in path.iterdir())
+    strange = [name for name in names if not any(fnmatchcase(name, pattern) for pattern in holds)]
+    if strange:
+        raise DataError(f"{path}: holds {readable(strange[0])}, which no run puts there; move it away")
+    if names and sign and sign not in names:
+        raise DataError(f"{path}: lacks {sign}, which runs put there, so this folder is none of theirs; move it away")
 
 
 def _leave_it(_: Path) -> None:
@@ -122,15 +198,19 @@ def _sentence(path: Path, errors: set[int] | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _lock(path: Path, name: str, wait: int = 0) -> Iterator[None]:
-    """Hold `path` by a lock on a hidden file beside it, which the system lets go when this process ends in any way."""
+def _lock(path: Path, name: str, wait: int = 0) -> Iterator[int]:
+    """Hold `path` by a lock on a hidden file beside it, which the system lets go when this process ends in any way.
+
+    The file's descriptor.
+    """
     lock = _lock_of(path, name)
     with _sentence(path):
         lock.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with ExitStack() as stack:
             with _sentence(path):
-                file = stack.enter_context(lock.open("w"))
+                file = _opened_lock(lock)
+                stack.callback(os.close, file)
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | wait)
             except BlockingIOError:
@@ -141,19 +221,36 @@ def _lock(path: Path, name: str, wait: int = 0) -> Iterator[None]:
             if not _is_at(file, lock):
                 continue  # its last holder has removed it meanwhile
             try:
-                yield
+                yield file
             finally:
-                _try_to_remove(lock)
+                with suppress(OSError):
+                    lock.unlink()
             return
+
+
+def _opened_lock(lock: Path) -> int:
+    """Open a lock, made if need be: nothing is followed, emptied or written. Raises DataError for what is no lock."""
+    strange = DataError(f"{lock}: in the way of a lock, and not known to be a run's; move it away")
+    if os.path.lexists(lock) and not stat.S_ISREG(lock.lstat().st_mode):
+        raise strange
+    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if os.fstat(file).st_nlink > 1 or not _MARK.startswith(os.pread(file, len(_MARK) + 1, 0)):
+        os.close(file)
+        raise strange
+    return file
 
 
 def _lock_of(path: Path, name: str) -> Path:
     return partial_of(path.with_name(f"{path.name}.{name}"))
 
 
-def _is_at(file: IO[str], path: Path) -> bool:
+def _aside_of(path: Path) -> Path:
+    return partial_of(path.with_name(f"{path.name}.old"))
+
+
+def _is_at(file: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file), path.lstat())
     except FileNotFoundError:
         return False
 
@@ -163,7 +260,7 @@ def _swap(folder: Path, place: Path) -> None:
     if not (place.exists() or place.is_symlink()):
         folder.rename(place)
     elif not _exchanged(folder, place):
-        old = partial_of(place.with_name(f"{place.name}.old"))
+        old = _aside_of(place)
         _remove(old)
         place.rename(old)
         try:

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lib.errors import ParamsError, readable
+from lib.reading import UnfitFileError, read_text
 
 MAX_BYTES = 100_000
 MISTAKES_SHOWN = 6
@@ -207,11 +208,9 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises ParamsError that names the key, the value and what would be accepted.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ParamsError(f"{path}: larger than {MAX_BYTES // 1000} kB, which no file of parameters is")
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except ParamsError:
-        raise
+        values = yaml.load(read_text(path, MAX_BYTES), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except UnfitFileError as error:
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); put a file of parameters there") from None
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); run from the repository's root") from None
     except _DAMAGE as error:

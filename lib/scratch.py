@@ -3,30 +3,43 @@
 An entry's name is a fingerprint of params, code, libraries and data, so that work is taken up again only where it would
 be done the same way. It lies in the folder that ANOVOX_SCRATCH names, by default `.scratch` in the repository, also for
 experiments that DVC runs in temporary folders of it (.dvc/tmp/exps), which are deleted when they end.
+
+An entry is ours when it has such a name, is no link, and holds the sign that is put into each; and of what is in it,
+files of the names that runs give them. Nothing else is ever removed, whatever ANOVOX_SCRATCH names.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from lib.errors import DataError
-from lib.outputs import OccupiedError, alone, whole_folder, write_json
+from lib.outputs import OccupiedError, alone, clear_left, whole_folder, write_json, write_text
+from lib.reading import open_file, read_text
 
 VARIABLE: Final = "ANOVOX_SCRATCH"
 KEPT_DAYS: Final = 30
 KEPT_BYTES: Final = 20 << 30
+KINDS: Final = ("train", "preprocess", "predict", "evaluate")
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _TEMPORARY: Final = (".dvc", "tmp", "exps")
 _NOTE: Final = "note.json"
+_SIGN: Final = "anovox-fusion.txt"
+_SIGN_TEXT: Final = "Runs of anovox-fusion keep unfinished and reusable work in this folder, and remove it.\n"
+_PIECES: Final = ("*.h5", "*.safetensors")
+_NAMES: Final = (*_PIECES, ".*.partial", _NOTE)
+_KEY: Final = re.compile(r"[0-9a-f]{32}(-\d{1,3})?")
+_HALF: Final = re.compile(r"\.([0-9a-f]{32})\.partial")
 _SIDE_BY_SIDE: Final = 1000
 
 
@@ -37,7 +50,7 @@ def fingerprint(*values: Any) -> str:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's content. Raises OSError."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -83,17 +96,19 @@ def unfinished(kind: str, key: str) -> Iterator[Path]:
     Raises DataError when it cannot be written.
     """
     folder = _made(kind)
-    left = [entry for entry in _folders(folder) if entry.name == key or entry.name.startswith(f"{key}-")]
-    new = [folder / key, *(folder / f"{key}-{number}" for number in range(2, _SIDE_BY_SIDE))]
+    left = [entry for entry in _entries(folder) if entry.name == key or entry.name.startswith(f"{key}-")]
+    all_names = [folder / key, *(folder / f"{key}-{number}" for number in range(2, _SIDE_BY_SIDE))]
+    new = [place for place in all_names if _is_free(place)]
     with ExitStack() as stack:
         for place in [*sorted(left, key=_last_use, reverse=True), *new]:
             with suppress(OccupiedError):
                 stack.enter_context(alone(place))
                 break
         _make(place)
+        _sign(place)
         prune(store())
         yield place
-        shutil.rmtree(place, ignore_errors=True)  # what was unfinished is done, whatever stays behind here
+        _discard(place)
 
 
 @dataclass(frozen=True)
@@ -113,11 +128,13 @@ class Shelf:
         be written.
         """
         place = self.folder / key
+        if not _is_ours(place):
+            return None
         with ExitStack() as stack:
             with suppress(OccupiedError):  # by another reader: it changes nothing
                 stack.enter_context(alone(place))
             try:
-                kept = json.loads((place / _NOTE).read_text(encoding="utf-8"))
+                kept = json.loads(read_text(place / _NOTE))
                 files, note = kept["files"], kept["note"]
                 whole = kept["seal"] == fingerprint(files, note) and all(
                     Path(name).name == name and file_digest(place / name) == files[name] for name in files
@@ -129,7 +146,7 @@ class Shelf:
             except OSError:
                 return None  # nothing there, or nothing that can be read now
             except (ValueError, KeyError, TypeError, AttributeError):
-                shutil.rmtree(place, ignore_errors=True)
+                _discard(place)
                 return None
             try:
                 for name in files:
@@ -140,7 +157,11 @@ class Shelf:
 
     def put(self, key: str, files: Sequence[Path], note: Any) -> None:
         """Keep files under a key, as links where the file system can; a store that is full keeps nothing."""
-        with suppress(DataError, OSError), whole_folder(self.folder / key) as place:
+        if not (_is_free(self.folder / key) or _is_ours(self.folder / key)):
+            return
+        holds = (*_PIECES, _NOTE, _SIGN)
+        with suppress(DataError, OSError), whole_folder(self.folder / key, holds, _SIGN) as place:
+            _sign(place)
             for file in files:
                 _link_or_copy(file, place / file.name)
                 (place / file.name).chmod(0o444)
@@ -150,7 +171,8 @@ class Shelf:
     def discard(self, keys: Iterable[str]) -> None:
         """Forget what is kept under some keys."""
         for key in keys:
-            shutil.rmtree(self.folder / key, ignore_errors=True)
+            if _is_ours(self.folder / key):
+                _discard(self.folder / key)
 
 
 def shelf(kind: str) -> Shelf:
@@ -165,15 +187,19 @@ def prune(root: Path, days: float = KEPT_DAYS, num_bytes: int = KEPT_BYTES) -> N
 
     A file that is linked elsewhere, too, costs nothing here and does not count.
     """
-    entries = [entry for kind in _folders(root) for entry in _folders(kind)]
-    by_use = sorted(((_last_use(entry), entry) for entry in entries), reverse=True)
+    oldest = time.time() - days * 86_400
+    kinds = [root / kind for kind in KINDS]
+    by_use = sorted(((_last_use(entry), entry) for kind in kinds for entry in _entries(kind)), reverse=True)
     total = 0
     for used, entry in by_use:
-        half = entry.name.startswith(".")  # which a killed run has left
-        total += 0 if half else _own_bytes(entry)
-        if (total > num_bytes and not half) or used < time.time() - days * 86_400:
+        total += _own_bytes(entry)
+        if total > num_bytes or used < oldest:
             with suppress(DataError), alone(entry):
-                shutil.rmtree(entry, ignore_errors=True)
+                _discard(entry)
+    for half in (path for kind in kinds for path in _inside(kind)):
+        match = _HALF.fullmatch(half.name)  # which a killed run has left
+        if match and _last_use(half) < oldest:
+            clear_left(half.with_name(match[1]))
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
@@ -188,6 +214,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _made(kind: str) -> Path:
+    assert kind in KINDS, kind
     folder = store() / kind
     _make(folder)
     return folder
@@ -202,8 +229,42 @@ def _make(folder: Path) -> None:
         ) from None
 
 
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _inside(folder) if path.is_dir()]
+def _sign(place: Path) -> None:
+    """Say of an entry that it is ours; raises DataError when it cannot be written."""
+    if not _is_ours(place):
+        write_text(place / _SIGN, _SIGN_TEXT)
+
+
+def _is_free(place: Path) -> bool:
+    """Whether an entry may be made of this name: nothing is there, or a folder that a run was killed before signing."""
+    if place.is_symlink() or not place.is_dir():
+        return not os.path.lexists(place)
+    return all(path.name.startswith(f".{_SIGN}.") for path in _inside(place))
+
+
+def _entries(folder: Path) -> list[Path]:
+    return [path for path in _inside(folder) if _is_ours(path)]
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        sign = path / _SIGN
+        links = path.is_symlink() or sign.is_symlink()
+        return bool(_KEY.fullmatch(path.name)) and not links and read_text(sign, len(_SIGN_TEXT)) == _SIGN_TEXT
+    except (OSError, ValueError):
+        return False
+
+
+def _discard(entry: Path) -> None:
+    """Remove what runs have put into an entry, its sign last, and the entry unless something else is in it."""
+    for path in _inside(entry):
+        if any(fnmatchcase(path.name, name) for name in _NAMES) and not path.is_dir():
+            with suppress(OSError):
+                path.unlink()
+    if all(path.name == _SIGN for path in _inside(entry)):
+        with suppress(OSError):
+            (entry / _SIGN).unlink()
+            entry.rmdir()
 
 
 def _inside(folder: Path) -> list[Path]:
@@ -227,6 +288,6 @@ def _own_bytes(entry: Path) -> int:
 
 def _stat_or_none(path: Path) -> os.stat_result | None:
     try:
-        return path.stat()
+        return path.lstat()
     except OSError:
         return None

@@ -7,11 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
-from typing import Final, TextIO, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -38,13 +38,29 @@ def processes(wanted: int, tasks: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def processes_or_thread(wanted: int, tasks: int) -> Iterator[Executor]:
-    """As `processes`, but for a single worker a thread of this process, which starts at once."""
+def processes_or_here(wanted: int, tasks: int) -> Iterator[Executor]:
+    """As `processes`, but a single worker is this process itself, which starts at once.
+
+    Not a thread of it: a signal interrupts work in the main thread alone.
+    """
     single = _number(wanted, tasks) == 1
     if single:
         keep_freed_memory()
-    with ThreadPoolExecutor(1) if single else processes(wanted, tasks) as pool:
+    with _Here() if single else processes(wanted, tasks) as pool:
         yield pool
+
+
+class _Here(Executor):
+    """Does each task as it is submitted."""
+
+    def submit(self, function: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """The future, which is over."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
 
 def run_tasks(
@@ -60,9 +76,10 @@ def run_tasks(
     Raises the first error of a task, and DataError when a process died; tasks not begun by then are dropped, and the
     pool takes no others.
     """
-    futures = [pool.submit(function, task) for task in tasks]
+    futures: list[Future[Result]] = []
+    over = _over(pool, function, tasks, futures)
     try:
-        for future in tqdm(as_completed(futures), total=len(futures), desc=title, unit=unit, mininterval=0.5):
+        for future in tqdm(over, total=len(tasks), desc=title, unit=unit, mininterval=0.5):
             result = future.result()
             if report is not None:
                 report(result)
@@ -79,6 +96,19 @@ def run_tasks(
             process.kill()
         raise
     return [future.result() for future in futures]
+
+
+def _over(
+    pool: Executor, function: Callable[[Task], Result], tasks: Sequence[Task], futures: list[Future[Result]]
+) -> Iterator[Future[Result]]:
+    """Submit the tasks, their futures to `futures`, and yield each future when it is over."""
+    if isinstance(pool, _Here):
+        for task in tasks:
+            futures.append(pool.submit(function, task))
+            yield futures[-1]
+    else:
+        futures += [pool.submit(function, task) for task in tasks]
+        yield from as_completed(futures)
 
 
 def say(sentence: str, file: TextIO | None = None) -> None:

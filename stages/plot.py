@@ -21,7 +21,7 @@ from lib.figures.style import house_style, save
 from lib.figures.training import draw_training
 from lib.outputs import whole_folder
 from lib.params import PlotParams, load_params
-from lib.workers import processes_or_thread, run_tasks
+from lib.workers import processes_or_here, run_tasks
 
 SHARDS = Path("data/shards")
 PREDICTIONS = Path("data/predictions")
@@ -46,9 +46,9 @@ def main() -> None:
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     edges = score_edges(TABLES / "scores.csv", params.plot.score_bins)
     with (
-        whole_folder(FIGURES) as figures,
-        whole_folder(DETECTIONS) as detections,
-        processes_or_thread(params.execution.workers, len(CATEGORIES)) as pool,
+        whole_folder(FIGURES, ("*.png",)) as figures,
+        whole_folder(DETECTIONS, ("*.png",)) as detections,
+        processes_or_here(params.execution.workers, len(CATEGORIES)) as pool,
     ):
         first = [pool.submit(draw_picture, each) for each in _figures_of_tables(figures, params.plot.dpi)]
         evidence = gather_evidence((s.read() for s in scenarios), len(scenarios), edges, params.evaluate)

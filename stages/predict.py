@@ -52,7 +52,7 @@ def main() -> None:
             entry.file: fingerprint(*made_from, *how, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
             for entry in test
         }
-        with whole_folder(PREDICTIONS) as folder:
+        with whole_folder(PREDICTIONS, ("*.h5",)) as folder:
             scored_before = _score_test(partial(predict_shard, scoring, model), test, folder, finished, keys, threads)
             write_validation(VALIDATION, score_validation(scoring, seen, refs, model, threads))
     finished.discard(keys.values())

@@ -8,6 +8,7 @@ from lib.params import load_params
 from lib.scratch import shelf, store
 from lib.shards.conversion import convert_data_set
 from lib.shards.guards import check_labels, type_sentences
+from lib.shards.index import INDEX_FILE
 from lib.shards.judgement import explained, objections, unjudged
 from lib.shards.label_report import (
     SCENARIO_COLUMNS,
@@ -27,7 +28,7 @@ SHEETS = Path("plots/labels")
 def main() -> None:
     """Run the stage: nothing is left behind unless everything was written."""
     params = load_params()
-    with whole_folder(SHARDS) as shards, whole_folder(SHEETS) as sheets:
+    with whole_folder(SHARDS, ("*.h5", INDEX_FILE), INDEX_FILE) as shards, whole_folder(SHEETS, ("*.png",)) as sheets:
         root, workers = Path(params.data.root), params.execution.workers
         data = convert_data_set(root, shards, params.preprocess, workers, shelf("preprocess"))
         from lib.figures.labels import write_label_sheets  # here: worker processes import this file, and not matplotlib

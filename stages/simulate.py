@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lib.anovox.simulator_notes import SIMULATOR_NOTES
 from lib.errors import run_stage
 from lib.outputs import whole_folder
 from lib.params import load_params
@@ -13,7 +14,7 @@ SAMPLE = Path("data/sample")
 def main() -> None:
     """Run the stage."""
     params = load_params()
-    with whole_folder(SAMPLE) as folder:
+    with whole_folder(SAMPLE, ("Scenario_*", SIMULATOR_NOTES), SIMULATOR_NOTES) as folder:
         configs = write_sample(folder, params.simulate, params.execution.workers)
     anomalies = sum(config.anomaly_blueprint is not None for config in configs)
     frames = len(configs) * params.simulate.frames_per_scenario

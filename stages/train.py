@@ -89,6 +89,7 @@ def _log() -> logging.Logger:
     LOG.parent.mkdir(exist_ok=True)
     log = logging.getLogger("train")
     log.setLevel(logging.INFO)
+    LOG.unlink(missing_ok=True)  # what it was a link to stays as it is
     handler = logging.FileHandler(LOG, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)

@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 from lib.errors import DataError
-from lib.outputs import alone, partial_of, whole_file, whole_folder, write_csv, write_json, write_text
+from lib.outputs import (
+    alone,
+    clear_left,
+    partial_of,
+    tidy,
+    whole_file,
+    whole_folder,
+    work_folder,
+    write_csv,
+    write_json,
+    write_text,
+)
+from tests.odd_files import put_in_the_way
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -22,7 +34,7 @@ def tree(folder):
 def test_a_folder_takes_the_place_of_the_old_one_when_it_is_whole(tmp_path):
     path = tmp_path / "made" / "shards"
     for content in ("first", "second"):
-        with whole_folder(path) as folder:
+        with whole_folder(path, ("first", "second")) as folder:
             assert folder.parent == path.parent and not path.is_relative_to(folder)
             (folder / content).write_text(content)
             assert not (path / content).exists()
@@ -33,7 +45,7 @@ def test_an_error_inside_leaves_the_old_and_nothing_else(tmp_path):
     write_text(tmp_path / "folder" / "old", "old")
     write_text(tmp_path / "file", "old")
     before = tree(tmp_path)
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "folder") as folder:
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "folder", ("old",)) as folder:
         (folder / "new").write_text("new")
         raise ZeroDivisionError
     with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "file") as file:
@@ -59,7 +71,7 @@ def test_links_into_a_cache_are_replaced_and_the_cache_is_kept(tmp_path):
     for name in ("hard", "soft"):
         write_text(tmp_path / name, "new")
     for name in ("folder", "linked"):
-        with whole_folder(tmp_path / name) as new:
+        with whole_folder(tmp_path / name, ("inside",)) as new:
             (new / "inside").write_text("new")
     assert tree(cache) == dict.fromkeys(("hard", "inside", "soft"), "cached")
     written = ("folder/inside", "hard", "linked/inside", "soft")
@@ -123,7 +135,7 @@ def test_a_killed_run_leaves_the_old_and_the_next_run_cleans_up(tmp_path, kind):
 import sys, time
 from pathlib import Path
 from lib.outputs import {kind}
-with {kind}(Path(sys.argv[1])) as partial:
+with {kind}(Path(sys.argv[1]){', ("content",)' if kind == "whole_folder" else ""}) as partial:
     (partial / "half" if partial.is_dir() else partial).write_text("half")
     print("written", flush=True)
     time.sleep(60)
@@ -137,7 +149,7 @@ with {kind}(Path(sys.argv[1])) as partial:
     assert partial_of(path).name == ".output.partial"
     assert {p.name for p in tmp_path.iterdir()} == {"output", ".output.partial", lock}
     if kind == "whole_folder":
-        with whole_folder(path) as folder:
+        with whole_folder(path, ("content",)) as folder:
             (folder / "content").write_text("new")
         assert tree(tmp_path) == {"output/content": "new"}
     else:
@@ -196,3 +208,84 @@ def test_json_and_csv_are_plain_text(tmp_path):
     assert (tmp_path / "a.json").read_bytes() == b'{\n  "auroc": 0.5,\n  "of": {\n    "n": 3\n  }\n}\n'
     write_csv(tmp_path / "a.csv", ["a", "b"], iter([{"b": 1, "a": "x, y"}, {"a": 2.5, "b": None}]))
     assert (tmp_path / "a.csv").read_bytes() == b'a,b\n"x, y",1\n2.5,\n'
+
+
+THINGS = ("link", "link to nowhere", "hard link", "file", "FIFO", "folder", "link to a folder")
+
+
+@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("kind", [whole_file, whole_folder, work_folder, alone, clear_left, tidy])
+def test_nothing_that_no_run_has_made_is_removed_emptied_or_written_through(tmp_path, kind, thing):
+    for hidden in (".output.partial", ".output.run.partial", ".output.writer.partial", ".output.old.partial"):
+        folder = tmp_path / hidden
+        (folder / "elsewhere").mkdir(parents=True)
+        (folder / "elsewhere" / "target").write_text("theirs")
+        put_in_the_way(folder / hidden, thing, folder / "elsewhere" / "target")
+        before = sorted((str(path), path.lstat().st_ino) for path in folder.rglob("*")), tree(folder)
+        refused = False
+        try:
+            if kind in (clear_left, tidy):
+                kind(folder / "output")
+            else:
+                with kind(folder / "output") as partial:
+                    if kind is whole_file:
+                        partial.write_text("new")
+        except DataError as error:
+            refused = True
+            assert str(error).startswith(f"{folder / hidden}: in the way of ") and str(error).endswith("move it away")
+        made = folder / "output"
+        if made.exists():
+            made.unlink() if made.is_file() else made.rmdir()
+        assert before == (sorted((str(path), path.lstat().st_ino) for path in folder.rglob("*")), tree(folder))
+        met = {whole_file: "writer", whole_folder: "run", work_folder: "writer", alone: "run"}.get(kind)
+        assert refused or met is None or f".{met}." not in hidden
+
+
+def test_a_folder_that_no_run_has_filled_is_not_replaced(tmp_path):
+    for name, sign in (("notes.txt", ""), ("a.h5", "index.csv"), ("b.txt", "index.csv")):
+        place = tmp_path / name / "shards"
+        write_text(place / name, "mine")
+        refused = pytest.raises(DataError, match=r"shards: (holds|lacks) .*; move it away")
+        with refused, whole_folder(place, ("*.h5", "index.csv"), sign):
+            pytest.fail("entered")
+        assert tree(place) == {name: "mine"}
+    for make in (Path.touch, os.mkfifo):
+        place = tmp_path / make.__name__
+        make(place)
+        with pytest.raises(DataError, match="is no folder, and a folder is to be written there"), whole_folder(place):
+            pytest.fail("entered")
+        assert place.exists()
+
+
+def test_what_somebody_puts_into_the_place_meanwhile_is_not_replaced(tmp_path):
+    write_text(tmp_path / "output" / "a.h5", "old")
+    with (
+        pytest.raises(DataError, match=r"output: holds notes\.txt"),
+        whole_folder(tmp_path / "output", ("*.h5",)) as new,
+    ):
+        (new / "a.h5").write_text("new")
+        (tmp_path / "output" / "notes.txt").write_text("mine")
+    assert tree(tmp_path) == {"output/a.h5": "old", "output/notes.txt": "mine"}
+
+
+def test_an_output_that_is_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path):
+    write_text(tmp_path / "mine" / "notes.txt", "mine")
+    (tmp_path / "output").symlink_to("mine")
+    with whole_folder(tmp_path / "output", ("*.h5",)) as folder:
+        (folder / "a.h5").write_text("new")
+    assert tree(tmp_path) == {"mine/notes.txt": "mine", "output/a.h5": "new"}
+
+
+def test_without_an_exchange_of_names_the_old_result_is_moved_aside_and_nothing_else_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.outputs._exchanged", lambda *_: False)
+    for content in ("first", "second"):
+        with whole_folder(tmp_path / "output", ("*",)) as folder:
+            (folder / content).write_text(content)
+    assert tree(tmp_path) == {"output/second": "second"}
+    write_text(tmp_path / ".output.old.partial" / "mine", "mine")
+    with (
+        pytest.raises(DataError, match=r"\.output\.old\.partial: in the way"),
+        whole_folder(tmp_path / "output", ("*",)),
+    ):
+        pytest.fail("entered")
+    assert tree(tmp_path) == {"output/second": "second", ".output.old.partial/mine": "mine"}

@@ -67,6 +67,23 @@ def test_yaml_is_read_safely_and_no_text_is_run():
             assert arguments.get("shell") != "True", where
 
 
+def test_files_are_opened_for_reading_in_one_place():
+    """There, what is no regular file is refused, and no more is read than asked for."""
+    own = {"lib/shards/regions.py", "tools/smoke.py"}
+    allowed = {"lib/reading.py", "lib/batches/residence.py", *own}  # the second reads /proc
+    for path in modules(*OURS):
+        if str(path) in allowed or path.is_relative_to("lib/fuzzing"):
+            continue
+        for name, call in calls(path):
+            where = f"{path}:{call.lineno}: {name}; take lib.reading"
+            mode = ast.unparse(call.args[0]) if call.args else "'r'"
+            assert not name.endswith((".read_text", ".read_bytes")), where
+            assert name not in ("open", "io.open", "np.load"), where
+            reads = name.endswith(".open") and name not in ("os.open", "tarfile.open", "Image.open")
+            assert not reads or mode in ("'wb'", "'w'", "'r+b'", "member"), where
+            assert name != "np.fromfile" or mode == "file", where
+
+
 def test_no_module_of_ours_speaks_to_a_network():
     clients = {"socket", "http", "urllib", "ftplib", "smtplib", "requests", "httpx", "aiohttp", "boto3", "paramiko"}
     users = [path for path in modules("lib", "stages") if clients & {n.split(".")[0] for n in imported_names(path)}]

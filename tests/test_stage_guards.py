@@ -1,6 +1,7 @@
 """Guards at the stages themselves: preprocess, train and predict refuse what would fool, and write nothing."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -37,6 +38,32 @@ def test_preprocess_refuses_labels_that_say_nothing(tmp_path, class_id, but, wor
     set_params(tmp_path, execution={"workers": 1})
     assert_one_sentence(run(tmp_path, "preprocess"), *words)
     assert not (tmp_path / "data" / "shards").exists() and not (tmp_path / "metrics" / "data.json").exists()
+
+
+def test_mirrored_clouds_stop_preprocess_unless_trusted(tmp_path):
+    data = golden_copy(tmp_path / "data" / "sample")
+    for path in [*data.rglob("LIDAR*/*.npy"), *data.rglob("SEMANTIC-LIDAR*/*.npy")]:
+        cloud = np.load(path)
+        np.save(path, cloud * np.array([1, -1, 1, 1], dtype=cloud.dtype))
+    set_params(tmp_path, execution={"workers": 1})
+    words = "the clouds are mirrored", "negate y", "`preprocess.trust_labels: true` goes on all the same"
+    assert_one_sentence(run(tmp_path, "preprocess"), *words)
+    assert not (tmp_path / "data" / "shards").exists() and not (tmp_path / "metrics" / "labels.json").exists()
+    set_params(tmp_path, preprocess={"trust_labels": True}, execution={"workers": 1})
+    trusted = run(tmp_path, "preprocess")
+    assert trusted.returncode == 0 and "labels, trusted all the same: in Scenario_" in trusted.stdout
+    labels = json.loads((tmp_path / "metrics" / "labels.json").read_text())
+    assert labels["trust_labels"] is True and labels["objections"] >= 1 and labels["class_agreement"] < 0.9
+
+
+def test_agreements_are_metrics_of_preprocess(tmp_path):
+    golden_copy(tmp_path / "data" / "sample")
+    set_params(tmp_path, execution={"workers": 1})
+    assert run(tmp_path, "preprocess").returncode == 0
+    labels = json.loads((tmp_path / "metrics" / "labels.json").read_text())
+    agreements = [labels.pop(f"{of}_agreement") for of in ("depth", "class", "voxel", "image")]
+    assert min(agreements[:3]) > 0.98 and agreements[3] > 0.1
+    assert labels == {"objections": 0, "trust_labels": False}
 
 
 def test_train_refuses_a_frame_that_is_also_tested(tmp_path):

@@ -109,13 +109,13 @@ def test_another_seed_makes_another_sample(sample, tmp_path):
 )
 def test_wrong_params_end_in_one_sentence_and_leave_the_old_sample(tmp_path, changes, words):
     folder = project(tmp_path / "project", **changes)
-    old = folder / "data" / "sample" / "kept.txt"
+    old = folder / "data" / "sample" / "simulator.json"
     old.parent.mkdir(parents=True)
     old.write_text("old")
     result = simulate(folder)
     assert result.returncode == 1
     assert result.stderr.startswith("error: ") and len(result.stderr.splitlines()) == 1 and words in result.stderr
-    assert digest(folder / "data").keys() == {"sample/kept.txt"}
+    assert digest(folder / "data").keys() == {"sample/simulator.json"}
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

@@ -16,7 +16,19 @@ ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("simulate", "preprocess", "train", "predict", "evaluate", "plot")
 
 # Packages and modules of lib, lowest first; one imports from the levels below its own, never from its siblings.
-BASE = ("array_files", "errors", "labels", "params", "frame", "geometry", "outputs", "scratch", "stopping", "workers")
+BASE = (
+    "array_files",
+    "errors",
+    "labels",
+    "params",
+    "frame",
+    "geometry",
+    "outputs",
+    "reading",
+    "scratch",
+    "stopping",
+    "workers",
+)
 LEVELS = (
     BASE,
     ("anovox",),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lib.errors import DataError
-from lib.workers import available_cores, processes, processes_or_thread, run_tasks
+from lib.workers import available_cores, processes, processes_or_here, run_tasks
 from tests.processes import environment
 
 
@@ -29,10 +29,10 @@ def test_results_come_in_the_order_of_the_tasks_and_workers_compute_on_one_threa
     assert "testing: 100%" in capsys.readouterr().err
 
 
-def test_a_single_worker_is_a_thread_of_this_process():
-    with processes_or_thread(1, 5) as pool:
+def test_a_single_worker_is_this_process_itself():
+    with processes_or_here(1, 5) as pool:
         assert run(pool, lambda _: os.getpid(), range(2)) == [os.getpid()] * 2
-    with processes_or_thread(0, 1) as pool:
+    with processes_or_here(0, 1) as pool:
         assert run(pool, lambda _: os.getpid(), [None]) == [os.getpid()]
     assert available_cores() >= 1
 
@@ -40,7 +40,7 @@ def test_a_single_worker_is_a_thread_of_this_process():
 def test_a_worker_that_dies_is_a_sentence_and_an_error_of_a_task_is_its_own():
     with processes(1, 1) as pool, pytest.raises(DataError, match=r"died, perhaps for memory; try a lower execution\.w"):
         run(pool, os._exit, [1])
-    with processes_or_thread(1, 1) as pool, pytest.raises(ZeroDivisionError):
+    with processes_or_here(1, 1) as pool, pytest.raises(ZeroDivisionError):
         run(pool, partial(divmod, 1), [0])
 
 
@@ -127,3 +127,33 @@ def wait_until(condition, seconds=30.0):
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_ends_a_run_whose_workers_wait_for_a_file(tmp_path, workers):
+    script = f"""
+import os
+from pathlib import Path
+from lib.errors import run_stage
+from lib.workers import processes_or_here, run_tasks
+def wait(name):
+    Path(name).touch()
+    os.open("fifo", os.O_RDONLY)
+def main():
+    with processes_or_here({workers}, 2) as pool:
+        run_tasks(pool, wait, ["one", "two"], "waiting", "file")
+if __name__ == "__main__":
+    run_stage(main)
+"""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "waits.py").write_text(script)
+    command = [sys.executable, "waits.py"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as p:
+        try:
+            wait_until(lambda: len(list(tmp_path.glob("[ot]*"))) == workers)
+            p.terminate()
+            _, err = p.communicate(timeout=30)
+        finally:
+            p.kill()
+    assert p.returncode == 143 and "Traceback" not in err and "stopped: by SIGTERM" in err
+    wait_until(lambda: not workers_in(tmp_path))

@@ -21,6 +21,7 @@ from lib.anovox.layout import town_in
 from lib.anovox.packed import REMEDY, Advance, PackedFile, archive_kind, packed_files, readable_size
 from lib.errors import DataError
 from lib.outputs import NO_LOCKS, tidy, whole_file
+from lib.reading import open_file
 
 BLOCK_BYTES: Final = 4096
 _ENDING: Final = re.compile(r"(\.tar)?\.(gz|tgz|zip)$", re.IGNORECASE)
@@ -164,7 +165,7 @@ def _compare(archive: Path, file: PackedFile, root: Path) -> bool:
 
 
 def _same(target: Path, file: PackedFile) -> bool:
-    with target.open("rb") as existing:
+    with open_file(target) as existing:
         return all(existing.read(len(chunk)) == chunk for chunk in file.chunks())
 
 

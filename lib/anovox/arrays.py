@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from lib.reading import open_file
+
 MAGIC: Final = b"\x93NUMPY"
 MAX_HEADER_BYTES: Final = 10_000
 MAX_DIMENSIONS: Final = 8
@@ -36,9 +38,10 @@ class ArrayHeader:
 def read_header(path: Path) -> ArrayHeader:
     """Read the header of an .npy file (format 1.0 to 3.0) of plain numbers.
 
-    Raises ValueError that says what is wrong: no such header, or an array of anything but numbers; OSError as `open`.
+    Raises ValueError that says what is wrong: no such header, or an array of anything but numbers; OSError as
+    `open_file`.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(len(MAGIC) + 2)
         if len(start) < len(MAGIC) + 2 or not start.startswith(MAGIC) or start[-2] not in (1, 2, 3):
             raise ValueError("not a readable .npy array (it does not begin as one)")

@@ -56,8 +56,10 @@ def _uncontradicted(
         except DataError as error:
             report(Finding(Notice.BAD_CONFIGURATION, str(error)))
             continue
+        told: set[str] = set()
         for name, entry in found:
-            if entries.setdefault(name, entry) != entry:
+            if entries.setdefault(name, entry) != entry and name not in told:
+                told.add(name)
                 contradicted.add(name)
                 message = f"{path}: contradicts another configuration of {name}; neither is used, remove one"
                 report(Finding(Notice.BAD_CONFIGURATION, message))

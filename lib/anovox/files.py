@@ -4,13 +4,13 @@ Each reader raises FileError (a DataError) whose sentence names the file, what i
 """
 
 import json
+import os
 import struct
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from warnings import catch_warnings
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,18 @@ from lib.anovox.arrays import ArrayHeader, read_header
 from lib.errors import DataError, is_of_the_process, refused, system_refusal
 from lib.geometry.voxels import GRID_SHAPE
 from lib.labels import LABELS, UNKNOWN, is_known
+from lib.reading import check_regular, open_file, read_text
 
 DEPTH_STEPS: Final = 2**24 - 1
 DEPTH_MAX_M: Final = 1000.0
-MAX_ROWS: Final = 10_000_000
+MAX_CLOUD_BYTES: Final = 256_000_000
+MAX_ROWS: Final = 4_000_000
+"""Of a cloud or grid; the densest LiDARs record less than a million points in a tenth of a second."""
+MAX_PIXELS: Final = 4096 * 4096
+"""Of an image, of which one takes half a gigabyte to read; AnoVox's have 0.4 million, large cameras 12 million."""
 MAX_COORDINATE_M: Final = 10_000.0
 MAX_TEXT_BYTES: Final = 16_000_000
-PNG_END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+MAX_FRAME_TEXT_BYTES: Final = 1_000_000
 PNG_TAIL_BYTES: Final = 1024
 JPEG_MAGIC: Final = b"\xff\xd8\xff"
 # Whatever Pillow raises over a damaged file.
@@ -166,13 +171,13 @@ def undefined_ids(class_ids: npt.NDArray[Any]) -> tuple[int, ...]:
 def png_size(path: Path) -> tuple[int, int]:
     """Height and width of a PNG by its header alone; raises FileError when it is none."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(24)
-            size = path.stat().st_size
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise unreadable(path, Reason.DAMAGED_IMAGE, f"the image cannot be read ({error})", error) from None
     check_not_empty(path, head)
-    if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n"):
+    if len(head) < 24 or not head.startswith(png.MAGIC):
         if head.startswith(JPEG_MAGIC):
             raise FileError(path, Reason.DAMAGED_IMAGE, "a JPEG image, not a PNG", "take AnoVox's own PNG")
         raise FileError(path, Reason.DAMAGED_IMAGE, f"not a PNG image ({size} bytes)")
@@ -188,12 +193,12 @@ def check_image(path: Path, height: int, width: int) -> None:
     """Check a PNG by its size, its first and its last bytes alone; raises FileError as its reader would."""
     _check_png_size(path, height, width)
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - PNG_TAIL_BYTES))
-            tail = file.read()
+        with open_file(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - PNG_TAIL_BYTES))
+            tail = file.read(PNG_TAIL_BYTES)
     except OSError as error:
         raise unreadable(path, Reason.DAMAGED_IMAGE, f"the image cannot be read ({error})", error) from None
-    if PNG_END not in tail:
+    if png.END not in tail:
         raise FileError(path, Reason.DAMAGED_IMAGE, "the image is cut off")
 
 
@@ -205,7 +210,11 @@ def check_array(path: Path, kind: ArrayKind) -> None:
 def check_text(path: Path) -> None:
     """Check an ACTION or ANOMALY file by its size alone; raises FileError as its reader would."""
     try:
-        check_not_empty(path, b"." * min(1, path.stat().st_size))
+        size = check_regular(path).st_size
+        check_not_empty(path, b"." * min(1, size))
+        if size > MAX_FRAME_TEXT_BYTES:
+            problem = f"{size} bytes of text, of which no such file has more than {MAX_FRAME_TEXT_BYTES}"
+            raise FileError(path, Reason.BAD_TEXT, problem)
     except OSError as error:
         raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None
 
@@ -215,7 +224,7 @@ def read_key_values(path: Path, last_key: str = "") -> dict[str, str]:
 
     A file that neither ends with a line's end nor holds `last_key` is cut off, as its last line may be.
     """
-    text = _read_text(path)
+    text = _read_text(path, MAX_FRAME_TEXT_BYTES)
     if not text.endswith("\n") and last_key not in text:
         raise FileError(path, Reason.BAD_TEXT, f"the file is cut off before `{last_key}`")
     pairs = [line.partition(";") for line in text.splitlines() if line.strip()]
@@ -226,9 +235,9 @@ def read_key_values(path: Path, last_key: str = "") -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file of AnoVox (sensor_setup.json, a scenario configuration)."""
-    text = _read_text(path)
+def read_json(path: Path, most: int = MAX_TEXT_BYTES) -> Any:
+    """Read a JSON file of AnoVox (sensor_setup.json, a scenario configuration) of at most so many bytes."""
+    text = _read_text(path, most)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -264,17 +273,9 @@ def read_png(path: Path, height: int, width: int) -> npt.NDArray[Any]:
     """
     _check_png_size(path, height, width)
     try:
-        pixels = png.decoded(path, height, width)
-        if pixels is not None:
-            return pixels
-        with catch_warnings(action="error"), Image.open(path, formats=["PNG"]) as image:
-            if image.mode.startswith("I"):
-                return np.asarray(image).astype(np.uint16)
-            if image.mode not in ("L", "LA", "RGB", "RGBA", "P"):
-                raise FileError(path, Reason.DAMAGED_IMAGE, f"pixels of mode {image.mode}, not grey or RGB", CORRECT)
-            return np.array(image.convert("L" if image.mode in ("L", "LA") else "RGB"))
-    except FileError:
-        raise
+        return png.read_pixels(path, height, width)
+    except png.OtherPixelsError as error:
+        raise FileError(path, Reason.DAMAGED_IMAGE, str(error), CORRECT) from None
     except _IMAGE_DAMAGE as error:
         problem = f"the image cannot be decoded ({' '.join(str(error).split())[:200]})"
         raise unreadable(path, Reason.DAMAGED_IMAGE, problem, error) from None
@@ -282,6 +283,9 @@ def read_png(path: Path, height: int, width: int) -> npt.NDArray[Any]:
 
 def _check_png_size(path: Path, height: int, width: int) -> None:
     found = png_size(path)
+    if found[0] * found[1] > MAX_PIXELS:
+        problem = f"{found[0]} x {found[1]} pixels (height x width), more than the {MAX_PIXELS:,} of any camera here"
+        raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
     if found != (height, width):
         problem = f"{found[0]} x {found[1]} pixels (height x width), but its camera's images are {height} x {width}"
         raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
@@ -290,7 +294,7 @@ def _check_png_size(path: Path, height: int, width: int) -> None:
 def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
     """The header of an .npy file, checked: (N, 4) of the kind's number types, and as much data as it promises."""
     try:
-        size = path.stat().st_size
+        size = check_regular(path).st_size
         check_not_empty(path, b"." * min(1, size))
         header = read_header(path)
     except FileError:
@@ -304,8 +308,11 @@ def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
         raise FileError(path, Reason.BAD_ARRAY, *_another_array(header, kind))
     if shape[0] == 0:
         raise FileError(path, Reason.BAD_ARRAY, "the array is empty (0 rows)")
-    if shape[0] > MAX_ROWS or size != header.num_bytes:
+    if size != header.num_bytes:
         raise FileError(path, Reason.BAD_ARRAY, f"{size} bytes of data where its header promises {shape[0]} rows")
+    if shape[0] > MAX_ROWS:
+        problem = f"{shape[0]} rows, of which no such file has more than {MAX_ROWS}"
+        raise FileError(path, Reason.BAD_ARRAY, problem, CORRECT)
     return header
 
 
@@ -328,7 +335,8 @@ def _read_array(path: Path, kind: ArrayKind) -> npt.NDArray[Any]:
     """The array (N, 4) as it is on disk: row-major or, as AnoVox writes clouds, column-major."""
     header = _array_header(path, kind)
     try:
-        values = np.fromfile(path, header.dtype, offset=header.start)
+        with open_file(path) as file:
+            values = np.fromfile(file, header.dtype, 4 * header.shape[0], offset=header.start)
     except OSError as error:
         raise unreadable(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error})", error) from None
     if values.size != 4 * header.shape[0]:
@@ -346,11 +354,9 @@ def _row_major(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return copy
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, most: int) -> str:
     try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise FileError(path, Reason.BAD_TEXT, f"larger than {MAX_TEXT_BYTES // 10**6} MB, which no such file is")
-        check_not_empty(path, text := path.read_text(encoding="utf-8"))
+        check_not_empty(path, text := read_text(path, most))
         return text
     except (OSError, UnicodeDecodeError) as error:
         raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None

@@ -20,7 +20,7 @@ from lib.anovox.files import FileError
 from lib.anovox.findings import Finding, Notice
 from lib.anovox.folders import FrameFiles
 from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose
-from lib.anovox.setup import MAX_CHANNELS, MAX_IMAGE_SIZE, CameraRig, LidarRig, SensorSetup
+from lib.anovox.setup import MAX_CHANNELS, CameraRig, LidarRig, SensorSetup
 from lib.anovox.state import LIDAR_MATRIX, SPEED, ego_state
 from lib.geometry.camera import Camera
 from lib.geometry.rigid import apply, invert, vehicle_SE3_sensor
@@ -255,7 +255,7 @@ def _png_size(path: Path) -> tuple[int, int] | None:
         height, width = files.png_size(path)
     except FileError:
         return None
-    return (height, width) if min(height, width) > 0 and max(height, width) <= MAX_IMAGE_SIZE else None
+    return (height, width) if 0 < height * width <= files.MAX_PIXELS else None
 
 
 def _rows(args: LidarArgs) -> str:

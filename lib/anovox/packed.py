@@ -4,6 +4,7 @@ Refused are paths that lead out of the archive, links, devices, and sizes that o
 """
 
 import gzip
+import os
 import stat
 import tarfile
 import zipfile
@@ -16,10 +17,16 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, Final, Literal, cast
 
 from lib.errors import DataError, refused
+from lib.reading import open_file
 
 MAX_RATIO: Final = 100
 HARMLESS_BYTES: Final = 10_000_000
 CHUNK_BYTES: Final = 1 << 20
+MAX_PADDING_BYTES: Final = 1 << 20
+_ZIP_TAIL_BYTES: Final = 66_000
+"""In which the end of a .zip archive lies, its longest comment included."""
+_UNTOLD: Final = 1 << 16
+"""A .zip archive's first count of its files wraps here, unless it is 65,535, and a second one counts."""
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 REMEDY: Final = "download it again"
@@ -54,7 +61,7 @@ def packed_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
 def archive_kind(archive: Path) -> Literal["tar.gz", "zip"]:
     """What an archive is by its first bytes; raises DataError for anything else."""
     try:
-        with archive.open("rb") as file:
+        with open_file(archive) as file:
             magic = file.read(4)
     except OSError as error:
         raise refused(archive, error) or DataError(f"{archive}: cannot be read ({error.strerror})") from None
@@ -106,13 +113,28 @@ def readable_size(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:.1f} MB"
 
 
+class _LittlePadding:
+    """A file to read, in which little padding may follow the compressed data: GzipFile reads it zero by zero."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw, self._zeros = raw, 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._raw.read(size)
+        if size == 1 and data == b"\0":
+            self._zeros += 1
+            if self._zeros > MAX_PADDING_BYTES:
+                raise EOFError("zeros follow its end")
+        return data
+
+
 class _TarStream:
     """The decompressed stream as tarfile reads it: nothing large at once, nothing beyond what the archive may hold."""
 
     def __init__(self, archive: Path, raw: IO[bytes], advance: Advance) -> None:
         self._archive, self._raw, self._advance = archive, raw, advance
         self._size, self._reported = archive.stat().st_size, 0
-        self._stream = gzip.GzipFile(fileobj=raw, mode="rb")
+        self._stream = gzip.GzipFile(fileobj=cast(IO[bytes], _LittlePadding(raw)), mode="rb")
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= CHUNK_BYTES:
@@ -137,7 +159,7 @@ class _TarStream:
 
 
 def _tar_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
-    with archive.open("rb") as raw:
+    with open_file(archive) as raw:
         stream = _TarStream(archive, raw, advance)
         with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
             while (member := tar.next()) is not None:
@@ -167,8 +189,10 @@ def _tar_chunks(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) ->
 
 
 def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
-    with zipfile.ZipFile(archive) as file:
+    with open_file(archive) as raw, zipfile.ZipFile(raw) as file:
         members = file.infolist()
+        if _promised_members(raw) not in (len(members), len(members) % _UNTOLD):
+            raise zipfile.BadZipFile("its directory lacks files that it counts")
         _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
         for member in members:
             path = _path(archive, member.orig_filename, member.is_dir())
@@ -182,6 +206,18 @@ def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
                 yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
             advance(member.compress_size)
         advance(archive.stat().st_size - sum(member.compress_size for member in members))
+
+
+def _promised_members(raw: IO[bytes]) -> int:
+    """How many files the end of a readable .zip archive counts; zipfile itself does not compare it with those found."""
+    place = raw.tell()
+    raw.seek(max(0, raw.seek(0, os.SEEK_END) - _ZIP_TAIL_BYTES))
+    tail = raw.read()
+    raw.seek(place)
+    end = tail.rfind(b"PK\x05\x06")
+    count = int.from_bytes(tail[end + 10 : end + 12], "little")
+    large = tail.rfind(b"PK\x06\x06", 0, end)
+    return count if count != _UNTOLD - 1 or large < 0 else int.from_bytes(tail[large + 32 : large + 40], "little")
 
 
 def _zip_chunks(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ A header is checked against the file's size before the library reads any data, s
 than it fills on disk. Format: https://pointclouds.org/documentation/tutorials/pcd_file_format.html
 """
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.files import MAX_ROWS, FileError, Reason, check_not_empty, unreadable
+from lib.anovox.files import MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
 from lib.errors import DataError
+from lib.reading import open_file
 
 MAX_HEADER_LINES: Final = 64
 MAX_LINE_BYTES: Final = 1024
@@ -53,7 +55,7 @@ def read_pcd(path: Path) -> StoredCloud:
     """
     library = _pypcd4()
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             metadata = _checked_header(path, file, library)
             file.seek(0)
             data = np.atleast_1d(library.PointCloud.from_fileobj(file).pc_data)
@@ -79,7 +81,7 @@ def pcd_size(path: Path) -> int:
     """Number of points of a .pcd file by its header alone; raises FileError as `read_pcd` would for a bad header."""
     library = _pypcd4()
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return int(_checked_header(path, file, library).points)
     except FileError:
         raise
@@ -141,9 +143,11 @@ def _checked_header(path: Path, file: BinaryIO, library: ModuleType) -> Any:
 
 def _check_size(path: Path, file: BinaryIO, metadata: Any) -> None:
     """Compare the data that follow the header with what it promises."""
-    size = path.stat().st_size - file.tell()
+    size = os.fstat(file.fileno()).st_size - file.tell()
     expected = metadata.points * sum(size * count for size, count in zip(metadata.size, metadata.count, strict=True))
     numbers = metadata.points * sum(metadata.count)
+    if max(size, expected) > MAX_CLOUD_BYTES:
+        raise _damaged(path, f"{max(size, expected)} bytes of points, more than the {MAX_CLOUD_BYTES} of any LiDAR")
     promise = f"its header promises {metadata.points} points"
     if metadata.data.value == "ascii":
         if not 2 * numbers - 1 <= size <= (MAX_ASCII_NUMBER + 1) * numbers:

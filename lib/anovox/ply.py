@@ -4,6 +4,7 @@ The header is checked against the file's size before any data is read, so that n
 fills on disk. Format: http://paulbourke.net/dataformats/ply/
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -12,9 +13,10 @@ from warnings import catch_warnings
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.files import CORRECT, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
+from lib.anovox.files import CORRECT, MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
 from lib.anovox.pcd import StoredCloud
 from lib.errors import DataError, readable
+from lib.reading import open_file
 
 MAX_HEADER_LINES: Final = 128
 MAX_LINE_BYTES: Final = 1024
@@ -47,7 +49,7 @@ def read_ply(path: Path) -> StoredCloud:
     Raises FileError when the file is damaged or holds no x, y, z.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             header = _checked_header(path, file)
             if header.format == "ascii":
                 with catch_warnings(action="ignore", category=UserWarning):  # of empty lines, which do not count
@@ -70,7 +72,7 @@ def read_ply(path: Path) -> StoredCloud:
 def ply_size(path: Path) -> int:
     """Number of points of a .ply file by its header alone; raises FileError as `read_ply` would for a bad header."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _checked_header(path, file).points
     except FileError:
         raise
@@ -115,8 +117,10 @@ def _checked_header(path: Path, file: BinaryIO) -> _Header:
     points, fields = _vertices(path, [line for line in lines[2:] if line and line[0] in ("element", "property")])
     order = BYTE_ORDERS[lines[1][1]]
     header = _Header(lines[1][1], points, np.dtype([(name, order + kind) for name, kind in fields]), file.tell())
-    size = path.stat().st_size - header.start
+    size = os.fstat(file.fileno()).st_size - header.start
     least = 2 * points * len(fields) - 1 if header.format == "ascii" else points * header.dtype.itemsize
+    if size > MAX_CLOUD_BYTES:
+        raise _damaged(path, f"{size} bytes of points, more than the {MAX_CLOUD_BYTES} of any LiDAR")
     if size < least:
         raise _damaged(path, f"{size} bytes of data where its header promises {points} points")
     return header

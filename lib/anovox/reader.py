@@ -1,7 +1,8 @@
 """Scenario folders -> Frames, one by one; a frame that cannot be used is named and left out."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from lib.anovox.clouds import read_lidar, read_semantic_lidar
 from lib.anovox.files import FileError, Reason
 from lib.anovox.grid import voxel_grid
 from lib.anovox.point_labels import PointLabels, merged_labels, transfer_labels
-from lib.anovox.scenario import CameraView, Scenario
+from lib.anovox.scenario import CameraView, Scenario, cloud_sizes
 from lib.anovox.setup import LidarRig
 from lib.anovox.state import LIDAR_MATRIX, EgoState, anomaly_of, ego_state
 from lib.frame import Anomaly, Frame
@@ -105,6 +106,26 @@ def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> I
                 shares_cloud = True
             except FileError as error:
                 yield SkippedFrame(frame_id, error.reason, str(error))
+
+
+def largest_usable_cloud(scenarios: Iterable[tuple[int, Callable[[], Scenario]]]) -> int:
+    """Points of the largest cloud of all frames that can be used, 0 without one; of a data set, mostly one is read.
+
+    `scenarios`: the size of each one's largest cloud by the files' headers, which may be that of a damaged frame
+    (`largest_cloud`), and how to open it.
+    """
+    found = 0
+    for largest, open_one in sorted(scenarios, key=itemgetter(0), reverse=True):
+        if largest <= found:
+            break
+        scenario = open_one()
+        sizes = cloud_sizes(scenario)
+        for frame_id in sorted(sizes, key=sizes.__getitem__, reverse=True):
+            if sizes[frame_id] <= found:
+                break
+            if any(isinstance(read, ReadFrame) for read in read_frames(scenario, [frame_id])):
+                found = sizes[frame_id]
+    return found
 
 
 def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick, shares_cloud: bool) -> ReadFrame:

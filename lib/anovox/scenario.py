@@ -127,7 +127,12 @@ def camera_names(setup: SensorSetup) -> dict[SensorPose, str]:
 
 
 def largest_cloud(scenario: Scenario) -> int:
-    """Points of the scenario's largest readable cloud, that of all its LiDARs, by the files' headers; 0 without any."""
+    """Points of the scenario's largest cloud, that of all its LiDARs, by the files' headers; 0 without any."""
+    return max(cloud_sizes(scenario).values())
+
+
+def cloud_sizes(scenario: Scenario) -> dict[int, int]:
+    """Points of each frame's cloud, that of all LiDARs, by the files' headers; 0 without a readable one."""
     sizes = dict.fromkeys(scenario.frame_ids, 0)
     for rig in scenario.lidar_rigs:
         for frame_id, path in scenario.files[rig.folders[layout.LIDAR]].paths.items():
@@ -135,7 +140,7 @@ def largest_cloud(scenario: Scenario) -> int:
                 sizes[frame_id] += cloud_size(path)
             except files.FileError:
                 continue  # the reader reports it with its frame
-    return max(sizes.values())
+    return sizes
 
 
 def _config_by_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioConfig:

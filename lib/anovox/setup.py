@@ -12,7 +12,7 @@ from lib.anovox.findings import ScenarioError, ScenarioReason
 from lib.anovox.recording import CAMERA_SENSORS, LIDAR_SENSORS, CameraArgs, LidarArgs, SensorPose, SensorSet
 from lib.anovox.sensor_sets import SENSOR_POSES
 
-MAX_IMAGE_SIZE: Final = 16_384
+MAX_SETUP_BYTES: Final = 1_000_000
 MAX_CHANNELS: Final = 4_096
 MAX_LOCATION_M: Final = 100.0
 REMEDY: Final = "take the file from the archive again"
@@ -121,7 +121,7 @@ def read_sensor_setup(path: Path) -> SensorSetup:
     Raises ScenarioError that names the file, the sensor and what is wrong.
     """
     try:
-        document = files.read_json(path)
+        document = files.read_json(path, MAX_SETUP_BYTES)
     except files.FileError as error:
         raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, str(error)) from None
     if not isinstance(document, dict):
@@ -205,7 +205,11 @@ def _number(value: Any, key: str) -> float:
 
 
 def _camera_args(args: Mapping[str, Any]) -> CameraArgs:
-    height, width = (_whole(args[key], key, MAX_IMAGE_SIZE) for key in ("image_height", "image_width"))
+    height, width = (_whole(args[key], key, files.MAX_PIXELS) for key in ("image_height", "image_width"))
+    if height * width > files.MAX_PIXELS:
+        raise ValueError(
+            f"an image of {height} x {width} has more than the {files.MAX_PIXELS:,} pixels of any camera here"
+        )
     fov_deg = _number(args["camera_fov"], "camera_fov")
     if not 1 <= fov_deg <= 179:
         raise ValueError(f"camera_fov is {fov_deg}, which is not between 1 and 179 degrees")

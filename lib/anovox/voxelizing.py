@@ -15,7 +15,7 @@ from lib.anovox.recording import ScenarioConfig
 from lib.anovox.scenario import Scenario, open_scenario
 from lib.errors import DataError
 from lib.outputs import whole_file
-from lib.workers import processes_or_thread, run_tasks
+from lib.workers import processes_or_here, run_tasks
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def voxelize_data_set(
     paths = find_scenarios(root, report)
     configs = read_configurations(root, report)
     tasks = [(path, configs.get(path.name), output / path.name if output else path) for path in paths]
-    with processes_or_thread(workers, len(tasks)) as pool:
+    with processes_or_here(workers, len(tasks)) as pool:
         task = partial(_voxelize_scenario, voxel_size_m)
         return tuple(run_tasks(pool, task, tasks, "voxelizing", "scenario", log_scenario))
 
@@ -62,6 +62,9 @@ def _voxelize_scenario(voxel_size_m: float, task: tuple[Path, ScenarioConfig | N
     except ScenarioError as error:
         return VoxelizedScenario(0, 0, (f"left out: {error}",))
     folder = target / layout.VOXEL_GRID
+    if folder.is_symlink():
+        problem = "a symbolic link, through which no grid is written; write to another folder with --output"
+        return VoxelizedScenario(0, 0, (f"left out: {folder}: {problem}",))
     existing = {layout.frame_id_of(file) for file in folder.glob("*.npy")}
     written, before, left_out = 0, 0, list[str]()
     for frame_id in _frame_ids(scenario):

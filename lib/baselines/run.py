@@ -161,7 +161,7 @@ def _predict(shards: Path, folder: Path, scoring: Scoring, params: BaselineParam
         return predictions_of(scoring, read_shard(path), fingerprint)
 
     with (
-        whole_folder(folder) as partial_folder,
+        whole_folder(folder, ("*.h5",)) as partial_folder,
         Threads(_threads(params, scoring.device)) as threads,
         tqdm(total=sum(entry.frames for entry in test), unit="frame", desc=folder.name) as progress,
     ):

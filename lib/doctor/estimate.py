@@ -4,12 +4,13 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from lib.anovox.reader import ReadFrame, read_frames
-from lib.anovox.scenario import open_scenario
+from lib.anovox.reader import ReadFrame, largest_usable_cloud, read_frames
+from lib.anovox.scenario import Sensors, open_scenario
 from lib.doctor.survey import Survey, SurveyedScenario, evenly_spread
 from lib.frame import Frame
 from lib.model.detector import Detector
@@ -70,7 +71,7 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
     Sets torch's number of threads, as training does.
     """
     scenarios = {scenario.config.name: scenario for scenario in survey.scenarios}
-    max_points = params.preprocess.max_points or padded_length(max(s.largest_cloud for s in scenarios.values()))
+    max_points = params.preprocess.max_points or padded_length(_largest_usable_cloud(survey, params.preprocess.sensors))
     trial = next(scenarios[name] for name, part in splits.items() if part == "train")
     device = choose_device(params.execution.device)
     precision = choose_precision(params.train.precision, device)
@@ -102,6 +103,12 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
         device=device.type,
         precision=precision,
         trial_frames=trial_frames,
+    )
+
+
+def _largest_usable_cloud(survey: Survey, sensors: Sensors) -> int:
+    return largest_usable_cloud(
+        (s.largest_cloud, partial(open_scenario, s.path, s.config, sensors)) for s in survey.scenarios
     )
 
 

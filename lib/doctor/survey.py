@@ -19,7 +19,7 @@ from lib.frame import ScenarioType
 from lib.shards.index import ShardEntry
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.writer import type_by_labels
-from lib.workers import processes_or_thread, run_tasks
+from lib.workers import processes_or_here, run_tasks
 
 Metrics = dict[str, dict[str, int | float]]
 
@@ -124,7 +124,7 @@ def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int)
     paths = find_scenarios(root, findings.append)
     configs = read_configurations(root, findings.append)
     tasks = [SurveyTask(path, configs.get(path.name), sensors, frames_per_scenario) for path in paths]
-    with processes_or_thread(workers, len(paths)) as pool:
+    with processes_or_here(workers, len(paths)) as pool:
         looked_at = run_tasks(pool, survey_scenario, tasks, "checking", "scenario")
     scenarios = [found for found in looked_at if isinstance(found, SurveyedScenario)]
     findings += [found for found in looked_at if isinstance(found, Finding)]

@@ -4,9 +4,10 @@
 number at the end of the name, leading zeros or not. The table: {"100": {"anomaly_in_view": true, "size": "Tiny"}, ...}.
 """
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from lib.errors import DataError, readable
 from lib.evaluation.anovox import ProtocolFrame, shared_voxels, sigmoid
 from lib.geometry.voxels import GRID_SHAPE, voxel_keys
 from lib.labels import ANOMALY_SIZES
+from lib.reading import check_regular, open_file, read_bytes
+
+MAX_TABLE_BYTES: Final = 32_000_000
 
 
 def _known_size(value: Any) -> Any:
@@ -58,7 +62,7 @@ def read_protocol_frames(
 def read_frame_table(path: Path) -> dict[int, FrameFacts]:
     """Read frames.json; raises DataError that names the frame and what is wrong with it."""
     try:
-        table = _FRAME_TABLE.validate_json(path.read_bytes())
+        table = _FRAME_TABLE.validate_json(read_bytes(path, MAX_TABLE_BYTES))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the table of frames") from None
     except ValidationError as error:
@@ -140,7 +144,7 @@ def _true(path: Path) -> npt.NDArray[np.int64]:
 def _read(path: Path) -> npt.NDArray[Any]:
     """An (M, 4) array of numbers; its header cannot ask for more memory than the file has."""
     try:
-        header, size = read_header(path), path.stat().st_size
+        header, size = read_header(path), check_regular(path).st_size
     except OSError as error:
         raise DataError(f"{path}: not a readable .npy array ({error.strerror})") from None
     except ValueError as error:
@@ -149,7 +153,10 @@ def _read(path: Path) -> npt.NDArray[Any]:
         raise DataError(f"{path}: {header.dtype} array of shape {header.shape}, expected numbers of shape (M, 4)")
     if size - header.start != header.num_bytes:
         raise DataError(f"{path}: {size - header.start} bytes of data where its header promises {header.num_bytes}")
-    array: npt.NDArray[Any] = np.fromfile(path, header.dtype, offset=header.start)
+    if header.shape[0] > math.prod(GRID_SHAPE):
+        raise DataError(f"{path}: {header.shape[0]} rows, more than the grid of {GRID_SHAPE} has voxels")
+    with open_file(path) as file:
+        array: npt.NDArray[Any] = np.fromfile(file, header.dtype, offset=header.start)
     return array.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 

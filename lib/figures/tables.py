@@ -1,12 +1,14 @@
 """Read the tables and metrics that other stages wrote, for drawing."""
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lib.errors import DataError
+from lib.reading import read_text
 
 Row = dict[str, str]
 
@@ -14,10 +16,9 @@ Row = dict[str, str]
 def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
     """Rows of a CSV file, as text; raises DataError when it is missing or lacks one of the columns."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
-            found = list(reader.fieldnames or [])
+        reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
+        rows = list(reader)
+        found = list(reader.fieldnames or [])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path}: cannot be read ({reason}); run `dvc repro`") from None
@@ -37,8 +38,8 @@ def numbers(path: Path, rows: Sequence[Row], column: str) -> list[float]:
 def read_metrics(path: Path) -> dict[str, Any]:
     """A metrics JSON file; raises DataError when it is missing or damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path}: cannot be read ({reason}); run `dvc repro`") from None
     if not isinstance(found, dict):

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
-from lib.fuzzing.mutations import chosen
+from lib.fuzzing.mutations import chosen, flip_bits
 
 BOMB_BYTES: Final = 200_000_000
 VALUES: Final[tuple[Any, ...]] = (
@@ -49,11 +49,14 @@ _YAML_TRICKS: Final = (
 
 
 def lying_png(data: bytes, generator: np.random.Generator) -> bytes:
-    """A PNG with right checksums and a wrong header, chunks missing, doubled or strange, or a bomb as its pixels."""
+    """A PNG with right checksums and a wrong header, chunks missing, doubled, changed or strange, or a bomb."""
     chunks = _png_chunks(data)
-    kind = int(generator.integers(5))
+    kind = int(generator.integers(6))
     place = int(generator.integers(len(chunks)))
-    if kind == 0:
+    if kind == 5:
+        name, body = chunks[place]
+        chunks[place] = name, flip_bits(body, generator)
+    elif kind == 0:
         header = list(struct.unpack(">IIBBBBB", chunks[0][1][:13]))
         field = int(generator.integers(7))
         header[field] = chosen(_HEADER_NUMBERS, generator) % (2**32 if field < 2 else 256)

@@ -14,11 +14,14 @@ from typing import Final
 
 import numpy as np
 
-from lib.fuzzing.mutations import mutated
+from lib.fuzzing.mutations import chosen, mutated
+from lib.fuzzing.places import KINDS, clear, put_in_place
 from lib.fuzzing.targets import OURS, Target, make_target, read_all
+from lib.outputs import whole_file
 
 MEMORY_BYTES: Final = 1 << 30
 """What a reader may ask for beyond what its process holds when it starts."""
+ODD_SHARE: Final = 0.05
 _LIB: Final = Path(__file__).parents[1]
 
 
@@ -51,12 +54,24 @@ def input_bytes(target: Target, seed: int, index: int) -> bytes:
     return mutated(target.seeds, target.lie, generator)
 
 
+def put_input(target: Target, seed: int, index: int, path: Path) -> None:
+    """Put the index-th input in the place of a file: damaged content, or now and then something that is no file."""
+    content = input_bytes(target, seed, index)
+    generator = np.random.default_rng([seed, zlib.crc32(target.name.encode()), index, 1])
+    clear(path)
+    if generator.random() < ODD_SHARE:
+        put_in_place(path, chosen(KINDS, generator), content)
+    else:
+        path.write_bytes(content)
+
+
 def work(job: Job, channel: Connection) -> None:
     """Try the job's inputs and send a Trial after each; a crash ends the process, which the other end sees."""
     warnings.simplefilter("error")
     target = make_target(job.target, job.corpus)
     with TemporaryDirectory(prefix="fuzz-") as folder:
-        path = Path(folder) / target.file
+        path = Path(folder) / "inside" / target.file
+        path.parent.mkdir()
         for seed in target.seeds:  # what readers load once and keep is no input's fault
             path.write_bytes(seed)
             read_all(target, path)
@@ -66,7 +81,7 @@ def work(job: Job, channel: Connection) -> None:
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
         before = _memory("VmRSS")
         for index in range(job.first, job.last):
-            path.write_bytes(input_bytes(target, job.seed, index))
+            put_input(target, job.seed, index, path)
             start = time.process_time()
             refused, unclear = _try(target, path)
             seconds = time.process_time() - start
@@ -80,7 +95,8 @@ def keep_input(job: Job, target: Target, index: int) -> None:
     """Write an input that went wrong to the job's folder."""
     assert job.keep is not None
     job.keep.mkdir(parents=True, exist_ok=True)
-    (job.keep / f"{target.name}-{job.seed}-{index}-{target.file}").write_bytes(input_bytes(target, job.seed, index))
+    with whole_file(job.keep / f"{target.name}-{job.seed}-{index}-{target.file}") as partial:
+        partial.write_bytes(input_bytes(target, job.seed, index))
 
 
 def _try(target: Target, path: Path) -> tuple[bool, str]:

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from lib.anovox.configurations import read_configurations
 from lib.anovox.findings import Finding, Notice, ScenarioError, ScenarioReason
 from lib.anovox.folders import find_scenarios
-from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.reader import ReadFrame, SkippedFrame, largest_usable_cloud, read_frames
 from lib.anovox.recording import ScenarioConfig
 from lib.anovox.scenario import Sensors, largest_cloud, open_scenario
 from lib.errors import DataError, ParamsError
@@ -24,7 +25,7 @@ from lib.shards.schema import Storage
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.storage import bring_lz4
 from lib.shards.writer import ShardWriter, padded_length
-from lib.workers import processes_or_thread, run_tasks, say
+from lib.workers import processes_or_here, run_tasks, say
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def convert_data_set(
     findings = _Findings()
     paths = find_scenarios(root, findings.add)
     configs = read_configurations(root, findings.add)
-    with processes_or_thread(workers, len(paths)) as pool:
+    with processes_or_here(workers, len(paths)) as pool:
         tasks = [(path, configs.get(path.name), params.sensors) for path in paths]
         planned = run_tasks(pool, _plan, tasks, "listing", "scenario")
         plans = [plan for plan in planned if isinstance(plan, ScenarioPlan)]
@@ -147,7 +148,7 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, she
             f"preprocess.image_height, preprocess.image_width: null, but the images differ in size ({shown}); set both"
         )
     [(height, width)] = sizes
-    max_points = params.max_points or padded_length(max(plan.largest_cloud for plan in plans))
+    max_points = params.max_points or padded_length(_largest_usable_cloud(plans))
     storage = Storage(params.compression, params.point_dtype)
     if storage.compression == "lz4":
         bring_lz4()  # so that its version counts
@@ -161,6 +162,12 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, she
         return Place(shelf, key, plan.files_state)
 
     return [Job(plan, folder, height, width, max_points, storage, place(plan)) for plan in plans]
+
+
+def _largest_usable_cloud(plans: list[ScenarioPlan]) -> int:
+    return largest_usable_cloud(
+        (plan.largest_cloud, partial(open_scenario, plan.path, plan.config, plan.sensors)) for plan in plans
+    )
 
 
 def _kept_or_converted(job: Job) -> ConvertedScenario:

@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.reading import open_file
+
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _LIBC.mmap.restype = ctypes.c_void_p
 _LIBC.mmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_int64)
@@ -37,8 +39,8 @@ def map_file(path: Path) -> npt.NDArray[np.uint8]:
     By the system's own call: `mmap.mmap`, and so `np.memmap`, keeps a file descriptor until the map ends (before Python
     3.13), and data sets have more shards than a process may have open files.
     """
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with open_file(path) as opened:
+        file = opened.fileno()
         size = os.fstat(file).st_size
         if size == 0:
             return np.empty(0, np.uint8)  # which the system does not map
@@ -46,8 +48,6 @@ def map_file(path: Path) -> npt.NDArray[np.uint8]:
         if address == _FAILED:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(path))
-    finally:
-        os.close(file)
     return np.asarray(FileMap(address, size))
 
 

@@ -1,6 +1,7 @@
 """index.csv: one line per shard, what a split needs to know without opening it, and a checksum of the whole table."""
 
 import csv
+import io
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -13,6 +14,7 @@ from lib.errors import DataError, refused
 from lib.frame import ScenarioType
 from lib.labels import is_anomaly
 from lib.outputs import write_csv
+from lib.reading import read_text
 from lib.shards.reader import Shard, read_shard
 from lib.shards.schema import SHARD_KIND
 
@@ -70,8 +72,7 @@ def read_index(folder: Path) -> tuple[ShardEntry, ...]:
     """Read index.csv; raises DataError when it is missing or not as written."""
     path = folder / INDEX_FILE
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
+        rows = list(csv.DictReader(io.StringIO(read_text(path)), strict=True))
         entries = tuple(_entry(row) for row in rows)
         if {row[CHECKSUM] for row in rows} != {_checksum(rows)}:
             raise ValueError("its lines do not match their checksum")

@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from lib.errors import DataError
+from lib.reading import read_text
 
 _EXPERIMENTS: Final = "refs/exps/"
 _MD5: Final = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -77,7 +78,7 @@ def _content(name: str, output: str, cache: Path, digest: str) -> Path:
 
 def _listed(path: Path) -> list[dict[str, str]]:
     try:
-        found: list[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+        found: list[dict[str, str]] = json.loads(read_text(path))
         return [{"relpath": str(entry["relpath"]), "md5": str(entry["md5"])} for entry in found]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error}); fetch it again (`dvc fetch`)") from None

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.errors import DataError, refused
-from lib.outputs import partial_of
+from lib.outputs import work_folder
 from lib.shards.hdf5_files import BytesReader, DeferredErrors, map_file
 from lib.shards.regions import COPY_BYTES, Region, fill_between
 from lib.shards.rows import StoredRows
@@ -102,12 +102,8 @@ class ArrayFileWriter:
     ) -> None:
         """Start a file; raises DataError when its folder cannot be written."""
         self._path, self._kind, self._specs = path, kind, {spec.name: spec for spec in specs}
-        try:
-            self._folder = partial_of(path)
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder.mkdir(parents=True)
-        except OSError as error:
-            raise self._not_written(error) from None
+        self._work = ExitStack()
+        self._folder = self._work.enter_context(work_folder(path))
         self._spools: dict[str, IO[bytes] | Region] = {
             name: SpooledTemporaryFile(SPOOL_BYTES, mode="w+b", dir=str(self._folder))  # noqa: SIM115 (see __exit__)
             for name in self._specs
@@ -122,7 +118,7 @@ class ArrayFileWriter:
     def __exit__(self, *_: object) -> None:
         for spool in self._spools.values():
             spool.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._work.close()
 
     def append(self, name: str, rows: npt.ArrayLike) -> None:
         """Append rows (n, *row_shape) to an array."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lib.errors import DataError
 from lib.outputs import write_json
+from lib.reading import read_text
 from lib.study.plan import Run
 
 PAIRS: Final = (
@@ -53,7 +54,7 @@ def read_comparisons(path: Path) -> list[Comparison]:
     if not path.exists():
         return []
     try:
-        return [Comparison(**values) for values in json.loads(path.read_text(encoding="utf-8"))]
+        return [Comparison(**values) for values in json.loads(read_text(path))]
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path}: not a table of comparisons ({error}); restore it from Git or remove it") from None
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lib.errors import DataError
 from lib.outputs import write_text
+from lib.reading import read_text
 from lib.study.comparisons import Comparison, comparison_table
 from lib.study.plan import BASELINES, VARIANTS, Run, Scale, command, plan, row_id, row_names, variants
 from lib.study.rows import EVENTS, Row
@@ -27,7 +28,7 @@ TITLES: Final[dict[Scale, str]] = {
 def put_tables(path: Path, rows: Sequence[Row], comparisons: Sequence[Comparison]) -> None:
     """Replace what stands between the marks of the page; raises DataError where it lacks them."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); restore it from Git") from None
     if text.count(BEGIN) != 1 or text.count(END) != 1:

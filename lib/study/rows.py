@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lib.errors import DataError
 from lib.outputs import write_json
+from lib.reading import read_text
 from lib.study.plan import Run, row_id
 
 LEVELS: Final = ("frame", "point", "point_all", "pixel", "voxel")
@@ -61,7 +62,7 @@ def read_rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
     try:
-        return [Row(**values) for values in json.loads(path.read_text(encoding="utf-8"))]
+        return [Row(**values) for values in json.loads(read_text(path))]
     except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path}: not a table of results ({error}); restore it from Git or remove it") from None
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from lib.errors import DataError
 from lib.outputs import whole_folder
+from lib.reading import read_text
 from lib.study.comparisons import Comparison, comparison_of, pairs_of
 from lib.study.plan import Run, Value, row_id
 from lib.study.rows import Row, row_of
@@ -60,7 +61,7 @@ def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> lis
         minutes = (time.monotonic() - start) / 60
         rows.append(row_of(run, name, revision, _read(clone / "metrics" / "evaluate.json"), minutes))
         if name == run.names[0]:
-            with whole_folder(kept_predictions / _folder(rows[0].id)) as folder:
+            with whole_folder(kept_predictions / _folder(rows[0].id), ("*.h5",)) as folder:
                 shutil.copytree(clone / "data" / "predictions", folder, dirs_exist_ok=True)
     return rows
 
@@ -88,7 +89,7 @@ def _experiment(clone: Path, changes: dict[str, Value], last_stage: str) -> None
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(read_text(path))
 
 
 def _environment() -> dict[str, str]:

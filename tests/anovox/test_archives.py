@@ -1,7 +1,6 @@
 """Unpacking: what comes out, what is refused before anything is written, and what an interruption leaves."""
 
 import gzip
-import io
 import os
 import shutil
 import signal
@@ -21,35 +20,15 @@ from lib.anovox.archives import unpack
 from lib.anovox.packed import packed_files
 from lib.errors import DataError
 from tests.file_systems import take_locks_away
+from tests.packing import pack, tree
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "release"
 KINDS = ("tar.gz", "zip")
 
 
-def tree(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if not p.is_dir()}
-
-
 def inodes(folder):
     return {str(p): (p.stat().st_ino, p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
-
-
-def pack(path, content, compression=zipfile.ZIP_DEFLATED):
-    """Write an archive of the kind that its name says: {name: bytes, or a tarfile.TarInfo, or a zipfile.ZipInfo}."""
-    if path.name.endswith(".zip"):
-        with zipfile.ZipFile(path, "w", compression) as file:
-            for name, value in content.items():
-                file.writestr(*(value, "") if isinstance(value, zipfile.ZipInfo) else (name, value))
-        return path
-    with tarfile.open(path, "w:gz") as file:
-        for name, value in content.items():
-            info = value if isinstance(value, tarfile.TarInfo) else tarfile.TarInfo(name)
-            data = b"" if isinstance(value, tarfile.TarInfo) else value
-            if not isinstance(value, tarfile.TarInfo):
-                info.size = len(data)
-            file.addfile(info, io.BytesIO(data))
-    return path
 
 
 def special(name, kind, target=""):

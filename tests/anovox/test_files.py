@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from lib.anovox import class_images, clouds, files, png, writing
+from lib.anovox import class_images, clouds, files, writing
 from lib.anovox.class_images import read_class_image
 from lib.anovox.files import FileError, Reason
 from lib.labels import LABELS, UNKNOWN
@@ -28,18 +28,6 @@ def folder(tmp_path_factory):
 def test_rgb_round_trip(folder, image):
     writing.write_rgb(folder / "a.png", image)
     assert np.array_equal(files.read_rgb(folder / "a.png", *image.shape[:2]), image)
-
-
-@pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA", "P", "I;16", "1"])
-def test_the_fast_decoder_takes_what_pillow_decodes_to_the_same_and_leaves_the_rest(folder, mode):
-    pixels = np.random.default_rng(1).integers(0, 255, (24, 31, 3), dtype=np.uint8)
-    picture = (
-        Image.fromarray(np.zeros((24, 31), np.uint16)) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
-    )
-    picture.save(folder / "plain.png")
-    found = png.decoded(folder / "plain.png", 24, 31)
-    assert (found is not None) == (mode in ("L", "RGB")) and (found is None or np.array_equal(found, picture))
-    assert png.decoded(folder / "plain.png", 31, 24) is None
 
 
 @given(sizes.flatmap(lambda size: hnp.arrays(np.int64, size, elements=st.integers(0, 2**24 - 1))))

@@ -90,16 +90,19 @@ def test_further_fields_are_ignored_and_one_point_is_a_cloud(tmp_path):
     assert read_pcd(pcd_file(tmp_path, b"1 2 3\n", points=1, data="ascii")).points_m.tolist() == [[1, 2, 3]]
 
 
+WIDE = {"fields": "x y z f", "size": "4 4 4 4", "type": "F F F F", "count": "1 1 1 30"}
+
+
 @pytest.mark.parametrize(
     ("content", "changes", "part"),
     [
         (TWO_POINTS[:-1], {}, "23 bytes of data where its header promises 2 points (24 bytes)"),
         (b"", {}, "0 bytes of data"),
-        (TWO_POINTS, {"points": 10**7}, "promises 10000000 points (120000000 bytes)"),
-        (TWO_POINTS, {"points": 10**12}, "its header promises more than 10000000 points"),
+        (TWO_POINTS, {"points": 4 * 10**6}, "promises 4000000 points (48000000 bytes)"),
+        (TWO_POINTS, {"points": 10**12}, "its header promises more than 4000000 points"),
         (TWO_POINTS, {"points": 0}, "the cloud is empty (0 points)"),
         (TWO_POINTS, {"points": -1}, "not a readable PCD file"),
-        (TWO_POINTS, {"points": "9" * 5000}, "promises more than 10000000 points"),
+        (TWO_POINTS, {"points": "9" * 5000}, "promises more than 4000000 points"),
         (TWO_POINTS, {"points": "many"}, "not a readable PCD file"),
         (TWO_POINTS, {"count": "1 1 1000000000"}, "do not agree, or count over 256 numbers"),
         (TWO_POINTS, {"size": "4 4"}, "do not agree"),
@@ -119,7 +122,8 @@ def test_further_fields_are_ignored_and_one_point_is_a_cloud(tmp_path):
         (struct.pack("<II", 4, 24) + b"abcd", {"data": "binary_compressed"}, "not a readable PCD file"),
         (struct.pack("<II", 400, 24) + b"abcd", {"data": "binary_compressed"}, "do not fit"),
         (struct.pack("<II", 4, 2**32 - 1) + b"abcd", {"data": "binary_compressed"}, "do not fit"),
-        (struct.pack("<II", 4, 12 * 10**7) + b"abcd", {"data": "binary_compressed", "points": 10**7}, "do not fit"),
+        (struct.pack("<II", 4, 48 * 10**6) + b"abcd", {"data": "binary_compressed", "points": 4 * 10**6}, "do not fit"),
+        (TWO_POINTS, {"points": 4 * 10**6, **WIDE}, "bytes of points, more than the 256000000 of any LiDAR"),
         (b"\0", {"data": "binary_compressed"}, "not a readable PCD file"),
         (b"", {"fields": "x y z " + "f " * 100}, "do not agree"),
     ],

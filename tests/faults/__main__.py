@@ -28,6 +28,7 @@ from tests.faults.kills import kill_chain
 from tests.faults.lab import Lab, Trial, build_lab
 from tests.faults.report import report
 from tests.faults.resuming import resume_training
+from tests.faults.strangers import strangers
 from tests.faults.together import WITH_WORKERS, two_repros, two_stages, worker_killed
 from tests.faults.workspace import STAGES, Workspace
 from tools.smoke import ROOT
@@ -86,6 +87,7 @@ def _others(lab: Lab, clones: dict[str, Workspace], each: int, seed: int) -> Ite
                 yield _until(lambda n, s=stage: full_disk(lab, s, seed, n), number)
             yield _until(lambda n, s=stage: size_limit(lab, s, seed, n), number)
             yield lambda s=stage, n=number: [two_stages(lab, s, seed, n)]
+            yield _until(lambda n, s=stage: strangers(lab, s, seed, n), number, 1)
             if stage != "simulate":
                 yield _until(lambda n, s=stage: read_error(lab, s, seed, n), number)
             if stage in READERS:

@@ -12,6 +12,7 @@ from tests.faults.kills import kill_chain
 from tests.faults.lab import Lab, Trial, build_lab
 from tests.faults.report import report
 from tests.faults.resuming import resume_training
+from tests.faults.strangers import PLACES, strangers
 from tests.faults.together import two_stages, worker_killed
 
 pytestmark = pytest.mark.slow
@@ -48,6 +49,13 @@ def test_a_damaged_model_is_refused(lab, kind, monkeypatch):
 def test_an_unreadable_image(lab):
     trial = read_error(lab, "preprocess", SEED, 0)
     assert trial is not None and trial.survived(), trial
+
+
+@pytest.mark.parametrize("stage", ["preprocess", "train", "predict"])
+def test_things_of_strangers(lab, stage):
+    trials = [strangers(lab, stage, SEED, number) for number in range(2 * len(PLACES))]
+    assert [trial for trial in trials if trial is not None and not trial.survived()] == []
+    assert len([trial for trial in trials if trial is not None]) >= 4
 
 
 def test_a_worker_that_dies(lab):

@@ -14,7 +14,7 @@ from lib.fuzzing.campaign import Record, chunks_of, run_campaign
 from lib.fuzzing.corpus import make_corpus
 from lib.fuzzing.report import campaign_page
 from lib.fuzzing.targets import TARGETS, make_target, read_all
-from lib.fuzzing.worker import Job, Trial, input_bytes
+from lib.fuzzing.worker import Job, Trial, input_bytes, put_input
 from lib.params import load_params
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -33,13 +33,14 @@ def corpus(tmp_path_factory):
 def test_only_our_errors_come_out(tmp_path, corpus, name):
     """In this process: a crash ends the tests, which nobody overlooks."""
     target = make_target(name, corpus)
-    path = tmp_path / target.file
+    path = tmp_path / "inside" / target.file
+    path.parent.mkdir()
     for seed in target.seeds:
         path.write_bytes(seed)
         assert not read_all(target, path), "a sound file is read"
     refused = 0
     for index in range(INPUTS):
-        path.write_bytes(input_bytes(target, 7, index))
+        put_input(target, 7, index, path)
         refused += read_all(target, path)
     assert refused > INPUTS // 5
 

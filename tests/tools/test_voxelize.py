@@ -145,3 +145,23 @@ def test_mistakes_are_one_sentence(root, fails, tmp_path):
     assert fails(root) == f"{root}: no grid could be made; the lines above say why"
     (tmp_path / "file").touch()
     assert "cannot be written" in fails(GOLDEN, "--output", tmp_path / "file")
+
+
+def test_nothing_is_written_through_links_in_the_data(root, run, fails, tmp_path):
+    """As `tar xf` may have brought them: in the place of the grids' folder, or of our hidden files."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_text("mine")
+    folder = root / "archive [1]" / MONO_STATIC.name / "VOXEL_GRID"
+    folder.symlink_to(elsewhere)
+    _, [line] = run(root)
+    assert line.startswith(f"left out: {folder}: a symbolic link, through which no grid is written")
+    folder.unlink()
+    folder.mkdir()
+    for name in (".VOXEL_GRID_1000.npy.writer.partial", ".VOXEL_GRID_1000.npy.partial"):
+        (folder / name).symlink_to(elsewhere / "mine")
+        assert fails(root).startswith(f"{folder / name}: in the way of ")
+        (folder / name).unlink()
+    assert tree(elsewhere) == {"mine": b"mine"}
+    run(root)
+    assert tree(root / "archive [1]") == tree(GOLDEN)
