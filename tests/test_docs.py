@@ -6,7 +6,9 @@ from pathlib import Path
 from lib.anovox.files import Reason
 from lib.anovox.findings import Notice, ScenarioReason
 from lib.doctor import findings
+from lib.shards import causes, judgement
 
+CHECK = Path(__file__).parents[1] / "docs" / "check.md"
 PAGE = Path(__file__).parents[1] / "docs" / "anovox.md"
 
 
@@ -19,8 +21,17 @@ def documented():
 
 def test_the_page_lists_every_finding_and_no_other():
     diagnoses = set(re.findall(r'Diagnosis\(\s*[\w.]+,\s*"(\w+)"', Path(findings.__file__).read_text(encoding="utf-8")))
-    assert len(diagnoses) > 10
+    assert len(diagnoses) > 8
     assert set(documented()) == {finding.value for finding in (*Reason, *ScenarioReason, *Notice)} | diagnoses
+
+
+def test_the_page_on_the_check_lists_all_that_stops_the_work():
+    section = CHECK.read_text(encoding="utf-8").split("## What stops the work")[1].split("\n## ")[0]
+    listed = [name for row in section.splitlines() if row.startswith("| `") for name in re.findall(r"`(\w+)`", row)]
+    code = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (judgement, causes))
+    names = set(re.findall(r'(?:_Rule|Cause|Objection)\(\s*"(\w+)"', code))
+    assert len(names) > 15
+    assert names - {"sensors_disagree"} <= set(listed)
 
 
 def test_it_says_what_each_costs():
