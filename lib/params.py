@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lib.errors import ParamsError, readable
+from lib.errors import ParamsError
+from lib.terminal import readable
 
 MAX_BYTES = 100_000
 MISTAKES_SHOWN = 6

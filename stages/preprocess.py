@@ -9,6 +9,7 @@ from lib.scratch import shelf, store
 from lib.shards.conversion import convert_data_set
 from lib.shards.guards import check_labels, type_sentences
 from lib.shards.label_report import SCENARIO_COLUMNS, label_sentences, scenario_rows
+from lib.terminal import say
 
 SHARDS = Path("data/shards")
 METRICS = Path("metrics/data.json")
@@ -30,12 +31,12 @@ def main() -> None:
         write_json(METRICS, data.metrics)
         write_csv(SCENARIOS, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))
     for sentence in [*label_sentences(data.statistics), *type_sentences(data.statistics, types)]:
-        print(sentence)
+        say(sentence)
     frames = data.metrics["frames"]["total"]
     skipped = sum(data.metrics["skipped"].values())
     if data.reused:
-        print(f"{data.reused} scenarios are unchanged, and their shards an earlier run's ({store()})")
-    print(f"{len(data.statistics)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")
+        say(f"{data.reused} scenarios are unchanged, and their shards an earlier run's ({store()})")
+    say(f"{len(data.statistics)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, TypeAda
 
 from lib.anovox.arrays import read_header
 from lib.anovox.layout import frame_id_of
-from lib.errors import DataError, readable
+from lib.errors import DataError
 from lib.evaluation.anovox import ProtocolFrame, shared_voxels, sigmoid
 from lib.geometry.voxels import GRID_SHAPE, voxel_keys
 from lib.labels import ANOMALY_SIZES
+from lib.terminal import readable
 
 
 def _known_size(value: Any) -> Any:
