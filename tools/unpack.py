@@ -23,7 +23,7 @@ def main() -> None:
     try:
         done = unpack(args.archives, args.root, refused.append)
     except KeyboardInterrupt:
-        say("interrupted: run the same command again to go on", sys.stderr)
+        print("\ninterrupted: run the same command again to go on", file=sys.stderr)
         sys.exit(130)
     finally:
         for error in refused:
