@@ -108,6 +108,8 @@ def _explained(main: Callable[[], None]) -> None:
             raise
         _end(f"{os.strerror(errno.ENOMEM)}; {_SYSTEM_REMEDIES[errno.ENOMEM]}")
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _end(f"{str(error.filename)[:60]}...: {error.strerror}; give a shorter one")
         if not is_of_the_process(error):
             raise
         _end(f"{os.strerror(error.errno or 0)}; {_system_remedy(error.errno)}")

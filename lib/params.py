@@ -131,8 +131,8 @@ class ArchitectureParams(Section):
     image_channels: Channels
     lidar_channels: Channels
     fusion_channels: Channels
-    range_view_rows: Annotated[int, Field(ge=1, le=1_024)] | None
-    range_view_columns: Annotated[int, Field(ge=1, le=16_384)] | None
+    range_view_rows: Annotated[int, Field(ge=2, le=1_024)] | None
+    range_view_columns: Annotated[int, Field(ge=16, le=16_384)] | None
 
 
 class ModelParams(ArchitectureParams):
@@ -156,7 +156,7 @@ class TrainParams(Section):
     hard_negative_fraction: Fraction
     object_balance: Fraction
     modality_dropout: Fraction
-    cpu_threads: Annotated[int, Field(ge=1, le=256)]
+    cpu_threads: Annotated[int, Field(ge=1, le=64)]
 
     @model_validator(mode="after")
     def _check(self) -> "TrainParams":
@@ -179,7 +179,7 @@ class PredictParams(Section):
     frame_score: FrameScore
     frame_top_points: Count
     frame_top_pixels: Count
-    validation_frames: Count
+    validation_frames: Annotated[int, Field(ge=1, le=10_000)]
 
 
 class EvaluateParams(Section):
@@ -206,7 +206,7 @@ class ExecutionParams(Section):
     device: Literal["auto", "cpu", "cuda"]
     residence: Literal["auto", "stream", "memory", "device"]
     compile: Literal["auto", "off"]
-    workers: Annotated[int, Field(ge=0, le=256)]
+    workers: Annotated[int, Field(ge=0, le=128)]
     checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)]
 
 

@@ -16,7 +16,7 @@ from lib.fuzzing.targets import TARGETS
 from lib.fuzzing.worker import Job
 from lib.outputs import write_text
 from lib.params import load_params
-from lib.terminal import say
+from lib.terminal import readable, say
 from lib.workers import available_cores
 
 PARAMS = Path("params.yaml")
@@ -70,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("targets", nargs="*", metavar="KIND", help=f"kinds of files: {', '.join(TARGETS)} (all)")
     args = parser.parse_args()
     if unknown := set(args.targets) - set(TARGETS):
-        parser.error(f"no such kind: {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
+        parser.error(f"no such kind: {readable(', '.join(sorted(unknown)))}; there are {', '.join(TARGETS)}")
     return args
 
 
