@@ -70,8 +70,8 @@ def _value(node: yaml.Node, place: str) -> Any:
     lines: dict[str, int] = {}
     for key_node, value_node in node.value:
         line = _line(key_node.start_mark)
-        key = _scalar(key_node, place) if isinstance(key_node, yaml.ScalarNode) else None
-        if not isinstance(key, str) or (key in ("<<", "=") and key_node.style is None):
+        key = key_node.value
+        if not _is_name(key_node):
             where = f" in {place}" if place else ""
             raise ValueError(f"line {line}: a key{where} is not a name; write a name, as in `epochs: 20`")
         where = f"{place}.{key[:60]}" if place else key[:60]
@@ -79,6 +79,12 @@ def _value(node: yaml.Node, place: str) -> Any:
             raise ValueError(f"line {line}: {where} is there already, in line {lines[key]}; remove one of the two")
         lines[key], values[key] = line, _value(value_node, where)
     return values
+
+
+def _is_name(node: yaml.Node) -> bool:
+    if not isinstance(node, yaml.ScalarNode) or node.style is not None:
+        return isinstance(node, yaml.ScalarNode)
+    return not any(each.fullmatch(node.value) for each in (_NULL, _BOOLEAN, _INTEGER, _FLOAT, _UNCLEAR))
 
 
 def _scalar(node: yaml.ScalarNode, place: str) -> Any:

@@ -1,4 +1,4 @@
-"""What reaches a terminal or a log file: no name steers it, and streams that take no more end nothing with a traceback."""
+"""What reaches a terminal or a log file: no name steers it, and streams that take no more give no traceback."""
 
 import ast
 import io
@@ -148,7 +148,7 @@ def test_a_full_output_leaves_nothing_half_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "error", ["MemoryError()", "RuntimeError(\"[enforce fail at alloc_cpu.cpp] can't allocate memory: 8 bytes\")"]
+    "error", ["MemoryError()", 'RuntimeError("[enforce fail at alloc_cpu.cpp] can\'t allocate memory: 8 bytes")']
 )
 def test_a_lack_of_memory_is_a_sentence(capsys, error):
     def main():
