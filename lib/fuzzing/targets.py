@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TextIO, cast
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from lib.anovox.archives import unpack
 from lib.anovox.class_images import read_class_image
 from lib.anovox.colors import GENERIC_ANOMALY_ID
 from lib.anovox.configurations import configurations_in, read_configurations
+from lib.anovox.findings import Finding, ScenarioReason
 from lib.anovox.folders import find_scenarios
+from lib.anovox.names import is_plain
 from lib.anovox.reader import SkippedFrame, read_frames
 from lib.anovox.scenario import open_scenario
 from lib.anovox.setup import MAX_IMAGE_SIZE, read_sensor_setup
@@ -176,7 +178,7 @@ def _named(path: Path) -> None:
     name = os.fsdecode(path.read_bytes().replace(b"\0", b"").replace(b"/", b"_"))
     with TemporaryDirectory(dir=path.parent) as folder:
         root = Path(folder) / "data"
-        findings: list[str] = []
+        findings: list[Finding] = []
         try:
             for place in (name, f"Scenario_{name}", f"{name}/Scenario_1", f"Scenario_2/{layout.RGB}{name}"):
                 (root / place).mkdir(parents=True, exist_ok=True)
@@ -185,14 +187,17 @@ def _named(path: Path) -> None:
                 (root / place).touch()
         except OSError as error:
             raise DataError(f"{path.name}: holds a name that no file can have ({error.strerror})") from None
-        read_configurations(root, lambda finding: findings.append(finding.message))
-        for scenario in find_scenarios(root, lambda finding: findings.append(finding.message)):
-            _check_sentence(f"a scenario's name: {scenario.name}")
+        read_configurations(root, findings.append)
+        for scenario in find_scenarios(root, findings.append):
+            assert is_plain(scenario.name), "a strange name is let pass"
             with suppress(DataError):
                 open_scenario(scenario, None, "all")
         stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
-        PlainStream(stream, keeps_going=False).write("\n".join(map(readable, findings)) + name)
-        assert not set(range(32)) - {9, 10, 13} & set(stream.buffer.getvalue()) - {9, 10, 13}, "a terminal is steered"
+        PlainStream(cast(TextIO, stream), keeps_going=False).write("\n".join(f.message for f in findings) + f"<{name}>")
+        said = stream.buffer.getvalue().decode()
+        assert all(c.isprintable() or c in "\n\t" for c in said), "a terminal is steered"
+        if strange := [f.message for f in findings if f.reason is ScenarioReason.STRANGE_NAME]:
+            raise DataError(readable(strange[0]))
 
 
 def _unpack(path: Path) -> None:
