@@ -81,16 +81,18 @@ class SimulateParams(Section):
     @model_validator(mode="after")
     def _check(self) -> "SimulateParams":
         if self.normality_scenarios + self.anomaly_scenarios == 0:
-            raise ValueError("normality_scenarios and anomaly_scenarios are both 0; make at least one scenario")
+            raise ValueError(
+                "simulate.normality_scenarios and anomaly_scenarios are both 0; make at least one scenario"
+            )
         ticks = self.seconds_between_frames * TICKS_PER_SECOND
         if abs(ticks - round(ticks)) > 1e-6:
             raise ValueError(
-                f"seconds_between_frames is {self.seconds_between_frames}, which is not a multiple of "
+                f"simulate.seconds_between_frames is {self.seconds_between_frames}, which is not a multiple of "
                 f"{1 / TICKS_PER_SECOND} (AnoVox ticks at {TICKS_PER_SECOND} Hz)"
             )
         for name, (low, high) in [("anomaly_distance_m", self.anomaly_distance_m), *self.anomaly_sizes_m.items()]:
             if low > high:
-                raise ValueError(f"{name} is [{low}, {high}]; the first number must not exceed the second")
+                raise ValueError(f"simulate.{name} is [{low}, {high}]; the first number must not exceed the second")
         return self
 
 
@@ -117,7 +119,7 @@ class SplitParams(Section):
     def _check(self) -> "SplitParams":
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError(
-                f"validation_fraction={self.validation_fraction} and test_fraction={self.test_fraction}: 1 or more "
+                f"split.validation_fraction={self.validation_fraction} and split.test_fraction={self.test_fraction}: 1 or more "
                 "together leaves nothing to train on; lower one of them"
             )
         return self
@@ -162,7 +164,7 @@ class TrainParams(Section):
     def _check(self) -> "TrainParams":
         if self.batch_size % self.cpu_threads:
             raise ValueError(
-                f"cpu_threads is {self.cpu_threads}, which does not divide batch_size={self.batch_size}; each thread "
+                f"train.cpu_threads is {self.cpu_threads}, which does not divide train.batch_size={self.batch_size}; each thread "
                 "works on an equal part of a batch"
             )
         return self
@@ -263,7 +265,7 @@ def _sentence(path: Path, values: Any, detail: Any) -> str:
         return f"{path}: {key}: missing; add it (the repository's own params.yaml shows a value)"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if detail["type"] == "value_error" and isinstance(detail["input"], dict):
-        return f"{path}: {key}: {message}"
+        return f"{path}: {message}"
     return f"{path}: {key}: got {_shown(detail['input'])}, which {message}"
 
 

@@ -16,7 +16,7 @@ DVC = (sys.executable, "-m", "dvc")
 MISTYPED = {
     "simulate.seed": ("-1", "simulate.seed: got -1"),
     "preprocess.max_points": ("x", "preprocess.max_points: got 'x'"),
-    "split.test_fraction": ("0.9", "split: validation_fraction=0.25 and test_fraction=0.9"),
+    "split.test_fraction": ("0.9", "split.validation_fraction=0.25 and split.test_fraction=0.9"),
     "model.fusion": ("sum", "model.fusion: got 'sum'"),
     "model.score": ("best", "model.score: got 'best'"),
     "train.epochs": ("abc", "train.epochs: got 'abc'"),
