@@ -81,16 +81,16 @@ class SimulateParams(Section):
     @model_validator(mode="after")
     def _check(self) -> "SimulateParams":
         if self.normality_scenarios + self.anomaly_scenarios == 0:
-            raise ValueError(
-                "simulate.normality_scenarios and anomaly_scenarios are both 0; make at least one scenario"
-            )
+            raise ValueError("simulate.normality_scenarios and anomaly_scenarios are both 0; make at least one")
         ticks = self.seconds_between_frames * TICKS_PER_SECOND
         if abs(ticks - round(ticks)) > 1e-6:
             raise ValueError(
                 f"simulate.seconds_between_frames is {self.seconds_between_frames}, which is not a multiple of "
                 f"{1 / TICKS_PER_SECOND} (AnoVox ticks at {TICKS_PER_SECOND} Hz)"
             )
-        for name, (low, high) in [("anomaly_distance_m", self.anomaly_distance_m), *self.anomaly_sizes_m.items()]:
+        sizes = ((f"anomaly_sizes_m.{size}", reach) for size, reach in self.anomaly_sizes_m.items())
+        named = [("anomaly_distance_m", self.anomaly_distance_m), *sizes]
+        for name, (low, high) in named:
             if low > high:
                 raise ValueError(f"simulate.{name} is [{low}, {high}]; the first number must not exceed the second")
         return self
@@ -119,8 +119,8 @@ class SplitParams(Section):
     def _check(self) -> "SplitParams":
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError(
-                f"split.validation_fraction={self.validation_fraction} and split.test_fraction={self.test_fraction}: 1 or more "
-                "together leaves nothing to train on; lower one of them"
+                f"split.validation_fraction={self.validation_fraction} and split.test_fraction={self.test_fraction}: "
+                "1 or more together leaves nothing to train on; lower one of them"
             )
         return self
 
@@ -164,8 +164,8 @@ class TrainParams(Section):
     def _check(self) -> "TrainParams":
         if self.batch_size % self.cpu_threads:
             raise ValueError(
-                f"train.cpu_threads is {self.cpu_threads}, which does not divide train.batch_size={self.batch_size}; each thread "
-                "works on an equal part of a batch"
+                f"train.cpu_threads is {self.cpu_threads}, which does not divide train.batch_size={self.batch_size}; each "
+                "thread works on an equal part of a batch"
             )
         return self
 
