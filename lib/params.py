@@ -164,8 +164,8 @@ class TrainParams(Section):
     def _check(self) -> "TrainParams":
         if self.batch_size % self.cpu_threads:
             raise ValueError(
-                f"train.cpu_threads is {self.cpu_threads}, which does not divide train.batch_size={self.batch_size}; each "
-                "thread works on an equal part of a batch"
+                f"train.cpu_threads is {self.cpu_threads}, which does not divide train.batch_size={self.batch_size}; "
+                "each thread works on an equal part of a batch"
             )
         return self
 
