@@ -6,7 +6,9 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
+
+from lib.terminal import OutputError, forget, guard_output, readable
 
 _FAILED: Final = "check the disk or the network, then run it again"
 _SYSTEM_REMEDIES: Final = {
@@ -24,6 +26,7 @@ _SYSTEM_REMEDIES: Final = {
 
 
 _OF_THE_PROCESS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_TORCH_LACKS_MEMORY: Final = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 class DataError(ValueError):
@@ -59,11 +62,6 @@ def is_of_the_process(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _OF_THE_PROCESS
 
 
-def readable(message: str) -> str:
-    """A message in which names from the data cannot steer a terminal: what is not printable becomes `?`."""
-    return "".join(character if character.isprintable() else "?" for character in message)
-
-
 class Stopped(BaseException):
     """A signal asked this process to end: SIGTERM, or Ctrl-C where work was held until it could be interrupted."""
 
@@ -80,8 +78,10 @@ def run_stage(main: Callable[[], None]) -> None:
     """Run a stage or tool; the errors a user can mend become one sentence on stderr and exit status 1.
 
     Ctrl-C ends it with 130 and SIGTERM with 143, after what was half written is removed; a pipe whose reader has left
-    (`| head`) ends it with 141, as it ends other programs, without a word.
+    (`| head`) ends it with 141, as it ends other programs, without a word; a standard output that takes nothing more
+    (a full disk) with 1 and a sentence. What is printed cannot steer a terminal (lib.terminal).
     """
+    guard_output()
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _stop)
     try:
@@ -89,28 +89,50 @@ def run_stage(main: Callable[[], None]) -> None:
             _explained(main)
         finally:
             sys.stdout.flush()
+            sys.stderr.flush()
     except BrokenPipeError:
-        _forget_output()
+        forget(sys.stdout)
+        forget(sys.stderr)
         sys.exit(128 + signal.SIGPIPE)
+    except OutputError as error:
+        _end(f"standard output: cannot be written ({error}); {_system_remedy(error.errno)}")
 
 
 def _explained(main: Callable[[], None]) -> None:
     try:
         _unless_stopped(main)
     except (DataError, ParamsError, TrainingError) as error:
-        print(f"error: {readable(str(error))}", file=sys.stderr)
-        sys.exit(1)
+        _end(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        _end(f"{os.strerror(errno.ENOMEM)}; {_SYSTEM_REMEDIES[errno.ENOMEM]}")
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _end(f"{str(error.filename)[:60]}...: {error.strerror}; give a shorter one")
         if not is_of_the_process(error):
             raise
-        print(f"error: {os.strerror(error.errno or 0)}; {_SYSTEM_REMEDIES[error.errno or 0]}", file=sys.stderr)
-        sys.exit(1)
+        _end(f"{os.strerror(error.errno or 0)}; {_system_remedy(error.errno)}")
     except Stopped as stopped:
         print(f"stopped: {stopped}", file=sys.stderr)
         sys.exit(stopped.status)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _end(problem: str) -> NoReturn:
+    print(f"error: {readable(problem)}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether Python, numpy or torch (CPU, CUDA) could not have the memory that it asked for."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _TORCH_LACKS_MEMORY)
+
+
+def _system_remedy(number: int | None) -> str:
+    return _SYSTEM_REMEDIES.get(number or 0, _FAILED)
 
 
 def _unless_stopped(main: Callable[[], None]) -> None:
@@ -121,13 +143,6 @@ def _unless_stopped(main: Callable[[], None]) -> None:
         if _stopping:
             raise _stopping[0] from None
         raise
-
-
-def _forget_output() -> None:
-    """Let what is still to be printed vanish, instead of failing once more when Python ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
 
 
 def _stop(number: int, _: object) -> None:

@@ -1,25 +1,34 @@
 """Typed, frozen parameters of every stage, read from params.yaml."""
 
-import re
 import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from lib.errors import ParamsError, readable
+from lib.errors import ParamsError
+from lib.plain_yaml import read_yaml
 from lib.reading import UnfitFileError, read_text
+from lib.terminal import readable
 
 MAX_BYTES = 100_000
+MAX_PATH_CHARACTERS = 1_000
 MISTAKES_SHOWN = 6
+TICKS_PER_SECOND = 10
+"""At which AnoVox records."""
 
+# Bounds are where a value stops to make sense: far beyond the data and machines that there are, and well before numbers
+# overflow. What fits them, but not this machine's memory, ends in a sentence as well (lib.errors.run_stage).
 Fraction = Annotated[float, Field(ge=0, le=1)]
-PositiveInt = Annotated[int, Field(ge=1)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Offset = Annotated[float, Field(ge=-10, le=10)]
-Range = Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)]
+Metres = Annotated[float, Field(ge=0.01, le=1_000)]
+Range = Annotated[tuple[Metres, Metres], Field(strict=False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+ImageSize = Annotated[int, Field(ge=16, le=4_096)]
+Channels = Annotated[int, Field(ge=1, le=1_024)]
+BatchSize = Annotated[int, Field(ge=1, le=4_096)]
+Weight = Annotated[float, Field(ge=0, le=1_000)]
 Score = Literal["anomaly_logit", "max_softmax", "max_logit", "energy", "rejected_by_all", "combined"]
 FrameScore = Literal["points_or_pixels", "top_points", "pooled", "cluster"]
 
@@ -33,7 +42,14 @@ class Section(BaseModel):
 class DataParams(Section):
     """Where the AnoVox data lies: a folder that holds Scenario_* folders at any depth."""
 
-    root: Annotated[str, Field(min_length=1)]
+    root: Annotated[str, Field(min_length=1, max_length=MAX_PATH_CHARACTERS)]
+
+    @field_validator("root")
+    @classmethod
+    def _check_root(cls, root: str) -> str:
+        if not root.isprintable():
+            raise ValueError("holds characters that cannot be printed; rename the folder, or link to it")
+        return root
 
 
 class SimulateParams(Section):
@@ -41,24 +57,24 @@ class SimulateParams(Section):
 
     seed: Seed
     sensor_set: Literal["mono", "stereo", "stereo_one_lidar", "multi", "surround"]
-    normality_scenarios: Annotated[int, Field(ge=0)]
-    anomaly_scenarios: Annotated[int, Field(ge=0)]
-    frames_per_scenario: PositiveInt
-    seconds_between_frames: PositiveFloat
-    image_height: Annotated[int, Field(ge=16, le=4096)]
-    image_width: Annotated[int, Field(ge=16, le=4096)]
+    normality_scenarios: Annotated[int, Field(ge=0, le=100_000)]
+    anomaly_scenarios: Annotated[int, Field(ge=0, le=100_000)]
+    frames_per_scenario: Annotated[int, Field(ge=1, le=10_000)]
+    seconds_between_frames: Annotated[float, Field(ge=0.1, le=60)]
+    image_height: ImageSize
+    image_width: ImageSize
     camera_fov_deg: Annotated[float, Field(gt=10, lt=170)]
     lidar_channels: Annotated[int, Field(ge=4, le=256)]
     lidar_rays_per_channel: Annotated[int, Field(ge=32, le=8192)]
-    lidar_range_m: PositiveFloat
-    lidar_noise_m: Annotated[float, Field(ge=0)]
+    lidar_range_m: Annotated[float, Field(ge=1, le=1_000)]
+    lidar_noise_m: Annotated[float, Field(ge=0, le=10)]
     lidar_offset_m: Annotated[tuple[Offset, Offset, Offset], Field(strict=False)]
     lidar_time_offset_s: Annotated[float, Field(ge=-1, le=1)]
     calibration_jitter_deg: Annotated[float, Field(ge=0, le=30)]
     calibration_jitter_m: Annotated[float, Field(ge=0, le=5)]
     absent_fraction: Fraction
     anomaly_distance_m: Range
-    anomaly_sizes_m: dict[Literal["Tiny", "Small", "Medium", "Big", "Huge"], Range]
+    anomaly_sizes_m: Annotated[dict[Literal["Tiny", "Small", "Medium", "Big", "Huge"], Range], Field(min_length=1)]
     night_fraction: Fraction
     fog_fraction: Fraction
     rain_fraction: Fraction
@@ -66,10 +82,18 @@ class SimulateParams(Section):
     @model_validator(mode="after")
     def _check(self) -> "SimulateParams":
         if self.normality_scenarios + self.anomaly_scenarios == 0:
-            raise ValueError("normality_scenarios and anomaly_scenarios are both 0; make at least one scenario")
-        for name, (low, high) in [("anomaly_distance_m", self.anomaly_distance_m), *self.anomaly_sizes_m.items()]:
+            raise ValueError("simulate.normality_scenarios and anomaly_scenarios are both 0; make at least one")
+        ticks = self.seconds_between_frames * TICKS_PER_SECOND
+        if abs(ticks - round(ticks)) > 1e-6:
+            raise ValueError(
+                f"simulate.seconds_between_frames is {self.seconds_between_frames}, which is not a multiple of "
+                f"{1 / TICKS_PER_SECOND} (AnoVox ticks at {TICKS_PER_SECOND} Hz)"
+            )
+        sizes = ((f"anomaly_sizes_m.{size}", reach) for size, reach in self.anomaly_sizes_m.items())
+        named = [("anomaly_distance_m", self.anomaly_distance_m), *sizes]
+        for name, (low, high) in named:
             if low > high:
-                raise ValueError(f"{name} is [{low}, {high}]; the first number must not exceed the second")
+                raise ValueError(f"simulate.{name} is [{low}, {high}]; the first number must not exceed the second")
         return self
 
 
@@ -77,9 +101,9 @@ class PreprocessParams(Section):
     """From AnoVox files to shards; null keeps what the data has."""
 
     sensors: Literal["forward", "all"]
-    image_height: Annotated[int, Field(ge=16)] | None
-    image_width: Annotated[int, Field(ge=16)] | None
-    max_points: PositiveInt | None
+    image_height: ImageSize | None
+    image_width: ImageSize | None
+    max_points: Annotated[int, Field(ge=1, le=10_000_000)] | None
     compression: Literal["none", "gzip", "lz4"]
     point_dtype: Literal["float32", "float16"]
     trust_labels: bool
@@ -93,17 +117,26 @@ class SplitParams(Section):
     validation_fraction: Fraction
     test_fraction: Fraction
 
+    @model_validator(mode="after")
+    def _check(self) -> "SplitParams":
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"split.validation_fraction={self.validation_fraction} and split.test_fraction={self.test_fraction}: "
+                "1 or more together leaves nothing to train on; lower one of them"
+            )
+        return self
+
 
 class ArchitectureParams(Section):
     """What of the detector is fixed before it is trained."""
 
     fusion: Literal["image", "lidar", "concat", "cross_attention"]
     positional_encoding: Literal["none", "sine", "learned"]
-    image_channels: PositiveInt
-    lidar_channels: PositiveInt
-    fusion_channels: PositiveInt
-    range_view_rows: PositiveInt | None
-    range_view_columns: PositiveInt | None
+    image_channels: Channels
+    lidar_channels: Channels
+    fusion_channels: Channels
+    range_view_rows: Annotated[int, Field(ge=2, le=1_024)] | None
+    range_view_columns: Annotated[int, Field(ge=16, le=16_384)] | None
 
 
 class ModelParams(ArchitectureParams):
@@ -116,18 +149,27 @@ class TrainParams(Section):
     """The training recipe."""
 
     seed: Seed
-    epochs: PositiveInt
-    batch_size: PositiveInt
-    learning_rate: PositiveFloat
-    weight_decay: Annotated[float, Field(ge=0)]
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    batch_size: BatchSize
+    learning_rate: Annotated[float, Field(gt=0, le=100)]
+    weight_decay: Annotated[float, Field(ge=0, le=100)]
     precision: Literal["auto", "float32", "bfloat16"]
     pseudo_anomalies_per_frame: Annotated[int, Field(ge=1, le=16)]
-    semantic_weight: Annotated[float, Field(ge=0)]
-    pixel_weight: Annotated[float, Field(ge=0)]
+    semantic_weight: Weight
+    pixel_weight: Weight
     hard_negative_fraction: Fraction
     object_balance: Fraction
     modality_dropout: Fraction
-    cpu_threads: PositiveInt
+    cpu_threads: Annotated[int, Field(ge=1, le=64)]
+
+    @model_validator(mode="after")
+    def _check(self) -> "TrainParams":
+        if self.batch_size % self.cpu_threads:
+            raise ValueError(
+                f"train.cpu_threads is {self.cpu_threads}, which does not divide train.batch_size={self.batch_size}; "
+                "each thread works on an equal part of a batch"
+            )
+        return self
 
 
 class PredictParams(Section):
@@ -136,12 +178,12 @@ class PredictParams(Section):
     blackout: Literal["none", "image", "lidar"]
     without_image_weight: Fraction
     outside_false_alarms: Annotated[float, Field(gt=0, lt=1)] | None
-    batch_size: PositiveInt
+    batch_size: BatchSize
     precision: Literal["auto", "float32", "bfloat16"]
     frame_score: FrameScore
-    frame_top_points: PositiveInt
-    frame_top_pixels: PositiveInt
-    validation_frames: PositiveInt
+    frame_top_points: Count
+    frame_top_pixels: Count
+    validation_frames: Annotated[int, Field(ge=1, le=10_000)]
 
 
 class EvaluateParams(Section):
@@ -149,15 +191,15 @@ class EvaluateParams(Section):
 
     seed: Seed
     min_anomaly_image_fraction: Fraction
-    min_anomaly_points: PositiveInt
-    bootstrap_resamples: Annotated[int, Field(ge=100)]
+    min_anomaly_points: Count
+    bootstrap_resamples: Annotated[int, Field(ge=100, le=20_000)]
     voxel_score: Literal["centerpoint", "mean", "median"]
 
 
 class PlotParams(Section):
     """The pictures."""
 
-    gallery_frames: PositiveInt
+    gallery_frames: Annotated[int, Field(ge=1, le=100)]
     score_bins: Annotated[int, Field(ge=5, le=500)]
     dpi: Annotated[int, Field(ge=40, le=600)]
 
@@ -168,8 +210,8 @@ class ExecutionParams(Section):
     device: Literal["auto", "cpu", "cuda"]
     residence: Literal["auto", "stream", "memory", "device"]
     compile: Literal["auto", "off"]
-    workers: Annotated[int, Field(ge=0)]
-    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    workers: Annotated[int, Field(ge=0, le=128)]
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)]
 
 
 class Params(Section):
@@ -187,34 +229,23 @@ class Params(Section):
     execution: ExecutionParams
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that reads 1e-05 as a number, as YAML 1.2 and DVC's own writer mean it."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+0123456789."),
-)
-
-
-# Whatever PyYAML raises over a damaged file.
-_DAMAGE = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
-
-
 def load_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check all parameters.
 
     Raises ParamsError that names the key, the value and what would be accepted.
     """
     try:
-        values = yaml.load(read_text(path, MAX_BYTES), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        values = read_yaml(read_text(path, MAX_BYTES))
+    except ParamsError:
+        raise
+    except UnicodeError:
+        raise ParamsError(f"{path}: not valid YAML: not text in UTF-8; save it as such") from None
     except UnfitFileError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); put a file of parameters there") from None
     except OSError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); run from the repository's root") from None
-    except _DAMAGE as error:
-        raise ParamsError(f"{path}: not valid YAML: {' '.join(str(error).split())[:500]}") from None
+    except ValueError as error:
+        raise ParamsError(f"{path}: {readable(str(error))}") from None
     try:
         return Params.model_validate(values)
     except ValidationError as error:
@@ -235,13 +266,12 @@ def _sentence(path: Path, values: Any, detail: Any) -> str:
     if detail["type"] == "missing":
         return f"{path}: {key}: missing; add it (the repository's own params.yaml shows a value)"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if detail["type"] == "value_error" and isinstance(detail["input"], dict):
+        return f"{path}: {message}"
     return f"{path}: {key}: got {_shown(detail['input'])}, which {message}"
 
 
 def _shown(value: Any) -> str:
-    """A value for the eye; never all of a large one, which in YAML a few aliases can make endless."""
-    try:
-        text = reprlib.repr(value)
-    except ValueError:  # an integer of too many digits
-        text = ""
-    return text if 0 < len(text) <= 60 else f"a {type(value).__name__}"
+    """A value for the eye; never all of a large one."""
+    text = reprlib.repr(value)
+    return text if len(text) <= 60 else f"a {type(value).__name__}"

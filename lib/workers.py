@@ -11,11 +11,12 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context, parent_process
-from typing import Any, Final, TextIO, TypeVar
+from typing import Any, Final, TypeVar
 
 from tqdm import tqdm
 
 from lib.errors import DataError
+from lib.terminal import guard_output
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -111,14 +112,6 @@ def _over(
         yield from as_completed(futures)
 
 
-def say(sentence: str, file: TextIO | None = None) -> None:
-    """Print a line, above the progress bar where there is one; to stdout unless `file` says otherwise.
-
-    Without tqdm's lock, which serves several processes that draw bars: a signal within its making left a traceback.
-    """
-    tqdm.write(sentence, file, nolock=True)
-
-
 def keep_freed_memory() -> None:
     """Let this process use memory that it has freed again, instead of giving it back to the system and asking anew.
 
@@ -141,6 +134,7 @@ def _number(wanted: int, tasks: int) -> int:
 
 def _begin_worker() -> None:
     """In a worker: end at once on SIGTERM and Ctrl-C, without a traceback, and never outlive the parent."""
+    guard_output()
     keep_freed_memory()
     signal.signal(signal.SIGTERM, _leave)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as nohup and scripts in the background set it

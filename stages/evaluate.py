@@ -1,6 +1,5 @@
 """Score the predictions against the labels: metrics/evaluate.json, its summary, and the tables for `dvc plots`."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from lib.shards.predictions import PREDICTIONS_KIND
 from lib.shards.schema import SHARD_KIND
 from lib.shards.storage import FileKind, read_arrays
 from lib.shards.validation import VALIDATION_KIND, ValidationScores, read_validation
+from lib.terminal import log_to_stderr, say
 
 SHARDS = Path("data/shards")
 PREDICTIONS = Path("data/predictions")
@@ -41,13 +41,13 @@ CSV_DECIMALS = 6
 
 def main() -> None:
     """Run the stage."""
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    log_to_stderr("%(levelname)s: %(message)s")
     params = load_params()
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     validation = read_validation(VALIDATION)
     key = _key(scenarios, params.evaluate)
     with unfinished("evaluate", key) as folder:
-        notes = Notes(folder / "state.safetensors", key, params.execution.checkpoint_seconds, print)
+        notes = Notes(folder / "state.safetensors", key, params.execution.checkpoint_seconds, say)
         _write(_evaluate(scenarios, validation, params.evaluate, notes))
 
 

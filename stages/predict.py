@@ -16,6 +16,7 @@ from lib.shards.index import ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
 from lib.shards.validation import write_validation
+from lib.terminal import say
 from lib.training.checkpoints import check_unseen, load_detector, model_fingerprint
 from lib.training.devices import choose_device, choose_precision
 from lib.training.inference import Scoring, predictions_of
@@ -45,7 +46,7 @@ def main() -> None:
     with Threads((params.execution.workers or available_cores()) if device.type == "cpu" else 1) as threads:
         scoring = matched_outside(raw, seen, refs, threads)
         if scoring.outside_shift:
-            print(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
+            say(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
         made_from = model, params.predict.model_dump(mode="json"), params.model.score, scoring.outside_shift
         how = device.type, precision, code_fingerprint()
         keys = {
@@ -57,7 +58,7 @@ def main() -> None:
             write_validation(VALIDATION, score_validation(scoring, seen, refs, model, threads))
     finished.discard(keys.values())
     if scored_before:
-        print(f"{scored_before} of {len(test)} shards were scored by a run that was interrupted ({store()})")
+        say(f"{scored_before} of {len(test)} shards were scored by a run that was interrupted ({store()})")
 
 
 def _test_entries(params: Params) -> list[ShardEntry]:

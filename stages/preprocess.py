@@ -17,6 +17,7 @@ from lib.shards.label_report import (
     objection_sentence,
     scenario_rows,
 )
+from lib.terminal import say
 
 SHARDS = Path("data/shards")
 METRICS = Path("metrics/data.json")
@@ -43,16 +44,16 @@ def main() -> None:
         write_json(LABELS, agreement_metrics(data.statistics, len(found), params.preprocess.trust_labels))
         write_csv(SCENARIOS, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))
     for each in found:
-        print(f"labels, trusted all the same: {each.what}")
+        say(f"labels, trusted all the same: {each.what}")
     for left_open in unjudged(data.statistics):
-        print(f"labels: {left_open.scenarios[0]} (of {len(left_open.scenarios)}): {left_open.what}")
+        say(f"labels: {left_open.scenarios[0]} (of {len(left_open.scenarios)}): {left_open.what}")
     for sentence in [*label_sentences(data.statistics), *type_sentences(data.statistics, types)]:
-        print(sentence)
+        say(sentence)
     frames = data.metrics["frames"]["total"]
     skipped = sum(data.metrics["skipped"].values())
     if data.reused:
-        print(f"{data.reused} scenarios are unchanged, and their shards an earlier run's ({store()})")
-    print(f"{len(data.statistics)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")
+        say(f"{data.reused} scenarios are unchanged, and their shards an earlier run's ({store()})")
+    say(f"{len(data.statistics)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")
 
 
 if __name__ == "__main__":

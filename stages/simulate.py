@@ -7,6 +7,7 @@ from lib.errors import run_stage
 from lib.outputs import whole_folder
 from lib.params import load_params
 from lib.simulator.sample import write_sample
+from lib.terminal import say
 
 SAMPLE = Path("data/sample")
 
@@ -18,7 +19,7 @@ def main() -> None:
         configs = write_sample(folder, params.simulate, params.execution.workers)
     anomalies = sum(config.anomaly_blueprint is not None for config in configs)
     frames = len(configs) * params.simulate.frames_per_scenario
-    print(f"{len(configs)} scenarios ({anomalies} with an anomaly), {frames} frames in {SAMPLE}")
+    say(f"{len(configs)} scenarios ({anomalies} with an anomaly), {frames} frames in {SAMPLE}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from lib.outputs import alone, write_csv, write_json
 from lib.params import Params, load_params
 from lib.scratch import code_fingerprint, fingerprint, unfinished
 from lib.stopping import stop_requests
+from lib.terminal import PlainFormatter
 from lib.training.checkpoints import save_detector
 from lib.training.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
 from lib.training.loop import Recipe, TrainingSet, train_detector
@@ -91,7 +92,7 @@ def _log() -> logging.Logger:
     log.setLevel(logging.INFO)
     LOG.unlink(missing_ok=True)  # what it was a link to stays as it is
     handler = logging.FileHandler(LOG, mode="w", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(PlainFormatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return log
 

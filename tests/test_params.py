@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from lib.errors import ParamsError
-from lib.params import load_params
+from lib.params import Params, load_params
 
 OWN = Path(__file__).parents[1] / "params.yaml"
 
@@ -69,7 +69,7 @@ def test_words_that_look_like_numbers_stay_words(params_file, value):
         ("train.epoch", 3, ["train.epoch", "unknown key", "epochs", "batch_size"]),
         ("trian", {}, ["trian", "unknown key", "accepted here", "train"]),
         ("train.learning_rate", -1e-3, ["train.learning_rate", "-0.001", "greater than 0"]),
-        ("train.learning_rate", float("inf"), ["train.learning_rate", "finite"]),
+        ("train.learning_rate", float("inf"), ["train.learning_rate", "got inf", "less than or equal to 100"]),
         ("model.fusion", "sum", ["model.fusion", "'sum'", "'image', 'lidar', 'concat' or 'cross_attention'"]),
         ("preprocess.image_height", -128, ["preprocess.image_height", "-128", "greater than or equal to 16"]),
         ("preprocess.max_points", 0, ["preprocess.max_points", "got 0"]),
@@ -82,6 +82,17 @@ def test_words_that_look_like_numbers_stay_words(params_file, value):
         ("execution.device", "gpu", ["execution.device", "'gpu'", "'auto', 'cpu' or 'cuda'"]),
         ("execution.workers", -1, ["execution.workers", "-1"]),
         ("train", None, ["train: got None"]),
+        ("train.cpu_threads", 3, ["train.cpu_threads is 3, which does not divide train.batch_size=8"]),
+        (
+            "split.test_fraction",
+            0.95,
+            ["split.validation_fraction=0.08 and split.test_fraction=0.95: 1 or more"],
+        ),
+        ("simulate.seconds_between_frames", 0.25, ["seconds_between_frames is 0.25", "not a multiple of 0.1"]),
+        ("simulate.anomaly_sizes_m", {}, ["simulate.anomaly_sizes_m", "at least 1 item"]),
+        ("data.root", "a\x1b[2J", ["data.root: got 'a\\x1b[2J'", "cannot be printed"]),
+        ("data.root", "a\0", ["data.root", "cannot be printed"]),
+        ("data.root", "a" * 2_000, ["data.root", "at most 1000 characters"]),
     ],
 )
 def test_a_wrong_value_is_one_sentence(params_file, key, value, parts):
@@ -118,5 +129,73 @@ def test_a_missing_file_is_named(tmp_path):
 def test_no_scenario_at_all_is_refused(params_file):
     values = yaml.safe_load(OWN.read_text())
     values["simulate"] |= {"normality_scenarios": 0, "anomaly_scenarios": 0}
-    with pytest.raises(ParamsError, match="make at least one scenario"):
+    with pytest.raises(ParamsError, match="make at least one"):
         load_params(params_file(yaml.safe_dump(values)))
+
+
+def numbers(schema, root, key=()):
+    """(key, schema) of all numbers in a JSON schema; of a list, its first."""
+    if "$ref" in schema:
+        yield from numbers(root["$defs"][schema["$ref"].rpartition("/")[2]], root, key)
+    for option in schema.get("anyOf", []):
+        yield from numbers(option, root, key)
+    for name, part in schema.get("properties", {}).items():
+        yield from numbers(part, root, (*key, name))
+    if schema.get("additionalProperties"):
+        yield from numbers(schema["additionalProperties"], root, (*key, "Tiny"))
+    for number, part in enumerate(schema.get("prefixItems", [])):
+        yield from numbers(part, root, (*key, number))
+    if schema.get("type") in ("integer", "number"):
+        yield key, schema
+
+
+SCHEMA = Params.model_json_schema()
+NUMBERS = list(numbers(SCHEMA, SCHEMA))
+
+
+def with_value(key, value):
+    values = yaml.safe_load(OWN.read_text())
+    section = values
+    for part in key[:-1]:
+        section = section[part]
+    section[key[-1]] = value
+    return yaml.safe_dump(values)
+
+
+def test_all_numbers_are_looked_at():
+    names = {key[1] for key, _ in NUMBERS}
+    assert len(NUMBERS) > 60 and {"max_points", "anomaly_sizes_m", "outside_false_alarms", "workers"} <= names
+
+
+@pytest.mark.parametrize(("key", "schema"), NUMBERS, ids=[".".join(map(str, key)) for key, _ in NUMBERS])
+def test_every_number_has_bounds_and_what_lies_beyond_is_refused(params_file, key, schema):
+    whole = schema["type"] == "integer"
+    for inner, outer, step in (("minimum", "exclusiveMinimum", -1), ("maximum", "exclusiveMaximum", 1)):
+        limit = schema.get(inner, schema.get(outer))
+        assert limit is not None, f"{key} has no {inner}"
+        within = limit if inner in schema else limit - step * 1e-6
+        try:
+            load_params(params_file(with_value(key, int(within) if whole else float(within))))
+        except ParamsError as error:  # a bound that another value does not go with
+            assert any(word in str(error) for word in ("together", "divide", "must not exceed")), error
+        beyond = [limit + step, limit + step * 1e9, step * 10**20] if whole else [limit + step * 1e-3, step * 1e300]
+        for value in [*beyond, step * float("inf"), float("nan")]:
+            with pytest.raises(ParamsError) as caught:
+                load_params(params_file(with_value(key, value)))
+            sentence = str(caught.value)
+            assert ".".join(map(str, key)) in sentence and sentence.count("got ") == 1
+            if value in beyond[:1]:
+                assert f"{limit:g}" in sentence or str(limit) in sentence
+
+
+@pytest.mark.parametrize("digits", [39, 50, 5_000])
+def test_endless_numbers_are_a_sentence(params_file, digits):
+    text = OWN.read_text().replace("  epochs: 20", f"  epochs: {'9' * digits}")
+    with pytest.raises(ParamsError, match=r"train\.epochs"):
+        load_params(params_file(text))
+
+
+def test_a_file_in_another_encoding_is_a_sentence(tmp_path):
+    (tmp_path / "params.yaml").write_bytes(OWN.read_bytes() + b"# \xff\n")
+    with pytest.raises(ParamsError, match="not text in UTF-8; save it as such"):
+        load_params(tmp_path / "params.yaml")

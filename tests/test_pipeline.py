@@ -39,17 +39,17 @@ def test_execution_params_rerun_nothing(project):
 
 def test_plot_param_reruns_plot_only(project):
     project.set(plot__dpi=60)
-    assert stages_run(project.dvc("repro")) == ["plot"]
+    assert stages_run(project.dvc("repro")) == ["check", "plot"]
 
 
 def test_another_score_needs_no_other_training(project):
     project.set(model__score="energy", predict__frame_score="cluster")
-    assert stages_run(project.dvc("repro")) == ["predict", "evaluate", "plot"]
+    assert stages_run(project.dvc("repro")) == ["check", "predict", "evaluate", "plot"]
 
 
 def test_experiment_reruns_train_and_what_follows_and_shows_in_diffs(project):
     output = project.dvc("exp", "run", "-S", "train.epochs=2")
-    assert stages_run(output) == ["train", "predict", "evaluate", "plot"]
+    assert stages_run(output) == ["check", "train", "predict", "evaluate", "plot"]
     assert yaml.safe_load((project.root / "params.yaml").read_text())["train"]["epochs"] == 2
 
     table = project.dvc("metrics", "diff", "--all", "--md")

@@ -15,8 +15,9 @@ from lib.anovox.folders import find_scenarios
 from lib.anovox.names import MAX_CHARACTERS, is_plain, plain
 from lib.anovox.simulator_notes import SIMULATOR_NOTES
 from lib.anovox.state import anomaly_of
-from lib.errors import DataError, readable
+from lib.errors import DataError
 from lib.shards.index import read_index
+from lib.terminal import readable
 from tests.faults.workspace import Workspace
 from tests.processes import environment
 from tests.test_structure import ROOT, imported_names, modules, tree

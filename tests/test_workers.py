@@ -100,7 +100,7 @@ def test_a_line_is_printed_without_tqdms_lock():
     script = """
 import multiprocessing, os, signal
 from lib.errors import run_stage
-from lib.workers import say
+from lib.terminal import say
 def lock():
     os.kill(os.getpid(), signal.SIGTERM)
 multiprocessing.RLock = lock

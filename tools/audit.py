@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from lib.errors import run_stage
+
 LOCK: Final = Path("requirements.lock")
 COMMAND: Final = (
     *(sys.executable, "-m", "pip_audit", "--requirement", str(LOCK), "--no-deps", "--disable-pip"),
@@ -44,7 +46,9 @@ def main() -> None:
     """Ask, print, and exit."""
     argparse.ArgumentParser(prog="python -m tools.audit", description=__doc__).parse_args()
     try:
-        run = subprocess.run(COMMAND, capture_output=True, text=True, check=False, timeout=SECONDS)
+        run = subprocess.run(
+            COMMAND, capture_output=True, text=True, errors="surrogateescape", check=False, timeout=SECONDS
+        )
         status, lines = judge(json.loads(run.stdout))
     except subprocess.TimeoutExpired:
         status, lines = UNKNOWN, [f"audit: NOT DONE: no answer within {SECONDS} s"]
@@ -56,4 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -14,6 +14,7 @@ from lib.baselines.run import BaselineParams, Method, Sensors, run_baselines
 from lib.errors import run_stage
 from lib.outputs import write_json
 from lib.params import load_params
+from lib.terminal import log_to_stderr, say
 
 FOLDER: Final = Path("data/baselines")
 LEVELS: Final = ("frame", "point", "voxel")
@@ -30,7 +31,7 @@ def main() -> None:
         "--metrics", type=Path, default=Path("data/baselines/metrics.json"), help="default: %(default)s"
     )
     args = parser.parse_args()
-    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    log_to_stderr("%(message)s", logging.INFO)
     p = load_params()
     params = BaselineParams(p.split, p.model, p.train, p.predict, p.evaluate, p.execution, p.data.root)
     metrics = {}
@@ -39,8 +40,8 @@ def main() -> None:
         write_json(args.metrics, metrics)
         for method, block in metrics[sensors].items():
             numbers = (f"{level} {block[level]['auroc']:.3f}" for level in LEVELS if level in block)
-            print(f"{sensors} {method}: AUROC {', '.join(numbers)}")
-    print(f"wrote {args.metrics}")
+            say(f"{sensors} {method}: AUROC {', '.join(numbers)}")
+    say(f"wrote {args.metrics}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.pooling import ScoredTest, pool_test_set
 from lib.params import EvaluateParams, load_params
 from lib.shards.revisions import link_output
+from lib.terminal import readable
 
 SHARDS, PREDICTIONS = Path("data/shards"), Path("data/predictions")
 COLUMNS = ("level", "", "of", "A", "B", "B - A", "95 % interval", "B better", "anomalous", "normal")
@@ -66,7 +67,7 @@ def _folders(name: str, temporary: Path) -> tuple[Path, Path]:
 
 def _cache() -> Path:
     command = [sys.executable, "-m", "dvc", "cache", "dir"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, errors="surrogateescape", check=False)
     if result.returncode:
         raise DataError(f"`dvc cache dir` failed ({' '.join(result.stderr.split())}); run in the repository's root")
     return Path(result.stdout.strip())
@@ -76,8 +77,8 @@ def _table(a: str, b: str, differences: Sequence[Difference]) -> str:
     rows = [COLUMNS, *map(_row, differences)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(_cells(row, widths)).rstrip() for row in rows]
-    notes = f"A: {a}\nB: {b}\nB better: share of resamples of the test scenarios in which B is above A."
-    return "\n".join([*lines, "", notes])
+    notes = f"A: {a}", f"B: {b}", "B better: share of resamples of the test scenarios in which B is above A."
+    return "\n".join([*lines, "", *map(readable, notes)])
 
 
 def _cells(row: Sequence[str], widths: Sequence[int]) -> list[str]:

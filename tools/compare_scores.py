@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib.errors import run_stage
 from lib.params import load_params
+from lib.terminal import say
 from lib.training.checkpoints import load_detector
 from lib.training.devices import choose_device, choose_precision
 from lib.training.parallel import Threads
@@ -36,7 +37,7 @@ def main() -> None:
     cores = params.execution.workers or available_cores()
     with Threads(cores if device.type == "cpu" else 1) as threads:
         rows = compare_scores(detector, data, trial, threads)
-    print(f"{len(data.validation)} validation frames, judged {args.repeats} times; {args.model}")
+    say(f"{len(data.validation)} validation frames, judged {args.repeats} times; {args.model}")
     print(table(rows))
 
 

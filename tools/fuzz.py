@@ -16,6 +16,7 @@ from lib.fuzzing.targets import TARGETS
 from lib.fuzzing.worker import Job
 from lib.outputs import write_text
 from lib.params import load_params
+from lib.terminal import readable, say
 from lib.workers import available_cores
 
 PARAMS = Path("params.yaml")
@@ -46,18 +47,17 @@ def main() -> None:
         raise DataError(
             f"{', '.join(bad)}: something else than an error of ours came out, as said above; mend the readers"
         )
-    print(f"{sum(record.inputs for record in records):,} inputs: only errors of ours")
+    say(f"{sum(record.inputs for record in records):,} inputs: only errors of ours")
 
 
 def _say(record: Record) -> None:
-    print(
+    say(
         f"{record.target:14} {record.inputs:7,} inputs: {record.refused:7,} refused, {record.read:6,} read, "
         f"{record.unclear} unclear, {record.crashes} crashes, {record.hangs} hangs, "
-        f"worst {record.worst_seconds:.2f} s, {record.peak_bytes / 1e6:.0f} MB",
-        flush=True,
+        f"worst {record.worst_seconds:.2f} s, {record.peak_bytes / 1e6:.0f} MB"
     )
     for failure in record.failures:
-        print(f"    {failure}", file=sys.stderr, flush=True)
+        say(f"    {failure}", sys.stderr)
 
 
 def _arguments() -> argparse.Namespace:
@@ -70,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("targets", nargs="*", metavar="KIND", help=f"kinds of files: {', '.join(TARGETS)} (all)")
     args = parser.parse_args()
     if unknown := set(args.targets) - set(TARGETS):
-        parser.error(f"no such kind: {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
+        parser.error(f"no such kind: {readable(', '.join(sorted(unknown)))}; there are {', '.join(TARGETS)}")
     return args
 
 

@@ -14,6 +14,7 @@ from lib.figures.pasted import draw_pasted
 from lib.figures.style import house_style, save
 from lib.outputs import whole_file
 from lib.params import load_params
+from lib.terminal import say
 from lib.training.devices import choose_device
 from lib.training.setup import detector_config, range_grid
 from lib.training.validation import validation_frames
@@ -40,7 +41,7 @@ def main() -> None:
     views, _ = make_views(next(iter(batches(shards, chosen, FRAMES, choose_device(params.execution.device)))), grid)
     with house_style(), whole_file(args.output) as partial:
         save(draw_pasted(list(examples(views, grid, args.each))), partial, params.plot.dpi)
-    print(f"wrote {args.output}")
+    say(f"wrote {args.output}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import yaml
 
+from lib.errors import run_stage
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 PROJECT: Final = (
     "lib",
@@ -97,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

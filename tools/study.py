@@ -15,6 +15,7 @@ from lib.study.plan import Scale, Value, command, commands, plan
 from lib.study.render import missing, put_tables
 from lib.study.rows import add_rows, read_rows
 from lib.study.runs import compare_with, execute, open_clone
+from lib.terminal import say
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
         return
     runs = [run for run in plan(args.scale, dict(map(_change, args.set))) if _wanted(run.kind, run.names, args.only)]
     waiting = (runs if args.again else missing(runs, read_rows(results)))[: args.runs]
-    print(f"{args.scale}: {len(runs) - len(missing(runs, read_rows(results)))} of {len(runs)} runs are finished")
+    say(f"{args.scale}: {len(runs) - len(missing(runs, read_rows(results)))} of {len(runs)} runs are finished")
     if args.list:
         print("\n".join(line for run in waiting for line in commands(run)))
         return
@@ -45,12 +46,12 @@ def main() -> None:
     with alone(clone):
         revision = open_clone(Path.cwd(), clone) if waiting else ""
         for number, run in enumerate(waiting, 1):
-            print(f"run {number} of {len(waiting)}: {command(run)}", flush=True)
+            say(f"run {number} of {len(waiting)}: {command(run)}")
             rows = add_rows(results, execute(run, clone, revision, clone / "kept"))
             done = [row for row in rows if (row.scale, row.seed, row.revision) == (run.scale, run.seed, revision)]
             compared = compare_with(run, [row.name for row in done], clone, clone / "kept")
             put_tables(page, rows, add_comparisons(comparisons, compared))
-    print(f"wrote {results} and {page}")
+    say(f"wrote {results} and {page}")
 
 
 def _wanted(kind: str, names: tuple[str, ...], only: list[str] | None) -> bool:

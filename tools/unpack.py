@@ -9,7 +9,8 @@ from pathlib import Path
 
 from lib.anovox.archives import Unpacked, unpack
 from lib.anovox.packed import readable_size
-from lib.errors import DataError, readable, run_stage
+from lib.errors import DataError, run_stage
+from lib.terminal import say
 
 
 def main() -> None:
@@ -26,12 +27,12 @@ def main() -> None:
         sys.exit(130)
     finally:
         for error in refused:
-            print(f"error: {readable(str(error))}", file=sys.stderr)
+            say(f"error: {error}", sys.stderr)
     if done.files or done.files_before:
-        print(_told(done, args.root))
+        say(_told(done, args.root))
     if refused:
         if (archives := len(set(args.archives))) > 1:
-            print(f"error: {done.refused} of {archives} archives refused, for the reasons above", file=sys.stderr)
+            say(f"error: {done.refused} of {archives} archives refused, for the reasons above", sys.stderr)
         sys.exit(1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.anovox.voxelizing import voxelize_data_set
 from lib.errors import DataError, ParamsError, run_stage
 from lib.geometry.voxels import VOXEL_SIZE_M
-from lib.workers import say
+from lib.terminal import say
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     left_out = sum(len(s.left_out) for s in done)
     if not written + before:
         raise DataError(f"{args.root}: no grid could be made; the lines above say why")
-    print(
+    say(
         f"{written:,} voxel grids written to {args.output or args.root}; {before:,} were there already"
         + (f"; {left_out:,} frames or scenarios left out, named above" if left_out else "")
     )

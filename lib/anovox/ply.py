@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from lib.anovox.files import CORRECT, MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
 from lib.anovox.pcd import StoredCloud
-from lib.errors import DataError, readable
+from lib.errors import DataError
 from lib.reading import open_file
+from lib.terminal import readable
 
 MAX_HEADER_LINES: Final = 128
 MAX_LINE_BYTES: Final = 1024

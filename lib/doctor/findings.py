@@ -9,7 +9,7 @@ from typing import Final
 from lib.anovox.files import Reason
 from lib.anovox.findings import Notice, ScenarioReason
 from lib.doctor.survey import Metrics, Survey
-from lib.errors import DataError, ParamsError
+from lib.errors import DataError
 from lib.frame import ScenarioType
 from lib.params import PreprocessParams, SplitParams
 from lib.shards.judgement import explained, objections, unjudged
@@ -54,7 +54,7 @@ def diagnose(
 
 
 def splits_of(survey: Survey, params: SplitParams) -> Mapping[str, Split]:
-    """Each scenario's split as training will make it; raises DataError or ParamsError where it cannot be made."""
+    """Each scenario's split as training will make it; raises DataError where it cannot be made."""
     return assign_splits([scenario.entry() for scenario in survey.scenarios], params)
 
 
@@ -71,7 +71,7 @@ def _trainability(survey: Survey, preprocess: PreprocessParams, split: SplitPara
         yield Diagnosis(Severity.ERROR, "several_image_sizes", f"the images differ in size ({shown})", remedy)
     try:
         splits = splits_of(survey, split)
-    except (DataError, ParamsError) as error:
+    except DataError as error:
         what, _, remedy = str(error).rpartition("; ")
         yield Diagnosis(Severity.ERROR, "nothing_to_train_on", what, remedy)
         return

@@ -13,6 +13,7 @@ from lib.labels import ANOMALY_IDS, LABELS
 from lib.shards.label_report import scenario_rows
 from lib.shards.split import Split
 from lib.shards.statistics import Statistics
+from lib.terminal import readable
 
 WIDTH: Final = 110
 INDENT: Final = 16
@@ -67,7 +68,7 @@ def page(checkup: Checkup) -> str:
             *_estimate_lines(checkup),
         ]
     lines += ["", *_finding_lines(checkup.diagnoses), _verdict(checkup)]
-    return "\n".join(lines)
+    return "\n".join(map(readable, lines))
 
 
 def _contents(checkup: Checkup) -> list[str]:

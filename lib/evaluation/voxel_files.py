@@ -15,11 +15,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, TypeAda
 
 from lib.anovox.arrays import read_header
 from lib.anovox.layout import frame_id_of
-from lib.errors import DataError, readable
+from lib.errors import DataError
 from lib.evaluation.anovox import ProtocolFrame, shared_voxels, sigmoid
 from lib.geometry.voxels import GRID_SHAPE, voxel_keys
 from lib.labels import ANOMALY_SIZES
 from lib.reading import check_regular, open_file, read_bytes
+from lib.terminal import readable
 
 MAX_TABLE_BYTES: Final = 32_000_000
 

@@ -59,6 +59,7 @@ def make_corpus(folder: Path, simulate: SimulateParams, preprocess: PreprocessPa
     write_text(
         folder / "frames.json", '{"100": {"anomaly_in_view": true, "size": "Tiny"}, "7": {"anomaly_in_view": false}}'
     )
+    write_text(folder / "name.txt", "Town10HD drive (1), [a]")
     voxels = np.array([[500, 500, 30, 0.25], [501, 500, 30, 0.75]])
     write_array(folder / "pred_100.npy", voxels)
     write_array(folder / "gt_100.npy", np.array([[500, 500, 30, 1], [501, 500, 30, 33]], dtype=np.uint16))

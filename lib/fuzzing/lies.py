@@ -44,8 +44,83 @@ _YAML_TRICKS: Final = (
     *(b"data: !!python/object/apply:os.system ['true']\n", b"data: !!binary x\n", b"data: !!timestamp 99\n"),
     *(b"data: 9999-99-99\n", b"data: !!int x\n", b"<<: [1]\n", b"? [a]\n: b\n", b"{{}: 1}\n", b"- &a [*a]\n"),
     *(b"a: &a {b: *a}\n", b"x: 0x" + b"f" * 90_000, b"x: " + b"1_" * 10_000, b"x: 1:" + b"59:" * 5_000),
-    *(b"--- 1\n--- 2\n", b"%YAML 9.9\n--- a", b"[" * 3_000),
+    *(b"--- 1\n--- 2\n", b"%YAML 9.9\n--- a", b"[" * 3_000, b"%YAML 1.1\n---\na: yes\n", b"1: 2\n", b"null: 1\n"),
+    *(
+        b"train: {}\n",
+        b"train: {epochs: 1, epochs: 2}\n",
+        b"a: &a 1\nb: *a\n",
+        b"=: 1\n",
+        b"a: 1\xc2\x85b: 2\n",
+        b"a\t: 1\n",
+    ),
 )
+_NAME_PARTS: Final = (
+    *(b"\x1b[2J", b"\x1b]0;title\x07", b"\xc2\x9b31m", b"\r", b"\n", b"\t", b"\x7f", b"\xe2\x80\xae", b"\xe2\x80\x8b"),
+    *(
+        b"\xff",
+        b"\xed\xb3\xbf",
+        b"\xc3",
+        b"\xf0\x9f",
+        b"..",
+        b".",
+        b"../x",
+        b"/x",
+        b"\\",
+        b"\0",
+        b" ",
+        b"'",
+        b'"',
+        b"$(id)",
+    ),
+    *(
+        b"a" * 255,
+        b"a" * 256,
+        b"a/" * 3_000,
+        b"<script>",
+        b"$x$",
+        b"{x}",
+        b"%s",
+        b"-rf",
+        b"Scenario_",
+        b".h5",
+        b"\xc2\xa0",
+    ),
+)
+"""What names may hold that no terminal, page, table or path should meet."""
+_YAML_WORDS: Final = (
+    *(
+        b"010",
+        b"0o17",
+        b"0x1F",
+        b"0b11",
+        b"1_000",
+        b"1:30",
+        b"1:30.5",
+        b"08",
+        b"1e3",
+        b".5e3",
+        b"1.e5",
+        b"yes",
+        b"no",
+        b"off",
+    ),
+    *(b"y", b"~", b"", b"=", b"<<", b".inf", b".nan", b"2024-01-01", b"2024-01-01T10:00:00Z", b"1e400", b"9" * 5_000),
+    *(
+        b"1e10",
+        b"-1e10",
+        b"1000000000000",
+        b"[]",
+        b"{}",
+        b"[1, 2",
+        b"'010'",
+        b'"\\x1b[2J"',
+        b'"\\0"',
+        b'"\\ud800"',
+        b"!!int 3",
+    ),
+    *(b"&a 1", b"*a", b"|\n  x", b">\n  x", b"../../x", b"a" * 5_000, b"\xff", b"@x", b"%x", b"x # y", b"x: y"),
+)
+"""Values that versions of YAML read differently, that no parameter can have, or that are no values."""
 
 
 def lying_png(data: bytes, generator: np.random.Generator) -> bytes:
@@ -129,8 +204,27 @@ def lying_yaml(data: bytes, generator: np.random.Generator) -> bytes:
     if generator.random() < 0.3:
         trick = chosen(_YAML_TRICKS, generator)
         return trick if generator.random() < 0.5 else data + trick
+    if generator.random() < 0.5:
+        return _with_word(data, generator)
     text = yaml.safe_dump(_with_lie(yaml.safe_load(data), generator), allow_unicode=True)
     return text.encode("utf-8", "surrogatepass")
+
+
+def _with_word(data: bytes, generator: np.random.Generator) -> bytes:
+    """YAML text in which the value of one line is another, or a line is there twice."""
+    lines = data.split(b"\n")
+    place = chosen([number for number, line in enumerate(lines) if b": " in line], generator)
+    if generator.random() < 0.1:
+        lines.insert(place, lines[place])
+    else:
+        lines[place] = lines[place].partition(b": ")[0] + b": " + chosen(_YAML_WORDS, generator)
+    return b"\n".join(lines)
+
+
+def lying_name(data: bytes, generator: np.random.Generator) -> bytes:
+    """A file's or folder's name with escape sequences, bytes that are not UTF-8, or ways out of its folder in it."""
+    part, place = chosen(_NAME_PARTS, generator), int(generator.integers(len(data) + 1))
+    return chosen((part, data + part, part + data, data[:place] + part + data[place:]), generator)
 
 
 def lying_pairs(data: bytes, generator: np.random.Generator) -> bytes:

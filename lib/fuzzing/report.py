@@ -17,6 +17,7 @@ WHAT: Final = {
     "frame_table": "JSON: frames.json of `tools.score_voxels`",
     "key_values": "CSV: ACTION, ANOMALY",
     "params": "YAML: params.yaml",
+    "names": "names of folders and files",
     "index": "CSV: index.csv of the shards",
     "shard": "HDF5: shards",
     "predictions": "HDF5: predictions",

@@ -1,12 +1,15 @@
 """Every reader of files from outside, with files to damage and what must hold of whatever it lets pass."""
 
+import io
+import os
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TextIO, cast
 
 import numpy as np
 
@@ -14,7 +17,10 @@ from lib.anovox import class_images, clouds, files, layout, writing
 from lib.anovox.archives import unpack
 from lib.anovox.class_images import read_class_image
 from lib.anovox.colors import GENERIC_ANOMALY_ID
-from lib.anovox.configurations import configurations_in
+from lib.anovox.configurations import configurations_in, read_configurations
+from lib.anovox.findings import Finding, ScenarioReason
+from lib.anovox.folders import find_scenarios
+from lib.anovox.names import is_plain
 from lib.anovox.reader import SkippedFrame, read_frames
 from lib.anovox.scenario import open_scenario
 from lib.anovox.setup import read_sensor_setup
@@ -31,6 +37,7 @@ from lib.shards.index import INDEX_FILE, frames_with_anomaly, read_index
 from lib.shards.predictions import read_predictions
 from lib.shards.reader import read_shard
 from lib.shards.statistics import frame_statistics
+from lib.terminal import PlainStream, readable
 from lib.training.checkpoints import load_detector
 
 OURS: Final = (DataError, ParamsError)
@@ -173,6 +180,33 @@ def _score_voxels(predicted: Path | None, true: Path | None) -> None:
             assert np.isfinite(frame.scores).all()
 
 
+def _named(path: Path) -> None:
+    """Find, open and list a scenario whose folders and files have the name that the file holds; then say its name."""
+    name = os.fsdecode(path.read_bytes().replace(b"\0", b"").replace(b"/", b"_"))
+    with TemporaryDirectory(dir=path.parent) as folder:
+        root = Path(folder) / "data"
+        findings: list[Finding] = []
+        try:
+            for place in (name, f"Scenario_{name}", f"{name}/Scenario_1", f"Scenario_2/{layout.RGB}{name}"):
+                (root / place).mkdir(parents=True, exist_ok=True)
+            for place in (f"Scenario_2/{name}.csv", f"{layout.CONFIGURATION_FOLDER}/{name}.json"):
+                (root / place).parent.mkdir(exist_ok=True)
+                (root / place).touch()
+        except OSError as error:
+            raise DataError(f"{path.name}: holds a name that no file can have ({error.strerror})") from None
+        read_configurations(root, findings.append)
+        for scenario in find_scenarios(root, findings.append):
+            assert is_plain(scenario.name), "a strange name is let pass"
+            with suppress(DataError):
+                open_scenario(scenario, None, "all")
+        stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+        PlainStream(cast(TextIO, stream), keeps_going=False).write("\n".join(f.message for f in findings) + f"<{name}>")
+        said = stream.buffer.getvalue().decode()
+        assert all(c.isprintable() or c in "\n\t" for c in said), "a terminal is steered"
+        if strange := [f.message for f in findings if f.reason is ScenarioReason.STRANGE_NAME]:
+            raise DataError(readable(strange[0]))
+
+
 def _unpack(path: Path) -> None:
     """Unpack into a folder whose neighbours must stay as they are."""
     with TemporaryDirectory(dir=path.parent) as folder:
@@ -188,7 +222,7 @@ _SOUND_SCORES: Final = np.array([[1, 2, 3, 0.5]])
 _SOUND_VOXELS: Final = np.array([[1, 2, 3, 33]])
 TARGETS: Final = (
     *("png", "npy", "voxel_scores", "pcd", "ply", "sensor_setup", "configuration", "simulator_notes", "frame_table"),
-    *("key_values", "params", "index", "shard", "predictions", "model", "tar_gz", "zip"),
+    *("key_values", "params", "names", "index", "shard", "predictions", "model", "tar_gz", "zip"),
 )
 
 
@@ -218,6 +252,7 @@ def make_target(name: str, corpus: Path) -> Target:
         "frame_table": ("frames.json", corpus.glob("frames.json"), lies.lying_json, (read_frame_table,)),
         "key_values": ("x_1.csv", data.glob("*/*/*.csv"), lies.lying_pairs, (_key_values, text)),
         "params": ("params.yaml", corpus.glob("params.yaml"), lies.lying_yaml, (load_params,)),
+        "names": ("name.txt", corpus.glob("name.txt"), lies.lying_name, (_named,)),
         "index": (INDEX_FILE, corpus.glob(INDEX_FILE), lies.lying_table, (_index,)),
         "shard": ("x.h5", (corpus / "shards").glob("*.h5"), packages.lying_hdf5, (_shard,)),
         "predictions": ("x.h5", (corpus / "predictions").glob("*.h5"), packages.lying_hdf5,

@@ -25,7 +25,8 @@ from lib.shards.schema import Storage
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.storage import bring_lz4
 from lib.shards.writer import ShardWriter, padded_length
-from lib.workers import processes_or_here, run_tasks, say
+from lib.terminal import say
+from lib.workers import processes_or_here, run_tasks
 
 
 @dataclass(frozen=True)

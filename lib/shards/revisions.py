@@ -89,6 +89,7 @@ def _git(repository: Path, *arguments: str) -> list[str]:
         ["git", "-C", str(repository), *arguments],  # noqa: S607
         capture_output=True,
         text=True,
+        errors="surrogateescape",
         check=False,
     )
     if result.returncode:

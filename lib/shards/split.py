@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lib.errors import DataError, ParamsError
+from lib.errors import DataError
 from lib.frame import ScenarioType
 from lib.params import SplitParams
 from lib.shards.index import ShardEntry, frames_with_anomaly
@@ -23,13 +23,8 @@ def assign_splits(entries: Sequence[ShardEntry], params: SplitParams) -> dict[st
     and training takes their anomaly-free frames (`training_frames`). Scenarios are divided in an order hashed from seed
     and name (test, train, validation), so that one more scenario moves at most one other across either border. Train,
     validation and test get at least one each where the scenarios suffice and the fraction is not 0.
-    Raises DataError when nothing is left to train on, ParamsError when the fractions leave nothing.
+    Raises DataError when nothing is left to train on.
     """
-    if params.validation_fraction + params.test_fraction >= 1:
-        raise ParamsError(
-            f"split.validation_fraction={params.validation_fraction} and split.test_fraction={params.test_fraction}: "
-            "1 or more together leaves nothing to train on; lower one of them"
-        )
     normality_only = params.train_on == "normality"
     divided = [e for e in entries if not normality_only or e.type is ScenarioType.NORMALITY]
     ordered = sorted({e.scenario for e in divided}, key=lambda name: _hashed(params.seed, name))

@@ -1,16 +1,12 @@
 """Where sensors are said to stand, and where they do: sets of sensors moved apart and badly calibrated."""
 
-from typing import Final
-
 import numpy as np
 
 from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
 from lib.anovox.sensor_sets import SENSOR_POSES
 from lib.geometry.rigid import Matrix, rotation_about, vehicle_SE3_sensor
-from lib.params import SimulateParams
+from lib.params import TICKS_PER_SECOND, SimulateParams
 from lib.simulator.plan import ScenarioPlan
-
-TICKS_PER_SECOND: Final = 10
 
 
 def sensor_set(params: SimulateParams) -> SensorSet:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.errors import ParamsError
 from lib.frame import ScenarioType
 from lib.labels import ANOMALY_SIZES
 from lib.params import SimulateParams
@@ -70,11 +69,8 @@ def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
 
 
 def sizes(params: SimulateParams) -> tuple[str, ...]:
-    """The sizes that anomalies come in, smallest first. Raises ParamsError if there is none."""
-    named = tuple(size for size in ANOMALY_SIZES if size in params.anomaly_sizes_m)
-    if not named:
-        raise ParamsError(f"simulate.anomaly_sizes_m is empty; give at least one of {', '.join(ANOMALY_SIZES)}")
-    return named
+    """The sizes that anomalies come in, smallest first."""
+    return tuple(size for size in ANOMALY_SIZES if size in params.anomaly_sizes_m)
 
 
 def _plan_anomalies(rng: np.random.Generator, count: int, sizes: tuple[str, ...]) -> list[AnomalyPlan]:

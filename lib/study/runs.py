@@ -108,7 +108,7 @@ def _run(folder: Path, *command: str) -> None:
 
 def _out(folder: Path, *command: str) -> str:
     done = subprocess.run(  # noqa: S603
-        command, cwd=folder, env=_environment(), check=False, capture_output=True, text=True
+        command, cwd=folder, env=_environment(), check=False, capture_output=True, text=True, errors="surrogateescape"
     )
     if done.returncode:
         raise DataError(f"{folder}: `{' '.join(command)}` failed: {done.stderr.strip()}")

@@ -11,9 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from lib.array_files import UNREADABLE, checksum, read_arrays, write_arrays
-from lib.errors import DataError, readable, refused
+from lib.errors import DataError, refused
 from lib.model.detector import Detector, DetectorConfig
 from lib.scratch import file_digest
+from lib.terminal import readable
 
 FORMAT: Final = 4
 MAX_ROWS: Final = 4_096

@@ -11,8 +11,8 @@ import torch
 from lib.array_files import read_state, write_state
 from lib.errors import DataError, Stopped
 from lib.stopping import Asked
+from lib.terminal import say
 from lib.training.state import TrainingState
-from lib.workers import say
 
 LARGEST_SHARE: Final = 0.01
 LOG = logging.getLogger("train")

@@ -7,7 +7,6 @@ import torch
 
 from lib.batches.scan_pattern import rays_per_turn
 from lib.batches.views import RangeGrid
-from lib.errors import ParamsError
 from lib.model.detector import DetectorConfig
 from lib.params import ArchitectureParams, TrainParams
 from lib.shards.reader import Shard
@@ -44,10 +43,5 @@ def range_grid(config: DetectorConfig, shard: Shard) -> RangeGrid:
 
 
 def batch_parts(params: TrainParams, device: torch.device) -> int:
-    """Into how many parts a batch is divided: one per CPU thread; ParamsError when they cannot be equal."""
-    if params.batch_size % params.cpu_threads:
-        raise ParamsError(
-            f"train.cpu_threads: got {params.cpu_threads}, which does not divide train.batch_size={params.batch_size}; "
-            "each thread works on an equal part of a batch"
-        )
+    """Into how many equal parts a batch is divided: one per CPU thread."""
     return params.cpu_threads if device.type == "cpu" else 1

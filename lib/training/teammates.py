@@ -23,6 +23,7 @@ from lib.batches.frames import FrameBatch
 from lib.errors import TrainingError
 from lib.model.detector import Detector, DetectorConfig
 from lib.stopping import SIGNALS, Meanwhile, no_question
+from lib.terminal import guard_output
 from lib.workers import keep_freed_memory
 
 Part = tuple[Detector, FrameBatch, torch.Generator]
@@ -168,6 +169,7 @@ class Teammates:
 
 def _work_when_asked(work: Work, desk: _Desk, connection: Connection) -> None:
     """The life of a process: until the connection ends, or the process that asks."""
+    guard_output()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     keep_freed_memory()

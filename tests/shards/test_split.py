@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.errors import DataError, ParamsError
+from lib.errors import DataError
 from lib.frame import ScenarioType
 from lib.params import SplitParams
 from lib.shards.index import ShardEntry
@@ -89,11 +89,6 @@ def test_nothing_to_train_on_names_both_keys():
         DataError, match=r"no frame without an anomaly, and split\.train_on is anomaly_free.*data\.root"
     ):
         assign_splits(crowded, params("anomaly_free"))
-
-
-def test_fractions_must_leave_something():
-    with pytest.raises(ParamsError, match=r"split\.validation_fraction=0\.5 and split\.test_fraction=0\.5"):
-        assign_splits(entries(9), params(validation=0.5, test=0.5))
 
 
 @pytest.mark.parametrize("kind", [ScenarioType.NORMALITY, ScenarioType.STATIC])

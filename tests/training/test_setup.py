@@ -1,9 +1,7 @@
 """What follows from the params: into how many parts a batch is divided, how large each variant is."""
 
-import pytest
 import torch
 
-from lib.errors import ParamsError
 from lib.model.detector import Detector
 from lib.params import load_params
 from lib.shards.reader import read_shard
@@ -18,11 +16,6 @@ def params(**changes):
 def test_a_batch_has_a_part_per_cpu_thread_and_is_whole_on_cuda():
     assert batch_parts(params(batch_size=8, cpu_threads=4), torch.device("cpu")) == 4
     assert batch_parts(params(batch_size=8, cpu_threads=4), torch.device("cuda")) == 1
-
-
-def test_parts_that_cannot_be_equal_are_an_error():
-    with pytest.raises(ParamsError, match=r"train\.cpu_threads: got 3, which does not divide train\.batch_size=8"):
-        batch_parts(params(batch_size=8, cpu_threads=3), torch.device("cpu"))
 
 
 def test_all_variants_have_the_same_number_of_parameters_within_a_tenth(tmp_path):

@@ -1,0 +1,34 @@
+"""All of params.yaml is checked before DVC removes what a stage with a wrong value is to make anew."""
+
+import os
+from pathlib import Path
+
+from lib.errors import ParamsError, run_stage
+from lib.outputs import write_text
+from lib.params import load_params
+
+CHECKED = Path("data/params_checked.txt")
+WORDS = "params.yaml has passed. These words never change, so that no stage runs again for them.\n"
+SAMPLE = Path("data/sample")
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_params()
+    _check_root(Path(params.data.root))
+    write_text(CHECKED, WORDS)
+
+
+def _check_root(root: Path) -> None:
+    """Raise ParamsError for a folder that is not there, unless it is what `simulate` makes or DVC keeps."""
+    places = (root, *root.parents)
+    made = SAMPLE in places or any(os.path.isfile(f"{place}.dvc") for place in places)  # noqa: PTH113
+    if not made and not os.path.isdir(root):  # noqa: PTH112 (of a name that is too long, pathlib raises an error)
+        raise ParamsError(
+            f"params.yaml: data.root: got {str(root)!r}, and there is no such folder; name one that holds Scenario_* "
+            "folders (`python -m tools.check FOLDER` says whether one does)"
+        )
+
+
+if __name__ == "__main__":
+    run_stage(main)
