@@ -1,4 +1,4 @@
-"""Names that are not UTF-8, or steer terminals, in arguments of every tool: a sentence or a usage, never a traceback."""
+"""Names that are not UTF-8, or steer terminals, in arguments of every tool: a sentence or a usage, no traceback."""
 
 import os
 import subprocess
