@@ -7,6 +7,7 @@ warnings, tracebacks.
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import Any, Final, TextIO, cast
 
 from tqdm import tqdm
@@ -103,9 +104,10 @@ def guard_output() -> None:
 
     Its number then belongs to the null device: no file that is opened later takes what others print.
     """
-    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(number, True)
-    os.close(number)
+    with suppress(OSError):  # too many open files: then none is closed
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+            os.set_inheritable(number, True)
+        os.close(number)
     sys.stdout = _guarded(sys.stdout, keeps_going=False)
     sys.stderr = _guarded(sys.stderr, keeps_going=True)
 
@@ -126,5 +128,5 @@ def log_to_stderr(form: str, level: int = logging.WARNING) -> None:
 
 def _guarded(stream: TextIO | None, keeps_going: bool) -> TextIO:
     if stream is None or stream.closed:
-        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (for as long as the process lives)
+        stream = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     return stream if isinstance(stream, PlainStream) else cast(TextIO, PlainStream(stream, keeps_going))

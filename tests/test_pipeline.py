@@ -61,12 +61,13 @@ def test_experiment_reruns_train_and_what_follows_and_shows_in_diffs(project):
     assert plotted(differences) == plotted(json.loads(project.dvc("plots", "show", "--json")))
 
 
-def test_metrics_show_the_summary_alone_and_dvc_reads_all_of_it(finished):
+def test_metrics_show_the_summary_and_the_agreements_and_dvc_reads_all_of_it(finished):
     result = finished.run(sys.executable, "-m", "dvc", "metrics", "show", "--json")
     assert result.returncode == 0 and "failed to load" not in result.stderr
     shown = json.loads(result.stdout)[""]["data"]
-    assert list(shown) == ["metrics/summary.json"]
-    assert shown["metrics/summary.json"]["data"] == json.loads((finished.root / "metrics/summary.json").read_text())
+    assert sorted(shown) == ["metrics/labels.json", "metrics/summary.json"]
+    for name, metrics in shown.items():
+        assert metrics["data"] == json.loads((finished.root / name).read_text())
 
 
 def test_the_table_of_experiments_fits_a_screen(project):

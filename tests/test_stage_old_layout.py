@@ -34,6 +34,7 @@ def project(tmp_path, monkeypatch):
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["data"] |= {"root": "data"}
     params["execution"] |= {"workers": 1}
+    params["preprocess"] |= {"trust_labels": True}  # pictures are noise
     Path("params.yaml").write_text(yaml.safe_dump(params))
     write_old_scenario(Path("data/old"), OLD_NORMALITY, recordings(None))
     write_old_scenario(Path("data/old"), OLD_STATIC, recordings(30))

@@ -103,7 +103,7 @@ def test_another_seed_makes_another_sample(sample, tmp_path):
     [
         ({"seconds_between_frames": 0.25}, "simulate.seconds_between_frames"),
         ({"image_height": -3}, "simulate.image_height"),
-        ({"normality_scenarios": 0, "anomaly_scenarios": 0}, "at least one scenario"),
+        ({"normality_scenarios": 0, "anomaly_scenarios": 0}, "make at least one"),
         ({"sed": 3}, "simulate.sed: unknown key"),
     ],
 )

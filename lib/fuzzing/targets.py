@@ -180,9 +180,15 @@ def _score_voxels(predicted: Path | None, true: Path | None) -> None:
             assert np.isfinite(frame.scores).all()
 
 
+MAX_NAME_BYTES: Final = 1_000_000
+
+
 def _named(path: Path) -> None:
     """Find, open and list a scenario whose folders and files have the name that the file holds; then say its name."""
-    name = os.fsdecode(path.read_bytes().replace(b"\0", b"").replace(b"/", b"_"))
+    try:
+        name = os.fsdecode(read_bytes(path, MAX_NAME_BYTES).replace(b"\0", b"").replace(b"/", b"_"))
+    except OSError as error:
+        raise DataError(f"{path.name}: holds no name ({error.strerror})") from None
     with TemporaryDirectory(dir=path.parent) as folder:
         root = Path(folder) / "data"
         findings: list[Finding] = []

@@ -50,6 +50,7 @@ def _params(scenarios: int) -> dict[str, Any]:
         "simulate.frames_per_scenario": 1,
         "simulate.anomaly_scenarios": anomalous,
         "simulate.normality_scenarios": scenarios - anomalous,
+        "preprocess.trust_labels": True,  # an image comes from another scenario
         "preprocess.max_points": SMALL["simulate.lidar_channels"] * SMALL["simulate.lidar_rays_per_channel"],
         "execution.workers": 2,
     }
