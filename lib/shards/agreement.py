@@ -11,7 +11,7 @@ from lib.anovox.reader import LidarClouds, ReadFrame
 from lib.frame import Frame, Lidar
 from lib.geometry.rigid import BLOCK_POINTS, apply_to_columns
 from lib.geometry.voxels import OUTSIDE, point_keys
-from lib.labels import UNKNOWN
+from lib.labels import UNKNOWN, is_anomaly
 
 DEPTH_TOLERANCE_M: Final = 0.5
 DEPTH_TOLERANCE_SHARE: Final = 0.05
@@ -37,6 +37,8 @@ class Agreement:
     projected; `hidden` of these behind what the depth image shows, where camera and LiDAR stand apart, and 0 where they
     do not; `off_outlines_same_depth`; `clear`, `clear_same` of `compared` and `same_class`.
 
+    `anomalous`: of `compared`, the points that either sensor calls an anomaly; `anomalous_same`: those that both do.
+
     `labelled`: points of SEMANTIC-LIDAR, which is free of noise, within the voxel grid; `in_voxel`: of these, the ones
     in an occupied voxel; `same_voxel`: of these, the ones whose voxel has the class of a point in it. (A voxel holds
     several classes and names one: road line if there is one, else that of the point nearest to its lower corner.)
@@ -51,6 +53,8 @@ class Agreement:
     off_outlines_same_depth: int = 0
     clear: int = 0
     clear_same: int = 0
+    anomalous: int = 0
+    anomalous_same: int = 0
     labelled: int = 0
     in_voxel: int = 0
     same_voxel: int = 0
@@ -110,6 +114,8 @@ def _block_agreement(
         off_outlines_same_depth=count(same_depth & off_outlines),
         clear=count(compared & off_outlines),
         clear_same=count(same & off_outlines),
+        anomalous=count(compared & (is_anomaly(point_class) | is_anomaly(pixel_class))),
+        anomalous_same=count(compared & is_anomaly(point_class) & is_anomaly(pixel_class)),
     )
 
 

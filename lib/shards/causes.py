@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import permutations, product
 from pathlib import Path
 from typing import Final
 
@@ -125,6 +126,7 @@ def _candidates(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
             what = f"the clouds lie about {abs(move_m):g} m too far {positive if move_m > 0 else negative}"
             remedy = "move them back, or correct the LiDAR's location in sensor_setup.json"
             yield _moved(np.eye(3), offset_m), Cause("moved_clouds", what, remedy)
+    yield from _other_axes()
     yield from _wrong_camera(reads[0].frame)
 
 
@@ -139,6 +141,23 @@ def _wrong_scale(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
         else:
             what, remedy = f"DEPTH_CAM shows {factor:g} times the true depth", "take DEPTH_CAM from the archive again"
             yield _with_depth(partial(np.multiply, np.float32(1 / factor))), Cause("wrong_depth", what, remedy)
+
+
+def _other_axes() -> Iterator[tuple[Change, Cause]]:
+    """Clouds whose x, y, z are another one's, or point the other way; turns about one axis come before."""
+    for order in permutations(range(3)):
+        for signs in product((1, -1), repeat=3):
+            names = ", ".join(
+                f"{'-' if sign < 0 else ''}{'xyz'[axis]}" for axis, sign in zip(order, signs, strict=True)
+            )
+            axes = np.zeros((3, 3))
+            for row, (axis, sign) in enumerate(zip(order, signs, strict=True)):
+                axes[axis, row] = sign
+            what = f"the clouds have other axes: their columns are {names}, where AnoVox has x, y, z"
+            yield (
+                _moved(axes),
+                Cause("other_axes", what, "write x forward, y left, z up, or take the archive's own files"),
+            )
 
 
 def _ground_scale(reads: Sequence[ReadFrame]) -> float | None:

@@ -23,6 +23,10 @@ MIN_AGREEMENT: Final = 0.97
 """Of what has to agree: depths, classes, semantic points and voxels. Sound scenarios: 0.988 and more."""
 MAX_HIDDEN: Final = 0.3
 """Points behind what the camera sees, where the sensors stand apart. Sound scenarios: 0.13 and less."""
+MIN_ANOMALY_AGREEMENT: Final = 0.2
+"""Points that both sensors call an anomaly, of those that either does: anomalies are small, and mostly outline. Sound
+scenarios, beyond chance: 0.32 and more.
+"""
 MIN_VOXEL_CLASSES: Final = 0.85
 """Semantic points whose voxel has a fitting class, where other sensors fill the grid, too. Sound scenarios: 0.94."""
 MIN_IMAGE_AGREEMENT: Final = 0.06
@@ -35,10 +39,11 @@ FAINT_STEP: Final = 12
 DARK: Final = 25.0
 """Mean colour of an image in which outlines cannot be seen. Nights as simulated: 42."""
 ONE_COLOR_STEP: Final = 1
-BLUE_PLANTS: Final = -0.1
-"""(red - blue) / mean of plants less that of the sky. Sound scenarios: -0.02 and more; with blue and red exchanged, as
-much below 0 as they were above.
+BLUE_PLANTS: Final = -0.25
+"""(red - blue) / mean of plants less that of the sky, and BLUE_LEAVES that of plants alone. Sound scenarios: -0.02 and
+more, in warm or cold light -0.2; with blue and red exchanged, as much below 0 as they were above.
 """
+BLUE_LEAVES: Final = -0.1
 MIN_AROUND: Final = 0.9
 """Of the sectors of 10 degrees around a LiDAR. Sound clouds: all."""
 MAX_INTENSITY: Final = 1.001
@@ -173,6 +178,18 @@ def _sensors_told(found: Statistics) -> str:
     )
 
 
+def _anomalies(found: Statistics) -> float | None:
+    return _too_low(found.agreement.anomalous_same, found.agreement.anomalous, MIN_ANOMALY_AGREEMENT)
+
+
+def _anomalies_told(found: Statistics) -> str:
+    counts = found.agreement
+    return (
+        f"camera and LiDAR label different anomalies: of {counts.anomalous} points in view that either calls one, "
+        f"{counts.anomalous_same} are one for both"
+    )
+
+
 def _twins(found: Statistics) -> float | None:
     if not found.agreement.labelled:
         return None
@@ -242,7 +259,7 @@ def _exchanged_colors(found: Statistics) -> float | None:
     if redness is None:
         return None
     plants, sky = redness
-    return sky - plants if plants - sky < BLUE_PLANTS and plants < 0 else None
+    return sky - plants if plants - sky < BLUE_PLANTS and plants < BLUE_LEAVES else None
 
 
 def _intensity(found: Statistics) -> float | None:
@@ -267,12 +284,14 @@ def _around_told(found: Statistics) -> str:
 _AGAIN: Final = "take {} from the archive again, or leave these scenarios out"
 _RULES: Final = (
     _Rule("sensors_disagree", _sensors, _sensors_told, _AGAIN.format("camera and LiDAR folders"), needs_cause=True),
+    _Rule("anomalies_disagree", _anomalies, _anomalies_told, _AGAIN.format("SEMANTIC-CAM and SEMANTIC-LIDAR")),
     _Rule("other_semantic_lidar", _twins, _twins_told, _AGAIN.format("LIDAR and SEMANTIC-LIDAR")),
     _Rule(
         "voxels_disagree",
         _voxels,
         _voxels_told,
-        "it is of another scenario or has another cell size: delete VOXEL_GRID there, and it is computed",
+        "it is of another scenario or has another cell size, or the LiDAR stands elsewhere than sensor_setup.json says: "
+        "compare that first; then delete VOXEL_GRID there, and it is computed",
     ),
     _Rule("one_color", _one_color, lambda _: "RGB-CAM shows one colour everywhere", _AGAIN.format("RGB-CAM")),
     _Rule(

@@ -17,6 +17,7 @@ LABEL_COLUMNS: Final = (
     "class_agreement",
     "depth_agreement_off_outlines",
     "class_agreement_off_outlines",
+    "anomaly_agreement",
     "hidden_share",
     "image_agreement",
     "voxel_agreement",

@@ -182,6 +182,7 @@ def label_metrics(statistics: Statistics) -> dict[str, float]:
         "class_agreement": _share(counts.same_class, counts.compared),
         "depth_agreement_off_outlines": _share(counts.off_outlines_same_depth, counts.off_outlines - counts.hidden),
         "class_agreement_off_outlines": _share(counts.clear_same, counts.clear),
+        "anomaly_agreement": _share(counts.anomalous_same, counts.anomalous),
         "hidden_share": _share(counts.hidden, counts.off_outlines),
         "image_agreement": _image_agreement(statistics.pictures),
         "voxel_agreement": _share(counts.same_voxel, counts.in_voxel),

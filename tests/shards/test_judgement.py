@@ -13,6 +13,7 @@ from lib.anovox.folders import find_scenarios
 from lib.anovox.grid import voxel_grid
 from lib.anovox.scenario import open_scenario
 from lib.doctor.survey import survey
+from lib.labels import is_anomaly
 from lib.params import load_params
 from lib.shards.judgement import explained, objections, unjudged
 from lib.simulator.sample import write_sample
@@ -108,6 +109,10 @@ def other_cell_size(scenario, _):
         np.save(path, voxel_grid([(opened.lidar_rigs[0].pose, cloud)], [], 0.2))
 
 
+def without_anomalies(cloud):
+    return np.column_stack([cloud[:, :3], np.where(is_anomaly(cloud[:, 3].astype(np.uint8)), 1, cloud[:, 3])])
+
+
 DAMAGES = {
     "clouds of a tenth": (scaled(0.1), "scaled_clouds", "0.1 times"),
     "clouds of half": (scaled(0.5), "scaled_clouds", "0.5 times"),
@@ -122,6 +127,18 @@ DAMAGES = {
     "turned by -6": (turned(-6), "turned_clouds", "degrees to the right"),
     "turned by 90": (turned(90), "turned_clouds", "90 degrees to the left"),
     "half a turn": (turned(180), "turned_clouds", "half a turn"),
+    "columns y, x, z": (change_clouds(lambda cloud: cloud[:, [1, 0, 2, 3]]), "other_axes", "columns are y, x, z"),
+    "z down": (change_clouds(lambda cloud: cloud * [1, 1, -1, 1]), "other_axes", "columns are x, y, -z"),
+    "anomalies erased from the clouds": (
+        change_clouds(without_anomalies, kinds=("SEMANTIC-LIDAR",)),
+        "anomalies_disagree",
+        "different anomalies",
+    ),
+    "anomalies erased from the images": (
+        change_images(lambda image: np.where(is_anomaly(image), np.uint8(1), image), "SEMANTIC-CAM"),
+        "anomalies_disagree",
+        "different anomalies",
+    ),
     "mirrored": (change_clouds(lambda cloud: cloud * [1, -1, 1, 1]), "mirrored_clouds", "y to the right"),
     "depth constant": (change_images(lambda image: np.full_like(image, 9), "DEPTH_CAM"), "wrong_depth", "one depth"),
     "depth reversed": (change_images(lambda image: image[..., ::-1], "DEPTH_CAM"), "wrong_depth", "exchanged"),
@@ -218,6 +235,13 @@ def test_hidden_outlines_cannot_be_judged(data, name, faint):
         change_images(faint, "RGB-CAM")(scenario, None)
     assert judged(data) == {}
     assert len(left_open(data)["image_unjudged"].scenarios) == len(scenarios)
+
+
+@pytest.mark.parametrize("tint", [(0.8, 0.9, 1.1), (1.2, 1.0, 0.8), (0.7, 0.7, 0.7)])
+def test_cold_warm_and_dim_light_pass(data, tint):
+    for scenario in find_scenarios(data, pytest.fail):
+        change_images(lambda image: np.clip(image * np.array(tint), 0, 255).astype(np.uint8), "RGB-CAM")(scenario, None)
+    assert judged(data) == {}
 
 
 def test_a_recording_under_another_name_is_found(data):
