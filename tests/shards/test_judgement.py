@@ -167,7 +167,7 @@ DAMAGES = {
 }
 
 
-ONCE = ("turned by 90", "voxels of another", "image of another", "image in BGR", "intensities of 0-255")
+ONCE = ("turned by 90", "voxels of another", "image of another", "intensities of 0-255")
 
 
 @pytest.mark.parametrize(("name", "everywhere"), [*product(DAMAGES, [True]), *product(ONCE, [False])])
