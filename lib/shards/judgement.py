@@ -290,8 +290,8 @@ _RULES: Final = (
         "voxels_disagree",
         _voxels,
         _voxels_told,
-        "it is of another scenario or cell size, or the LiDAR stands elsewhere than sensor_setup.json says: compare that "
-        "first; then delete VOXEL_GRID there, and it is computed",
+        "it is of another scenario or cell size, or the LiDAR stands elsewhere than sensor_setup.json says: compare "
+        "that first; then delete VOXEL_GRID there, and it is computed",
     ),
     _Rule("one_color", _one_color, lambda _: "RGB-CAM shows one colour everywhere", _AGAIN.format("RGB-CAM")),
     _Rule(
