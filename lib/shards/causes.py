@@ -63,7 +63,7 @@ def likeliest_cause(reads: Sequence[ReadFrame]) -> Cause:
     for change, cause in _candidates(thinned):
         score = _score(thinned, change)
         # A small change that helps a little must not hide the right one: only what mends at least half counts.
-        if score > best + 0.002 and score >= AGREE - 0.5 * (1 - before) and 1 - score <= 0.5 * (1 - before):
+        if score > best + 0.002 and 1 - score <= 0.5 * (1 - before):
             best, found = score, cause
     return found or _unexplained(sum((camera_agreement(read.frame) for read in thinned), Agreement()))
 
@@ -103,13 +103,8 @@ def _candidates(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
     )
     for turn_deg in TURNS_DEG:
         rotation = rotation_about(np.array([0.0, 0.0, 1.0]), -np.deg2rad(turn_deg))
-        amount = (
-            "half a turn"
-            if turn_deg == 180
-            else f"{turn_deg:g} degrees to the left"
-            if turn_deg > 0
-            else f"{-turn_deg:g} degrees to the right"
-        )
+        side = "left" if turn_deg > 0 else "right"
+        amount = "half a turn" if turn_deg == 180 else f"{abs(turn_deg):g} degrees to the {side}"
         remedy = "turn them back, or correct the LiDAR's rotation in sensor_setup.json"
         yield _moved(rotation), Cause("turned_clouds", f"the clouds are turned by about {amount}", remedy)
     for name, axis in (("pitch", (0.0, 1.0, 0.0)), ("roll", (1.0, 0.0, 0.0))):
@@ -164,10 +159,7 @@ def _ground_scale(reads: Sequence[ReadFrame]) -> float | None:
     """How deep below its LiDAR the road lies, as a share of the height at which the LiDAR is said to stand."""
     found = []
     for read in reads:
-        first = 0
-        for cloud, lidar in zip(read.clouds, read.frame.lidars, strict=True):
-            classes = read.frame.point_class[first : first + len(cloud.points)]
-            first += len(cloud.points)
+        for cloud, lidar, classes in zip(read.clouds, read.frame.lidars, _point_classes(read), strict=True):
             road_z_m = cloud.points[(classes == ROAD) | (classes == ROAD_LINE), 2]
             if len(road_z_m) >= MIN_ROAD_POINTS and lidar.location[2] > 0:
                 found.append(-float(np.median(road_z_m)) / lidar.location[2])
@@ -229,10 +221,7 @@ def _thinned(read: ReadFrame) -> ReadFrame:
         replace(cloud, points=cloud.points[::step], semantic_points=None)
         for cloud, step in zip(read.clouds, steps, strict=True)
     )
-    first, classes = 0, []
-    for cloud, step in zip(read.clouds, steps, strict=True):
-        classes.append(read.frame.point_class[first : first + len(cloud.points) : step])
-        first += len(cloud.points)
+    classes = [ids[::step] for ids, step in zip(_point_classes(read), steps, strict=True)]
     sizes = tuple(len(cloud.points) for cloud in clouds) if len(clouds) > 1 else ()
     frame = replace(
         read.frame,
@@ -241,6 +230,11 @@ def _thinned(read: ReadFrame) -> ReadFrame:
         cloud_sizes=sizes,
     )
     return replace(read, frame=frame, clouds=clouds)
+
+
+def _point_classes(read: ReadFrame) -> list[npt.NDArray[np.uint8]]:
+    """The class ids (N,) of each LiDAR's points."""
+    return np.split(read.frame.point_class, np.cumsum([len(cloud.points) for cloud in read.clouds])[:-1])
 
 
 def _merged(frame: Frame, clouds: Sequence[Points]) -> Points:

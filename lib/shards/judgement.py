@@ -138,7 +138,7 @@ def _copies(by_scenario: Mapping[str, Statistics]) -> Objection | None:
     if not copies:
         return None
     name, first = next(iter(copies.items()))
-    more = f" (and {len(copies) - 1} more copies)" if copies.keys() - {name} else ""
+    more = f" (and {len(copies) - 1} more copies)" if len(copies) > 1 else ""
     what = f"{name} holds the same image or cloud as {first}{more}: a recording must be there only once"
     return Objection("copied_scenario", tuple(copies), what, "remove one of the two from data.root")
 
@@ -238,13 +238,16 @@ def _one_color(found: Statistics) -> float | None:
 def _hides_outlines(pictures: PictureCounts) -> bool:
     gap = _gap(pictures)
     faint = pictures.strong_step < FAINT_STEP or pictures.mean_color < DARK
-    mirrored = gap is not None and gap <= -MIRRORED_IMAGE and pictures.looks_mirrored
-    return gap is not None and gap < MIN_IMAGE_AGREEMENT and faint and not mirrored
+    return gap is not None and gap < MIN_IMAGE_AGREEMENT and faint and _mirrored(pictures) is None
+
+
+def _mirrored(pictures: PictureCounts) -> float | None:
+    gap = _gap(pictures)
+    return -gap if gap is not None and gap <= -MIRRORED_IMAGE and pictures.looks_mirrored else None
 
 
 def _mirrored_image(found: Statistics) -> float | None:
-    gap = _gap(found.pictures)
-    return -gap if gap is not None and gap <= -MIRRORED_IMAGE and found.pictures.looks_mirrored else None
+    return _mirrored(found.pictures)
 
 
 def _other_image(found: Statistics) -> float | None:
