@@ -120,7 +120,8 @@ def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
 def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     """Read LIDAR: (N, 4) float32 x forward, y left, z up [m, sensor frame], intensity."""
     values = _read_array(path, LIDAR)
-    with np.errstate(over="ignore"):  # a float64 beyond float32's range becomes infinite, which is refused below
+    # A float64 beyond float32's range becomes infinite, which is refused below, as is a NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
         cloud = _row_major(values)
     check_coordinates(path, cloud)
     return cloud
@@ -131,7 +132,8 @@ def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
 
     In the order in which it is stored, column after column as AnoVox writes it: nothing needs it row by row.
     """
-    cloud = _read_array(path, SEMANTIC_LIDAR).astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore"):  # a NaN is refused below
+        cloud = _read_array(path, SEMANTIC_LIDAR).astype(np.float64, copy=False)
     check_coordinates(path, cloud)
     cloud[:, 3] = byte_ids(path, cloud[:, 3])
     return cloud

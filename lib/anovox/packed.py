@@ -195,14 +195,15 @@ def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
             raise zipfile.BadZipFile("its directory lacks files that it counts")
         _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
         for member in members:
-            path = _path(archive, member.orig_filename, member.is_dir())
+            folder = member.orig_filename.endswith("/")  # is_dir() raises IndexError for an empty name
+            path = _path(archive, member.orig_filename, folder)
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _refuse(archive, member.filename, "a link" if kind == stat.S_IFLNK else "a special file")
             if member.flag_bits & 1:
                 raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it with its password yourself")
             _check_ratio(archive, member.file_size, member.compress_size)
-            if not member.is_dir():
+            if not folder:
                 yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
             advance(member.compress_size)
         advance(archive.stat().st_size - sum(member.compress_size for member in members))

@@ -252,6 +252,12 @@ def test_a_zip_whose_real_size_differs_from_the_declared_one_is_refused(tmp_path
     assert "damaged or incomplete" in refused(archive, tmp_path)
 
 
+def test_a_zip_with_a_file_without_a_name_is_refused(tmp_path):
+    archive = pack(tmp_path / "archive.zip", {"x": b"content"})
+    archive.write_bytes(archive.read_bytes().replace(b"x", b"\0"))
+    assert "which is not a path inside the archive" in refused(archive, tmp_path)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_damage_is_found_before_anything_is_written(tmp_path, kind):
     noise = np.random.default_rng(1).bytes(300_000)

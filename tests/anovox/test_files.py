@@ -232,6 +232,15 @@ def test_other_arrays_are_refused_without_blaming_the_archive(folder, kind, part
     assert_refused(files.read_lidar, bad_npy(folder, kind), Reason.BAD_ARRAY, part, remedy=remedy)
 
 
+@pytest.mark.parametrize(("dtype", "pattern"), [(np.float32, 0x7F800001), (np.float64, 0x7FF0000000000001)])
+def test_a_nan_that_signals_is_refused_without_a_warning(folder, dtype, pattern):
+    array = np.ones((50, 4), dtype=dtype)
+    array.view(f"u{array.itemsize}")[7, 2] = pattern
+    np.save(folder / "s.npy", array)
+    assert_refused(files.read_semantic_lidar, folder / "s.npy", Reason.BAD_ARRAY, "NaN", remedy=files.CORRECT)
+    assert_refused(files.read_lidar, folder / "s.npy", Reason.BAD_ARRAY, "NaN", remedy=files.CORRECT)
+
+
 @pytest.mark.parametrize("class_id", [1.5, -0.5, 255.5])
 def test_class_ids_of_points_are_whole_numbers(folder, class_id):
     writing.write_array(folder / "s.npy", np.array([[1.0, 2.0, 3.0, class_id]]))
