@@ -61,6 +61,8 @@ class ReadFrame:
     """The frame before this one, of another camera at the same tick, has the same points and voxels."""
     clouds: tuple[LidarClouds, ...] = ()
     """Of each LiDAR of the frame, in order."""
+    fills_grid: bool = False
+    """These LiDARs are all the sensors that fill the voxel grid."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,14 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         cloud_sizes=tick.cloud_sizes,
     )
     undefined = _undefined_ids([(semantic_path, frame.pixel_class)])
-    return ReadFrame(frame, tick.labels, {**undefined, **tick.undefined_ids}, shares_cloud, tick.clouds)
+    undefined_ids = {**undefined, **tick.undefined_ids}
+    return ReadFrame(frame, tick.labels, undefined_ids, shares_cloud, tick.clouds, _fills_grid(scenario))
+
+
+def _fills_grid(scenario: Scenario) -> bool:
+    read = [rig.pose for rig in scenario.lidar_rigs if layout.SEMANTIC_LIDAR in rig.folders]
+    filling = [*(rig.pose for rig in scenario.setup.lidars), *(rig.pose for rig in scenario.setup.cameras)]
+    return all(pose in read for pose in filling)
 
 
 def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:

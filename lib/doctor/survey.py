@@ -15,7 +15,7 @@ from lib.anovox.folders import find_scenarios
 from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.recording import ScenarioConfig
 from lib.anovox.scenario import Scenario, Sensors, largest_cloud, open_scenario
-from lib.frame import ScenarioType
+from lib.frame import Frame, ScenarioType
 from lib.shards.index import ShardEntry
 from lib.shards.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.writer import type_by_labels
@@ -147,9 +147,12 @@ def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:
     chosen = evenly_spread(scenario.frame_ids, task.read_frames)
     skipped = list(check_frames(scenario, sorted(set(scenario.frame_ids) - set(chosen))))
     statistics, start = Statistics(), time.perf_counter()
+    before: dict[str, Frame] = {}
     for read in read_frames(scenario, chosen):
         if isinstance(read, ReadFrame):
-            statistics += frame_statistics(read)
+            camera = read.frame.camera_name
+            statistics += frame_statistics(read, before.get(camera))
+            before[camera] = read.frame
         else:
             skipped.append(read)
     ids_seen = (statistics.point_classes > 0) | (statistics.pixel_classes > 0)
@@ -171,11 +174,16 @@ def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:
 
 
 def evenly_spread(frame_ids: Sequence[int], number: int) -> tuple[int, ...]:
-    """`number` of the frame ids from the first to the last, evenly spread; all of them where number is 0."""
+    """At most `number` of the frame ids, evenly spread from the first to the last; all of them where it is 0.
+
+    In pairs of neighbours, as a sensor that is a tick late shows only there.
+    """
     if number == 0 or number >= len(frame_ids):
         return tuple(frame_ids)
-    places = np.linspace(0, len(frame_ids) - 1, number).round().astype(int)
-    return tuple(frame_ids[place] for place in places)
+    pairs, single = divmod(number, 2)
+    firsts = np.linspace(0, len(frame_ids) - 2 - single, pairs).round().astype(int)
+    places = [int(place) for first in firsts for place in (first, first + 1)]
+    return tuple(frame_ids[place] for place in (*places, *[len(frame_ids) - 1] * single))
 
 
 def _sensors_in_words(scenario: Scenario) -> str:

@@ -11,10 +11,11 @@ from lib.anovox.reader import LidarClouds, ReadFrame
 from lib.frame import Frame, Lidar
 from lib.geometry.rigid import BLOCK_POINTS, apply_to_columns
 from lib.geometry.voxels import OUTSIDE, point_keys
-from lib.labels import UNKNOWN, is_anomaly
+from lib.labels import SKY, UNKNOWN, is_anomaly
 
 DEPTH_TOLERANCE_M: Final = 0.5
 DEPTH_TOLERANCE_SHARE: Final = 0.05
+FAR_M: Final = 999.0
 APART_M: Final = 0.05
 """Sensors this far apart see around corners that hide points from the other one."""
 
@@ -39,9 +40,16 @@ class Agreement:
 
     `anomalous`: of `compared`, the points that either sensor calls an anomaly; `anomalous_same`: those that both do.
 
+    `anomaly_expected`: on pixels of anomalies off outlines, so many points would be seen if these were as often hit as
+    other pixels of their rows; `anomaly_hit`: so many are.
+
+    `pixels`; `unknown_pixels`: without a class; `sky_pixels`; `far_pixels`: with a class and the largest depth
+    that there is, as the sky has; `far_sky_pixels`: both.
+
     `labelled`: points of SEMANTIC-LIDAR, which is free of noise, within the voxel grid; `in_voxel`: of these, the ones
     in an occupied voxel; `same_voxel`: of these, the ones whose voxel has the class of a point in it. (A voxel holds
     several classes and names one: road line if there is one, else that of the point nearest to its lower corner.)
+    `voxels`: occupied ones, where the frame's LiDARs are all that fills the grid; `filled_voxels`: with a point.
     """
 
     projected: int = 0
@@ -55,9 +63,18 @@ class Agreement:
     clear_same: int = 0
     anomalous: int = 0
     anomalous_same: int = 0
+    anomaly_expected: float = 0.0
+    anomaly_hit: int = 0
+    pixels: int = 0
+    unknown_pixels: int = 0
+    sky_pixels: int = 0
+    far_pixels: int = 0
+    far_sky_pixels: int = 0
     labelled: int = 0
     in_voxel: int = 0
     same_voxel: int = 0
+    voxels: int = 0
+    filled_voxels: int = 0
 
     def __add__(self, other: "Agreement") -> "Agreement":
         return Agreement(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
@@ -77,18 +94,48 @@ def camera_agreement(frame: Frame) -> Agreement:
     """Compare a frame's points with its camera."""
     uniform = _uniform_pixels(frame)
     apart = len(frame.cloud_sizes) > 1 or float(np.linalg.norm(frame.camera_SE3_lidar[:3, 3])) > APART_M
-    counts = Agreement()
+    counts, hits = _label_counts(frame), np.zeros(frame.pixel_class.shape, dtype=np.int64)
     for first in range(0, len(frame.points), BLOCK_POINTS):
         block = slice(first, first + BLOCK_POINTS)
         columns_m = frame.points[block, :3].T.astype(np.float64, order="C")
-        counts += _block_agreement(frame, columns_m, frame.point_class[block], uniform, apart)
-    return counts
+        counts += _block_agreement(frame, columns_m, frame.point_class[block], uniform, apart, hits)
+    return counts + _anomaly_hits(frame, uniform, hits)
+
+
+def _label_counts(frame: Frame) -> Agreement:
+    sky, far = frame.pixel_class == SKY, (frame.depth_m >= FAR_M) & (frame.pixel_class != UNKNOWN)
+    return Agreement(
+        pixels=sky.size,
+        unknown_pixels=int(np.count_nonzero(frame.pixel_class == UNKNOWN)),
+        sky_pixels=int(np.count_nonzero(sky)),
+        far_pixels=int(np.count_nonzero(far)),
+        far_sky_pixels=int(np.count_nonzero(sky & far)),
+    )
+
+
+def _anomaly_hits(frame: Frame, uniform: Bools, hits: npt.NDArray[np.int64]) -> Agreement:
+    """Points on anomalies and how many to expect; `hits` (H, W): points with the pixel's depth."""
+    anomalous = uniform & is_anomaly(frame.pixel_class)
+    if not anomalous.any():
+        return Agreement()
+    others = uniform & ~anomalous & (frame.depth_m < min(lidar.range_m for lidar in frame.lidars))
+    pixels, points = others.sum(axis=1), (hits * others).sum(axis=1)
+    expected = anomalous.sum(axis=1) * points / np.maximum(1, pixels)
+    return Agreement(anomaly_expected=float(expected.sum()), anomaly_hit=int(hits[anomalous].sum()))
 
 
 def _block_agreement(
-    frame: Frame, columns_m: npt.NDArray[np.float64], class_ids: npt.NDArray[np.uint8], uniform: Bools, apart: bool
+    frame: Frame,
+    columns_m: npt.NDArray[np.float64],
+    class_ids: npt.NDArray[np.uint8],
+    uniform: Bools,
+    apart: bool,
+    hits: npt.NDArray[np.int64],
 ) -> Agreement:
-    """Agreement for points (3, N) of these classes (N,); `uniform` (H, W): pixels off outlines."""
+    """Agreement for points (3, N) of these classes (N,); `uniform` (H, W): pixels off outlines.
+
+    Adds to `hits` (H, W) the points whose depth the depth image confirms.
+    """
     columns_camera_m = apply_to_columns(frame.camera_SE3_lidar, columns_m)
     visible, row, column = frame.camera.pixels_of(columns_camera_m)
     pixel = row * frame.camera.width_px + column
@@ -97,6 +144,7 @@ def _block_agreement(
     beyond_m = depth_m - frame.depth_m.reshape(-1)[pixel]
     point_class, pixel_class = class_ids[visible], frame.pixel_class.reshape(-1)[pixel]
     hidden, same_depth = beyond_m > tolerance_m, np.abs(beyond_m) <= tolerance_m
+    np.add.at(hits.reshape(-1), pixel[same_depth], 1)
     compared = ~hidden & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
     same = compared & (point_class == pixel_class)
     off_outlines = uniform.reshape(-1)[pixel]
@@ -144,20 +192,27 @@ def voxel_agreement(read: ReadFrame) -> Agreement:
         return Agreement()
     found = [_in_grid(clouds, lidar, voxels) for clouds, lidar in zip(read.clouds, read.frame.lidars, strict=True)]
     class_ids, rows = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    held = rows != NO_VOXEL
-    class_ids, rows = class_ids[held], rows[held]
-    confirmed = np.zeros(len(voxels), dtype=np.bool_)
-    confirmed[rows[class_ids == voxels[rows, 3]]] = True
-    return Agreement(labelled=len(held), in_voxel=len(rows), same_voxel=int(np.count_nonzero(confirmed[rows])))
+    labelled, held = class_ids != UNKNOWN, rows != NO_VOXEL
+    compared_rows = rows[labelled & held]
+    confirmed, filled = np.zeros((2, len(voxels)), dtype=np.bool_)
+    confirmed[compared_rows[class_ids[labelled & held] == voxels[compared_rows, 3]]] = True
+    filled[rows[held]] = True
+    return Agreement(
+        labelled=int(np.count_nonzero(labelled)),
+        in_voxel=len(compared_rows),
+        same_voxel=int(np.count_nonzero(confirmed[compared_rows])),
+        voxels=len(voxels) if read.fills_grid else 0,
+        filled_voxels=int(np.count_nonzero(filled)) if read.fills_grid else 0,
+    )
 
 
 def _in_grid(
     clouds: LidarClouds, lidar: Lidar, voxels: npt.NDArray[np.uint16]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Class ids (K,) of the labelled semantic points within the grid, and the row (K,) of each one's voxel."""
+    """Class ids (K,) of the semantic points within the grid's extent, and the row (K,) of each one's voxel."""
     semantic_points = clouds.semantic_points
     if semantic_points is None:
         return np.empty(0), np.empty(0, dtype=np.int64)
     keys = point_keys(semantic_points, lidar.location, lidar.rotation)
-    compared = (keys != OUTSIDE) & (semantic_points[:, 3] != UNKNOWN)
-    return semantic_points[compared, 3], rows_of_keys(keys[compared], voxels)
+    inside = keys != OUTSIDE
+    return semantic_points[inside, 3], rows_of_keys(keys[inside], voxels)

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.anovox.files import DEPTH_MAX_M, DEPTH_STEPS
+from lib.anovox.point_labels import transfer_labels
 from lib.anovox.reader import ReadFrame, read_frames
-from lib.anovox.recording import ScenarioConfig
+from lib.anovox.recording import ScenarioConfig, SensorPose
 from lib.anovox.scenario import Sensors, open_scenario
-from lib.frame import Frame
+from lib.frame import Frame, Lidar
 from lib.geometry.merged import merge_clouds
 from lib.geometry.rigid import rotation_about
 from lib.labels import ROAD, ROAD_LINE
@@ -26,6 +27,10 @@ TICKS: Final = 2
 MIN_ROAD_POINTS: Final = 20
 MIN_SEEN: Final = 0.25
 AGREE: Final = 0.95
+MOSTLY: Final = 0.85
+"""Of classes where depth is not known, so that hidden points count, too."""
+NOISE_M: Final = 0.1
+"""A LiDAR's usual noise."""
 SCALES: Final = (0.001, 0.01, 0.1, 0.2, 0.3048, 0.5, 0.8, 0.9, 1.1, 1.25, 2.0, 3.2808, 5.0, 10.0, 100.0, 1000.0)
 SAME_SCALE: Final = 1.05
 TURNS_DEG: Final = (180.0, 90.0, -90.0, *(sign * float(turn) for turn in range(1, 46) for sign in (1, -1)))
@@ -50,34 +55,106 @@ class Cause:
     remedy: str
 
 
-def likeliest_cause(reads: Sequence[ReadFrame]) -> Cause:
+def likeliest_cause(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame] = ()) -> Cause:
     """The one change by which depth and classes of some frames of a scenario, at least one, agree best.
 
-    Where no change helps, the cause says what disagrees.
+    `neighbours`: frames of the ticks before and after, in case a sensor is late. Of several LiDARs, those that disagree
+    with the cameras are looked at alone, if others agree. Where no change helps, the cause says what disagrees.
     """
     if all(np.ptp(read.frame.depth_m) == 0 for read in reads):
         return Cause("wrong_depth", "DEPTH_CAM shows one depth everywhere", "take it from the archive again")
-    thinned = [_thinned(read) for read in reads]
+    thinned, others = [_thinned(read) for read in reads], [_thinned(read) for read in neighbours]
+    lidars = {lidar: [_of_one(read, lidar) for read in thinned] for lidar in thinned[0].frame.lidars}
+    agree = {lidar: _score(alone, lambda read: read.frame) >= AGREE for lidar, alone in lidars.items()}
+    if len(set(agree.values())) < 2:
+        return _cause(thinned, others)
+    wrong = next(lidar for lidar in lidars if not agree[lidar])
+    cause = _cause(lidars[wrong], [_of_one(read, wrong) for read in others])
+    x, y, z = wrong.location
+    at = f"of the LiDAR at ({x:g}, {y:g}, {z:g}), yaw {wrong.rotation[2]:g}, alone"
+    return replace(cause, what=f"{at}: {cause.what}")
+
+
+def _cause(thinned: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) -> Cause:
     before = _score(thinned, lambda read: read.frame)
     best, found = before, None
-    for change, cause in _candidates(thinned):
+    for change, cause in (*_late(thinned, neighbours), *_candidates(thinned)):
         score = _score(thinned, change)
         # A small change that helps a little must not hide the right one: only what mends at least half counts.
         if score > best + 0.002 and 1 - score <= 0.5 * (1 - before):
             best, found = score, cause
-    return found or _unexplained(sum((camera_agreement(read.frame) for read in thinned), Agreement()))
+    return found or _unexplained(thinned)
 
 
 def cause_in(
-    scenarios: Sequence[tuple[Path, ScenarioConfig | None]], sensors: Sensors, ticks: int = TICKS
+    scenarios: Sequence[tuple[Path, ScenarioConfig | None]], sensors: Sensors, frame_ids: Sequence[int] = ()
 ) -> Cause | None:
-    """The likeliest cause in scenarios, `ticks` of each read anew; None where none of these frames can be read."""
-    reads = []
+    """The likeliest cause in scenarios, some ticks of each read anew; None where none of these frames can be read.
+
+    `frame_ids`: where it shows; empty: everywhere.
+    """
+    reads, neighbours = [], []
     for path, config in scenarios:
         scenario = open_scenario(path, config, sensors)
-        chosen = scenario.frame_ids[:: max(1, len(scenario.frame_ids) // ticks)][:ticks]
+        bad = [frame_id for frame_id in scenario.frame_ids if not frame_ids or frame_id in frame_ids]
+        inner = [frame_id for frame_id in bad if frame_id in scenario.frame_ids[1:-1]] or bad
+        chosen = inner[len(inner) // (2 * TICKS) :: max(1, len(inner) // TICKS)][:TICKS]
+        places = [scenario.frame_ids.index(frame_id) for frame_id in chosen]
+        beside = {place + step for place in places for step in (-1, 1)} - {-1, len(scenario.frame_ids)}
         reads += [read for read in read_frames(scenario, chosen) if isinstance(read, ReadFrame)]
-    return likeliest_cause(reads) if reads else None
+        others = [scenario.frame_ids[place] for place in sorted(beside)]
+        neighbours += [read for read in read_frames(scenario, others) if isinstance(read, ReadFrame)]
+    return likeliest_cause(reads, neighbours) if reads else None
+
+
+def _late(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
+    """Sensors whose files are those of the tick before or after."""
+    by_camera: dict[tuple[str, str], dict[int, ReadFrame]] = {}
+    for each in (*neighbours, *reads):
+        by_camera.setdefault((each.frame.scenario, each.frame.camera_name), {})[each.frame.frame_id] = each
+
+    def other(read: ReadFrame, step: int) -> ReadFrame | None:
+        there = by_camera[read.frame.scenario, read.frame.camera_name]
+        ticks = sorted(there)
+        place = ticks.index(read.frame.frame_id) + step
+        return there[ticks[place]] if 0 <= place < len(ticks) else None
+
+    for step, side in ((1, "before"), (-1, "after")):
+        if not any(other(read, step) for read in reads):
+            continue
+
+        def clouds(read: ReadFrame, step: int = step) -> Frame:
+            found = other(read, step)
+            return read.frame if found is None else _with_clouds(read.frame, found)
+
+        def lidar_alone(read: ReadFrame, step: int = step) -> Frame:
+            found = other(read, step)
+            return read.frame if found is None else _with_clouds(read.frame, _relabelled(found, read))
+
+        remedy = "take them from the archive again, or rename them by their tick"
+        what = f"the clouds are those of the tick {side}"
+        yield clouds, Cause("other_tick", f"{what}, or the camera's files of the other one", remedy)
+        yield (
+            lidar_alone,
+            Cause("other_tick", f"LIDAR's files are those of the tick {side}, SEMANTIC-LIDAR's not", remedy),
+        )
+
+
+def _with_clouds(frame: Frame, other: ReadFrame) -> Frame:
+    cloud = other.frame
+    return replace(frame, points=cloud.points, point_class=cloud.point_class, cloud_sizes=cloud.cloud_sizes)
+
+
+def _relabelled(read: ReadFrame, labelling: ReadFrame) -> ReadFrame:
+    """The frame's points with the labels that another frame's SEMANTIC-LIDAR gives them."""
+    parts = zip(read.clouds, labelling.clouds, read.frame.lidars, strict=True)
+    class_ids = [
+        transfer_labels(
+            cloud.points, other.semantic_points, None, SensorPose(lidar.location, lidar.rotation), NOISE_M
+        ).class_ids
+        for cloud, other, lidar in parts
+    ]
+    return replace(read, frame=replace(read.frame, point_class=np.concatenate(class_ids)))
 
 
 def _score(reads: Sequence[ReadFrame], change: Change) -> float:
@@ -196,14 +273,19 @@ def _wrong_camera(frame: Frame) -> Iterator[tuple[Change, Cause]]:
             yield shifted, Cause("moved_images", what, "take the camera's folders from the archive again")
 
 
-def _unexplained(total: Agreement) -> Cause:
+def _unexplained(reads: Sequence[ReadFrame]) -> Cause:
+    total = sum((camera_agreement(read.frame) for read in reads), Agreement())
     depth = total.off_outlines_same_depth / max(1, total.off_outlines - total.hidden)
-    classes = total.clear_same / max(1, total.clear)
+    endless = _with_depth(
+        lambda depth_m: np.full_like(depth_m, DEPTH_MAX_M)
+    )  # hides no point, so that all classes count
+    classes_alone = sum((camera_agreement(endless(read)) for read in reads), Agreement())
+    classes = classes_alone.clear_same / max(1, classes_alone.clear)
     if depth >= AGREE:
         what = "SEMANTIC-CAM and SEMANTIC-LIDAR name different classes where their depths agree"
         remedy = "one of them is of other frames or has other class ids: take both from the archive again"
         return Cause("wrong_classes", what, remedy)
-    if classes >= AGREE and total.clear >= AGREE * 0.5 * total.off_outlines:
+    if classes >= MOSTLY:
         return Cause(
             "wrong_depth", "DEPTH_CAM does not fit, though classes do", "take DEPTH_CAM from the archive again"
         )
@@ -217,12 +299,9 @@ def _unexplained(total: Agreement) -> Cause:
 def _thinned(read: ReadFrame) -> ReadFrame:
     """The frame with some of the points of each LiDAR."""
     steps = [max(1, len(cloud.points) // MAX_POINTS) for cloud in read.clouds]
-    clouds = tuple(
-        replace(cloud, points=cloud.points[::step], semantic_points=None)
-        for cloud, step in zip(read.clouds, steps, strict=True)
-    )
+    clouds = tuple(replace(cloud, points=cloud.points[::step]) for cloud, step in zip(read.clouds, steps, strict=True))
     classes = [ids[::step] for ids, step in zip(_point_classes(read), steps, strict=True)]
-    sizes = tuple(len(cloud.points) for cloud in clouds) if len(clouds) > 1 else ()
+    sizes = tuple(len(cloud.points) for cloud in clouds) if read.frame.cloud_sizes else ()
     frame = replace(
         read.frame,
         points=_merged(read.frame, [cloud.points for cloud in clouds]),
@@ -232,14 +311,28 @@ def _thinned(read: ReadFrame) -> ReadFrame:
     return replace(read, frame=frame, clouds=clouds)
 
 
+def _of_one(read: ReadFrame, lidar: Lidar) -> ReadFrame:
+    """The frame with the cloud of one of its LiDARs."""
+    number = read.frame.lidars.index(lidar)
+    clouds = read.clouds[number : number + 1]
+    alone = replace(
+        read.frame,
+        lidars=(lidar,),
+        point_class=_point_classes(read)[number],
+        cloud_sizes=(len(clouds[0].points),) if read.frame.cloud_sizes else (),
+        points=np.empty((len(clouds[0].points), 4), dtype=np.float32),
+    )
+    return replace(read, frame=replace(alone, points=_merged(alone, [clouds[0].points])), clouds=clouds)
+
+
 def _point_classes(read: ReadFrame) -> list[npt.NDArray[np.uint8]]:
     """The class ids (N,) of each LiDAR's points."""
     return np.split(read.frame.point_class, np.cumsum([len(cloud.points) for cloud in read.clouds])[:-1])
 
 
 def _merged(frame: Frame, clouds: Sequence[Points]) -> Points:
-    if len(clouds) == 1:
-        return clouds[0]
+    if not frame.cloud_sizes:
+        return clouds[0]  # of a single LiDAR, which stay in its frame
     return merge_clouds(clouds, [(lidar.location, lidar.rotation) for lidar in frame.lidars])
 
 

@@ -184,13 +184,16 @@ def _kept_or_converted(job: Job) -> ConvertedScenario:
 def _convert(job: Job) -> ConvertedScenario:
     scenario = open_scenario(job.plan.path, job.plan.config, job.plan.sensors)
     statistics, skipped = Statistics(), list[SkippedFrame]()
+    before: dict[str, Frame] = {}
     shards: dict[Path, ShardWriter] = {}
     with ExitStack() as stack:
         for read in read_frames(scenario):
             if not isinstance(read, ReadFrame):
                 skipped.append(read)
                 continue
-            statistics += frame_statistics(read)
+            camera = read.frame.camera_name
+            statistics += frame_statistics(read, before.get(camera))
+            before[camera] = read.frame
             frame = resize_frame(read.frame, job.height, job.width)
             path = job.folder / shard_file(frame)
             if path not in shards:

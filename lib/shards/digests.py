@@ -18,6 +18,12 @@ def sample_digests(image: npt.NDArray[Any], points: npt.NDArray[Any]) -> frozens
     return frozenset(each for each in found if each != NO_CONTENT)
 
 
+def label_digests(depth_m: npt.NDArray[Any], class_ids: npt.NDArray[Any]) -> frozenset[int]:
+    """One for a frame's depths and classes (H, W) together, none where either is the same everywhere."""
+    found = digest(depth_m[::SAMPLE_STEP]), digest(class_ids[::SAMPLE_STEP])
+    return frozenset() if NO_CONTENT in found else frozenset([found[0] ^ found[1]])
+
+
 def digest(array: npt.NDArray[Any]) -> int:
     """64 bits that tell arrays of other bytes apart."""
     content = np.ascontiguousarray(array)

@@ -1,54 +1,24 @@
-"""Whether a data set's labels and calibration can be right: limits on the agreements, and what breaks them.
-
-Sound data stays far from the limits (docs/check.md says what was measured). Each scenario is judged by itself where it
-holds enough to judge, and all together.
+"""Whether a data set's labels and calibration can be right: the rules of lib.shards.rules, by frame, camera, scenario
+and all together.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from lib.anovox.point_labels import LabelSource
 from lib.anovox.recording import ScenarioConfig
 from lib.anovox.scenario import Sensors
 from lib.shards.causes import cause_in
-from lib.shards.cloud_facts import MIN_POINTS, SECTORS
-from lib.shards.pictures import PictureCounts
-from lib.shards.statistics import Statistics
+from lib.shards.evidence import Evidence
+from lib.shards.rules import RULES, Level, Rule, hides_outlines
+from lib.shards.statistics import BadFrame, Statistics
 
-MIN_AGREEMENT: Final = 0.97
-"""Of what has to agree: depths, classes, semantic points and voxels. Sound scenarios: 0.988 and more."""
-MAX_HIDDEN: Final = 0.3
-"""Points behind what the camera sees, where the sensors stand apart. Sound scenarios: 0.13 and less."""
-MIN_ANOMALY_AGREEMENT: Final = 0.2
-"""Points that both sensors call an anomaly, of those that either does: anomalies are small, and mostly outline. Sound
-scenarios, beyond chance: 0.32 and more.
-"""
-MIN_VOXEL_CLASSES: Final = 0.85
-"""Semantic points whose voxel has a fitting class, where other sensors fill the grid, too. Sound scenarios: 0.94."""
-MIN_IMAGE_AGREEMENT: Final = 0.06
-"""By how much the image's edges must fit the outlines better than elsewhere. Sound scenarios: 0.12 and more."""
-MIRRORED_IMAGE: Final = 0.1
-"""By how much edges fit mirrored outlines better than the true ones in mirrored images. Mirrored sound ones: 0.12."""
-MIN_OUTLINE_PAIRS: Final = 300
-FAINT_STEP: Final = 12
-"""Colours that hardly ever differ by more hide the outlines: dense fog, a dark night. Fog as simulated: 20."""
-DARK: Final = 25.0
-"""Mean colour of an image in which outlines cannot be seen. Nights as simulated: 42."""
-ONE_COLOR_STEP: Final = 1
-BLUE_PLANTS: Final = -0.25
-"""(red - blue) / mean of plants less that of the sky, and BLUE_LEAVES that of plants alone. Sound scenarios: -0.02 and
-more, in warm or cold light -0.2; with blue and red exchanged, as much below 0 as they were above.
-"""
-BLUE_LEAVES: Final = -0.1
-MIN_AROUND: Final = 0.9
-"""Of the sectors of 10 degrees around a LiDAR. Sound clouds: all."""
-MAX_INTENSITY: Final = 1.001
-SIGMAS: Final = 3.0
+MAX_BAD_FRAMES: Final = 0.05
+"""Of a camera's frames: so many may be bad by themselves before that stops the work; they are named in any case."""
 SCENARIOS_TOGETHER: Final = 4
+SAME_LABELS: Final = 0.5
+"""Of a scenario's frames: so many with the depths and classes of another one's make it a copy."""
 
 Source = tuple[Path, ScenarioConfig | None]
 """A scenario's folder and configuration."""
@@ -57,7 +27,8 @@ Source = tuple[Path, ScenarioConfig | None]
 @dataclass(frozen=True)
 class Objection:
     """Why data cannot be right: a stable name, the scenarios (the worst first; none: all together), what is so, and
-    what to do about it. `needs_cause`: camera and LiDAR disagree, and lib.shards.causes can say why.
+    what to do about it. `needs_cause`: camera and LiDAR disagree, and lib.shards.causes can say why; it shows in
+    `frame_ids` of the first scenario, where that are some of its frames.
     """
 
     name: str
@@ -65,11 +36,12 @@ class Objection:
     what: str
     remedy: str
     needs_cause: bool = False
+    frame_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Unjudged:
-    """Scenarios of which something cannot be judged, and why."""
+    """Scenarios of which something cannot be judged, or of which so few frames are bad that the work goes on."""
 
     name: str
     scenarios: tuple[str, ...]
@@ -77,20 +49,18 @@ class Unjudged:
 
 
 @dataclass(frozen=True)
-class _Rule:
-    """`measure` says how far statistics are from right (more is worse; None: right, or too little to judge by)."""
+class _Broken:
+    """A part of a scenario that breaks a rule: by how much, which part in words, and the frames where it is some."""
 
-    name: str
-    measure: Callable[[Statistics], float | None]
-    sentence: Callable[[Statistics], str]
-    remedy: str
-    needs_cause: bool = False
+    wrong: float
+    scenario: str
+    what: str
+    frame_ids: tuple[int, ...] = ()
 
 
 def objections(by_scenario: Mapping[str, Statistics]) -> list[Objection]:
     """All that speaks against a data set's labels and calibration."""
-    total = sum(by_scenario.values(), Statistics())
-    found = [_applied(rule, by_scenario, total) for rule in _RULES]
+    found = [_applied(rule, by_scenario) for rule in RULES]
     return [objection for objection in (*found, _copies(by_scenario)) if objection is not None]
 
 
@@ -99,7 +69,7 @@ def explained(objection: Objection, sources: Mapping[str, Source], sensors: Sens
     if not objection.needs_cause:
         return objection
     chosen = objection.scenarios[:1] or tuple(sources)[:SCENARIOS_TOGETHER]
-    cause = cause_in([sources[name] for name in chosen], sensors)
+    cause = cause_in([sources[name] for name in chosen], sensors, objection.frame_ids)
     if cause is None:
         return objection
     return replace(objection, name=cause.name, what=f"{objection.what}: {cause.what}", remedy=cause.remedy)
@@ -107,214 +77,108 @@ def explained(objection: Objection, sources: Mapping[str, Source], sensors: Sens
 
 def unjudged(by_scenario: Mapping[str, Statistics]) -> list[Unjudged]:
     """What the data leave open."""
-    names = tuple(name for name, found in sorted(by_scenario.items()) if _hides_outlines(found.pictures))
-    what = "night or fog hides the outlines: whether the images belong to these labels cannot be judged"
-    return [Unjudged("image_unjudged", names, what)] if names else []
+    hidden = [name for name, found in sorted(by_scenario.items()) if hides_outlines(found.evidence)]
+    what = "night, fog or glare hides the outlines: whether the images belong to these labels cannot be judged"
+    left_open = [Unjudged("image_unjudged", tuple(hidden), what)] if hidden else []
+    for rule in RULES:
+        few = {
+            name: f"{_frames_told(bad)}, {rule.told(Evidence.total(frame.evidence for frame in bad))}"
+            for name, found in sorted(by_scenario.items())
+            for bad in _bad_by_camera(rule, found).values()
+            if not _many(bad, found)
+        }
+        if few:
+            left_open.append(Unjudged(rule.name, tuple(few), f"in {next(iter(few.values()))}"))
+    return left_open
 
 
-def _applied(rule: _Rule, by_scenario: Mapping[str, Statistics], total: Statistics) -> Objection | None:
-    broken = {name: wrong for name, found in by_scenario.items() if (wrong := rule.measure(found)) is not None}
-    worst = tuple(sorted(broken, key=lambda name: (-broken[name], name)))
-    if worst:
-        where = f"in {worst[0]}" + (f" and {len(worst) - 1} more of {len(by_scenario)} scenarios" if worst[1:] else "")
-        return Objection(
-            rule.name, worst, f"{where}, {rule.sentence(by_scenario[worst[0]])}", rule.remedy, rule.needs_cause
-        )
-    if rule.measure(total) is None:
+def _applied(rule: Rule, by_scenario: Mapping[str, Statistics]) -> Objection | None:
+    """The rule at the highest level at which it is broken, below that of all scenarios together."""
+    broken: dict[str, _Broken] = {}
+    for name, found in sorted(by_scenario.items()):
+        parts = _broken_parts(rule, name, found)
+        if parts:
+            broken[name] = max(parts, key=lambda part: part.wrong)
+    if broken:
+        first, *others = sorted(broken.values(), key=lambda part: (-part.wrong, part.scenario))
+        more = f" and {len(others)} more of {len(by_scenario)} scenarios" if others else ""
+        worst = tuple(part.scenario for part in (first, *others))
+        what = f"in {first.scenario}{more}{first.what}"
+        return Objection(rule.name, worst, what, rule.remedy, rule.needs_cause, first.frame_ids)
+    together = Evidence.total(found.evidence for found in by_scenario.values())
+    if rule.measure(together) is None:
         return None
-    what = f"in the {len(by_scenario)} scenarios together, {rule.sentence(total)}"
+    what = f"in the {len(by_scenario)} scenarios together, {rule.told(together)}"
     return Objection(rule.name, (), what, rule.remedy, rule.needs_cause)
 
 
+def _broken_parts(rule: Rule, name: str, found: Statistics) -> list[_Broken]:
+    """Many of a camera's frames but not all, where that breaks the rule; else cameras; else the whole scenario."""
+    some = [
+        bad
+        for bad in _bad_by_camera(rule, found).values()
+        if _many(bad, found) and len(bad) < found.by_camera[bad[0].camera].pictures.images
+    ]
+    if some:
+        parts = [(Evidence.total(frame.evidence for frame in bad), bad) for bad in some]
+        return [
+            _Broken(
+                rule.measure(evidence) or 0.0,
+                name,
+                f" ({_frames_told(bad)}), {rule.told(evidence)}",
+                tuple(frame.frame_id for frame in bad),
+            )
+            for evidence, bad in parts
+        ]
+    measured = {camera: rule.measure(evidence) for camera, evidence in found.by_camera.items()}
+    broken = {camera: wrong for camera, wrong in measured.items() if wrong is not None}
+    if rule.lowest <= Level.CAMERA and rule.of_cameras and 0 < len(broken) < len(measured):
+        return [
+            _Broken(wrong, name, f" (camera {camera}), {rule.told(found.by_camera[camera])}")
+            for camera, wrong in broken.items()
+        ]
+    wrong = rule.measure(found.evidence) if rule.lowest <= Level.SCENARIO else None
+    return [] if wrong is None else [_Broken(wrong, name, f", {rule.told(found.evidence)}")]
+
+
+def _bad_by_camera(rule: Rule, found: Statistics) -> dict[str, list[BadFrame]]:
+    bad: dict[str, list[BadFrame]] = {}
+    for frame in found.bad_frames:
+        if frame.rule == rule.name:
+            bad.setdefault(frame.camera, []).append(frame)
+    return bad
+
+
+def _many(bad: list[BadFrame], found: Statistics) -> bool:
+    return len(bad) > MAX_BAD_FRAMES * found.by_camera[bad[0].camera].pictures.images
+
+
+def _frames_told(bad: list[BadFrame]) -> str:
+    first = bad[0]
+    more = f" and {len(bad) - 1} more" if bad[1:] else ""
+    camera = f" of camera {first.camera}" if first.camera else ""
+    return f"frame {first.frame_id}{more}{camera}"
+
+
 def _copies(by_scenario: Mapping[str, Statistics]) -> Objection | None:
-    """Scenarios that hold the same image or cloud: they count twice, or train and test on the same."""
-    holder: dict[int, str] = {}
+    """Scenarios that hold the same image or cloud, or mostly the same labels: they count twice, or train and test on
+    the same.
+    """
     copies: dict[str, str] = {}
-    for name, found in sorted(by_scenario.items()):
-        for content in sorted(found.contents):
-            first = holder.setdefault(content, name)
-            if first != name:
-                copies[name] = first
+    for contents, enough in (("contents", 0.0), ("label_contents", SAME_LABELS)):
+        holder: dict[int, str] = {}
+        for name, found in sorted(by_scenario.items()):
+            shared: dict[str, int] = {}
+            for content in sorted(getattr(found, contents)):
+                first = holder.setdefault(content, name)
+                if first != name:
+                    shared[first] = shared.get(first, 0) + 1
+            for first, number in shared.items():
+                if number > enough * found.frames:
+                    copies.setdefault(name, first)
     if not copies:
         return None
-    name, first = next(iter(copies.items()))
+    name, first = min(copies.items())
     more = f" (and {len(copies) - 1} more copies)" if len(copies) > 1 else ""
-    what = f"{name} holds the same image or cloud as {first}{more}: a recording must be there only once"
-    return Objection("copied_scenario", tuple(copies), what, "remove one of the two from data.root")
-
-
-def _too_low(part: int, whole: int, limit: float) -> float | None:
-    """The share that is lacking, if `part` of `whole` lies below the limit beyond chance (Wilson, 1927)."""
-    if not whole:
-        return None
-    share, spread = part / whole, SIGMAS**2 / whole
-    middle = share + spread / 2
-    highest = (middle + float(np.sqrt(spread * (share * (1 - share) + spread / 4)))) / (1 + spread)
-    return None if highest >= limit else 1 - share
-
-
-def _sensors(found: Statistics) -> float | None:
-    counts = found.agreement
-    if not counts.projected and int(found.label_sources.sum()) >= MIN_POINTS:
-        return 1.0
-    wrong = (
-        _too_low(counts.off_outlines_same_depth, counts.off_outlines - counts.hidden, MIN_AGREEMENT),
-        _too_low(counts.clear_same, counts.clear, MIN_AGREEMENT),
-        _too_low(counts.off_outlines - counts.hidden, counts.off_outlines, 1 - MAX_HIDDEN),
-    )
-    return max((share for share in wrong if share is not None), default=None)
-
-
-def _sensors_told(found: Statistics) -> str:
-    counts = found.agreement
-    if not counts.projected:
-        return "no point of the clouds lies in the camera's view"
-    depth = counts.off_outlines_same_depth / max(1, counts.off_outlines - counts.hidden)
-    classes = counts.clear_same / max(1, counts.clear)
-    hidden = f", {counts.hidden / max(1, counts.off_outlines):.1%} lie behind it" if counts.hidden else ""
-    return (
-        f"LiDAR and camera disagree: away from outlines, the depth image confirms {depth:.1%} of the points in "
-        f"view{hidden}, and {classes:.1%} have their pixel's class"
-    )
-
-
-def _anomalies(found: Statistics) -> float | None:
-    return _too_low(found.agreement.anomalous_same, found.agreement.anomalous, MIN_ANOMALY_AGREEMENT)
-
-
-def _anomalies_told(found: Statistics) -> str:
-    counts = found.agreement
-    return (
-        f"camera and LiDAR label different anomalies: of {counts.anomalous} points in view that either calls one, "
-        f"{counts.anomalous_same} are one for both"
-    )
-
-
-def _twins(found: Statistics) -> float | None:
-    if not found.agreement.labelled:
-        return None
-    return _too_low(_by_lidar(found), int(found.label_sources.sum()), MIN_AGREEMENT)
-
-
-def _by_lidar(found: Statistics) -> int:
-    return int(found.label_sources[LabelSource.ROW] + found.label_sources[LabelSource.DIRECTION])
-
-
-def _twins_told(found: Statistics) -> str:
-    share = _by_lidar(found) / max(1, int(found.label_sources.sum()))
-    return f"only {share:.1%} of LIDAR's points have a point of SEMANTIC-LIDAR in their direction and range"
-
-
-def _voxels(found: Statistics) -> float | None:
-    counts = found.agreement
-    wrong = (
-        _too_low(counts.in_voxel, counts.labelled, MIN_AGREEMENT),
-        _too_low(counts.same_voxel, counts.in_voxel, MIN_VOXEL_CLASSES),
-    )
-    return max((share for share in wrong if share is not None), default=None)
-
-
-def _voxels_told(found: Statistics) -> str:
-    counts = found.agreement
-    held, same = counts.in_voxel / max(1, counts.labelled), counts.same_voxel / max(1, counts.in_voxel)
-    return (
-        f"VOXEL_GRID does not fit SEMANTIC-LIDAR: {held:.1%} of its points lie in an occupied voxel, {same:.1%} of "
-        "these in one of a fitting class"
-    )
-
-
-def _gap(pictures: PictureCounts) -> float | None:
-    """By how much the edges fit the outlines better than elsewhere; None with too few outlines."""
-    edges = pictures.edges
-    if edges is None or pictures.steps[0, 1].sum() < MIN_OUTLINE_PAIRS:
-        return None
-    return edges[0] - edges[1]
-
-
-def _one_color(found: Statistics) -> float | None:
-    return 1.0 if found.pictures.values and found.pictures.strong_step <= ONE_COLOR_STEP else None
-
-
-def _hides_outlines(pictures: PictureCounts) -> bool:
-    gap = _gap(pictures)
-    faint = pictures.strong_step < FAINT_STEP or pictures.mean_color < DARK
-    return gap is not None and gap < MIN_IMAGE_AGREEMENT and faint and _mirrored(pictures) is None
-
-
-def _mirrored(pictures: PictureCounts) -> float | None:
-    gap = _gap(pictures)
-    return -gap if gap is not None and gap <= -MIRRORED_IMAGE and pictures.looks_mirrored else None
-
-
-def _mirrored_image(found: Statistics) -> float | None:
-    return _mirrored(found.pictures)
-
-
-def _other_image(found: Statistics) -> float | None:
-    gap = _gap(found.pictures)
-    if gap is None or gap >= MIN_IMAGE_AGREEMENT or _hides_outlines(found.pictures):
-        return None
-    return None if _mirrored_image(found) is not None or _one_color(found) is not None else MIN_IMAGE_AGREEMENT - gap
-
-
-def _exchanged_colors(found: Statistics) -> float | None:
-    redness = found.pictures.redness
-    if redness is None:
-        return None
-    plants, sky = redness
-    return sky - plants if plants - sky < BLUE_PLANTS and plants < BLUE_LEAVES else None
-
-
-def _intensity(found: Statistics) -> float | None:
-    lowest, highest = found.clouds.lowest_intensity, found.clouds.highest_intensity
-    return max(highest, -lowest) if highest > MAX_INTENSITY or lowest < 0 else None
-
-
-def _intensity_told(found: Statistics) -> str:
-    lowest, highest = found.clouds.lowest_intensity, found.clouds.highest_intensity
-    return f"LIDAR's intensities reach from {lowest:g} to {highest:g}, where AnoVox has 0 to 1"
-
-
-def _around(found: Statistics) -> float | None:
-    return _too_low(found.clouds.sectors, SECTORS * found.clouds.clouds, MIN_AROUND)
-
-
-def _around_told(found: Statistics) -> str:
-    share = found.clouds.sectors / max(1, SECTORS * found.clouds.clouds)
-    return f"the clouds reach only {share:.0%} of the way around the LiDAR, where AnoVox's reach all around"
-
-
-_AGAIN: Final = "take {} from the archive again, or leave these scenarios out"
-_RULES: Final = (
-    _Rule("sensors_disagree", _sensors, _sensors_told, _AGAIN.format("camera and LiDAR folders"), needs_cause=True),
-    _Rule("anomalies_disagree", _anomalies, _anomalies_told, _AGAIN.format("SEMANTIC-CAM and SEMANTIC-LIDAR")),
-    _Rule("other_semantic_lidar", _twins, _twins_told, _AGAIN.format("LIDAR and SEMANTIC-LIDAR")),
-    _Rule(
-        "voxels_disagree",
-        _voxels,
-        _voxels_told,
-        "it is of another scenario or cell size, or the LiDAR stands elsewhere than sensor_setup.json says: compare "
-        "that first; then delete VOXEL_GRID there, and it is computed",
-    ),
-    _Rule("one_color", _one_color, lambda _: "RGB-CAM shows one colour everywhere", _AGAIN.format("RGB-CAM")),
-    _Rule(
-        "mirrored_image",
-        _mirrored_image,
-        lambda _: "RGB-CAM is mirrored: its edges lie where outlines would be from right to left",
-        _AGAIN.format("RGB-CAM"),
-    ),
-    _Rule(
-        "other_image",
-        _other_image,
-        lambda _: "RGB-CAM does not belong to these labels: its edges are not where classes and depth change",
-        "it is of another scenario or other frames, or moved: " + _AGAIN.format("RGB-CAM"),
-    ),
-    _Rule(
-        "exchanged_colors",
-        _exchanged_colors,
-        lambda _: "RGB-CAM has red and blue exchanged (BGR): plants are bluer than the sky",
-        "exchange the channels, or take the archive's own files",
-    ),
-    _Rule("intensity_range", _intensity, _intensity_told, "scale them to 0 to 1, or take LIDAR from the archive again"),
-    _Rule("half_clouds", _around, _around_told, _AGAIN.format("LIDAR")),
-)
+    what = f"{name} holds the same recording as {first}, or parts of it{more}: a recording must be there only once"
+    return Objection("copied_scenario", tuple(sorted(copies)), what, "remove one of the two from data.root")

@@ -13,11 +13,9 @@ from lib.anovox.files import Reason
 from lib.anovox.reader import SkippedFrame
 from lib.frame import ScenarioType
 from lib.scratch import Shelf, fingerprint
-from lib.shards.agreement import Agreement
-from lib.shards.cloud_facts import CloudFacts
+from lib.shards.evidence import Evidence
 from lib.shards.index import ShardEntry
-from lib.shards.pictures import PictureCounts
-from lib.shards.statistics import Statistics
+from lib.shards.statistics import BadFrame, Statistics
 
 _BY_NAMES: Final = {
     Reason.MISSING_IMAGE,
@@ -100,16 +98,11 @@ def _note(converted: ConvertedScenario) -> dict[str, Any]:
             **vars(counts),
             "point_classes": counts.point_classes.tolist(),
             "pixel_classes": counts.pixel_classes.tolist(),
-            "label_sources": counts.label_sources.tolist(),
             "undefined_ids": [[*key, count] for key, count in sorted(counts.undefined_ids.items())],
-            "agreement": asdict(counts.agreement),
-            "pictures": {
-                **vars(counts.pictures),
-                "steps": counts.pictures.steps.tolist(),
-                "colors": counts.pictures.colors.tolist(),
-            },
-            "clouds": asdict(counts.clouds),
+            "by_camera": {camera: asdict(evidence) for camera, evidence in counts.by_camera.items()},
+            "bad_frames": [asdict(frame) for frame in counts.bad_frames],
             "contents": sorted(counts.contents),
+            "label_contents": sorted(counts.label_contents),
         },
     }
 
@@ -126,20 +119,17 @@ def _from_note(note: Mapping[str, Any]) -> ConvertedScenario:
             anomaly_distances=Counter(counts["anomaly_distances"]),
             point_classes=np.array(counts["point_classes"], dtype=np.int64),
             pixel_classes=np.array(counts["pixel_classes"], dtype=np.int64),
-            label_sources=np.array(counts["label_sources"], dtype=np.int64),
             undefined_ids=Counter({(kind, class_id): count for kind, class_id, count in counts["undefined_ids"]}),
             frames_with_undefined_ids=counts["frames_with_undefined_ids"],
             cloud_sizes=tuple(counts["cloud_sizes"]),
             farthest_m=counts["farthest_m"],
-            agreement=Agreement(**counts["agreement"]),
-            pictures=PictureCounts(
-                np.array(counts["pictures"]["steps"], dtype=np.int64),
-                np.array(counts["pictures"]["colors"], dtype=np.int64),
-                counts["pictures"]["brightness"],
-                counts["pictures"]["values"],
+            by_camera={camera: Evidence.from_dict(found) for camera, found in counts["by_camera"].items()},
+            bad_frames=tuple(
+                BadFrame(**{**frame, "evidence": Evidence.from_dict(frame["evidence"])})
+                for frame in counts["bad_frames"]
             ),
-            clouds=CloudFacts(**counts["clouds"]),
             contents=frozenset(counts["contents"]),
+            label_contents=frozenset(counts["label_contents"]),
         ),
         tuple(SkippedFrame(**{**frame, "reason": Reason(frame["reason"])}) for frame in note["skipped"]),
         reused=True,

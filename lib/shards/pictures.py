@@ -1,143 +1,216 @@
 """Whether a camera's image shows what its labels say: edges where classes and depth change, plants redder than sky."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lib.anovox.files import DEPTH_MAX_M, DEPTH_STEPS
 from lib.frame import Frame
-from lib.labels import SKY, TERRAIN, VEGETATION
+from lib.labels import SKY, TERRAIN, VEGETATION, is_anomaly
 
 ROWS: Final = 128
 """About as many rows of an image are looked at, evenly spread: enough, and of AnoVox's size a quarter."""
-CONTROLS: Final = 4
-"""How many other places outlines are looked for in, as a comparison: mirrored, and moved by a quarter, a half and three
-quarters of the width.
-"""
 MIN_PIXELS: Final = 100
 OUTLINE_M: Final = 0.5
 OUTLINE_SHARE: Final = 0.1
+ONE_COLOR_STEP: Final = 1
+"""The strong step of an image that shows one colour, up to the rounding of a codec."""
 _COLORS: Final = 256
 
-Counts = npt.NDArray[np.int64]
+ColorSums = tuple[int, int, int, int]
+Bools = npt.NDArray[np.bool_]
+Colors = npt.NDArray[np.uint8]
 
 
-def _no_steps() -> Counts:
-    return np.zeros((1 + CONTROLS, 2, _COLORS), dtype=np.int64)
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class PictureCounts:
-    """Counts over some images.
+    """Sums over some images.
 
-    `steps` (1 + CONTROLS, 2, 256): pairs of neighbouring pixels by their largest difference of a colour, first those
-    within an object, then those across an outline; in row 0 with outlines where they are, else where they are not.
-    `colors` (2, 4): of plants (vegetation, terrain) and of the sky the sums of red, green, blue, and the pixels.
-    `brightness`: sum of the image's colours; `values`: how many.
+    A *fit* is the AUROC with which the difference of colour between neighbouring pixels tells pairs across an outline
+    from pairs within an object; each image's counts as often as it has pairs across outlines. `outline_pairs`: pairs
+    across outlines of class or depth; `true_fit`: with the outlines where they are; `mirrored_fit`, `quarter_fit`,
+    `half_fit`, `three_quarters_fit`: with the outlines mirrored, or moved round by a part of the width, for comparison.
+
+    Over images whose neighbour of the tick before was read, too: `sequel_pairs`; `late_fit`, with the outlines of the
+    tick before, less the fit with its own; `early_fit`, the image of the tick before with these outlines, less its fit
+    with its own.
+
+    `anomaly_pairs`, `anomaly_fit`: the same as outline_pairs and true_fit of the outlines of anomalies alone.
+
+    `strong_step`: sum of the colour differences that one pair in a hundred exceeds; `one_color`: images in which that
+    is next XX, `as_class`: pixels that read as a depth or class image have just their depth or class.
+    `plants`, `sky`: sums of red, green, blue of plants (vegetation, terrain) and of the sky, and how many pixels.
     """
 
-    steps: Counts
-    colors: Counts
+    images: int = 0
+    outline_pairs: int = 0
+    true_fit: float = 0.0
+    mirrored_fit: float = 0.0
+    quarter_fit: float = 0.0
+    half_fit: float = 0.0
+    three_quarters_fit: float = 0.0
+    sequel_pairs: int = 0
+    late_fit: float = 0.0
+    early_fit: float = 0.0
+    anomaly_pairs: int = 0
+    anomaly_fit: float = 0.0
+    strong_step: int = 0
+    one_color: int = 0
+    pixels: int = 0
     brightness: int = 0
-    values: int = 0
-
-    @classmethod
-    def none(cls) -> "PictureCounts":
-        """Of no image."""
-        return cls(_no_steps(), np.zeros((2, 4), dtype=np.int64))
+    clipped: int = 0
+    as_depth: int = 0
+    as_class: int = 0
+    plants: ColorSums = (0, 0, 0, 0)
+    sky: ColorSums = (0, 0, 0, 0)
 
     def __add__(self, other: "PictureCounts") -> "PictureCounts":
-        return PictureCounts(
-            self.steps + other.steps,
-            self.colors + other.colors,
-            self.brightness + other.brightness,
-            self.values + other.values,
-        )
+        names = [field.name for field in fields(self) if field.name not in ("plants", "sky")]
+        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
+        plants, sky = _added(self.plants, other.plants), _added(self.sky, other.sky)
+        return PictureCounts(**sums, plants=plants, sky=sky)
 
     @property
-    def edges(self) -> tuple[float, float] | None:
-        """How well colour differences tell outlines from the rest, where they are and at best elsewhere.
-
-        As AUROC: 0.5 is chance. None without outlines.
-        """
-        true, *elsewhere = (_auroc(inside, across) for inside, across in self.steps)
-        found = [auroc for auroc in elsewhere if auroc is not None]
-        return None if true is None or not found else (true, max(found))
+    def gap(self) -> float | None:
+        """By how much edges fit the outlines better than at best elsewhere, in AUROC; None without outlines."""
+        elsewhere = max(self.mirrored_fit, self.quarter_fit, self.half_fit, self.three_quarters_fit)
+        return (self.true_fit - elsewhere) / self.outline_pairs if self.outline_pairs else None
 
     @property
     def looks_mirrored(self) -> bool:
         """Whether the edges of the image lie where outlines would be if it were mirrored, more than anywhere else."""
-        aurocs = [_auroc(inside, across) for inside, across in self.steps]
-        known = [auroc for auroc in aurocs if auroc is not None]
-        return len(known) == len(aurocs) and max(known) == known[1]
-
-    @property
-    def strong_step(self) -> int:
-        """The colour difference that one pair of pixels in a hundred exceeds; 0 in an image of one colour."""
-        counts = np.cumsum(self.steps[0].sum(axis=0))
-        return int(np.searchsorted(counts, 0.99 * counts[-1])) if counts[-1] else 0
+        others = self.true_fit, self.quarter_fit, self.half_fit, self.three_quarters_fit
+        return self.mirrored_fit > max(others)
 
     @property
     def mean_color(self) -> float:
-        """Mean of the image's colours, 0 to 255."""
-        return self.brightness / max(1, self.values)
+        """Mean of the images' colours, 0 to 255."""
+        return self.brightness / max(1, 3 * self.pixels)
 
     @property
     def redness(self) -> tuple[float, float] | None:
-        """(red - blue) / mean colour, of plants and of the sky; None where an image lacks either."""
-        if (self.colors[:, 3] < MIN_PIXELS).any():
+        """(red - blue) / mean colour, of plants and of the sky; None where images lack either."""
+        if min(self.plants[3], self.sky[3]) < MIN_PIXELS:
             return None
-        plants, sky = (
-            (red - blue) / max(1.0, (red + green + blue) / 3) for red, green, blue, _ in self.colors.tolist()
-        )
+        plants, sky = (3 * (red - blue) / max(1, red + green + blue) for red, green, blue, _ in (self.plants, self.sky))
         return plants, sky
 
 
-def picture_counts(frame: Frame) -> PictureCounts:
-    """Count a frame's image, at the resolution it was recorded in."""
+def picture_counts(frame: Frame, before: Frame | None = None) -> PictureCounts:
+    """Count a frame's image, at the resolution it was recorded in.
+
+    `before`: the same camera's frame of the tick before, if that was read.
+    """
     step = max(1, len(frame.image) // ROWS)
+    image, class_ids = frame.image[1::step], frame.pixel_class[1::step]
+    differences, outlines = _differences(frame), _outlines(frame)
+    pairs = sum(int(outline.sum()) for outline in outlines)
+    true_fit = _fit(differences, outlines)
+    quarter = max(1, frame.camera.width_px // 4)
+    mirrored = [outline[:, ::-1] for outline in outlines]
+    moved = [[np.roll(outline, quarter * number, axis=1) for outline in outlines] for number in (1, 2, 3)]
+    mirrored_fit, quarter_fit, half_fit, three_quarters_fit = (_fit(differences, place) for place in (mirrored, *moved))
+    late_fit = early_fit = 0.0
+    if before is not None:
+        differences_before, outlines_before = _differences(before), _outlines(before)
+        late_fit = _fit(differences, outlines_before) - true_fit
+        early_fit = _fit(differences_before, outlines) - _fit(differences_before, outlines_before)
+    of_anomalies = _outlines_of_anomalies(frame)
+    anomaly_pairs = sum(int(outline.sum()) for outline in of_anomalies)
+    strong_step = _strong_step(differences)
+    plants = _color_sums(image, np.isin(class_ids, (VEGETATION, TERRAIN)))
+    sky = _color_sums(image, class_ids == SKY)
+    return PictureCounts(
+        images=1,
+        outline_pairs=pairs,
+        true_fit=pairs * true_fit,
+        mirrored_fit=pairs * mirrored_fit,
+        quarter_fit=pairs * quarter_fit,
+        half_fit=pairs * half_fit,
+        three_quarters_fit=pairs * three_quarters_fit,
+        sequel_pairs=pairs if before is not None else 0,
+        late_fit=pairs * late_fit,
+        early_fit=pairs * early_fit,
+        anomaly_pairs=anomaly_pairs,
+        anomaly_fit=anomaly_pairs * _fit(differences, of_anomalies, besides=outlines),
+        strong_step=strong_step,
+        one_color=int(strong_step <= ONE_COLOR_STEP),
+        pixels=class_ids.size,
+        brightness=int(image.sum(dtype=np.int64)),
+        clipped=int(np.count_nonzero(image == _COLORS - 1)),
+        as_depth=_as_depth(image, frame.depth_m[1::step]),
+        as_class=int(np.count_nonzero(image[..., 0] == class_ids)),
+        plants=plants,
+        sky=sky,
+    )
+
+
+def _pairs(array: npt.NDArray[Any]) -> tuple[tuple[npt.NDArray[Any], npt.NDArray[Any]], ...]:
+    """Neighbouring pixels of an image (H, W, ...): right and left, below and above, each (h, w, ...)."""
+    step = max(1, len(array) // ROWS)
     rows, above = slice(1, None, step), slice(None, -1, step)
-    image = frame.image[rows]
-    colors = np.stack([_color_sums(image, frame.pixel_class[rows], ids) for ids in ((VEGETATION, TERRAIN), (SKY,))])
-    steps = _no_steps()
-    later, earlier, all_ = slice(1, None), slice(None, -1), slice(None)
-    for first, second in (((rows, later), (rows, earlier)), ((rows, all_), (above, all_))):
-        difference, outline = _difference(frame.image[first], frame.image[second]), _outline(frame, first, second)
-        steps[:, 0] += np.bincount(difference.reshape(-1), minlength=_COLORS)
-        for number, place in enumerate(_places(outline)):
-            across = np.bincount(difference[place], minlength=_COLORS)
-            steps[number] += np.stack([-across, across])
-    return PictureCounts(steps, colors, int(image.sum(dtype=np.int64)), image.size)
+    return (array[rows, 1:], array[rows, :-1]), (array[rows], array[above])
 
 
-def _places(outline: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
-    """Outlines (h, w) where they are, and where they are not."""
-    quarter = max(1, outline.shape[1] // 4)
-    return [outline, outline[:, ::-1], *(np.roll(outline, quarter * number, axis=1) for number in range(1, CONTROLS))]
+def _differences(frame: Frame) -> list[Colors]:
+    """The largest difference of a colour of each pair of `_pairs`."""
+    return [
+        np.asarray((np.maximum(first, second) - np.minimum(first, second)).max(axis=2))
+        for first, second in _pairs(frame.image)
+    ]
 
 
-def _difference(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Largest difference of a colour between pixels (h, w, 3): (h, w)."""
-    red, green, blue = (np.maximum(first, second) - np.minimum(first, second)).transpose(2, 0, 1)
-    return np.asarray(np.maximum(np.maximum(red, green), blue))
+def _outlines(frame: Frame) -> list[Bools]:
+    """The pairs of `_pairs` between which class or depth changes."""
+    outlines = []
+    for (near_m, far_m), (first, second) in zip(_pairs(frame.depth_m), _pairs(frame.pixel_class), strict=True):
+        apart = np.abs(near_m - far_m) > OUTLINE_M + OUTLINE_SHARE * np.minimum(near_m, far_m)
+        outlines.append(np.asarray(apart | (first != second)))
+    return outlines
 
 
-def _outline(frame: Frame, first: tuple[slice, slice], second: tuple[slice, slice]) -> npt.NDArray[np.bool_]:
-    """Where the class or the depth changes between pixels."""
-    near_m, far_m = frame.depth_m[first], frame.depth_m[second]
-    apart = np.abs(near_m - far_m) > OUTLINE_M + OUTLINE_SHARE * np.minimum(near_m, far_m)
-    return np.asarray(apart | (frame.pixel_class[first] != frame.pixel_class[second]))
+def _outlines_of_anomalies(frame: Frame) -> list[Bools]:
+    """The pairs of `_pairs` of which one pixel shows an anomaly and the other one does not."""
+    return [np.asarray(first != second) for first, second in _pairs(is_anomaly(frame.pixel_class))]
 
 
-def _color_sums(image: npt.NDArray[np.uint8], class_ids: npt.NDArray[np.uint8], chosen: tuple[int, ...]) -> Counts:
-    pixels = image[np.logical_or.reduce([class_ids == class_id for class_id in chosen])]
-    return np.array([*pixels.sum(axis=0, dtype=np.int64), len(pixels)], dtype=np.int64)
-
-
-def _auroc(inside: Counts, across: Counts) -> float | None:
-    """Chance that a pair across an outline differs more than one inside of an object; ties count half."""
-    if not inside.sum() or not across.sum():
-        return None
+def _fit(differences: Sequence[Colors], across: Sequence[Bools], besides: Sequence[Bools] | None = None) -> float:
+    """AUROC of colour differences for pairs across an outline against the others, less those `besides`; 0.5 without."""
+    counts = np.zeros((2, _COLORS), dtype=np.int64)
+    for number, (difference, outline) in enumerate(zip(differences, across, strict=True)):
+        left_out = outline if besides is None else besides[number]
+        counts[1] += np.bincount(difference[outline], minlength=_COLORS)
+        counts[0] += np.bincount(difference.reshape(-1), minlength=_COLORS)
+        counts[0] -= np.bincount(difference[left_out], minlength=_COLORS)
+    inside, outside = counts
+    if not inside.sum() or not outside.sum():
+        return 0.5
     below = np.cumsum(inside) - inside / 2
-    return float((below * across).sum() / inside.sum() / across.sum())
+    return float((below * outside).sum() / inside.sum() / outside.sum())
+
+
+def _strong_step(differences: Sequence[Colors]) -> int:
+    """The difference that one pair in a hundred exceeds."""
+    counts = np.cumsum(sum(np.bincount(difference.reshape(-1), minlength=_COLORS) for difference in differences))
+    return int(np.searchsorted(counts, 0.99 * counts[-1]))
+
+
+def _as_depth(image: Colors, depth_m: npt.NDArray[np.float32]) -> int:
+    """Pixels of an image (h, w, 3) that are coded as a DEPTH_CAM image codes their depth (h, w)."""
+    red, green, blue = (image[..., channel].astype(np.int64) for channel in range(3))
+    read_m = (red + 256 * green + 65536 * blue) * (DEPTH_MAX_M / DEPTH_STEPS)
+    return int(np.count_nonzero(np.isclose(read_m, depth_m, atol=1e-3)))
+
+
+def _color_sums(image: Colors, chosen: Bools) -> tuple[int, int, int, int]:
+    """Sums of red, green and blue of the chosen pixels, and how many they are."""
+    red, green, blue = image[chosen].sum(axis=0, dtype=np.int64).tolist()
+    return red, green, blue, int(np.count_nonzero(chosen))
+
+
+def _added(first: ColorSums, second: ColorSums) -> ColorSums:
+    red, green, blue, pixels = (a + b for a, b in zip(first, second, strict=True))
+    return red, green, blue, pixels

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -10,14 +11,13 @@ import numpy.typing as npt
 
 from lib.anovox.files import Reason
 from lib.anovox.findings import Notice, ScenarioReason
-from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame
-from lib.frame import ScenarioType
+from lib.frame import Frame, ScenarioType
 from lib.labels import ANOMALY_SIZES, LABELS, UNKNOWN, class_counts, is_anomaly
-from lib.shards.agreement import Agreement, read_agreement
-from lib.shards.cloud_facts import SECTORS, CloudFacts, cloud_facts
-from lib.shards.digests import sample_digests
-from lib.shards.pictures import PictureCounts, picture_counts
+from lib.shards.cloud_facts import SECTORS
+from lib.shards.digests import label_digests, sample_digests
+from lib.shards.evidence import Evidence, frame_evidence
+from lib.shards.rules import RULES, Level
 
 UNKNOWN_SIZE: Final = "unknown"
 CAMERA_ONLY: Final = "camera_only"
@@ -41,14 +41,24 @@ WORST: Final[Mapping[str, Callable[..., str]]] = {
 Counts = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class BadFrame:
+    """A frame that by itself breaks a rule of lib.shards.rules, named `rule`."""
+
+    rule: str
+    camera: str
+    frame_id: int
+    evidence: Evidence
+
+
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """Counts over some frames. `point_classes` and `pixel_classes` (256,) int64 count by class id.
 
-    `anomaly_sizes` and `anomaly_distances` count the frames in which a sensor sees an anomaly; `label_sources` (4,)
-    points by LabelSource; `undefined_ids` frames by (file kind, class id in no table), `frames_with_undefined_ids` each
-    once. `cloud_sizes`: points of each cloud; `farthest_m`: range of the farthest point.
-    `contents`: digests of the frames' images and clouds.
+    `anomaly_sizes` and `anomaly_distances` count the frames in which a sensor sees an anomaly; `undefined_ids` frames
+    by (file kind, class id in no table), `frames_with_undefined_ids` each once. `cloud_sizes`: points of each cloud;
+    `farthest_m`: range of the farthest point. `by_camera`: evidence by the camera's name. `contents`: digests of the
+    frames' images and clouds, `label_contents`: of depths and classes.
     """
 
     frames: int = 0
@@ -57,15 +67,14 @@ class Statistics:
     anomaly_distances: Counter[str] = field(default_factory=Counter)
     point_classes: Counts = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     pixel_classes: Counts = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
-    label_sources: Counts = field(default_factory=lambda: np.zeros(len(LabelSource), dtype=np.int64))
     undefined_ids: Counter[tuple[str, int]] = field(default_factory=Counter)
     frames_with_undefined_ids: int = 0
     cloud_sizes: tuple[int, ...] = ()
     farthest_m: float = 0.0
-    agreement: Agreement = field(default_factory=Agreement)
-    pictures: PictureCounts = field(default_factory=PictureCounts.none)
-    clouds: CloudFacts = field(default_factory=CloudFacts)
+    by_camera: Mapping[str, Evidence] = field(default_factory=dict)
+    bad_frames: tuple[BadFrame, ...] = ()
     contents: frozenset[int] = frozenset()
+    label_contents: frozenset[int] = frozenset()
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(
@@ -75,21 +84,33 @@ class Statistics:
             self.anomaly_distances + other.anomaly_distances,
             self.point_classes + other.point_classes,
             self.pixel_classes + other.pixel_classes,
-            self.label_sources + other.label_sources,
             self.undefined_ids + other.undefined_ids,
             self.frames_with_undefined_ids + other.frames_with_undefined_ids,
             self.cloud_sizes + other.cloud_sizes,
             max(self.farthest_m, other.farthest_m),
-            self.agreement + other.agreement,
-            self.pictures + other.pictures,
-            self.clouds + other.clouds,
+            {
+                camera: self.by_camera.get(camera, Evidence()) + other.by_camera.get(camera, Evidence())
+                for camera in sorted({*self.by_camera, *other.by_camera})
+            },
+            self.bad_frames + other.bad_frames,
             self.contents | other.contents,
+            self.label_contents | other.label_contents,
         )
 
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Of all cameras together."""
+        return Evidence.total(self.by_camera.values())
 
-def frame_statistics(read: ReadFrame) -> Statistics:
-    """Counts of one frame, at the resolution it was recorded in; a cloud that several cameras share counts once."""
+
+def frame_statistics(read: ReadFrame, before: Frame | None = None) -> Statistics:
+    """Counts of one frame, at the resolution it was recorded in; a cloud that several cameras share counts once.
+
+    `before`: the same camera's frame of the tick before, if that was read.
+    """
     frame = read.frame
+    evidence = frame_evidence(read, before)
+    broken = [rule for rule in RULES if rule.lowest == Level.FRAME and rule.measure(evidence) is not None]
     range_m = _ranges_m(frame.points)
     point_classes, pixel_classes = class_counts(frame.point_class), class_counts(frame.pixel_class)
     seen = bool(_anomalous(point_classes) or _anomalous(pixel_classes))
@@ -103,19 +124,18 @@ def frame_statistics(read: ReadFrame) -> Statistics:
         pixel_classes=pixel_classes,
         undefined_ids=Counter(undefined),
         frames_with_undefined_ids=int(bool(undefined)),
-        agreement=read_agreement(read),
-        pictures=picture_counts(frame),
+        by_camera={frame.camera_name: evidence},
+        bad_frames=tuple(BadFrame(rule.name, frame.camera_name, frame.frame_id, evidence) for rule in broken),
         contents=sample_digests(frame.image, frame.points),
+        label_contents=label_digests(frame.depth_m, frame.pixel_class),
     )
     if read.shares_cloud:
         return statistics
     return replace(
         statistics,
         point_classes=point_classes,
-        label_sources=np.bincount(read.point_labels.source, minlength=len(LabelSource)),
         cloud_sizes=(len(frame.points),),
         farthest_m=float(range_m.max()),
-        clouds=cloud_facts(read.clouds),
     )
 
 
@@ -171,31 +191,26 @@ def label_metrics(statistics: Statistics) -> dict[str, float]:
 
     docs/check.md says what each one means and what value to expect.
     """
-    sources, points = statistics.label_sources, int(statistics.label_sources.sum())
-    counts = statistics.agreement
+    evidence = statistics.evidence
+    labels, counts, clouds = evidence.labels, evidence.agreement, evidence.clouds
+    gap = evidence.pictures.gap
     shares = {
-        "row_match_share": _share(int(sources[LabelSource.ROW]), points),
-        "direction_match_share": _share(int(sources[LabelSource.DIRECTION]), points),
-        "voxel_label_share": _share(int(sources[LabelSource.VOXEL]), points),
-        "unlabelled_share": _share(int(statistics.point_classes[UNKNOWN]), points),
+        "row_match_share": _share(labels.by_row, labels.points),
+        "direction_match_share": _share(labels.by_direction, labels.points),
+        "voxel_label_share": _share(labels.by_voxel, labels.points),
+        "unlabelled_share": _share(int(statistics.point_classes[UNKNOWN]), labels.points),
         "depth_agreement": _share(counts.same_depth, counts.projected),
         "class_agreement": _share(counts.same_class, counts.compared),
         "depth_agreement_off_outlines": _share(counts.off_outlines_same_depth, counts.off_outlines - counts.hidden),
         "class_agreement_off_outlines": _share(counts.clear_same, counts.clear),
         "anomaly_agreement": _share(counts.anomalous_same, counts.anomalous),
         "hidden_share": _share(counts.hidden, counts.off_outlines),
-        "image_agreement": _image_agreement(statistics.pictures),
+        "image_agreement": None if gap is None else round(gap, 6),
         "voxel_agreement": _share(counts.same_voxel, counts.in_voxel),
         "in_voxel_share": _share(counts.in_voxel, counts.labelled),
-        "around_share": _share(statistics.clouds.sectors, SECTORS * statistics.clouds.clouds),
+        "around_share": _share(clouds.sectors, SECTORS * clouds.clouds),
     }
     return {key: share for key, share in shares.items() if share is not None}
-
-
-def _image_agreement(pictures: PictureCounts) -> float | None:
-    """How much better the image's edges fit the outlines where these are than elsewhere."""
-    edges = pictures.edges
-    return None if edges is None else round(edges[0] - edges[1], 6)
 
 
 def worst_scenarios(by_scenario: Mapping[str, Statistics]) -> dict[str, tuple[str, float]]:

@@ -21,7 +21,7 @@ from tests.anovox_sample import GOLDEN
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = ROOT / "tests" / "golden" / "written"
-SMALL = {"normality_scenarios": 4, "anomaly_scenarios": 2, "frames_per_scenario": 2, "seed": 5}
+SMALL = {"normality_scenarios": 4, "anomaly_scenarios": 2, "frames_per_scenario": 5, "seed": 5}
 SMALL |= {"night_fraction": 0.0, "fog_fraction": 0.0, "rain_fraction": 0.0}
 CLOUDS = ("LIDAR", "SEMANTIC-LIDAR")
 
@@ -100,6 +100,91 @@ def intensities(change):
     return change_clouds(lambda cloud: np.column_stack([cloud[:, :3], change(cloud[:, 3])]), kinds=("LIDAR",))
 
 
+def change_both_clouds(chosen):
+    """Rows of LIDAR go with those of SEMANTIC-LIDAR that `chosen` drops."""
+
+    def damage(scenario, _):
+        for lidar, semantic in zip(files_of(scenario, "LIDAR("), files_of(scenario, "SEMANTIC-LIDAR"), strict=True):
+            cloud, labelled = np.load(lidar), np.load(semantic)
+            kept = (chosen(np.column_stack([np.arange(len(labelled)), labelled[:, 1:]])))[:, 0].astype(int)
+            np.save(lidar, np.asfortranarray(cloud[kept]))
+            np.save(semantic, np.asfortranarray(labelled[kept]))
+        for path in files_of(scenario, "VOXEL_GRID"):
+            path.unlink()
+
+    return damage
+
+
+CARLA_0_9_10 = np.arange(256, dtype=np.uint8)
+"""The ids that classes had before CARLA 0.9.14."""
+CARLA_0_9_10[:15] = [0, 7, 8, 1, 11, 2, 5, 18, 12, 9, 22, 13, 4, 4, 10]
+
+
+def change_class_ids(change):
+    """In images, clouds and voxels alike; anomalies keep theirs."""
+
+    def changed(ids):
+        ids = ids.astype(np.uint8)
+        return np.where(is_anomaly(ids), ids, change(ids).astype(np.uint8))
+
+    def damage(scenario, _):
+        change_images(
+            lambda image: np.dstack([changed(image[..., 0]), image[..., 1:]]) if image.ndim == 3 else changed(image),
+            "SEMANTIC-CAM",
+        )(scenario, _)
+        for kind in ("SEMANTIC-LIDAR", "VOXEL_GRID"):
+            change_clouds(lambda cloud: np.column_stack([cloud[:, :3], changed(cloud[:, 3])]), kinds=(kind,))(
+                scenario, _
+            )
+
+    return damage
+
+
+def copied_as_rgb(kind):
+    def damage(scenario, _):
+        for target, source in zip(files_of(scenario, "RGB-CAM"), files_of(scenario, kind), strict=True):
+            Image.fromarray(np.asarray(Image.open(source).convert("RGB"))).save(target)
+
+    return damage
+
+
+def inverse_depth(image):
+    steps = (image[..., :3].astype(np.int64) * [1, 256, 65536]).sum(axis=2)
+    inverse = np.clip((2**24 - 1) / 1000 / np.maximum(steps / (2**24 - 1) * 1000, 0.1), 0, 2**24 - 1).astype(np.int64)
+    coded = np.stack([inverse & 255, inverse >> 8 & 255, inverse >> 16], axis=2).astype(np.uint8)
+    return np.dstack([coded, image[..., 3:]]) if image.shape[2] == 4 else coded
+
+
+def more_voxels(scenario, _):
+    for path in files_of(scenario, "VOXEL_GRID"):
+        voxels = np.load(path)
+        moved = voxels + np.array([40, 0, 3, 0], dtype=voxels.dtype)
+        np.save(path, np.unique(np.concatenate([voxels, moved[moved[:, 0] < 1000]]), axis=0))
+
+
+def rearranged(order, kinds):
+    def damage(scenario, _):
+        for kind in kinds:
+            paths = files_of(scenario, kind)
+            contents = [path.read_bytes() for path in paths]
+            for number, path in enumerate(paths):
+                path.write_bytes(contents[order(number, len(paths))])
+
+    return damage
+
+
+def first_everywhere(*kinds):
+    return rearranged(lambda number, count: 0, kinds)
+
+
+def a_tick_late(*kinds):
+    return rearranged(lambda number, count: max(0, number - 1), kinds)
+
+
+def a_tick_early(*kinds):
+    return rearranged(lambda number, count: min(count - 1, number + 1), kinds)
+
+
 def other_cell_size(scenario, _):
     opened = open_scenario(scenario, None)
     for path in files_of(scenario, "VOXEL_GRID"):
@@ -157,12 +242,65 @@ DAMAGES = {
     "image mirrored": (change_images(lambda image: image[:, ::-1], "RGB-CAM"), "mirrored_image", "is mirrored"),
     "image in BGR": (change_images(lambda image: image[..., ::-1], "RGB-CAM"), "exchanged_colors", "BGR"),
     "image black": (change_images(np.zeros_like, "RGB-CAM"), "one_color", "one colour"),
-    "intensities of 0-255": (intensities(lambda values: values * 255), "intensity_range", "to 2"),
-    "intensities of 3e38": (intensities(lambda values: values * 0 + 3e38), "intensity_range", "3e+38"),
+    "intensities of 0-255": (intensities(lambda values: values * 255), "intensities", "to 2"),
+    "intensities of 3e38": (intensities(lambda values: values * 0 + 3e38), "intensities", "3e+38"),
     "clouds of half a turn": (
         change_clouds(lambda cloud: cloud[cloud[:, 0] > 0]),
-        "half_clouds",
+        "partial_clouds",
         "% of the way around",
+    ),
+    "clouds without their lower rows": (
+        change_clouds(lambda cloud: cloud[cloud[:, 2] > -0.1 * np.hypot(cloud[:, 0], cloud[:, 1])]),
+        "partial_clouds",
+        "directions below the LiDAR",
+    ),
+    "clouds up to 10 m": (
+        change_clouds(lambda cloud: cloud[np.hypot(cloud[:, 0], cloud[:, 1]) < 10]),
+        "partial_clouds",
+        "directions below the LiDAR",
+    ),
+    "intensities of 0": (intensities(lambda values: values * 0), "intensities", "the same intensity"),
+    "anomalies without points": (
+        change_both_clouds(lambda cloud: cloud[~is_anomaly(cloud[:, 3].astype(np.uint8))]),
+        "anomalies_unseen",
+        "points lie on them",
+    ),
+    "class ids + 1": (
+        change_class_ids(lambda ids: ids + 1),
+        "wrong_class_ids",
+        "pixels",
+    ),
+    "class ids of CARLA 0.9.10": (
+        change_class_ids(lambda ids: CARLA_0_9_10[ids]),
+        "wrong_class_ids",
+        "not called sky",
+    ),
+    "road and sidewalk exchanged with buildings": (
+        change_class_ids(lambda ids: np.where(ids == 1, 3, np.where(ids == 3, 1, ids))),
+        "wrong_class_ids",
+        "what is called road",
+    ),
+    "no class": (change_images(lambda image: np.full_like(image, 255), "SEMANTIC-CAM"), "unlabelled_pixels", "100.0%"),
+    "depth as image": (copied_as_rgb("DEPTH_CAM"), "coded_image", "DEPTH_CAM"),
+    "classes as image": (copied_as_rgb("SEMANTIC-CAM"), "coded_image", "SEMANTIC-CAM"),
+    "depth as 1 / m": (change_images(inverse_depth, "DEPTH_CAM"), "wrong_depth", "DEPTH_CAM"),
+    "voxels that nothing fills": (more_voxels, "voxels_disagree", "of the voxels hold a point"),
+    "first image everywhere": (first_everywhere("RGB-CAM"), "frozen", "images"),
+    "first cloud everywhere": (first_everywhere("LIDAR(", "SEMANTIC-LIDAR"), "frozen", "clouds"),
+    "images a tick late": (a_tick_late("RGB-CAM"), "other_tick", "the tick before"),
+    "images a tick early": (a_tick_early("RGB-CAM"), "other_tick", "the tick after"),
+    "clouds a tick late": (a_tick_late("LIDAR(", "SEMANTIC-LIDAR", "VOXEL_GRID"), "other_tick", "tick before"),
+    "LIDAR alone a tick late": (a_tick_late("LIDAR("), "other_tick", "LIDAR's files are those of the tick before"),
+}
+SOME_FRAMES = {
+    "black": (change_images(np.zeros_like, "RGB-CAM"), "one_color"),
+    "mirrored": (change_images(lambda image: image[:, ::-1], "RGB-CAM"), "mirrored_image"),
+    "image of another": (take_from_other("RGB-CAM"), "other_image"),
+    "turned": (turned(90), "turned_clouds"),
+    "no class": (change_images(lambda image: np.full_like(image, 255), "SEMANTIC-CAM"), "unlabelled_pixels"),
+    "all of another": (
+        take_from_other("RGB-CAM", "DEPTH_CAM", "SEMANTIC-CAM", "LIDAR(", "SEMANTIC-LIDAR", "VOXEL_GRID"),
+        "copied_scenario",
     ),
 }
 
@@ -183,6 +321,26 @@ def test_what_cannot_be_right_is_named(data, name, everywhere):
     assert expected in found, {key: each.what for key, each in found.items()}
     assert part in found[expected].what and found[expected].remedy
     assert everywhere or found[expected].scenarios[:1] in ((), (scenarios[2].name,))
+
+
+def in_some_frames(scenario, other, damage, frame_ids, tmp_path):
+    """Do the damage to a copy, and take these frames' files from it."""
+    copy = Path(shutil.copytree(scenario, tmp_path / "damaged" / scenario.name))
+    damage(copy, other)
+    for path in copy.rglob("*_*.*"):
+        if path.is_file() and path.stem.rsplit("_", 1)[-1] in frame_ids:
+            shutil.copy(path, scenario / path.relative_to(copy))
+
+
+@pytest.mark.parametrize("name", SOME_FRAMES)
+def test_what_is_wrong_in_some_frames_is_named(data, tmp_path, name):
+    damage, expected = SOME_FRAMES[name]
+    scenarios = list(find_scenarios(data, pytest.fail))
+    ids = {path.stem.rsplit("_", 1)[-1] for path in files_of(scenarios[2], "RGB-CAM")}
+    in_some_frames(scenarios[2], scenarios[3], damage, sorted(ids, key=int)[-2:], tmp_path)
+    found = judged(data)
+    assert expected in found, {key: each.what for key, each in found.items()}
+    assert found[expected].scenarios[:1] in ((scenarios[2].name,), (scenarios[3].name,))
 
 
 def test_sound_data_passes(sound):

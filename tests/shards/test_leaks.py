@@ -11,6 +11,7 @@ from lib.frame import ScenarioType
 from lib.params import SplitParams
 from lib.shards.agreement import Agreement
 from lib.shards.digests import NO_CONTENT, digest
+from lib.shards.evidence import Evidence
 from lib.shards.guards import check_labels, type_sentences
 from lib.shards.index import open_entry, read_index, write_index
 from lib.shards.leaks import check_no_leak
@@ -40,7 +41,7 @@ def statistics(points, pixels=None, frames=2, with_anomaly=0, agreement=None):
         frames_with_anomaly=with_anomaly,
         point_classes=points,
         pixel_classes=pixels,
-        agreement=agreement or Agreement(clear=1000, clear_same=998),
+        by_camera={"": Evidence(agreement=agreement or Agreement(clear=1000, clear_same=998))},
     )
 
 

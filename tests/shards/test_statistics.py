@@ -4,7 +4,6 @@ import numpy as np
 
 from lib.anovox.files import Reason
 from lib.anovox.findings import Notice, ScenarioReason
-from lib.anovox.point_labels import LabelSource
 from lib.anovox.reader import ReadFrame, read_frames
 from lib.anovox.scenario import open_scenario
 from lib.frame import ScenarioType
@@ -24,7 +23,7 @@ def test_counts_of_golden_frames():
     assert total.anomaly_sizes == {"Medium": 3}
     assert sum(total.anomaly_distances.values()) == 3
     assert total.cloud_sizes == (1499, 1502, 1517, 1458, 1445)
-    assert total.point_classes.sum() == total.label_sources[LabelSource.ROW] == sum(total.cloud_sizes)
+    assert total.point_classes.sum() == total.evidence.labels.by_row == sum(total.cloud_sizes)
     assert 10 < total.farthest_m < 101
     assert total.pixel_classes.sum() == 5 * 48 * 72 and total.pixel_classes[33] > 0
 
