@@ -1,15 +1,19 @@
-"""The page on AnoVox names every finding."""
+"""The pages name every finding and every rule that stops the work, and their links lead somewhere."""
 
 import re
 from pathlib import Path
+
+import pytest
 
 from lib.anovox.files import Reason
 from lib.anovox.findings import Notice, ScenarioReason
 from lib.doctor import findings
 from lib.shards import causes, judgement
 
-CHECK = Path(__file__).parents[1] / "docs" / "check.md"
-PAGE = Path(__file__).parents[1] / "docs" / "anovox.md"
+ROOT = Path(__file__).parents[1]
+CHECK = ROOT / "docs" / "check.md"
+PAGE = ROOT / "docs" / "anovox.md"
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")))
 
 
 def documented():
@@ -39,3 +43,23 @@ def test_it_says_what_each_costs():
     assert {costs[reason] for reason in Reason} == {"the frame"}
     assert {costs[notice] for notice in Notice} == {"nothing"}
     assert {costs[reason] for reason in ScenarioReason} == {"the scenario", "the second one"}
+
+
+def anchors(page):
+    """Names of the headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    titles = (re.sub(r"[^\w\- ]", "", title.lower()) for title in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE))
+    return {title.strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name):
+    page = ROOT / name
+    text = page.read_text(encoding="utf-8")
+    broken = []
+    for link in re.findall(r"\]\(\s*([^)\s]+)\s*\)", text):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not re.match(r"https?://", link) and not (target.exists() and (not anchor or anchor in anchors(target))):
+            broken.append(link)
+    assert not broken, f"{name}: {broken}"

@@ -69,29 +69,46 @@ def add_comparisons(path: Path, new: Sequence[Comparison]) -> list[Comparison]:
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """The comparisons as Markdown; "" where there are none."""
+    """The comparisons as Markdown: a row per pair and metric, a column per training seed. "" where there are none."""
     if not comparisons:
         return ""
-    lines = ["| second against first | seed | of | difference [95 %] | remaining error |", "|---|---|---|---|---|"]
+    seeds = sorted({c.seed for c in comparisons})
+    head = ["A minus B", "metric", *(f"seed {seed}" for seed in seeds), "remaining error"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for pair in PAIRS:
+        of_pair = {c.seed: c for c in comparisons if (c.first, c.second) == pair}
+        for level, number in WANTED:
+            found = {seed: _overall(c, level, number) for seed, c in of_pair.items()}
+            known = {seed: d for seed, d in found.items() if d}
+            if known:
+                lines.append(_line(pair, seeds, known))
     ordered = sorted(comparisons, key=lambda c: (PAIRS.index((c.first, c.second)), c.seed))
-    lines += [_line(c, d) for c in ordered for d in c.differences if not d["group"]]
     worse = [
-        f"{c.second} against {c.first}, seed {c.seed}: {d['group']}, {_name(d)} {_difference(d)}"
+        f"{c.second} minus {c.first}, seed {c.seed}: {d['group']}, {_name(d)} {_difference(d)}"
         for c in ordered
         for d in c.differences
         if d["group"] and d["high"] < 0
     ]
-    kinds = f"Kinds of anomaly on which the second is worse beyond its interval: {'; '.join(worse) or 'none'}."
-    what = (
-        "Paired differences: second minus first, trained with the same seed and tested on the same scenarios, "
-        "which are resampled for both alike. Remaining error: (1 - second) / (1 - first)."
-    )
+    kinds = f"Kinds of anomaly on which A is worse, with the whole interval below 0: {'; '.join(worse) or 'none'}."
+    what = "Paired differences [95 %] by training seed. Remaining error: (1 - A) / (1 - B), by training seed."
     return f"{what}\n\n" + "\n".join(lines) + f"\n\n{kinds}"
 
 
-def _line(c: Comparison, d: dict[str, Any]) -> str:
-    error = f"{(1 - d['second']) / (1 - d['first']):.2f} times" if d["first"] < 1 else ""
-    return f"| {c.second} against {c.first} | {c.seed} | {_name(d)} | {_difference(d)} | {error} |"
+def _overall(c: Comparison, level: str, number: str) -> dict[str, Any] | None:
+    """The difference over all anomalies, if it was computed."""
+    return next((d for d in c.differences if not d["group"] and (d["level"], d["number"]) == (level, number)), None)
+
+
+def _line(pair: tuple[str, str], seeds: Sequence[int], known: dict[int, dict[str, Any]]) -> str:
+    first, second = pair
+    differences = [_difference(known[seed]) if seed in known else "" for seed in seeds]
+    errors = ", ".join(_remaining_error(known[seed]) if seed in known else "-" for seed in seeds)
+    name = _name(next(iter(known.values())))
+    return "| " + " | ".join([f"{second} minus {first}", name, *differences, errors]) + " |"
+
+
+def _remaining_error(d: dict[str, Any]) -> str:
+    return f"{(1 - d['second']) / (1 - d['first']):.2f}" if d["first"] < 1 else "-"
 
 
 def _name(d: dict[str, Any]) -> str:

@@ -115,7 +115,7 @@ def _trivial(rows: Sequence[Row]) -> str:
 
 
 def _events(rows: Sequence[Row]) -> str:
-    """What each variant finds at one false alarm a minute."""
+    """Detection rate of each variant at one false alarm a minute."""
     told = []
     for name in VARIANTS:
         blocks = [row.events for row in rows if row.name == name and row.events]
@@ -123,8 +123,8 @@ def _events(rows: Sequence[Row]) -> str:
         if shares:
             share = f"{_mean_and_spread(shares)} [{fmean(lows):.3f}, {fmean(highs):.3f}]"
             first = f", first at {fmean(distances_m):.1f} m" if distances_m else ""
-            told.append(f"{name} {share} of {blocks[0]['objects']}{first}")
-    return f"Objects found at one false alarm a minute: {'; '.join(told)}." if told else ""
+            told.append(f"{name} {share} of {blocks[0]['objects']} objects{first}")
+    return f"Detection rate at one false alarm a minute: {'; '.join(told)}." if told else ""
 
 
 def _known(blocks: Sequence[Mapping[str, float]], key: str) -> list[float]:

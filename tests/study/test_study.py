@@ -128,7 +128,7 @@ def test_means_spreads_and_what_was_not_run():
     assert "Not run: lidar, image, cross_attention" in text and "| lidar |" not in text
     assert "112 test scenarios; 20 of 80 frames anomalous" in text and "Commit 0123456." in text
     assert "random 0.510, range 0.480" in text
-    assert "one false alarm a minute: concat 0.750 ± 0.000 [0.600, 0.850] of 52, first at 11.5 m." in text
+    assert "one false alarm a minute: concat 0.750 ± 0.000 [0.600, 0.850] of 52 objects, first at 11.5 m." in text
     assert text.split("### Large scale")[1].startswith("\nNot run.")
     assert text.split("### Sensors apart, at the default scale")[1].startswith("\nNot run.")
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
@@ -139,8 +139,8 @@ def test_a_training_that_finds_nothing_has_no_distance():
     row, *_ = finished(plan("default", {})[0])
     found = {name: value for name, value in row.events.items() if name != "first_detection_m"}
     blind = replace(row, seed=2, events={**found, "found_share": 0.0})
-    assert "concat 0.375 ± 0.530 [0.600, 0.850] of 52, first at 11.5 m." in tables([row, blind], [])
-    assert "concat 0.000 [0.600, 0.850] of 52." in tables([blind], [])
+    assert "concat 0.375 ± 0.530 [0.600, 0.850] of 52 objects, first at 11.5 m." in tables([row, blind], [])
+    assert "concat 0.000 [0.600, 0.850] of 52 objects." in tables([blind], [])
 
 
 def test_a_lost_sensor_is_not_said_of_the_whole_table():
@@ -200,9 +200,21 @@ def test_comparisons_are_kept_and_shown(tmp_path):
     again = add_comparisons(path, [comparison_of(run, ("lidar", "concat"), compared(high=-0.05))])
     assert again == read_comparisons(path) and len(again) == 1
     text = comparison_table(again)
-    assert "| concat against lidar | 1 | point AP | +0.200 [-0.100, +0.300] | 0.60 times |" in text
+    assert "| A minus B | metric | seed 1 | remaining error |" in text
+    assert "| concat minus lidar | point AP | +0.200 [-0.100, +0.300] | 0.60 |" in text
     assert "AUROC" not in text
-    assert "interval: concat against lidar, seed 1: kind both, point AP -0.200 [-0.100, -0.050]." in text
-    assert "interval: none." in comparison_table([comparison_of(run, ("lidar", "concat"), compared())])
+    assert "interval below 0: concat minus lidar, seed 1: kind both, point AP -0.200 [-0.100, -0.050]." in text
+    assert "interval below 0: none." in comparison_table([comparison_of(run, ("lidar", "concat"), compared())])
     assert comparison_table([]) == ""
     assert text in tables(finished(run), again)
+
+
+def test_a_seed_without_a_comparison_leaves_its_cells_empty():
+    runs = [run for run in plan("default", {}) if run.names[0] == "lidar"][:2]
+    one, two = (comparison_of(run, ("lidar", "concat"), compared()) for run in runs)
+    only_second = comparison_of(runs[1], ("image", "concat"), compared())
+    text = comparison_table([two, one, only_second])
+    assert "| A minus B | metric | seed 1 | seed 2 | remaining error |" in text
+    difference = "+0.200 [-0.100, +0.300]"
+    assert f"| concat minus lidar | point AP | {difference} | {difference} | 0.60, 0.60 |" in text
+    assert f"| concat minus image | point AP |  | {difference} | -, 0.60 |" in text
