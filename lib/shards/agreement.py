@@ -94,11 +94,14 @@ def camera_agreement(frame: Frame) -> Agreement:
     """Compare a frame's points with its camera."""
     uniform = _uniform_pixels(frame)
     apart = len(frame.cloud_sizes) > 1 or float(np.linalg.norm(frame.camera_SE3_lidar[:3, 3])) > APART_M
-    counts, hits = _label_counts(frame), np.zeros(frame.pixel_class.shape, dtype=np.int64)
+    counts, pixels = _label_counts(frame), []
     for first in range(0, len(frame.points), BLOCK_POINTS):
         block = slice(first, first + BLOCK_POINTS)
         columns_m = frame.points[block, :3].T.astype(np.float64, order="C")
-        counts += _block_agreement(frame, columns_m, frame.point_class[block], uniform, apart, hits)
+        found, same_depth_pixels = _block_agreement(frame, columns_m, frame.point_class[block], uniform, apart)
+        counts += found
+        pixels.append(same_depth_pixels)
+    hits = np.bincount(np.concatenate(pixels), minlength=uniform.size).reshape(uniform.shape)
     return counts + _anomaly_hits(frame, uniform, hits)
 
 
@@ -130,11 +133,10 @@ def _block_agreement(
     class_ids: npt.NDArray[np.uint8],
     uniform: Bools,
     apart: bool,
-    hits: npt.NDArray[np.int64],
-) -> Agreement:
-    """Agreement for points (3, N) of these classes (N,); `uniform` (H, W): pixels off outlines.
+) -> tuple[Agreement, npt.NDArray[np.intp]]:
+    """Agreement for points (3, N) of these classes (N,), and the pixel of each one whose depth the image confirms.
 
-    Adds to `hits` (H, W) the points whose depth the depth image confirms.
+    `uniform` (H, W): pixels off outlines.
     """
     columns_camera_m = apply_to_columns(frame.camera_SE3_lidar, columns_m)
     visible, row, column = frame.camera.pixels_of(columns_camera_m)
@@ -144,15 +146,15 @@ def _block_agreement(
     beyond_m = depth_m - frame.depth_m.reshape(-1)[pixel]
     point_class, pixel_class = class_ids[visible], frame.pixel_class.reshape(-1)[pixel]
     hidden, same_depth = beyond_m > tolerance_m, np.abs(beyond_m) <= tolerance_m
-    np.add.at(hits.reshape(-1), pixel[same_depth], 1)
     compared = ~hidden & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
     same = compared & (point_class == pixel_class)
     off_outlines = uniform.reshape(-1)[pixel]
+    point_anomalous, pixel_anomalous = is_anomaly(point_class), is_anomaly(pixel_class)
 
     def count(points: Bools) -> int:
         return int(np.count_nonzero(points))
 
-    return Agreement(
+    agreement = Agreement(
         projected=len(visible),
         same_depth=count(same_depth),
         compared=count(compared),
@@ -162,9 +164,10 @@ def _block_agreement(
         off_outlines_same_depth=count(same_depth & off_outlines),
         clear=count(compared & off_outlines),
         clear_same=count(same & off_outlines),
-        anomalous=count(compared & (is_anomaly(point_class) | is_anomaly(pixel_class))),
-        anomalous_same=count(compared & is_anomaly(point_class) & is_anomaly(pixel_class)),
+        anomalous=count(compared & (point_anomalous | pixel_anomalous)),
+        anomalous_same=count(compared & point_anomalous & pixel_anomalous),
     )
+    return agreement, pixel[same_depth]
 
 
 def _uniform_pixels(frame: Frame) -> Bools:

@@ -23,6 +23,7 @@ _COLORS: Final = 256
 ColorSums = tuple[int, int, int, int]
 Bools = npt.NDArray[np.bool_]
 Colors = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -108,19 +109,24 @@ def picture_counts(frame: Frame, before: Frame | None = None) -> PictureCounts:
     image, class_ids = frame.image[1::step], frame.pixel_class[1::step]
     differences, outlines = _differences(frame), _outlines(frame)
     pairs = sum(int(outline.sum()) for outline in outlines)
-    true_fit = _fit(differences, outlines)
+    every = _histogram(differences)
+    true_fit = _fit(differences, every, outlines)
     quarter = max(1, frame.camera.width_px // 4)
     mirrored = [outline[:, ::-1] for outline in outlines]
     moved = [[np.roll(outline, quarter * number, axis=1) for outline in outlines] for number in (1, 2, 3)]
-    mirrored_fit, quarter_fit, half_fit, three_quarters_fit = (_fit(differences, place) for place in (mirrored, *moved))
+    mirrored_fit, quarter_fit, half_fit, three_quarters_fit = (
+        _fit(differences, every, place) for place in (mirrored, *moved)
+    )
     late_fit = early_fit = 0.0
     if before is not None:
         differences_before, outlines_before = _differences(before), _outlines(before)
-        late_fit = _fit(differences, outlines_before) - true_fit
-        early_fit = _fit(differences_before, outlines) - _fit(differences_before, outlines_before)
+        every_before = _histogram(differences_before)
+        late_fit = _fit(differences, every, outlines_before) - true_fit
+        early_fit = _fit(differences_before, every_before, outlines)
+        early_fit -= _fit(differences_before, every_before, outlines_before)
     of_anomalies = _outlines_of_anomalies(frame)
     anomaly_pairs = sum(int(outline.sum()) for outline in of_anomalies)
-    strong_step = _strong_step(differences)
+    strong_step = int(np.searchsorted(np.cumsum(every), 0.99 * every.sum()))
     plants = _color_sums(image, np.isin(class_ids, (VEGETATION, TERRAIN)))
     sky = _color_sums(image, class_ids == SKY)
     return PictureCounts(
@@ -135,7 +141,7 @@ def picture_counts(frame: Frame, before: Frame | None = None) -> PictureCounts:
         late_fit=pairs * late_fit,
         early_fit=pairs * early_fit,
         anomaly_pairs=anomaly_pairs,
-        anomaly_fit=anomaly_pairs * _fit(differences, of_anomalies, besides=outlines),
+        anomaly_fit=anomaly_pairs * _fit(differences, every, of_anomalies, besides=outlines),
         strong_step=strong_step,
         one_color=int(strong_step <= ONE_COLOR_STEP),
         pixels=class_ids.size,
@@ -157,10 +163,13 @@ def _pairs(array: npt.NDArray[Any]) -> tuple[tuple[npt.NDArray[Any], npt.NDArray
 
 def _differences(frame: Frame) -> list[Colors]:
     """The largest difference of a colour of each pair of `_pairs`."""
-    return [
-        np.asarray((np.maximum(first, second) - np.minimum(first, second)).max(axis=2))
-        for first, second in _pairs(frame.image)
-    ]
+    return [_difference(first, second) for first, second in _pairs(frame.image)]
+
+
+def _difference(first: Colors, second: Colors) -> Colors:
+    """Largest difference of a colour (h, w); channel by channel, many times as fast as over the last axis."""
+    red, green, blue = (np.maximum(first, second) - np.minimum(first, second)).transpose(2, 0, 1)
+    return np.asarray(np.maximum(np.maximum(red, green), blue))
 
 
 def _outlines(frame: Frame) -> list[Bools]:
@@ -177,32 +186,35 @@ def _outlines_of_anomalies(frame: Frame) -> list[Bools]:
     return [np.asarray(first != second) for first, second in _pairs(is_anomaly(frame.pixel_class))]
 
 
-def _fit(differences: Sequence[Colors], across: Sequence[Bools], besides: Sequence[Bools] | None = None) -> float:
-    """AUROC of colour differences for pairs across an outline against the others, less those `besides`; 0.5 without."""
-    counts = np.zeros((2, _COLORS), dtype=np.int64)
-    for number, (difference, outline) in enumerate(zip(differences, across, strict=True)):
-        left_out = outline if besides is None else besides[number]
-        counts[1] += np.bincount(difference[outline], minlength=_COLORS)
-        counts[0] += np.bincount(difference.reshape(-1), minlength=_COLORS)
-        counts[0] -= np.bincount(difference[left_out], minlength=_COLORS)
-    inside, outside = counts
+def _fit(
+    differences: Sequence[Colors], every: Counts, across: Sequence[Bools], besides: Sequence[Bools] | None = None
+) -> float:
+    """AUROC of colour differences for pairs across an outline against the others, less those `besides`; 0.5 without.
+
+    `every`: histogram of the differences.
+    """
+    outside = _histogram(differences, across)
+    inside = every - (outside if besides is None else _histogram(differences, besides))
     if not inside.sum() or not outside.sum():
         return 0.5
     below = np.cumsum(inside) - inside / 2
     return float((below * outside).sum() / inside.sum() / outside.sum())
 
 
-def _strong_step(differences: Sequence[Colors]) -> int:
-    """The difference that one pair in a hundred exceeds."""
-    counts = np.cumsum(sum(np.bincount(difference.reshape(-1), minlength=_COLORS) for difference in differences))
-    return int(np.searchsorted(counts, 0.99 * counts[-1]))
+def _histogram(differences: Sequence[Colors], chosen: Sequence[Bools] | None = None) -> Counts:
+    """How many pairs, of the chosen ones, differ by so much: (256,)."""
+    parts = differences if chosen is None else [each[here] for each, here in zip(differences, chosen, strict=True)]
+    counts = np.zeros(_COLORS, dtype=np.int64)
+    for part in parts:
+        counts += np.bincount(part.reshape(-1), minlength=_COLORS)
+    return counts
 
 
 def _as_depth(image: Colors, depth_m: npt.NDArray[np.float32]) -> int:
     """Pixels of an image (h, w, 3) that are coded as a DEPTH_CAM image codes their depth (h, w)."""
     red, green, blue = (image[..., channel].astype(np.int64) for channel in range(3))
     read_m = (red + 256 * green + 65536 * blue) * (DEPTH_MAX_M / DEPTH_STEPS)
-    return int(np.count_nonzero(np.isclose(read_m, depth_m, atol=1e-3)))
+    return int(np.count_nonzero(np.abs(read_m - depth_m) < 1e-3))
 
 
 def _color_sums(image: Colors, chosen: Bools) -> tuple[int, int, int, int]:

@@ -290,7 +290,7 @@ def _exchanged_colors(found: Evidence) -> float | None:
 
 def _frozen(found: Evidence) -> float | None:
     repeats = found.repeats
-    if max(repeats.images, repeats.clouds) < MIN_REPEATED:
+    if max(repeats.images, repeats.clouds) < MIN_REPEATED or _one_color(found) is not None:
         return None
     return _over(max(repeats.images, repeats.clouds), repeats.sequels, MAX_REPEATED)
 
