@@ -8,7 +8,7 @@ import pytest
 from lib.anovox.files import Reason
 from lib.anovox.findings import Notice, ScenarioReason
 from lib.doctor import findings
-from lib.shards import causes, judgement
+from lib.shards import causes, judgement, rules
 
 ROOT = Path(__file__).parents[1]
 CHECK = ROOT / "docs" / "check.md"
@@ -32,8 +32,8 @@ def test_the_page_lists_every_finding_and_no_other():
 def test_the_page_on_the_check_lists_all_that_stops_the_work():
     section = CHECK.read_text(encoding="utf-8").split("## What stops the work")[1].split("\n## ")[0]
     listed = [name for row in section.splitlines() if row.startswith("| `") for name in re.findall(r"`(\w+)`", row)]
-    code = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (judgement, causes))
-    names = set(re.findall(r'(?:_Rule|Cause|Objection)\(\s*"(\w+)"', code))
+    code = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (rules, judgement, causes))
+    names = set(re.findall(r'(?:Rule|Cause|Objection)\(\s*"(\w+)"', code))
     assert len(names) > 15
     assert names - {"sensors_disagree"} <= set(listed)
 
