@@ -15,7 +15,7 @@ from typing import Final
 
 from benchmarks.report import merge, terminal_text, write_page
 from benchmarks.subject import Subject
-from lib.errors import DataError, run_stage
+from lib.common.errors import DataError, run_stage
 
 SUBJECTS: Final[tuple[str, ...]] = (
     *("pipeline", "loading", "storage", "preprocess", "checking"),

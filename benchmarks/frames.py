@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from lib.anovox.reader import ReadFrame, read_frames
-from lib.anovox.scenario import open_scenario
-from lib.frame import Frame
-from lib.params import SimulateParams, load_params
+from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.scenario import open_scenario
+from lib.common.params import SimulateParams, load_params
+from lib.geometry.frame import Frame
 from lib.simulator.sample import write_sample
 
 TRUE_SIZE: Final = {

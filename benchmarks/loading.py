@@ -13,8 +13,8 @@ from benchmarks.frames import repeated, simulated_frames
 from benchmarks.peers import FORMATS, Format, Read, Sample, open_shards, padded
 from benchmarks.subject import Measure, Subject, Table
 from benchmarks.timing import Times, alternate
-from lib.frame import Frame
-from lib.shards.writer import padded_length
+from lib.geometry.frame import Frame
+from lib.shards.shard_writer import padded_length
 
 DIFFERENT_FRAMES, FRAMES, BATCH = 4, 64, 2
 WARM_ROUNDS, COLD_ROUNDS = 7, 3

@@ -12,15 +12,15 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lib.batches.augment import augment
-from lib.batches.families import TRAINING
-from lib.batches.frames import FrameBatch, FrameRef
-from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
-from lib.batches.views import make_views
+from lib.loading.frame_reader import FrameBatch, FrameRef
 from lib.model.detector import Detector
-from lib.shards.reader import Shard
+from lib.shards.shard_reader import Shard
+from lib.synthesis.families import TRAINING
+from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.training.augmentation import augment
 from lib.training.loop import CLEAN_FRACTION, MAX_GRADIENT_NORM, Recipe
 from lib.training.losses import detection_loss
+from lib.views.range_view import make_views
 
 Sample = tuple[Tensor, ...]
 

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lib.errors import DataError
-from lib.frame import Frame
-from lib.shards.reader import read_shard
-from lib.shards.writer import write_shard
+from lib.common.errors import DataError
+from lib.geometry.frame import Frame
+from lib.shards.shard_reader import read_shard
+from lib.shards.shard_writer import write_shard
 
 Sample = tuple[npt.NDArray[Any], npt.NDArray[np.float32]]
 Read = Callable[[Sequence[int]], Iterable[Sample]]

@@ -13,9 +13,9 @@ from typing import Final
 import yaml
 
 from benchmarks.subject import Measure, Spread, Subject, Table, number_text
-from lib.errors import DataError
-from lib.scratch import VARIABLE as SCRATCH
-from lib.workers import available_cores
+from lib.common.errors import DataError
+from lib.common.scratch import VARIABLE as SCRATCH
+from lib.common.workers import available_cores
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 REPRO: Final = (sys.executable, "-m", "dvc", "repro")

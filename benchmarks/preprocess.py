@@ -13,9 +13,9 @@ from PIL import Image
 from benchmarks.frames import multiplied, simulated_scenarios
 from benchmarks.subject import Measure, Spread, Subject, Table
 from benchmarks.timing import alternate
-from lib.anovox import layout
-from lib.anovox.reader import ReadFrame, read_frames
-from lib.anovox.scenario import open_scenario
+from lib.anovox.format import layout
+from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.scenario import open_scenario
 
 SCENARIOS, FRAMES, TIMES, ROUNDS = 4, 4, 75, 2
 TURNS: Final = 4
@@ -23,8 +23,8 @@ FACTORS: Final = (2, 4, 8, 16)
 CONVERT: Final = """
 import resource, shutil, sys, time
 from pathlib import Path
-from lib.params import load_params
-from lib.shards.conversion import convert_data_set
+from lib.common.params import load_params
+from lib.preprocessing.conversion import convert_data_set
 if __name__ == "__main__":
     root, workers = Path(sys.argv[1]), int(sys.argv[2])
     folder = root.with_name(root.name + "-shards")

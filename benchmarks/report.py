@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.subject import Measure, Spread, Subject, Table
-from lib.errors import DataError
-from lib.outputs import write_json, write_text
-from lib.workers import available_cores
+from lib.common.errors import DataError
+from lib.common.outputs import write_json, write_text
+from lib.common.workers import available_cores
 
 Results = dict[str, Any]
 

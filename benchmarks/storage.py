@@ -12,11 +12,11 @@ from benchmarks.frames import repeated, simulated_frames
 from benchmarks.loading import new_folder
 from benchmarks.subject import Subject, Table, number_text
 from benchmarks.timing import alternate
-from lib.frame import Frame
-from lib.shards.reader import Shard, read_shard
+from lib.geometry.frame import Frame
 from lib.shards.schema import PointDtype, Storage
+from lib.shards.shard_reader import Shard, read_shard
+from lib.shards.shard_writer import padded_length, write_shard
 from lib.shards.storage import Compression
-from lib.shards.writer import padded_length, write_shard
 
 DIFFERENT_FRAMES, FRAMES, ROUNDS = 4, 24, 5
 PER_FRAME: Final = ("image", "points", "point_class", "pixel_class", "depth_m")

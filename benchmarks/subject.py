@@ -11,7 +11,8 @@ noisy machine meets all of them alike, and returns
 
 The driver adds machine, date, versions and the seconds it took, merges the subject into benchmarks/results.json (other
 subjects keep what they had) and draws docs/benchmarks.md from it anew. A way whose library is not installed raises
-`lib.errors.DataError` that says so (`make bench` installs benchmarks/requirements.lock); nothing is left out silently.
+`lib.common.errors.DataError` that says so (`make bench` installs benchmarks/requirements.lock); nothing is left out
+silently.
 """
 
 from dataclasses import dataclass

@@ -14,17 +14,17 @@ from benchmarks.naive_loop import NaiveLoop, RawFrames, padded_batch, write_raw
 from benchmarks.subject import Measure, Spread, Subject, Table
 from benchmarks.timing import Times, alternate
 from benchmarks.training_loop import OTHERS, PARTS, WAIT, Clock, OurLoop
-from lib.batches.frames import FrameRef, read_batch
-from lib.batches.views import RangeGrid, make_views
+from lib.common.params import load_params
+from lib.common.workers import available_cores
+from lib.loading.frame_reader import FrameRef, read_batch
 from lib.model.detector import Detector, DetectorConfig
-from lib.params import load_params
-from lib.shards.reader import Shard, read_shard
-from lib.shards.resize import resize_frame
-from lib.shards.writer import padded_length, write_shard
-from lib.training.devices import choose_precision, make_deterministic
+from lib.model.devices import choose_precision, make_deterministic
+from lib.preprocessing.resize import resize_frame
+from lib.shards.shard_reader import Shard, read_shard
+from lib.shards.shard_writer import padded_length, write_shard
 from lib.training.loop import Recipe
-from lib.training.setup import detector_config, range_grid
-from lib.workers import available_cores
+from lib.training.training_setup import detector_config, range_grid
+from lib.views.range_view import RangeGrid, make_views
 
 DIFFERENT_FRAMES, FRAMES, ROUNDS = 4, 32, 5
 NAIVE: Final = "naive: PNG + .npy, padded per batch, eager float32"

@@ -23,17 +23,17 @@ from benchmarks.naive_loop import NaiveLoop, write_raw
 from benchmarks.subject import Measure, Spread, Subject, Table
 from benchmarks.timing import Times, alternate
 from benchmarks.training_loop import PARTS, WAIT, Clock, OurLoop, synchronize
-from lib.batches.frames import FrameRef, read_batch
-from lib.batches.residence import Residence
-from lib.errors import DataError
+from lib.common.errors import DataError
+from lib.common.params import load_params
+from lib.loading.data_location import Residence
+from lib.loading.frame_reader import FrameRef, read_batch
 from lib.model.detector import Detector, Fusion
-from lib.params import load_params
-from lib.shards.reader import Shard, read_shard
-from lib.shards.writer import padded_length, write_shard
-from lib.training.devices import Precision, choose_compiled, make_deterministic
+from lib.model.devices import Precision, choose_compiled, make_deterministic
+from lib.shards.shard_reader import Shard, read_shard
+from lib.shards.shard_writer import padded_length, write_shard
 from lib.training.loop import Recipe, TrainingSet, _loss, _training_views, train_detector
-from lib.training.setup import detector_config, range_grid
-from lib.training.state import EpochRecord
+from lib.training.training_setup import detector_config, range_grid
+from lib.training.training_state import EpochRecord
 
 CUDA: Final = torch.device("cuda", 0)
 DIFFERENT_FRAMES, FRAMES, BATCH, ROUNDS = 4, 256, 64, 3

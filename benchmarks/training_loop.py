@@ -10,20 +10,20 @@ from typing import Final, TypeVar
 import torch
 from torch import Tensor
 
-from lib.batches.augment import augment
-from lib.batches.blackout import drop_modality
-from lib.batches.frames import FrameRef
-from lib.batches.loader import Loader
-from lib.batches.order import shuffled
-from lib.batches.residence import Residence
-from lib.batches.targets import Targets
-from lib.batches.views import Views
+from lib.loading.data_location import Residence
+from lib.loading.frame_reader import FrameRef
+from lib.loading.loader import Loader
+from lib.loading.order import shuffled
 from lib.model.detector import Detector
-from lib.shards.reader import Shard
+from lib.model.parallel import Threads, replicas
+from lib.shards.shard_reader import Shard
+from lib.synthesis.targets import Targets
 from lib.training import loop
+from lib.training.augmentation import augment
 from lib.training.loop import Recipe, make_optimizers, open_teammates, training_step
-from lib.training.parallel import Threads, replicas
 from lib.training.teammates import Part
+from lib.views.range_view import Views
+from lib.views.sensor_dropout import drop_modality
 
 Result = TypeVar("Result")
 

@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from lib.errors import ParamsError, run_stage
-from lib.outputs import write_text
-from lib.params import load_params
+from lib.common.errors import ParamsError, run_stage
+from lib.common.outputs import write_text
+from lib.common.params import load_params
 
 CHECKED = Path("data/params_checked.txt")
 WORDS = "params.yaml has passed. These words never change, so that no stage runs again for them.\n"

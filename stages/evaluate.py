@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from lib.errors import run_stage
-from lib.evaluation.baselines import with_baselines
-from lib.evaluation.guards import check_one_model
+from lib.common.errors import run_stage
+from lib.common.outputs import alone, write_csv, write_json
+from lib.common.params import EvaluateParams, load_params
+from lib.common.scratch import code_fingerprint, fingerprint, unfinished
+from lib.common.terminal import log_to_stderr, say
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
-from lib.evaluation.operating import EVENT_COLUMNS, FIRST_DETECTION_COLUMNS
-from lib.evaluation.progress import Notes
-from lib.evaluation.report import Report, evaluate
-from lib.evaluation.summary import summary_of
-from lib.evaluation.tables import (
+from lib.evaluation.metrics_report import Report, evaluate
+from lib.evaluation.operating_points import EVENT_COLUMNS, FIRST_DETECTION_COLUMNS
+from lib.evaluation.plot_tables import (
     BREAKDOWN_COLUMNS,
     PRECISION_RECALL_COLUMNS,
     RELIABILITY_COLUMNS,
@@ -21,14 +21,14 @@ from lib.evaluation.tables import (
     SCORE_COLUMNS,
     Row,
 )
-from lib.outputs import alone, write_csv, write_json
-from lib.params import EvaluateParams, load_params
-from lib.scratch import code_fingerprint, fingerprint, unfinished
+from lib.evaluation.progress import Notes
+from lib.evaluation.result_guards import check_one_model
+from lib.evaluation.summary import summary_of
+from lib.evaluation.trivial_baselines import with_baselines
 from lib.shards.predictions import PREDICTIONS_KIND
 from lib.shards.schema import SHARD_KIND
 from lib.shards.storage import FileKind, read_arrays
-from lib.shards.validation import VALIDATION_KIND, ValidationScores, read_validation
-from lib.terminal import log_to_stderr, say
+from lib.shards.validation_scores import VALIDATION_KIND, ValidationScores, read_validation
 
 SHARDS = Path("data/shards")
 PREDICTIONS = Path("data/predictions")

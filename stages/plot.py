@@ -7,21 +7,21 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lib.errors import run_stage
+from lib.common.errors import run_stage
+from lib.common.outputs import whole_folder
+from lib.common.params import PlotParams, load_params
+from lib.common.workers import processes_or_here, run_tasks
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
-from lib.figures.breakdown import draw_breakdown
+from lib.figures.breakdown_figure import draw_breakdown
 from lib.figures.cases import CATEGORIES, Category, choose_cases, describe, standing
-from lib.figures.curves import draw_precision_recall, draw_roc
-from lib.figures.events import draw_events
-from lib.figures.evidence import Evidence, gather_evidence, score_edges
+from lib.figures.curves_figure import draw_precision_recall, draw_roc
+from lib.figures.events_figure import draw_events
 from lib.figures.gallery import Case, draw_case, draw_sheet, make_case
-from lib.figures.reliability import draw_reliability
-from lib.figures.scores import draw_scores
+from lib.figures.reliability_figure import draw_reliability
+from lib.figures.scored_test_set import Evidence, gather_evidence, score_edges
+from lib.figures.scores_figure import draw_scores
 from lib.figures.style import house_style, save
-from lib.figures.training import draw_training
-from lib.outputs import whole_folder
-from lib.params import PlotParams, load_params
-from lib.workers import processes_or_here, run_tasks
+from lib.figures.training_figure import draw_training
 
 SHARDS = Path("data/shards")
 PREDICTIONS = Path("data/predictions")

@@ -7,22 +7,22 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from lib.errors import DataError, run_stage
-from lib.model.scores import also_without_image, for_sensors
-from lib.outputs import whole_folder
-from lib.params import Params, load_params
-from lib.scratch import Shelf, code_fingerprint, fingerprint, shelf, store
+from lib.common.errors import DataError, run_stage
+from lib.common.outputs import whole_folder
+from lib.common.params import Params, load_params
+from lib.common.scratch import Shelf, code_fingerprint, fingerprint, shelf, store
+from lib.common.terminal import say
+from lib.common.workers import available_cores
+from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
+from lib.inference.scores import also_without_image, for_sensors
+from lib.inference.shard_scoring import Scoring, predictions_of
+from lib.model.devices import choose_device, choose_precision
+from lib.model.model_file import check_unseen, load_detector, model_fingerprint
+from lib.model.parallel import Threads
 from lib.shards.index import ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
-from lib.shards.validation import write_validation
-from lib.terminal import say
-from lib.training.checkpoints import check_unseen, load_detector, model_fingerprint
-from lib.training.devices import choose_device, choose_precision
-from lib.training.inference import Scoring, predictions_of
-from lib.training.parallel import Threads
-from lib.training.validation import matched_outside, score_validation, validation_frames
-from lib.workers import available_cores
+from lib.shards.validation_scores import write_validation
 
 SHARDS = Path("data/shards")
 MODEL = Path("models/detector.safetensors")

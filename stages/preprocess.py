@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from lib.errors import DataError, run_stage
-from lib.outputs import whole_folder, write_csv, write_json
-from lib.params import load_params
-from lib.scratch import shelf, store
-from lib.shards.conversion import convert_data_set
-from lib.shards.guards import check_labels, type_sentences
-from lib.shards.index import INDEX_FILE
-from lib.shards.judgement import explained, objections, unjudged
-from lib.shards.label_report import (
+from lib.common.errors import DataError, run_stage
+from lib.common.outputs import whole_folder, write_csv, write_json
+from lib.common.params import load_params
+from lib.common.scratch import shelf, store
+from lib.common.terminal import say
+from lib.preprocessing.conversion import convert_data_set
+from lib.preprocessing.judgement import explained, objections, unjudged
+from lib.preprocessing.label_guards import check_labels, type_sentences
+from lib.preprocessing.label_report import (
     SCENARIO_COLUMNS,
     agreement_metrics,
     label_sentences,
     objection_sentence,
     scenario_rows,
 )
-from lib.terminal import say
+from lib.shards.index import INDEX_FILE
 
 SHARDS = Path("data/shards")
 METRICS = Path("metrics/data.json")
@@ -32,7 +32,9 @@ def main() -> None:
     with whole_folder(SHARDS, ("*.h5", INDEX_FILE), INDEX_FILE) as shards, whole_folder(SHEETS, ("*.png",)) as sheets:
         root, workers = Path(params.data.root), params.execution.workers
         data = convert_data_set(root, shards, params.preprocess, workers, shelf("preprocess"))
-        from lib.figures.labels import write_label_sheets  # here: worker processes import this file, and not matplotlib
+        from lib.preprocessing.label_sheets import (
+            write_label_sheets,  # here: worker processes import this file, and not matplotlib
+        )
 
         types = {entry.scenario: entry.type for entry in data.entries}
         check_labels(data.statistics, types)

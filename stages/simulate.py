@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from lib.anovox.simulator_notes import SIMULATOR_NOTES
-from lib.errors import run_stage
-from lib.outputs import whole_folder
-from lib.params import load_params
+from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
+from lib.common.errors import run_stage
+from lib.common.outputs import whole_folder
+from lib.common.params import load_params
+from lib.common.terminal import say
 from lib.simulator.sample import write_sample
-from lib.terminal import say
 
 SAMPLE = Path("data/sample")
 

@@ -5,20 +5,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from lib.errors import run_stage
+from lib.common.errors import run_stage
+from lib.common.outputs import alone, write_csv, write_json
+from lib.common.params import Params, load_params
+from lib.common.scratch import code_fingerprint, fingerprint, unfinished
+from lib.common.stopping import stop_requests
+from lib.common.terminal import PlainFormatter
 from lib.model.detector import Detector
-from lib.outputs import alone, write_csv, write_json
-from lib.params import Params, load_params
-from lib.scratch import code_fingerprint, fingerprint, unfinished
-from lib.stopping import stop_requests
-from lib.terminal import PlainFormatter
-from lib.training.checkpoints import save_detector
-from lib.training.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
+from lib.model.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
+from lib.model.model_file import save_detector
+from lib.training.checkpoints import Checkpoints
 from lib.training.loop import Recipe, TrainingSet, train_detector
-from lib.training.resume import Checkpoints
-from lib.training.sets import training_set
-from lib.training.setup import batch_parts, detector_config, range_grid
-from lib.training.state import EpochRecord
+from lib.training.training_frames import training_set
+from lib.training.training_setup import batch_parts, detector_config, range_grid
+from lib.training.training_state import EpochRecord
 
 SHARDS = Path("data/shards")
 MODEL = Path("models/detector.safetensors")

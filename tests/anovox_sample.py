@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.anovox import layout
-from lib.anovox.configuration_writer import ScenarioDefinition
-from lib.anovox.recording import (
+from lib.anovox.format import layout
+from lib.anovox.format.configuration_writer import ScenarioDefinition
+from lib.anovox.format.recording import (
     CameraArgs,
     CameraRecording,
     LidarArgs,
@@ -20,9 +20,9 @@ from lib.anovox.recording import (
     ScenarioConfig,
     SensorSet,
 )
-from lib.anovox.writer import write_scenario
-from lib.frame import ScenarioType
-from lib.labels import NORMAL_IDS
+from lib.anovox.format.scenario_writer import write_scenario
+from lib.common.labels import NORMAL_IDS
+from lib.geometry.frame import ScenarioType
 
 GOLDEN = Path(__file__).parent / "golden" / "release"
 WRITTEN = Path(__file__).parent / "golden" / "written"

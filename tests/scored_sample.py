@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.frame import Anomaly, Frame, Lidar, ScenarioType
+from lib.common.labels import ROAD, SKY, is_anomaly
+from lib.common.params import load_params
 from lib.geometry.camera import Camera
+from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.voxels import LabelledCloud, voxelize
-from lib.labels import ROAD, SKY, is_anomaly
-from lib.params import load_params
 from lib.shards.index import write_index
 from lib.shards.predictions import Predictions, read_predictions, write_predictions
-from lib.shards.reader import read_shard
+from lib.shards.shard_reader import read_shard
+from lib.shards.shard_writer import write_shard
 from lib.shards.split import assign_splits
-from lib.shards.validation import NORMAL, PASTED, ValidationScores, write_validation
-from lib.shards.writer import write_shard
+from lib.shards.validation_scores import NORMAL, PASTED, ValidationScores, write_validation
 from tests.shard_data import shard_entry
 
 ROOT = Path(__file__).parents[1]

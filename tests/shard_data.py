@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from lib.frame import Frame, Lidar, ScenarioType
+from lib.common.labels import ROAD
 from lib.geometry.camera import Camera
-from lib.labels import ROAD
+from lib.geometry.frame import Frame, Lidar, ScenarioType
 from lib.shards.hdf5_files import FileMap
 from lib.shards.index import ShardEntry, frames_with_anomaly, write_index
-from lib.shards.reader import Shard
 from lib.shards.schema import Storage
-from lib.shards.writer import padded_length, write_shard
-from tests.batches.streets import HEIGHT_PX, WIDTH_PX, flat_street
+from lib.shards.shard_reader import Shard
+from lib.shards.shard_writer import padded_length, write_shard
+from tests.views.streets import HEIGHT_PX, WIDTH_PX, flat_street
 
 
 def street_frame(scenario: str, frame_id: int, scenario_type: ScenarioType, anomaly: bool, seed: int) -> Frame:

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from lib.anovox.writer import write_scenario
-from lib.frame import ScenarioType
-from lib.params import SimulateParams, load_params
+from lib.anovox.format.scenario_writer import write_scenario
+from lib.common.params import SimulateParams, load_params
+from lib.geometry.frame import ScenarioType
 from lib.simulator.mounting import sensor_set
-from lib.simulator.plan import plan_scenarios
 from lib.simulator.recordings import record_scenario, scenario_config
-from lib.simulator.scenes import build_scene
+from lib.simulator.scenario_plan import plan_scenarios
+from lib.simulator.scene_builder import build_scene
 
 ROOT = Path(__file__).parents[1]
 SEVERAL = ("stereo", "stereo_one_lidar", "multi", "surround")

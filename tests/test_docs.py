@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.anovox.files import Reason
-from lib.anovox.findings import Notice, ScenarioReason
-from lib.doctor import findings
-from lib.shards import causes, judgement, rules
+from lib.anovox.format.files import Reason
+from lib.anovox.format.findings import Notice, ScenarioReason
+from lib.doctor import diagnoses
+from lib.preprocessing import causes, judgement, rules
 
 ROOT = Path(__file__).parents[1]
 CHECK = ROOT / "docs" / "check.md"
@@ -24,9 +24,9 @@ def documented():
 
 
 def test_the_page_lists_every_finding_and_no_other():
-    diagnoses = set(re.findall(r'Diagnosis\(\s*[\w.]+,\s*"(\w+)"', Path(findings.__file__).read_text(encoding="utf-8")))
-    assert len(diagnoses) > 8
-    assert set(documented()) == {finding.value for finding in (*Reason, *ScenarioReason, *Notice)} | diagnoses
+    found = set(re.findall(r'Diagnosis\(\s*[\w.]+,\s*"(\w+)"', Path(diagnoses.__file__).read_text(encoding="utf-8")))
+    assert len(found) > 8
+    assert set(documented()) == {finding.value for finding in (*Reason, *ScenarioReason, *Notice)} | found
 
 
 def test_the_page_on_the_check_lists_all_that_stops_the_work():

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from lib.anovox import layout
-from lib.anovox.configurations import read_configurations
-from lib.anovox.folders import find_scenarios
-from lib.anovox.names import MAX_CHARACTERS, is_plain, plain
-from lib.anovox.simulator_notes import SIMULATOR_NOTES
-from lib.anovox.state import anomaly_of
-from lib.errors import DataError
+from lib.anovox.format import layout
+from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.ego_state import anomaly_of
+from lib.anovox.format.folders import find_scenarios
+from lib.anovox.format.safe_names import MAX_CHARACTERS, is_plain, plain
+from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
+from lib.common.errors import DataError
+from lib.common.terminal import readable
 from lib.shards.index import read_index
-from lib.terminal import readable
 from tests.faults.workspace import Workspace
 from tests.processes import environment
 from tests.test_structure import ROOT, imported_names, modules, tree
@@ -71,12 +71,12 @@ def test_yaml_is_read_safely_and_no_text_is_run():
 def test_files_are_opened_for_reading_in_one_place():
     """There, what is no regular file is refused, and no more is read than asked for."""
     own = {"lib/shards/regions.py", "tools/smoke.py"}
-    allowed = {"lib/reading.py", "lib/batches/residence.py", *own}  # the second reads /proc
+    allowed = {"lib/common/reading.py", "lib/loading/data_location.py", *own}  # the second reads /proc
     for path in modules(*OURS):
-        if str(path) in allowed or path.is_relative_to("lib/fuzzing"):
+        if str(path) in allowed or path.is_relative_to("tests/fuzz"):
             continue
         for name, call in calls(path):
-            where = f"{path}:{call.lineno}: {name}; take lib.reading"
+            where = f"{path}:{call.lineno}: {name}; take lib.common.reading"
             mode = ast.unparse(call.args[0]) if call.args else "'r'"
             assert not name.endswith((".read_text", ".read_bytes")), where
             assert name not in ("open", "io.open", "np.load"), where

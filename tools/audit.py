@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from lib.errors import run_stage
+from lib.common.errors import run_stage
 
 LOCK: Final = Path("requirements.lock")
 COMMAND: Final = (

@@ -10,11 +10,11 @@ import logging
 from pathlib import Path
 from typing import Final, get_args
 
-from lib.baselines.run import BaselineParams, Method, Sensors, run_baselines
-from lib.errors import run_stage
-from lib.outputs import write_json
-from lib.params import load_params
-from lib.terminal import log_to_stderr, say
+from lib.baselines.baseline_runs import BaselineParams, Method, Sensors, run_baselines
+from lib.common.errors import run_stage
+from lib.common.outputs import write_json
+from lib.common.params import load_params
+from lib.common.terminal import log_to_stderr, say
 
 FOLDER: Final = Path("data/baselines")
 LEVELS: Final = ("frame", "point", "voxel")

@@ -5,11 +5,11 @@ import json
 import sys
 from pathlib import Path
 
+from lib.common.errors import run_stage
+from lib.common.params import load_params
 from lib.doctor.checkup import check_up
+from lib.doctor.checkup_report import document, page
 from lib.doctor.estimate import PlannedParams
-from lib.doctor.report import document, page
-from lib.errors import run_stage
-from lib.params import load_params
 
 FRAMES_PER_SCENARIO = 10
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from lib.errors import DataError, run_stage
+from lib.common.errors import DataError, run_stage
+from lib.common.params import EvaluateParams, load_params
+from lib.common.terminal import readable
 from lib.evaluation.comparison import Difference, compare
 from lib.evaluation.inputs import ScoredScenario, predicted_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.pooling import ScoredTest, pool_test_set
-from lib.params import EvaluateParams, load_params
-from lib.shards.revisions import link_output
-from lib.terminal import readable
+from lib.study.revisions import link_output
 
 SHARDS, PREDICTIONS = Path("data/shards"), Path("data/predictions")
 COLUMNS = ("level", "", "of", "A", "B", "B - A", "95 % interval", "B better", "anomalous", "normal")

@@ -7,15 +7,15 @@ read.
 import argparse
 from pathlib import Path
 
-from lib.errors import run_stage
-from lib.params import load_params
-from lib.terminal import say
-from lib.training.checkpoints import load_detector
-from lib.training.devices import choose_device, choose_precision
-from lib.training.parallel import Threads
-from lib.training.score_choice import Trial, compare_scores, table
-from lib.training.sets import training_set
-from lib.workers import available_cores
+from lib.common.errors import run_stage
+from lib.common.params import load_params
+from lib.common.terminal import say
+from lib.common.workers import available_cores
+from lib.model.devices import choose_device, choose_precision
+from lib.model.model_file import load_detector
+from lib.model.parallel import Threads
+from lib.study.score_choice import Trial, compare_scores, table
+from lib.training.training_frames import training_set
 
 
 def main() -> None:

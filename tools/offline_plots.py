@@ -5,8 +5,8 @@ from pathlib import Path
 
 import vl_convert
 
-from lib.errors import run_stage
-from lib.outputs import write_text
+from lib.common.errors import run_stage
+from lib.common.outputs import write_text
 
 PAGE = """<!DOCTYPE html>
 <html lang="en">

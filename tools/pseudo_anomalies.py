@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.batches.examples import examples
-from lib.batches.frames import FrameRef
-from lib.batches.loader import batches
-from lib.batches.views import make_views
-from lib.errors import run_stage
-from lib.figures.pasted import draw_pasted
+from lib.common.errors import run_stage
+from lib.common.outputs import whole_file
+from lib.common.params import load_params
+from lib.common.terminal import say
+from lib.figures.pseudo_anomaly_sheet import draw_pasted
 from lib.figures.style import house_style, save
-from lib.outputs import whole_file
-from lib.params import load_params
-from lib.terminal import say
-from lib.training.devices import choose_device
-from lib.training.setup import detector_config, range_grid
-from lib.training.validation import validation_frames
+from lib.inference.calibration_set import validation_frames
+from lib.loading.frame_reader import FrameRef
+from lib.loading.loader import batches
+from lib.model.devices import choose_device
+from lib.synthesis.examples import examples
+from lib.training.training_setup import detector_config, range_grid
+from lib.views.range_view import make_views
 
 FRAMES = 24
 

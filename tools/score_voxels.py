@@ -9,8 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lib.errors import DataError, run_stage
-from lib.evaluation.anovox import ProtocolResult, VoxelGroup, anovox_protocol
+from lib.common.errors import DataError, run_stage
+from lib.evaluation.anovox_protocol import ProtocolResult, VoxelGroup, anovox_protocol
 from lib.evaluation.voxel_files import read_protocol_frames
 
 COLUMNS = ("AUROC", "AUPR", "FPR95", "exact FPR95", "specificity", "F1", "PPV", "anomalous", "normal")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from lib.errors import run_stage
+from lib.common.errors import run_stage
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PROJECT: Final = (

@@ -8,14 +8,14 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from lib.errors import ParamsError, run_stage
-from lib.outputs import alone
+from lib.common.errors import ParamsError, run_stage
+from lib.common.outputs import alone
+from lib.common.terminal import say
 from lib.study.comparisons import add_comparisons, read_comparisons
-from lib.study.plan import Scale, Value, command, commands, plan
-from lib.study.render import missing, put_tables
-from lib.study.rows import add_rows, read_rows
+from lib.study.result_rows import add_rows, read_rows
+from lib.study.results_page import missing, put_tables
 from lib.study.runs import compare_with, execute, open_clone
-from lib.terminal import say
+from lib.study.study_plan import Scale, Value, command, commands, plan
 
 
 def main() -> None:

@@ -7,10 +7,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from lib.anovox.archives import Unpacked, unpack
-from lib.anovox.packed import readable_size
-from lib.errors import DataError, run_stage
-from lib.terminal import say
+from lib.anovox.download.archives import Unpacked, unpack
+from lib.anovox.download.packed import readable_size
+from lib.common.errors import DataError, run_stage
+from lib.common.terminal import say
 
 
 def main() -> None:

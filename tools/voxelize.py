@@ -5,10 +5,10 @@ import math
 import sys
 from pathlib import Path
 
-from lib.anovox.voxelizing import voxelize_data_set
-from lib.errors import DataError, ParamsError, run_stage
+from lib.anovox.download.voxelizing import voxelize_data_set
+from lib.common.errors import DataError, ParamsError, run_stage
+from lib.common.terminal import say
 from lib.geometry.voxels import VOXEL_SIZE_M
-from lib.terminal import say
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Judges by distance in the feature space of a frozen network: normal features, references fitted to them, judgement.
 
-Shape letters as in views.py; N samples, F features; h x w quarter-size pixels.
+Shape letters as in range_view.py; N samples, F features; h x w quarter-size pixels.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from lib.baselines.references import References
-from lib.batches.frames import FrameBatch
-from lib.batches.views import RangeGrid, Views, make_views, project
-from lib.labels import NORMAL_IDS
+from lib.common.labels import NORMAL_IDS
+from lib.loading.frame_reader import FrameBatch
 from lib.model.detector import Detections, Detector, quarter_size
-from lib.training.devices import Precision, autocast
+from lib.model.devices import Precision, autocast
+from lib.views.range_view import RangeGrid, Views, make_views, project
 
 Fit = Callable[[Tensor, Tensor], References]
 """Features (N, F) and their classes (N,) -> references."""

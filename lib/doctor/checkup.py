@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from lib.common.errors import TrainingError
+from lib.doctor.checkup_report import Checkup
+from lib.doctor.diagnoses import Diagnosis, Severity, diagnose, splits_of
 from lib.doctor.estimate import PlannedParams, estimate
-from lib.doctor.findings import Diagnosis, Severity, diagnose, splits_of
-from lib.doctor.report import Checkup
 from lib.doctor.survey import survey
-from lib.errors import TrainingError
 
 
 def check_up(root: Path, params: PlannedParams, frames_per_scenario: int) -> Checkup:

@@ -9,22 +9,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from lib.anovox.reader import ReadFrame, largest_usable_cloud, read_frames
-from lib.anovox.scenario import Sensors, open_scenario
+from lib.anovox.reading.frames import ReadFrame, largest_usable_cloud, read_frames
+from lib.anovox.reading.scenario import Sensors, open_scenario
+from lib.common.params import ExecutionParams, ModelParams, PreprocessParams, SplitParams, TrainParams
+from lib.common.workers import available_cores
+from lib.doctor.footprint import training_footprint
 from lib.doctor.survey import Survey, SurveyedScenario, evenly_spread
-from lib.frame import Frame
+from lib.geometry.frame import Frame
 from lib.model.detector import Detector
-from lib.params import ExecutionParams, ModelParams, PreprocessParams, SplitParams, TrainParams
-from lib.shards.reader import Shard, read_shard
-from lib.shards.resize import resize_frame
+from lib.model.devices import choose_device, choose_precision
+from lib.preprocessing.resize import resize_frame
 from lib.shards.schema import Storage, shard_arrays
+from lib.shards.shard_reader import Shard, read_shard
+from lib.shards.shard_writer import padded_length, write_shard
 from lib.shards.split import Split
-from lib.shards.writer import padded_length, write_shard
-from lib.training.devices import choose_device, choose_precision
-from lib.training.footprint import training_footprint
 from lib.training.loop import Recipe
-from lib.training.setup import batch_parts, detector_config, range_grid
-from lib.workers import available_cores
+from lib.training.training_setup import batch_parts, detector_config, range_grid
 
 TRIAL_FRAMES: Final = 2
 VOXEL_BYTES: Final = 8

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.anovox.check import check_frames
-from lib.anovox.configurations import read_configurations
-from lib.anovox.findings import Finding, Notice, ScenarioError, ScenarioReason
-from lib.anovox.folders import find_scenarios
-from lib.anovox.reader import ReadFrame, SkippedFrame, read_frames
-from lib.anovox.recording import ScenarioConfig
-from lib.anovox.scenario import Scenario, Sensors, largest_cloud, open_scenario
-from lib.frame import Frame, ScenarioType
+from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.format.folders import find_scenarios
+from lib.anovox.format.recording import ScenarioConfig
+from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.reading.scenario import Scenario, Sensors, largest_cloud, open_scenario
+from lib.common.workers import processes_or_here, run_tasks
+from lib.doctor.frame_check import check_frames
+from lib.geometry.frame import Frame, ScenarioType
+from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.index import ShardEntry
-from lib.shards.statistics import Statistics, data_metrics, frame_statistics
-from lib.shards.writer import type_by_labels
-from lib.workers import processes_or_here, run_tasks
+from lib.shards.shard_writer import type_by_labels
 
 Metrics = dict[str, dict[str, int | float]]
 

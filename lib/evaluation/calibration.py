@@ -12,9 +12,9 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from lib.common.params import EvaluateParams
 from lib.evaluation.levels import Level, LevelScores
-from lib.params import EvaluateParams
-from lib.shards.validation import NOT_SCORED, PASTED, ValidationScores
+from lib.shards.validation_scores import NOT_SCORED, PASTED, ValidationScores
 
 CalibratedLevel = Literal["frame", "point"]
 EDGES: Final = np.array([0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.errors import DataError
+from lib.common.errors import DataError
 from lib.evaluation.curves import auroc, average_precision
 from lib.evaluation.pooling import ScoredTest
 from lib.evaluation.pools import Pool, Positives

@@ -7,15 +7,15 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation.anovox import Way, scores_of_voxels, shared_voxels
+from lib.common.labels import is_anomaly, is_ignored
+from lib.common.params import EvaluateParams
+from lib.evaluation.anovox_protocol import Way, scores_of_voxels, shared_voxels
 from lib.evaluation.truth import FrameTruth, State, frame_truth, groups
-from lib.frame import ScenarioType
+from lib.geometry.frame import ScenarioType
 from lib.geometry.rigid import apply
 from lib.geometry.voxels import grid_cells, nearest_to_corner, points_to_grid, voxel_keys
-from lib.labels import is_anomaly, is_ignored
-from lib.params import EvaluateParams
 from lib.shards.predictions import Predictions
-from lib.shards.reader import Shard
+from lib.shards.shard_reader import Shard
 
 Level = Literal["frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel"]
 LEVELS: Final[tuple[Level, ...]] = ("frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel")

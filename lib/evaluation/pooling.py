@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.evaluation.anovox import ProtocolCounter, ProtocolFrame, ProtocolResult, sigmoid
+from lib.common.params import EvaluateParams
+from lib.evaluation.anovox_protocol import ProtocolCounter, ProtocolFrame, ProtocolResult, sigmoid
 from lib.evaluation.bootstrap import resample_scenarios
 from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration, shown
 from lib.evaluation.counting import MAX_DISTINCT
@@ -18,7 +19,6 @@ from lib.evaluation.pools import FrameGroups, Pool, PoolCounter, ScaleGatherer
 from lib.evaluation.progress import Notes
 from lib.evaluation.tallies import State as Noted
 from lib.evaluation.truth import State
-from lib.params import EvaluateParams
 
 ReadShard = Callable[[], Iterable[ScenarioScores]]
 """Reads a shard's scores beside its truth, each time the same; in several parts, one after another, if it is long."""

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.array_files import read_state, write_state
-from lib.errors import DataError
+from lib.common.array_files import read_state, write_state
+from lib.common.errors import DataError
 from lib.evaluation.tallies import State
 
 LARGEST_SHARE: Final = 0.01

@@ -7,10 +7,10 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lib.frame import Anomaly
+from lib.common.labels import ANOMALY_SIZES, LABELS, is_anomaly
+from lib.common.params import EvaluateParams
 from lib.geometry.camera import Camera
-from lib.labels import ANOMALY_SIZES, LABELS, is_anomaly
-from lib.params import EvaluateParams
+from lib.geometry.frame import Anomaly
 
 State = Literal["positive", "left_out", "negative"]
 _NAMES: Final = {label.id: label.name for label in LABELS}

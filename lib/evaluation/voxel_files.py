@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, TypeAdapter, ValidationError
 
-from lib.anovox.arrays import read_header
-from lib.anovox.layout import frame_id_of
-from lib.errors import DataError
-from lib.evaluation.anovox import ProtocolFrame, shared_voxels, sigmoid
+from lib.anovox.format.arrays import read_header
+from lib.anovox.format.layout import frame_id_of
+from lib.common.errors import DataError
+from lib.common.labels import ANOMALY_SIZES
+from lib.common.reading import check_regular, open_file, read_bytes
+from lib.common.terminal import readable
+from lib.evaluation.anovox_protocol import ProtocolFrame, shared_voxels, sigmoid
 from lib.geometry.voxels import GRID_SHAPE, voxel_keys
-from lib.labels import ANOMALY_SIZES
-from lib.reading import check_regular, open_file, read_bytes
-from lib.terminal import readable
 
 MAX_TABLE_BYTES: Final = 32_000_000
 

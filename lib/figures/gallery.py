@@ -16,14 +16,14 @@ from matplotlib.patches import Circle
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
+from lib.common.labels import is_anomaly
 from lib.evaluation.levels import points_in_view
 from lib.figures.cases import Category, NormalScores
 from lib.figures.style import INK, MUTED, new_figure
 from lib.geometry.camera import Camera
 from lib.geometry.rigid import apply
-from lib.labels import is_anomaly
 from lib.shards.predictions import Predictions
-from lib.shards.reader import Shard
+from lib.shards.shard_reader import Shard
 
 TRUTH: Final = "#00e5ff"
 BACKDROP: Final = "#14171c"

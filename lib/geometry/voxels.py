@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.labels import ROAD_LINE
+from lib.common.labels import ROAD_LINE
 
 Vector = tuple[float, float, float]
 

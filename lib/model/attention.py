@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lib.batches.constants import constant
 from lib.model.fusion import sample_image
 from lib.model.image_encoder import COARSE_STRIDE
+from lib.views.tensors import constant
 
 Encoding = Literal["none", "sine", "learned"]
 WINDOW = 3

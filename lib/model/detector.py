@@ -12,14 +12,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lib.batches.views import RangeGrid, Views, project
-from lib.labels import NORMAL_IDS
+from lib.common.labels import NORMAL_IDS
 from lib.model.attention import Encoding, LocalCrossAttention
 from lib.model.blocks import ConvNorm
 from lib.model.fusion import AdditiveFusion, ImageMap, cells_in_image, sample_image
 from lib.model.image_encoder import FINE_STRIDE, ImageEncoder
 from lib.model.lidar_encoder import LidarEncoder, range_view_inputs
 from lib.model.unet import UNet
+from lib.views.range_view import RangeGrid, Views, project
 
 Fusion = Literal["image", "lidar", "concat", "cross_attention"]
 PIXEL_STRIDE = 4

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from lib.batches.views import Views
 from lib.model.blocks import ConvNorm, Residual
+from lib.views.range_view import Views
 
 INPUTS = 6
 RANGE_SCALE_M = 40.0

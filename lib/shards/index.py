@@ -10,13 +10,13 @@ from typing import Final
 
 import numpy as np
 
-from lib.errors import DataError, refused
-from lib.frame import ScenarioType
-from lib.labels import is_anomaly
-from lib.outputs import write_csv
-from lib.reading import read_text
-from lib.shards.reader import Shard, read_shard
+from lib.common.errors import DataError, refused
+from lib.common.labels import is_anomaly
+from lib.common.outputs import write_csv
+from lib.common.reading import read_text
+from lib.geometry.frame import ScenarioType
 from lib.shards.schema import SHARD_KIND
+from lib.shards.shard_reader import Shard, read_shard
 
 INDEX_FILE: Final = "index.csv"
 CHECKSUM: Final = "crc32"

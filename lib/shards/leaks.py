@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lib.errors import DataError
+from lib.common.errors import DataError
 from lib.shards.digests import NO_CONTENT
 from lib.shards.index import ShardEntry, open_entry
 from lib.shards.split import Split

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.errors import DataError
+from lib.common.errors import DataError
 from lib.shards.schema import ANY
 from lib.shards.storage import ArrayFileWriter, ArraySpec, FileKind, read_arrays
 

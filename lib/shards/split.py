@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from lib.errors import DataError
-from lib.frame import ScenarioType
-from lib.params import SplitParams
+from lib.common.errors import DataError
+from lib.common.params import SplitParams
+from lib.geometry.frame import ScenarioType
 from lib.shards.index import ShardEntry, frames_with_anomaly
-from lib.shards.reader import Shard
+from lib.shards.shard_reader import Shard
 
 Split = Literal["train", "validation", "test"]
 

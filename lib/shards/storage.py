@@ -19,11 +19,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from lib.errors import DataError, refused
-from lib.outputs import work_folder
+from lib.common.errors import DataError, refused
+from lib.common.outputs import work_folder
 from lib.shards.hdf5_files import BytesReader, DeferredErrors, map_file
+from lib.shards.lazy_arrays import StoredRows
 from lib.shards.regions import COPY_BYTES, Region, fill_between
-from lib.shards.rows import StoredRows
 
 Compression = Literal["none", "gzip", "lz4"]
 Attributes = dict[str, str | int | float]

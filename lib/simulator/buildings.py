@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.labels import BUILDING, FENCE, GUARD_RAIL, VEGETATION, WALL
+from lib.common.labels import BUILDING, FENCE, GUARD_RAIL, VEGETATION, WALL
 from lib.simulator.assembly import Object, Piece, SceneParts, pieces, posed
 from lib.simulator.materials import (
     DARK_STEEL,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lib.labels import DYNAMIC, ROAD, VEGETATION
+from lib.common.labels import DYNAMIC, ROAD, VEGETATION
 from lib.simulator.assembly import Object, pieces
 from lib.simulator.materials import CRACK, MANHOLE, OIL, PUDDLE, advert, asphalt, chance, plain, varied
 from lib.simulator.scene import Material, Texture

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from embreex import rtcore_scene
 
-from lib.errors import DataError
+from lib.common.errors import DataError
 
 Float32 = npt.NDArray[np.float32]
 Int32 = npt.NDArray[np.int32]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.labels import DYNAMIC, POLE, STATIC, TRAFFIC_LIGHT, TRAFFIC_SIGN
+from lib.common.labels import DYNAMIC, POLE, STATIC, TRAFFIC_LIGHT, TRAFFIC_SIGN
 from lib.simulator.assembly import Object, pieces
 from lib.simulator.materials import (
     BLACK_PLASTIC,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
+from lib.common.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
 from lib.simulator.assembly import Piece, SceneParts
 from lib.simulator.materials import (
     ROAD_PAINT,

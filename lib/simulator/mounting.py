@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from lib.anovox.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
-from lib.anovox.sensor_sets import SENSOR_POSES
+from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
+from lib.anovox.format.sensor_sets import SENSOR_POSES
+from lib.common.params import TICKS_PER_SECOND, SimulateParams
 from lib.geometry.rigid import Matrix, rotation_about, vehicle_SE3_sensor
-from lib.params import TICKS_PER_SECOND, SimulateParams
-from lib.simulator.plan import ScenarioPlan
+from lib.simulator.scenario_plan import ScenarioPlan
 
 
 def sensor_set(params: SimulateParams) -> SensorSet:

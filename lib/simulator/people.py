@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.labels import BICYCLE, MOTORCYCLE, PEDESTRIAN, RIDER
+from lib.common.labels import BICYCLE, MOTORCYCLE, PEDESTRIAN, RIDER
 from lib.simulator.assembly import Object, pieces, posed, resized
 from lib.simulator.materials import (
     BLACK_PLASTIC,

@@ -5,17 +5,17 @@ from typing import Final
 
 import numpy as np
 
-from lib.anovox.configuration_writer import ScenarioDefinition
-from lib.anovox.layout import SCENARIO_PREFIX
-from lib.anovox.recording import Recording, ScenarioConfig, SensorSet
-from lib.anovox.route_map import draw_route_map
-from lib.anovox.simulator_notes import SimulatorNote
-from lib.anovox.state import EgoState
-from lib.anovox.state_text import action_values, carla_tuple
+from lib.anovox.format.configuration_writer import ScenarioDefinition
+from lib.anovox.format.ego_state import EgoState
+from lib.anovox.format.ego_state_text import action_values, carla_tuple
+from lib.anovox.format.layout import SCENARIO_PREFIX
+from lib.anovox.format.recording import Recording, ScenarioConfig, SensorSet
+from lib.anovox.format.route_map import draw_route_map
+from lib.anovox.format.simulator_notes import SimulatorNote
+from lib.common.params import TICKS_PER_SECOND, SimulateParams
 from lib.geometry.rigid import Matrix
-from lib.params import TICKS_PER_SECOND, SimulateParams
 from lib.simulator.mounting import extrinsics, sensor_set, true_lidar_extrinsics
-from lib.simulator.plan import ScenarioPlan
+from lib.simulator.scenario_plan import ScenarioPlan
 from lib.simulator.scene import Scene, without_anomaly
 from lib.simulator.sensors import sense_camera, sense_lidar
 from lib.simulator.textures import ValueNoise

@@ -1,4 +1,4 @@
-"""The simulator's scene: what streets.py and anomalies.py build and what sensors.py looks at.
+"""The simulator's scene: what scene_builder.py and anomalies/ build and what sensors.py looks at.
 
 World frame: x along the street in driving direction, y left, z up; metres; the road's surface is z = 0.
 """

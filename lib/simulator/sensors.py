@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.recording import CameraArgs, CameraRecording, LidarArgs, LidarRecording
+from lib.anovox.format.recording import CameraArgs, CameraRecording, LidarArgs, LidarRecording
+from lib.common.labels import SKY
 from lib.geometry.camera import Camera
 from lib.geometry.rigid import Matrix
-from lib.labels import SKY
 from lib.simulator.lens import develop
 from lib.simulator.raycast import NO_PART, Float32, Hits, Int32, dot, length
 from lib.simulator.shading import View, camouflaged_light, picture_light

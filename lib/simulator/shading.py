@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.common.labels import TERRAIN, VEGETATION
 from lib.geometry.rigid import Matrix, apply
-from lib.labels import TERRAIN, VEGETATION
 from lib.simulator.patterns import lerp
 from lib.simulator.raycast import NO_PART, Float32, Hits, dot, length
 from lib.simulator.sky import Light, sky_light

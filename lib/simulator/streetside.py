@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lib.labels import DYNAMIC
+from lib.common.labels import DYNAMIC
 from lib.simulator import clutter, furniture, people, vegetation
 from lib.simulator.assembly import Object, SceneParts, bounds, posed
 from lib.simulator.ground import road_sign_paint
-from lib.simulator.layout import Occupancy, Route
 from lib.simulator.materials import chance
+from lib.simulator.occupancy import Occupancy, Route
 from lib.simulator.scene import Weather
 from lib.simulator.street import Street
 

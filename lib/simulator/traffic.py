@@ -6,8 +6,8 @@ import numpy as np
 
 from lib.simulator import vehicles
 from lib.simulator.assembly import Object, SceneParts, bounds, posed
-from lib.simulator.layout import Occupancy, Route
 from lib.simulator.materials import chance
+from lib.simulator.occupancy import Occupancy, Route
 from lib.simulator.scene import Weather
 from lib.simulator.street import Street
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.labels import VEGETATION
+from lib.common.labels import VEGETATION
 from lib.simulator.assembly import Object, pieces
 from lib.simulator.materials import BARK, chance, foliage
 from lib.simulator.shapes import cone, moved, rod, rough_ball, tube

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lib.labels import BUS, CAR, TRUCK
+from lib.common.labels import BUS, CAR, TRUCK
 from lib.simulator.assembly import Object, pieces
 from lib.simulator.materials import (
     BLACK_PLASTIC,

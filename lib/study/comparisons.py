@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lib.errors import DataError
-from lib.outputs import write_json
-from lib.reading import read_text
-from lib.study.plan import Run
+from lib.common.errors import DataError
+from lib.common.outputs import write_json
+from lib.common.reading import read_text
+from lib.study.study_plan import Run
 
 PAIRS: Final = (
     ("lidar", "concat"),

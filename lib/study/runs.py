@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from lib.errors import DataError
-from lib.outputs import whole_folder
-from lib.reading import read_text
+from lib.common.errors import DataError
+from lib.common.outputs import whole_folder
+from lib.common.reading import read_text
 from lib.study.comparisons import Comparison, comparison_of, pairs_of
-from lib.study.plan import Run, Value, row_id
-from lib.study.rows import Row, row_of
+from lib.study.result_rows import Row, row_of
+from lib.study.study_plan import Run, Value, row_id
 
 PIPELINE: Final = ("lib", "stages", "tools", "params.yaml", "dvc.yaml")
 BASELINE_METRICS: Final = "data/baselines/metrics.json"

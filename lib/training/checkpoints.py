@@ -1,115 +1,99 @@
-"""The model file: safetensors with the detector's configuration, the scenarios it has seen, and a checksum inside."""
+"""Where a training is, noted now and then, to go on from there after a kill."""
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+import logging
+import time
 from pathlib import Path
-from typing import Any, Final
+from signal import Signals
+from typing import Final
 
 import torch
-from pydantic import TypeAdapter, ValidationError
-from torch import Tensor
 
-from lib.array_files import UNREADABLE, checksum, read_arrays, write_arrays
-from lib.errors import DataError, refused
-from lib.model.detector import Detector, DetectorConfig
-from lib.scratch import file_digest
-from lib.terminal import readable
+from lib.common.array_files import read_state, write_state
+from lib.common.errors import DataError, Stopped
+from lib.common.stopping import Asked
+from lib.common.terminal import say
+from lib.training.training_state import TrainingState
 
-FORMAT: Final = 4
-MAX_ROWS: Final = 4_096
-MAX_CHANNELS: Final = 65_536
-MAX_COLUMNS: Final = 65_536
-REMEDY: Final = "run `dvc repro train`"
-_CONFIG: Final = TypeAdapter(DetectorConfig)
+LARGEST_SHARE: Final = 0.01
+LOG = logging.getLogger("train")
 
 
-def save_detector(path: Path, detector: Detector, seen: Iterable[str] = ()) -> None:
-    """Write the detector whole or not at all; `seen`: the scenarios that trained or validated it."""
-    arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in detector.state_dict().items()}
-    about = {"config": asdict(detector.config), "seen": sorted(set(seen))}
-    header = {"format": FORMAT, **about, "crc32": checksum(_text(about), arrays)}
-    write_arrays(path, arrays, {"detector": _text(header)})
+class Checkpoints:
+    """The checkpoint of one training: a file of its own, which `key` says what it is of.
+
+    Written every `every_s` seconds at the end of a step, less often where that would take more than 1 % of the time;
+    0: after every step.
+    """
+
+    def __init__(self, path: Path, key: str, every_s: float, asked: Asked) -> None:
+        """`asked` says whether a signal wants the training to end."""
+        self._path, self._key, self._every_s, self._asked = path, key, every_s, asked
+        self._start_s = time.monotonic()
+        self._next_s = self._start_s + every_s
+        self._written, self._spent_s, self._size_bytes = 0, 0.0, 0
+        self._noted: str | None = None  # the place that another run would go on from
+
+    def cost(self) -> str:
+        """Say what the checkpoints of this run have taken: time, its share of the run so far, and room on the disk."""
+        share = self._spent_s / (time.monotonic() - self._start_s)
+        written = f"{self._written} checkpoint{'s' * (self._written != 1)} of {self._size_bytes / 1e6:.1f} MB"
+        return f"{written} took {self._spent_s:.3f} s, {100 * share:.2f} % of the training"
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on where the checkpoint is; without one, or with one that is damaged, the state stays at the beginning."""
+        if self._path.exists():
+            try:
+                values, arrays = read_state(self._path, self._key, "training")
+            except DataError as error:
+                _say(f"{error}; the training starts anew")
+            else:
+                state.restore({name: torch.from_numpy(value) for name, value in arrays.items()}, values)
+                _say(f"going on after {_place(state)}, noted in {self._path}")
+        self._noted = _place(state)
+
+    def after_step(self, state: TrainingState) -> None:
+        """Note the state when it is time, or when the training is asked to end: then raises Stopped."""
+        signal = self._asked()
+        if signal is None and time.monotonic() < self._next_s:
+            return
+        start = time.monotonic()
+        saved = self._save(state)
+        now = time.monotonic()
+        self._spent_s += now - start
+        self._next_s = now + (max(self._every_s, (now - start) / LARGEST_SHARE) if self._every_s else 0.0)
+        if signal is not None:
+            raise _stopped(signal, state, saved)
+
+    def within_step(self, state: TrainingState) -> None:
+        """Raise Stopped when the training is asked to end and has taken no step that is not noted.
+
+        The step under way is dropped: another run takes it from its beginning.
+        """
+        signal = self._asked()
+        if signal is not None and self._noted == _place(state):
+            raise _stopped(signal, state, noted=True)
+
+    def _save(self, state: TrainingState) -> bool:
+        try:
+            arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in state.tensors().items()}
+            write_state(self._path, self._key, state.values(), arrays)
+        except (DataError, OSError) as error:
+            _say(f"no checkpoint: {error}; the training goes on")
+            return False
+        self._written, self._size_bytes = self._written + 1, self._path.stat().st_size
+        self._noted = _place(state)
+        return True
 
 
-def load_detector(path: Path) -> Detector:
-    """Read a detector on the CPU. Raises DataError for a file that is missing, damaged or not a detector."""
-    header, state = _read(path)
-    config = _config(path, header)
-    with torch.device("meta"):  # so that a configuration that lies about its size asks for no memory
-        promised = {name: value.shape for name, value in Detector(config).state_dict().items()}
-    if promised != {name: value.shape for name, value in state.items()}:
-        raise _damaged(path, "its weights are not those of its configuration")
-    if not all(bool(value.isfinite().all()) for value in state.values()):
-        raise DataError(f"{path}: holds weights that are NaN or infinite; {REMEDY} anew")
-    detector = Detector(config)
-    detector.load_state_dict(state)
-    return detector
+def _stopped(signal: Signals, state: TrainingState, noted: bool) -> Stopped:
+    then = "run the same again to go on from there" if noted else "nothing could be noted"
+    return Stopped(signal, f"by {signal.name} after {_place(state)}; {then}")
 
 
-def scenarios_seen(path: Path) -> frozenset[str]:
-    """The scenarios that trained or validated the detector of a file; raises DataError as `load_detector`."""
-    return frozenset(_read(path)[0]["seen"])
+def _place(state: TrainingState) -> str:
+    return f"step {state.step} of epoch {state.epoch}"
 
 
-def check_unseen(path: Path, scenarios: Iterable[str]) -> None:
-    """Raise DataError where a detector has seen one of these scenarios, on which it is to be tested."""
-    seen = sorted(scenarios_seen(path) & set(scenarios))
-    if seen:
-        more = f" and {len(seen) - 1} more" if seen[1:] else ""
-        raise DataError(
-            f"{path}: has trained on {seen[0]}{more}, which the split now tests, so that every score would flatter it; "
-            f"{REMEDY} with these params"
-        )
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The header, with `format`, `config` and `seen` in it, and the tensors of a model file."""
-    if not path.is_file():
-        raise DataError(f"{path}: there is no model file; {REMEDY}")
-    try:
-        arrays, metadata = read_arrays(path)
-        header = json.loads(metadata["detector"])
-        found, seen = header["format"], header.get("seen")
-        state = {name: torch.from_numpy(value) for name, value in arrays.items()}
-    except UNREADABLE as error:
-        raise refused(path, error) or _damaged(path, error) from None
-    if found != FORMAT:
-        raise DataError(f"{path}: model format {readable(str(found)[:60])}, this version reads {FORMAT}; {REMEDY}")
-    if header.get("crc32") != checksum(_text({"config": header.get("config"), "seen": seen}), arrays):
-        raise DataError(f"{path}: damaged (the content does not match its checksum); {REMEDY}")
-    if not isinstance(seen, list) or not all(isinstance(name, str) for name in seen):
-        raise _damaged(path, "it does not say which scenarios it has seen")
-    return header, state
-
-
-def _config(path: Path, header: Mapping[str, Any]) -> DetectorConfig:
-    try:
-        config = _CONFIG.validate_python(header.get("config"))
-    except ValidationError as error:
-        raise _damaged(path, f"its configuration: {error.errors()[0]['msg']}") from None
-    channels = config.image_channels, config.lidar_channels, config.fusion_channels
-    fits = (
-        asdict(config) == header["config"],
-        1 <= config.range_view_rows <= MAX_ROWS,
-        1 <= config.range_view_columns <= MAX_COLUMNS,
-        1 <= min(channels) <= max(channels) <= MAX_CHANNELS,
-        -90 <= config.lower_fov_deg < config.upper_fov_deg <= 90,
-    )
-    if not all(fits):
-        raise _damaged(path, "its configuration cannot be that of a detector")
-    return config
-
-
-def _damaged(path: Path, problem: object) -> DataError:
-    text = readable(" ".join(str(problem).split())[:300])
-    return DataError(f"{path}: not a detector written by this pipeline ({text}); {REMEDY}")
-
-
-def _text(header: Mapping[str, object]) -> str:
-    return json.dumps(header, sort_keys=True)
-
-
-def model_fingerprint(path: Path) -> str:
-    """Content hash of a model file, by which predictions know their model."""
-    return file_digest(path)[:32]
+def _say(sentence: str) -> None:
+    LOG.info("%s", sentence)
+    say(sentence)

@@ -14,30 +14,30 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from lib.batches.augment import augment
-from lib.batches.blackout import drop_modality
-from lib.batches.families import TRAINING, VALIDATION, Families
-from lib.batches.frames import FrameBatch, FrameRef
-from lib.batches.loader import Loader, open_loader
-from lib.batches.order import shuffled
-from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
-from lib.batches.residence import Residence
-from lib.batches.targets import UNSURE, Targets, no_targets
-from lib.batches.views import RangeGrid, Views, make_views
-from lib.errors import TrainingError
+from lib.common.errors import TrainingError
+from lib.common.params import TrainParams
+from lib.common.stopping import Meanwhile, no_question
 from lib.evaluation.curves import auroc, rank
+from lib.loading.data_location import Residence
+from lib.loading.frame_reader import FrameBatch, FrameRef
+from lib.loading.loader import Loader, open_loader
+from lib.loading.order import shuffled
 from lib.model.class_scores import rescored
 from lib.model.detector import Detections, Detector
-from lib.params import TrainParams
-from lib.shards.reader import Shard
-from lib.stopping import Meanwhile, no_question
-from lib.training.devices import Precision, autocast
+from lib.model.devices import Precision, autocast
+from lib.model.parallel import Threads, replicas, share_statistics
+from lib.shards.shard_reader import Shard
+from lib.synthesis.families import TRAINING, VALIDATION, Families
+from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.targets import UNSURE, Targets, no_targets
+from lib.training.augmentation import augment
+from lib.training.checkpoints import Checkpoints
 from lib.training.losses import LossWeights, detection_loss, segmentation_loss
 from lib.training.muon import Muon, shares_of
-from lib.training.parallel import Threads, replicas, share_statistics
-from lib.training.resume import Checkpoints
-from lib.training.state import EpochRecord, TrainingState
 from lib.training.teammates import Gradients, Part, Teammates
+from lib.training.training_state import EpochRecord, TrainingState
+from lib.views.range_view import RangeGrid, Views, make_views
+from lib.views.sensor_dropout import drop_modality
 
 LOG = logging.getLogger("train")
 CLEAN_FRACTION = 0.25

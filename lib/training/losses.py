@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cross_entropy, max_pool2d, softplus
 
-from lib.batches.constants import constant
-from lib.batches.targets import MAX_SLOTS, UNSURE, Targets
-from lib.batches.views import Views
-from lib.labels import NORMAL_IDS
+from lib.common.labels import NORMAL_IDS
 from lib.model.detector import PIXEL_STRIDE, Detections, quarter_size
+from lib.synthesis.targets import MAX_SLOTS, UNSURE, Targets
+from lib.views.range_view import Views
+from lib.views.tensors import constant
 
 POINTS_OF_A_FAIR_OBJECT = 25
 WEIGHT_RANGE = (0.2, 4.0)

@@ -19,12 +19,12 @@ from typing import Final, Self
 import torch
 from torch import Tensor
 
-from lib.batches.frames import FrameBatch
-from lib.errors import TrainingError
+from lib.common.errors import TrainingError
+from lib.common.stopping import SIGNALS, Meanwhile, no_question
+from lib.common.terminal import guard_output
+from lib.common.workers import keep_freed_memory
+from lib.loading.frame_reader import FrameBatch
 from lib.model.detector import Detector, DetectorConfig
-from lib.stopping import SIGNALS, Meanwhile, no_question
-from lib.terminal import guard_output
-from lib.workers import keep_freed_memory
 
 Part = tuple[Detector, FrameBatch, torch.Generator]
 Gradients = tuple[Tensor, tuple[Tensor, ...]]

@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from lib.baselines.run import BaselineParams, _suited_to_validation
-from lib.batches.views import project
-from lib.labels import UNKNOWN
+from lib.baselines.baseline_runs import BaselineParams, _suited_to_validation
+from lib.common.labels import UNKNOWN
+from lib.common.params import load_params
+from lib.inference.shard_scoring import Scoring
 from lib.model.detector import PIXEL_STRIDE, Detections, DetectorConfig
-from lib.params import load_params
-from lib.training.inference import Scoring
-from lib.training.sets import training_set
-from tests.batches.streets import GRID
+from lib.training.training_frames import training_set
+from lib.views.range_view import project
 from tests.shard_data import write_street_shards
+from tests.views.streets import GRID
 
 CPU = torch.device("cpu")
 

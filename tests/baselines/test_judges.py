@@ -3,11 +3,11 @@ import torch
 
 from lib.baselines.judges import distance_judge, normal_features
 from lib.baselines.references import mahalanobis, nearest_neighbour
-from lib.batches.views import make_views, project
-from lib.labels import ROAD, SKY
+from lib.common.labels import ROAD, SKY
+from lib.inference.scores import judge_both_ways
 from lib.model.detector import Detector, DetectorConfig
-from lib.model.scores import judge_both_ways
-from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
+from lib.views.range_view import make_views, project
+from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 CONFIG = DetectorConfig("concat", 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg)
 

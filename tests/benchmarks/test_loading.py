@@ -8,8 +8,8 @@ from benchmarks import loading
 from benchmarks.frames import repeated, simulated_frames
 from benchmarks.loading import Buffers, check, drop_from_cache, new_folder
 from benchmarks.peers import FORMATS, Format, open_raw, padded
-from lib.errors import DataError
-from lib.shards.writer import padded_length
+from lib.common.errors import DataError
+from lib.shards.shard_writer import padded_length
 
 SMALL = {"image_height": 32, "image_width": 48, "lidar_channels": 8, "lidar_rays_per_channel": 64}
 NEEDS = {

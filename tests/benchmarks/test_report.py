@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from benchmarks.report import merge, read_results, terminal_text, write_page
 from benchmarks.subject import Measure, Spread, Subject, Table, number_text
 from benchmarks.timing import Times, alternate
-from lib.errors import DataError
+from lib.common.errors import DataError
 
 
 def subject(title, value, at_least=2.0):

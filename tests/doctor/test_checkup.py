@@ -9,14 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.anovox import layout
+from lib.anovox.format import layout
+from lib.common.params import load_params
 from lib.doctor.checkup import check_up
+from lib.doctor.checkup_report import document, page
+from lib.doctor.diagnoses import Severity
 from lib.doctor.estimate import PlannedParams
-from lib.doctor.findings import Severity
-from lib.doctor.report import document, page
 from lib.doctor.survey import evenly_spread, survey
-from lib.params import load_params
-from lib.shards.conversion import convert_data_set
+from lib.preprocessing.conversion import convert_data_set
 from lib.simulator.sample import write_sample
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,7 +150,7 @@ def test_a_step_that_the_device_cannot_hold_is_an_error(sample, monkeypatch):
     def out_of_memory(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("lib.training.footprint.training_step", out_of_memory)
+    monkeypatch.setattr("lib.doctor.footprint.training_step", out_of_memory)
     checkup = checked(sample, frames=1)
     diagnosis = found(checkup)["too_large_to_train"]
     assert not checkup.trainable and checkup.estimate is None

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from lib.evaluation.anovox import anovox_metrics, shared_voxels, sigmoid, voxel_scores
+from lib.evaluation.anovox_protocol import anovox_metrics, shared_voxels, sigmoid, voxel_scores
 from lib.geometry.voxels import points_to_voxels, voxel_keys
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "benchmark"

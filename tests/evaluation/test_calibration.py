@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from lib.common.params import load_params
 from lib.evaluation.calibration import Bins, binned, calibrate, fit_calibrator
 from lib.evaluation.levels import level_of
-from lib.evaluation.operating import validation_threshold
-from lib.evaluation.tables import reliability_rows
-from lib.params import load_params
-from lib.shards.validation import NORMAL
+from lib.evaluation.operating_points import validation_threshold
+from lib.evaluation.plot_tables import reliability_rows
+from lib.shards.validation_scores import NORMAL
 from tests.scored_sample import made_up_validation
 
 PARAMS = load_params().evaluate

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from lib.errors import DataError
+from lib.common.errors import DataError
+from lib.common.params import EvaluateParams
 from lib.evaluation.comparison import compare, share_above
 from lib.evaluation.levels import score_scenario
 from lib.evaluation.pooling import pool_test_set
-from lib.frame import Anomaly
-from lib.params import EvaluateParams
-from lib.shards.reader import read_shard
+from lib.geometry.frame import Anomaly
+from lib.shards.shard_reader import read_shard
 from tests.scored_sample import Ball, made_up_scores, write_scenario
 
 PARAMS = EvaluateParams(

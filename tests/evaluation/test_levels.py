@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
+from lib.common.labels import is_anomaly
+from lib.common.params import EvaluateParams
 from lib.evaluation.levels import LEVELS, score_scenario
 from lib.evaluation.truth import frame_truth, groups, light_group, weather_group
-from lib.frame import Anomaly
+from lib.geometry.frame import Anomaly
 from lib.geometry.voxels import points_to_voxels, voxel_keys
-from lib.labels import is_anomaly
-from lib.params import EvaluateParams
-from lib.shards.reader import read_shard
+from lib.shards.shard_reader import read_shard
 from tests.scored_sample import ANIMAL, Ball, made_up_scores, write_scenario
 
 PARAMS = EvaluateParams(

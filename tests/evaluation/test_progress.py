@@ -6,17 +6,17 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lib.errors import DataError
+from lib.common.errors import DataError
+from lib.common.params import EvaluateParams
 from lib.evaluation import pooling
-from lib.evaluation.baselines import with_baselines
 from lib.evaluation.counting import ScoreCounter
 from lib.evaluation.levels import score_in_parts
+from lib.evaluation.metrics_report import evaluate
 from lib.evaluation.progress import Notes
-from lib.evaluation.report import evaluate
 from lib.evaluation.tallies import Tally
-from lib.frame import Anomaly
-from lib.params import EvaluateParams
-from lib.shards.reader import read_shard
+from lib.evaluation.trivial_baselines import with_baselines
+from lib.geometry.frame import Anomaly
+from lib.shards.shard_reader import read_shard
 from tests.scored_sample import Ball, made_up_scores, made_up_validation, write_scenario
 
 PARAMS = EvaluateParams(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lib.anovox.folders import find_scenarios
+from lib.anovox.format.folders import find_scenarios
 from tests.faults.lab import must_succeed
 from tests.faults.workspace import SMALL, Workspace, new_workspace, outs_of
 

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from lib.fuzzing.places import clear
 from tests.faults.lab import Lab, Trial, difference, draws
 from tests.faults.workspace import outs_of
+from tests.fuzz.places import clear
 
 THINGS: Final = ("link", "link to nowhere", "link to a folder", "hard link", "file", "folder", "FIFO")
 HIDDEN: Final = (".{}.partial", ".{}.run.partial", ".{}.writer.partial", ".{}.old.partial")

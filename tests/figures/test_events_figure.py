@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.figures.events import Outcome, draw_events, staircase
+from lib.figures.events_figure import Outcome, draw_events, staircase
 from lib.figures.style import house_style
 
 HEAD = "threshold,false_alarms_per_minute,found_share,found_share_low,found_share_high,first_detection_m\n"

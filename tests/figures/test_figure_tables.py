@@ -3,15 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from lib.errors import DataError
-from lib.figures.breakdown import draw_breakdown
-from lib.figures.curves import draw_precision_recall, draw_roc
-from lib.figures.evidence import score_edges
-from lib.figures.reliability import draw_reliability
-from lib.figures.scores import Histogram, draw_scores
+from lib.common.errors import DataError
+from lib.figures.breakdown_figure import draw_breakdown
+from lib.figures.curves_figure import draw_precision_recall, draw_roc
+from lib.figures.read_tables import read_metrics, read_table
+from lib.figures.reliability_figure import draw_reliability
+from lib.figures.scored_test_set import score_edges
+from lib.figures.scores_figure import Histogram, draw_scores
 from lib.figures.style import house_style
-from lib.figures.tables import read_metrics, read_table
-from lib.figures.training import draw_training
+from lib.figures.training_figure import draw_training
 
 TRAINING = "epoch,train_loss,normal_score,learning_rate\n1,2.0,-1.0,0.003\n2,1.0,-2.0,0.001\n"
 

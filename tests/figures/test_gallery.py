@@ -4,8 +4,8 @@ import pytest
 from lib.figures.cases import NormalScores
 from lib.figures.gallery import TRUTH, draw_case, draw_sheet, make_case
 from lib.figures.style import house_style
-from lib.frame import Anomaly
-from lib.shards.reader import read_shard
+from lib.geometry.frame import Anomaly
+from lib.shards.shard_reader import read_shard
 from tests.scored_sample import Ball, made_up_scores, write_scenario
 
 YARDSTICK = NormalScores(np.sort(np.random.default_rng(1).normal(size=10_000)).astype(np.float32))

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lib.anovox import files, layout
-from lib.anovox.class_images import read_class_image
-from lib.anovox.grid import voxel_grid
-from lib.anovox.setup import read_sensor_setup
+from lib.anovox.format import files, layout
+from lib.anovox.format.class_images import read_class_image
+from lib.anovox.format.grid import voxel_grid
+from lib.anovox.format.sensor_setup import read_sensor_setup
 from lib.geometry.camera import Camera
 from lib.geometry.voxels import (
     GRID_SHAPE,

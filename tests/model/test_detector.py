@@ -4,16 +4,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lib.batches.blackout import without_image, without_lidar
-from lib.batches.mirror import mirrored
-from lib.batches.views import make_views
+from lib.common.params import load_params
+from lib.inference.scores import also_without_image, judge_both_ways, scores_of
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.fusion import cells_in_image, sample_image
 from lib.model.lidar_encoder import range_view_inputs
-from lib.model.scores import also_without_image, judge_both_ways, scores_of
-from lib.params import load_params
-from lib.training.setup import detector_config
-from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
+from lib.training.training_setup import detector_config
+from lib.views.mirror import mirrored
+from lib.views.range_view import make_views
+from lib.views.sensor_dropout import without_image, without_lidar
+from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 FUSIONS = ["image", "lidar", "concat", "cross_attention"]
 POINTS_ALONE = load_params().predict.model_copy(update={"frame_score": "top_points"})

@@ -5,20 +5,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.batches.augment import augment
-from lib.batches.families import TRAINING
-from lib.batches.mirror import mirrored
-from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
-from lib.batches.targets import UNSURE
-from lib.batches.views import RangeGrid, make_views
-from lib.labels import CAR, NORMAL_IDS, ROAD, SKY, TERRAIN
+from lib.common.labels import CAR, NORMAL_IDS, ROAD, SKY, TERRAIN
+from lib.common.params import load_params
+from lib.inference.scores import also_without_image, judge_both_ways, scores_of, upsampled
 from lib.model.blocks import BatchNorm, ConvNorm
 from lib.model.detector import Detections, Detector, DetectorConfig, quarter_size
 from lib.model.fusion import cells_in_image, sample_image
-from lib.model.scores import also_without_image, judge_both_ways, scores_of, upsampled
-from lib.params import load_params
+from lib.synthesis.families import TRAINING
+from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.targets import UNSURE
+from lib.training.augmentation import augment
 from lib.training.losses import LossWeights, _quarter_targets, detection_loss, segmentation_loss
-from tests.batches.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
+from lib.views.mirror import mirrored
+from lib.views.range_view import RangeGrid, make_views
+from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 ODD_GRID = RangeGrid(rows=31, columns=255, visible_columns=79, upper_fov_deg=15.0, lower_fov_deg=-25.0)
 VARIANTS = [

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from lib.errors import DataError
-from lib.frame import ScenarioType
+from lib.common.errors import DataError
+from lib.geometry.frame import ScenarioType
 from lib.shards.index import ShardEntry, read_index, write_index
-from lib.shards.reader import read_shard
-from lib.shards.writer import write_shard
+from lib.shards.shard_reader import read_shard
+from lib.shards.shard_writer import write_shard
 from tests.shard_data import shard_entry
 from tests.shards.test_shards import frame
 

@@ -6,19 +6,19 @@ import shutil
 import numpy as np
 import pytest
 
-from lib.errors import DataError
-from lib.frame import ScenarioType
-from lib.params import SplitParams
-from lib.shards.agreement import Agreement
+from lib.common.errors import DataError
+from lib.common.params import SplitParams
+from lib.geometry.frame import ScenarioType
+from lib.preprocessing.agreement import Agreement
+from lib.preprocessing.evidence import Evidence
+from lib.preprocessing.label_guards import check_labels, type_sentences
+from lib.preprocessing.statistics import Statistics
 from lib.shards.digests import NO_CONTENT, digest
-from lib.shards.evidence import Evidence
-from lib.shards.guards import check_labels, type_sentences
 from lib.shards.index import open_entry, read_index, write_index
 from lib.shards.leaks import check_no_leak
-from lib.shards.reader import read_shard
+from lib.shards.shard_reader import read_shard
+from lib.shards.shard_writer import padded_length, write_shard
 from lib.shards.split import assign_splits
-from lib.shards.statistics import Statistics
-from lib.shards.writer import padded_length, write_shard
 from tests.shard_data import shard_entry, street_frame, write_street_shards
 
 NORMALITY, STATIC = ScenarioType.NORMALITY, ScenarioType.STATIC

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from lib.errors import DataError
+from lib.common.errors import DataError
 from lib.shards.predictions import Predictions, read_predictions, write_predictions
 
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.anovox.reader import read_frames
-from lib.anovox.scenario import open_scenario
-from lib.errors import DataError
-from lib.frame import Anomaly, Frame, Lidar, ScenarioType
+from lib.anovox.reading.frames import read_frames
+from lib.anovox.reading.scenario import open_scenario
+from lib.common.errors import DataError
 from lib.geometry.camera import Camera
+from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.merged import merge_clouds
 from lib.geometry.rigid import yaw_transform
-from lib.shards.reader import read_shard
-from lib.shards.writer import padded_length, thinned, write_shard
+from lib.shards.shard_reader import read_shard
+from lib.shards.shard_writer import padded_length, thinned, write_shard
 from tests.anovox_sample import MONO_STATIC
 from tests.shard_data import is_mapped, shard_entry
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.errors import DataError
-from lib.frame import ScenarioType
-from lib.params import SplitParams
+from lib.common.errors import DataError
+from lib.common.params import SplitParams
+from lib.geometry.frame import ScenarioType
 from lib.shards.index import ShardEntry
-from lib.shards.reader import read_shard
+from lib.shards.shard_reader import read_shard
+from lib.shards.shard_writer import write_shard
 from lib.shards.split import assign_splits, training_frames
-from lib.shards.writer import write_shard
 from tests.shards.test_shards import frame
 
 

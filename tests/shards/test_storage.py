@@ -15,13 +15,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.batches.frames import FrameRef, read_batch
-from lib.errors import DataError
-from lib.frame import Anomaly
-from lib.shards.reader import read_shard
-from lib.shards.rows import StoredRows
+from lib.common.errors import DataError
+from lib.geometry.frame import Anomaly
+from lib.loading.frame_reader import FrameRef, read_batch
+from lib.shards.lazy_arrays import StoredRows
 from lib.shards.schema import Storage
-from lib.shards.writer import ShardWriter, write_shard
+from lib.shards.shard_reader import read_shard
+from lib.shards.shard_writer import ShardWriter, write_shard
 from tests.file_systems import no_more_files
 from tests.shard_data import is_mapped
 from tests.shards.test_shards import assert_holds, frame

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lib.labels import BUILDING, CAR, POLE, ROAD
+from lib.common.labels import BUILDING, CAR, POLE, ROAD
 from lib.simulator.scene import Actor, Material, Part, Scene, Texture, Weather
 
 ANOMALY = 33

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from lib.labels import ANOMALY_SIZES, is_anomaly
+from lib.common.labels import ANOMALY_SIZES, is_anomaly
+from lib.simulator.anomalies.anomaly_surfaces import PATTERNS, pattern
 from lib.simulator.anomalies.catalog import BODIES, SHAPES, SHEETS, build_anomaly
-from lib.simulator.anomalies.looks import PATTERNS, pattern
 from lib.simulator.assembly import Object, bounds
 from lib.simulator.scene import Texture
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.labels import is_anomaly
+from lib.common.labels import is_anomaly
 from lib.simulator.sample import write_sample
 from tests.simulated_sets import set_params
 

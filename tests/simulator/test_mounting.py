@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.anovox.reader import ReadFrame, read_frames
-from lib.anovox.scenario import open_scenario
-from lib.anovox.writer import write_scenario
-from lib.frame import Frame
+from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.scenario import open_scenario
+from lib.common.params import SimulateParams, load_params
+from lib.geometry.frame import Frame
 from lib.geometry.rigid import apply, invert
-from lib.params import SimulateParams, load_params
-from lib.shards.agreement import Agreement, camera_agreement
+from lib.preprocessing.agreement import Agreement, camera_agreement
 from lib.simulator.mounting import extrinsics, sensor_set, true_lidar_extrinsics
-from lib.simulator.plan import plan_scenarios
 from lib.simulator.recordings import record_scenario, scenario_config
-from lib.simulator.scenes import build_scene
+from lib.simulator.scenario_plan import plan_scenarios
+from lib.simulator.scene_builder import build_scene
 from tests.simulator.small_scene import CAR, ROAD, small_scene
 
 APART = {"lidar_offset_m": (-1.0, 0.0, 0.6)}

@@ -5,17 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.anovox.files import read_key_values
-from lib.anovox.reader import ReadFrame, read_frames
-from lib.anovox.scenario import open_scenario
-from lib.anovox.simulator_notes import SimulatorNote
-from lib.anovox.writer import write_scenario
-from lib.frame import Anomaly, ScenarioType
+from lib.anovox.format.files import read_key_values
+from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.simulator_notes import SimulatorNote
+from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.scenario import open_scenario
+from lib.common.labels import is_anomaly
+from lib.common.params import SimulateParams, load_params
+from lib.geometry.frame import Anomaly, ScenarioType
 from lib.geometry.rigid import apply, invert
-from lib.labels import is_anomaly
-from lib.params import SimulateParams, load_params
 from lib.simulator.mounting import sensor_set
-from lib.simulator.plan import ScenarioPlan, plan_scenarios
 from lib.simulator.recordings import (
     frame_ids,
     record_scenario,
@@ -24,8 +23,9 @@ from lib.simulator.recordings import (
     simulator_notes,
     ticks_between_frames,
 )
+from lib.simulator.scenario_plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene import Material, Scene, Texture
-from lib.simulator.scenes import build_scene
+from lib.simulator.scene_builder import build_scene
 from lib.simulator.world import world_SE3_ego
 from tests.anovox_sample import WRITTEN
 from tests.simulator.small_scene import ANOMALY, box, small_scene

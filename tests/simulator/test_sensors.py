@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.anovox.recording import CameraArgs, CameraRecording, LidarArgs, LidarRecording
-from lib.frame import ScenarioType
+from lib.anovox.format.recording import CameraArgs, CameraRecording, LidarArgs, LidarRecording
+from lib.common.labels import ANOMALY_IDS, BUILDING, CAR, POLE, ROAD, SKY, STATIC
+from lib.common.params import SimulateParams, load_params
 from lib.geometry.camera import Camera
+from lib.geometry.frame import ScenarioType
 from lib.geometry.rigid import vehicle_SE3_sensor
-from lib.labels import ANOMALY_IDS, BUILDING, CAR, POLE, ROAD, SKY, STATIC
-from lib.params import SimulateParams, load_params
 from lib.simulator import sensors
-from lib.simulator.plan import ScenarioPlan, plan_scenarios
+from lib.simulator.scenario_plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene import Material, Scene, Texture
-from lib.simulator.scenes import build_scene
+from lib.simulator.scene_builder import build_scene
 from lib.simulator.sensors import lidar_directions, sense_camera, sense_lidar
 from lib.simulator.textures import ValueNoise
 from lib.simulator.world import SceneWorlds, world_SE3_ego

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from lib.common.labels import CAR, STATIC
 from lib.geometry.rigid import yaw_transform
-from lib.labels import CAR, STATIC
 from lib.simulator.raycast import Hits
 from lib.simulator.scene import Material, Scene, Texture
 from lib.simulator.shading import CAMOUFLAGE_SHADING, View, camouflaged_light, picture_light

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.labels import CAR, POLE
+from lib.common.labels import CAR, POLE
 from lib.simulator.raycast import NO_PART
 from lib.simulator.scene import Actor, Material, Texture
 from lib.simulator.world import SceneWorlds, world_SE3_actor, world_SE3_ego

@@ -3,10 +3,12 @@ from dataclasses import replace
 
 import pytest
 
-from lib.errors import DataError
-from lib.params import load_params
+from lib.common.errors import DataError
+from lib.common.params import load_params
 from lib.study.comparisons import add_comparisons, comparison_of, comparison_table, pairs_of, read_comparisons
-from lib.study.plan import (
+from lib.study.result_rows import add_rows, read_rows, row_of
+from lib.study.results_page import BEGIN, END, missing, put_tables, tables
+from lib.study.study_plan import (
     BASELINES,
     DATA,
     METHODS,
@@ -18,8 +20,6 @@ from lib.study.plan import (
     plan,
     row_names,
 )
-from lib.study.render import BEGIN, END, missing, put_tables, tables
-from lib.study.rows import add_rows, read_rows, row_of
 
 LEVEL = {"auroc": 0.8, "auroc_low": 0.7, "auroc_high": 0.9, "ap": 0.5, "ap_low": 0.4, "ap_high": 0.6}
 EVALUATED = {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import DataError
+from lib.common.errors import DataError
 from lib.shards.predictions import write_predictions
-from lib.shards.revisions import link_output, resolve
+from lib.study.revisions import link_output, resolve
 from tests.processes import python_path
 from tests.scored_sample import made_up_scores, write_sample
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 import yaml
 
-from lib.errors import DataError
+from lib.common.errors import DataError
+from lib.common.params import load_params
 from lib.model.detector import Detector, DetectorConfig
-from lib.params import load_params
+from lib.model.model_file import save_detector
 from lib.shards.index import open_entry, read_index
 from lib.shards.split import assign_splits
-from lib.training.checkpoints import save_detector
-from lib.training.score_choice import ALTERNATIVES
+from lib.study.score_choice import ALTERNATIVES
 from tests.processes import environment
 from tests.shard_data import write_street_shards
 

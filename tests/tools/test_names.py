@@ -20,7 +20,7 @@ COMMANDS = {
     "pseudo_anomalies": ["tools.pseudo_anomalies", "--shards", "{}"],
     "score_voxels": ["tools.score_voxels", "--predictions", "{}", "--ground-truth", "{}", "--frames", "{}"],
     "study": ["tools.study", "{}"],
-    "fuzz": ["tools.fuzz", "{}"],
+    "fuzz": ["tests.fuzz", "{}"],
 }
 
 

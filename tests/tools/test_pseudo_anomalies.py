@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.batches.examples import FAMILIES, KINDS, LARGEST_SHARE, examples
-from lib.batches.views import make_views
-from tests.batches.streets import GRID
-from tests.batches.test_misfits import street_with_objects
+from lib.synthesis.examples import FAMILIES, KINDS, LARGEST_SHARE, examples
+from lib.views.range_view import make_views
 from tests.processes import environment
 from tests.shard_data import write_street_shards
+from tests.synthesis.test_misfits import street_with_objects
+from tests.views.streets import GRID
 
 ROOT = Path(__file__).parents[2]
 NORMAL = ("shadow (normal)", "dirt (normal)", "transplanted (normal)")

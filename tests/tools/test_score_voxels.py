@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from lib.errors import run_stage
+from lib.common.errors import run_stage
 from tools.score_voxels import main
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "benchmark"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.outputs import alone
-from lib.study.plan import BASELINES, row_names
+from lib.common.outputs import alone
+from lib.study.study_plan import BASELINES, row_names
 from tests.dvc_project import Project, create
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.errors import run_stage
+from lib.common.errors import run_stage
 from tests.anovox_sample import GOLDEN
 from tools import unpack
 

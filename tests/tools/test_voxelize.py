@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.anovox.sensor_sets import SENSOR_POSES
-from lib.anovox.writer import write_scenario
-from lib.errors import run_stage
+from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.sensor_sets import SENSOR_POSES
+from lib.common.errors import run_stage
 from lib.geometry.voxels import LabelledCloud, voxelize
 from tests.anovox_sample import GOLDEN, MONO_STATIC, NORMALITY, SENSORS, frame_path, golden_copy, recording
 from tests.processes import environment

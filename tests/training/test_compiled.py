@@ -6,15 +6,15 @@ import warnings
 import pytest
 import torch
 
-from lib.batches.augment import augment
-from lib.errors import TrainingError
+from lib.common.errors import TrainingError
+from lib.common.params import load_params
 from lib.model.detector import Detector, DetectorConfig
-from lib.params import load_params
+from lib.model.devices import choose_compiled
+from lib.model.parallel import Threads
 from lib.training import loop
-from lib.training.devices import choose_compiled
+from lib.training.augmentation import augment
 from lib.training.loop import Recipe, make_optimizers, training_step
-from lib.training.parallel import Threads
-from tests.batches.streets import GRID, flat_street
+from tests.views.streets import GRID, flat_street
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(load_params().train, GRID, CPU, "float32", compiled=True)

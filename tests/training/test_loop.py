@@ -3,18 +3,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.batches.families import TRAINING, VALIDATION
-from lib.batches.frames import FrameRef
-from lib.batches.loader import batches
-from lib.batches.pseudo_anomalies import paste_pseudo_anomalies
-from lib.batches.views import make_views
-from lib.errors import TrainingError
-from lib.labels import NORMAL_IDS, ROAD, UNKNOWN
+from lib.common.errors import TrainingError
+from lib.common.labels import NORMAL_IDS, ROAD, UNKNOWN
+from lib.common.params import load_params
+from lib.loading.frame_reader import FrameRef
+from lib.loading.loader import batches
 from lib.model.detector import Detector, DetectorConfig
-from lib.params import load_params
 from lib.shards.index import read_index
-from lib.shards.reader import read_shard
+from lib.shards.shard_reader import read_shard
+from lib.synthesis.families import TRAINING, VALIDATION
+from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
 from lib.training.loop import Recipe, TrainingSet, train_detector
+from lib.views.range_view import make_views
 from tests.shard_data import write_street_shards
 
 CPU = torch.device("cpu")

@@ -3,12 +3,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.batches.targets import no_targets
-from lib.batches.views import make_views
+from lib.common.params import Params, load_params
 from lib.model.detector import Detector, DetectorConfig
-from lib.params import Params, load_params
+from lib.synthesis.targets import no_targets
 from lib.training.losses import LossWeights, balanced_bce, detection_loss, object_weights
-from tests.batches.streets import GRID, flat_street
+from lib.views.range_view import make_views
+from tests.views.streets import GRID, flat_street
 
 PARAMS = load_params().model_dump()
 

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from lib.batches.constants import class_table, constant
+from lib.common.params import load_params
 from lib.model.detector import Detector, DetectorConfig
-from lib.params import load_params
+from lib.model.parallel import Threads
 from lib.training.loop import Recipe, make_optimizers, training_step
-from lib.training.parallel import Threads
-from tests.batches.streets import GRID, flat_street
+from lib.views.tensors import class_table, constant
+from tests.views.streets import GRID, flat_street
 
 CPU = torch.device("cpu")
 WAITS = {

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.errors import Stopped, TrainingError
+from lib.common.errors import Stopped, TrainingError
+from lib.common.stopping import no_question
 from lib.model.detector import Detector
-from lib.stopping import no_question
-from lib.training.checkpoints import save_detector
+from lib.model.model_file import save_detector
+from lib.model.parallel import replicas
+from lib.training.checkpoints import Checkpoints
 from lib.training.loop import train_detector
-from lib.training.parallel import replicas
-from lib.training.resume import Checkpoints
 from lib.training.teammates import SPAWN, SharedTensors, Teammates
-from tests.batches.streets import flat_street
 from tests.processes import environment
+from tests.training.test_checkpoints import asked_at
 from tests.training.test_loop import CONFIG, data_of, recipe, shards  # noqa: F401
-from tests.training.test_resume import asked_at
+from tests.views.streets import flat_street
 
 
 def add_one(shared, connection):
@@ -166,7 +166,7 @@ def alive(pid):
 def test_shared_memory_that_cannot_be_had_is_said_in_one_sentence():
     script = """
 import resource, torch
-from lib.errors import run_stage
+from lib.common.errors import run_stage
 from lib.training.teammates import SharedTensors
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 run_stage(lambda: SharedTensors([torch.zeros(1_000_000)]))

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from lib.labels import ANOMALY_SIZES
+from lib.common.labels import ANOMALY_SIZES
 from lib.simulator import clutter, furniture, people, vehicles
 from lib.simulator.anomalies import aircraft, animals, falling, home, nature, sheets, special
-from lib.simulator.anomalies.looks import camouflage, pattern, sheet_look, unusual
+from lib.simulator.anomalies.anomaly_surfaces import camouflage, pattern, sheet_look, unusual
 from lib.simulator.assembly import Object, Piece, bounds, posed, resized
 from lib.simulator.materials import BLACK_PLASTIC, CHROME, GLASS, HEADLIGHT, NUMBER_PLATE, RIM, TAIL_LIGHT, TYRE, chance
 from lib.simulator.scene import Texture

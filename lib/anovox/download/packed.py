@@ -1,0 +1,238 @@
+"""The files in a downloaded archive (.tar.gz, .zip), read once from front to back and checked one by one.
+
+Refused are paths that lead out of the archive, links, devices, and sizes that only an archive made to fill disks has.
+"""
+
+import gzip
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, Any, Final, Literal, cast
+
+from lib.common.errors import DataError, refused
+from lib.common.reading import open_file
+
+MAX_RATIO: Final = 100
+HARMLESS_BYTES: Final = 10_000_000
+CHUNK_BYTES: Final = 1 << 20
+MAX_PADDING_BYTES: Final = 1 << 20
+_ZIP_TAIL_BYTES: Final = 66_000
+"""In which the end of a .zip archive lies, its longest comment included."""
+_UNTOLD: Final = 1 << 16
+"""A .zip archive's first count of its files wraps here, unless it is 65,535, and a second one counts."""
+GZIP_MAGIC: Final = b"\x1f\x8b"
+ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
+REMEDY: Final = "download it again"
+
+Advance = Callable[[int], Any]
+_READ_ERRORS: Final = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, ValueError, OverflowError),
+)
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """A file of the archive that is being read: its path in there, its size, its content in chunks."""
+
+    path: PurePosixPath
+    size: int
+    chunks: Callable[[], Iterator[bytes]]
+
+
+def packed_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
+    """The files of an archive; the content of each can be read only until the next one is asked for.
+
+    `advance` is told, step by step, how many bytes of the archive have been dealt with. Raises DataError for an archive
+    that is damaged or not safe.
+    """
+    reader = _tar_files if archive_kind(archive) == "tar.gz" else _zip_files
+    with _damage_named(archive):
+        yield from reader(archive, advance)
+
+
+def archive_kind(archive: Path) -> Literal["tar.gz", "zip"]:
+    """What an archive is by its first bytes; raises DataError for anything else."""
+    try:
+        with open_file(archive) as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise refused(archive, error) or DataError(f"{archive}: cannot be read ({error.strerror})") from None
+    if magic.startswith(GZIP_MAGIC):
+        return "tar.gz"
+    if magic in ZIP_MAGICS:
+        return "zip"
+    raise DataError(f"{archive}: neither a .tar.gz nor a .zip archive by its first bytes; {REMEDY}")
+
+
+@contextmanager
+def _damage_named(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except _READ_ERRORS as error:
+        problem = " ".join(str(error).split())[:300] or type(error).__name__
+        damaged = DataError(f"{archive}: damaged or incomplete ({problem}); {REMEDY}")
+        raise refused(archive, error) or damaged from None
+
+
+def _path(archive: Path, name: str, is_folder: bool) -> PurePosixPath:
+    """A member's path below the target; raises DataError where it could leave it or is no sensible name."""
+    path = PurePosixPath(name)
+    drive = PureWindowsPath(name).drive
+    strange = drive or "\\" in name or not name.isprintable() or not (path.name or is_folder)
+    if path.is_absolute() or ".." in path.parts or strange:
+        raise DataError(f"{archive}: holds {name!r}, which is not a path inside the archive; do not trust it")
+    if any(part.startswith(".") and part.endswith(".partial") for part in path.parts):
+        raise DataError(f"{archive}: holds {name!r}, a name for half-written files; {REMEDY}")
+    return path
+
+
+def _refuse(archive: Path, name: str, what: str) -> DataError:
+    return DataError(f"{archive}: holds {name!r}, {what}, where AnoVox has plain files only; do not trust it")
+
+
+def _check_ratio(archive: Path, unpacked: int, packed: int) -> None:
+    if unpacked > HARMLESS_BYTES and unpacked > MAX_RATIO * packed:
+        raise DataError(
+            f"{archive}: {readable_size(packed)} in it would become {readable_size(unpacked)} or more, over "
+            f"{MAX_RATIO} times as much, as only in an archive made to fill disks; do not trust it"
+        )
+
+
+def readable_size(num_bytes: int) -> str:
+    """A number of bytes for the eye."""
+    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:.1f} MB"
+
+
+class _LittlePadding:
+    """A file to read, in which little padding may follow the compressed data: GzipFile reads it zero by zero."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw, self._zeros = raw, 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._raw.read(size)
+        if size == 1 and data == b"\0":
+            self._zeros += 1
+            if self._zeros > MAX_PADDING_BYTES:
+                raise EOFError("zeros follow its end")
+        return data
+
+
+class _TarStream:
+    """The decompressed stream as tarfile reads it: nothing large at once, nothing beyond what the archive may hold."""
+
+    def __init__(self, archive: Path, raw: IO[bytes], advance: Advance) -> None:
+        self._archive, self._raw, self._advance = archive, raw, advance
+        self._size, self._reported = archive.stat().st_size, 0
+        self._stream = gzip.GzipFile(fileobj=cast(IO[bytes], _LittlePadding(raw)), mode="rb")
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= CHUNK_BYTES:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        data = self._stream.read(size)
+        _check_ratio(self._archive, self._stream.tell(), self._size)
+        position = self._raw.tell()
+        self._advance(position - self._reported)
+        self._reported = position
+        return data
+
+    def seek(self, position: int) -> int:
+        _check_ratio(self._archive, position, self._size)
+        assert position >= self._stream.tell(), "a tar file is read once, forwards"
+        while (ahead := position - self._stream.tell()) > 0:
+            if not self.read(min(ahead, CHUNK_BYTES)):
+                raise EOFError("it ends within a file")
+        return position
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+def _tar_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
+    with open_file(archive) as raw:
+        stream = _TarStream(archive, raw, advance)
+        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
+            while (member := tar.next()) is not None:
+                cast(Any, tar).members.clear()  # or it would remember each one
+                path = _path(archive, member.name, member.isdir())
+                if not (member.isdir() or member.isreg()) or member.issparse() or member.size < 0:
+                    raise _refuse(archive, member.name, _tar_kind(member))
+                _check_ratio(archive, stream.tell() + member.size, archive.stat().st_size)
+                if member.isreg():
+                    yield PackedFile(path, member.size, partial(_tar_chunks, archive, tar, member))
+        while rest := stream.read(CHUNK_BYTES):
+            if rest.strip(b"\0"):
+                raise tarfile.ReadError("it goes on after a damaged header")
+
+
+def _tar_kind(member: tarfile.TarInfo) -> str:
+    if member.issym() or member.islnk():
+        return f"a link to {member.linkname!r}"
+    return "a device" if member.isdev() else "a special file"
+
+
+def _tar_chunks(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
+    with _damage_named(archive):
+        content = tar.extractfile(member)
+        assert content is not None
+        yield from _exactly(content, member.size)
+
+
+def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
+    with open_file(archive) as raw, zipfile.ZipFile(raw) as file:
+        members = file.infolist()
+        if _promised_members(raw) not in (len(members), len(members) % _UNTOLD):
+            raise zipfile.BadZipFile("its directory lacks files that it counts")
+        _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
+        for member in members:
+            folder = member.orig_filename.endswith("/")  # is_dir() raises IndexError for an empty name
+            path = _path(archive, member.orig_filename, folder)
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise _refuse(archive, member.filename, "a link" if kind == stat.S_IFLNK else "a special file")
+            if member.flag_bits & 1:
+                raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it with its password yourself")
+            _check_ratio(archive, member.file_size, member.compress_size)
+            if not folder:
+                yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
+            advance(member.compress_size)
+        advance(archive.stat().st_size - sum(member.compress_size for member in members))
+
+
+def _promised_members(raw: IO[bytes]) -> int:
+    """How many files the end of a readable .zip archive counts; zipfile itself does not compare it with those found."""
+    place = raw.tell()
+    raw.seek(max(0, raw.seek(0, os.SEEK_END) - _ZIP_TAIL_BYTES))
+    tail = raw.read()
+    raw.seek(place)
+    end = tail.rfind(b"PK\x05\x06")
+    count = int.from_bytes(tail[end + 10 : end + 12], "little")
+    large = tail.rfind(b"PK\x06\x06", 0, end)
+    return count if count != _UNTOLD - 1 or large < 0 else int.from_bytes(tail[large + 32 : large + 40], "little")
+
+
+def _zip_chunks(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    with _damage_named(archive), file.open(member) as content:
+        yield from _exactly(content, member.file_size)
+
+
+def _exactly(content: IO[bytes], size: int) -> Iterator[bytes]:
+    """A member's content; raises EOFError unless it is as long as was declared."""
+    seen = 0
+    while chunk := content.read(CHUNK_BYTES):
+        seen += len(chunk)
+        if seen > size:
+            break
+        yield chunk
+    if seen != size:
+        raise EOFError(f"a file of {size} declared bytes holds {'more' if seen > size else seen}")

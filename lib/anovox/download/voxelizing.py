@@ -1,0 +1,90 @@
+"""VOXEL_GRID files where a download lacks them, made from the other sensors as AnoVox's voxelize_separate.py does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lib.anovox.format import layout, writing
+from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.files import FileError
+from lib.anovox.format.findings import Finding, ScenarioError
+from lib.anovox.format.folders import find_scenarios
+from lib.anovox.format.recording import ScenarioConfig
+from lib.anovox.reading.frames import compute_voxels
+from lib.anovox.reading.scenario import Scenario, open_scenario
+from lib.common.errors import DataError
+from lib.common.outputs import whole_file
+from lib.common.workers import processes_or_here, run_tasks
+
+
+@dataclass(frozen=True)
+class VoxelizedScenario:
+    """Grids written, grids that had been there, and a sentence for each frame or scenario left out."""
+
+    written: int
+    before: int
+    left_out: tuple[str, ...]
+
+
+def voxelize_data_set(
+    root: Path, output: Path | None, voxel_size_m: float, workers: int, log: Callable[[str], None]
+) -> tuple[VoxelizedScenario, ...]:
+    """Write the missing grids of all scenarios below `root`, each file whole, none over another.
+
+    They go into the scenarios, or into folders of the same names below `output`. `workers`: 0 = one per core. What is
+    left out is told to `log`. Raises DataError when there is no scenario or `output` lies within `root`.
+    """
+    if output is not None and output.resolve() == root.resolve():
+        output = None
+    if output is not None and output.resolve().is_relative_to(root.resolve()):
+        raise DataError(f"{output}: lies within {root}, whose scenarios it would double; write to a folder outside it")
+
+    def report(finding: Finding) -> None:
+        log(finding.message)
+
+    def log_scenario(scenario: VoxelizedScenario) -> None:
+        for message in scenario.left_out:
+            log(message)
+
+    paths = find_scenarios(root, report)
+    configs = read_configurations(root, report)
+    tasks = [(path, configs.get(path.name), output / path.name if output else path) for path in paths]
+    with processes_or_here(workers, len(tasks)) as pool:
+        task = partial(_voxelize_scenario, voxel_size_m)
+        return tuple(run_tasks(pool, task, tasks, "voxelizing", "scenario", log_scenario))
+
+
+def _voxelize_scenario(voxel_size_m: float, task: tuple[Path, ScenarioConfig | None, Path]) -> VoxelizedScenario:
+    path, config, target = task
+    try:
+        scenario = open_scenario(path, config, "all")
+    except ScenarioError as error:
+        return VoxelizedScenario(0, 0, (f"left out: {error}",))
+    folder = target / layout.VOXEL_GRID
+    if folder.is_symlink():
+        problem = "a symbolic link, through which no grid is written; write to another folder with --output"
+        return VoxelizedScenario(0, 0, (f"left out: {folder}: {problem}",))
+    existing = {layout.frame_id_of(file) for file in folder.glob("*.npy")}
+    written, before, left_out = 0, 0, list[str]()
+    for frame_id in _frame_ids(scenario):
+        if frame_id in existing:
+            before += 1
+            continue
+        try:
+            grid = compute_voxels(scenario, frame_id, voxel_size_m)
+        except FileError as error:
+            left_out.append(f"left out: frame {frame_id} of {path.name}: {error}")
+            continue
+        with whole_file(target / layout.frame_file(layout.VOXEL_GRID, frame_id, ".npy")) as file:
+            writing.write_array(file, grid)
+        written += 1
+    return VoxelizedScenario(written, before, tuple(left_out))
+
+
+def _frame_ids(scenario: Scenario) -> list[int]:
+    """Ticks of which any sensor recorded something that can fill the grid."""
+    kinds = (layout.SEMANTIC_LIDAR, layout.DEPTH, layout.SEMANTIC)
+    folders = [s.folder for s in scenario.setup.sensors if s.saved and s.kind in kinds]
+    listings = [scenario.files[folder] for folder in folders if folder in scenario.files]
+    return sorted({frame_id for listing in listings for frame_id in (*listing.paths, *listing.duplicates)})

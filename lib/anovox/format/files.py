@@ -1,0 +1,364 @@
+"""AnoVox's files one by one: decoding, and every check that a damaged file can fail.
+
+Each reader raises FileError (a DataError) whose sentence names the file, what is wrong and what to do.
+"""
+
+import json
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lib.anovox.format import png
+from lib.anovox.format.arrays import ArrayHeader, read_header
+from lib.common.errors import DataError, is_of_the_process, refused, system_refusal
+from lib.common.labels import LABELS, UNKNOWN, is_known
+from lib.common.reading import check_regular, open_file, read_text
+from lib.geometry.voxels import GRID_SHAPE
+
+DEPTH_STEPS: Final = 2**24 - 1
+DEPTH_MAX_M: Final = 1000.0
+MAX_CLOUD_BYTES: Final = 256_000_000
+MAX_ROWS: Final = 4_000_000
+"""Of a cloud or grid; the densest LiDARs record less than a million points in a tenth of a second."""
+MAX_PIXELS: Final = 4096 * 4096
+"""Of an image, of which one takes half a gigabyte to read; AnoVox's have 0.4 million, large cameras 12 million."""
+MAX_COORDINATE_M: Final = 10_000.0
+MAX_TEXT_BYTES: Final = 16_000_000
+MAX_FRAME_TEXT_BYTES: Final = 1_000_000
+PNG_TAIL_BYTES: Final = 1024
+JPEG_MAGIC: Final = b"\xff\xd8\xff"
+# Whatever Pillow raises over a damaged file.
+_IMAGE_DAMAGE: Final = (
+    *(OSError, ValueError, SyntaxError, EOFError, LookupError, struct.error, zlib.error, MemoryError),
+    *(Image.DecompressionBombError, Warning),
+)
+_ALL_IDS: Final = np.arange(256, dtype=np.uint8)
+_KNOWN_OR_UNKNOWN: Final = np.where(is_known(_ALL_IDS), _ALL_IDS, np.uint8(UNKNOWN)).tobytes()
+REMEDY: Final = "unpack the archive again or delete the file"
+"""For files that are cut off or damaged: only there another copy of the same file can help."""
+CORRECT: Final = "correct the file or delete it"
+"""For files that are whole and hold what AnoVox never writes: another copy of the archive would hold the same."""
+
+
+@dataclass(frozen=True)
+class ArrayKind:
+    """What the .npy files of one kind hold: their four columns, and the number types (dtype.kind and bytes) read."""
+
+    name: str
+    columns: str
+    types: tuple[str, ...]
+
+
+LIDAR: Final = ArrayKind("LIDAR", "x, y, z, intensity", ("f4", "f8"))
+SEMANTIC_LIDAR: Final = ArrayKind("SEMANTIC-LIDAR", "x, y, z, class id", ("f4", "f8"))
+VOXEL_GRID: Final = ArrayKind("VOXEL_GRID", "ix, iy, iz, class id", ("u2", "u4", "u8", "i2", "i4", "i8"))
+
+ANY_ARRAY: Final = ArrayKind("array", "x, y, z, class id", (*SEMANTIC_LIDAR.types, *VOXEL_GRID.types))
+
+
+class Reason(StrEnum):
+    """Why a frame cannot be used; the keys by which metrics/data.json counts them."""
+
+    MISSING_IMAGE = "missing_image"
+    MISSING_DEPTH = "missing_depth"
+    MISSING_PIXEL_LABELS = "missing_pixel_labels"
+    MISSING_LIDAR = "missing_lidar"
+    MISSING_POINT_LABELS = "missing_point_labels"
+    EMPTY_FILE = "empty_file"
+    DUPLICATE_FRAME = "duplicate_frame"
+    DAMAGED_IMAGE = "damaged_image"
+    BAD_ARRAY = "bad_array"
+    BAD_TEXT = "bad_text"
+
+
+class FileError(DataError):
+    """One file is missing or cannot be used."""
+
+    def __init__(self, path: Path, reason: Reason, problem: str, remedy: str = REMEDY) -> None:
+        super().__init__(path, reason, problem, remedy)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        path, _, problem, remedy = self.args
+        return f"{path}: {problem}; {remedy}"
+
+
+def unreadable(path: Path, reason: Reason, problem: str, error: BaseException) -> DataError:
+    """The error for a file whose reading raised `error`: a FileError, unless the next file would fail as well."""
+    if is_of_the_process(error):
+        return refused(path, error) or DataError(f"{path}: {problem}")
+    return FileError(path, reason, *(system_refusal(error) or (problem, REMEDY)))
+
+
+def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
+    """Read RGB-CAM or INSTANCE-CAM: (H, W, 3) uint8."""
+    pixels = read_png(path, height, width)
+    if pixels.ndim == 2:
+        raise FileError(path, Reason.DAMAGED_IMAGE, "a grey picture, where red, green and blue are needed", CORRECT)
+    return pixels.astype(np.uint8, copy=False)
+
+
+def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
+    """Read DEPTH_CAM: (H, W) float64 planar depth [m], sky = 1000."""
+    colors = np.empty(3 * height * width + 1, dtype=np.uint8)
+    colors[:-1], colors[-1] = read_rgb(path, height, width).reshape(-1), 0
+    # A little-endian number of four bytes at every third byte: red, green, blue, and the next one's red.
+    steps = np.ndarray((height, width), "<u4", colors, strides=(3 * width, 3)) & 0xFFFFFF
+    depth_m = np.asarray(DEPTH_MAX_M * steps, dtype=np.float64)
+    depth_m /= DEPTH_STEPS
+    return depth_m
+
+
+def read_lidar(path: Path) -> npt.NDArray[np.float32]:
+    """Read LIDAR: (N, 4) float32 x forward, y left, z up [m, sensor frame], intensity."""
+    values = _read_array(path, LIDAR)
+    # A float64 beyond float32's range becomes infinite, which is refused below, as is a NaN.
+    with np.errstate(over="ignore", invalid="ignore"):
+        cloud = _row_major(values)
+    check_coordinates(path, cloud)
+    return cloud
+
+
+def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
+    """Read SEMANTIC-LIDAR: (N, 4) float64 x, y, z [m, sensor frame], class id (undefined ids become 255).
+
+    In the order in which it is stored, column after column as AnoVox writes it: nothing needs it row by row.
+    """
+    with np.errstate(invalid="ignore"):  # a NaN is refused below
+        cloud = _read_array(path, SEMANTIC_LIDAR).astype(np.float64, copy=False)
+    check_coordinates(path, cloud)
+    cloud[:, 3] = byte_ids(path, cloud[:, 3])
+    return cloud
+
+
+def read_voxels(path: Path) -> npt.NDArray[np.uint16]:
+    """Read VOXEL_GRID: (M, 4) uint16 ix, iy, iz, class id (undefined ids become 255)."""
+    values = _read_array(path, VOXEL_GRID)
+    if (values[:, :3] >= GRID_SHAPE).any() or (values.dtype.kind == "i" and (values[:, :3] < 0).any()):
+        raise FileError(path, Reason.BAD_ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE}", CORRECT)
+    voxels = np.empty(values.shape, dtype=np.uint16)
+    voxels[:, :3], voxels[:, 3] = values[:, :3], byte_ids(path, values[:, 3])
+    return voxels
+
+
+def byte_ids(path: Path, ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Class ids (N,) of any number type as uint8; those that AnoVox does not define become 255."""
+    byte_ids = np.clip(ids, 0, UNKNOWN).astype(np.uint8)
+    if not np.array_equal(byte_ids, ids):
+        if not np.array_equal(ids, np.rint(ids)):
+            raise FileError(path, Reason.BAD_ARRAY, "its class ids (column 4) are not whole numbers", CORRECT)
+        byte_ids[ids != byte_ids] = UNKNOWN
+    return known_ids(byte_ids)
+
+
+def array_ids(path: Path) -> npt.NDArray[Any]:
+    """The class ids (N,) of a readable SEMANTIC-LIDAR or VOXEL_GRID file as they stand in it."""
+    return np.asarray(_read_array(path, ANY_ARRAY)[:, 3])
+
+
+def undefined_ids(class_ids: npt.NDArray[Any]) -> tuple[int, ...]:
+    """Those of the class ids (any shape), ascending, that AnoVox does not define; 255, unknown, is none of them."""
+    defined = {label.id for label in LABELS} | {UNKNOWN}
+    return tuple(int(class_id) for class_id in np.unique(class_ids) if int(class_id) not in defined)
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Height and width of a PNG by its header alone; raises FileError when it is none."""
+    try:
+        with open_file(path) as file:
+            head = file.read(24)
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise unreadable(path, Reason.DAMAGED_IMAGE, f"the image cannot be read ({error})", error) from None
+    check_not_empty(path, head)
+    if len(head) < 24 or not head.startswith(png.MAGIC):
+        if head.startswith(JPEG_MAGIC):
+            raise FileError(path, Reason.DAMAGED_IMAGE, "a JPEG image, not a PNG", "take AnoVox's own PNG")
+        raise FileError(path, Reason.DAMAGED_IMAGE, f"not a PNG image ({size} bytes)")
+    return int.from_bytes(head[20:24], "big"), int.from_bytes(head[16:20], "big")
+
+
+def lidar_size(path: Path) -> int:
+    """Number of points of a LIDAR file by its header alone; raises FileError as `read_lidar` would for a bad header."""
+    return _array_header(path, LIDAR).shape[0]
+
+
+def check_image(path: Path, height: int, width: int) -> None:
+    """Check a PNG by its size, its first and its last bytes alone; raises FileError as its reader would."""
+    _check_png_size(path, height, width)
+    try:
+        with open_file(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - PNG_TAIL_BYTES))
+            tail = file.read(PNG_TAIL_BYTES)
+    except OSError as error:
+        raise unreadable(path, Reason.DAMAGED_IMAGE, f"the image cannot be read ({error})", error) from None
+    if png.END not in tail:
+        raise FileError(path, Reason.DAMAGED_IMAGE, "the image is cut off")
+
+
+def check_array(path: Path, kind: ArrayKind) -> None:
+    """Check an .npy file (N, 4) by its header and size alone; raises FileError as its reader would."""
+    _array_header(path, kind)
+
+
+def check_text(path: Path) -> None:
+    """Check an ACTION or ANOMALY file by its size alone; raises FileError as its reader would."""
+    try:
+        size = check_regular(path).st_size
+        check_not_empty(path, b"." * min(1, size))
+        if size > MAX_FRAME_TEXT_BYTES:
+            problem = f"{size} bytes of text, of which no such file has more than {MAX_FRAME_TEXT_BYTES}"
+            raise FileError(path, Reason.BAD_TEXT, problem)
+    except OSError as error:
+        raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None
+
+
+def read_key_values(path: Path, last_key: str = "") -> dict[str, str]:
+    """Read the `key ; value` lines of an ACTION or ANOMALY file, in order.
+
+    A file that neither ends with a line's end nor holds `last_key` is cut off, as its last line may be.
+    """
+    text = _read_text(path, MAX_FRAME_TEXT_BYTES)
+    if not text.endswith("\n") and last_key not in text:
+        raise FileError(path, Reason.BAD_TEXT, f"the file is cut off before `{last_key}`")
+    pairs = [line.partition(";") for line in text.splitlines() if line.strip()]
+    if not pairs:
+        raise FileError(path, Reason.BAD_TEXT, "the file is empty")
+    if not all(separator and key.strip() for key, separator, _ in pairs):
+        raise FileError(path, Reason.BAD_TEXT, "a line is not of the form `key ; value`")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def read_json(path: Path, most: int = MAX_TEXT_BYTES) -> Any:
+    """Read a JSON file of AnoVox (sensor_setup.json, a scenario configuration) of at most so many bytes."""
+    text = _read_text(path, most)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileError(path, Reason.BAD_TEXT, f"not valid JSON ({error})") from None
+
+
+def known_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Class ids (any shape) with those that AnoVox does not define replaced by 255 (unknown)."""
+    known = bytearray(class_ids.tobytes()).translate(_KNOWN_OR_UNKNOWN)  # several times as fast as NumPy's take
+    return np.frombuffer(known, dtype=np.uint8).reshape(class_ids.shape)
+
+
+def check_not_empty(path: Path, content: bytes | str) -> None:
+    """Raise FileError when a file holds nothing; `content`: at least its first byte, if there is one."""
+    if not content:
+        raise FileError(path, Reason.EMPTY_FILE, "the file is empty (0 bytes)")
+
+
+def check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
+    """Raise FileError when a cloud (N, 4) holds a value that is not finite or a point that no LiDAR can reach."""
+    lowest, highest = float(cloud.min()), float(cloud.max())  # NaN if any is
+    if not np.isfinite([lowest, highest]).all():
+        raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values", CORRECT)
+    if max(-lowest, highest) > MAX_COORDINATE_M and np.abs(cloud[:, :3]).max() > MAX_COORDINATE_M:
+        problem = f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away"
+        raise FileError(path, Reason.BAD_ARRAY, problem, "check the unit (metres) and correct the file or delete it")
+
+
+def read_png(path: Path, height: int, width: int) -> npt.NDArray[Any]:
+    """The pixels of a PNG of this size: grey (H, W), of 8 or 16 bits, or (H, W, 3) RGB of 8; alpha is left out.
+
+    Decoded after its header showed the size, so that no file can ask for more memory than that. Raises FileError.
+    """
+    _check_png_size(path, height, width)
+    try:
+        return png.read_pixels(path, height, width)
+    except png.OtherPixelsError as error:
+        raise FileError(path, Reason.DAMAGED_IMAGE, str(error), CORRECT) from None
+    except _IMAGE_DAMAGE as error:
+        problem = f"the image cannot be decoded ({' '.join(str(error).split())[:200]})"
+        raise unreadable(path, Reason.DAMAGED_IMAGE, problem, error) from None
+
+
+def _check_png_size(path: Path, height: int, width: int) -> None:
+    found = png_size(path)
+    if found[0] * found[1] > MAX_PIXELS:
+        problem = f"{found[0]} x {found[1]} pixels (height x width), more than the {MAX_PIXELS:,} of any camera here"
+        raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
+    if found != (height, width):
+        problem = f"{found[0]} x {found[1]} pixels (height x width), but its camera's images are {height} x {width}"
+        raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
+
+
+def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
+    """The header of an .npy file, checked: (N, 4) of the kind's number types, and as much data as it promises."""
+    try:
+        size = check_regular(path).st_size
+        check_not_empty(path, b"." * min(1, size))
+        header = read_header(path)
+    except FileError:
+        raise
+    except OSError as error:
+        raise unreadable(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error.strerror})", error) from None
+    except ValueError as error:
+        raise FileError(path, Reason.BAD_ARRAY, str(error)) from None
+    shape, size = header.shape, size - header.start
+    if len(shape) != 2 or shape[1] != 4 or header.dtype.str[1:] not in kind.types:
+        raise FileError(path, Reason.BAD_ARRAY, *_another_array(header, kind))
+    if shape[0] == 0:
+        raise FileError(path, Reason.BAD_ARRAY, "the array is empty (0 rows)")
+    if size != header.num_bytes:
+        raise FileError(path, Reason.BAD_ARRAY, f"{size} bytes of data where its header promises {shape[0]} rows")
+    if shape[0] > MAX_ROWS:
+        problem = f"{shape[0]} rows, of which no such file has more than {MAX_ROWS}"
+        raise FileError(path, Reason.BAD_ARRAY, problem, CORRECT)
+    return header
+
+
+def _another_array(header: ArrayHeader, kind: ArrayKind) -> tuple[str, str]:
+    """What is wrong with an array that is none of its kind, and what to do about it."""
+    problem = f"{header.dtype} array of shape {header.shape}, but {kind.name} is (N, 4): {kind.columns}"
+    types = " or ".join(np.dtype(name).name for name in kind.types)
+    if len(header.shape) != 2:
+        return problem, "write the array anew in two dimensions"
+    if header.shape[0] == 4 and header.shape[1] != 4:
+        return problem, "write its transpose"
+    if header.shape[1] > 4:
+        return problem, "write these four columns alone, if the file has them"
+    if header.shape[1] < 4:
+        return problem, "add the columns that are missing"
+    return f"{problem}, as {types}", f"write it anew as {np.dtype(kind.types[0]).name}"
+
+
+def _read_array(path: Path, kind: ArrayKind) -> npt.NDArray[Any]:
+    """The array (N, 4) as it is on disk: row-major or, as AnoVox writes clouds, column-major."""
+    header = _array_header(path, kind)
+    try:
+        with open_file(path) as file:
+            values = np.fromfile(file, header.dtype, 4 * header.shape[0], offset=header.start)
+    except OSError as error:
+        raise unreadable(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error})", error) from None
+    if values.size != 4 * header.shape[0]:
+        raise FileError(path, Reason.BAD_ARRAY, "the file changed while it was read")
+    return values.reshape(header.shape, order="F" if header.fortran_order else "C")
+
+
+def _row_major(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """The array (N, 4) in C's order; column by column, which is 2.5 times as fast as NumPy's own copy."""
+    if array.flags.c_contiguous and array.dtype == np.float32:
+        return array
+    copy = np.empty(array.shape, dtype=np.float32)
+    for column in range(array.shape[1]):
+        copy[:, column] = array[:, column]
+    return copy
+
+
+def _read_text(path: Path, most: int) -> str:
+    try:
+        check_not_empty(path, text := read_text(path, most))
+        return text
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None

@@ -1,0 +1,60 @@
+"""What can be wrong with a download, by name: the keys of metrics/data.json and the sentences of the log.
+
+A `Reason` (lib.anovox.format.files) costs a frame, a `ScenarioReason` a scenario, a `Notice` neither.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lib.common.errors import DataError
+
+
+class ScenarioReason(StrEnum):
+    """Why a scenario cannot be used; the keys by which metrics/data.json counts them."""
+
+    MISSING_SENSOR_SETUP = "missing_sensor_setup"
+    BAD_SENSOR_SETUP = "bad_sensor_setup"
+    TWO_SENSORS_AT_ONE_POSE = "two_sensors_at_one_pose"
+    NO_SENSOR_PAIR = "no_sensor_pair"
+    UNREADABLE_SCENARIO = "unreadable_scenario"
+    DUPLICATE_SCENARIO = "duplicate_scenario"
+    STRANGE_NAME = "strange_name"
+    NO_USABLE_FRAME = "no_usable_frame"
+
+
+class Notice(StrEnum):
+    """What is wrong without costing a scenario or a frame; the keys by which metrics/data.json counts them."""
+
+    UNREADABLE_FOLDER = "unreadable_folder"
+    SYMLINK_LOOP = "symlink_loop"
+    BAD_CONFIGURATION = "bad_configuration"
+    ASSUMED_SENSOR_SETUP = "assumed_sensor_setup"
+    OTHER_IMAGE_SIZE = "other_image_size"
+    OTHER_FIELD_OF_VIEW = "other_field_of_view"
+    OTHER_LIDAR_CHANNELS = "other_lidar_channels"
+    OTHER_TIME_STEP = "other_time_step"
+    MISSING_SENSOR_FOLDER = "missing_sensor_folder"
+    VOXEL_GRID_MISFIT = "voxel_grid_misfit"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: its name, for the counts, and the sentence for the log."""
+
+    reason: ScenarioReason | Notice
+    message: str
+
+
+Report = Callable[[Finding], None]
+
+
+class ScenarioError(DataError):
+    """One scenario cannot be used."""
+
+    def __init__(self, reason: ScenarioReason, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[1])

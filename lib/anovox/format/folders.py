@@ -1,0 +1,122 @@
+"""Folders of a download: where its scenarios lie, and the files of each scenario by frame.
+
+Whatever cannot be listed is reported and left out, so that one folder never stops the others.
+"""
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.anovox.format import layout
+from lib.anovox.format.findings import Finding, Notice, Report, ScenarioError, ScenarioReason
+from lib.anovox.format.safe_names import is_plain
+from lib.common.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFiles:
+    """A folder's files by frame id, ascending; `duplicates`: ids of more than one file, absent from `paths`."""
+
+    paths: Mapping[int, Path]
+    duplicates: Mapping[int, tuple[Path, ...]]
+
+
+def find_scenarios(root: Path, report: Report) -> tuple[Path, ...]:
+    """All `Scenario_*` folders below `root`, at any depth, sorted by name.
+
+    Symbolic links are followed, none twice. Folders that cannot be listed, and scenarios of a name met before or of
+    strange characters, go to `report`. Raises DataError when `root` is missing or holds no scenario.
+    """
+    remedy = "set data.root to a folder that holds Scenario_* folders"
+    if not root.is_dir():
+        problem = "not a folder" if root.exists() else "there is no such folder"
+        raise DataError(f"{root}: {problem}; {remedy} (or run the stage `simulate` for the built-in sample)")
+    found: dict[str, Path] = {}
+    for folder in walk(root, report):
+        if layout.is_scenario_name(folder.name) and not is_plain(folder.name):
+            problem = "its name holds characters that have a meaning for web pages, tables or shells, or too many"
+            message = f"{folder}: left out, since {problem}; rename the folder"
+            report(Finding(ScenarioReason.STRANGE_NAME, message))
+        elif layout.is_scenario_name(folder.name):
+            first = found.setdefault(folder.name, folder)
+            if first != folder:
+                message = f"{folder}: left out, since {first} has the same name; remove one of them from data.root"
+                report(Finding(ScenarioReason.DUPLICATE_SCENARIO, message))
+    if not found:
+        raise DataError(f"{root}: holds no Scenario_* folder at any depth; {remedy}")
+    return tuple(found[name] for name in sorted(found))
+
+
+def walk(root: Path, report: Report) -> Iterator[Path]:
+    """Folders at and below `root`, in order of their paths: no hidden ones, no insides of scenarios, none twice."""
+    waiting, seen = [root], set[Path]()
+    while waiting:
+        folder = waiting.pop()
+        place = folder.resolve()
+        if place in seen:
+            continue
+        seen.add(place)
+        is_scenario = layout.is_scenario_name(folder.name) and folder != root
+        inside = [] if is_scenario else _subfolders(folder, report)
+        if inside is not None:
+            yield folder
+            waiting += reversed(inside)
+
+
+def _subfolders(folder: Path, report: Report) -> list[Path] | None:
+    """Folders in a folder, by name, links to folders included; None, and a report, where it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        message = f"{folder}: cannot be listed ({error.strerror}); check its permissions"
+        report(Finding(Notice.UNREADABLE_FOLDER, message))
+        return None
+    return [folder / entry.name for entry in found if _is_folder(entry, report)]
+
+
+def _is_folder(entry: os.DirEntry[str], report: Report) -> bool:
+    """Say whether an entry is a folder to walk into; a link to itself or to a folder around it is reported."""
+    try:
+        is_folder = entry.is_dir()
+        loops = (
+            is_folder
+            and entry.is_symlink()
+            and Path(entry.path).parent.resolve().is_relative_to(Path(entry.path).resolve())
+        )
+    except OSError as error:
+        loops, is_folder = error.errno == errno.ELOOP, False
+        if not loops:
+            message = f"{entry.path}: cannot be looked at ({error.strerror}); check its permissions"
+            report(Finding(Notice.UNREADABLE_FOLDER, message))
+    if loops:
+        message = f"{entry.path}: a symbolic link that leads back to itself, left out; remove it"
+        report(Finding(Notice.SYMLINK_LOOP, message))
+    return is_folder and not loops
+
+
+def list_files(scenario: Path) -> dict[str, FrameFiles]:
+    """The files of a scenario's sensor, VOXEL_GRID, ANOMALY and ACTION folders, by folder name.
+
+    Raises ScenarioError when one of these folders, or the scenario's own, cannot be listed.
+    """
+    try:
+        folders = sorted(folder for folder in scenario.iterdir() if layout.ending_of(folder.name) and folder.is_dir())
+        return {folder.name: _files_by_frame(folder) for folder in folders}
+    except OSError as error:
+        message = f"{error.filename}: cannot be listed ({error.strerror}); check its permissions or remove the scenario"
+        raise ScenarioError(ScenarioReason.UNREADABLE_SCENARIO, message) from None
+
+
+def _files_by_frame(folder: Path) -> FrameFiles:
+    claimed: dict[int, list[Path]] = {}
+    for file in sorted(folder.iterdir()):
+        frame_id = layout.frame_id_of(file)
+        if frame_id is not None and file.suffix in layout.endings_of(folder.name):
+            claimed.setdefault(frame_id, []).append(file)
+    return FrameFiles(
+        paths={frame_id: claimed[frame_id][0] for frame_id in sorted(claimed) if len(claimed[frame_id]) == 1},
+        duplicates={frame_id: tuple(paths) for frame_id, paths in sorted(claimed.items()) if len(paths) > 1},
+    )

@@ -1,0 +1,141 @@
+"""Every folder and file name of AnoVox's layouts.
+
+Release: `Scenario_<uuid>/<sensor>/<sensor>_<frame>.<ending>` with `<sensor>` = `<type><location><rotation>_<hash of
+args>`, spaces, brackets and commas included; VOXEL_GRID, ANOMALY, ACTION and ROUTE_MAP folders carry no pose.
+Old sample: `Scenario_<id>/<folder>/<folder>_<frame>.<ending>` with the OLD_ names, VOXEL_GRID and ANOMALY.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path, PurePath
+from typing import Final
+
+from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
+
+SCENARIO_PREFIX: Final = "Scenario_"
+CONFIGURATION_FOLDER: Final = "Scenario_Configuration_Files"
+NO_BLUEPRINT: Final = "---"
+"""What a configuration file says in place of the blueprint of a scenario without an anomaly."""
+SENSOR_SETUP: Final = "sensor_setup.json"
+
+RGB: Final = "RGB-CAM"
+DEPTH: Final = "DEPTH_CAM"
+SEMANTIC: Final = "SEMANTIC-CAM"
+INSTANCE: Final = "INSTANCE-CAM"
+LIDAR: Final = "LIDAR"
+SEMANTIC_LIDAR: Final = "SEMANTIC-LIDAR"
+VOXEL_GRID: Final = "VOXEL_GRID"
+ANOMALY: Final = "ANOMALY"
+ACTION: Final = "ACTION"
+ROUTE_MAP: Final = "ROUTE_MAP"
+"""Written, never read."""
+
+OLD_RGB: Final = "RGB_IMG"
+OLD_DEPTH: Final = "DEPTH_IMG"
+OLD_SEMANTIC: Final = "SEMANTIC_IMG"
+OLD_LIDAR: Final = "PCD"
+OLD_SEMANTIC_LIDAR: Final = "SEMANTIC_PCD"
+OLD_ACTION: Final = "ACTION_STATE"
+
+FILE_ENDINGS: Final[Mapping[str, str]] = {
+    RGB: ".png",
+    DEPTH: ".png",
+    SEMANTIC: ".png",
+    INSTANCE: ".png",
+    LIDAR: ".npy",
+    SEMANTIC_LIDAR: ".npy",
+    VOXEL_GRID: ".npy",
+    ANOMALY: ".csv",
+    ACTION: ".csv",
+}
+OLD_FILE_ENDINGS: Final[Mapping[str, str]] = {
+    OLD_RGB: ".png",
+    OLD_DEPTH: ".png",
+    OLD_SEMANTIC: ".png",
+    OLD_LIDAR: ".pcd",
+    OLD_SEMANTIC_LIDAR: ".pcd",
+    OLD_ACTION: ".csv",
+}
+
+CLOUD_ENDINGS: Final = (".npy", ".pcd", ".ply")
+"""In which a cloud may be stored; AnoVox's own is .npy in the release and .pcd in the old sample layout."""
+
+_FRAME_ID = re.compile(r"_(\d{1,18})$")
+_SENSOR_NAME = re.compile(
+    rf"(?P<kind>{RGB}|{DEPTH}|{SEMANTIC}|{INSTANCE}|{LIDAR}|{SEMANTIC_LIDAR})"
+    r"\((?P<location>[-+.e\d, ]+)\)\((?P<rotation>[-+.e\d, ]+)\)_-?\d+"
+)
+_TOWN = re.compile(r"Town\d\d(HD)?")
+
+
+def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs) -> str:
+    """Folder name of a sensor, such as `RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858`.
+
+    Sensors of equal arguments share the number at its end, which is spread as Python's abs(hash()) that AnoVox takes,
+    but does not change from run to run.
+    """
+    digest = hashlib.sha256(json.dumps(asdict(args), sort_keys=True).encode()).digest()
+    args_hash = abs(int.from_bytes(digest[:8], "big", signed=True))
+    return f"{sensor_type}{pose.location}{pose.rotation}_{args_hash}"
+
+
+def parse_sensor_name(folder: str) -> tuple[str, SensorPose] | None:
+    """Sensor type and pose from a folder's name as `sensor_name` makes it; None for a folder of another name."""
+    match = _SENSOR_NAME.fullmatch(folder)
+    if match is None:
+        return None
+    try:
+        location, rotation = (tuple(map(_number, match[group].split(", "))) for group in ("location", "rotation"))
+    except ValueError:
+        return None
+    if not len(location) == len(rotation) == 3:
+        return None
+    return match["kind"], SensorPose(location, rotation)
+
+
+def _number(text: str) -> float:
+    return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
+
+
+def frame_file(sensor: str, frame_id: int, ending: str) -> str:
+    """Path of a frame's file below its scenario: `<sensor>/<sensor>_<frame><ending>`."""
+    return f"{sensor}/{sensor}_{frame_id}{ending}"
+
+
+def kind_of(folder: str) -> str:
+    """What a scenario's folder of this name holds: RGB-CAM, ..., SEMANTIC_IMG; empty where it is none of AnoVox's."""
+    return (
+        folder if folder in OLD_FILE_ENDINGS else next((kind for kind in FILE_ENDINGS if folder.startswith(kind)), "")
+    )
+
+
+def ending_of(folder: str) -> str:
+    """AnoVox's own ending of the files in a scenario's folder of this name; empty where the folder is none of its."""
+    kind = kind_of(folder)
+    return OLD_FILE_ENDINGS.get(kind) or FILE_ENDINGS.get(kind, "")
+
+
+def endings_of(folder: str) -> tuple[str, ...]:
+    """The endings of the files that are read in a scenario's folder of this name."""
+    clouds = (LIDAR, SEMANTIC_LIDAR, OLD_LIDAR, OLD_SEMANTIC_LIDAR)
+    return CLOUD_ENDINGS if kind_of(folder) in clouds else (ending_of(folder),)
+
+
+def frame_id_of(path: Path) -> int | None:
+    """The trailing integer of a frame's file name (sorts 996 before 1000), or None for another kind of file."""
+    match = _FRAME_ID.search(path.stem)
+    return int(match.group(1)) if match else None
+
+
+def town_in(path: PurePath) -> str:
+    """The town in the name of the scenario's nearest folder that has one (AnoVox_Static_Mono_Town10HD); else empty."""
+    found = (_TOWN.search(name) for name in reversed(path.parent.parts))
+    return next((match[0] for match in found if match), "")
+
+
+def is_scenario_name(name: str) -> bool:
+    """Say whether a folder of this name is a scenario."""
+    return name.startswith(SCENARIO_PREFIX) and name != CONFIGURATION_FOLDER

@@ -1,0 +1,97 @@
+"""AnoVox's old sample layout, the paper's first download: its names, its sensors, and classes written as colours.
+
+One camera and one LiDAR at the default pose, no sensor_setup.json; `<folder>/<folder>_<frame>.<ending>`. Colours are
+those of AnoVox's palette, or of the palette in its benchmark's voxelize_groundtruth.py; clouds are x forward, y left,
+z up, as that script's rotation of the depth cloud onto them shows.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.format import files, layout, writing
+from lib.anovox.format.clouds import read_semantic_lidar
+from lib.anovox.format.colors import GENERIC_ANOMALY_ID, colors_of_class_ids
+from lib.anovox.format.files import FileError
+from lib.anovox.format.findings import Finding, Notice
+from lib.anovox.format.folders import FrameFiles
+from lib.anovox.format.grid import voxel_grid
+from lib.anovox.format.pcd import StoredCloud, write_pcd
+from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
+from lib.anovox.format.sensor_setup import Sensor, SensorSetup
+from lib.geometry.voxels import voxel_keys
+
+MIN_IN_VOXEL_SHARE: Final = 0.9
+
+
+def is_old_layout(scenario: Path, listing: Mapping[str, FrameFiles]) -> bool:
+    """Say whether a scenario folder is one of the old sample layout, which has no setup and folders of its own."""
+    return not layout.OLD_FILE_ENDINGS.keys().isdisjoint(listing) and not (scenario / layout.SENSOR_SETUP).exists()
+
+
+def old_sensor_setup() -> SensorSetup:
+    """AnoVox's default camera and LiDAR at the default pose; the images have the last word on their size."""
+    placed: list[tuple[str, str, CameraArgs | LidarArgs]] = [
+        (layout.OLD_RGB, layout.RGB, CameraArgs()),
+        (layout.OLD_DEPTH, layout.DEPTH, CameraArgs()),
+        (layout.OLD_SEMANTIC, layout.SEMANTIC, CameraArgs()),
+        (layout.OLD_LIDAR, layout.LIDAR, LidarArgs()),
+        (layout.OLD_SEMANTIC_LIDAR, layout.SEMANTIC_LIDAR, LidarArgs()),
+    ]
+    return SensorSetup(tuple(Sensor(folder, kind, SensorPose(), args) for folder, kind, args in placed))
+
+
+def adapted_files(path: Path, listing: Mapping[str, FrameFiles]) -> tuple[dict[str, FrameFiles], tuple[Finding, ...]]:
+    """A scenario's files with ACTION_STATE under ACTION, and without a VOXEL_GRID that lies elsewhere than the points.
+
+    AnoVox's scripts of that time laid the grid another way (its benchmark's voxelize_groundtruth.py does not subtract
+    the sensor's location). The first frame with both files tells; a grid left out is computed from SEMANTIC_PCD.
+    """
+    adapted = dict(listing)
+    if layout.OLD_ACTION in adapted:
+        adapted[layout.ACTION] = adapted.pop(layout.OLD_ACTION)
+    share = _in_voxel_share(listing)
+    if share is None or share >= MIN_IN_VOXEL_SHARE:
+        return adapted, ()
+    adapted.pop(layout.VOXEL_GRID)
+    grid, points = path / layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR
+    message = (
+        f"{grid}: holds only {share:.0%} of the cells in which {points} has points, so it is laid otherwise than in "
+        f"AnoVox's release; the grid is computed from {points} instead"
+    )
+    return adapted, (Finding(Notice.VOXEL_GRID_MISFIT, message),)
+
+
+def _in_voxel_share(listing: Mapping[str, FrameFiles]) -> float | None:
+    """Share of the voxels that the points occupy which the stored grid holds; None where no frame tells."""
+    if not {layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR} <= listing.keys():
+        return None
+    grids, clouds = (listing[folder].paths for folder in (layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR))
+    for frame_id in sorted(grids.keys() & clouds.keys()):
+        try:
+            stored = files.read_voxels(grids[frame_id])
+            computed = voxel_grid([(SensorPose(), read_semantic_lidar(clouds[frame_id], GENERIC_ANOMALY_ID))], [])
+        except FileError:
+            continue  # the reader reports it with its frame
+        if len(computed):
+            return float(np.isin(voxel_keys(computed), voxel_keys(stored)).mean())
+    return None
+
+
+def write_semantic_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
+    """Write SEMANTIC_IMG from (H, W) uint8 class ids; which anomaly a pixel shows is lost."""
+    writing.write_rgb(path, colors_of_class_ids(class_ids))
+
+
+def write_lidar(path: Path, points: npt.NDArray[np.float32], intensity: bool = False) -> None:
+    """Write PCD from (N, 4) x, y, z, intensity; Open3D, which AnoVox used, leaves the intensity out."""
+    write_pcd(path, StoredCloud(points[:, :3], points[:, 3] if intensity else None))
+
+
+def write_semantic_lidar(path: Path, points: npt.NDArray[np.float64]) -> None:
+    """Write SEMANTIC_PCD from (N, 4) x, y, z, class id; coordinates become float32, which anomaly it is is lost."""
+    colors = colors_of_class_ids(points[:, 3].astype(np.uint8))
+    write_pcd(path, StoredCloud(points[:, :3].astype(np.float32), colors=colors))

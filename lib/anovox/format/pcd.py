@@ -1,0 +1,182 @@
+"""Point Cloud Data files (.pcd) of AnoVox's old sample layout, read and written through pypcd4.
+
+A header is checked against the file's size before the library reads any data, so that no file can ask for more memory
+than it fills on disk. Format: https://pointclouds.org/documentation/tutorials/pcd_file_format.html
+"""
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.format.files import MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
+from lib.common.errors import DataError
+from lib.common.reading import open_file
+
+MAX_HEADER_LINES: Final = 64
+MAX_LINE_BYTES: Final = 1024
+MAX_NUMBERS: Final = 256
+"""Of a point: all fields with their counts."""
+MAX_ASCII_NUMBER: Final = 32
+MAX_LZF_RATIO: Final = 100
+"""LZF stores at most 264 bytes in 3."""
+COLOR_FIELDS: Final = ("rgb", "rgba")
+# Whatever pypcd4 and NumPy raise over a damaged file.
+DAMAGE: Final = (OSError, ValueError, LookupError, RuntimeError, TypeError, struct.error, MemoryError)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredCloud:
+    """A cloud of a .pcd or .ply file: points_m (N, 3) float32 or float64; intensity (N,) float32, colors (N, 3) uint8
+    RGB and class_ids (N,) float64, or None.
+    """
+
+    points_m: npt.NDArray[np.floating]
+    intensity: npt.NDArray[np.float32] | None = None
+    colors: npt.NDArray[np.uint8] | None = None
+    class_ids: npt.NDArray[np.float64] | None = None
+
+
+def require_pcd_library() -> None:
+    """Raise DataError, which says what to install, when pypcd4 is missing."""
+    _pypcd4()
+
+
+def read_pcd(path: Path) -> StoredCloud:
+    """Read a .pcd file (ascii, binary or binary_compressed); fields other than x, y, z, intensity and rgb are
+    ignored, and so is padding (`_`).
+
+    Raises FileError when the file is damaged or holds no x, y, z.
+    """
+    library = _pypcd4()
+    try:
+        with open_file(path) as file:
+            metadata = _checked_header(path, file, library)
+            file.seek(0)
+            data = np.atleast_1d(library.PointCloud.from_fileobj(file).pc_data)
+    except FileError:
+        raise
+    except DAMAGE as error:
+        raise _unreadable(path, error) from None
+    if len(data) != metadata.points:
+        raise _damaged(path, f"{len(data)} points of data where its header promises {metadata.points}")
+    names = data.dtype.names or ()
+    color = next((data[name] for name in COLOR_FIELDS if name in names), None)
+    with np.errstate(invalid="ignore", over="ignore"):  # bytes that are no numbers: `check_coordinates` refuses them
+        points_m = np.stack([data[axis] for axis in "xyz"], axis=1)
+        intensity = data["intensity"].astype(np.float32) if "intensity" in names else None
+    return StoredCloud(
+        points_m=points_m,
+        intensity=intensity,
+        colors=None if color is None else _unpacked(path, np.ascontiguousarray(color)),
+    )
+
+
+def pcd_size(path: Path) -> int:
+    """Number of points of a .pcd file by its header alone; raises FileError as `read_pcd` would for a bad header."""
+    library = _pypcd4()
+    try:
+        with open_file(path) as file:
+            return int(_checked_header(path, file, library).points)
+    except FileError:
+        raise
+    except DAMAGE as error:
+        raise _unreadable(path, error) from None
+
+
+def write_pcd(path: Path, cloud: StoredCloud, encoding: str = "binary") -> None:
+    """Write a cloud as Open3D does: x y z, then intensity and rgb (packed into a float32) where there are any."""
+    library = _pypcd4()
+    columns = dict(zip("xyz", cloud.points_m.T, strict=True))
+    if cloud.intensity is not None:
+        columns["intensity"] = cloud.intensity
+    if cloud.colors is not None:
+        columns["rgb"] = _packed(cloud.colors)
+    types = [column.dtype for column in columns.values()]
+    library.PointCloud.from_points(list(columns.values()), list(columns), types).save(path, library.Encoding(encoding))
+
+
+def _pypcd4() -> ModuleType:
+    try:
+        import pypcd4
+    except ImportError:
+        raise DataError(
+            "the data hold .pcd files, and the package that reads them is missing; "
+            "install it: python -m pip install pypcd4"
+        ) from None
+    return pypcd4
+
+
+def _checked_header(path: Path, file: BinaryIO, library: ModuleType) -> Any:
+    """pypcd4's MetaData of a file whose header is whole and promises no more than the file holds."""
+    lines: list[str] = []
+    check_not_empty(path, file.read(1))
+    file.seek(0)
+    for _ in range(MAX_HEADER_LINES):
+        line = file.readline(MAX_LINE_BYTES).decode("utf-8").strip()
+        if line and not line.startswith("#"):
+            lines.append(line)
+            if line.startswith("DATA"):
+                break
+    if not lines or not lines[-1].startswith("DATA"):
+        raise _damaged(path, "not a PCD file: it has no header that ends with DATA")
+    metadata = library.MetaData.parse_header(lines)
+    shape = {len(getattr(metadata, key)) for key in ("fields", "size", "type", "count")}
+    if len(shape) > 1 or sum(metadata.count) > MAX_NUMBERS:
+        problem = f"its header's FIELDS, SIZE, TYPE and COUNT do not agree, or count over {MAX_NUMBERS} numbers a point"
+        raise _damaged(path, problem)
+    fields = dict(zip(metadata.fields, zip(metadata.type, metadata.count, strict=True), strict=True))
+    if [fields.get(axis) for axis in "xyz"] != [("F", 1)] * 3 or len(fields) < len(metadata.fields):
+        raise _damaged(path, f"its fields are {' '.join(metadata.fields)[:200]}, not single floats x, y, z and others")
+    if metadata.points == 0:
+        raise _damaged(path, "the cloud is empty (0 points)")
+    if metadata.points > MAX_ROWS:
+        raise _damaged(path, f"its header promises more than {MAX_ROWS} points")
+    _check_size(path, file, metadata)
+    return metadata
+
+
+def _check_size(path: Path, file: BinaryIO, metadata: Any) -> None:
+    """Compare the data that follow the header with what it promises."""
+    size = os.fstat(file.fileno()).st_size - file.tell()
+    expected = metadata.points * sum(size * count for size, count in zip(metadata.size, metadata.count, strict=True))
+    numbers = metadata.points * sum(metadata.count)
+    if max(size, expected) > MAX_CLOUD_BYTES:
+        raise _damaged(path, f"{max(size, expected)} bytes of points, more than the {MAX_CLOUD_BYTES} of any LiDAR")
+    promise = f"its header promises {metadata.points} points"
+    if metadata.data.value == "ascii":
+        if not 2 * numbers - 1 <= size <= (MAX_ASCII_NUMBER + 1) * numbers:
+            raise _damaged(path, f"{size} bytes of text where {promise}")
+    elif metadata.data.value == "binary":
+        if size < expected:
+            raise _damaged(path, f"{size} bytes of data where {promise} ({expected} bytes)")
+    else:
+        compressed, uncompressed = struct.unpack("<II", file.read(8))
+        if compressed > size - 8 or uncompressed != expected or uncompressed > MAX_LZF_RATIO * compressed:
+            raise _damaged(path, f"{size} bytes of compressed data do not fit where {promise}")
+
+
+def _packed(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    red, green, blue = colors.astype(np.uint32).T
+    return np.asarray(red << 16 | green << 8 | blue, dtype=np.uint32).view(np.float32)
+
+
+def _unpacked(path: Path, packed: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    if packed.dtype.itemsize != 4:
+        raise _damaged(path, f"its rgb field is {packed.dtype}, not packed into 4 bytes")
+    bits = packed.view(np.uint32)
+    return np.stack([bits >> shift & 255 for shift in (16, 8, 0)], axis=1).astype(np.uint8)
+
+
+def _damaged(path: Path, problem: str) -> FileError:
+    return FileError(path, Reason.BAD_ARRAY, problem)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    problem = f"not a readable PCD file ({' '.join(str(error).split())[:200]})"
+    return unreadable(path, Reason.BAD_ARRAY, problem, error)

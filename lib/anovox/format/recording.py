@@ -1,0 +1,115 @@
+"""What AnoVox's sensors record, in the terms of its files: what the writer writes and the file readers return."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.geometry.frame import ScenarioType
+
+CAMERA_SENSORS = ("RGB-CAM", "DEPTH_CAM", "SEMANTIC-CAM", "INSTANCE-CAM")
+LIDAR_SENSORS = ("LIDAR", "SEMANTIC-LIDAR")
+
+
+@dataclass(frozen=True)
+class SensorPose:
+    """A place on the vehicle: location [m] and (roll, pitch, yaw) [degrees], CARLA's left-handed vehicle frame."""
+
+    location: tuple[float, float, float] = (0, 0, 1.8)
+    rotation: tuple[float, float, float] = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class CameraArgs:
+    """`args` of a camera in sensor_setup.json."""
+
+    image_height: int = 512
+    image_width: int = 768
+    camera_fov: float = 90.0
+
+
+@dataclass(frozen=True)
+class LidarArgs:
+    """`args` of a LiDAR in sensor_setup.json."""
+
+    range: float = 100.0
+    upper_fov: float = 15.0
+    lower_fov: float = -25.0
+    channels: int = 64
+    rotation_frequency: float = 200.0
+    points_per_second: int = 1_000_000
+    noise_stddev: float = 0.1
+    dropoff_rate: float = 0.0
+    dropoff_intensity_limit: float = 0.0
+    dropoff_zero_intensity: float = 0.0
+
+
+@dataclass(frozen=True)
+class SensorSet:
+    """Where the cameras and LiDARs of a vehicle stand; mono: one pose with both."""
+
+    cameras: tuple[SensorPose, ...] = (SensorPose(),)
+    lidars: tuple[SensorPose, ...] = (SensorPose(),)
+    camera_args: CameraArgs = CameraArgs()
+    lidar_args: LidarArgs = LidarArgs()
+
+    @property
+    def poses(self) -> tuple[SensorPose, ...]:
+        """All poses in AnoVox's order, those with a LiDAR first; the matrices in ACTION files are of the last one."""
+        return tuple(dict.fromkeys((*self.lidars, *self.cameras)))
+
+
+@dataclass(frozen=True, eq=False)
+class CameraRecording:
+    """One camera pose at one tick. rgb (H, W, 3) uint8; depth_m (H, W) float64 planar, sky 1000;
+    semantic (H, W) uint8 class ids; instance (H, W, 3) uint8 (R class id, G and B instance id).
+    """
+
+    rgb: npt.NDArray[np.uint8]
+    depth_m: npt.NDArray[np.float64]
+    semantic: npt.NDArray[np.uint8]
+    instance: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class LidarRecording:
+    """One LiDAR pose at one tick, sensor frame (x forward, y left, z up) [m].
+
+    lidar (N, 4) float32 x, y, z (with range noise), intensity in [0, 1];
+    semantic_lidar (N, 4) float64 x, y, z (without noise), class id; rows match.
+    """
+
+    lidar: npt.NDArray[np.float32]
+    semantic_lidar: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One tick: a recording per camera and LiDAR pose, in the SensorSet's order.
+
+    `action` and `anomaly` (None in normality) are the `key ; value` lines of ACTION and ANOMALY files, in order.
+    route_map (192, 192) uint8: the route seen from above, 0 or 255. The writer derives the voxel grid.
+    """
+
+    frame_id: int
+    cameras: tuple[CameraRecording, ...]
+    lidars: tuple[LidarRecording, ...]
+    action: Mapping[str, str] = field(default_factory=dict)
+    anomaly: Mapping[str, str] | None = None
+    route_map: npt.NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class ScenarioConfig:
+    """What Scenario_Configuration_Files say of a scenario: `name` is its folder, Scenario_<uuid>.
+
+    `anomaly_kind` is the simulator's alone (simulator_notes.py): by what the anomaly differs from normality.
+    """
+
+    name: str
+    type: ScenarioType
+    town: str
+    weather_preset: str
+    anomaly_blueprint: str | None = None
+    anomaly_kind: str | None = None

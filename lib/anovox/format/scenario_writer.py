@@ -1,0 +1,82 @@
+"""Recordings -> AnoVox's release layout, for the built-in sample and for tests."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lib.anovox.format import layout, writing
+from lib.anovox.format.grid import voxel_grid
+from lib.anovox.format.recording import (
+    CAMERA_SENSORS,
+    LIDAR_SENSORS,
+    CameraRecording,
+    LidarRecording,
+    Recording,
+    ScenarioConfig,
+    SensorSet,
+)
+from lib.anovox.format.sensor_setup import sensor_setup, write_sensor_setup
+from lib.common.errors import DataError
+from lib.common.outputs import whole_folder
+from lib.geometry.camera import Camera
+
+
+def write_scenario(
+    data_root: Path, config: ScenarioConfig, sensors: SensorSet, recordings: Iterable[Recording]
+) -> Path:
+    """Write one scenario folder below `data_root` and return its path.
+
+    Atomic: the folder appears under its name when all is written. `recordings` is consumed one by one. The voxel grid
+    is derived from the semantic LiDARs (at poses without one, from depth and semantic camera).
+    Raises DataError when the scenario exists already.
+    """
+    target = data_root / config.name
+    if target.exists():
+        raise DataError(f"{target}: exists already; delete it first or write to another folder")
+    with whole_folder(target) as partial:
+        write_sensor_setup(partial / layout.SENSOR_SETUP, sensor_setup(sensors))
+        for recording in recordings:
+            _write_recording(partial, sensors, recording)
+    return target
+
+
+def _write_recording(scenario: Path, sensors: SensorSet, recording: Recording) -> None:
+    frame_id = recording.frame_id
+    for camera_pose, camera in zip(sensors.cameras, recording.cameras, strict=True):
+        names = [layout.sensor_name(kind, camera_pose, sensors.camera_args) for kind in CAMERA_SENSORS]
+        rgb, depth, semantic, instance = (_file(scenario, name, frame_id, ".png") for name in names)
+        writing.write_rgb(rgb, camera.rgb)
+        writing.write_depth(depth, camera.depth_m)
+        writing.write_class_image(semantic, camera.semantic)
+        writing.write_rgb(instance, camera.instance)
+    for lidar_pose, lidar in zip(sensors.lidars, recording.lidars, strict=True):
+        names = [layout.sensor_name(kind, lidar_pose, sensors.lidar_args) for kind in LIDAR_SENSORS]
+        noisy, labelled = (_file(scenario, name, frame_id, ".npy") for name in names)
+        writing.write_cloud(noisy, lidar.lidar.astype("<f4", copy=False))
+        writing.write_cloud(labelled, lidar.semantic_lidar.astype("<f8", copy=False))
+    voxels = _voxels(sensors, recording.cameras, recording.lidars)
+    writing.write_array(_file(scenario, layout.VOXEL_GRID, frame_id, ".npy"), voxels)
+    if recording.action:
+        writing.write_key_values(_file(scenario, layout.ACTION, frame_id, ".csv"), recording.action)
+    if recording.anomaly is not None:
+        writing.write_key_values(_file(scenario, layout.ANOMALY, frame_id, ".csv"), recording.anomaly)
+    if recording.route_map is not None:
+        writing.write_route_map(_file(scenario, layout.ROUTE_MAP, frame_id, ".png"), recording.route_map)
+
+
+def _voxels(sensors: SensorSet, cameras: Sequence[CameraRecording], lidars: Sequence[LidarRecording]) -> Any:
+    args = sensors.camera_args
+    intrinsics = Camera.from_fov(args.image_width, args.image_height, args.camera_fov)
+    return voxel_grid(
+        [(pose, lidar.semantic_lidar) for pose, lidar in zip(sensors.lidars, lidars, strict=True)],
+        [
+            (pose, intrinsics, writing.depth_as_stored(c.depth_m), c.semantic)
+            for pose, c in zip(sensors.cameras, cameras, strict=True)
+        ],
+    )
+
+
+def _file(scenario: Path, sensor: str, frame_id: int, ending: str) -> Path:
+    path = scenario / layout.frame_file(sensor, frame_id, ending)
+    path.parent.mkdir(exist_ok=True)
+    return path

@@ -1,0 +1,232 @@
+"""sensor_setup.json: which sensors stand where, grouped by pose."""
+
+import json
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from lib.anovox.format import files, layout
+from lib.anovox.format.findings import ScenarioError, ScenarioReason
+from lib.anovox.format.recording import CAMERA_SENSORS, LIDAR_SENSORS, CameraArgs, LidarArgs, SensorPose, SensorSet
+from lib.anovox.format.sensor_sets import SENSOR_POSES
+
+MAX_SETUP_BYTES: Final = 1_000_000
+MAX_CHANNELS: Final = 4_096
+MAX_LOCATION_M: Final = 100.0
+REMEDY: Final = "take the file from the archive again"
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One entry of sensor_setup.json: its folder (the entry's key), type, place and arguments."""
+
+    folder: str
+    kind: str
+    pose: SensorPose
+    args: CameraArgs | LidarArgs
+    saved: bool = True
+
+
+@dataclass(frozen=True)
+class CameraRig:
+    """The cameras of one pose: `folders` maps a sensor type (RGB-CAM, ...) to its folder."""
+
+    pose: SensorPose
+    args: CameraArgs
+    folders: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LidarRig:
+    """The LiDARs of one pose: `folders` maps a sensor type (LIDAR, SEMANTIC-LIDAR) to its folder."""
+
+    pose: SensorPose
+    args: LidarArgs
+    folders: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SensorSetup:
+    """The cameras and LiDARs of a vehicle in the file's order, those included whose data were not saved."""
+
+    sensors: tuple[Sensor, ...]
+
+    @property
+    def cameras(self) -> tuple[CameraRig, ...]:
+        """The saved cameras by pose, in the file's order of poses."""
+        rigs: dict[SensorPose, CameraRig] = {}
+        for sensor in self.sensors:
+            if sensor.saved and isinstance(sensor.args, CameraArgs):
+                rig = rigs.get(sensor.pose, CameraRig(sensor.pose, sensor.args, {}))
+                rigs[sensor.pose] = replace(rig, folders={**rig.folders, sensor.kind: sensor.folder})
+        return tuple(rigs.values())
+
+    @property
+    def lidars(self) -> tuple[LidarRig, ...]:
+        """The saved LiDARs by pose, in the file's order of poses."""
+        rigs: dict[SensorPose, LidarRig] = {}
+        for sensor in self.sensors:
+            if sensor.saved and isinstance(sensor.args, LidarArgs):
+                rig = rigs.get(sensor.pose, LidarRig(sensor.pose, sensor.args, {}))
+                rigs[sensor.pose] = replace(rig, folders={**rig.folders, sensor.kind: sensor.folder})
+        return tuple(rigs.values())
+
+    def without(self, folders: Collection[str]) -> "SensorSetup":
+        """The setup in which the sensors of these folders count as not saved."""
+        return SensorSetup(tuple(replace(s, saved=s.saved and s.folder not in folders) for s in self.sensors))
+
+    def action_pose(self, kind: str) -> SensorPose | None:
+        """The pose of the RGB-CAM or LIDAR whose matrix ACTION files hold, or None where there is none.
+
+        AnoVox's generator (Scenarios/Util.py) takes the last one it spawned, saved or not: the last in the file.
+        """
+        return next((sensor.pose for sensor in reversed(self.sensors) if sensor.kind == kind), None)
+
+
+def sensor_setup(sensors: SensorSet) -> SensorSetup:
+    """The setup of a sensor set, as AnoVox lists it: all six sensor types pose by pose, saved or not."""
+    placed: list[tuple[str, SensorPose, CameraArgs | LidarArgs, bool]] = []
+    for pose in sensors.poses:
+        placed += [(kind, pose, sensors.camera_args, pose in sensors.cameras) for kind in CAMERA_SENSORS]
+        placed += [(kind, pose, sensors.lidar_args, pose in sensors.lidars) for kind in LIDAR_SENSORS]
+    names = [layout.sensor_name(kind, pose, args) for kind, pose, args, _ in placed]
+    return SensorSetup(tuple(Sensor(name, *sensor) for name, sensor in zip(names, placed, strict=True)))
+
+
+def sensor_setup_of_folders(folders: Iterable[str]) -> SensorSetup:
+    """The setup that the folders' names tell of, with AnoVox's default arguments; other folders are left out.
+
+    ACTION files hold the matrices of the last camera and LiDAR in AnoVox's order, saved or not. So the poses of one of
+    its sensor sets come in that set's order, with what was not saved; those of another in the order of their numbers.
+    """
+    named = {folder: layout.parse_sensor_name(folder) for folder in folders}
+    by_place = {parsed: folder for folder, parsed in named.items() if parsed is not None}
+    found = {pose for _, pose in by_place}
+    sets = (SensorSet(cameras, lidars).poses for cameras, lidars in SENSOR_POSES.values())
+    poses = next((poses for poses in sets if set(poses) == found), None)
+    sensors = [
+        Sensor(folder, kind, pose, CameraArgs() if kind in CAMERA_SENSORS else LidarArgs(), saved=bool(folder))
+        for pose in poses or sorted(found, key=astuple)
+        for kind in (*CAMERA_SENSORS, *LIDAR_SENSORS)
+        if (folder := by_place.get((kind, pose), "")) or poses
+    ]
+    return SensorSetup(tuple(sensors))
+
+
+def read_sensor_setup(path: Path) -> SensorSetup:
+    """Read and check sensor_setup.json; sensors of other types than AnoVox's six are left out.
+
+    Raises ScenarioError that names the file, the sensor and what is wrong.
+    """
+    try:
+        document = files.read_json(path, MAX_SETUP_BYTES)
+    except files.FileError as error:
+        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, str(error)) from None
+    if not isinstance(document, dict):
+        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, f"{path}: not a JSON object of sensors; {REMEDY}")
+    sensors: list[Sensor] = []
+    for folder, entry in document.items():
+        try:
+            sensor = _sensor(folder, entry)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            message = f"{path}: sensor {folder!r}: {problem}; {REMEDY}"
+            raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
+        if sensor is not None:
+            _check_pose(path, sensor, sensors)
+            sensors.append(sensor)
+    return SensorSetup(tuple(sensors))
+
+
+def write_sensor_setup(path: Path, setup: SensorSetup) -> None:
+    """Write sensor_setup.json."""
+    document = {
+        sensor.folder: {
+            "sensor_type": sensor.kind,
+            "file_ending": layout.FILE_ENDINGS[sensor.kind],
+            "location": list(sensor.pose.location),
+            "rotation": list(sensor.pose.rotation),
+            "args": asdict(sensor.args),
+            "save_data": sensor.saved,
+        }
+        for sensor in setup.sensors
+    }
+    path.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _sensor(folder: str, entry: Any) -> Sensor | None:
+    if not isinstance(entry, dict):
+        raise ValueError("not a JSON object")
+    kind, saved = entry["sensor_type"], bool(entry.get("save_data", True))
+    if kind not in (*CAMERA_SENSORS, *LIDAR_SENSORS):
+        return None
+    if Path(folder).name != folder or folder in (".", ".."):
+        raise ValueError("its name is not that of a folder")
+    pose = SensorPose(_triple(entry, "location"), _triple(entry, "rotation"))
+    if max(abs(metres) for metres in pose.location) > MAX_LOCATION_M:
+        raise ValueError(f"location is {list(pose.location)}, which is more than {MAX_LOCATION_M:g} m from the vehicle")
+    args = entry["args"]
+    if not isinstance(args, dict):
+        raise ValueError("args is not a JSON object")
+    return Sensor(folder, kind, pose, _camera_args(args) if kind in CAMERA_SENSORS else _lidar_args(args), saved)
+
+
+def _check_pose(path: Path, sensor: Sensor, others: Sequence[Sensor]) -> None:
+    """Raise ScenarioError unless the sensor goes with the saved sensors of its pose."""
+    for other in others:
+        if not (sensor.saved and other.saved) or sensor.pose != other.pose:
+            continue
+        if sensor.kind == other.kind:
+            problem = f"a second {sensor.kind} at the pose of {other.folder!r}, and which one counts is not clear"
+            message = f"{path}: sensor {sensor.folder!r}: {problem}; set save_data of one of them to false"
+            raise ScenarioError(ScenarioReason.TWO_SENSORS_AT_ONE_POSE, message)
+        # Their sizes are those of the images, whatever stands here (lib.anovox.reading.measured).
+        views = [args.camera_fov for args in (sensor.args, other.args) if isinstance(args, CameraArgs)]
+        if len(set(views)) > 1:
+            problem = "its field of view differs from that of the other cameras of its pose"
+            message = f"{path}: sensor {sensor.folder!r}: {problem}; {REMEDY}"
+            raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message)
+
+
+def _triple(entry: Mapping[str, Any], key: str) -> tuple[float, float, float]:
+    values = entry[key]
+    if not isinstance(values, list) or len(values) != 3:
+        raise ValueError(f"{key} is not a list of three numbers")
+    x, y, z = (_number(value, key) for value in values)
+    return x, y, z
+
+
+def _number(value: Any, key: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{key} is not a finite number")
+    return value
+
+
+def _camera_args(args: Mapping[str, Any]) -> CameraArgs:
+    height, width = (_whole(args[key], key, files.MAX_PIXELS) for key in ("image_height", "image_width"))
+    if height * width > files.MAX_PIXELS:
+        raise ValueError(
+            f"an image of {height} x {width} has more than the {files.MAX_PIXELS:,} pixels of any camera here"
+        )
+    fov_deg = _number(args["camera_fov"], "camera_fov")
+    if not 1 <= fov_deg <= 179:
+        raise ValueError(f"camera_fov is {fov_deg}, which is not between 1 and 179 degrees")
+    return CameraArgs(height, width, float(fov_deg))
+
+
+def _lidar_args(args: Mapping[str, Any]) -> LidarArgs:
+    channels = _whole(args["channels"], "channels", MAX_CHANNELS)
+    numbers: dict[str, Any] = {f.name: _number(args[f.name], f.name) for f in fields(LidarArgs) if f.name in args}
+    lidar = LidarArgs(**{**numbers, "channels": channels})
+    if not (-90 <= lidar.lower_fov < lidar.upper_fov <= 90 and lidar.range > 0 and lidar.noise_stddev >= 0):
+        raise ValueError("its range, upper_fov, lower_fov or noise_stddev cannot be those of a LiDAR")
+    return lidar
+
+
+def _whole(value: Any, key: str, highest: int) -> int:
+    number = _number(value, key)
+    if number != int(number) or not 1 <= number <= highest:
+        raise ValueError(f"{key} is {value}, which is not a whole number from 1 to {highest}")
+    return int(number)

@@ -1,0 +1,64 @@
+"""AnoVox's files one by one: encoding. `files` has the readers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lib.anovox.format.files import DEPTH_MAX_M, DEPTH_STEPS
+
+
+def write_rgb(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write RGB-CAM or INSTANCE-CAM from (H, W, 3) uint8."""
+    _write_png(path, image)
+
+
+def write_depth(path: Path, depth_m: npt.NDArray[np.float64]) -> None:
+    """Write DEPTH_CAM from (H, W) planar depth [m]; what lies beyond 1000 m becomes 1000."""
+    steps = _depth_steps(depth_m)
+    _write_png(path, np.stack([steps & 255, steps >> 8 & 255, steps >> 16], axis=-1).astype(np.uint8))
+
+
+def depth_as_stored(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What `read_depth` returns of a depth image (H, W) [m] that `write_depth` wrote."""
+    return np.asarray(DEPTH_MAX_M * _depth_steps(depth_m) / DEPTH_STEPS, dtype=np.float64)
+
+
+def _depth_steps(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
+    return np.rint(np.clip(depth_m / DEPTH_MAX_M, 0.0, 1.0) * DEPTH_STEPS).astype(np.uint32)
+
+
+def write_class_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
+    """Write SEMANTIC-CAM from (H, W) uint8 class ids."""
+    _write_png(path, class_ids)
+
+
+def write_route_map(path: Path, route_map: npt.NDArray[np.uint8]) -> None:
+    """Write ROUTE_MAP from (H, W) uint8, 0 or 255."""
+    _write_png(path, route_map)
+
+
+def write_cloud(path: Path, cloud: npt.NDArray[np.floating]) -> None:
+    """Write LIDAR or SEMANTIC-LIDAR from (N, 4), column after column as AnoVox does."""
+    with path.open("wb") as file:
+        np.save(file, np.asfortranarray(cloud), allow_pickle=False)
+
+
+def write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write VOXEL_GRID, row after row."""
+    with path.open("wb") as file:
+        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def write_key_values(path: Path, values: Mapping[str, str]) -> None:
+    """Write an ACTION or ANOMALY file."""
+    assert all("\n" not in text for pair in values.items() for text in pair)
+    assert all(key.strip() and ";" not in key for key in values)
+    path.write_text("".join(f"{key} ; {value}\n" for key, value in values.items()), encoding="utf-8")
+
+
+def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+    Image.fromarray(np.ascontiguousarray(pixels)).save(path, format="PNG", compress_level=1)

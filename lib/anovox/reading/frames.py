@@ -1,0 +1,296 @@
+"""Scenario folders -> Frames, one by one; a frame that cannot be used is named and left out."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.format import class_images, clouds, files, layout
+from lib.anovox.format.class_images import read_class_image
+from lib.anovox.format.clouds import read_lidar, read_semantic_lidar
+from lib.anovox.format.ego_state import LIDAR_MATRIX, EgoState, anomaly_of, ego_state
+from lib.anovox.format.files import FileError, Reason
+from lib.anovox.format.grid import voxel_grid
+from lib.anovox.format.sensor_setup import LidarRig
+from lib.anovox.reading.point_labels import PointLabels, merged_labels, transfer_labels
+from lib.anovox.reading.scenario import CameraView, Scenario, cloud_sizes
+from lib.common.labels import UNKNOWN
+from lib.geometry.camera import Camera
+from lib.geometry.frame import Anomaly, Frame
+from lib.geometry.merged import merge_clouds
+from lib.geometry.voxels import VOXEL_SIZE_M
+
+_Labelled = tuple[Path, npt.NDArray[Any]]
+
+_MISSING: Final = {
+    layout.RGB: Reason.MISSING_IMAGE,
+    layout.DEPTH: Reason.MISSING_DEPTH,
+    layout.SEMANTIC: Reason.MISSING_PIXEL_LABELS,
+    layout.LIDAR: Reason.MISSING_LIDAR,
+    layout.SEMANTIC_LIDAR: Reason.MISSING_POINT_LABELS,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class LidarClouds:
+    """What one LiDAR recorded, in its own frame: LIDAR (N, 4) float32 x, y, z [m], intensity; SEMANTIC-LIDAR (K, 4)
+    float64 x, y, z [m], class id, or None where there is none.
+    """
+
+    points: npt.NDArray[np.float32]
+    semantic_points: npt.NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, eq=False)
+class ReadFrame:
+    """A frame, how its points found their labels, and what its files hold that AnoVox does not define.
+
+    `undefined_ids`: a label file's kind (SEMANTIC-CAM, SEMANTIC-LIDAR, VOXEL_GRID) -> the class ids in it that no table
+    knows (SEMANTIC_IMG, SEMANTIC_PCD: the colours, as 0xRRGGBB); in the frame they are 255. Kinds without such ids are
+    absent.
+    """
+
+    frame: Frame
+    point_labels: PointLabels
+    undefined_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    shares_cloud: bool = False
+    """The frame before this one, of another camera at the same tick, has the same points and voxels."""
+    clouds: tuple[LidarClouds, ...] = ()
+    """Of each LiDAR of the frame, in order."""
+    fills_grid: bool = False
+    """These LiDARs are all the sensors that fill the voxel grid."""
+
+
+@dataclass(frozen=True)
+class SkippedFrame:
+    """A frame that cannot be used: why, for the counts, and the sentence for the log."""
+
+    frame_id: int
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Tick:
+    """What all cameras of a tick share: the points (N, 4), merged where there are several LiDARs, and the state."""
+
+    points: npt.NDArray[np.float32]
+    cloud_sizes: tuple[int, ...]
+    labels: PointLabels
+    voxels: npt.NDArray[np.uint16]
+    ego: EgoState
+    anomaly: Anomaly | None
+    undefined_ids: Mapping[str, tuple[int, ...]]
+    clouds: tuple[LidarClouds, ...]
+
+
+def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> Iterator[ReadFrame | SkippedFrame]:
+    """Read a scenario's frames in order, one in memory at a time; at each tick a frame per camera, in their order.
+
+    Files are matched by their frame id; `frame_ids` chooses some of the scenario's ticks. A frame that lacks its
+    image, depth, pixel labels, cloud or point labels, or one of whose files is damaged or there twice, comes as
+    SkippedFrame; without ACTION its pose is unknown, without ANOMALY its anomaly, and a missing VOXEL_GRID is computed.
+    """
+    for frame_id in scenario.frame_ids if frame_ids is None else frame_ids:
+        try:
+            tick = _read_tick(scenario, frame_id)
+        except FileError as error:
+            yield from [SkippedFrame(frame_id, error.reason, str(error))] * len(scenario.views)
+            continue
+        shares_cloud = False
+        for view in scenario.views:
+            try:
+                yield _read_frame(scenario, view, frame_id, tick, shares_cloud)
+                shares_cloud = True
+            except FileError as error:
+                yield SkippedFrame(frame_id, error.reason, str(error))
+
+
+def largest_usable_cloud(scenarios: Iterable[tuple[int, Callable[[], Scenario]]]) -> int:
+    """Points of the largest cloud of all frames that can be used, 0 without one; of a data set, mostly one is read.
+
+    `scenarios`: the size of each one's largest cloud by the files' headers, which may be that of a damaged frame
+    (`largest_cloud`), and how to open it.
+    """
+    found = 0
+    for largest, open_one in sorted(scenarios, key=itemgetter(0), reverse=True):
+        if largest <= found:
+            break
+        scenario = open_one()
+        sizes = cloud_sizes(scenario)
+        for frame_id in sorted(sizes, key=sizes.__getitem__, reverse=True):
+            if sizes[frame_id] <= found:
+                break
+            if any(isinstance(read, ReadFrame) for read in read_frames(scenario, [frame_id])):
+                found = sizes[frame_id]
+    return found
+
+
+def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick, shares_cloud: bool) -> ReadFrame:
+    height, width = view.camera.height_px, view.camera.width_px
+    image_path, depth_path, semantic_path = (
+        required_file(scenario, view.rig.folders[kind], kind, frame_id)
+        for kind in (layout.RGB, layout.DEPTH, layout.SEMANTIC)
+    )
+    frame = Frame(
+        scenario=scenario.config.name,
+        frame_id=frame_id,
+        scenario_type=scenario.config.type,
+        image=files.read_rgb(image_path, height, width),
+        points=tick.points,
+        point_class=tick.labels.class_ids,
+        pixel_class=read_class_image(semantic_path, height, width, scenario.anomaly_id),
+        depth_m=files.read_depth(depth_path, height, width).astype(np.float32),
+        camera=view.camera,
+        lidars=scenario.lidars,
+        camera_SE3_lidar=view.camera_SE3_lidar,
+        voxels=tick.voxels,
+        world_SE3_ego=tick.ego.world_SE3_ego,
+        speed_mps=tick.ego.speed_mps,
+        time_s=frame_id * scenario.seconds_per_tick,
+        anomaly=tick.anomaly,
+        camera_name=view.name,
+        cloud_sizes=tick.cloud_sizes,
+    )
+    undefined = _undefined_ids([(semantic_path, frame.pixel_class)])
+    undefined_ids = {**undefined, **tick.undefined_ids}
+    return ReadFrame(frame, tick.labels, undefined_ids, shares_cloud, tick.clouds, _fills_grid(scenario))
+
+
+def _fills_grid(scenario: Scenario) -> bool:
+    read = [rig.pose for rig in scenario.lidar_rigs if layout.SEMANTIC_LIDAR in rig.folders]
+    filling = [*(rig.pose for rig in scenario.setup.lidars), *(rig.pose for rig in scenario.setup.cameras)]
+    return all(pose in read for pose in filling)
+
+
+def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
+    paths = [
+        (required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id), _semantic(scenario, rig, frame_id))
+        for rig in scenario.lidar_rigs
+    ]
+    clouds = tuple(
+        LidarClouds(read_lidar(lidar), read_semantic_lidar(semantic, scenario.anomaly_id) if semantic else None)
+        for lidar, semantic in paths
+    )
+    voxels = _voxels(scenario, frame_id)
+    labels = [
+        transfer_labels(cloud.points, cloud.semantic_points, voxels, rig.pose, rig.args.noise_stddev)
+        for rig, cloud in zip(scenario.lidar_rigs, clouds, strict=True)
+    ]
+    several = len(clouds) > 1
+    poses = [(rig.pose.location, rig.pose.rotation) for rig in scenario.lidar_rigs]
+    labelled: list[_Labelled] = [
+        (path, cloud.semantic_points[:, 3])
+        for (_, path), cloud in zip(paths, clouds, strict=True)
+        if path is not None and cloud.semantic_points is not None
+    ]
+    voxel_path = optional_file(scenario, layout.VOXEL_GRID, frame_id)
+    if voxel_path is not None:
+        labelled.append((voxel_path, voxels[:, 3]))
+    return _Tick(
+        points=merge_clouds([cloud.points for cloud in clouds], poses) if several else clouds[0].points,
+        cloud_sizes=tuple(len(cloud.points) for cloud in clouds) if several else (),
+        labels=merged_labels(labels) if several else labels[0],
+        voxels=voxels,
+        ego=_ego_state(scenario, frame_id),
+        anomaly=_anomaly(scenario, frame_id),
+        undefined_ids=_undefined_ids(labelled),
+        clouds=clouds,
+    )
+
+
+def _undefined_ids(labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
+    """ReadFrame's `undefined_ids`, from files and the class ids read of them; opens a file again only at need."""
+    found: dict[str, set[int]] = {}
+    for path, class_ids in labelled:
+        if (class_ids == UNKNOWN).any():
+            kind = layout.kind_of(path.parent.name)
+            found.setdefault(kind, set()).update(_undefined_in(path))
+    return {kind: tuple(sorted(ids)) for kind, ids in found.items() if ids}
+
+
+def _undefined_in(path: Path) -> tuple[int, ...]:
+    """The class ids, or colours as 0xRRGGBB, of a readable label file that AnoVox does not define."""
+    kind = layout.kind_of(path.parent.name)
+    if kind == layout.VOXEL_GRID:
+        return files.undefined_ids(files.array_ids(path))
+    return class_images.undefined_classes(path) if path.suffix == ".png" else clouds.undefined_classes(path)
+
+
+def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
+    path = optional_file(scenario, layout.VOXEL_GRID, frame_id)
+    return files.read_voxels(path) if path else compute_voxels(scenario, frame_id)
+
+
+def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.uint16]:
+    """The voxel grid (M, 4) uint16 of a tick from its semantic LiDARs and, at poses without one, depth cameras.
+
+    Class ids that AnoVox does not define become 255. Raises FileError when one of their files is missing or damaged.
+    """
+    lidars = []
+    for lidar in scenario.setup.lidars:
+        if layout.SEMANTIC_LIDAR in lidar.folders:
+            cloud = required_file(scenario, lidar.folders[layout.SEMANTIC_LIDAR], layout.SEMANTIC_LIDAR, frame_id)
+            lidars.append((lidar.pose, read_semantic_lidar(cloud, scenario.anomaly_id)))
+    cameras = []
+    for rig in scenario.setup.cameras:
+        if {layout.DEPTH, layout.SEMANTIC} <= rig.folders.keys() and rig.pose not in [pose for pose, _ in lidars]:
+            size = rig.args.image_height, rig.args.image_width
+            depth, semantic = (
+                required_file(scenario, rig.folders[kind], kind, frame_id) for kind in (layout.DEPTH, layout.SEMANTIC)
+            )
+            camera = Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
+            pictures = files.read_depth(depth, *size), read_class_image(semantic, *size, scenario.anomaly_id)
+            cameras.append((rig.pose, camera, *pictures))
+    return voxel_grid(lidars, cameras, voxel_size_m)
+
+
+def _ego_state(scenario: Scenario, frame_id: int) -> EgoState:
+    path = optional_file(scenario, layout.ACTION, frame_id)
+    if path is None:
+        return EgoState(None, None)
+    values = files.read_key_values(path, last_key=LIDAR_MATRIX)
+    try:
+        return ego_state(values, scenario.vehicle_SE3_action)
+    except ValueError as error:
+        raise FileError(path, Reason.BAD_TEXT, str(error)) from None
+
+
+def _anomaly(scenario: Scenario, frame_id: int) -> Anomaly | None:
+    path = optional_file(scenario, layout.ANOMALY, frame_id)
+    return replace(anomaly_of(files.read_key_values(path)), kind=scenario.config.anomaly_kind) if path else None
+
+
+def _semantic(scenario: Scenario, rig: LidarRig, frame_id: int) -> Path | None:
+    return optional_file(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)
+
+
+def optional_file(scenario: Scenario, folder: str | None, frame_id: int) -> Path | None:
+    """The file of a frame in one of its scenario's folders, or None; raises FileError where there are several."""
+    found = scenario.files.get(folder) if folder is not None else None
+    if found is None:
+        return None
+    if frame_id in found.duplicates:
+        first, *others = found.duplicates[frame_id]
+        names = ", ".join(other.name for other in others)
+        problem = f"frame {frame_id} is there more than once, also as {names}"
+        raise FileError(first, Reason.DUPLICATE_FRAME, problem, "keep the right one of the files")
+    return found.paths.get(frame_id)
+
+
+def required_file(scenario: Scenario, folder: str, kind: str, frame_id: int) -> Path:
+    """The file of a frame, of a `kind` such as RGB-CAM; raises FileError where it is missing or there are several."""
+    path = optional_file(scenario, folder, frame_id)
+    if path is None:
+        missing = scenario.path / layout.frame_file(folder, frame_id, layout.ending_of(folder))
+        raise FileError(
+            missing,
+            _MISSING[kind],
+            "missing",
+            "unpack it from the archive if that holds it, or go on without this frame",
+        )
+    return path

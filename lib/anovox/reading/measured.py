@@ -1,0 +1,266 @@
+"""What the files themselves say of the sensors, where sensor_setup.json is wrong or missing.
+
+AnoVox fills sensor_setup.json with its defaults while the sensors obey its `Definitions`; so image sizes, field of view
+and LiDAR channels can be others than stand there. The files have the last word, wherever they can tell.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.format import files, layout
+from lib.anovox.format.clouds import read_lidar
+from lib.anovox.format.ego_state import LIDAR_MATRIX, SPEED, ego_state
+from lib.anovox.format.files import FileError
+from lib.anovox.format.findings import Finding, Notice
+from lib.anovox.format.folders import FrameFiles
+from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
+from lib.anovox.format.sensor_setup import MAX_CHANNELS, CameraRig, LidarRig, SensorSetup
+from lib.geometry.camera import Camera
+from lib.geometry.rigid import apply, invert, vehicle_SE3_sensor
+
+SECONDS_PER_TICK: Final = 0.1
+"""AnoVox's FIXED_DELTA_SECONDS; file names count its ticks."""
+MAX_TIME_PAIRS: Final = 8
+MIN_SPEED_MPS: Final = 1.0
+STEADY_SPEED: Final = 0.2
+TIME_STEP_S: Final = 0.05
+
+FEW_POINTS: Final = 100
+SOUND_DEPTH: Final = 0.8
+"""Share of the points whose depth the depth image confirms (sound data: 0.96 to 0.99); below, the view is measured."""
+CLEARLY_BETTER: Final = 0.2
+DEPTH_TOLERANCE: Final = 0.05
+DEPTH_TOLERANCE_M: Final = 0.3
+VIEWS_DEG: Final = np.arange(20.0, 150.5, 1.0)
+
+MIN_ROWS: Final = 3
+LARGE_CLOUD: Final = 20_000
+ROW_GAP_DEG: Final = 0.05
+SAME_STEP: Final = 0.02
+SAME_ROW_DEG: Final = 0.05
+
+Listing = Mapping[str, FrameFiles]
+
+
+def corrected(
+    path: Path, setup: SensorSetup, listing: Listing, stated: bool
+) -> tuple[SensorSetup, tuple[Finding, ...]]:
+    """The setup of the scenario `path` with the image sizes, fields of view and LiDAR channels that its files show.
+
+    A finding for each that differs; an image size is none where sensor_setup.json does not state one (`stated`).
+    """
+    args: dict[SensorPose, CameraArgs] = {}
+    lidar_args: dict[SensorPose, LidarArgs] = {}
+    findings: list[Finding] = []
+    source = path / layout.SENSOR_SETUP
+    for rig in setup.lidars:
+        cloud = _first_cloud(rig, listing)
+        measured = rig.args if cloud is None else with_measured_rows(rig.args, cloud)
+        lidar_args[rig.pose] = measured
+        if measured != rig.args:
+            message = (
+                f"{source}: {_said(stated)} {_rows(rig.args)} of the LiDAR, but the clouds show {_rows(measured)}; "
+                "nothing to do: the clouds count"
+            )
+            findings.append(Finding(Notice.OTHER_LIDAR_CHANNELS, message))
+    for camera in setup.cameras:
+        sized = with_image_size(camera, listing)
+        if stated and sized != camera.args:
+            said, shown = (f"{a.image_height} x {a.image_width}" for a in (camera.args, sized))
+            problem = f"says {said} pixels (height x width), but the images are {shown}"
+            message = f"{source}: {problem}; nothing to do: the images count"
+            findings.append(Finding(Notice.OTHER_IMAGE_SIZE, message))
+        seen = _with_field_of_view(replace(camera, args=sized), setup.lidars, listing)
+        args[camera.pose] = seen
+        if seen.camera_fov != sized.camera_fov:
+            message = (
+                f"{source}: {_said(stated)} a camera_fov of {sized.camera_fov:g} degrees, but depth images and clouds "
+                f"agree at {seen.camera_fov:g}; nothing to do: that counts"
+            )
+            findings.append(Finding(Notice.OTHER_FIELD_OF_VIEW, message))
+    once = {finding.reason: finding for finding in reversed(findings)}
+    sensors = tuple(
+        replace(s, args=(args if isinstance(s.args, CameraArgs) else lidar_args).get(s.pose, s.args))
+        for s in setup.sensors
+    )
+    return SensorSetup(sensors), tuple(once.values())
+
+
+def with_image_size(rig: CameraRig, listing: Listing) -> CameraArgs:
+    """The camera's arguments with the size that most of its images have; as they are where no image can be read."""
+    folder = rig.folders.get(layout.RGB, "")
+    images = list(listing[folder].paths.values()) if folder in listing else []
+    expected = rig.args.image_height, rig.args.image_width
+    if not images or _png_size(images[0]) == expected:
+        return rig.args
+    sizes = Counter(size for size in map(_png_size, images) if size is not None)
+    height, width = max(sizes, key=lambda size: sizes[size], default=expected)
+    return replace(rig.args, image_height=height, image_width=width)
+
+
+def with_measured_rows(args: LidarArgs, cloud: npt.NDArray[np.float32]) -> LidarArgs:
+    """The LiDAR's arguments with the rows of points that its cloud (N, 4) shows.
+
+    Noise lies along the rays, so that the points of a channel have one elevation. Where the rows are those of `args`,
+    fewer of them (the uppermost see the sky alone), or no even rows at all, `args` are returned as they are.
+    """
+    rows_deg = _rows_deg(cloud)
+    if len(rows_deg) < MIN_ROWS:
+        return args
+    step_deg = float(np.median(np.diff(rows_deg)))
+    if not _even(rows_deg, rows_deg[0], step_deg):
+        return args
+    stated_deg = (args.upper_fov - args.lower_fov) / max(1, args.channels - 1)
+    if abs(stated_deg - step_deg) <= SAME_STEP * step_deg and _even(rows_deg, args.lower_fov, stated_deg):
+        return args
+    channels = round((args.upper_fov - args.lower_fov) / step_deg) + 1
+    if channels <= MAX_CHANNELS and _even(rows_deg, args.lower_fov, (args.upper_fov - args.lower_fov) / (channels - 1)):
+        return replace(args, channels=channels)
+    lower, upper = (round(float(end), 2) for end in (rows_deg[0], rows_deg[-1]))
+    channels = round((upper - lower) / step_deg) + 1
+    return replace(args, channels=channels, lower_fov=lower, upper_fov=upper) if channels <= MAX_CHANNELS else args
+
+
+def seconds_per_tick(listing: Listing) -> float:
+    """How much time lies between two frame ids: 0.1 s, or what speeds and positions in ACTION files show clearly."""
+    paths = listing[layout.ACTION].paths if layout.ACTION in listing else {}
+    pairs = list(pairwise(paths))
+    estimates = []
+    for first, second in pairs[:: max(1, -(-len(pairs) // MAX_TIME_PAIRS))]:
+        (start, start_mps), (end, end_mps) = (_position_and_speed(paths[frame_id]) for frame_id in (first, second))
+        if start is None or end is None or min(start_mps, end_mps) < MIN_SPEED_MPS:
+            continue
+        if abs(end_mps - start_mps) <= STEADY_SPEED * start_mps:
+            mean_mps = (start_mps + end_mps) / 2
+            estimates.append(float(np.linalg.norm(end - start)) / mean_mps / (second - first))
+    if not estimates:
+        return SECONDS_PER_TICK
+    measured_s = float(np.median(estimates))
+    rounded_s = round(round(measured_s / TIME_STEP_S) * TIME_STEP_S, 2)
+    clear = rounded_s > 0 and abs(measured_s - rounded_s) <= 0.1 * rounded_s
+    return rounded_s if clear else SECONDS_PER_TICK
+
+
+def field_of_view_deg(
+    camera: CameraArgs, points_camera_m: npt.NDArray[np.float64], depth_m: npt.NDArray[np.float64]
+) -> float:
+    """The horizontal field of view at which the points (N, 3) [m, camera frame] lie on the depth image (H, W) [m].
+
+    That of `camera`, unless another fits clearly better.
+    """
+    stated = confirmed_share(camera, camera.camera_fov, points_camera_m, depth_m)
+    if stated is None or stated >= SOUND_DEPTH:
+        return camera.camera_fov
+    best = camera.camera_fov
+    for around in (VIEWS_DEG, np.arange(-1.0, 1.01, 0.1)):
+        views = around if around is VIEWS_DEG else np.round(best + around, 2)
+        shares = [confirmed_share(camera, float(view), points_camera_m, depth_m) or 0.0 for view in views]
+        fitting = views[np.array(shares) >= max(shares) - 0.005]
+        best, share = float(np.round(fitting.mean(), 1)), max(shares)
+    if share < SOUND_DEPTH or share < stated + CLEARLY_BETTER:
+        return camera.camera_fov
+    return float(round(best)) if abs(best - round(best)) < 0.35 else best
+
+
+def confirmed_share(
+    args: CameraArgs, view_deg: float, points_camera_m: npt.NDArray[np.float64], depth_m: npt.NDArray[np.float64]
+) -> float | None:
+    """Share of the points in view whose depth the image confirms; None where they are too few to tell."""
+    camera = Camera.from_fov(args.image_width, args.image_height, view_deg)
+    visible, row, column = camera.pixels_of(np.ascontiguousarray(points_camera_m.T))
+    if len(visible) < FEW_POINTS:
+        return None
+    x_m = points_camera_m[visible, 0]
+    apart_m = np.abs(depth_m[row, column] - x_m)
+    return float(np.mean(apart_m <= DEPTH_TOLERANCE_M + DEPTH_TOLERANCE * x_m))
+
+
+def _with_field_of_view(rig: CameraRig, lidars: Sequence[LidarRig], listing: Listing) -> CameraArgs:
+    """The camera's arguments with the field of view at which its depth image and the nearest LiDAR agree."""
+    place = np.array(rig.pose.location)
+    nearest = min(lidars, key=lambda lidar: float(np.linalg.norm(place - lidar.pose.location)), default=None)
+    if nearest is None or layout.DEPTH not in rig.folders or layout.LIDAR not in nearest.folders:
+        return rig.args
+    for depth_path, cloud_path in _same_ticks(listing, rig.folders[layout.DEPTH], nearest.folders[layout.LIDAR]):
+        try:
+            depth_m = files.read_depth(depth_path, rig.args.image_height, rig.args.image_width)
+            cloud = read_lidar(cloud_path)
+            vehicle_SE3_camera, vehicle_SE3_lidar = (
+                vehicle_SE3_sensor(pose.location, pose.rotation) for pose in (rig.pose, nearest.pose)
+            )
+        except (FileError, ValueError):  # a roll or pitch, which open_scenario refuses
+            continue
+        points_camera_m = apply(invert(vehicle_SE3_camera) @ vehicle_SE3_lidar, _sampled(cloud))
+        return replace(rig.args, camera_fov=field_of_view_deg(rig.args, points_camera_m, depth_m))
+    return rig.args
+
+
+def _same_ticks(listing: Listing, folder: str, other: str) -> Iterator[tuple[Path, Path]]:
+    if folder in listing and other in listing:
+        paths, others = listing[folder].paths, listing[other].paths
+        yield from ((path, others[frame_id]) for frame_id, path in paths.items() if frame_id in others)
+
+
+def _first_cloud(rig: LidarRig, listing: Listing) -> npt.NDArray[np.float32] | None:
+    found = listing.get(rig.folders.get(layout.LIDAR, ""))
+    for path in found.paths.values() if found else ():
+        try:
+            return read_lidar(path)
+        except FileError:
+            continue  # the reader reports it with its frame
+    return None
+
+
+def _sampled(cloud: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Points (M, 3) of a cloud (N, 4); of a large one each 17th, which no number of channels is a multiple of."""
+    step = 17 if len(cloud) > LARGE_CLOUD else 1
+    return cloud[::step, :3].astype(np.float64)
+
+
+def _rows_deg(cloud: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """The elevations [degrees], ascending, in which a cloud has points."""
+    xyz = _sampled(cloud)
+    elevation = np.sort(np.rad2deg(np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1]))))
+    starts = np.flatnonzero(np.diff(elevation, prepend=-np.inf) > ROW_GAP_DEG)
+    return np.asarray(np.add.reduceat(elevation, starts) / np.diff(np.append(starts, len(elevation))), dtype=np.float64)
+
+
+def _even(rows_deg: npt.NDArray[np.float64], lower_deg: float, step_deg: float) -> bool:
+    """Say whether each row lies a whole number of steps above the lowest."""
+    steps = (rows_deg - lower_deg) / step_deg
+    return bool((np.abs(steps - np.rint(steps)) * step_deg <= SAME_ROW_DEG).all() and steps[0] > -0.5)
+
+
+def _position_and_speed(path: Path) -> tuple[npt.NDArray[np.float64] | None, float]:
+    try:
+        values = files.read_key_values(path, last_key=LIDAR_MATRIX)
+        state = ego_state({key: values[key] for key in (LIDAR_MATRIX, SPEED) if key in values}, np.eye(4))
+    except ValueError:
+        return None, 0.0  # the reader reports it with its frame
+    if state.world_SE3_ego is None or state.speed_mps is None:
+        return None, 0.0
+    return state.world_SE3_ego[:3, 3], state.speed_mps
+
+
+def _png_size(path: Path) -> tuple[int, int] | None:
+    """Height and width by a PNG's header; None where it is none, which the reader reports with its frame."""
+    try:
+        height, width = files.png_size(path)
+    except FileError:
+        return None
+    return (height, width) if 0 < height * width <= files.MAX_PIXELS else None
+
+
+def _rows(args: LidarArgs) -> str:
+    return f"{args.channels} channels from {args.lower_fov:g} to {args.upper_fov:g} degrees"
+
+
+def _said(stated: bool) -> str:
+    return "says" if stated else "is missing, and AnoVox's default is"

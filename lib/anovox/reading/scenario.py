@@ -1,0 +1,224 @@
+"""What a scenario folder holds before any frame is read: its cameras, its LiDARs, their calibration and files."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.format import files, layout
+from lib.anovox.format.clouds import cloud_size
+from lib.anovox.format.colors import anomaly_id_of
+from lib.anovox.format.ego_state import anomaly_of
+from lib.anovox.format.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.format.folders import FrameFiles, list_files
+from lib.anovox.format.old_layout import adapted_files, is_old_layout, old_sensor_setup
+from lib.anovox.format.pcd import require_pcd_library
+from lib.anovox.format.recording import ScenarioConfig, SensorPose
+from lib.anovox.format.sensor_setup import CameraRig, LidarRig, SensorSetup, read_sensor_setup, sensor_setup_of_folders
+from lib.anovox.reading.measured import SECONDS_PER_TICK, corrected, seconds_per_tick
+from lib.geometry.camera import Camera
+from lib.geometry.frame import Lidar, ScenarioType
+from lib.geometry.rigid import Matrix, invert, vehicle_SE3_sensor
+
+Sensors = Literal["forward", "all"]
+
+
+@dataclass(frozen=True, eq=False)
+class CameraView:
+    """One camera of a scenario. `camera_SE3_lidar` (4, 4) takes the points of the scenario's frames to its frame."""
+
+    name: str
+    rig: CameraRig
+    camera: Camera
+    camera_SE3_lidar: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """One scenario folder, the cameras chosen in it and the LiDARs that go with them.
+
+    `vehicle_SE3_points` (4, 4): the frame of the points, that of the LiDAR, or the vehicle's where there are several;
+    `vehicle_SE3_action` (4, 4): the LiDAR whose matrix ACTION files hold.
+    `files` maps a folder of the scenario to its files by frame id; `frame_ids` ascend and hold every tick that any of
+    the chosen sensors recorded; `seconds_per_tick` lie between two ids. `anomaly_id`: the class of the colour that all
+    anomalies share, where classes are stored as colours. `findings`: what is wrong with it and does not hinder.
+    """
+
+    path: Path
+    config: ScenarioConfig
+    setup: SensorSetup
+    views: tuple[CameraView, ...]
+    lidar_rigs: tuple[LidarRig, ...]
+    lidars: tuple[Lidar, ...]
+    vehicle_SE3_points: npt.NDArray[np.float64]
+    vehicle_SE3_action: npt.NDArray[np.float64]
+    files: Mapping[str, FrameFiles]
+    frame_ids: tuple[int, ...]
+    findings: tuple[Finding, ...]
+    anomaly_id: int
+    seconds_per_tick: float
+
+
+def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = "forward") -> Scenario:
+    """Read a scenario's sensor setup, as far as its files confirm it, and list its files.
+
+    `forward`: the camera that looks most nearly forward and the LiDAR at its pose, or else the nearest one. `all`:
+    every camera with RGB, depth and semantic images, and every LiDAR. Cameras and LiDARs are paired by the calibration.
+    `config` None: the type is read from the files. Raises ScenarioError when the scenario cannot be used.
+    """
+    listing = list_files(path)
+    config = config or _config_by_files(path, listing)
+    findings, old = tuple[Finding, ...](), is_old_layout(path, listing)
+    if any(file.suffix == ".pcd" for found in listing.values() for file in found.paths.values()):
+        require_pcd_library()
+    if old:
+        listing, findings = adapted_files(path, listing)
+    setup, absent = _sensor_setup(path, listing, old)
+    setup, measured = corrected(path, setup, listing, (path / layout.SENSOR_SETUP).exists())
+    blueprint = config.anomaly_blueprint or _config_by_files(path, listing).anomaly_blueprint
+    tick_s = seconds_per_tick(listing)
+    camera_rigs, lidar_rigs = _chosen(path, setup, sensors)
+    try:
+        cameras, lidars = ([_extrinsics(rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
+        action = _extrinsics(setup.action_pose(layout.LIDAR) or SensorPose())
+    except ValueError as error:
+        message = f"{path / layout.SENSOR_SETUP}: {error}; such sensor sets are not supported, remove the scenario"
+        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
+    vehicle_SE3_points = lidars[0] if len(lidars) == 1 else np.eye(4)
+    names = camera_names(setup) if sensors == "all" else {}
+    return Scenario(
+        path=path,
+        config=config,
+        setup=setup,
+        views=tuple(
+            CameraView(names.get(rig.pose, ""), rig, _camera(rig), invert(vehicle_SE3_camera) @ vehicle_SE3_points)
+            for rig, vehicle_SE3_camera in zip(camera_rigs, cameras, strict=True)
+        ),
+        lidar_rigs=lidar_rigs,
+        lidars=tuple(_lidar(rig) for rig in lidar_rigs),
+        vehicle_SE3_points=vehicle_SE3_points,
+        vehicle_SE3_action=action,
+        files=listing,
+        frame_ids=_frame_ids(path, listing, [*camera_rigs, *lidar_rigs]),
+        findings=(*findings, *absent, *measured, *_time_findings(path, tick_s)),
+        anomaly_id=anomaly_id_of(blueprint),
+        seconds_per_tick=tick_s,
+    )
+
+
+def _frame_ids(path: Path, listing: Mapping[str, FrameFiles], rigs: Sequence[CameraRig | LidarRig]) -> tuple[int, ...]:
+    """Every tick that any of the sensors recorded, ascending."""
+    held = [listing[folder] for rig in rigs for folder in rig.folders.values()]
+    frame_ids = tuple(sorted({frame_id for found in held for frame_id in (*found.paths, *found.duplicates)}))
+    if not frame_ids:
+        problem = "holds no frame of its camera and LiDAR"
+        message = f"{path}: {problem}; unpack its frames if the archive holds any, or remove the scenario"
+        raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, message)
+    return frame_ids
+
+
+def camera_names(setup: SensorSetup) -> dict[SensorPose, str]:
+    """A name per camera pose that fits into a file name: its number in sensor_setup.json and its yaw [degrees]."""
+    poses = dict.fromkeys(sensor.pose for sensor in setup.sensors if sensor.kind == layout.RGB)
+    return {pose: f"camera{number}_yaw{pose.rotation[2]:g}" for number, pose in enumerate(poses)}
+
+
+def largest_cloud(scenario: Scenario) -> int:
+    """Points of the scenario's largest cloud, that of all its LiDARs, by the files' headers; 0 without any."""
+    return max(cloud_sizes(scenario).values())
+
+
+def cloud_sizes(scenario: Scenario) -> dict[int, int]:
+    """Points of each frame's cloud, that of all LiDARs, by the files' headers; 0 without a readable one."""
+    sizes = dict.fromkeys(scenario.frame_ids, 0)
+    for rig in scenario.lidar_rigs:
+        for frame_id, path in scenario.files[rig.folders[layout.LIDAR]].paths.items():
+            try:
+                sizes[frame_id] += cloud_size(path)
+            except files.FileError:
+                continue  # the reader reports it with its frame
+    return sizes
+
+
+def _config_by_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioConfig:
+    """The type by the ANOMALY folder: none in normality; a vehicle is the dynamic kind. Labels have the last word."""
+    blueprint, scenario_type = None, ScenarioType.NORMALITY
+    for file in listing[layout.ANOMALY].paths.values() if layout.ANOMALY in listing else ():
+        scenario_type = ScenarioType.STATIC
+        try:
+            blueprint = anomaly_of(files.read_key_values(file)).blueprint
+        except files.FileError:
+            continue  # the reader reports it with its frame
+        if blueprint and blueprint.startswith("vehicle."):
+            scenario_type = ScenarioType.DYNAMIC
+        break
+    return ScenarioConfig(path.name, scenario_type, layout.town_in(path), "", blueprint)
+
+
+def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles], old: bool) -> tuple[SensorSetup, tuple[Finding, ...]]:
+    """The setup without the sensors whose folder is not there, and a finding for each of these."""
+    source, findings = path / layout.SENSOR_SETUP, tuple[Finding, ...]()
+    if old:
+        setup, author = old_sensor_setup(), "AnoVox's old sample layout"
+    elif source.exists():
+        setup, author = read_sensor_setup(source), layout.SENSOR_SETUP
+    else:
+        setup, author = sensor_setup_of_folders(listing), "the name of its pose"
+        if not setup.sensors:
+            message = f"{source}: missing, and no folder of the scenario is named as a sensor's; remove the scenario"
+            raise ScenarioError(ScenarioReason.MISSING_SENSOR_SETUP, message)
+        problem = "missing, so poses are read off the folders' names, and the rest is AnoVox's default"
+        message = f"{source}: {problem}; put the file back if you have it"
+        findings = (Finding(Notice.ASSUMED_SENSOR_SETUP, message),)
+    absent = [sensor.folder for sensor in setup.sensors if sensor.saved and sensor.folder not in listing]
+    sentence = "there is no such folder, though {} names it; its data are left out, unpack it if the archive holds it"
+    messages = [f"{path / folder}: {sentence.format(author)}" for folder in absent]
+    missing = (Finding(Notice.MISSING_SENSOR_FOLDER, message) for message in messages)
+    return setup.without(absent), (*findings, *missing)
+
+
+def _time_findings(path: Path, tick_s: float) -> Iterator[Finding]:
+    if tick_s != SECONDS_PER_TICK:
+        message = (
+            f"{path}: speeds and positions in ACTION show {tick_s:g} s between frame ids, where AnoVox has "
+            f"{SECONDS_PER_TICK:g}; nothing to do: times follow ACTION"
+        )
+        yield Finding(Notice.OTHER_TIME_STEP, message)
+
+
+def _chosen(path: Path, setup: SensorSetup, sensors: Sensors) -> tuple[tuple[CameraRig, ...], tuple[LidarRig, ...]]:
+    cameras = [rig for rig in setup.cameras if {layout.RGB, layout.DEPTH, layout.SEMANTIC} <= rig.folders.keys()]
+    lidars = [rig for rig in setup.lidars if layout.LIDAR in rig.folders]
+    if not cameras or not lidars:
+        lacking = "LIDAR" if cameras else "RGB-CAM with DEPTH_CAM and SEMANTIC-CAM at its pose"
+        message = f"{path}: there is no saved {lacking} whose folder is there; unpack it if the archive holds it"
+        raise ScenarioError(ScenarioReason.NO_SENSOR_PAIR, message)
+    if sensors == "all":
+        return tuple(cameras), tuple(lidars)
+    camera = min(cameras, key=lambda rig: _turn_deg(rig.pose.rotation[2], 0.0))
+    return (camera,), (min(lidars, key=lambda rig: _distance(rig.pose, camera.pose)),)
+
+
+def _distance(pose: SensorPose, other: SensorPose) -> tuple[float, float]:
+    location_m = float(np.linalg.norm(np.subtract(pose.location, other.location)))
+    return location_m, _turn_deg(pose.rotation[2], other.rotation[2])
+
+
+def _turn_deg(yaw_deg: float, other_deg: float) -> float:
+    return abs((yaw_deg - other_deg + 180.0) % 360.0 - 180.0)
+
+
+def _extrinsics(pose: SensorPose) -> Matrix:
+    return vehicle_SE3_sensor(pose.location, pose.rotation)
+
+
+def _camera(rig: CameraRig) -> Camera:
+    return Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
+
+
+def _lidar(rig: LidarRig) -> Lidar:
+    args, pose = rig.args, rig.pose
+    return Lidar(args.channels, args.upper_fov, args.lower_fov, args.range, pose.location, pose.rotation)

@@ -1,0 +1,246 @@
+"""What the doctor says: one object for programs, one page for the eye."""
+
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from lib.common.labels import ANOMALY_IDS, LABELS
+from lib.common.terminal import readable
+from lib.doctor.diagnoses import Diagnosis, Severity
+from lib.doctor.estimate import Estimate
+from lib.doctor.survey import Metrics, Survey
+from lib.preprocessing.label_report import scenario_rows
+from lib.preprocessing.statistics import Statistics
+from lib.shards.split import Split
+
+WIDTH: Final = 110
+INDENT: Final = 16
+CLASSES_SHOWN: Final = 8
+_ANOMALIES: Final = {label.name for label in LABELS if label.id in ANOMALY_IDS}
+
+
+@dataclass(frozen=True, eq=False)
+class Checkup:
+    """All that was found out about a data set; `splits` is empty and `estimate` None where nothing can be trained."""
+
+    survey: Survey
+    metrics: Metrics
+    diagnoses: tuple[Diagnosis, ...]
+    splits: Mapping[str, Split]
+    estimate: Estimate | None
+    frames_per_scenario: int
+
+    @property
+    def trainable(self) -> bool:
+        """Say whether nothing stands against training on the data."""
+        return all(diagnosis.severity is not Severity.ERROR for diagnosis in self.diagnoses)
+
+
+def document(checkup: Checkup) -> dict[str, Any]:
+    """The checkup as one JSON object; `metrics` has the keys of metrics/data.json, of the frames read in full."""
+    survey = checkup.survey
+    return {
+        "data_root": str(survey.root),
+        "trainable": checkup.trainable,
+        "frames": _frames(survey),
+        "metrics": checkup.metrics,
+        "towns": _counted(s.config.town for s in survey.scenarios),
+        "weather": _counted(s.config.weather_preset for s in survey.scenarios),
+        "sensor_sets": _counted(s.sensors for s in survey.scenarios),
+        "pixel_class_share": _pixel_shares(survey),
+        "splits": _split_frames(checkup),
+        "findings": [asdict(diagnosis) for diagnosis in checkup.diagnoses],
+        "estimate": None if checkup.estimate is None else asdict(checkup.estimate),
+        "scenarios": scenario_rows([s.entry() for s in survey.scenarios], survey.statistics),
+    }
+
+
+def page(checkup: Checkup) -> str:
+    """The checkup as text for a terminal."""
+    lines = [f"Checkup of {checkup.survey.root}", ""]
+    if checkup.survey.scenarios:
+        lines += [
+            *_contents(checkup),
+            *_label_lines(checkup.metrics),
+            *_class_lines(checkup),
+            *_estimate_lines(checkup),
+        ]
+    lines += ["", *_finding_lines(checkup.diagnoses), _verdict(checkup)]
+    return "\n".join(map(readable, lines))
+
+
+def _contents(checkup: Checkup) -> list[str]:
+    survey, metrics = checkup.survey, checkup.metrics
+    frames, points = _frames(survey), metrics["points"]
+    sets = _counted(s.sensors for s in survey.scenarios)
+    sensors = [f"{words} ({_scenarios(count)})" for words, count in sets.items()]
+    limit = f"up to {checkup.frames_per_scenario} ticks per scenario"
+    sampled = f"{frames['read']:,} ({limit}), the others by name, size and header"
+    every_tick = frames["read"] + frames["skipped"] >= frames["total"]
+    types = ", ".join(f"{count} {name}" for name, count in metrics["scenarios"].items())
+    left_out = sum(metrics["skipped_scenarios"].values())
+    clouds = (
+        f"{points['smallest_cloud']:,} to {points['largest_cloud']:,} points, farthest {points['farthest_m']:.0f} m"
+    )
+    return [
+        *_row("scenarios", f"{len(survey.scenarios):,} ({types}); {left_out:,} left out"),
+        *_row("frames", f"{frames['usable']:,}; {frames['skipped']:,} left out"),
+        *_row("", f"read in full: {'all' if every_tick else sampled}"),
+        *[line for words in sensors for line in _row("sensors" if words == sensors[0] else "", words)],
+        *_row("towns", _shown(_counted(s.config.town for s in survey.scenarios))),
+        *_row("weather", _shown(_counted(s.config.weather_preset for s in survey.scenarios))),
+        *_row("clouds", clouds),
+        *_row("anomalies", f"in {metrics['frames']['with_anomaly']:,} of the frames read"),
+        *_row("  by size", _shown(metrics["anomaly_frames"])),
+        *_row("  by distance", _shown({k.replace("_", " "): v for k, v in metrics["anomaly_distance"].items()})),
+    ]
+
+
+def _label_lines(metrics: Metrics) -> list[str]:
+    labels = metrics["labels"]
+
+    def share(key: str) -> str:
+        return f"{labels[key]:.2%}" if key in labels else "unknown"
+
+    return [
+        *_row(
+            "point labels",
+            f"by row {share('row_match_share')}, by direction {share('direction_match_share')}, "
+            f"by voxel {share('voxel_label_share')}, none {share('unlabelled_share')}",
+        ),
+        *_row(
+            "agreement",
+            f"LiDAR and camera, away from outlines: depth {share('depth_agreement_off_outlines')}, classes "
+            f"{share('class_agreement_off_outlines')}",
+        ),
+        *_row("", f"points in voxels {share('in_voxel_share')}, of a fitting class {share('voxel_agreement')}"),
+        *_row("", f"image and outlines {labels.get('image_agreement', 'unknown')} (sound: above 0.12)"),
+    ]
+
+
+def _class_lines(checkup: Checkup) -> list[str]:
+    """The largest classes, and the anomalies, as shares of points and pixels."""
+    points, pixels = checkup.metrics["point_class_share"], _pixel_shares(checkup.survey)
+    names = sorted({*points, *pixels}, key=lambda name: -max(points.get(name, 0), pixels.get(name, 0)))
+    shown = [name for name in names if name not in _ANOMALIES][:CLASSES_SHOWN] + [n for n in names if n in _ANOMALIES]
+    rest = [name for name in names if name not in shown]
+    groups = {**{name: [name] for name in shown}, **({f"{len(rest)} others": rest} if rest else {})}
+    rows = [
+        f"{name.replace('_', ' '):20}{_total(points, held):8.2%}{_total(pixels, held):9.2%}"
+        for name, held in groups.items()
+    ]
+    first, *others = [f"{'':20}{'points':>8}{'pixels':>9}", *rows]
+    return [f"{'classes':{INDENT}}{first}", *(" " * INDENT + row for row in others)]
+
+
+def _estimate_lines(checkup: Checkup) -> list[str]:
+    cost = checkup.estimate
+    if cost is None:
+        return _row("will take", "not estimated: see the findings")
+    memory = "" if cost.memory_measured else "at least "
+    how = "as CUDA counts it" if cost.memory_measured else "what the backward pass keeps, before working memory"
+    return [
+        *_row(
+            "preprocess",
+            f"{_bytes(cost.shards_bytes)} of shards, {_hours(cost.preprocess_hours)} with {cost.workers} workers",
+        ),
+        *_row(
+            "train",
+            f"{_hours(cost.train_hours)} on this {cost.device} in {cost.precision}: {cost.epochs} epochs of "
+            f"{cost.train_frames:,} frames; memory {memory}{_bytes(cost.train_memory_bytes)} ({how})",
+        ),
+        *_row(
+            "",
+            f"estimated from reading {_frames(checkup.survey)['read']:,} frames, and from writing and training on "
+            f"{cost.trial_frames} of them with the current params",
+        ),
+    ]
+
+
+def _finding_lines(diagnoses: Sequence[Diagnosis]) -> list[str]:
+    lines = []
+    for diagnosis in diagnoses:
+        lines += _wrapped(f"{diagnosis.severity.value.upper():9}", 9, diagnosis.what)
+        lines += _wrapped(" " * 9 + "-> ", 12, diagnosis.remedy)
+    return [*lines, ""] if lines else []
+
+
+def _verdict(checkup: Checkup) -> str:
+    if not checkup.trainable:
+        return "These data cannot be trained on as they are: see ERROR above."
+    parts = _split_frames(checkup)
+    return (
+        f"These data can be trained on: {parts['train']:,} frames to train, {parts['validation']:,} to validate, "
+        f"{parts['test']:,} to test."
+    )
+
+
+def _frames(survey: Survey) -> dict[str, int]:
+    return {
+        "total": sum(s.frames for s in (*survey.scenarios, *survey.unusable)),
+        "usable": sum(s.usable_frames for s in survey.scenarios),
+        "skipped": len(survey.skipped),
+        "read": sum(statistics.frames for statistics in survey.statistics.values()),
+    }
+
+
+def _split_frames(checkup: Checkup) -> dict[str, int]:
+    usable = {s.config.name: s.usable_frames for s in checkup.survey.scenarios}
+    frames = {part: sum(usable[n] for n, p in checkup.splits.items() if p == part) for part in ("validation", "test")}
+    cost = checkup.estimate
+    train = cost.train_frames if cost else sum(usable[n] for n, p in checkup.splits.items() if p == "train")
+    return {"train": train, **frames}
+
+
+def _pixel_shares(survey: Survey) -> dict[str, float]:
+    pixels = sum(survey.statistics.values(), Statistics()).pixel_classes
+    total = max(1, int(pixels.sum()))
+    return {
+        label.name.replace(" ", "_"): round(int(pixels[label.id]) / total, 6) for label in LABELS if pixels[label.id]
+    }
+
+
+def _total(shares: Mapping[str, float], names: Sequence[str]) -> float:
+    return sum(shares.get(name, 0.0) for name in names)
+
+
+def _counted(values: Any) -> dict[str, int]:
+    return dict(Counter(value or "unknown" for value in values).most_common())
+
+
+def _shown(counts: Mapping[str, int | float]) -> str:
+    return ", ".join(f"{name} ({count:,})" for name, count in counts.items() if count) or "none"
+
+
+def _scenarios(count: int) -> str:
+    return f"{count:,} scenario{'s' * (count != 1)}"
+
+
+def _row(title: str, text: str) -> list[str]:
+    return _wrapped(f"{title:{INDENT}}", INDENT, text)
+
+
+def _wrapped(start: str, indent: int, text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _bytes(number: int) -> str:
+    size, units = float(number), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.3g} {units[0]}"
+
+
+def _hours(hours: float) -> str:
+    if hours < 1 / 60:
+        return f"{hours * 3600:.0f} s"
+    return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:.1f} h"

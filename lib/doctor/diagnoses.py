@@ -1,0 +1,171 @@
+"""What a survey means for a user: what is wrong, how bad it is, and what to do about it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from lib.anovox.format.files import Reason
+from lib.anovox.format.findings import Notice, ScenarioReason
+from lib.common.errors import DataError
+from lib.common.params import PreprocessParams, SplitParams
+from lib.doctor.survey import Metrics, Survey
+from lib.geometry.frame import ScenarioType
+from lib.preprocessing.judgement import explained, objections, unjudged
+from lib.preprocessing.label_report import class_text
+from lib.preprocessing.statistics import worst_scenarios
+from lib.shards.split import Split, assign_splits
+
+MANY_UNLABELLED: Final = 0.02
+HOPELESS_UNLABELLED: Final = 0.5
+
+
+class Severity(StrEnum):
+    """`ERROR`: the data cannot be trained on as they are; `WARNING`: they can, but look; `NOTE`: good to know."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One finding: a stable name for programs, what is so, and what to do about it."""
+
+    severity: Severity
+    name: str
+    what: str
+    remedy: str
+
+
+def diagnose(
+    survey: Survey, metrics: Metrics, preprocess: PreprocessParams, split: SplitParams
+) -> tuple[Diagnosis, ...]:
+    """All findings about a data set, the worst first. `metrics`: `survey.metrics()`."""
+    found = [
+        *_trainability(survey, preprocess, split),
+        *_agreement(survey, preprocess),
+        *_labels(survey, metrics),
+        *_left_out(survey),
+        *_anomalies(survey, metrics),
+    ]
+    return tuple(sorted(found, key=lambda diagnosis: list(Severity).index(diagnosis.severity)))
+
+
+def splits_of(survey: Survey, params: SplitParams) -> Mapping[str, Split]:
+    """Each scenario's split as training will make it; raises DataError where it cannot be made."""
+    return assign_splits([scenario.entry() for scenario in survey.scenarios], params)
+
+
+def _trainability(survey: Survey, preprocess: PreprocessParams, split: SplitParams) -> Iterator[Diagnosis]:
+    if not survey.scenarios:
+        what = f"{survey.root}: no scenario holds a frame that can be used"
+        yield Diagnosis(Severity.ERROR, "nothing_usable", what, "see the other findings, or choose another data.root")
+        return
+    sizes = {size for scenario in survey.scenarios for size in scenario.image_sizes}
+    shown = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
+    resized = {(preprocess.image_height or height, preprocess.image_width or width) for height, width in sizes}
+    if len(resized) > 1:
+        remedy = "set preprocess.image_height and preprocess.image_width"
+        yield Diagnosis(Severity.ERROR, "several_image_sizes", f"the images differ in size ({shown})", remedy)
+    try:
+        splits = splits_of(survey, split)
+    except DataError as error:
+        what, _, remedy = str(error).rpartition("; ")
+        yield Diagnosis(Severity.ERROR, "nothing_to_train_on", what, remedy)
+        return
+    if "validation" not in splits.values():
+        what = f"no scenario is left to validate on (split.validation_fraction={split.validation_fraction})"
+        remedy = "raise split.validation_fraction, or add scenarios that training may use"
+        yield Diagnosis(Severity.ERROR, "nothing_to_validate_on", what, remedy)
+
+
+def _agreement(survey: Survey, preprocess: PreprocessParams) -> Iterator[Diagnosis]:
+    """Do the sensors and the labels fit each other? As preprocess judges it."""
+    severity = Severity.WARNING if preprocess.trust_labels else Severity.ERROR
+    sources = {scenario.config.name: (scenario.path, scenario.config) for scenario in survey.scenarios}
+    for objection in objections(survey.statistics):
+        found = explained(objection, sources, preprocess.sensors)
+        yield Diagnosis(severity, found.name, found.what, found.remedy)
+    for left_open in unjudged(survey.statistics):
+        what = f"{_counted(len(left_open.scenarios), 'scenario')}, first {left_open.scenarios[0]}: {left_open.what}"
+        yield Diagnosis(
+            Severity.NOTE, left_open.name, what, "look at plots/labels, or with more light in other scenarios"
+        )
+
+
+def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
+    worst = worst_scenarios(survey.statistics)
+    name, share = worst.get("unlabelled_share", ("", 0.0))
+    if share > MANY_UNLABELLED:
+        total = metrics["labels"]["unlabelled_share"]
+        severity = Severity.ERROR if total > HOPELESS_UNLABELLED else Severity.WARNING
+        what = f"{total:.1%} of the points have no label; most in {name} ({share:.1%})"
+        remedy = "see whether SEMANTIC-LIDAR is there and belongs to these frames; points without a label are ignored"
+        yield Diagnosis(severity, "unlabelled_points", what, remedy)
+    undefined: Counter[tuple[str, int]] = Counter()
+    for statistics in survey.statistics.values():
+        undefined.update(statistics.undefined_ids)
+    if undefined:
+        shown = ", ".join(f"{class_text(kind, class_id)} ({kind})" for kind, class_id in sorted(undefined)[:6])
+        what = f"class ids or colours that AnoVox does not define: {shown}{' ...' if len(undefined) > 6 else ''}"
+        remedy = "they count as unknown (255) and are ignored; another generator's labels need a translation"
+        yield Diagnosis(Severity.WARNING, "undefined_class_ids", what, remedy)
+
+
+def _left_out(survey: Survey) -> Iterator[Diagnosis]:
+    messages: dict[ScenarioReason | Notice, list[str]] = {}
+    for finding in survey.findings:
+        messages.setdefault(finding.reason, []).append(finding.message)
+    for reason, found in sorted(messages.items()):
+        what, _, remedy = found[0].rpartition("; ")
+        more = f" (and {len(found) - 1} more of this kind)" if len(found) > 1 else ""
+        start = "a scenario is left out: " if isinstance(reason, ScenarioReason) else ""
+        yield Diagnosis(Severity.WARNING, reason.value, f"{start}{what}{more}", remedy)
+    for scenario in survey.unusable:
+        what, _, remedy = scenario.skipped[0].message.rpartition("; ")
+        text = f"{scenario.path.name} has no usable frame: {what}"
+        yield Diagnosis(Severity.WARNING, ScenarioReason.NO_USABLE_FRAME.value, text, remedy)
+    yield from _skipped_frames(survey)
+
+
+def _skipped_frames(survey: Survey) -> Iterator[Diagnosis]:
+    skipped: dict[Reason, list[tuple[str, str]]] = {}
+    for scenario in survey.scenarios:
+        for frame in scenario.skipped:
+            skipped.setdefault(frame.reason, []).append((scenario.path.name, frame.message))
+    for reason, found in sorted(skipped.items()):
+        what, _, remedy = found[0][1].rpartition("; ")
+        scenarios = len({name for name, _ in found})
+        where = f"{_counted(len(found), 'frame')} of {_counted(scenarios, 'scenario')} cannot be used"
+        yield Diagnosis(Severity.WARNING, reason.value, f"{where}; first {what}", remedy)
+
+
+def _anomalies(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
+    if not survey.scenarios:
+        return
+    for scenario in survey.scenarios:
+        if scenario.type is not scenario.config.type:
+            what = f"{scenario.path.name} is called normality, but labels show an anomaly in it"
+            yield Diagnosis(Severity.WARNING, "false_normality", what, "nothing: it counts as an anomaly scenario")
+    if metrics["frames"]["with_anomaly"] == 0:
+        what = "no sensor sees an anomaly in any frame that was read: training works, evaluation has nothing to find"
+        yield Diagnosis(Severity.WARNING, "no_anomaly", what, "add an archive with anomalies (Static or Dynamic)")
+    else:
+        normal = ScenarioType.NORMALITY
+        unseen = [s for s in survey.scenarios if s.type is not normal and not s.statistics.frames_with_anomaly]
+        if unseen:
+            what = f"no sensor sees the anomaly in the frames read of {_counted(len(unseen), 'anomaly scenario')}"
+            remedy = f"nothing: such frames count as normal (the first: {unseen[0].path.name})"
+            yield Diagnosis(Severity.NOTE, "anomaly_unseen", what, remedy)
+    if not survey.has_configurations:
+        what = (
+            "there is no Scenario_Configuration_Files folder: towns and weather are unknown, types are read from files"
+        )
+        remedy = "unpack that folder of the archive beside the scenarios, if you want results by weather"
+        yield Diagnosis(Severity.NOTE, "no_configurations", what, remedy)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

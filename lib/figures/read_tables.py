@@ -1,0 +1,47 @@
+"""Read the tables and metrics that other stages wrote, for drawing."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lib.common.errors import DataError
+from lib.common.reading import read_text
+
+Row = dict[str, str]
+
+
+def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Rows of a CSV file, as text; raises DataError when it is missing or lacks one of the columns."""
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
+        rows = list(reader)
+        found = list(reader.fieldnames or [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path}: cannot be read ({reason}); run `dvc repro`") from None
+    if lacking := [column for column in columns if column not in found]:
+        raise DataError(f"{path}: lacks the column {lacking[0]} (it has: {', '.join(found)}); run `dvc repro`")
+    return rows
+
+
+def numbers(path: Path, rows: Sequence[Row], column: str) -> list[float]:
+    """A column as numbers; raises DataError when a cell is none."""
+    try:
+        return [float(row[column]) for row in rows]
+    except (TypeError, ValueError):
+        raise DataError(f"{path}: the column {column} holds what is no number; run `dvc repro`") from None
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """A metrics JSON file; raises DataError when it is missing or damaged."""
+    try:
+        found = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{path}: cannot be read ({reason}); run `dvc repro`") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: holds no metrics by name; run `dvc repro`")
+    return found

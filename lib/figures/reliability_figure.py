@@ -1,0 +1,69 @@
+"""Whether predicted probabilities can be relied on: what calibration promises, and what the test set shows."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib.figures.read_tables import Row, numbers, read_metrics, read_table
+from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, put_legend_below, say_empty
+
+_COLUMNS: Final = ("level", "split", "predicted", "observed", "items")
+_LINES: Final[dict[str, tuple[str, str, Any]]] = {
+    "validation": ("validation (fit on its other half)", NORMAL, "-"),
+    "test": ("test", ANOMALOUS, "-"),
+    "test, its share known": ("test, its share of anomalies known", ANOMALOUS, (0, (2, 2))),
+}
+_ERRORS: Final = {"validation": "validation_error", "test": "test_error", "test, its share known": "error_at_share"}
+_ITEMS: Final = {"frame": "frames", "point": "points in view"}
+_LARGEST = 160
+
+
+def draw_reliability(table: Path, metrics: Path) -> Figure:
+    """Observed share over predicted probability; frames on plain axes, points on logarithmic ones, as they are rare."""
+    rows = read_table(table, _COLUMNS)
+    block = read_metrics(metrics).get("calibration", {})
+    figure = new_figure(11.0, 6.4)
+    for axes, level in zip(figure.subplots(1, 2), _ITEMS, strict=True):
+        part = [row for row in rows if row["level"] == level]
+        axes.set_title(f"Predicted and observed: {_ITEMS[level]}")
+        if not part or level not in block:
+            say_empty(axes, "not calibrated: too few validation frames, or a test of one class")
+            continue
+        _draw_level(axes, table, part, block[level], logarithmic=level == "point")
+    figure.supxlabel(
+        "a dot's area tells how many items its bin holds; ECE: expected calibration error; on the dotted line, "
+        "predicted and observed agree",
+        fontsize=9,
+        color=MUTED,
+    )
+    return figure
+
+
+def _draw_level(axes: Axes, path: Path, rows: list[Row], block: dict[str, float], *, logarithmic: bool) -> None:
+    lowest = 1e-5 if logarithmic else 0.0
+    axes.plot([lowest, 1], [lowest, 1], color=MUTED, linewidth=1, linestyle=":")
+    for split, (name, color, dashes) in _LINES.items():
+        part = [row for row in rows if row["split"] == split]
+        if not part:
+            continue
+        x, y, items = (numbers(path, part, column) for column in ("predicted", "observed", "items"))
+        if logarithmic:
+            x, y = ([max(lowest, value) for value in values] for values in (x, y))
+        faint = 0.55 if split in ("validation", "test") else 0.25
+        label = f"{name}: ECE {block[_ERRORS[split]]:.2g}"
+        axes.plot(x, y, color=color, linestyle=dashes, linewidth=1.6, label=label)
+        largest = max(items)
+        area = [8 + _LARGEST * (count / largest) ** 0.5 for count in items]
+        axes.scatter(x, y, area, color=color, alpha=faint, linewidths=0, zorder=3)
+    axes.set_xlabel("predicted probability")
+    axes.set_ylabel("share that is anomalous")
+    if logarithmic:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    pad = 1.4 if logarithmic else 1.03
+    axes.set_xlim(lowest / pad if logarithmic else -0.03, pad)
+    axes.set_ylim(lowest / pad if logarithmic else -0.03, pad)
+    shares = f"{block['validation_positive_share']:.2g} of validation, {block['positive_share']:.2g} of the test"
+    put_legend_below(axes, f"anomalous: {shares}")

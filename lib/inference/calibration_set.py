@@ -1,0 +1,179 @@
+"""A detector's scores of validation frames, as they are and with pseudo-anomalies; the test has no part in them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lib.common.errors import DataError, ParamsError
+from lib.common.labels import NORMAL_IDS
+from lib.common.params import SplitParams
+from lib.inference.frame_scores import frame_scores
+from lib.inference.shard_scoring import Scoring, detections_of
+from lib.loading.frame_reader import FrameBatch, FrameRef
+from lib.loading.loader import batches
+from lib.model.parallel import Threads
+from lib.shards.index import open_entry, read_index
+from lib.shards.shard_reader import Shard
+from lib.shards.split import assign_splits, training_frames
+from lib.shards.validation_scores import NORMAL, NOT_SCORED, PASTED, ValidationScores
+from lib.synthesis.families import VALIDATION
+from lib.synthesis.objects import class_mask
+from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.targets import UNSURE, Targets, no_targets
+from lib.views.range_view import Views, make_views, project
+
+CLEAN_FRACTION: Final = 0.5
+SLOTS: Final = 1  # as many anomalies as a scenario of AnoVox has
+SEED: Final = 15_485_863
+SHIFT_STEP: Final = 1 / 256
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    frame_B: Tensor
+    image_share_B: Tensor
+    points_B: Tensor
+    cell_BK: Tensor
+    label_BK: Tensor
+
+
+def validation_frames(folder: Path, params: SplitParams) -> tuple[list[Shard], list[FrameRef]]:
+    """The validation scenarios' shards, and their frames as training may use them, in the order of name and time.
+
+    Raises ParamsError where there are none.
+    """
+    entries = read_index(folder)
+    splits = assign_splits(entries, params)
+    chosen = sorted((e for e in entries if splits[e.scenario] == "validation"), key=lambda e: (e.scenario, e.camera))
+    shards = [open_entry(folder, entry) for entry in chosen]
+    refs = [FrameRef(n, int(index)) for n, shard in enumerate(shards) for index in training_frames(shard, params)]
+    if not refs:
+        raise ParamsError(
+            f"split.validation_fraction: got {params.validation_fraction}, which leaves no frame to calibrate by; "
+            "raise it or give more scenarios"
+        )
+    return shards, refs
+
+
+def score_validation(
+    scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], model_fingerprint: str, threads: Threads
+) -> ValidationScores:
+    """Score all frames as they are, and `predict.validation_frames` with pseudo-anomalies in half of them.
+
+    These are drawn from all frames; where there are fewer, each comes several times, with other pseudo-anomalies.
+    """
+    size = scoring.params.batch_size
+    normal = list(threads.map(partial(_judged, scoring), _seeded(scoring, shards, refs, size, None)))
+    drawn = _drawn(refs, scoring.params.validation_frames)
+    pasted = list(threads.map(partial(_judged, scoring), _seeded(scoring, shards, drawn, size, SEED)))
+    return ValidationScores(
+        model_fingerprint=model_fingerprint,
+        outside_shift=scoring.outside_shift,
+        drives=tuple((shard.scenario, shard.camera_name) for shard in shards),
+        drive=np.array([ref.shard for ref in refs], dtype=np.int32),
+        time_s=np.array([shards[ref.shard].time_s[ref.index] for ref in refs], dtype=np.float64),
+        frame_score=_joined(normal, "frame_B", np.float32),
+        pasted_drive=np.array([ref.shard for ref in drawn], dtype=np.int32),
+        pasted_score=_joined(pasted, "frame_B", np.float32),
+        pasted_image_share=_joined(pasted, "image_share_B", np.float32),
+        pasted_points=_joined(pasted, "points_B", np.int32),
+        point_score=_joined(pasted, "cell_BK", np.float32),
+        point_label=_joined(pasted, "label_BK", np.uint8),
+    )
+
+
+def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], threads: Threads) -> Scoring:
+    """The same, with points' scores outside the image lowered until as few normal points pass there as inside.
+
+    Training looks at what the camera sees; elsewhere, more of what is normal looks odd. What passes is what a share
+    predict.outside_false_alarms of validation's normal points exceeds inside. At most predict.validation_frames are
+    looked at. Scores are never raised. Raises DataError where they are not finite.
+    """
+    share = scoring.params.outside_false_alarms
+    if share is None:
+        return scoring
+    drawn = _drawn(refs, min(len(refs), scoring.params.validation_frames))
+    frames = batches(shards, drawn, scoring.params.batch_size, scoring.device)
+    judged = list(threads.map(partial(_of_normal_points, scoring), frames))
+    inside, outside = (torch.cat(parts).numpy() for parts in zip(*judged, strict=True))
+    if not len(inside) or not len(outside):
+        return scoring
+    passing_inside, passing_outside = (float(np.quantile(s, 1 - share, method="higher")) for s in (inside, outside))
+    difference = passing_inside - passing_outside
+    if not math.isfinite(difference):
+        raise DataError(
+            "the model's scores of validation's frames are not finite; train it anew (`dvc repro -f train`)"
+        )
+    # Downwards, so that equal scores outside do not pass; coarse, so that CUDA's last digits seldom show.
+    shift = math.floor(difference / SHIFT_STEP) * SHIFT_STEP
+    return replace(scoring, outside_shift=min(0.0, shift))
+
+
+@torch.inference_mode()
+def _of_normal_points(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tensor]:
+    """Scores of the cells of normal classes inside the image, and of those outside."""
+    views, _ = make_views(batch, scoring.grid)
+    _, seen = project(views)
+    normal = class_mask(views.point_class_BRC, NORMAL_IDS) & views.has_return_BRC
+    cell_BRC = detections_of(scoring, views).cell_BRC
+    return cell_BRC[normal & seen].cpu(), cell_BRC[normal & ~seen].cpu()
+
+
+def in_view(views: Views, targets: Targets) -> tuple[Tensor, Tensor]:
+    """Of the pseudo-anomalies, what share of the image (B,) and how many points in view (B,) they take."""
+    seen = project(views)[1]
+    points_B = ((targets.cell_BRC == 1) & seen).flatten(1).sum(1)
+    return (targets.pixel_BHW == 1).flatten(1).float().mean(1), points_B
+
+
+def check_both_kinds(anomalous: npt.NDArray[np.bool_], remedy: str) -> None:
+    """Raise DataError unless some frames hold a pseudo-anomaly and some do not; `remedy`: what would give more."""
+    if anomalous.all() or not anomalous.any():
+        raise DataError(
+            "the validation frames give no frames both with and without pseudo-anomalies in view; "
+            f"raise split.validation_fraction or {remedy}"
+        )
+
+
+def _drawn(refs: Sequence[FrameRef], count: int) -> list[FrameRef]:
+    generator = np.random.default_rng(SEED)
+    rounds = -(-count // len(refs))
+    order = np.concatenate([generator.permutation(len(refs)) for _ in range(rounds)])[:count]
+    return [refs[i] for i in order.tolist()]
+
+
+def _seeded(
+    scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], size: int, seed: int | None
+) -> Iterator[tuple[FrameBatch, int | None]]:
+    for number, batch in enumerate(batches(shards, refs, size, scoring.device)):
+        yield batch, None if seed is None else seed + number
+
+
+@torch.inference_mode()
+def _judged(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Judged:
+    """A batch's scores; with a seed, pseudo-anomalies are pasted before."""
+    batch, seed = seeded
+    views, _ = make_views(batch, scoring.grid)
+    targets = no_targets(views)
+    if seed is not None:
+        generator = torch.Generator(scoring.device).manual_seed(seed)
+        views, targets = paste_pseudo_anomalies(views, scoring.grid, SLOTS, CLEAN_FRACTION, VALIDATION, generator)
+    image_share_B, points_B = in_view(views, targets)
+    scored_BRC = project(views)[1] & (targets.cell_BRC != UNSURE)
+    label_BRC = torch.where(scored_BRC, torch.where(targets.cell_BRC == 1, PASTED, NORMAL), NOT_SCORED)
+    detections = detections_of(scoring, views)
+    frame_B = frame_scores(detections, views, scoring.params)
+    return _Judged(frame_B, image_share_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
+
+
+def _joined(parts: Sequence[_Judged], name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    tensors: list[Tensor] = [getattr(part, name) for part in parts]
+    return torch.cat(tensors).cpu().numpy().astype(dtype)

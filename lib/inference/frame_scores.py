@@ -1,0 +1,71 @@
+"""One score per frame from the logits of its range-view cells and pixels: what the most suspicious place amounts to.
+
+Of the cells, only those that both sensors see count.
+Shape letters as in range_view.py; h, w: quarter-size pixels; K: seeds.
+"""
+
+import torch
+from torch import Tensor
+
+from lib.common.params import PredictParams
+from lib.model.detector import Detections
+from lib.views.range_view import Views, project
+
+NEIGHBOUR_M = 1.0
+"""Points of neighbouring cells further apart than this do not belong together; also a cluster's radius."""
+SEEDS = 32
+
+
+def frame_scores(detections: Detections, views: Views, params: PredictParams) -> Tensor:
+    """Score (B,) of each frame by predict.frame_score, a mean of the highest logits.
+
+    top_points: of the `frame_top_points` highest cells, wherever they are; points_or_pixels: that, or the mean of the
+    `frame_top_pixels` highest pixels where it is higher; pooled: of cells, after each took the mean of itself and its
+    neighbours on the same surface; cluster: of those within NEIGHBOUR_M of one point, at the place where that is most.
+    """
+    _, seen = project(views)
+    cell_BRC, top_points = detections.cell_BRC, params.frame_top_points
+    if params.frame_score == "pooled":
+        cell_BRC = pooled(cell_BRC, views.xyz_B3RC, seen)
+    cell_BRC = torch.where(seen, cell_BRC, cell_BRC.amin((1, 2), keepdim=True))
+    if params.frame_score == "cluster":
+        return _densest_cluster(cell_BRC, views.xyz_B3RC, seen, top_points)
+    points_B = _mean_of_highest(cell_BRC, top_points)
+    if params.frame_score != "points_or_pixels":
+        return points_B
+    pixels_B = _mean_of_highest(detections.pixel_Bhw, params.frame_top_pixels)
+    return torch.maximum(points_B, pixels_B)
+
+
+def pooled(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor) -> Tensor:
+    """Mean (B, R, C) of each seen cell and those of its 3 x 3 neighbours that are seen within NEIGHBOUR_M of it."""
+    R, C = cell_BRC.shape[-2:]
+    around = torch.nn.functional.pad(torch.cat([xyz_B3RC, cell_BRC[:, None], seen_BRC[:, None].float()], 1), (1,) * 4)
+    total, count = torch.zeros_like(cell_BRC), torch.zeros_like(cell_BRC)
+    for row in range(3):
+        for column in range(3):
+            shifted = around[:, :, row : row + R, column : column + C]
+            near = (shifted[:, :3] - xyz_B3RC).square().sum(1) <= NEIGHBOUR_M**2
+            weight = near * shifted[:, 4]
+            total += weight * shifted[:, 3]
+            count += weight
+    return torch.where(seen_BRC, total / count.clamp(min=1), cell_BRC)
+
+
+def _mean_of_highest(logits: Tensor, number: int) -> Tensor:
+    flat = logits.flatten(1)
+    return flat.topk(min(number, flat.shape[1]), dim=1).values.mean(1)
+
+
+def _densest_cluster(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor, top_points: int) -> Tensor:
+    """Around each of the SEEDS highest cells, mean of the highest within NEIGHBOUR_M; where there are fewer than
+    `top_points`, the frame's lowest fills up. The best seed's (B,).
+    """
+    flat, xyz_BN3 = cell_BRC.flatten(1), xyz_B3RC.flatten(2).transpose(1, 2)
+    seed_BK = flat.topk(min(SEEDS, flat.shape[1]), dim=1).indices
+    seed_BK3 = xyz_BN3.gather(1, seed_BK[..., None].expand(-1, -1, 3))
+    near_BKN = torch.cdist(seed_BK3, xyz_BN3, compute_mode="donot_use_mm_for_euclid_dist") <= NEIGHBOUR_M
+    near_BKN &= seen_BRC.flatten(1)[:, None]
+    logit_BKN = torch.where(near_BKN, flat[:, None], flat.amin(1)[:, None, None])
+    top = logit_BKN.topk(min(top_points, flat.shape[1]), dim=2).values
+    return top.mean(2).amax(1)

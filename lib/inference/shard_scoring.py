@@ -1,0 +1,82 @@
+"""Scores of whole shards: any judge of views, in batches, on a device."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+
+from lib.common.params import PredictParams, Score
+from lib.inference.scores import Judge, Scores, judge_both_ways, scores_of
+from lib.loading.frame_reader import FrameRef
+from lib.loading.loader import batches
+from lib.model.class_scores import rescored
+from lib.model.detector import Detections
+from lib.model.devices import Precision, autocast
+from lib.shards.predictions import Predictions
+from lib.shards.shard_reader import Shard
+from lib.views.range_view import RangeGrid, Views, make_views
+from lib.views.sensor_dropout import without_image, without_lidar
+
+
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """How shards are scored: by which judge, on which range view, with which of its scores; `outside_shift` is added
+    to the points' scores outside the image.
+    """
+
+    judge: Judge
+    grid: RangeGrid
+    score: Score
+    params: PredictParams
+    device: torch.device
+    precision: Precision
+    outside_shift: float = 0.0
+
+
+def blacked_out(views: Views, sensor: Literal["none", "image", "lidar"]) -> Views:
+    """The views without what one sensor tells."""
+    lost_B = torch.ones_like(views.lidar_works_B)
+    if sensor == "image":
+        return without_image(views, lost_B)
+    return without_lidar(views, lost_B) if sensor == "lidar" else views
+
+
+def detections_of(scoring: Scoring, views: Views) -> Detections:
+    """What the judge finds in a batch: its anomaly logits are the scores."""
+    views = blacked_out(views, scoring.params.blackout)
+    with autocast(scoring.device, scoring.precision):
+        detections = judge_both_ways(scoring.judge, views)
+    return rescored(detections, scoring.score)
+
+
+@torch.inference_mode()
+def score_shard(scoring: Scoring, shard: Shard) -> Scores:
+    """Scores of all frames of a shard, on the CPU."""
+    params = scoring.params
+    parts: list[Scores] = []
+    refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
+    for batch in batches([shard], refs, params.batch_size, scoring.device):
+        views, cell_BP = make_views(batch, scoring.grid)
+        scores = scores_of(detections_of(scoring, views), views, cell_BP, params, scoring.outside_shift)
+        parts.append(Scores(scores.point_BP.cpu(), scores.pixel_BHW.cpu(), scores.frame_B.cpu()))
+    return Scores(
+        torch.cat([part.point_BP for part in parts]),
+        torch.cat([part.pixel_BHW for part in parts]),
+        torch.cat([part.frame_B for part in parts]),
+    )
+
+
+def predictions_of(scoring: Scoring, shard: Shard, model_fingerprint: str) -> Predictions:
+    """A shard's scores as they are stored; on the CPU the same whatever else runs beside it."""
+    scores = score_shard(scoring, shard)
+    return Predictions(
+        scenario=shard.scenario,
+        frame_id=np.asarray(shard.frame_id),
+        num_points=np.asarray(shard.num_points),
+        point_score=scores.point_BP.numpy(),
+        pixel_score=scores.pixel_BHW.numpy(),
+        frame_score=scores.frame_B.numpy(),
+        shard_fingerprint=shard.fingerprint,
+        model_fingerprint=model_fingerprint,
+    )

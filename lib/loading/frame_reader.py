@@ -1,0 +1,131 @@
+"""Frames of shards as batches of tensors: copied once, straight from the memory maps to where they are wanted."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lib.geometry.rigid import invert
+from lib.shards.shard_reader import Shard
+
+Allocate = Callable[[tuple[int, ...], torch.dtype], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameBatch:
+    """B frames as stored. Frames: x forward, y left, z up; lengths in metres; class 255 = unknown or padding.
+
+    image_BHW3 uint8; points_BP4 float32 (x, y, z, intensity, LiDAR frame; merged clouds of several LiDARs: in the
+    axes of the vehicle with the camera as origin, from where a range view of them makes sense); num_points_B int64;
+    point_class_BP uint8;
+    pixel_class_BHW uint8; depth_m_BHW float16; intrinsics_B4 float32 (fx, fy, cx, cy) [px];
+    camera_SE3_lidar_B44 float32.
+    """
+
+    image_BHW3: Tensor
+    points_BP4: Tensor
+    num_points_B: Tensor
+    point_class_BP: Tensor
+    pixel_class_BHW: Tensor
+    depth_m_BHW: Tensor
+    intrinsics_B4: Tensor
+    camera_SE3_lidar_B44: Tensor
+
+    def to(self, device: torch.device) -> "FrameBatch":
+        """Copy to a device, without waiting where the memory is pinned."""
+        return FrameBatch(*(tensor.to(device, non_blocking=True) for tensor in self.tensors()))
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors, in the order of the fields."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+@dataclass(frozen=True)
+class FrameRef:
+    """Frame number `index` of shard number `shard`."""
+
+    shard: int
+    index: int
+
+
+STORED: Final = {
+    "image_BHW3": "image",
+    "points_BP4": "points",
+    "num_points_B": "num_points",
+    "point_class_BP": "point_class",
+    "pixel_class_BHW": "pixel_class",
+    "depth_m_BHW": "depth_m",
+}
+"""Fields of a batch that are arrays of the shards, a row per frame."""
+
+
+class FrameReader:
+    """Reads frames of shards that share one image size and cloud length."""
+
+    def __init__(self, shards: Sequence[Shard]) -> None:
+        self.shards = tuple(shards)
+        cameras = [shard.camera for shard in self.shards]
+        self._intrinsics_S4 = np.array([[c.fx_px, c.fy_px, c.cx_px, c.cy_px] for c in cameras], dtype=np.float32)
+        places = [_place(shard) for shard in self.shards]
+        self._camera_SE3_points_S44 = np.array([camera_SE3_points for camera_SE3_points, _ in places], np.float32)
+        self._origins = [origin for _, origin in places]
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of a frame in a batch."""
+        return sum(tensor.nbytes for tensor in self.layout(1).tensors())
+
+    def layout(self, frames: int) -> FrameBatch:
+        """Shapes and types of a batch of so many frames, without memory."""
+        return self.empty(frames, lambda shape, dtype: torch.empty(shape, dtype=dtype, device="meta"))
+
+    def empty(self, frames: int, allocate: Allocate) -> FrameBatch:
+        """Make a batch of unset memory; `allocate` is given each tensor's shape and dtype."""
+        (height, width), max_points = self.shards[0].image.shape[1:3], self.shards[0].points.shape[1]
+        return FrameBatch(
+            allocate((frames, height, width, 3), torch.uint8),
+            allocate((frames, max_points, 4), torch.float32),
+            allocate((frames,), torch.int64),
+            allocate((frames, max_points), torch.uint8),
+            allocate((frames, height, width), torch.uint8),
+            allocate((frames, height, width), torch.float16),
+            allocate((frames, 4), torch.float32),
+            allocate((frames, 4, 4), torch.float32),
+        )
+
+    def read(self, refs: Sequence[FrameRef], batch: FrameBatch) -> None:
+        """Copy frames into a batch of as many on the CPU."""
+        of_shard = [ref.shard for ref in refs]
+        batch.intrinsics_B4.numpy()[:] = self._intrinsics_S4[of_shard]
+        batch.camera_SE3_lidar_B44.numpy()[:] = self._camera_SE3_points_S44[of_shard]
+        for field, stored in STORED.items():
+            rows = getattr(batch, field).numpy()
+            for row, ref in enumerate(refs):
+                rows[row] = getattr(self.shards[ref.shard], stored)[ref.index]
+        for points, ref in zip(batch.points_BP4.numpy(), refs, strict=True):
+            origin = self._origins[ref.shard]
+            if origin is not None:
+                np.subtract(points, origin, out=points)
+
+
+def read_batch(shards: Sequence[Shard], refs: Sequence[FrameRef]) -> FrameBatch:
+    """Read frames into a new batch on the CPU; all shards share one image size and cloud length."""
+    reader = FrameReader(shards)
+    batch = reader.empty(len(refs), lambda shape, dtype: torch.empty(shape, dtype=dtype))
+    reader.read(refs, batch)
+    return batch
+
+
+def _place(shard: Shard) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32] | None]:
+    """The transform (4, 4) of a batch's points to the camera, and their origin (4,) in the shard's where it moves."""
+    camera_SE3_points = shard.camera_SE3_lidar
+    if len(shard.lidars) == 1:
+        return camera_SE3_points, None
+    rotation, camera_m = camera_SE3_points[:3, :3], invert(camera_SE3_points)[:3, 3]
+    turned = np.eye(4)
+    turned[:3, :3] = rotation
+    return turned, np.append(camera_m, 0.0).astype(np.float32)

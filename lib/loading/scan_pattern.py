@@ -1,0 +1,26 @@
+"""The LiDAR's scan pattern as the shards show it."""
+
+import numpy as np
+
+from lib.shards.shard_reader import Shard
+
+MIN_COLUMNS, MAX_COLUMNS = 32, 4096
+
+
+def rays_per_turn(shard: Shard) -> int:
+    """Estimate the number of rays per channel and turn from the most common spacing in azimuth.
+
+    The first cloud of the first LiDAR is looked at. Range noise leaves azimuths alone, so that the spacing is exact
+    wherever two neighbouring rays came back.
+    """
+    points = np.asarray(shard.lidar_points(0)[0][:, :3], dtype=np.float64)
+    elevation = np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1]))
+    lidar = shard.lidars[0]
+    step = np.deg2rad(lidar.upper_fov_deg - lidar.lower_fov_deg) / max(lidar.channels - 1, 1)
+    row = np.rint((np.deg2rad(lidar.upper_fov_deg) - elevation) / step).astype(np.int64)
+    fullest = row == np.argmax(np.bincount(row.clip(0, lidar.channels - 1)))
+    spacing_rad = np.diff(np.sort(np.arctan2(points[fullest, 1], points[fullest, 0])))
+    spacing_rad = spacing_rad[spacing_rad > 2 * np.pi / (2 * MAX_COLUMNS)]
+    if len(spacing_rad) == 0:
+        return MIN_COLUMNS
+    return int(np.clip(np.rint(2 * np.pi / np.median(spacing_rad)), MIN_COLUMNS, MAX_COLUMNS))

@@ -1,0 +1,115 @@
+"""The model file: safetensors with the detector's configuration, the scenarios it has seen, and a checksum inside."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
+
+from lib.common.array_files import UNREADABLE, checksum, read_arrays, write_arrays
+from lib.common.errors import DataError, refused
+from lib.common.scratch import file_digest
+from lib.common.terminal import readable
+from lib.model.detector import Detector, DetectorConfig
+
+FORMAT: Final = 4
+MAX_ROWS: Final = 4_096
+MAX_CHANNELS: Final = 65_536
+MAX_COLUMNS: Final = 65_536
+REMEDY: Final = "run `dvc repro train`"
+_CONFIG: Final = TypeAdapter(DetectorConfig)
+
+
+def save_detector(path: Path, detector: Detector, seen: Iterable[str] = ()) -> None:
+    """Write the detector whole or not at all; `seen`: the scenarios that trained or validated it."""
+    arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in detector.state_dict().items()}
+    about = {"config": asdict(detector.config), "seen": sorted(set(seen))}
+    header = {"format": FORMAT, **about, "crc32": checksum(_text(about), arrays)}
+    write_arrays(path, arrays, {"detector": _text(header)})
+
+
+def load_detector(path: Path) -> Detector:
+    """Read a detector on the CPU. Raises DataError for a file that is missing, damaged or not a detector."""
+    header, state = _read(path)
+    config = _config(path, header)
+    with torch.device("meta"):  # so that a configuration that lies about its size asks for no memory
+        promised = {name: value.shape for name, value in Detector(config).state_dict().items()}
+    if promised != {name: value.shape for name, value in state.items()}:
+        raise _damaged(path, "its weights are not those of its configuration")
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise DataError(f"{path}: holds weights that are NaN or infinite; {REMEDY} anew")
+    detector = Detector(config)
+    detector.load_state_dict(state)
+    return detector
+
+
+def scenarios_seen(path: Path) -> frozenset[str]:
+    """The scenarios that trained or validated the detector of a file; raises DataError as `load_detector`."""
+    return frozenset(_read(path)[0]["seen"])
+
+
+def check_unseen(path: Path, scenarios: Iterable[str]) -> None:
+    """Raise DataError where a detector has seen one of these scenarios, on which it is to be tested."""
+    seen = sorted(scenarios_seen(path) & set(scenarios))
+    if seen:
+        more = f" and {len(seen) - 1} more" if seen[1:] else ""
+        raise DataError(
+            f"{path}: has trained on {seen[0]}{more}, which the split now tests, so that every score would flatter it; "
+            f"{REMEDY} with these params"
+        )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The header, with `format`, `config` and `seen` in it, and the tensors of a model file."""
+    if not path.is_file():
+        raise DataError(f"{path}: there is no model file; {REMEDY}")
+    try:
+        arrays, metadata = read_arrays(path)
+        header = json.loads(metadata["detector"])
+        found, seen = header["format"], header.get("seen")
+        state = {name: torch.from_numpy(value) for name, value in arrays.items()}
+    except UNREADABLE as error:
+        raise refused(path, error) or _damaged(path, error) from None
+    if found != FORMAT:
+        raise DataError(f"{path}: model format {readable(str(found)[:60])}, this version reads {FORMAT}; {REMEDY}")
+    if header.get("crc32") != checksum(_text({"config": header.get("config"), "seen": seen}), arrays):
+        raise DataError(f"{path}: damaged (the content does not match its checksum); {REMEDY}")
+    if not isinstance(seen, list) or not all(isinstance(name, str) for name in seen):
+        raise _damaged(path, "it does not say which scenarios it has seen")
+    return header, state
+
+
+def _config(path: Path, header: Mapping[str, Any]) -> DetectorConfig:
+    try:
+        config = _CONFIG.validate_python(header.get("config"))
+    except ValidationError as error:
+        raise _damaged(path, f"its configuration: {error.errors()[0]['msg']}") from None
+    channels = config.image_channels, config.lidar_channels, config.fusion_channels
+    fits = (
+        asdict(config) == header["config"],
+        1 <= config.range_view_rows <= MAX_ROWS,
+        1 <= config.range_view_columns <= MAX_COLUMNS,
+        1 <= min(channels) <= max(channels) <= MAX_CHANNELS,
+        -90 <= config.lower_fov_deg < config.upper_fov_deg <= 90,
+    )
+    if not all(fits):
+        raise _damaged(path, "its configuration cannot be that of a detector")
+    return config
+
+
+def _damaged(path: Path, problem: object) -> DataError:
+    text = readable(" ".join(str(problem).split())[:300])
+    return DataError(f"{path}: not a detector written by this pipeline ({text}); {REMEDY}")
+
+
+def _text(header: Mapping[str, object]) -> str:
+    return json.dumps(header, sort_keys=True)
+
+
+def model_fingerprint(path: Path) -> str:
+    """Content hash of a model file, by which predictions know their model."""
+    return file_digest(path)[:32]

@@ -1,0 +1,68 @@
+"""CPU cores that work side by side, each with one torch thread.
+
+Threads that share every small operation wait for each other more than they compute; threads with a part of the work
+each do not. And what one thread adds up does not depend on how many others there are.
+"""
+
+import copy
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self, TypeVar
+
+import torch
+
+from lib.common.workers import keep_freed_memory
+from lib.model.detector import Detector
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Threads:
+    """So many threads; one means the calling thread itself (on CUDA, where the device works in parallel anyway)."""
+
+    def __init__(self, count: int) -> None:
+        torch.set_num_threads(1)
+        keep_freed_memory()
+        self.count = count
+        self._pool = ThreadPoolExecutor(count, "torch", torch.set_num_threads, (1,)) if count > 1 else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield function(item) in the items' order; little more than one item per thread is taken ahead."""
+        if self._pool is None:
+            yield from map(function, items)
+            return
+        ahead: deque[Future[Result]] = deque()
+        for item in items:
+            ahead.append(self._pool.submit(function, item))
+            if len(ahead) > self.count:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def replicas(detector: Detector, count: int) -> list[Detector]:
+    """The detector and twins that share its parameters but count their own batch statistics."""
+    shared = {id(parameter): parameter for parameter in detector.parameters()}
+    return [detector, *(copy.deepcopy(detector, dict(shared)) for _ in range(count - 1))]
+
+
+@torch.no_grad()
+def share_statistics(twins: Sequence[Detector]) -> None:
+    """Give every replica the mean of their running batch statistics."""
+    for same in zip(*(twin.buffers() for twin in twins), strict=True):
+        if same[0].is_floating_point():
+            mean = torch.stack(same).mean(0)
+            for buffer in same:
+                buffer.copy_(mean)

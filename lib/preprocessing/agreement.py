@@ -1,0 +1,221 @@
+"""Whether a frame's sources of labels say the same: LiDAR against camera, semantic LiDAR against the voxel grid."""
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.reading.frames import LidarClouds, ReadFrame
+from lib.anovox.reading.point_labels import NO_VOXEL, rows_of_keys
+from lib.common.labels import SKY, UNKNOWN, is_anomaly
+from lib.geometry.frame import Frame, Lidar
+from lib.geometry.rigid import BLOCK_POINTS, apply_to_columns
+from lib.geometry.voxels import OUTSIDE, point_keys
+
+DEPTH_TOLERANCE_M: Final = 0.5
+DEPTH_TOLERANCE_SHARE: Final = 0.05
+FAR_M: Final = 999.0
+APART_M: Final = 0.05
+"""Sensors this far apart see around corners that hide points from the other one."""
+
+Bools = npt.NDArray[np.bool_]
+
+_ALL, _LATER, _EARLIER = slice(None), slice(1, None), slice(None, -1)
+_NEIGHBOURS: Final = (((_LATER, _ALL), (_EARLIER, _ALL)), ((_ALL, _LATER), (_ALL, _EARLIER)))
+"""All pixels and the ones above them; all pixels and the ones left of them."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Counts of points over some frames.
+
+    `projected`: in the camera's view; `same_depth`: of these, the ones whose depth the depth image confirms;
+    `compared`: of the projected, the ones that nothing hides from the camera and that both sensors label; `same_class`:
+    of these, the ones labelled alike.
+
+    The same away from outlines (the 3 x 3 pixels around hold one class and no step in depth): `off_outlines` of the
+    projected; `hidden` of these behind what the depth image shows, where camera and LiDAR stand apart, and 0 where they
+    do not; `off_outlines_same_depth`; `clear`, `clear_same` of `compared` and `same_class`.
+
+    `anomalous`: of `compared`, the points that either sensor calls an anomaly; `anomalous_same`: those that both do.
+
+    `anomaly_expected`: on pixels of anomalies off outlines, so many points would be seen if these were as often hit as
+    other pixels of their rows; `anomaly_hit`: so many are.
+
+    `pixels`; `unknown_pixels`: without a class; `sky_pixels`; `far_pixels`: with a class and the largest depth
+    that there is, as the sky has; `far_sky_pixels`: both.
+
+    `labelled`: points of SEMANTIC-LIDAR, which is free of noise, within the voxel grid; `in_voxel`: of these, the ones
+    in an occupied voxel; `same_voxel`: of these, the ones whose voxel has the class of a point in it. (A voxel holds
+    several classes and names one: road line if there is one, else that of the point nearest to its lower corner.)
+    `voxels`: occupied ones, where the frame's LiDARs are all that fills the grid; `filled_voxels`: with a point.
+    """
+
+    projected: int = 0
+    same_depth: int = 0
+    compared: int = 0
+    same_class: int = 0
+    off_outlines: int = 0
+    hidden: int = 0
+    off_outlines_same_depth: int = 0
+    clear: int = 0
+    clear_same: int = 0
+    anomalous: int = 0
+    anomalous_same: int = 0
+    anomaly_expected: float = 0.0
+    anomaly_hit: int = 0
+    pixels: int = 0
+    unknown_pixels: int = 0
+    sky_pixels: int = 0
+    far_pixels: int = 0
+    far_sky_pixels: int = 0
+    labelled: int = 0
+    in_voxel: int = 0
+    same_voxel: int = 0
+    voxels: int = 0
+    filled_voxels: int = 0
+
+    def __add__(self, other: "Agreement") -> "Agreement":
+        return Agreement(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+
+def read_agreement(read: ReadFrame) -> Agreement:
+    """Compare a frame's label sources, at the resolution it was recorded in; voxels once for cameras of one tick.
+
+    Wrong labels lower the agreement of classes, a wrong calibration that of depth and classes, a wrong grid that with
+    the voxels.
+    """
+    with_camera = camera_agreement(read.frame)
+    return with_camera if read.shares_cloud else with_camera + voxel_agreement(read)
+
+
+def camera_agreement(frame: Frame) -> Agreement:
+    """Compare a frame's points with its camera."""
+    uniform = _uniform_pixels(frame)
+    apart = len(frame.cloud_sizes) > 1 or float(np.linalg.norm(frame.camera_SE3_lidar[:3, 3])) > APART_M
+    counts, pixels = _label_counts(frame), []
+    for first in range(0, len(frame.points), BLOCK_POINTS):
+        block = slice(first, first + BLOCK_POINTS)
+        columns_m = frame.points[block, :3].T.astype(np.float64, order="C")
+        found, same_depth_pixels = _block_agreement(frame, columns_m, frame.point_class[block], uniform, apart)
+        counts += found
+        pixels.append(same_depth_pixels)
+    hits = np.bincount(np.concatenate(pixels), minlength=uniform.size).reshape(uniform.shape)
+    return counts + _anomaly_hits(frame, uniform, hits)
+
+
+def _label_counts(frame: Frame) -> Agreement:
+    sky, far = frame.pixel_class == SKY, (frame.depth_m >= FAR_M) & (frame.pixel_class != UNKNOWN)
+    return Agreement(
+        pixels=sky.size,
+        unknown_pixels=int(np.count_nonzero(frame.pixel_class == UNKNOWN)),
+        sky_pixels=int(np.count_nonzero(sky)),
+        far_pixels=int(np.count_nonzero(far)),
+        far_sky_pixels=int(np.count_nonzero(sky & far)),
+    )
+
+
+def _anomaly_hits(frame: Frame, uniform: Bools, hits: npt.NDArray[np.int64]) -> Agreement:
+    """Points on anomalies and how many to expect; `hits` (H, W): points with the pixel's depth."""
+    anomalous = uniform & is_anomaly(frame.pixel_class)
+    if not anomalous.any():
+        return Agreement()
+    others = uniform & ~anomalous & (frame.depth_m < min(lidar.range_m for lidar in frame.lidars))
+    pixels, points = others.sum(axis=1), (hits * others).sum(axis=1)
+    expected = anomalous.sum(axis=1) * points / np.maximum(1, pixels)
+    return Agreement(anomaly_expected=float(expected.sum()), anomaly_hit=int(hits[anomalous].sum()))
+
+
+def _block_agreement(
+    frame: Frame,
+    columns_m: npt.NDArray[np.float64],
+    class_ids: npt.NDArray[np.uint8],
+    uniform: Bools,
+    apart: bool,
+) -> tuple[Agreement, npt.NDArray[np.intp]]:
+    """Agreement for points (3, N) of these classes (N,), and the pixel of each one whose depth the image confirms.
+
+    `uniform` (H, W): pixels off outlines.
+    """
+    columns_camera_m = apply_to_columns(frame.camera_SE3_lidar, columns_m)
+    visible, row, column = frame.camera.pixels_of(columns_camera_m)
+    pixel = row * frame.camera.width_px + column
+    depth_m = columns_camera_m[0, visible]
+    tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * depth_m
+    beyond_m = depth_m - frame.depth_m.reshape(-1)[pixel]
+    point_class, pixel_class = class_ids[visible], frame.pixel_class.reshape(-1)[pixel]
+    hidden, same_depth = beyond_m > tolerance_m, np.abs(beyond_m) <= tolerance_m
+    compared = ~hidden & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
+    same = compared & (point_class == pixel_class)
+    off_outlines = uniform.reshape(-1)[pixel]
+    point_anomalous, pixel_anomalous = is_anomaly(point_class), is_anomaly(pixel_class)
+
+    def count(points: Bools) -> int:
+        return int(np.count_nonzero(points))
+
+    agreement = Agreement(
+        projected=len(visible),
+        same_depth=count(same_depth),
+        compared=count(compared),
+        same_class=count(same),
+        off_outlines=count(off_outlines),
+        hidden=count(hidden & off_outlines) if apart else 0,
+        off_outlines_same_depth=count(same_depth & off_outlines),
+        clear=count(compared & off_outlines),
+        clear_same=count(same & off_outlines),
+        anomalous=count(compared & (point_anomalous | pixel_anomalous)),
+        anomalous_same=count(compared & point_anomalous & pixel_anomalous),
+    )
+    return agreement, pixel[same_depth]
+
+
+def _uniform_pixels(frame: Frame) -> Bools:
+    """Pixels (H, W) whose 3 x 3 surroundings hold one class and no step in depth."""
+    step_m = DEPTH_TOLERANCE_SHARE * frame.depth_m
+    step_m += DEPTH_TOLERANCE_M
+    outline = np.zeros(frame.pixel_class.shape, dtype=np.bool_)
+    for first, second in _NEIGHBOURS:
+        across = frame.pixel_class[first] != frame.pixel_class[second]
+        apart_m = frame.depth_m[first] - frame.depth_m[second]
+        across |= np.abs(apart_m, out=apart_m) > step_m[first]
+        outline[first] |= across
+        outline[second] |= across
+    for first, second in _NEIGHBOURS:
+        before = outline.copy()
+        outline[first] |= before[second]
+        outline[second] |= before[first]
+    return ~outline
+
+
+def voxel_agreement(read: ReadFrame) -> Agreement:
+    """Compare the semantic LiDARs of a tick with its voxel grid."""
+    voxels = read.frame.voxels
+    if not len(voxels):
+        return Agreement()
+    found = [_in_grid(clouds, lidar, voxels) for clouds, lidar in zip(read.clouds, read.frame.lidars, strict=True)]
+    class_ids, rows = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    labelled, held = class_ids != UNKNOWN, rows != NO_VOXEL
+    compared_rows = rows[labelled & held]
+    confirmed, filled = np.zeros((2, len(voxels)), dtype=np.bool_)
+    confirmed[compared_rows[class_ids[labelled & held] == voxels[compared_rows, 3]]] = True
+    filled[rows[held]] = True
+    return Agreement(
+        labelled=int(np.count_nonzero(labelled)),
+        in_voxel=len(compared_rows),
+        same_voxel=int(np.count_nonzero(confirmed[compared_rows])),
+        voxels=len(voxels) if read.fills_grid else 0,
+        filled_voxels=int(np.count_nonzero(filled)) if read.fills_grid else 0,
+    )
+
+
+def _in_grid(
+    clouds: LidarClouds, lidar: Lidar, voxels: npt.NDArray[np.uint16]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Class ids (K,) of the semantic points within the grid's extent, and the row (K,) of each one's voxel."""
+    semantic_points = clouds.semantic_points
+    if semantic_points is None:
+        return np.empty(0), np.empty(0, dtype=np.int64)
+    keys = point_keys(semantic_points, lidar.location, lidar.rotation)
+    inside = keys != OUTSIDE
+    return semantic_points[inside, 3], rows_of_keys(keys[inside], voxels)

@@ -1,0 +1,361 @@
+"""Why camera and LiDAR disagree: what would have to be otherwise in a scenario's frames for them to agree."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import permutations, product
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.format.files import DEPTH_MAX_M, DEPTH_STEPS
+from lib.anovox.format.recording import ScenarioConfig, SensorPose
+from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.point_labels import transfer_labels
+from lib.anovox.reading.scenario import Sensors, open_scenario
+from lib.common.labels import ROAD, ROAD_LINE
+from lib.geometry.frame import Frame, Lidar
+from lib.geometry.merged import merge_clouds
+from lib.geometry.rigid import rotation_about
+from lib.preprocessing.agreement import Agreement, camera_agreement
+
+MAX_POINTS: Final = 8_000
+"""Points of a LiDAR that are tried out, evenly spread."""
+TICKS: Final = 2
+MIN_ROAD_POINTS: Final = 20
+MIN_SEEN: Final = 0.25
+AGREE: Final = 0.95
+MOSTLY: Final = 0.85
+"""Of classes where depth is not known, so that hidden points count, too."""
+NOISE_M: Final = 0.1
+"""A LiDAR's usual noise."""
+SCALES: Final = (0.001, 0.01, 0.1, 0.2, 0.3048, 0.5, 0.8, 0.9, 1.1, 1.25, 2.0, 3.2808, 5.0, 10.0, 100.0, 1000.0)
+SAME_SCALE: Final = 1.05
+TURNS_DEG: Final = (180.0, 90.0, -90.0, *(sign * float(turn) for turn in range(1, 46) for sign in (1, -1)))
+TILTS_DEG: Final = tuple(sign * tilt for tilt in (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 90.0) for sign in (1, -1))
+MOVES_M: Final = tuple(
+    sign * move for move in (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.8, 2.0, 2.4, 3.0, 3.6) for sign in (1, -1)
+)
+FOCAL_SCALES: Final = tuple(np.round(np.geomspace(0.4, 2.5, 61), 4).tolist())
+IMAGE_MOVES: Final = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.16, 0.2, 0.25)
+"""Of the image's width or height."""
+
+Points = npt.NDArray[np.float32]
+Change = Callable[[ReadFrame], Frame]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A likely cause of disagreement: a stable name for programs, what is so, and what to do about it."""
+
+    name: str
+    what: str
+    remedy: str
+
+
+def likeliest_cause(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame] = ()) -> Cause:
+    """The one change by which depth and classes of some frames of a scenario, at least one, agree best.
+
+    `neighbours`: frames of the ticks before and after, in case a sensor is late. Of several LiDARs, those that disagree
+    with the cameras are looked at alone, if others agree. Where no change helps, the cause says what disagrees.
+    """
+    if all(np.ptp(read.frame.depth_m) == 0 for read in reads):
+        return Cause("wrong_depth", "DEPTH_CAM shows one depth everywhere", "take it from the archive again")
+    thinned, others = [_thinned(read) for read in reads], [_thinned(read) for read in neighbours]
+    lidars = {lidar: [_of_one(read, lidar) for read in thinned] for lidar in thinned[0].frame.lidars}
+    agree = {lidar: _score(alone, lambda read: read.frame) >= AGREE for lidar, alone in lidars.items()}
+    if len(set(agree.values())) < 2:
+        return _cause(thinned, others)
+    wrong = next(lidar for lidar in lidars if not agree[lidar])
+    cause = _cause(lidars[wrong], [_of_one(read, wrong) for read in others])
+    x, y, z = wrong.location
+    at = f"of the LiDAR at ({x:g}, {y:g}, {z:g}), yaw {wrong.rotation[2]:g}, alone"
+    return replace(cause, what=f"{at}: {cause.what}")
+
+
+def _cause(thinned: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) -> Cause:
+    before = _score(thinned, lambda read: read.frame)
+    best, found = before, None
+    for change, cause in (*_late(thinned, neighbours), *_candidates(thinned)):
+        score = _score(thinned, change)
+        # A small change that helps a little must not hide the right one: only what mends at least half counts.
+        if score > best + 0.002 and 1 - score <= 0.5 * (1 - before):
+            best, found = score, cause
+    return found or _unexplained(thinned)
+
+
+def cause_in(
+    scenarios: Sequence[tuple[Path, ScenarioConfig | None]], sensors: Sensors, frame_ids: Sequence[int] = ()
+) -> Cause | None:
+    """The likeliest cause in scenarios, some ticks of each read anew; None where none of these frames can be read.
+
+    `frame_ids`: where it shows; empty: everywhere.
+    """
+    reads, neighbours = [], []
+    for path, config in scenarios:
+        scenario = open_scenario(path, config, sensors)
+        bad = [frame_id for frame_id in scenario.frame_ids if not frame_ids or frame_id in frame_ids]
+        inner = [frame_id for frame_id in bad if frame_id in scenario.frame_ids[1:-1]] or bad
+        chosen = inner[len(inner) // (2 * TICKS) :: max(1, len(inner) // TICKS)][:TICKS]
+        places = [scenario.frame_ids.index(frame_id) for frame_id in chosen]
+        beside = {place + step for place in places for step in (-1, 1)} - {-1, len(scenario.frame_ids)}
+        reads += [read for read in read_frames(scenario, chosen) if isinstance(read, ReadFrame)]
+        others = [scenario.frame_ids[place] for place in sorted(beside)]
+        neighbours += [read for read in read_frames(scenario, others) if isinstance(read, ReadFrame)]
+    return likeliest_cause(reads, neighbours) if reads else None
+
+
+def _late(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
+    """Sensors whose files are those of the tick before or after."""
+    by_camera: dict[tuple[str, str], dict[int, ReadFrame]] = {}
+    for each in (*neighbours, *reads):
+        by_camera.setdefault((each.frame.scenario, each.frame.camera_name), {})[each.frame.frame_id] = each
+
+    def other(read: ReadFrame, step: int) -> ReadFrame | None:
+        there = by_camera[read.frame.scenario, read.frame.camera_name]
+        ticks = sorted(there)
+        place = ticks.index(read.frame.frame_id) + step
+        return there[ticks[place]] if 0 <= place < len(ticks) else None
+
+    for step, side in ((1, "before"), (-1, "after")):
+        if not any(other(read, step) for read in reads):
+            continue
+
+        def clouds(read: ReadFrame, step: int = step) -> Frame:
+            found = other(read, step)
+            return read.frame if found is None else _with_clouds(read.frame, found)
+
+        def lidar_alone(read: ReadFrame, step: int = step) -> Frame:
+            found = other(read, step)
+            return read.frame if found is None else _with_clouds(read.frame, _relabelled(found, read))
+
+        remedy = "take them from the archive again, or rename them by their tick"
+        what = f"the clouds are those of the tick {side}"
+        yield clouds, Cause("other_tick", f"{what}, or the camera's files of the other one", remedy)
+        yield (
+            lidar_alone,
+            Cause("other_tick", f"LIDAR's files are those of the tick {side}, SEMANTIC-LIDAR's not", remedy),
+        )
+
+
+def _with_clouds(frame: Frame, other: ReadFrame) -> Frame:
+    cloud = other.frame
+    return replace(frame, points=cloud.points, point_class=cloud.point_class, cloud_sizes=cloud.cloud_sizes)
+
+
+def _relabelled(read: ReadFrame, labelling: ReadFrame) -> ReadFrame:
+    """The frame's points with the labels that another frame's SEMANTIC-LIDAR gives them."""
+    parts = zip(read.clouds, labelling.clouds, read.frame.lidars, strict=True)
+    class_ids = [
+        transfer_labels(
+            cloud.points, other.semantic_points, None, SensorPose(lidar.location, lidar.rotation), NOISE_M
+        ).class_ids
+        for cloud, other, lidar in parts
+    ]
+    return replace(read, frame=replace(read.frame, point_class=np.concatenate(class_ids)))
+
+
+def _score(reads: Sequence[ReadFrame], change: Change) -> float:
+    """The share of the points off outlines on which depth and classes agree, the worse of both."""
+    total = sum((camera_agreement(change(read)) for read in reads), Agreement())
+    seen = total.off_outlines - total.hidden
+    if seen < MIN_SEEN * total.off_outlines or not seen:
+        return 0.0  # most points are hidden, or none is in view: nothing agrees
+    depth = total.off_outlines_same_depth / seen
+    # Clouds of another scale find no labels in SEMANTIC-LIDAR, so that only depth can tell.
+    return min(depth, total.clear_same / total.clear) if total.clear >= MIN_SEEN * seen else depth
+
+
+def _candidates(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
+    yield from _wrong_scale(reads)
+    reversed_ = "DEPTH_CAM has its red and blue channels exchanged"
+    yield _with_depth(_exchanged), Cause("wrong_depth", reversed_, "exchange them, or take the archive's own files")
+    negate_y = np.diag([1.0, -1.0, 1.0])
+    remedy = "AnoVox's clouds are x forward, y left, z up: negate y, or take the archive's own files"
+    yield (
+        _moved(negate_y),
+        Cause("mirrored_clouds", "the clouds are mirrored, with y to the right (or the images are)", remedy),
+    )
+    for turn_deg in TURNS_DEG:
+        rotation = rotation_about(np.array([0.0, 0.0, 1.0]), -np.deg2rad(turn_deg))
+        side = "left" if turn_deg > 0 else "right"
+        amount = "half a turn" if turn_deg == 180 else f"{abs(turn_deg):g} degrees to the {side}"
+        remedy = "turn them back, or correct the LiDAR's rotation in sensor_setup.json"
+        yield _moved(rotation), Cause("turned_clouds", f"the clouds are turned by about {amount}", remedy)
+    for name, axis in (("pitch", (0.0, 1.0, 0.0)), ("roll", (1.0, 0.0, 0.0))):
+        for tilt_deg in TILTS_DEG:
+            rotation = rotation_about(np.array(axis), -np.deg2rad(tilt_deg))
+            remedy = "turn them back; the pipeline reads LiDARs that stand upright"
+            yield (
+                _moved(rotation),
+                Cause("tilted_clouds", f"the clouds have a {name} of about {tilt_deg:g} degrees", remedy),
+            )
+    for number, (positive, negative) in enumerate((("ahead", "back"), ("to the left", "to the right"), ("up", "down"))):
+        for move_m in MOVES_M:
+            offset_m = np.eye(3)[number] * -move_m
+            what = f"the clouds lie about {abs(move_m):g} m too far {positive if move_m > 0 else negative}"
+            remedy = "move them back, or correct the LiDAR's location in sensor_setup.json"
+            yield _moved(np.eye(3), offset_m), Cause("moved_clouds", what, remedy)
+    yield from _other_axes()
+    yield from _wrong_camera(reads[0].frame)
+
+
+def _wrong_scale(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
+    """Clouds or depth images of another unit look alike, but only wrong clouds have the road at another height."""
+    scale = _ground_scale(reads)
+    of_clouds = scale is None or not 1 / SAME_SCALE < scale < SAME_SCALE
+    for factor in SCALES:
+        if of_clouds:
+            what = f"the clouds are {factor:g} times as large as they should be"
+            yield _moved(np.eye(3) / factor), Cause("scaled_clouds", what, "write LIDAR and SEMANTIC-LIDAR in metres")
+        else:
+            what, remedy = f"DEPTH_CAM shows {factor:g} times the true depth", "take DEPTH_CAM from the archive again"
+            yield _with_depth(partial(np.multiply, np.float32(1 / factor))), Cause("wrong_depth", what, remedy)
+
+
+def _other_axes() -> Iterator[tuple[Change, Cause]]:
+    """Clouds whose x, y, z are another one's, or point the other way; turns about one axis come before."""
+    for order in permutations(range(3)):
+        for signs in product((1, -1), repeat=3):
+            names = ", ".join(
+                f"{'-' if sign < 0 else ''}{'xyz'[axis]}" for axis, sign in zip(order, signs, strict=True)
+            )
+            axes = np.zeros((3, 3))
+            for row, (axis, sign) in enumerate(zip(order, signs, strict=True)):
+                axes[axis, row] = sign
+            what = f"the clouds have other axes: their columns are {names}, where AnoVox has x, y, z"
+            yield (
+                _moved(axes),
+                Cause("other_axes", what, "write x forward, y left, z up, or take the archive's own files"),
+            )
+
+
+def _ground_scale(reads: Sequence[ReadFrame]) -> float | None:
+    """How deep below its LiDAR the road lies, as a share of the height at which the LiDAR is said to stand."""
+    found = []
+    for read in reads:
+        for cloud, lidar, classes in zip(read.clouds, read.frame.lidars, _point_classes(read), strict=True):
+            road_z_m = cloud.points[(classes == ROAD) | (classes == ROAD_LINE), 2]
+            if len(road_z_m) >= MIN_ROAD_POINTS and lidar.location[2] > 0:
+                found.append(-float(np.median(road_z_m)) / lidar.location[2])
+    return float(np.median(found)) if found else None
+
+
+def _wrong_camera(frame: Frame) -> Iterator[tuple[Change, Cause]]:
+    camera = frame.camera
+    for scale in FOCAL_SCALES:
+        said, fits = (
+            float(np.rad2deg(2 * np.arctan(camera.width_px / 2 / fx))) for fx in (camera.fx_px, camera.fx_px * scale)
+        )
+        what = f"the camera's field of view is about {fits:.0f} degrees, where sensor_setup.json has {said:.0f}"
+
+        def zoomed(read: ReadFrame, scale: float = scale) -> Frame:
+            now = read.frame.camera
+            return replace(read.frame, camera=replace(now, fx_px=now.fx_px * scale, fy_px=now.fy_px * scale))
+
+        yield zoomed, Cause("wrong_field_of_view", what, "correct camera_fov in sensor_setup.json")
+    sides = ((1, camera.width_px, ("right", "left")), (0, camera.height_px, ("down", "up")))
+    moves = sorted({(axis, round(share * size), names) for axis, size, names in sides for share in IMAGE_MOVES})
+    for axis, move_px, (positive, negative) in moves:
+        for sign in (1, -1):
+            what = f"DEPTH_CAM and SEMANTIC-CAM lie about {move_px} pixels too far {positive if sign > 0 else negative}"
+
+            def shifted(read: ReadFrame, axis: int = axis, move_px: int = sign * move_px) -> Frame:
+                frame = read.frame
+                depth_m, pixel_class = (
+                    np.roll(frame.depth_m, -move_px, axis),
+                    np.roll(frame.pixel_class, -move_px, axis),
+                )
+                return replace(frame, depth_m=depth_m, pixel_class=pixel_class)
+
+            yield shifted, Cause("moved_images", what, "take the camera's folders from the archive again")
+
+
+def _unexplained(reads: Sequence[ReadFrame]) -> Cause:
+    total = sum((camera_agreement(read.frame) for read in reads), Agreement())
+    depth = total.off_outlines_same_depth / max(1, total.off_outlines - total.hidden)
+    endless = _with_depth(
+        lambda depth_m: np.full_like(depth_m, DEPTH_MAX_M)
+    )  # hides no point, so that all classes count
+    classes_alone = sum((camera_agreement(endless(read)) for read in reads), Agreement())
+    classes = classes_alone.clear_same / max(1, classes_alone.clear)
+    if depth >= AGREE:
+        what = "SEMANTIC-CAM and SEMANTIC-LIDAR name different classes where their depths agree"
+        remedy = "one of them is of other frames or has other class ids: take both from the archive again"
+        return Cause("wrong_classes", what, remedy)
+    if classes >= MOSTLY:
+        return Cause(
+            "wrong_depth", "DEPTH_CAM does not fit, though classes do", "take DEPTH_CAM from the archive again"
+        )
+    what = "neither depth nor classes agree, and no turn, scale or move of the clouds mends it"
+    remedy = (
+        "camera and LiDAR are of different frames or scenarios, or both were moved: take them from the archive again"
+    )
+    return Cause("other_frames", what, remedy)
+
+
+def _thinned(read: ReadFrame) -> ReadFrame:
+    """The frame with some of the points of each LiDAR."""
+    steps = [max(1, len(cloud.points) // MAX_POINTS) for cloud in read.clouds]
+    clouds = tuple(replace(cloud, points=cloud.points[::step]) for cloud, step in zip(read.clouds, steps, strict=True))
+    classes = [ids[::step] for ids, step in zip(_point_classes(read), steps, strict=True)]
+    sizes = tuple(len(cloud.points) for cloud in clouds) if read.frame.cloud_sizes else ()
+    frame = replace(
+        read.frame,
+        points=_merged(read.frame, [cloud.points for cloud in clouds]),
+        point_class=np.concatenate(classes),
+        cloud_sizes=sizes,
+    )
+    return replace(read, frame=frame, clouds=clouds)
+
+
+def _of_one(read: ReadFrame, lidar: Lidar) -> ReadFrame:
+    """The frame with the cloud of one of its LiDARs."""
+    number = read.frame.lidars.index(lidar)
+    clouds = read.clouds[number : number + 1]
+    alone = replace(
+        read.frame,
+        lidars=(lidar,),
+        point_class=_point_classes(read)[number],
+        cloud_sizes=(len(clouds[0].points),) if read.frame.cloud_sizes else (),
+        points=np.empty((len(clouds[0].points), 4), dtype=np.float32),
+    )
+    return replace(read, frame=replace(alone, points=_merged(alone, [clouds[0].points])), clouds=clouds)
+
+
+def _point_classes(read: ReadFrame) -> list[npt.NDArray[np.uint8]]:
+    """The class ids (N,) of each LiDAR's points."""
+    return np.split(read.frame.point_class, np.cumsum([len(cloud.points) for cloud in read.clouds])[:-1])
+
+
+def _merged(frame: Frame, clouds: Sequence[Points]) -> Points:
+    if not frame.cloud_sizes:
+        return clouds[0]  # of a single LiDAR, which stay in its frame
+    return merge_clouds(clouds, [(lidar.location, lidar.rotation) for lidar in frame.lidars])
+
+
+def _moved(turn: npt.NDArray[np.float64], offset_m: npt.NDArray[np.float64] | None = None) -> Change:
+    """Each LiDAR's points p become turn p + offset_m, in its own frame."""
+
+    def change(read: ReadFrame) -> Frame:
+        clouds = []
+        for cloud in read.clouds:
+            points = cloud.points.copy()
+            points[:, :3] = cloud.points[:, :3] @ turn.T + (0.0 if offset_m is None else offset_m)
+            clouds.append(points)
+        return replace(read.frame, points=_merged(read.frame, clouds))
+
+    return change
+
+
+def _with_depth(change: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]) -> Change:
+    return lambda read: replace(read.frame, depth_m=change(read.frame.depth_m).astype(np.float32))
+
+
+def _exchanged(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Depth (H, W) [m] whose image had its red and blue channels exchanged."""
+    steps = np.rint(depth_m.astype(np.float64) / DEPTH_MAX_M * DEPTH_STEPS).astype(np.int64)
+    exchanged = (steps & 255) << 16 | steps & 0xFF00 | steps >> 16
+    return np.asarray(DEPTH_MAX_M * exchanged / DEPTH_STEPS, dtype=np.float32)

@@ -1,0 +1,221 @@
+"""A folder of AnoVox scenarios -> a folder of shards and its index, in parallel, one frame at a time."""
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.format.folders import find_scenarios
+from lib.anovox.format.recording import ScenarioConfig
+from lib.anovox.reading.frames import ReadFrame, SkippedFrame, largest_usable_cloud, read_frames
+from lib.anovox.reading.scenario import Sensors, largest_cloud, open_scenario
+from lib.common.errors import DataError, ParamsError
+from lib.common.params import PreprocessParams
+from lib.common.scratch import Shelf, code_fingerprint, fingerprint
+from lib.common.terminal import say
+from lib.common.workers import processes_or_here, run_tasks
+from lib.geometry.frame import Frame
+from lib.preprocessing.conversion_cache import ConvertedScenario, Place, files_state, keep, take
+from lib.preprocessing.judgement import Source
+from lib.preprocessing.resize import resize_frame
+from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics
+from lib.shards.index import ShardEntry, write_index
+from lib.shards.schema import Storage
+from lib.shards.shard_writer import ShardWriter, padded_length
+from lib.shards.storage import bring_lz4
+
+
+@dataclass(frozen=True)
+class ScenarioPlan:
+    """What is known of a scenario before its frames are read: the sizes (height, width) of its cameras' images, the
+    size of its largest cloud, what is wrong with it, and what its files looked like (see conversion_cache).
+    """
+
+    path: Path
+    config: ScenarioConfig | None
+    sensors: Sensors
+    image_sizes: tuple[tuple[int, int], ...]
+    largest_cloud: int
+    findings: tuple[Finding, ...]
+    files_state: str | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scenario to convert: images to height x width, clouds to max_points, stored as `storage` says.
+
+    `place`: where it is kept from run to run; None where it is not.
+    """
+
+    plan: ScenarioPlan
+    folder: Path
+    height: int
+    width: int
+    max_points: int
+    storage: Storage
+    place: Place | None
+
+
+@dataclass(frozen=True, eq=False)
+class ConvertedData:
+    """A data set's index, its statistics by scenario, each scenario's folder and configuration, the content of
+    metrics/data.json, and how many of its scenarios an earlier run has converted.
+    """
+
+    entries: tuple[ShardEntry, ...]
+    statistics: dict[str, Statistics]
+    sources: dict[str, Source]
+    metrics: dict[str, dict[str, int | float]]
+    reused: int
+
+
+def convert_data_set(
+    root: Path, folder: Path, params: PreprocessParams, workers: int, shelf: Shelf | None = None
+) -> ConvertedData:
+    """Write the shards of every usable scenario below `root`, and index.csv, into `folder`; name what is left out.
+
+    Shards are taken from `shelf` where an earlier run has made them of the same files, in the same way; new ones are
+    put there, each as soon as its scenario is finished. The result is the same with and without.
+
+    Raises DataError when there is no scenario or no usable frame, ParamsError when images of several sizes meet
+    without preprocess.image_height and image_width.
+    """
+    findings = _Findings()
+    paths = find_scenarios(root, findings.add)
+    configs = read_configurations(root, findings.add)
+    with processes_or_here(workers, len(paths)) as pool:
+        tasks = [(path, configs.get(path.name), params.sensors) for path in paths]
+        planned = run_tasks(pool, _plan, tasks, "listing", "scenario")
+        plans = [plan for plan in planned if isinstance(plan, ScenarioPlan)]
+        for plan in planned:
+            for finding in plan.findings if isinstance(plan, ScenarioPlan) else [plan]:
+                findings.add(finding)
+        if not plans:
+            raise DataError(_nothing_usable(root, [finding.message for finding in findings.found]))
+        jobs = _jobs(plans, folder, params, shelf)
+        converted = run_tasks(pool, _kept_or_converted, jobs, "converting", "scenario", _log_frames)
+    entries = tuple(entry for scenario in converted for entry in scenario.entries)
+    skipped_frames = [frame for scenario in converted for frame in scenario.skipped]
+    if not entries:
+        raise DataError(_nothing_usable(root, [frame.message for frame in skipped_frames]))
+    write_index(folder, entries)
+    statistics = {scenario.name: scenario.statistics for scenario in converted if scenario.entries}
+    reasons = [finding.reason for finding in findings.found]
+    metrics = data_metrics(
+        statistics,
+        [scenario.entries[0].type for scenario in converted if scenario.entries],
+        [frame.reason for frame in skipped_frames],
+        [reason for reason in reasons if isinstance(reason, ScenarioReason)]
+        + [ScenarioReason.NO_USABLE_FRAME for scenario in converted if not scenario.entries],
+        [reason for reason in reasons if isinstance(reason, Notice)],
+    )
+    sources = {s.name: (plan.path, plan.config) for s, plan in zip(converted, plans, strict=True)}
+    return ConvertedData(entries, statistics, sources, metrics, sum(scenario.reused for scenario in converted))
+
+
+@dataclass
+class _Findings:
+    """What was found wrong so far, each said in the log."""
+
+    found: list[Finding] = field(default_factory=list)
+
+    def add(self, finding: Finding) -> None:
+        self.found.append(finding)
+        kind = "skipped scenario" if isinstance(finding.reason, ScenarioReason) else "noticed"
+        say(f"{kind}: {finding.message}")
+
+
+def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | Finding:
+    path, config, sensors = task
+    state = files_state(path)  # before any file is read, so that a change meanwhile shows
+    try:
+        scenario = open_scenario(path, config, sensors)
+    except ScenarioError as error:
+        return Finding(error.reason, str(error))
+    sizes = tuple((view.camera.height_px, view.camera.width_px) for view in scenario.views)
+    return ScenarioPlan(path, config, sensors, sizes, largest_cloud(scenario), scenario.findings, state)
+
+
+def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, shelf: Shelf | None) -> list[Job]:
+    found = {size for plan in plans for size in plan.image_sizes}
+    sizes = {(params.image_height or height, params.image_width or width) for height, width in found}
+    if len(sizes) > 1:
+        shown = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
+        raise ParamsError(
+            f"preprocess.image_height, preprocess.image_width: null, but the images differ in size ({shown}); set both"
+        )
+    [(height, width)] = sizes
+    max_points = params.max_points or padded_length(_largest_usable_cloud(plans))
+    storage = Storage(params.compression, params.point_dtype)
+    if storage.compression == "lz4":
+        bring_lz4()  # so that its version counts
+    code = code_fingerprint()
+
+    def place(plan: ScenarioPlan) -> Place | None:
+        if shelf is None or plan.files_state is None:
+            return None
+        scenario = str(plan.path), plan.files_state, plan.config and asdict(plan.config), plan.sensors
+        key = fingerprint(*scenario, height, width, max_points, asdict(storage), code)
+        return Place(shelf, key, plan.files_state)
+
+    return [Job(plan, folder, height, width, max_points, storage, place(plan)) for plan in plans]
+
+
+def _largest_usable_cloud(plans: list[ScenarioPlan]) -> int:
+    return largest_usable_cloud(
+        (plan.largest_cloud, partial(open_scenario, plan.path, plan.config, plan.sensors)) for plan in plans
+    )
+
+
+def _kept_or_converted(job: Job) -> ConvertedScenario:
+    if job.place is None:
+        return _convert(job)
+    converted = take(job.place, job.folder)
+    if converted is None:
+        converted = _convert(job)
+        keep(job.place, converted, job.plan.path, job.folder)
+    return converted
+
+
+def _convert(job: Job) -> ConvertedScenario:
+    scenario = open_scenario(job.plan.path, job.plan.config, job.plan.sensors)
+    statistics, skipped = Statistics(), list[SkippedFrame]()
+    before: dict[str, Frame] = {}
+    shards: dict[Path, ShardWriter] = {}
+    with ExitStack() as stack:
+        for read in read_frames(scenario):
+            if not isinstance(read, ReadFrame):
+                skipped.append(read)
+                continue
+            camera = read.frame.camera_name
+            statistics += frame_statistics(read, before.get(camera))
+            before[camera] = read.frame
+            frame = resize_frame(read.frame, job.height, job.width)
+            path = job.folder / shard_file(frame)
+            if path not in shards:
+                place = scenario.config.town, scenario.config.weather_preset
+                shards[path] = stack.enter_context(
+                    ShardWriter(path, frame, job.max_points, *place, job.storage, len(scenario.frame_ids))
+                )
+            shards[path].append(frame)
+        ids_seen = np.any([shard.ids_seen for shard in shards.values()], axis=0)
+        entries = tuple(shard.finish(ids_seen) for shard in shards.values())
+    return ConvertedScenario(scenario.config.name, entries, statistics, tuple(skipped))
+
+
+def shard_file(frame: Frame) -> str:
+    """The name of the shard that a frame goes to: its scenario's, and its camera's where there are several."""
+    return f"{frame.scenario}_{frame.camera_name}.h5" if frame.camera_name else f"{frame.scenario}.h5"
+
+
+def _log_frames(scenario: ConvertedScenario) -> None:
+    for message in dict.fromkeys(frame.message for frame in scenario.skipped):
+        say(f"skipped frame: {message}")
+
+
+def _nothing_usable(root: Path, messages: list[str]) -> str:
+    return f"{root}: no usable frame ({len(messages)} problems; the first: {messages[0]}); check data.root"

@@ -1,0 +1,228 @@
+"""Whether a camera's image shows what its labels say: edges where classes and depth change, plants redder than sky."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.format.files import DEPTH_MAX_M, DEPTH_STEPS
+from lib.common.labels import SKY, TERRAIN, VEGETATION, is_anomaly
+from lib.geometry.frame import Frame
+
+ROWS: Final = 128
+"""About as many rows of an image are looked at, evenly spread: enough, and of AnoVox's size a quarter."""
+MIN_PIXELS: Final = 100
+OUTLINE_M: Final = 0.5
+OUTLINE_SHARE: Final = 0.1
+ONE_COLOR_STEP: Final = 1
+"""The strong step of an image that shows one colour, up to the rounding of a codec."""
+_COLORS: Final = 256
+
+ColorSums = tuple[int, int, int, int]
+Bools = npt.NDArray[np.bool_]
+Colors = npt.NDArray[np.uint8]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PictureCounts:
+    """Sums over some images.
+
+    A *fit* is the AUROC with which the difference of colour between neighbouring pixels tells pairs across an outline
+    from pairs within an object; each image's counts as often as it has pairs across outlines. `outline_pairs`: pairs
+    across outlines of class or depth; `true_fit`: with the outlines where they are; `mirrored_fit`, `quarter_fit`,
+    `half_fit`, `three_quarters_fit`: with the outlines mirrored, or moved round by a part of the width, for comparison.
+
+    Over images whose neighbour of the tick before was read, too: `sequel_pairs`; `late_fit`, with the outlines of the
+    tick before, less the fit with its own; `early_fit`, the image of the tick before with these outlines, less its fit
+    with its own.
+
+    `anomaly_pairs`, `anomaly_fit`: the same as outline_pairs and true_fit of the outlines of anomalies alone.
+
+    `strong_step`: sum of the colour differences that one pair in a hundred exceeds; `one_color`: images in which that
+    is next XX, `as_class`: pixels that read as a depth or class image have just their depth or class.
+    `plants`, `sky`: sums of red, green, blue of plants (vegetation, terrain) and of the sky, and how many pixels.
+    """
+
+    images: int = 0
+    outline_pairs: int = 0
+    true_fit: float = 0.0
+    mirrored_fit: float = 0.0
+    quarter_fit: float = 0.0
+    half_fit: float = 0.0
+    three_quarters_fit: float = 0.0
+    sequel_pairs: int = 0
+    late_fit: float = 0.0
+    early_fit: float = 0.0
+    anomaly_pairs: int = 0
+    anomaly_fit: float = 0.0
+    strong_step: int = 0
+    one_color: int = 0
+    pixels: int = 0
+    brightness: int = 0
+    clipped: int = 0
+    as_depth: int = 0
+    as_class: int = 0
+    plants: ColorSums = (0, 0, 0, 0)
+    sky: ColorSums = (0, 0, 0, 0)
+
+    def __add__(self, other: "PictureCounts") -> "PictureCounts":
+        names = [field.name for field in fields(self) if field.name not in ("plants", "sky")]
+        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
+        plants, sky = _added(self.plants, other.plants), _added(self.sky, other.sky)
+        return PictureCounts(**sums, plants=plants, sky=sky)
+
+    @property
+    def gap(self) -> float | None:
+        """By how much edges fit the outlines better than at best elsewhere, in AUROC; None without outlines."""
+        elsewhere = max(self.mirrored_fit, self.quarter_fit, self.half_fit, self.three_quarters_fit)
+        return (self.true_fit - elsewhere) / self.outline_pairs if self.outline_pairs else None
+
+    @property
+    def looks_mirrored(self) -> bool:
+        """Whether the edges of the image lie where outlines would be if it were mirrored, more than anywhere else."""
+        others = self.true_fit, self.quarter_fit, self.half_fit, self.three_quarters_fit
+        return self.mirrored_fit > max(others)
+
+    @property
+    def mean_color(self) -> float:
+        """Mean of the images' colours, 0 to 255."""
+        return self.brightness / max(1, 3 * self.pixels)
+
+    @property
+    def redness(self) -> tuple[float, float] | None:
+        """(red - blue) / mean colour, of plants and of the sky; None where images lack either."""
+        if min(self.plants[3], self.sky[3]) < MIN_PIXELS:
+            return None
+        plants, sky = (3 * (red - blue) / max(1, red + green + blue) for red, green, blue, _ in (self.plants, self.sky))
+        return plants, sky
+
+
+def picture_counts(frame: Frame, before: Frame | None = None) -> PictureCounts:
+    """Count a frame's image, at the resolution it was recorded in.
+
+    `before`: the same camera's frame of the tick before, if that was read.
+    """
+    step = max(1, len(frame.image) // ROWS)
+    image, class_ids = frame.image[1::step], frame.pixel_class[1::step]
+    differences, outlines = _differences(frame), _outlines(frame)
+    pairs = sum(int(outline.sum()) for outline in outlines)
+    every = _histogram(differences)
+    true_fit = _fit(differences, every, outlines)
+    quarter = max(1, frame.camera.width_px // 4)
+    mirrored = [outline[:, ::-1] for outline in outlines]
+    moved = [[np.roll(outline, quarter * number, axis=1) for outline in outlines] for number in (1, 2, 3)]
+    mirrored_fit, quarter_fit, half_fit, three_quarters_fit = (
+        _fit(differences, every, place) for place in (mirrored, *moved)
+    )
+    late_fit = early_fit = 0.0
+    if before is not None:
+        differences_before, outlines_before = _differences(before), _outlines(before)
+        every_before = _histogram(differences_before)
+        late_fit = _fit(differences, every, outlines_before) - true_fit
+        early_fit = _fit(differences_before, every_before, outlines)
+        early_fit -= _fit(differences_before, every_before, outlines_before)
+    of_anomalies = _outlines_of_anomalies(frame)
+    anomaly_pairs = sum(int(outline.sum()) for outline in of_anomalies)
+    strong_step = int(np.searchsorted(np.cumsum(every), 0.99 * every.sum()))
+    plants = _color_sums(image, np.isin(class_ids, (VEGETATION, TERRAIN)))
+    sky = _color_sums(image, class_ids == SKY)
+    return PictureCounts(
+        images=1,
+        outline_pairs=pairs,
+        true_fit=pairs * true_fit,
+        mirrored_fit=pairs * mirrored_fit,
+        quarter_fit=pairs * quarter_fit,
+        half_fit=pairs * half_fit,
+        three_quarters_fit=pairs * three_quarters_fit,
+        sequel_pairs=pairs if before is not None else 0,
+        late_fit=pairs * late_fit,
+        early_fit=pairs * early_fit,
+        anomaly_pairs=anomaly_pairs,
+        anomaly_fit=anomaly_pairs * _fit(differences, every, of_anomalies, besides=outlines),
+        strong_step=strong_step,
+        one_color=int(strong_step <= ONE_COLOR_STEP),
+        pixels=class_ids.size,
+        brightness=int(image.sum(dtype=np.int64)),
+        clipped=int(np.count_nonzero(image == _COLORS - 1)),
+        as_depth=_as_depth(image, frame.depth_m[1::step]),
+        as_class=int(np.count_nonzero(image[..., 0] == class_ids)),
+        plants=plants,
+        sky=sky,
+    )
+
+
+def _pairs(array: npt.NDArray[Any]) -> tuple[tuple[npt.NDArray[Any], npt.NDArray[Any]], ...]:
+    """Neighbouring pixels of an image (H, W, ...): right and left, below and above, each (h, w, ...)."""
+    step = max(1, len(array) // ROWS)
+    rows, above = slice(1, None, step), slice(None, -1, step)
+    return (array[rows, 1:], array[rows, :-1]), (array[rows], array[above])
+
+
+def _differences(frame: Frame) -> list[Colors]:
+    """The largest difference of a colour of each pair of `_pairs`."""
+    return [_difference(first, second) for first, second in _pairs(frame.image)]
+
+
+def _difference(first: Colors, second: Colors) -> Colors:
+    """Largest difference of a colour (h, w); channel by channel, many times as fast as over the last axis."""
+    red, green, blue = (np.maximum(first, second) - np.minimum(first, second)).transpose(2, 0, 1)
+    return np.asarray(np.maximum(np.maximum(red, green), blue))
+
+
+def _outlines(frame: Frame) -> list[Bools]:
+    """The pairs of `_pairs` between which class or depth changes."""
+    outlines = []
+    for (near_m, far_m), (first, second) in zip(_pairs(frame.depth_m), _pairs(frame.pixel_class), strict=True):
+        apart = np.abs(near_m - far_m) > OUTLINE_M + OUTLINE_SHARE * np.minimum(near_m, far_m)
+        outlines.append(np.asarray(apart | (first != second)))
+    return outlines
+
+
+def _outlines_of_anomalies(frame: Frame) -> list[Bools]:
+    """The pairs of `_pairs` of which one pixel shows an anomaly and the other one does not."""
+    return [np.asarray(first != second) for first, second in _pairs(is_anomaly(frame.pixel_class))]
+
+
+def _fit(
+    differences: Sequence[Colors], every: Counts, across: Sequence[Bools], besides: Sequence[Bools] | None = None
+) -> float:
+    """AUROC of colour differences for pairs across an outline against the others, less those `besides`; 0.5 without.
+
+    `every`: histogram of the differences.
+    """
+    outside = _histogram(differences, across)
+    inside = every - (outside if besides is None else _histogram(differences, besides))
+    if not inside.sum() or not outside.sum():
+        return 0.5
+    below = np.cumsum(inside) - inside / 2
+    return float((below * outside).sum() / inside.sum() / outside.sum())
+
+
+def _histogram(differences: Sequence[Colors], chosen: Sequence[Bools] | None = None) -> Counts:
+    """How many pairs, of the chosen ones, differ by so much: (256,)."""
+    parts = differences if chosen is None else [each[here] for each, here in zip(differences, chosen, strict=True)]
+    counts = np.zeros(_COLORS, dtype=np.int64)
+    for part in parts:
+        counts += np.bincount(part.reshape(-1), minlength=_COLORS)
+    return counts
+
+
+def _as_depth(image: Colors, depth_m: npt.NDArray[np.float32]) -> int:
+    """Pixels of an image (h, w, 3) that are coded as a DEPTH_CAM image codes their depth (h, w)."""
+    red, green, blue = (image[..., channel].astype(np.int64) for channel in range(3))
+    read_m = (red + 256 * green + 65536 * blue) * (DEPTH_MAX_M / DEPTH_STEPS)
+    return int(np.count_nonzero(np.abs(read_m - depth_m) < 1e-3))
+
+
+def _color_sums(image: Colors, chosen: Bools) -> tuple[int, int, int, int]:
+    """Sums of red, green and blue of the chosen pixels, and how many they are."""
+    red, green, blue = image[chosen].sum(axis=0, dtype=np.int64).tolist()
+    return red, green, blue, int(np.count_nonzero(chosen))
+
+
+def _added(first: ColorSums, second: ColorSums) -> ColorSums:
+    red, green, blue, pixels = (a + b for a, b in zip(first, second, strict=True))
+    return red, green, blue, pixels

@@ -1,0 +1,247 @@
+"""What a data set holds and whether its labels and calibration agree: the numbers of metrics/data.json."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.anovox.format.files import Reason
+from lib.anovox.format.findings import Notice, ScenarioReason
+from lib.anovox.reading.frames import ReadFrame
+from lib.common.labels import ANOMALY_SIZES, LABELS, UNKNOWN, class_counts, is_anomaly
+from lib.geometry.frame import Frame, ScenarioType
+from lib.preprocessing.cloud_facts import SECTORS
+from lib.preprocessing.evidence import Evidence, frame_evidence
+from lib.preprocessing.rules import RULES, Level
+from lib.shards.digests import label_digests, sample_digests
+
+UNKNOWN_SIZE: Final = "unknown"
+CAMERA_ONLY: Final = "camera_only"
+DISTANCE_BANDS: Final = (
+    (8.0, "below_8_m"),
+    (14.0, "8_to_14_m"),
+    (20.0, "14_to_20_m"),
+    (40.0, "20_to_40_m"),
+    (np.inf, "above_40_m"),
+)
+WORST: Final[Mapping[str, Callable[..., str]]] = {
+    "depth_agreement_off_outlines": min,
+    "class_agreement_off_outlines": min,
+    "image_agreement": min,
+    "in_voxel_share": min,
+    "voxel_agreement": min,
+    "unlabelled_share": max,
+}
+"""The shares of `label_metrics` that are watched scenario by scenario, and which one is worst."""
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BadFrame:
+    """A frame that by itself breaks a rule of lib.preprocessing.rules, named `rule`."""
+
+    rule: str
+    camera: str
+    frame_id: int
+    evidence: Evidence
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Counts over some frames. `point_classes` and `pixel_classes` (256,) int64 count by class id.
+
+    `anomaly_sizes` and `anomaly_distances` count the frames in which a sensor sees an anomaly; `undefined_ids` frames
+    by (file kind, class id in no table), `frames_with_undefined_ids` each once. `cloud_sizes`: points of each cloud;
+    `farthest_m`: range of the farthest point. `by_camera`: evidence by the camera's name. `contents`: digests of the
+    frames' images and clouds, `label_contents`: of depths and classes.
+    """
+
+    frames: int = 0
+    frames_with_anomaly: int = 0
+    anomaly_sizes: Counter[str] = field(default_factory=Counter)
+    anomaly_distances: Counter[str] = field(default_factory=Counter)
+    point_classes: Counts = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    pixel_classes: Counts = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
+    undefined_ids: Counter[tuple[str, int]] = field(default_factory=Counter)
+    frames_with_undefined_ids: int = 0
+    cloud_sizes: tuple[int, ...] = ()
+    farthest_m: float = 0.0
+    by_camera: Mapping[str, Evidence] = field(default_factory=dict)
+    bad_frames: tuple[BadFrame, ...] = ()
+    contents: frozenset[int] = frozenset()
+    label_contents: frozenset[int] = frozenset()
+
+    def __add__(self, other: "Statistics") -> "Statistics":
+        return Statistics(
+            self.frames + other.frames,
+            self.frames_with_anomaly + other.frames_with_anomaly,
+            self.anomaly_sizes + other.anomaly_sizes,
+            self.anomaly_distances + other.anomaly_distances,
+            self.point_classes + other.point_classes,
+            self.pixel_classes + other.pixel_classes,
+            self.undefined_ids + other.undefined_ids,
+            self.frames_with_undefined_ids + other.frames_with_undefined_ids,
+            self.cloud_sizes + other.cloud_sizes,
+            max(self.farthest_m, other.farthest_m),
+            {
+                camera: self.by_camera.get(camera, Evidence()) + other.by_camera.get(camera, Evidence())
+                for camera in sorted({*self.by_camera, *other.by_camera})
+            },
+            self.bad_frames + other.bad_frames,
+            self.contents | other.contents,
+            self.label_contents | other.label_contents,
+        )
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Of all cameras together."""
+        return Evidence.total(self.by_camera.values())
+
+
+def frame_statistics(read: ReadFrame, before: Frame | None = None) -> Statistics:
+    """Counts of one frame, at the resolution it was recorded in; a cloud that several cameras share counts once.
+
+    `before`: the same camera's frame of the tick before, if that was read.
+    """
+    frame = read.frame
+    evidence = frame_evidence(read, before)
+    broken = [rule for rule in RULES if rule.lowest == Level.FRAME and rule.measure(evidence) is not None]
+    range_m = _ranges_m(frame.points)
+    point_classes, pixel_classes = class_counts(frame.point_class), class_counts(frame.pixel_class)
+    seen = bool(_anomalous(point_classes) or _anomalous(pixel_classes))
+    size = (frame.anomaly.size if frame.anomaly else None) or UNKNOWN_SIZE
+    undefined = [(kind, class_id) for kind, ids in read.undefined_ids.items() for class_id in ids]
+    statistics = Statistics(
+        frames=1,
+        frames_with_anomaly=int(seen),
+        anomaly_sizes=Counter({size: 1} if seen else {}),
+        anomaly_distances=Counter({_distance_band(range_m[is_anomaly(frame.point_class)]): 1} if seen else {}),
+        pixel_classes=pixel_classes,
+        undefined_ids=Counter(undefined),
+        frames_with_undefined_ids=int(bool(undefined)),
+        by_camera={frame.camera_name: evidence},
+        bad_frames=tuple(BadFrame(rule.name, frame.camera_name, frame.frame_id, evidence) for rule in broken),
+        contents=sample_digests(frame.image, frame.points),
+        label_contents=label_digests(frame.depth_m, frame.pixel_class),
+    )
+    if read.shares_cloud:
+        return statistics
+    return replace(
+        statistics,
+        point_classes=point_classes,
+        cloud_sizes=(len(frame.points),),
+        farthest_m=float(range_m.max()),
+    )
+
+
+def data_metrics(
+    by_scenario: Mapping[str, Statistics],
+    scenario_types: Iterable[ScenarioType],
+    skipped_frames: Iterable[Reason],
+    skipped_scenarios: Iterable[ScenarioReason],
+    notices: Iterable[Notice],
+) -> dict[str, dict[str, int | float]]:
+    """metrics/data.json: counts and shares under stable keys, all finite; a share of nothing is left out."""
+    total = sum(by_scenario.values(), Statistics())
+    types, frames, scenarios = Counter(scenario_types), Counter(skipped_frames), Counter(skipped_scenarios)
+    noticed = Counter(notices)
+    points, pixels = int(total.point_classes.sum()), int(total.pixel_classes.sum())
+    bands = [name for _, name in DISTANCE_BANDS]
+    return {
+        "scenarios": {
+            "normality": types[ScenarioType.NORMALITY],
+            "static": types[ScenarioType.STATIC],
+            "dynamic": types[ScenarioType.DYNAMIC],
+        },
+        "frames": {"total": total.frames, "with_anomaly": total.frames_with_anomaly},
+        "anomaly_frames": {size: total.anomaly_sizes[size] for size in (*ANOMALY_SIZES, UNKNOWN_SIZE)},
+        "anomaly_distance": {band: total.anomaly_distances[band] for band in (*bands, CAMERA_ONLY)},
+        "skipped": {reason.value: frames[reason] for reason in Reason},
+        "skipped_scenarios": {reason.value: scenarios[reason] for reason in ScenarioReason},
+        "noticed": {notice.value: noticed[notice] for notice in Notice},
+        "points": {
+            "total": points,
+            "smallest_cloud": min(total.cloud_sizes, default=0),
+            "largest_cloud": max(total.cloud_sizes, default=0),
+            "farthest_m": round(total.farthest_m, 1),
+            "labelled_share": _share(points - int(total.point_classes[UNKNOWN]), points) or 0.0,
+            "anomaly_share": _share(_anomalous(total.point_classes), points) or 0.0,
+        },
+        "pixels": {"anomaly_share": _share(_anomalous(total.pixel_classes), pixels) or 0.0},
+        "labels": {
+            **label_metrics(total),
+            **{f"worst_{key}": share for key, (_, share) in worst_scenarios(by_scenario).items()},
+            "frames_with_undefined_ids": total.frames_with_undefined_ids,
+        },
+        "point_class_share": {
+            label.name.replace(" ", "_"): round(int(total.point_classes[label.id]) / points, 6)
+            for label in LABELS
+            if total.point_classes[label.id]
+        },
+    }
+
+
+def label_metrics(statistics: Statistics) -> dict[str, float]:
+    """Where point labels come from and whether the sources agree: shares; a share of nothing is left out.
+
+    docs/check.md says what each one means and what value to expect.
+    """
+    evidence = statistics.evidence
+    labels, counts, clouds = evidence.labels, evidence.agreement, evidence.clouds
+    gap = evidence.pictures.gap
+    shares = {
+        "row_match_share": _share(labels.by_row, labels.points),
+        "direction_match_share": _share(labels.by_direction, labels.points),
+        "voxel_label_share": _share(labels.by_voxel, labels.points),
+        "unlabelled_share": _share(int(statistics.point_classes[UNKNOWN]), labels.points),
+        "depth_agreement": _share(counts.same_depth, counts.projected),
+        "class_agreement": _share(counts.same_class, counts.compared),
+        "depth_agreement_off_outlines": _share(counts.off_outlines_same_depth, counts.off_outlines - counts.hidden),
+        "class_agreement_off_outlines": _share(counts.clear_same, counts.clear),
+        "anomaly_agreement": _share(counts.anomalous_same, counts.anomalous),
+        "hidden_share": _share(counts.hidden, counts.off_outlines),
+        "image_agreement": None if gap is None else round(gap, 6),
+        "voxel_agreement": _share(counts.same_voxel, counts.in_voxel),
+        "in_voxel_share": _share(counts.in_voxel, counts.labelled),
+        "around_share": _share(clouds.sectors, SECTORS * clouds.clouds),
+    }
+    return {key: share for key, share in shares.items() if share is not None}
+
+
+def worst_scenarios(by_scenario: Mapping[str, Statistics]) -> dict[str, tuple[str, float]]:
+    """For each key of WORST the scenario that does worst, and its share; a key that no scenario has is left out."""
+    shares = {name: label_metrics(statistics) for name, statistics in sorted(by_scenario.items())}
+    worst: dict[str, tuple[str, float]] = {}
+    for key, choose in WORST.items():
+        known = {name: share[key] for name, share in shares.items() if key in share}
+        if known:
+            name = choose(known, key=known.__getitem__)
+            worst[key] = name, known[name]
+    return worst
+
+
+def _ranges_m(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Distances (N,) [m] of points (N, 4) from their origin; column by column, many times as fast as row by row."""
+    x, y, z = points[:, 0], points[:, 1], points[:, 2]
+    return np.asarray(np.sqrt(x * x + y * y + z * z), dtype=np.float32)
+
+
+def _distance_band(range_m: npt.NDArray[np.floating]) -> str:
+    """The band that holds the median range of an anomaly's points (K,)."""
+    if not len(range_m):
+        return CAMERA_ONLY
+    median_m = float(np.median(range_m))
+    return next(name for limit_m, name in DISTANCE_BANDS if median_m < limit_m)
+
+
+def _anomalous(classes: Counts) -> int:
+    return int(classes[is_anomaly(np.arange(256, dtype=np.uint8))].sum())
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 6) if whole else None

@@ -1,0 +1,165 @@
+"""Read shards at memory speed."""
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.common.errors import DataError
+from lib.geometry.camera import Camera
+from lib.geometry.frame import Anomaly, Lidar, ScenarioType
+from lib.geometry.merged import split_clouds
+from lib.shards.lazy_arrays import StoredRows
+from lib.shards.schema import SHARD_KIND, lidar_prefixes, shard_arrays
+from lib.shards.storage import Attributes, read_arrays
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """One scenario's frames of one camera, F of them; the arrays are read-only memory maps, or, where the shard is
+    compressed or its points are narrower than float32, `StoredRows` that read frame by frame.
+
+    frame_id (F,) int64; frame_digest (F, 2) uint64, of image and points (lib.shards.digests); image (F, h, w, 3)
+    uint8; points (F, P, 4) float32 x, y, z [m, LiDAR frame, or vehicle frame where several LiDARs are merged],
+    intensity, padded with 0 after num_points (F,) int32, of which lidar_num_points (F, L) int32 are of each LiDAR, in
+    the order of `lidars`; point_class (F, P) uint8, padded with 255; pixel_class (F, h, w) uint8; depth_m (F, h, w)
+    float16 planar, sky 1000; voxels_flat (sum M, 4) uint16 and voxel_offsets (F + 1,) int64: AnoVox's grid of the full
+    cloud; world_SE3_ego (F, 4, 4), speed_mps (F,) and time_s (F,) float64, nan = unknown;
+    camera_SE3_lidar (4, 4) float64 from the points' frame. `camera_name` is empty where one camera was chosen.
+    `fingerprint` changes when any of this does.
+    """
+
+    path: Path
+    scenario: str
+    scenario_type: ScenarioType
+    town: str
+    weather: str
+    fingerprint: str
+    camera: Camera
+    camera_name: str
+    lidars: tuple[Lidar, ...]
+    anomaly: Anomaly | None
+    camera_SE3_lidar: npt.NDArray[np.float64]
+    frame_id: npt.NDArray[np.int64]
+    frame_digest: npt.NDArray[np.uint64]
+    image: npt.NDArray[np.uint8] | StoredRows
+    points: npt.NDArray[np.float32] | StoredRows
+    num_points: npt.NDArray[np.int32]
+    lidar_num_points: npt.NDArray[np.int32]
+    point_class: npt.NDArray[np.uint8] | StoredRows
+    pixel_class: npt.NDArray[np.uint8] | StoredRows
+    depth_m: npt.NDArray[np.float16] | StoredRows
+    voxels_flat: npt.NDArray[np.uint16]
+    voxel_offsets: npt.NDArray[np.int64]
+    world_SE3_ego: npt.NDArray[np.float64]
+    speed_mps: npt.NDArray[np.float64]
+    time_s: npt.NDArray[np.float64]
+
+    def voxels(self, index: int) -> npt.NDArray[np.uint16]:
+        """Voxel ground truth of the index-th frame: (M, 4) uint16 ix, iy, iz, class id."""
+        start, stop = self.voxel_offsets[index], self.voxel_offsets[index + 1]
+        return self.voxels_flat[start:stop]
+
+    def lidar_points(self, index: int) -> list[npt.NDArray[np.floating]]:
+        """The index-th frame's points of each LiDAR: (N, 4) each, x, y, z [m, that LiDAR's own frame], intensity."""
+        poses = [(lidar.location, lidar.rotation) for lidar in self.lidars]
+        return split_clouds(self.points[index, : self.num_points[index]], self.lidar_num_points[index], poses)
+
+    def __len__(self) -> int:
+        return len(self.frame_id)
+
+    def __reduce__(self) -> Any:
+        """Travel between processes as a path: the other side maps the file again instead of copying the arrays."""
+        return reopen_shard, (self.path,)
+
+
+def read_shard(path: Path, verify: bool = True) -> Shard:
+    """Open a shard: its arrays are read-only maps of the file, or read it frame by frame; what is never touched is
+    never read.
+
+    `verify` reads every array once and compares it with its checksum. Raises DataError when the file is missing,
+    truncated, damaged or of another schema version.
+    """
+    arrays, attributes = read_arrays(path, SHARD_KIND, shard_arrays(), verify)
+    try:
+        _check_rows(arrays)
+        shard = _shard(path, arrays, attributes)
+        if verify:
+            _check_values(shard)
+        return shard
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"{path}: damaged ({str(error)[:200]}); {SHARD_KIND.remedy}") from None
+
+
+def reopen_shard(path: Path) -> Shard:
+    """Open a shard that this program verified before."""
+    return read_shard(path, verify=False)
+
+
+def _check_rows(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Raise ValueError unless all arrays are of the same frames and sizes."""
+    frames = len(arrays["frame_id"])
+    expected = dict.fromkeys(arrays, frames) | {"voxel_offsets": frames + 1, "camera_SE3_lidar": 4}
+    expected["voxels_flat"] = len(arrays["voxels_flat"])
+    wrong = [name for name, rows in expected.items() if len(arrays[name]) != rows]
+    if wrong:
+        raise ValueError(f"{wrong[0]} has {len(arrays[wrong[0]])} rows where there should be {expected[wrong[0]]}")
+    for name, other in (("points", "point_class"), ("image", "pixel_class"), ("image", "depth_m")):
+        if arrays[other].shape != arrays[name].shape[: arrays[other].ndim]:
+            raise ValueError(f"{name} and {other} differ in size")
+
+
+def _check_values(shard: Shard) -> None:
+    """Raise ValueError unless counts fit the arrays and what the model sees is finite."""
+    counts, offsets = np.asarray(shard.num_points, dtype=np.int64), shard.voxel_offsets
+    if (counts < 0).any() or (counts > shard.points.shape[1]).any():
+        raise ValueError("num_points goes beyond the points")
+    if (shard.lidar_num_points < 0).any() or not np.array_equal(shard.lidar_num_points.sum(axis=1), counts):
+        raise ValueError("lidar_num_points does not sum up to num_points")
+    if offsets[0] != 0 or offsets[-1] != len(shard.voxels_flat) or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError("voxel_offsets does not divide the voxels")
+    for name in ("points", "depth_m", "camera_SE3_lidar"):
+        if not np.isfinite(getattr(shard, name)).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
+    lidars = [value for lidar in shard.lidars for value in astuple(lidar) if isinstance(value, float)]
+    if not np.isfinite([*astuple(shard.camera), *lidars]).all() or min(shard.camera.fx_px, shard.camera.fy_px) <= 0:
+        raise ValueError("the calibration is not finite")
+    if len(shard.lidars) != shard.lidar_num_points.shape[1] or min(lidar.channels for lidar in shard.lidars) < 1:
+        raise ValueError("its LiDARs do not fit lidar_num_points")
+
+
+def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
+    a = attributes
+    arrays.setdefault("lidar_num_points", arrays["num_points"][:, None])
+    anomaly = {field: str(a[f"anomaly_{field}"]) for field in ("size", "blueprint", "kind") if f"anomaly_{field}" in a}
+    height, width = arrays["image"].shape[1:3]
+    return Shard(
+        path=path,
+        scenario=str(a["scenario"]),
+        scenario_type=ScenarioType(str(a["scenario_type"])),
+        town=str(a["town"]),
+        weather=str(a["weather"]),
+        fingerprint=str(a["fingerprint"]),
+        camera=Camera(width, height, *(float(a[f"camera_{name}_px"]) for name in ("fx", "fy", "cx", "cy"))),
+        camera_name=str(a.get("camera_name", "")),
+        lidars=tuple(_lidar(a, prefix) for prefix in lidar_prefixes(int(a.get("lidars", 1)))),
+        anomaly=Anomaly(**anomaly) if a["has_anomaly"] else None,
+        **arrays,
+    )
+
+
+def _lidar(a: Attributes, prefix: str) -> Lidar:
+    x_m, y_m, z_m, roll_deg, pitch_deg, yaw_deg = (
+        float(a[prefix + name]) for name in ("x_m", "y_m", "z_m", "roll_deg", "pitch_deg", "yaw_deg")
+    )
+    return Lidar(
+        channels=int(a[f"{prefix}channels"]),
+        upper_fov_deg=float(a[f"{prefix}upper_fov_deg"]),
+        lower_fov_deg=float(a[f"{prefix}lower_fov_deg"]),
+        range_m=float(a[f"{prefix}range_m"]),
+        location=(x_m, y_m, z_m),
+        rotation=(roll_deg, pitch_deg, yaw_deg),
+    )

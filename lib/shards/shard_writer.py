@@ -1,0 +1,232 @@
+"""Frames of one scenario and camera -> one shard, streaming."""
+
+import zlib
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from lib.common.errors import DataError
+from lib.common.labels import ANOMALY_IDS, UNKNOWN, class_counts
+from lib.geometry.frame import Frame, Lidar, ScenarioType
+from lib.shards.digests import digest
+from lib.shards.half import as_float16
+from lib.shards.index import ShardEntry
+from lib.shards.schema import FRAME_ARRAYS, SHARD_KIND, Storage, lidar_prefixes, shard_arrays
+from lib.shards.storage import ArrayFileWriter, Attributes, Expected
+
+POINTS_MULTIPLE = 64
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+def padded_length(largest_cloud: int) -> int:
+    """The number of point slots P for a data set whose largest cloud has so many points: rounded up to 64."""
+    return max(1, -(-largest_cloud // POINTS_MULTIPLE)) * POINTS_MULTIPLE
+
+
+class ShardWriter:
+    """Write the frames of one scenario and camera, one by one; the file appears whole or not at all.
+
+    Used as a context manager: `append` frames, at least one, then `finish`; leaving without `finish` leaves nothing
+    behind. Clouds are padded to `max_points`; a larger one is thinned by a choice seeded by scenario and frame id,
+    blind to labels. The same bytes for the same input.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        first: Frame,
+        max_points: int,
+        town: str = "",
+        weather: str = "",
+        storage: Storage = Storage(),  # noqa: B008 (frozen)
+        frames: int | None = None,
+    ) -> None:
+        """Start a shard for frames like `first`, which is not written yet; `frames`: of these at most, and probably."""
+        self._path, self._storage = path, storage
+        self._first, self._max_points, self._place = first, max_points, (town, weather)
+        height, width = first.camera.height_px, first.camera.width_px
+        self._specs = shard_arrays(height, width, max_points, len(first.lidars), storage)
+        self._num_voxels, self._anomaly = 0, first.anomaly
+        self._frames, self._frames_with_anomaly = 0, 0
+        self.ids_seen: npt.NDArray[np.bool_] = np.zeros(256, dtype=bool)
+        """(256,) bool: the class ids of the points and pixels so far."""
+        expected = None
+        if frames is not None:
+            expected = Expected(self._attributes(first.scenario_type), dict.fromkeys(FRAME_ARRAYS, frames))
+        self._file = ArrayFileWriter(path, SHARD_KIND, self._specs, expected)
+        self._file.append("voxel_offsets", [0])
+        self._file.append("camera_SE3_lidar", first.camera_SE3_lidar)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.__exit__(*error)
+
+    def append(self, frame: Frame) -> None:
+        """Write the next frame."""
+        _check_same_sensors(self._first, frame)
+        if self._storage.point_dtype == "float16" and not (np.abs(frame.points) <= FLOAT16_MAX).all():
+            raise DataError(
+                f"{self._path}: a number of frame {frame.frame_id}'s points is beyond float16's "
+                f"{FLOAT16_MAX:.0f}; set preprocess.point_dtype to float32"
+            )
+        self._num_voxels += len(frame.voxels)
+        kept_class = _append_frame(self._file, frame, self._max_points, self._num_voxels)
+        point_ids, pixel_ids = _ids_in(frame.point_class), _ids_in(frame.pixel_class)
+        kept_ids = point_ids if len(kept_class) == len(frame.point_class) else _ids_in(kept_class)
+        self.ids_seen |= point_ids | pixel_ids
+        self._frames += 1
+        self._frames_with_anomaly += bool((kept_ids | pixel_ids)[list(ANOMALY_IDS)].any())
+        self._anomaly = self._anomaly or frame.anomaly
+
+    def finish(self, ids_seen: npt.NDArray[np.bool_]) -> ShardEntry:
+        """Put the shard in its place, and return its line of the index.
+
+        `ids_seen` (256,) bool: the class ids in all shards of the scenario. A scenario called normality in which a
+        label says anomaly becomes an anomaly scenario: it must never train.
+        """
+        scenario_type = type_by_labels(self._first.scenario_type, ids_seen)
+        self._file.finish(self._attributes(scenario_type))
+        return self._entry(scenario_type)
+
+    def _attributes(self, scenario_type: ScenarioType) -> Attributes:
+        attributes = _attributes(self._first, *self._place) | {"has_anomaly": int(self._anomaly is not None)}
+        attributes["scenario_type"] = scenario_type.value
+        for field in ("size", "blueprint", "kind"):
+            value = getattr(self._anomaly, field, None)
+            if value is not None:
+                attributes[f"anomaly_{field}"] = value
+        return attributes
+
+    def _entry(self, scenario_type: ScenarioType) -> ShardEntry:
+        town, weather = self._place
+        return ShardEntry(
+            scenario=self._first.scenario,
+            type=scenario_type,
+            file=self._path.name,
+            frames=self._frames,
+            frames_with_anomaly=self._frames_with_anomaly,
+            image_height=self._first.camera.height_px,
+            image_width=self._first.camera.width_px,
+            max_points=self._max_points,
+            lidar_channels=max(lidar.channels for lidar in self._first.lidars),
+            town=town,
+            weather=weather,
+            camera=self._first.camera_name,
+        )
+
+
+def write_shard(
+    path: Path,
+    frames: Iterable[Frame],
+    max_points: int,
+    town: str = "",
+    weather: str = "",
+    storage: Storage = Storage(),  # noqa: B008 (frozen)
+) -> ShardEntry:
+    """Write the frames of one scenario and camera as one shard (`ShardWriter`) and return its line of the index.
+
+    Raises DataError when no frame comes.
+    """
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        raise DataError(f"{path}: no usable frame to write")
+    with ShardWriter(path, first, max_points, town, weather, storage) as shard:
+        for frame in chain([first], frames):
+            shard.append(frame)
+        return shard.finish(shard.ids_seen)
+
+
+def type_by_labels(declared: ScenarioType, ids_seen: npt.NDArray[np.bool_]) -> ScenarioType:
+    """The declared type, unless it is normality and labels say anomaly: `ids_seen` (256,) bool says which ids occur."""
+    seen = [class_id for class_id in ANOMALY_IDS if ids_seen[class_id]]
+    if declared is not ScenarioType.NORMALITY or not seen:
+        return declared
+    return ScenarioType.DYNAMIC if seen == [100] else ScenarioType.STATIC
+
+
+def thinned(scenario: str, frame_id: int, num_points: int, max_points: int) -> npt.NDArray[np.int64]:
+    """Which points of a cloud stay, ascending: all, or `max_points` of them, chosen by scenario and frame id alone."""
+    if num_points <= max_points:
+        return np.arange(num_points)
+    generator = np.random.default_rng([zlib.crc32(scenario.encode()), frame_id])
+    return np.sort(generator.choice(num_points, size=max_points, replace=False))
+
+
+def _ids_in(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Say which ids (256,) occur."""
+    return class_counts(class_ids) > 0
+
+
+def _append_frame(file: ArrayFileWriter, frame: Frame, max_points: int, num_voxels: int) -> npt.NDArray[np.uint8]:
+    """Write a frame; returns the classes of the points that stay."""
+    all_stay = len(frame.points) <= max_points
+    kept = thinned(frame.scenario, frame.frame_id, len(frame.points), max_points)
+    chosen = slice(None) if all_stay else kept
+    points = np.empty((1, max_points, 4), dtype=np.float32)
+    point_class = np.full((1, max_points), UNKNOWN, dtype=np.uint8)
+    points[0, : len(kept)] = frame.points[chosen]
+    points[0, len(kept) :] = 0.0
+    point_class[0, : len(kept)] = frame.point_class[chosen]
+    unknown_pose = np.full((4, 4), np.nan)
+    file.append("frame_id", [frame.frame_id])
+    file.append("frame_digest", np.array([[digest(frame.image), digest(points[0, : len(kept)])]], dtype=np.uint64))
+    file.append("image", frame.image[None])
+    file.append("points", points)
+    file.append("num_points", [len(kept)])
+    file.append("point_class", point_class)
+    file.append("pixel_class", frame.pixel_class[None])
+    file.append("depth_m", as_float16(frame.depth_m)[None])
+    file.append("voxels_flat", frame.voxels)
+    file.append("voxel_offsets", [num_voxels])
+    file.append("world_SE3_ego", (unknown_pose if frame.world_SE3_ego is None else frame.world_SE3_ego)[None])
+    file.append("speed_mps", [np.nan if frame.speed_mps is None else frame.speed_mps])
+    file.append("time_s", [np.nan if frame.time_s is None else frame.time_s])
+    if len(frame.lidars) > 1:
+        borders = np.searchsorted(kept, np.cumsum((0, *frame.cloud_sizes)))
+        file.append("lidar_num_points", np.diff(borders)[None])
+    return point_class[0, : len(kept)]
+
+
+def _check_same_sensors(first: Frame, frame: Frame) -> None:
+    one, other = ((f.scenario, f.camera_name, f.camera, f.lidars) for f in (first, frame))
+    assert one == other and np.array_equal(frame.camera_SE3_lidar, first.camera_SE3_lidar), "one shard, one camera"
+
+
+def _attributes(frame: Frame, town: str, weather: str) -> Attributes:
+    camera = frame.camera
+    attributes: Attributes = {
+        "scenario": frame.scenario,
+        "town": town,
+        "weather": weather,
+        "camera_fx_px": float(camera.fx_px),
+        "camera_fy_px": float(camera.fy_px),
+        "camera_cx_px": float(camera.cx_px),
+        "camera_cy_px": float(camera.cy_px),
+    }
+    for prefix, lidar in zip(lidar_prefixes(len(frame.lidars)), frame.lidars, strict=True):
+        attributes |= _lidar_attributes(prefix, lidar)
+    if len(frame.lidars) > 1:
+        attributes["lidars"] = len(frame.lidars)
+    if frame.camera_name:
+        attributes["camera_name"] = frame.camera_name
+    return attributes
+
+
+def _lidar_attributes(prefix: str, lidar: Lidar) -> Attributes:
+    places = zip(
+        ("x_m", "y_m", "z_m", "roll_deg", "pitch_deg", "yaw_deg"), lidar.location + lidar.rotation, strict=True
+    )
+    return {
+        f"{prefix}channels": lidar.channels,
+        f"{prefix}upper_fov_deg": float(lidar.upper_fov_deg),
+        f"{prefix}lower_fov_deg": float(lidar.lower_fov_deg),
+        f"{prefix}range_m": float(lidar.range_m),
+        **{prefix + name: float(value) for name, value in places},
+    }

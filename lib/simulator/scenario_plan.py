@@ -1,0 +1,110 @@
+"""Which scenarios the sample holds: types, towns, weather and anomalies, in balanced shares."""
+
+import uuid
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.common.labels import ANOMALY_SIZES
+from lib.common.params import SimulateParams
+from lib.geometry.frame import ScenarioType
+from lib.simulator.anomalies.catalog import families
+from lib.simulator.weather import preset_name
+
+TOWNS = ("Town01", "Town02", "Town03", "Town04", "Town05", "Town06", "Town07", "Town10HD")
+KINDS = ("geometry", "appearance", "both")
+
+
+@dataclass(frozen=True)
+class AnomalyPlan:
+    """What kind of anomaly a scenario holds; `family` is a name of the catalogue that fits kind and size."""
+
+    size: str
+    kind: str
+    family: str
+
+
+@dataclass(frozen=True)
+class ScenarioPlan:
+    """One scenario of the sample; `name` is its folder, Scenario_<uuid>; NORMALITY has no anomaly.
+
+    `absent`: the numbers of the frames before the anomaly comes, or those when it is gone.
+    """
+
+    name: str
+    index: int
+    type: ScenarioType
+    town: str
+    weather_preset: str
+    anomaly: AnomalyPlan | None
+    absent: range = range(0)
+
+
+def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
+    """All scenarios, a pure function of the parameters.
+
+    Kinds and sizes are crossed in equal shares over the anomaly scenarios, families are cycled through within each
+    cell, night, fog and rain have the same shares in both types, and as many anomalies are absent at first as at last.
+    The order of the scenarios tells nothing.
+    Raises ParamsError if params name no size.
+    """
+    rng = np.random.default_rng([params.seed, 0])
+    anomalies = _plan_anomalies(rng, params.anomaly_scenarios, sizes(params))
+    contents: list[tuple[AnomalyPlan | None, str, range]] = []
+    contents += [(None, preset, range(0)) for preset in _presets(rng, params, params.normality_scenarios)]
+    absences = _absences(np.random.default_rng([params.seed, 4]), params)
+    contents += zip(anomalies, _presets(rng, params, params.anomaly_scenarios), absences, strict=True)
+    return tuple(
+        ScenarioPlan(
+            name=f"Scenario_{uuid.UUID(bytes=np.random.default_rng([params.seed, 1, index]).bytes(16), version=4)}",
+            index=index,
+            type=ScenarioType.NORMALITY if contents[which][0] is None else ScenarioType.STATIC,
+            town=TOWNS[int(rng.integers(len(TOWNS)))],
+            weather_preset=contents[which][1],
+            anomaly=contents[which][0],
+            absent=contents[which][2],
+        )
+        for index, which in enumerate(rng.permutation(len(contents)).tolist())
+    )
+
+
+def sizes(params: SimulateParams) -> tuple[str, ...]:
+    """The sizes that anomalies come in, smallest first."""
+    return tuple(size for size in ANOMALY_SIZES if size in params.anomaly_sizes_m)
+
+
+def _plan_anomalies(rng: np.random.Generator, count: int, sizes: tuple[str, ...]) -> list[AnomalyPlan]:
+    """Every kind with every size equally often (up to one), every family of a cell before any comes again."""
+    cells = [(kind, size) for kind in KINDS for size in sizes]
+    order = [cells[i] for _ in range(-(-count // len(cells))) for i in rng.permutation(len(cells)).tolist()][:count]
+    used: dict[str, int] = {}
+    plans: list[AnomalyPlan] = []
+    for kind, size in order:
+        names = families(kind, size)
+        tie_break = rng.permutation(len(names))
+        rarest = min(range(len(names)), key=lambda i: (used.get(names[i], 0), int(tie_break[i])))
+        used[names[rarest]] = used.get(names[rarest], 0) + 1
+        plans.append(AnomalyPlan(size, kind, names[rarest]))
+    return plans
+
+
+def _absences(rng: np.random.Generator, params: SimulateParams) -> list[range]:
+    """Of each anomaly scenario, in which frames the anomaly is absent: up to half of them, at the start or at the end.
+
+    The share `absent_fraction` of the scenarios has such frames, as many at the start as at the end (up to one).
+    """
+    frames, count = params.frames_per_scenario, params.anomaly_scenarios
+    order = rng.permutation(count).tolist()
+    absences = [range(0)] * count
+    for place, scenario in enumerate(order[: round(params.absent_fraction * count)] if frames > 1 else []):
+        some = int(rng.integers(1, frames // 2 + 1))
+        absences[scenario] = range(some) if place % 2 else range(frames - some, frames)
+    return absences
+
+
+def _presets(rng: np.random.Generator, params: SimulateParams, count: int) -> list[str]:
+    night, fog, rain = (
+        rng.permutation(np.arange(count) < round(fraction * count)).tolist()
+        for fraction in (params.night_fraction, params.fog_fraction, params.rain_fraction)
+    )
+    return [preset_name(rng, *flags) for flags in zip(night, fog, rain, strict=True)]

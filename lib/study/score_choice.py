@@ -1,0 +1,179 @@
+"""Which of the scores is best, asked of validation frames with and without pseudo-anomalies; the test has no part."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from lib.common.params import EvaluateParams, FrameScore, PredictParams, Score
+from lib.evaluation.calibration import pasted_truth
+from lib.inference.calibration_set import check_both_kinds, in_view
+from lib.inference.frame_scores import frame_scores
+from lib.inference.scores import also_without_image, for_sensors
+from lib.inference.shard_scoring import Scoring, detections_of
+from lib.loading.frame_reader import FrameBatch
+from lib.loading.loader import batches
+from lib.model.class_scores import rescored
+from lib.model.detector import Detector
+from lib.model.devices import Precision
+from lib.model.parallel import Threads
+from lib.synthesis.families import VALIDATION
+from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.targets import UNSURE
+from lib.training.loop import TrainingSet
+from lib.views.range_view import make_views, project
+
+Alternative = tuple[Score, FrameScore]
+DEFAULT: Final[Alternative] = ("anomaly_logit", "points_or_pixels")
+ALTERNATIVES: Final[tuple[Alternative, ...]] = tuple((s, f) for s in get_args(Score) for f in get_args(FrameScore))
+CLEAN_FRACTION = 0.5
+RESAMPLES = 500
+SEED = 104_729
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One alternative: frame AUROC, its change against DEFAULT with a 95 % interval over scenarios, point metrics."""
+
+    score: Score
+    frame_score: FrameScore
+    frame_auroc: float
+    change: float
+    change_low: float
+    change_high: float
+    point_auroc: float
+    point_ap: float
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Frame scores (F,) by alternative, point scores (N,) by score, their truth, and each frame's scenario (F,)."""
+
+    frames: dict[Alternative, npt.NDArray[np.float32]]
+    points: dict[Score, npt.NDArray[np.float32]]
+    frame_truth: npt.NDArray[np.bool_]
+    point_truth: npt.NDArray[np.bool_]
+    scenario: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How validation frames are judged: `repeats` times, each time with other pseudo-anomalies."""
+
+    slots: int
+    repeats: int
+    predict: PredictParams
+    evaluate: EvaluateParams
+    device: torch.device
+    precision: Precision
+
+
+def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads: Threads) -> list[ScoreRow]:
+    """Judge the validation frames and rate all alternatives; raises DataError where only one kind of frame results."""
+    judge, params = also_without_image(detector, detector.config.fuses, trial.predict), trial.predict
+    scoring = Scoring(judge, detector.config.grid(), "anomaly_logit", params, trial.device, trial.precision)
+    by_frame_score = {
+        how: for_sensors(params.model_copy(update={"frame_score": how}), detector.config.fusion)
+        for how in get_args(FrameScore)
+    }
+    judged = partial(_judged, scoring, by_frame_score, trial)
+    parts = list(threads.map(judged, _batches(data, trial)))
+    together = Judged(
+        frames={a: np.concatenate([part.frames[a] for part in parts]) for a in ALTERNATIVES},
+        points={s: np.concatenate([part.points[s] for part in parts]) for s in get_args(Score)},
+        frame_truth=np.concatenate([part.frame_truth for part in parts]),
+        point_truth=np.concatenate([part.point_truth for part in parts]),
+        scenario=np.concatenate([part.scenario for part in parts]),
+    )
+    check_both_kinds(together.frame_truth, "the number of repeats")
+    return rate(together)
+
+
+def rate(judged: Judged) -> list[ScoreRow]:
+    """Rows of all alternatives, the best frame AUROC first."""
+    truth, base, draws = judged.frame_truth, judged.frames[DEFAULT], _draws(judged)
+    resampled_base = _resampled_auroc(truth, base, draws)
+    point = {
+        score: (float(roc_auc_score(judged.point_truth, s)), float(average_precision_score(judged.point_truth, s)))
+        for score, s in judged.points.items()
+    }
+    rows = []
+    for (score, frame_score), values in judged.frames.items():
+        low, high = np.percentile(_resampled_auroc(truth, values, draws) - resampled_base, [2.5, 97.5])
+        auroc = float(roc_auc_score(truth, values))
+        change = auroc - float(roc_auc_score(truth, base))
+        rows.append(ScoreRow(score, frame_score, auroc, change, float(low), float(high), *point[score]))
+    return sorted(rows, key=lambda row: -row.frame_auroc)
+
+
+def _draws(judged: Judged) -> npt.NDArray[np.int64]:
+    """How often each draw (D, F) of scenarios holds each frame; draws without both kinds are left out."""
+    generator = np.random.default_rng(SEED)
+    _, member = np.unique(judged.scenario, return_inverse=True)
+    scenarios = int(member.max()) + 1
+    chosen = generator.integers(scenarios, size=(RESAMPLES, scenarios))
+    drawn = np.stack([np.bincount(draw, minlength=scenarios) for draw in chosen])[:, member]
+    positives, total = drawn @ judged.frame_truth, drawn.sum(1)
+    return np.asarray(drawn[(positives > 0) & (positives < total)])
+
+
+def _resampled_auroc(
+    truth: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32], draws: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """AUROC of every draw (D, F) at once, ties counted half."""
+    order = np.argsort(scores)
+    ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
+    positives, negatives = (np.add.reduceat(draws[:, order] * kind[order], ties, axis=1) for kind in (truth, ~truth))
+    beaten = np.cumsum(negatives, axis=1) - negatives / 2
+    return np.asarray((positives * beaten).sum(1) / (positives.sum(1) * negatives.sum(1)))
+
+
+def _batches(data: TrainingSet, trial: Trial) -> Iterator[tuple[FrameBatch, npt.NDArray[np.int64], int]]:
+    """Batches of validation frames, the number of each frame's shard, and a seed."""
+    size = trial.predict.batch_size
+    for repeat in range(trial.repeats):
+        for number, batch in enumerate(batches(data.shards, data.validation, size, trial.device)):
+            refs = data.validation[number * size : (number + 1) * size]
+            yield batch, np.array([ref.shard for ref in refs]), SEED * (repeat + 1) + number
+
+
+@torch.inference_mode()
+def _judged(
+    scoring: Scoring,
+    by_frame_score: dict[FrameScore, PredictParams],
+    trial: Trial,
+    seeded: tuple[FrameBatch, npt.NDArray[np.int64], int],
+) -> Judged:
+    batch, scenario, seed = seeded
+    generator = torch.Generator(scoring.device).manual_seed(seed)
+    views, _ = make_views(batch, scoring.grid)
+    views, targets = paste_pseudo_anomalies(views, scoring.grid, trial.slots, CLEAN_FRACTION, VALIDATION, generator)
+    detections = detections_of(scoring, views)
+    image_share_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
+    positive, counts = pasted_truth(image_share_B, points_B, trial.evaluate)
+    scored = project(views)[1] & (targets.cell_BRC != UNSURE)
+    frames, points = {}, {}
+    for score in get_args(Score):
+        scores = rescored(detections, score)
+        points[score] = scores.cell_BRC[scored].cpu().numpy()
+        for how, params in by_frame_score.items():
+            frames[score, how] = frame_scores(scores, views, params).cpu().numpy()[counts]
+    point_truth = (targets.cell_BRC[scored] == 1).cpu().numpy()
+    return Judged(frames, points, positive[counts], point_truth, scenario[counts])
+
+
+def table(rows: Sequence[ScoreRow]) -> str:
+    """The rows as a Markdown table."""
+    head = "| model.score | predict.frame_score | frame AUROC | change [95 %] | point AUROC | point AP |"
+    return "\n".join([head, "|---" * 6 + "|", *map(_line, rows)])
+
+
+def _line(row: ScoreRow) -> str:
+    change = f"{row.change:+.3f} [{row.change_low:+.3f}, {row.change_high:+.3f}]"
+    point = f"{row.point_auroc:.3f} | {row.point_ap:.3f}"
+    return f"| {row.score} | {row.frame_score} | {row.frame_auroc:.3f} | {change} | {point} |"

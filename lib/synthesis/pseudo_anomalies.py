@@ -1,0 +1,273 @@
+"""Pseudo-anomalies pasted consistently into image and cloud: what the detector learns to find without seeing one.
+
+Each of several slots per frame (placing.py) holds one of: a solid with an unusual look (both sensors see it), a
+camouflaged solid (geometry only), a repainted patch of ground or of an object (appearance only), or nothing. Only the
+first slot casts shadows: their rays cost most. Negatives come before, in frames with and without anomalies:
+transplanted normal objects (transplant.py), shadows of nothing in sight and dirt (ground_negatives.py).
+Misfits (misfits.py), further anomalies, come after.
+Shape letters as in range_view.py; h, w: a window around the object; N = h w flattened; P = H W; K = R C; L: layers.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lib.common.labels import UNKNOWN
+from lib.synthesis.appearance import (
+    GROUND_CLASSES,
+    blended,
+    camouflage,
+    ground_of,
+    hazed,
+    random_sun,
+    relief,
+    shading,
+)
+from lib.synthesis.canvas import INTENSITY_DECAY, RANGE_NOISE_M, Scene, anomalous, finished, open_scene
+from lib.synthesis.families import Families, Textures
+from lib.synthesis.ground_negatives import paste_blemishes
+from lib.synthesis.misfits import paste_misfits
+from lib.synthesis.objects import class_mask, same_object
+from lib.synthesis.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, draw_kinds, place
+from lib.synthesis.solids import Linear, Spans, along, entry, shaded, spans
+from lib.synthesis.targets import UNSURE, Targets
+from lib.synthesis.transplant import transplant
+from lib.synthesis.windows import Window, above_at_1_m, aside_at_1_m, window_around, window_in_image, window_size
+from lib.views.range_view import RangeGrid, Views, cell_column, project
+from lib.views.rows import Rows
+from lib.views.tensors import constant
+
+GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
+VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous
+BLEMISHED = 0.2  # share of the frames whose ground has a shadow of nothing in sight, or dirt
+REPAINTED_WITHIN_M = 0.6  # how far a point may be from the surface that the camera sees at its projection
+
+
+@dataclass(frozen=True, eq=False)
+class _Aimed(Rows):
+    """What slots hold, and how the rays through the windows around it meet it. Nothing of it depends on what else is in
+    the frame: slots of one size of windows are worked out together, one after the other, B = S B.
+
+    pixels, and ray_B3N: their directions (camera axes, x = 1); spans: where those rays are inside; enter_BN, facing_BN:
+    the first of them; cells, and cell_enter_m_BN: the same of the range view.
+    """
+
+    placed: Placed
+    textures: Textures
+    sun_B3: Tensor
+    pixels: Window
+    ray_B3N: Tensor
+    spans: Spans
+    enter_BN: Tensor
+    facing_BN: Tensor
+    cells: Window
+    cell_enter_m_BN: Tensor
+
+
+def paste_pseudo_anomalies(
+    views: Views,
+    grid: RangeGrid,
+    slots: int,
+    clean_fraction: float,
+    families: Families,
+    generator: torch.Generator,
+) -> tuple[Views, Targets]:
+    """Paste random pseudo-anomalies and negatives into a batch; `clean_fraction` of the frames get negatives only."""
+    B, device = len(views.image_B3HW), views.image_B3HW.device
+    if B > 1:
+        views = transplant(views, torch.rand(B, generator=generator, device=device) < 0.8, generator)
+
+    def kinds() -> Tensor:
+        return draw_kinds(slots, B, clean_fraction, generator, device)
+
+    return _pasted(views, grid, slots, kinds, families, generator, BLEMISHED)
+
+
+def paste_kind(
+    views: Views, grid: RangeGrid, kind: Slot, families: Families, generator: torch.Generator
+) -> tuple[Views, Targets]:
+    """Paste one pseudo-anomaly of a kind into every frame, to look at."""
+    kind_SB = torch.full((1, len(views.image_B3HW)), int(kind), device=views.image_B3HW.device)
+    return _pasted(views, grid, 1, lambda: kind_SB, families, generator)
+
+
+def _pasted(
+    views: Views,
+    grid: RangeGrid,
+    slots: int,
+    kinds: Callable[[], Tensor],
+    families: Families,
+    generator: torch.Generator,
+    blemished: float = 0.0,
+) -> tuple[Views, Targets]:
+    uv_B2RC, seen_BRC = project(views)
+    scene = open_scene(views, grid, uv_B2RC, seen_BRC)
+    if blemished:
+        lucky_2B = torch.rand(2, len(views.image_B3HW), generator=generator, device=uv_B2RC.device)
+        paste_blemishes(scene, lucky_2B[0] < blemished, lucky_2B[1] < 0.5, generator)
+    returns_BK = views.has_return_BRC.flatten(1)
+    luck_BK = torch.rand(returns_BK.shape, generator=generator, device=returns_BK.device)
+    donors_BS = (luck_BK * returns_BK).topk(slots, dim=1).indices
+    intensity_BS, range_m_BS = (
+        each.flatten(1).gather(1, donors_BS) for each in (views.intensity_BRC, views.range_m_BRC)
+    )
+    reflectivity_BS = intensity_BS * torch.exp(INTENSITY_DECAY * range_m_BS)
+    placed = place(views, seen_BRC, kinds(), families, generator)
+    textures = families.textures(placed.extent_B3, placed.kind_B == Slot.APPEARANCE, generator)
+    sun_B3 = random_sun(len(placed.kind_B), generator, placed.kind_B.device)
+    for number, aimed in enumerate(_slot_by_slot(scene, placed, textures, sun_B3)):
+        _paste_pixels(scene, aimed, number, generator)
+        _paste_cells(scene, aimed, number, reflectivity_BS[:, number], generator)
+    if families.misfits:
+        lucky_B = torch.rand(len(views.image_B3HW), generator=generator, device=returns_BK.device) < families.misfits
+        paste_misfits(scene, lucky_B & anomalous(scene), slots, generator)
+    return finished(scene)
+
+
+def _slot_by_slot(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor) -> Iterator[_Aimed]:
+    B = len(scene.origin_B3)
+    yield _aimed(scene, placed[:B], textures[:B], sun_B3[:B], LARGE_WINDOW)
+    if len(sun_B3) > B:
+        others = _aimed(scene, placed[B:], textures[B:], sun_B3[B:], SMALL_WINDOW)
+        for start in range(0, len(others.sun_B3), B):
+            yield others[start : start + B]
+
+
+def _aimed(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor, share: int) -> _Aimed:
+    """Aim at what slots hold, in windows of the maps' sizes divided by `share`."""
+    views, slots = scene.views, len(sun_B3) // len(scene.origin_B3)
+    origin_B3 = scene.origin_B3.repeat(slots, 1)
+    H, W = views.image_B3HW.shape[-2:]
+    intrinsics_B4 = views.intrinsics_B4.repeat(slots, 1)
+    pixels = window_in_image(placed.solids.center_B3 - origin_B3, intrinsics_B4, window_size((H, W), share), (H, W))
+    linear = _rays(pixels, intrinsics_B4)
+    axes = constant((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), torch.float32, sun_B3.device).view(1, 3, 3)
+    ray_B3N = linear(axes.expand(len(sun_B3), 3, 3), torch.zeros_like(sun_B3))
+    within = spans(placed.solids, origin_B3, linear, sun_B3)
+    R, C = views.range_m_BRC.shape[1:]
+    column_B = cell_column(placed.solids.center_B3, scene.grid)
+    cells = window_around(torch.zeros_like(column_B), column_B, (R, max(1, C // share)), (R, C))
+    direction_B3N = cells.take(scene.cells_BLK[:, :3].repeat(slots, 1, 1))
+    cell_enter_m_BN = entry(placed.solids, torch.zeros_like(origin_B3), along(direction_B3N))
+    return _Aimed(placed, textures, sun_B3, pixels, ray_B3N, within, *within.first(), cells, cell_enter_m_BN)
+
+
+def _rays(window: Window, intrinsics_B4: Tensor) -> Linear:
+    """Linear functions of the rays (camera axes, x = 1) through the pixels of a window."""
+    aside_Bw, above_Bh = aside_at_1_m(window, intrinsics_B4), above_at_1_m(window, intrinsics_B4)
+
+    def linear(vectors_BK3: Tensor, constants_BK: Tensor) -> Tensor:
+        x_BK, y_BK, z_BK = vectors_BK3.unbind(2)
+        by_row_BKh = (x_BK + constants_BK)[..., None] + z_BK[..., None] * above_Bh[:, None]
+        by_column_BKw = y_BK[..., None] * aside_Bw[:, None]
+        return (by_row_BKh[..., None] + by_column_BKw[:, :, None]).flatten(2)
+
+    return linear
+
+
+def _paste_pixels(scene: Scene, aimed: _Aimed, number: int, generator: torch.Generator) -> None:
+    """Paint the solids, the repainted surfaces and the first slot's shadows into a window of the image."""
+    placed, window, facing_BN = aimed.placed, aimed.pixels, aimed.facing_BN
+    image_B3N, class_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
+        window.take(scene.pixels_BLP), [3, 1, 1, 1, 1], dim=1
+    )
+    ground_B1N = class_mask(class_B1N, GROUND_CLASSES).float()
+    depth_BN = depth_B1N[:, 0]
+    surface_B3N = torch.addcmul(scene.origin_B3[..., None], aimed.ray_B3N, depth_B1N)
+
+    solid_B1 = ((placed.kind_B == Slot.BOTH) | (placed.kind_B == Slot.GEOMETRY))[:, None]
+    decal_B1 = (placed.kind_B == Slot.APPEARANCE)[:, None]
+    in_front_BN = (aimed.enter_BN < depth_BN) & solid_B1
+    same_BN = same_object(surface_B3N[:, 0], surface_B3N[:, 1], class_B1N[:, 0], placed.anchor_B3, placed.class_B)
+    hit_BN = in_front_BN | (decal_B1 & torch.where(placed.whole_B[:, None], same_BN, aimed.spans.hold(depth_BN)))
+    new_depth_BN = torch.where(in_front_BN, aimed.enter_BN, depth_BN)
+    from_center_B3 = scene.origin_B3 - placed.solids.center_B3
+    offset_B3N = torch.addcmul(from_center_B3[..., None], aimed.ray_B3N, new_depth_BN[:, None])
+
+    ground = ground_of(image_B3N, ground_B1N[:, 0])
+    exposure_B1 = ground.brightness(scene.brightness_B1) / GROUND_ALBEDO
+    light_BN = torch.where(decal_B1, relief(image_B3N, hit_BN), shading(facing_BN, generator))
+    look_B3N = aimed.textures.colors(offset_B3N) * (exposure_B1 * light_BN)[:, None]
+    camouflage_B3N = camouflage(image_B3N, ground, facing_BN, generator)
+    look_B3N = torch.where((placed.kind_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, look_B3N)
+    look_B3N = hazed(look_B3N, new_depth_BN, scene.far_color_B31, scene.air_density_B1, generator)
+    below_B3N = image_B3N
+    if number == 0:
+        below_B3N = _shadowed(image_B3N, ground_B1N, surface_B3N, placed, aimed.sun_B3, generator)
+    painted_B3N = blended(below_B3N, look_B3N, hit_BN, scene.grain_B1, window.size, generator)
+
+    changed_BN = (painted_B3N - image_B3N).abs().mean(1) > VISIBLE_CHANGE
+    mark_BN = torch.where(changed_BN | ~decal_B1, 1.0, float(UNSURE))
+    hit_B1N = hit_BN[:, None]
+    after = (
+        painted_B3N,
+        torch.where(hit_B1N, float(UNKNOWN), class_B1N),
+        new_depth_BN[:, None],
+        torch.where(hit_B1N, mark_BN[:, None], mark_B1N),
+        torch.where(hit_B1N, float(number), slot_B1N),
+    )
+    window.put_(scene.pixels_BLP, torch.cat(after, dim=1))
+
+
+def _shadowed(
+    image_B3N: Tensor,
+    ground_B1N: Tensor,
+    surface_B3N: Tensor,
+    placed: Placed,
+    sun_B3: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Darken the ground in the solid's shadow."""
+    drawn_2B = torch.rand(2, len(sun_B3), generator=generator, device=sun_B3.device)
+    casts_B = (placed.kind_B == Slot.BOTH) & (drawn_2B[0] < 0.6)
+    strength_B1 = ((0.3 + 0.45 * drawn_2B[1]) * casts_B)[:, None]
+    dark_BN = shaded(placed.solids, surface_B3N, sun_B3) * strength_B1
+    return image_B3N * (1 - dark_BN[:, None] * ground_B1N)
+
+
+def _paste_cells(scene: Scene, aimed: _Aimed, number: int, reflectivity_B: Tensor, generator: torch.Generator) -> None:
+    """Put the solids into a window of the range view, and mark the cells on repainted surfaces.
+
+    `reflectivity_B`: that of a random cell, for what is not camouflaged.
+    """
+    placed, window, t_BN = aimed.placed, aimed.cells, aimed.cell_enter_m_BN
+    layers_BLN = window.take(scene.cells_BLK)
+    forward_BN, _, _, pixel_BN, range_m_BN, intensity_BN, class_BN, mark_BN, slot_BN = layers_BLN.unbind(1)
+    solid_B1 = ((placed.kind_B == Slot.BOTH) | (placed.kind_B == Slot.GEOMETRY))[:, None]
+    returns_BN = range_m_BN > 0
+    # A ray that came back empty may be lost by chance, not by the sky behind it: most of them return now.
+    returned_BN = returns_BN | (torch.rand(t_BN.shape, generator=generator, device=t_BN.device) < 0.9)
+    nearer_BN = (t_BN < range_m_BN) | (~returns_BN & torch.isfinite(t_BN))
+    hit_BN = solid_B1 & returned_BN & nearer_BN
+    spread_m_B1 = RANGE_NOISE_M * (0.5 + torch.rand(len(t_BN), 1, generator=generator, device=t_BN.device))
+    noise_BN = torch.randn(t_BN.shape, generator=generator, device=t_BN.device)
+    noisy_m_BN = torch.where(hit_BN, torch.addcmul(t_BN, noise_BN, spread_m_B1).clamp_(min=0.5), range_m_BN)
+    behind_BN = returns_BN & (placed.kind_B == Slot.GEOMETRY)[:, None]
+    # Reflectivities that the data itself shows: where its intensity knows nothing but the distance (CARLA's own LiDAR),
+    # so do the pasted returns.
+    behind_reflectivity_BN = intensity_BN * torch.exp(INTENSITY_DECAY * range_m_BN)
+    reflected_BN = torch.where(behind_BN, behind_reflectivity_BN, reflectivity_B[:, None])
+    reflected_BN = reflected_BN * torch.exp(-INTENSITY_DECAY * noisy_m_BN)
+
+    decal_mark_BN = _decal_marks(scene, placed, number, forward_BN * range_m_BN, pixel_BN)
+    new_mark_BN = torch.where(hit_BN, 1.0, decal_mark_BN)
+    changed_BN = new_mark_BN > 0
+    after = (
+        noisy_m_BN,
+        torch.where(hit_BN, reflected_BN, intensity_BN),
+        torch.where(changed_BN, float(UNKNOWN), class_BN),
+        torch.where(changed_BN, new_mark_BN, mark_BN),
+        torch.where(changed_BN, torch.where(new_mark_BN == 1, float(number), -1.0), slot_BN),
+    )
+    window.put_(scene.cells_BLK[:, 4:], torch.stack(after, dim=1))
+
+
+def _decal_marks(scene: Scene, placed: Placed, number: int, x_m_BN: Tensor, pixel_BN: Tensor) -> Tensor:
+    """Marks (B, N), 0 elsewhere, of the cells whose point lies on what this slot repainted."""
+    place_BN = pixel_BN.clamp(min=0).long()
+    depth_BN, mark_BN, slot_BN = scene.pixels_BLP[:, 4:].gather(2, place_BN[:, None].expand(-1, 3, -1)).unbind(1)
+    near_BN = (x_m_BN - scene.origin_B3[:, :1] - depth_BN).abs() < REPAINTED_WITHIN_M
+    decal_B1 = (placed.kind_B == Slot.APPEARANCE)[:, None]
+    return torch.where(decal_B1 & (pixel_BN >= 0) & near_BN & (slot_BN == number), mark_BN, 0.0)

@@ -1,0 +1,47 @@
+"""From params and the data's sensors to the detector's configuration, the view it trains on and a batch's parts."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from lib.common.params import ArchitectureParams, TrainParams
+from lib.loading.scan_pattern import rays_per_turn
+from lib.model.detector import DetectorConfig
+from lib.shards.shard_reader import Shard
+from lib.views.range_view import RangeGrid
+
+VIEW_MARGIN = 1.1
+
+
+def detector_config(params: ArchitectureParams, shards: Sequence[Shard]) -> DetectorConfig:
+    """Complete the model's params with the scan pattern of the data."""
+    lidars = [lidar for shard in shards for lidar in shard.lidars]
+    return DetectorConfig(
+        fusion=params.fusion,
+        image_channels=params.image_channels,
+        lidar_channels=_width(params, params.lidar_channels),
+        fusion_channels=_width(params, params.fusion_channels),
+        range_view_rows=params.range_view_rows or max(lidar.channels for lidar in lidars),
+        range_view_columns=params.range_view_columns or rays_per_turn(shards[0]),
+        upper_fov_deg=max(lidar.upper_fov_deg for lidar in lidars),
+        lower_fov_deg=min(lidar.lower_fov_deg for lidar in lidars),
+        positional_encoding=params.positional_encoding,
+    )
+
+
+def _width(params: ArchitectureParams, channels: int) -> int:
+    """The LiDAR alone is wider by an eighth: about as many parameters as with an image encoder."""
+    return round(channels * 9 / 8) if params.fusion == "lidar" else channels
+
+
+def range_grid(config: DetectorConfig, shard: Shard) -> RangeGrid:
+    """The part of the range view that training looks at: the camera's view and a margin, an even number of columns."""
+    half_view_rad = math.atan(shard.camera.width_px / 2 / shard.camera.fx_px) * VIEW_MARGIN
+    columns = math.ceil(half_view_rad / math.pi * config.range_view_columns / 16) * 16
+    return config.grid(min(columns, config.range_view_columns))
+
+
+def batch_parts(params: TrainParams, device: torch.device) -> int:
+    """Into how many equal parts a batch is divided: one per CPU thread."""
+    return params.cpu_threads if device.type == "cpu" else 1

@@ -1,0 +1,161 @@
+"""The two views the detector works on: the camera image, and the cloud as a range view with the camera in its middle.
+
+Shape letters: B frames, P points, R range-view rows (elevation, top first), C range-view columns (azimuth, left first),
+H and W image rows and columns.
+"""
+
+from dataclasses import dataclass
+from math import pi
+
+import torch
+from torch import Tensor
+
+from lib.common.labels import UNKNOWN
+from lib.loading.frame_reader import FrameBatch
+
+NO_RETURN_M = 0.0
+
+
+@dataclass(frozen=True)
+class RangeGrid:
+    """The range view's pattern: `rows` from upper_fov_deg down to lower_fov_deg, `columns` over the whole turn.
+
+    Only the middle `visible_columns` are kept (an even number); the camera looks at their centre.
+    """
+
+    rows: int
+    columns: int
+    visible_columns: int
+    upper_fov_deg: float
+    lower_fov_deg: float
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Camera image and range view of B frames, with labels; camera frame axes, lengths in metres.
+
+    image_B3HW float32 in [0, 1]; depth_m_BHW float32 planar; pixel_class_BHW uint8;
+    xyz_B3RC float32: the nearest point of each cell, LiDAR origin, turned to the camera's axes; range_m_BRC (0 = no
+    return); intensity_BRC; point_class_BRC uint8 (255 = no return or unknown);
+    intrinsics_B4 float32 (fx, fy, cx, cy) [px]; lidar_offset_m_B3 float32: the LiDAR's origin in the camera frame;
+    image_works_B bool: otherwise the image is black, and cells are outside of what it shows;
+    lidar_works_B bool: otherwise cells have their places, but the detector learns nothing else of them.
+    """
+
+    image_B3HW: Tensor
+    depth_m_BHW: Tensor
+    pixel_class_BHW: Tensor
+    xyz_B3RC: Tensor
+    range_m_BRC: Tensor
+    intensity_BRC: Tensor
+    point_class_BRC: Tensor
+    intrinsics_B4: Tensor
+    lidar_offset_m_B3: Tensor
+    image_works_B: Tensor
+    lidar_works_B: Tensor
+
+    @property
+    def has_return_BRC(self) -> Tensor:
+        """Cells (B, R, C) bool in which the LiDAR saw something."""
+        return self.range_m_BRC > NO_RETURN_M
+
+
+def rolled(views: Views, places: int) -> Views:
+    """Give each frame what the frame so many places before it in the batch shows."""
+    return Views(**{name: value.roll(places, 0) for name, value in vars(views).items()})
+
+
+def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
+    """Build the views, and each point's cell (B, P) int64: row * visible_columns + column, -1 outside the grid.
+
+    Where several points share a cell the nearest is seen; the others keep the cell's number.
+    """
+    rotation_B33 = batch.camera_SE3_lidar_B44[:, :3, :3]
+    xyz_B3P = rotation_B33 @ batch.points_BP4[..., :3].transpose(1, 2).contiguous()
+    range_m_BP = xyz_B3P.square().sum(1).sqrt()
+    cell_BP = _cells(xyz_B3P, range_m_BP, batch.num_points_B, grid)
+
+    B, P = cell_BP.shape
+    cells = grid.rows * grid.visible_columns
+    slot_BP = torch.where(cell_BP >= 0, cell_BP, cells)
+    nearest_m = torch.full((B, cells + 1), torch.inf, device=cell_BP.device)
+    nearest_m = nearest_m.scatter_reduce(1, slot_BP, range_m_BP, "amin")
+    wins_BP = (range_m_BP == nearest_m.gather(1, slot_BP)) & (cell_BP >= 0)
+    number_BP = torch.arange(P, device=cell_BP.device).expand(B, P)
+    winner = torch.full((B, cells + 1), -1, dtype=torch.int64, device=cell_BP.device)
+    winner = winner.scatter_reduce(1, slot_BP, torch.where(wins_BP, number_BP, -1), "amax")[:, :cells]
+    found, source = winner >= 0, winner.clamp(min=0)
+
+    def picked(values_BP: Tensor, absent: float) -> Tensor:
+        chosen = torch.where(found, values_BP.gather(1, source), torch.full_like(source, absent, dtype=values_BP.dtype))
+        return chosen.view(B, grid.rows, grid.visible_columns)
+
+    views = Views(
+        image_B3HW=batch.image_BHW3.permute(0, 3, 1, 2).contiguous().float().div_(255),
+        depth_m_BHW=batch.depth_m_BHW.float(),
+        pixel_class_BHW=batch.pixel_class_BHW,
+        xyz_B3RC=torch.stack([picked(xyz_B3P[:, axis], 0.0) for axis in range(3)], dim=1),
+        range_m_BRC=picked(range_m_BP, NO_RETURN_M),
+        intensity_BRC=picked(batch.points_BP4[..., 3], 0.0),
+        point_class_BRC=picked(batch.point_class_BP, UNKNOWN),
+        intrinsics_B4=batch.intrinsics_B4,
+        lidar_offset_m_B3=batch.camera_SE3_lidar_B44[:, :3, 3],
+        image_works_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
+        lidar_works_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
+    )
+    return views, cell_BP
+
+
+def _cells(xyz_B3P: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: RangeGrid) -> Tensor:
+    x, y, z = xyz_B3P.unbind(1)
+    row = cell_row((x.square() + y.square()).sqrt(), z, grid).round().long().clamp(0, grid.rows - 1)
+    turn = 0.5 - torch.atan2(y, x) / (2 * pi)
+    first = (grid.columns - grid.visible_columns) // 2
+    column = (turn * grid.columns).floor().long().clamp(0, grid.columns - 1) - first
+    exists = torch.arange(x.shape[1], device=x.device) < num_points_B[:, None]
+    inside = exists & (range_m_BP > 0) & (column >= 0) & (column < grid.visible_columns)
+    return torch.where(inside, row * grid.visible_columns + column, -1)
+
+
+def cell_row(flat_m: Tensor, z_m: Tensor, grid: RangeGrid) -> Tensor:
+    """Return the row in which points of any shape lie, as a fraction, by their distance on the ground and their height
+    above the LiDAR [m].
+    """
+    upper, lower = grid.upper_fov_deg * pi / 180, grid.lower_fov_deg * pi / 180
+    return (upper - torch.atan2(z_m, flat_m)) / (upper - lower) * (grid.rows - 1)
+
+
+def cell_column(xyz_B3: Tensor, grid: RangeGrid) -> Tensor:
+    """Return the column (B,) in which points lie, as a fraction; below 0 or beyond the last one outside the grid."""
+    turn = 0.5 - torch.atan2(xyz_B3[:, 1], xyz_B3[:, 0]) / (2 * pi)
+    return turn * grid.columns - (grid.columns - grid.visible_columns) // 2
+
+
+def cell_directions(grid: RangeGrid, device: torch.device) -> Tensor:
+    """Unit vectors (3, R, C) float32 through the cells' centres, camera axes."""
+    row = torch.arange(grid.rows, device=device) / max(grid.rows - 1, 1)
+    elevation = (grid.upper_fov_deg - row * (grid.upper_fov_deg - grid.lower_fov_deg)) * pi / 180
+    first = (grid.columns - grid.visible_columns) // 2
+    column = torch.arange(grid.visible_columns, device=device) + first + 0.5
+    azimuth = (0.5 - column / grid.columns) * 2 * pi
+    elevation_RC, azimuth_RC = torch.meshgrid(elevation, azimuth, indexing="ij")
+    level_RC = elevation_RC.cos()
+    return torch.stack([level_RC * azimuth_RC.cos(), level_RC * azimuth_RC.sin(), elevation_RC.sin()])
+
+
+def project(views: Views) -> tuple[Tensor, Tensor]:
+    """Where the cells' points lie in the image: uv_B2RC float32 [px], and whether the camera sees them (B, R, C)."""
+    xyz = views.xyz_B3RC + views.lidar_offset_m_B3[:, :, None, None]
+    fx, fy, cx, cy = views.intrinsics_B4[:, :, None, None].unbind(1)
+    H, W = views.image_B3HW.shape[-2:]
+    x = xyz[:, 0].clamp(min=1e-3)
+    u, v = cx - fx * xyz[:, 1] / x, cy - fy * xyz[:, 2] / x
+    inside = (xyz[:, 0] > 1e-3) & (u >= 0) & (u < W) & (v >= 0) & (v < H)
+    return torch.stack([u, v], dim=1), inside & views.has_return_BRC
+
+
+def columns_aside(views: Views) -> Tensor:
+    """How far left [m] of the camera's axis each pixel column (B, W) float32 looks at 1 m ahead, camera axes."""
+    fx, _, cx, _ = views.intrinsics_B4[:, :, None].unbind(1)
+    column = torch.arange(views.image_B3HW.shape[3], device=views.image_B3HW.device) + 0.5
+    return (cx - column) / fx

@@ -1,0 +1,85 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lib.common.labels import CAR, ROAD, UNKNOWN
+from lib.geometry.camera import Camera
+from lib.synthesis.targets import no_targets
+from lib.training.augmentation import augment
+from lib.views.range_view import cell_directions, columns_aside, make_views, project
+from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
+
+
+def test_every_cell_holds_its_own_ray():
+    views, cell = make_views(flat_street(2), GRID)
+    returned = views.has_return_BRC
+    assert returned.float().mean() > 0.5
+    direction = views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-6)[:, None]
+    expected = cell_directions(GRID, torch.device("cpu"))
+    error = (direction - expected).square().sum(1).sqrt()
+    assert error[returned].max() < 1e-4
+    assert (views.point_class_BRC[returned] == ROAD).all()
+    assert (views.point_class_BRC[~returned] == UNKNOWN).all()
+    assert (cell >= 0).float().mean() == pytest.approx(GRID.visible_columns / GRID.columns, abs=0.02)
+
+
+def test_the_nearest_point_of_a_cell_is_seen():
+    batch = flat_street(1)
+    near = batch.points_BP4[0, :1].clone()
+    near[:, :3] *= 0.5
+    doubled = torch.cat([batch.points_BP4[0], near])[None]
+    classes = torch.cat([batch.point_class_BP[0], torch.tensor([14], dtype=torch.uint8)])[None]
+    batch = type(batch)(**{**vars(batch), "points_BP4": doubled, "point_class_BP": classes,
+                           "num_points_B": batch.num_points_B + 1})  # fmt: skip
+    whole = type(GRID)(GRID.rows, GRID.columns, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg)
+    views, cell = make_views(batch, whole)
+    assert cell[0, 0] == cell[0, -1]
+    assert views.point_class_BRC.flatten(1)[0, cell[0, 0]] == 14
+
+
+def test_padding_has_no_cell():
+    batch = flat_street(1)
+    shorter = type(batch)(**{**vars(batch), "num_points_B": batch.num_points_B - 100})
+    _, cell = make_views(shorter, GRID)
+    assert (cell[0, -100:] == -1).all()
+
+
+def test_projection_equals_the_camera_of_lib_geometry():
+    views, _ = make_views(flat_street(1), GRID)
+    uv, seen = project(views)
+    camera = Camera.from_fov(WIDTH_PX, HEIGHT_PX, 90.0)
+    points = views.xyz_B3RC[0].flatten(1).T.double().numpy()
+    u, v, visible = camera.project(points)
+    returned = views.has_return_BRC[0].flatten().numpy()
+    assert (seen[0].flatten().numpy() == (visible & returned)).mean() > 0.999
+    both = seen[0].flatten().numpy() & visible
+    assert np.abs(uv[0, 0].flatten().numpy()[both] - u[both]).max() < 1e-2
+    assert np.abs(uv[0, 1].flatten().numpy()[both] - v[both]).max() < 1e-2
+
+
+def test_where_pixel_columns_look_equals_unprojection():
+    views, _ = make_views(flat_street(1), GRID)
+    camera = Camera.from_fov(WIDTH_PX, HEIGHT_PX, 90.0)
+    expected = camera.unproject(np.ones((HEIGHT_PX, WIDTH_PX)))
+    assert np.allclose(columns_aside(views)[0].numpy(), expected[0, :, 1], atol=1e-5)
+
+
+def test_mirroring_keeps_points_on_their_pixels():
+    """Left of a third of the image everything is a car, for both sensors: after the mirror, right of two thirds."""
+    batch = flat_street(8)
+    batch.pixel_class_BHW[:, :, : WIDTH_PX // 3] = CAR
+    views, _ = make_views(batch, GRID)
+    uv, seen = project(views)
+    car = seen & (uv[:, 0] < WIDTH_PX // 3)
+    views = replace(views, point_class_BRC=torch.where(car, CAR, views.point_class_BRC).to(torch.uint8))
+    mirrored, _ = augment(views, no_targets(views), torch.Generator().manual_seed(0))
+    flipped = mirrored.pixel_class_BHW[:, -1, -1] == CAR
+    assert flipped.any() and not flipped.all()
+    uv, seen = project(mirrored)
+    frame, row, column = torch.nonzero(seen, as_tuple=True)
+    u, v = uv[frame, :, row, column].floor().long().unbind(1)
+    agreed = mirrored.pixel_class_BHW[frame, v, u] == mirrored.point_class_BRC[frame, row, column]
+    assert agreed.float().mean() > 0.99
+    assert (mirrored.point_class_BRC == CAR)[flipped].any()
