@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lib.loading.frame_reader import FrameBatch, FrameRef
+from lib.loading.frame_reader import FrameRef
 from lib.model.detector import Detector
 from lib.shards.shard_reader import Shard
 from lib.synthesis.families import TRAINING
@@ -20,6 +20,7 @@ from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
 from lib.training.augmentation import augment
 from lib.training.loop import CLEAN_FRACTION, MAX_GRADIENT_NORM, Recipe
 from lib.training.losses import detection_loss
+from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import make_views
 
 Sample = tuple[Tensor, ...]

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from lib.baselines.references import References
 from lib.common.labels import NORMAL_IDS
-from lib.loading.frame_reader import FrameBatch
 from lib.model.detector import Detections, Detector, quarter_size
 from lib.model.devices import Precision, autocast
+from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import RangeGrid, Views, make_views, project
 
 Fit = Callable[[Tensor, Tensor], References]

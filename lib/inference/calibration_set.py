@@ -17,7 +17,7 @@ from lib.common.labels import NORMAL_IDS
 from lib.common.params import SplitParams
 from lib.inference.frame_scores import frame_scores
 from lib.inference.shard_scoring import Scoring, detections_of
-from lib.loading.frame_reader import FrameBatch, FrameRef
+from lib.loading.frame_reader import FrameRef
 from lib.loading.loader import batches
 from lib.model.parallel import Threads
 from lib.shards.index import open_entry, read_index
@@ -28,6 +28,7 @@ from lib.synthesis.families import VALIDATION
 from lib.synthesis.objects import class_mask
 from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE, Targets, no_targets
+from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import Views, make_views, project
 
 CLEAN_FRACTION: Final = 0.5

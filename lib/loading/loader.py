@@ -18,9 +18,10 @@ from torch import Tensor
 
 from lib.common.stopping import Meanwhile, no_question
 from lib.loading.data_location import Residence, choose_residence
-from lib.loading.frame_reader import FrameBatch, FrameReader, FrameRef
+from lib.loading.frame_reader import FrameReader, FrameRef
 from lib.loading.order import window_frames
 from lib.shards.shard_reader import Shard
+from lib.views.frame_batch import FrameBatch
 
 Group = TypeVar("Group")
 Loaded = TypeVar("Loaded")

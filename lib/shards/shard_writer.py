@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,15 @@ from lib.common.errors import DataError
 from lib.common.labels import ANOMALY_IDS, UNKNOWN, class_counts
 from lib.geometry.frame import Frame, Lidar, ScenarioType
 from lib.shards.digests import digest
-from lib.shards.half import as_float16
 from lib.shards.index import ShardEntry
 from lib.shards.schema import FRAME_ARRAYS, SHARD_KIND, Storage, lidar_prefixes, shard_arrays
 from lib.shards.storage import ArrayFileWriter, Attributes, Expected
 
 POINTS_MULTIPLE = 64
 FLOAT16_MAX = float(np.finfo(np.float16).max)
+_FLOAT16_SMALLEST = float(np.finfo(np.float16).smallest_normal)
+_MANTISSA_BITS: Final = 23 - 10
+_EXPONENT_BIAS: Final = (127 - 15) << 23
 
 
 def padded_length(largest_cloud: int) -> int:
@@ -230,3 +232,17 @@ def _lidar_attributes(prefix: str, lidar: Lidar) -> Attributes:
         f"{prefix}range_m": float(lidar.range_m),
         **{prefix + name: float(value) for name, value in places},
     }
+
+
+def as_float16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+    """Values (any shape) as float16, to the nearest, ties to even: the bits of NumPy's astype.
+
+    Positive values of ordinary size are converted several times as fast as by NumPy.
+    """
+    if not values.size or not (values.min() >= _FLOAT16_SMALLEST and values.max() <= FLOAT16_MAX):
+        return values.astype(np.float16)
+    bits = np.ascontiguousarray(values).view(np.uint32)
+    rounded = bits + ((bits >> _MANTISSA_BITS) & 1)  # a tie goes up only from an odd number
+    rounded -= _EXPONENT_BIAS + 1 - (1 << (_MANTISSA_BITS - 1))
+    rounded >>= _MANTISSA_BITS
+    return rounded.astype(np.uint16).view(np.float16)

@@ -16,7 +16,6 @@ from lib.inference.calibration_set import check_both_kinds, in_view
 from lib.inference.frame_scores import frame_scores
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, detections_of
-from lib.loading.frame_reader import FrameBatch
 from lib.loading.loader import batches
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
@@ -26,6 +25,7 @@ from lib.synthesis.families import VALIDATION
 from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE
 from lib.training.loop import TrainingSet
+from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import make_views, project
 
 Alternative = tuple[Score, FrameScore]

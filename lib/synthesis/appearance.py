@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lib.common.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
 from lib.synthesis.objects import class_mask
-from lib.views.blur import blurred
 from lib.views.range_view import Views
+from lib.views.tensors import blurred
 
 GROUND_CLASSES = (ROAD, SIDEWALK, TERRAIN, ROAD_LINE, GROUND)
 NEAR_M, MIDDLE_M = (4.0, 15.0), (25.0, 50.0)

@@ -15,8 +15,7 @@ from lib.synthesis.families import Families
 from lib.synthesis.objects import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m
 from lib.synthesis.solids import Solids
 from lib.views.range_view import Views, project
-from lib.views.rows import Rows
-from lib.views.tensors import constant
+from lib.views.tensors import Rows, constant
 
 MIN_DISTANCE_M, MAX_DISTANCE_M = 3.5, 26.0
 MIN_EXTENT_M, MAX_EXTENT_M = 0.35, 4.0

@@ -36,8 +36,7 @@ from lib.synthesis.targets import UNSURE, Targets
 from lib.synthesis.transplant import transplant
 from lib.synthesis.windows import Window, above_at_1_m, aside_at_1_m, window_around, window_in_image, window_size
 from lib.views.range_view import RangeGrid, Views, cell_column, project
-from lib.views.rows import Rows
-from lib.views.tensors import constant
+from lib.views.tensors import Rows, constant
 
 GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
 VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous

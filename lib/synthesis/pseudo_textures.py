@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib.views.rows import Rows
+from lib.views.tensors import Rows
 
 COLORS, WAVES, MIXTURES = 3, 8, 6
 FEWEST_WAVES = 3

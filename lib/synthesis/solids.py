@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib.views.rows import Rows
+from lib.views.tensors import Rows
 
 PARTS = 2
 HALF_SPACES = 5

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lib.synthesis.validation_solids import random_axes
-from lib.views.rows import Rows
+from lib.views.tensors import Rows
 
 COLORS = 8
 _MIXING = (73_856_093, 19_349_663, 83_492_791, 2_654_435_761)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lib.views.rows import Rows
+from lib.views.tensors import Rows
 
 
 @dataclass(frozen=True, eq=False)

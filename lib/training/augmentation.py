@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from lib.synthesis.targets import Targets
-from lib.views.blur import blurred
 from lib.views.mirror import mirrored
 from lib.views.range_view import Views
+from lib.views.tensors import blurred
 
 FOGGY = 0.15
 

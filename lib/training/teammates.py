@@ -23,8 +23,8 @@ from lib.common.errors import TrainingError
 from lib.common.stopping import SIGNALS, Meanwhile, no_question
 from lib.common.terminal import guard_output
 from lib.common.workers import keep_freed_memory
-from lib.loading.frame_reader import FrameBatch
 from lib.model.detector import Detector, DetectorConfig
+from lib.views.frame_batch import FrameBatch
 
 Part = tuple[Detector, FrameBatch, torch.Generator]
 Gradients = tuple[Tensor, tuple[Tensor, ...]]

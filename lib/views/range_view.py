@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lib.common.labels import UNKNOWN
-from lib.loading.frame_reader import FrameBatch
+from lib.views.frame_batch import FrameBatch
 
 NO_RETURN_M = 0.0
 

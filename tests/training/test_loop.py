@@ -1,11 +1,13 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from lib.common.errors import TrainingError
 from lib.common.labels import NORMAL_IDS, ROAD, UNKNOWN
 from lib.common.params import load_params
+from lib.evaluation import curves
 from lib.loading.frame_reader import FrameRef
 from lib.loading.loader import batches
 from lib.model.detector import Detector, DetectorConfig
@@ -13,7 +15,7 @@ from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from lib.synthesis.families import TRAINING, VALIDATION
 from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
-from lib.training.loop import Recipe, TrainingSet, train_detector
+from lib.training.loop import Recipe, TrainingSet, auroc, train_detector
 from lib.views.range_view import make_views
 from tests.shard_data import write_street_shards
 
@@ -122,3 +124,12 @@ def test_labels_of_one_class_are_refused(tmp_path, shards):
     ]
     with pytest.raises(TrainingError, match="hold no pseudo-anomalies"):
         train_detector(Detector(CONFIG), data_of(blind), recipe(), lambda rows: None)
+
+
+@pytest.mark.parametrize("decimals", [1, 7])
+def test_the_auroc_of_training_is_evaluations_to_the_bit(decimals):
+    generator = np.random.default_rng(decimals)
+    positive, negative = (
+        generator.normal(m, 1, n).round(decimals).astype(np.float32) for m, n in ((1, 300), (0, 4000))
+    )
+    assert auroc(positive, negative) == curves.auroc(curves.rank(positive, negative))

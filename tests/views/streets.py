@@ -3,7 +3,7 @@
 import torch
 
 from lib.common.labels import ROAD, SKY
-from lib.loading.frame_reader import FrameBatch
+from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import RangeGrid, cell_directions
 
 GRID = RangeGrid(rows=32, columns=256, visible_columns=80, upper_fov_deg=15.0, lower_fov_deg=-25.0)

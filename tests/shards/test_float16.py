@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lib.shards.half import as_float16
+from lib.shards.shard_writer import as_float16
 
 
 def test_every_ordinary_half_its_neighbours_and_its_ties():
