@@ -7,9 +7,11 @@ from typing import Final
 
 from lib.anovox.reading.frames import ReadFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
-from lib.common.params import SimulateParams, load_params
+from lib.common.params import load_params
 from lib.geometry.frame import Frame
 from lib.simulator.sample import write_sample
+from lib.simulator.simulate_params import SimulateParams
+from stages.check import Params
 
 TRUE_SIZE: Final = {
     "image_height": 512,
@@ -28,7 +30,7 @@ def simulated_scenarios(
         "anomaly_scenarios": anomaly,
         "frames_per_scenario": frames,
     }
-    params = SimulateParams.model_validate(load_params().simulate.model_dump() | changes)
+    params = SimulateParams.model_validate(load_params(Params).simulate.model_dump() | changes)
     return [folder / config.name for config in write_sample(folder, params, workers=0)]
 
 

@@ -18,7 +18,7 @@ from lib.shards.shard_reader import Shard
 from lib.synthesis.families import TRAINING
 from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
 from lib.training.augmentation import augment
-from lib.training.loop import CLEAN_FRACTION, MAX_GRADIENT_NORM, Recipe
+from lib.training.loop import Recipe
 from lib.training.losses import detection_loss
 from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import make_views
@@ -125,12 +125,11 @@ class NaiveLoop:
         self._detector.train()
         with torch.no_grad():
             views, _ = make_views(batch, recipe.grid)
-            slots = recipe.params.pseudo_anomalies_per_frame
-            pasted = paste_pseudo_anomalies(views, recipe.grid, slots, CLEAN_FRACTION, TRAINING, generator)
-            views, targets = augment(*pasted, generator)
-        loss = detection_loss(self._detector(views), views, targets, recipe.loss_weights)
+            pasted = paste_pseudo_anomalies(views, recipe.grid, recipe.mix, TRAINING, generator)
+            views, targets = augment(*pasted, recipe.params.fog_fraction, generator)
+        loss = detection_loss(self._detector(views), views, targets, recipe.params)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._detector.parameters(), MAX_GRADIENT_NORM)
+        torch.nn.utils.clip_grad_norm_(self._detector.parameters(), recipe.params.max_gradient_norm)
         self._optimizer.step()
         return loss.item()

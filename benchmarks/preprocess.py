@@ -24,13 +24,14 @@ CONVERT: Final = """
 import resource, shutil, sys, time
 from pathlib import Path
 from lib.common.params import load_params
+from stages.check import Params
 from lib.preprocessing.conversion import convert_data_set
 if __name__ == "__main__":
     root, workers = Path(sys.argv[1]), int(sys.argv[2])
     folder = root.with_name(root.name + "-shards")
     folder.mkdir()
     start = time.perf_counter()
-    convert_data_set(root, folder, load_params().preprocess, workers)
+    convert_data_set(root, folder, load_params(Params).preprocess, workers)
     seconds = time.perf_counter() - start
     shutil.rmtree(folder)
     print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)

@@ -25,6 +25,7 @@ from lib.shards.shard_writer import padded_length, write_shard
 from lib.training.loop import Recipe
 from lib.training.training_setup import detector_config, range_grid
 from lib.views.range_view import RangeGrid, make_views
+from stages.check import Params
 
 DIFFERENT_FRAMES, FRAMES, ROUNDS = 4, 32, 5
 NAIVE: Final = "naive: PNG + .npy, padded per batch, eager float32"
@@ -47,7 +48,7 @@ STEP: Final = (
 def measure(folder: Path) -> Subject:
     """Simulate frames of the default sample's size and train on them in both ways."""
     make_deterministic(1)
-    params = load_params()
+    params = load_params(Params)
     simulated = params.simulate
     size = {
         name: getattr(simulated, name)
@@ -78,7 +79,7 @@ def measure(folder: Path) -> Subject:
 
 def _shrunk(folder: Path, size: tuple[int, int]) -> Times:
     """Epochs of both loops on the same network, from files of AnoVox's true size and from shards of smaller images."""
-    params, simulated = load_params(), load_params().simulate
+    params, simulated = load_params(Params), load_params(Params).simulate
     frames = simulated_frames(folder / "simulated_true_size", DIFFERENT_FRAMES)
     length = padded_length(max(len(frame.points) for frame in frames))
     write_shard(folder / "true_size.h5", list(repeated(frames, FRAMES)), length)
@@ -97,7 +98,7 @@ def _shrunk(folder: Path, size: tuple[int, int]) -> Times:
 
 
 def _recipe(grid: RangeGrid) -> Recipe:
-    params = load_params().train
+    params = load_params(Params).train
     return Recipe(params, grid, CPU, choose_precision(params.precision, CPU), params.cpu_threads, processes=True)
 
 
@@ -132,7 +133,7 @@ def _timed(
 def _summary(
     times: Times, waits: list[float], clock: Clock, shrunk: Times
 ) -> tuple[tuple[Table, ...], tuple[Measure, ...]]:
-    steps = FRAMES // load_params().train.batch_size
+    steps = FRAMES // load_params(Params).train.batch_size
     rows = tuple(
         (name, times.rate(name, FRAMES).text(), times.speedup(name, NAIVE).text()) for name in (NAIVE, FLOAT32, OURS)
     )

@@ -27,13 +27,15 @@ from lib.common.errors import DataError
 from lib.common.params import load_params
 from lib.loading.data_location import Residence
 from lib.loading.frame_reader import FrameRef, read_batch
-from lib.model.detector import Detector, Fusion
+from lib.model.detector import Detector
 from lib.model.devices import Precision, choose_compiled, make_deterministic
+from lib.model.model_params import Fusion
 from lib.shards.shard_reader import Shard, read_shard
 from lib.shards.shard_writer import padded_length, write_shard
 from lib.training.loop import Recipe, TrainingSet, _loss, _training_views, train_detector
 from lib.training.training_setup import detector_config, range_grid
 from lib.training.training_state import EpochRecord
+from stages.check import Params
 
 CUDA: Final = torch.device("cuda", 0)
 DIFFERENT_FRAMES, FRAMES, BATCH, ROUNDS = 4, 256, 64, 3
@@ -56,7 +58,7 @@ class Work:
         self, precision: Precision = "bfloat16", fusion: Fusion = "concat", *, compiled: bool = False
     ) -> tuple[Detector, Recipe]:
         """A new detector and how it is trained, in batches of 64."""
-        params = load_params()
+        params = load_params(Params)
         model = params.model.model_copy(update={"fusion": fusion})
         train = params.train.model_copy(update={"batch_size": BATCH, "epochs": MEASURED_EPOCHS})
         config = detector_config(model, [self.shard])

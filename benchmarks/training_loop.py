@@ -122,13 +122,14 @@ class OurLoop:
 
         def make() -> tuple[Views, Targets]:
             detector.train()
-            views, targets = augment(*loop._training_views(batch, recipe, generator), generator)
+            pasted = loop._training_views(batch, recipe, generator)
+            views, targets = augment(*pasted, recipe.params.fog_fraction, generator)
             return drop_modality(views, recipe.params.modality_dropout, generator), targets
 
         def update() -> None:
             for parameter, *each in zip(detector.parameters(), *gradients, strict=True):
                 parameter.grad = loop._weighted_sum(each, [1 / len(each)] * len(each))
-            torch.nn.utils.clip_grad_norm_(detector.parameters(), loop.MAX_GRADIENT_NORM)
+            torch.nn.utils.clip_grad_norm_(detector.parameters(), recipe.params.max_gradient_norm)
             list(threads.map(lambda optimizer: optimizer.step(), self._optimizers))
 
         views, targets = clock.timed(PARTS[0], make)

@@ -5,16 +5,39 @@ from pathlib import Path
 
 from lib.common.errors import ParamsError, run_stage
 from lib.common.outputs import write_text
-from lib.common.params import load_params
+from lib.common.params import DataParams, ExecutionParams, Section, load_params
+from lib.evaluation.evaluate_params import EvaluateParams
+from lib.figures.plot_params import PlotParams
+from lib.inference.predict_params import PredictParams
+from lib.model.model_params import ModelParams
+from lib.preprocessing.preprocess_params import PreprocessParams
+from lib.shards.split_params import SplitParams
+from lib.simulator.simulate_params import SimulateParams
+from lib.training.train_params import TrainParams
 
 CHECKED = Path("data/params_checked.txt")
 WORDS = "params.yaml has passed. These words never change, so that no stage runs again for them.\n"
 SAMPLE = Path("data/sample")
 
 
+class Params(Section):
+    """All of params.yaml; other sections are mistakes."""
+
+    data: DataParams
+    simulate: SimulateParams
+    preprocess: PreprocessParams
+    split: SplitParams
+    model: ModelParams
+    train: TrainParams
+    predict: PredictParams
+    evaluate: EvaluateParams
+    plot: PlotParams
+    execution: ExecutionParams
+
+
 def main() -> None:
     """Run the stage."""
-    params = load_params()
+    params = load_params(Params)
     _check_root(Path(params.data.root))
     write_text(CHECKED, WORDS)
 

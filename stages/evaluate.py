@@ -6,9 +6,10 @@ from pathlib import Path
 
 from lib.common.errors import run_stage
 from lib.common.outputs import alone, write_csv, write_json
-from lib.common.params import EvaluateParams, load_params
+from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.scratch import code_fingerprint, fingerprint, unfinished
 from lib.common.terminal import log_to_stderr, say
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.metrics_report import Report, evaluate
@@ -27,6 +28,7 @@ from lib.evaluation.summary import summary_of
 from lib.evaluation.trivial_baselines import with_baselines
 from lib.shards.predictions import PREDICTIONS_KIND
 from lib.shards.schema import SHARD_KIND
+from lib.shards.split_params import SplitParams
 from lib.shards.storage import FileKind, read_arrays
 from lib.shards.validation_scores import VALIDATION_KIND, ValidationScores, read_validation
 
@@ -39,10 +41,18 @@ PLOTS = Path("plots")
 CSV_DECIMALS = 6
 
 
+class Params(Sections):
+    """What the stage reads of params.yaml."""
+
+    split: SplitParams
+    evaluate: EvaluateParams
+    execution: ExecutionParams
+
+
 def main() -> None:
     """Run the stage."""
     log_to_stderr("%(levelname)s: %(message)s")
-    params = load_params()
+    params = load_params(Params)
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     validation = read_validation(VALIDATION)
     key = _key(scenarios, params.evaluate)

@@ -9,19 +9,22 @@ from matplotlib.figure import Figure
 
 from lib.common.errors import run_stage
 from lib.common.outputs import whole_folder
-from lib.common.params import PlotParams, load_params
+from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.workers import processes_or_here, run_tasks
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.figures.breakdown_figure import draw_breakdown
 from lib.figures.cases import CATEGORIES, Category, choose_cases, describe, standing
 from lib.figures.curves_figure import draw_precision_recall, draw_roc
 from lib.figures.events_figure import draw_events
 from lib.figures.gallery import Case, draw_case, draw_sheet, make_case
+from lib.figures.plot_params import PlotParams
 from lib.figures.reliability_figure import draw_reliability
 from lib.figures.scored_test_set import Evidence, gather_evidence, score_edges
 from lib.figures.scores_figure import draw_scores
 from lib.figures.style import house_style, save
 from lib.figures.training_figure import draw_training
+from lib.shards.split_params import SplitParams
 
 SHARDS = Path("data/shards")
 PREDICTIONS = Path("data/predictions")
@@ -29,6 +32,15 @@ METRICS = Path("metrics/evaluate.json")
 TABLES = Path("plots")
 FIGURES = Path("plots/figures")
 DETECTIONS = Path("plots/detections")
+
+
+class Params(Sections):
+    """What the stage reads of params.yaml."""
+
+    split: SplitParams
+    evaluate: EvaluateParams
+    plot: PlotParams
+    execution: ExecutionParams
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,7 @@ class Picture:
 
 def main() -> None:
     """Run the stage."""
-    params = load_params()
+    params = load_params(Params)
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     edges = score_edges(TABLES / "scores.csv", params.plot.score_bins)
     with (

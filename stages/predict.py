@@ -9,11 +9,12 @@ from tqdm import tqdm
 
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import whole_folder
-from lib.common.params import Params, load_params
+from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.scratch import Shelf, code_fingerprint, fingerprint, shelf, store
 from lib.common.terminal import say
 from lib.common.workers import available_cores
 from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
+from lib.inference.predict_params import PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
 from lib.model.devices import choose_device, choose_precision
@@ -22,6 +23,7 @@ from lib.model.parallel import Threads
 from lib.shards.index import ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
+from lib.shards.split_params import SplitParams
 from lib.shards.validation_scores import write_validation
 
 SHARDS = Path("data/shards")
@@ -30,9 +32,17 @@ PREDICTIONS = Path("data/predictions")
 VALIDATION = Path("data/validation.h5")
 
 
+class Params(Sections):
+    """What the stage reads of params.yaml."""
+
+    split: SplitParams
+    predict: PredictParams
+    execution: ExecutionParams
+
+
 def main() -> None:
     """Run the stage."""
-    params = load_params()
+    params = load_params(Params)
     device = choose_device(params.execution.device)
     precision = choose_precision(params.predict.precision, device)
     detector = load_detector(MODEL).to(device).eval()
@@ -41,13 +51,13 @@ def main() -> None:
     judge = also_without_image(detector, detector.config.fuses, params.predict)
     predicting = for_sensors(params.predict, detector.config.fusion)
     seen, refs = validation_frames(SHARDS, params.split)
-    raw = Scoring(judge, detector.config.grid(), params.model.score, predicting, device, precision)
+    raw = Scoring(judge, detector.config.grid(), predicting, device, precision)
     model, finished = model_fingerprint(MODEL), shelf("predict")
     with Threads((params.execution.workers or available_cores()) if device.type == "cpu" else 1) as threads:
         scoring = matched_outside(raw, seen, refs, threads)
         if scoring.outside_shift:
             say(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
-        made_from = model, params.predict.model_dump(mode="json"), params.model.score, scoring.outside_shift
+        made_from = model, params.predict.model_dump(mode="json"), scoring.outside_shift
         how = device.type, precision, code_fingerprint()
         keys = {
             entry.file: fingerprint(*made_from, *how, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)

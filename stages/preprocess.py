@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import whole_folder, write_csv, write_json
-from lib.common.params import load_params
+from lib.common.params import DataParams, ExecutionParams, Sections, load_params
 from lib.common.scratch import shelf, store
 from lib.common.terminal import say
 from lib.preprocessing.conversion import convert_data_set
@@ -17,6 +17,7 @@ from lib.preprocessing.label_report import (
     objection_sentence,
     scenario_rows,
 )
+from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.shards.index import INDEX_FILE
 
 SHARDS = Path("data/shards")
@@ -26,9 +27,17 @@ SCENARIOS = Path("plots/scenarios.csv")
 SHEETS = Path("plots/labels")
 
 
+class Params(Sections):
+    """What the stage reads of params.yaml."""
+
+    data: DataParams
+    preprocess: PreprocessParams
+    execution: ExecutionParams
+
+
 def main() -> None:
     """Run the stage: nothing is left behind unless everything was written."""
-    params = load_params()
+    params = load_params(Params)
     with whole_folder(SHARDS, ("*.h5", INDEX_FILE), INDEX_FILE) as shards, whole_folder(SHEETS, ("*.png",)) as sheets:
         root, workers = Path(params.data.root), params.execution.workers
         data = convert_data_set(root, shards, params.preprocess, workers, shelf("preprocess"))

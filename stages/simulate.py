@@ -5,16 +5,24 @@ from pathlib import Path
 from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
 from lib.common.errors import run_stage
 from lib.common.outputs import whole_folder
-from lib.common.params import load_params
+from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.terminal import say
 from lib.simulator.sample import write_sample
+from lib.simulator.simulate_params import SimulateParams
 
 SAMPLE = Path("data/sample")
 
 
+class Params(Sections):
+    """What the stage reads of params.yaml."""
+
+    simulate: SimulateParams
+    execution: ExecutionParams
+
+
 def main() -> None:
     """Run the stage."""
-    params = load_params()
+    params = load_params(Params)
     with whole_folder(SAMPLE, ("Scenario_*", SIMULATOR_NOTES), SIMULATOR_NOTES) as folder:
         configs = write_sample(folder, params.simulate, params.execution.workers)
     anomalies = sum(config.anomaly_blueprint is not None for config in configs)

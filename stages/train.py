@@ -7,15 +7,18 @@ from pathlib import Path
 
 from lib.common.errors import run_stage
 from lib.common.outputs import alone, write_csv, write_json
-from lib.common.params import Params, load_params
+from lib.common.params import DataParams, ExecutionParams, Sections, load_params
 from lib.common.scratch import code_fingerprint, fingerprint, unfinished
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
 from lib.model.detector import Detector
 from lib.model.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
 from lib.model.model_file import save_detector
+from lib.model.model_params import ModelParams
+from lib.shards.split_params import SplitParams
 from lib.training.checkpoints import Checkpoints
 from lib.training.loop import Recipe, TrainingSet, train_detector
+from lib.training.train_params import TrainParams
 from lib.training.training_frames import training_set
 from lib.training.training_setup import batch_parts, detector_config, range_grid
 from lib.training.training_state import EpochRecord
@@ -27,9 +30,19 @@ HISTORY = Path("plots/training.csv")
 LOG = Path("logs/train.log")
 
 
+class Params(Sections):
+    """What the stage reads of params.yaml."""
+
+    data: DataParams
+    split: SplitParams
+    model: ModelParams
+    train: TrainParams
+    execution: ExecutionParams
+
+
 def main() -> None:
     """Run the stage."""
-    params = load_params()
+    params = load_params(Params)
     with alone(MODEL):
         _train(params)
 

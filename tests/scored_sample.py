@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from lib.common.labels import ROAD, SKY, is_anomaly
-from lib.common.params import load_params
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.voxels import LabelledCloud, voxelize
@@ -17,6 +16,7 @@ from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
 from lib.shards.split import assign_splits
 from lib.shards.validation_scores import NORMAL, PASTED, ValidationScores, write_validation
+from tests.all_params import all_params
 from tests.shard_data import shard_entry
 
 ROOT = Path(__file__).parents[1]
@@ -152,7 +152,7 @@ def write_sample(root: Path, anomaly_scenarios: int = 6, normality_scenarios: in
         paths.append(write_scenario(shards, f"Scenario_n{n:02}", [None] * 3, None, "SOFT_RAIN_SUNSET"))
     entries = [shard_entry(read_shard(path)) for path in paths]
     write_index(shards, entries)
-    splits = assign_splits(entries, load_params(ROOT / "params.yaml").split)
+    splits = assign_splits(entries, all_params().split)
     for entry in entries:
         if splits[entry.scenario] == "test":
             write_predictions(predictions / entry.file, made_up_scores(shards / entry.file, skill))

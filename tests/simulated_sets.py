@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from lib.anovox.format.scenario_writer import write_scenario
-from lib.common.params import SimulateParams, load_params
 from lib.geometry.frame import ScenarioType
 from lib.simulator.mounting import sensor_set
 from lib.simulator.recordings import record_scenario, scenario_config
 from lib.simulator.scenario_plan import plan_scenarios
 from lib.simulator.scene_builder import build_scene
+from lib.simulator.simulate_params import SimulateParams
+from tests.all_params import all_params
 
 ROOT = Path(__file__).parents[1]
 SEVERAL = ("stereo", "stereo_one_lidar", "multi", "surround")
@@ -17,7 +18,7 @@ SMALL = {"image_height": 24, "image_width": 36, "lidar_channels": 8, "lidar_rays
 
 def set_params(name: str, seed: int, frames: int = 1) -> SimulateParams:
     changes = {"normality_scenarios": 1, "anomaly_scenarios": 2, "frames_per_scenario": frames, "sensor_set": name}
-    return load_params(ROOT / "params.yaml").simulate.model_copy(update=SMALL | changes | {"seed": seed})
+    return all_params().simulate.model_copy(update=SMALL | changes | {"seed": seed})
 
 
 def write_set(root: Path, name: str, seed: int, frames: int = 1) -> Path:

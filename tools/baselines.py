@@ -32,8 +32,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     log_to_stderr("%(message)s", logging.INFO)
-    p = load_params()
-    params = BaselineParams(p.split, p.model, p.train, p.predict, p.evaluate, p.execution, p.data.root)
+    params = load_params(BaselineParams)
     metrics = {}
     for sensors in args.sensors:
         metrics[sensors] = run_baselines(args.shards, args.predictions, sensors, tuple(args.methods), params)

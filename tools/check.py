@@ -17,13 +17,12 @@ FRAMES_PER_SCENARIO = 10
 def main() -> None:
     """Look, print, and exit with status 1 when the data cannot be trained on."""
     args = _arguments()
-    params = load_params()
-    execution = (
-        params.execution if args.workers is None else params.execution.model_copy(update={"workers": args.workers})
-    )
+    params = load_params(PlannedParams)
+    if args.workers is not None:
+        execution = params.execution.model_copy(update={"workers": args.workers})
+        params = params.model_copy(update={"execution": execution})
     root = Path(params.data.root) if args.data_root is None else args.data_root
-    planned = PlannedParams(params.preprocess, params.split, params.model, params.train, execution)
-    checkup = check_up(root, planned, args.frames)
+    checkup = check_up(root, params, args.frames)
     print(json.dumps(document(checkup), indent=1, allow_nan=False) if args.json else page(checkup))
     if not checkup.trainable:
         sys.exit(1)

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from lib.common.errors import DataError, run_stage
-from lib.common.params import EvaluateParams, load_params
+from lib.common.params import Sections, load_params
 from lib.common.terminal import readable
 from lib.evaluation.comparison import Difference, compare
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import ScoredScenario, predicted_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.pooling import ScoredTest, pool_test_set
@@ -25,6 +26,12 @@ SHARDS, PREDICTIONS = Path("data/shards"), Path("data/predictions")
 COLUMNS = ("level", "", "of", "A", "B", "B - A", "95 % interval", "B better", "anomalous", "normal")
 
 
+class Params(Sections):
+    """What the command reads of params.yaml."""
+
+    evaluate: EvaluateParams
+
+
 def main() -> None:
     """Read both, compare, print."""
     parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__)
@@ -32,7 +39,7 @@ def main() -> None:
     parser.add_argument("b", metavar="B", help="the second")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse_args()
-    params = load_params().evaluate
+    params = load_params(Params).evaluate
     differences = compare(_scored(args.a, params), _scored(args.b, params))
     if not differences:
         raise DataError("the test set gives no level both positives and negatives, so there is nothing to compare")

@@ -1,21 +1,35 @@
-"""Which `model.score` and `predict.frame_score` is best for the trained detector, asked of the validation split alone.
+"""Which `predict.score` and `predict.frame_score` is best for the trained detector, asked of validation alone.
 
-Pseudo-anomalies are pasted into half of the validation frames, several times anew; of the test split only digests are
-read.
+Pseudo-anomalies are pasted into the validation frames, several times anew; of the test split only digests are read.
 """
 
 import argparse
 from pathlib import Path
 
 from lib.common.errors import run_stage
-from lib.common.params import load_params
+from lib.common.params import DataParams, ExecutionParams, Sections, load_params
 from lib.common.terminal import say
 from lib.common.workers import available_cores
+from lib.evaluation.evaluate_params import EvaluateParams
+from lib.inference.predict_params import PredictParams
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import load_detector
 from lib.model.parallel import Threads
+from lib.shards.split_params import SplitParams
 from lib.study.score_choice import Trial, compare_scores, table
+from lib.training.train_params import TrainParams
 from lib.training.training_frames import training_set
+
+
+class Params(Sections):
+    """What the command reads of params.yaml."""
+
+    data: DataParams
+    split: SplitParams
+    train: TrainParams
+    predict: PredictParams
+    evaluate: EvaluateParams
+    execution: ExecutionParams
 
 
 def main() -> None:
@@ -27,7 +41,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error("--repeats must be 1 or more")
-    params = load_params()
+    params = load_params(Params)
     device = choose_device(params.execution.device)
     precision = choose_precision(params.predict.precision, device)
     detector = load_detector(args.model).to(device).eval()

@@ -7,19 +7,31 @@ import numpy as np
 
 from lib.common.errors import run_stage
 from lib.common.outputs import whole_file
-from lib.common.params import load_params
+from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.terminal import say
+from lib.figures.plot_params import PlotParams
 from lib.figures.pseudo_anomaly_sheet import draw_pasted
 from lib.figures.style import house_style, save
 from lib.inference.calibration_set import validation_frames
 from lib.loading.frame_reader import FrameRef
 from lib.loading.loader import batches
 from lib.model.devices import choose_device
+from lib.model.model_params import ModelParams
+from lib.shards.split_params import SplitParams
 from lib.synthesis.examples import examples
 from lib.training.training_setup import detector_config, range_grid
 from lib.views.range_view import make_views
 
 FRAMES = 24
+
+
+class Params(Sections):
+    """What the command reads of params.yaml."""
+
+    split: SplitParams
+    model: ModelParams
+    plot: PlotParams
+    execution: ExecutionParams
 
 
 def main() -> None:
@@ -33,7 +45,7 @@ def main() -> None:
     args = parser.parse_args()
     if not 1 <= args.each <= FRAMES:
         parser.error(f"--each must be 1 to {FRAMES}")
-    params = load_params()
+    params = load_params(Params)
     shards, refs = validation_frames(args.shards, params.split)
     chosen: list[FrameRef] = [refs[i] for i in np.unique(np.linspace(0, len(refs) - 1, FRAMES).round().astype(int))]
     config = detector_config(params.model, shards)

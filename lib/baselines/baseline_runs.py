@@ -8,7 +8,7 @@ pixel and frame. Which frame score suits a method is asked of validation, as it 
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,24 +20,29 @@ from tqdm import tqdm
 from lib.baselines.judges import NormalFeatures, distance_judge, normal_features
 from lib.baselines.references import BANK, mahalanobis, nearest_neighbour
 from lib.common.outputs import whole_folder
-from lib.common.params import EvaluateParams, ExecutionParams, ModelParams, PredictParams, SplitParams, TrainParams
+from lib.common.params import DataParams, ExecutionParams, Sections
 from lib.common.workers import available_cores
 from lib.evaluation.calibration import pasted_truth
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_scenario
 from lib.evaluation.metrics_report import evaluate
 from lib.inference.calibration_set import check_both_kinds, matched_outside, score_validation
-from lib.inference.scores import also_without_image, for_sensors
+from lib.inference.predict_params import PredictParams
+from lib.inference.scores import Judge, also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
 from lib.loading.loader import batches
 from lib.model.detector import Detector
 from lib.model.devices import choose_device, choose_precision, make_deterministic
+from lib.model.model_params import ModelParams, Score
 from lib.model.parallel import Threads
 from lib.shards.index import read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.shard_reader import read_shard
 from lib.shards.split import assign_splits
+from lib.shards.split_params import SplitParams
 from lib.training.loop import Recipe, TrainingSet, train_detector
+from lib.training.train_params import TrainParams
 from lib.training.training_frames import training_set
 from lib.training.training_setup import batch_parts, detector_config, range_grid
 
@@ -47,17 +52,16 @@ POOL: Final = 20_000
 LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class BaselineParams:
+class BaselineParams(Sections):
     """What the pipeline's params say to the baselines."""
 
+    data: DataParams
     split: SplitParams
     model: ModelParams
     train: TrainParams
     predict: PredictParams
     evaluate: EvaluateParams
     execution: ExecutionParams
-    data_root: str
 
 
 def run_baselines(
@@ -69,7 +73,7 @@ def run_baselines(
     """
     device = choose_device(params.execution.device)
     make_deterministic(params.train.seed)
-    data = training_set(shards, params.split, params.data_root)
+    data = training_set(shards, params.split, params.data.root)
     detector = _plain_segmentation(data, sensors, params, device)
     metrics: dict[Method, Any] = {}
     scorings = _scorings(detector, data, params, device)
@@ -98,7 +102,10 @@ def _scorings(
 ) -> dict[Method, Callable[[], Scoring]]:
     """How each method scores; what has to be fitted is fitted when asked for."""
     grid, precision = detector.config.grid(), choose_precision(params.predict.precision, device)
-    scoring = partial(Scoring, grid=grid, params=params.predict, device=device, precision=precision)
+
+    def scoring(judge: Judge, score: Score) -> Scoring:
+        return Scoring(judge, grid, params.predict.model_copy(update={"score": score}), device, precision)
+
     as_detector = partial(also_without_image, fuses=detector.config.fuses, params=params.predict)
     seed, per_frame = params.train.seed, math.ceil(POOL / len(data.training))
 

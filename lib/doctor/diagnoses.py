@@ -9,13 +9,14 @@ from typing import Final
 from lib.anovox.format.files import Reason
 from lib.anovox.format.findings import Notice, ScenarioReason
 from lib.common.errors import DataError
-from lib.common.params import PreprocessParams, SplitParams
 from lib.doctor.survey import Metrics, Survey
 from lib.geometry.frame import ScenarioType
 from lib.preprocessing.judgement import explained, objections, unjudged
 from lib.preprocessing.label_report import class_text
+from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.statistics import worst_scenarios
 from lib.shards.split import Split, assign_splits
+from lib.shards.split_params import SplitParams
 
 MANY_UNLABELLED: Final = 0.02
 HOPELESS_UNLABELLED: Final = 0.5

@@ -11,19 +11,23 @@ from typing import Final
 
 from lib.anovox.reading.frames import ReadFrame, largest_usable_cloud, read_frames
 from lib.anovox.reading.scenario import Sensors, open_scenario
-from lib.common.params import ExecutionParams, ModelParams, PreprocessParams, SplitParams, TrainParams
+from lib.common.params import DataParams, ExecutionParams, Sections
 from lib.common.workers import available_cores
 from lib.doctor.footprint import training_footprint
 from lib.doctor.survey import Survey, SurveyedScenario, evenly_spread
 from lib.geometry.frame import Frame
 from lib.model.detector import Detector
 from lib.model.devices import choose_device, choose_precision
+from lib.model.model_params import ModelParams
+from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
 from lib.shards.schema import Storage, shard_arrays
 from lib.shards.shard_reader import Shard, read_shard
 from lib.shards.shard_writer import padded_length, write_shard
 from lib.shards.split import Split
+from lib.shards.split_params import SplitParams
 from lib.training.loop import Recipe
+from lib.training.train_params import TrainParams
 from lib.training.training_setup import batch_parts, detector_config, range_grid
 
 TRIAL_FRAMES: Final = 2
@@ -54,10 +58,10 @@ class Estimate:
     trial_frames: int
 
 
-@dataclass(frozen=True)
-class PlannedParams:
+class PlannedParams(Sections):
     """The sections of params.yaml that a data set would be used with."""
 
+    data: DataParams
     preprocess: PreprocessParams
     split: SplitParams
     model: ModelParams

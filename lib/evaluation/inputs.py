@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from lib.common.errors import DataError
-from lib.common.params import SplitParams
 from lib.shards.index import read_index
 from lib.shards.predictions import Predictions, read_predictions
 from lib.shards.shard_reader import Shard, read_shard
 from lib.shards.split import assign_splits
+from lib.shards.split_params import SplitParams
 
 REMEDY = "run `dvc repro`"
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.labels import is_anomaly, is_ignored
-from lib.common.params import EvaluateParams
 from lib.evaluation.anovox_protocol import Way, scores_of_voxels, shared_voxels
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.truth import FrameTruth, State, frame_truth, groups
 from lib.geometry.frame import ScenarioType
 from lib.geometry.rigid import apply

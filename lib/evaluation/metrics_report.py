@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from lib.common.errors import DataError
-from lib.common.params import EvaluateParams
 from lib.evaluation.anovox_protocol import ProtocolResult, VoxelGroup
 from lib.evaluation.calibration import CalibratedLevel, Calibration, calibrate
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import LEVELS
 from lib.evaluation.operating_points import operate
 from lib.evaluation.plot_tables import (

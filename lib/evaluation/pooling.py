@@ -9,11 +9,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.params import EvaluateParams
 from lib.evaluation.anovox_protocol import ProtocolCounter, ProtocolFrame, ProtocolResult, sigmoid
 from lib.evaluation.bootstrap import resample_scenarios
 from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration, shown
 from lib.evaluation.counting import MAX_DISTINCT
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import LevelScores, ScenarioScores
 from lib.evaluation.pools import FrameGroups, Pool, PoolCounter, ScaleGatherer
 from lib.evaluation.progress import Notes

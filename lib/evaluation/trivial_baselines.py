@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.params import EvaluateParams
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import (
     FramePoints,
     LevelScores,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.labels import ANOMALY_SIZES, LABELS, is_anomaly
-from lib.common.params import EvaluateParams
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.params import EvaluateParams
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import Level, LevelScores, score_scenario
 from lib.figures.cases import NormalScores, ScoredFrame
 from lib.figures.read_tables import numbers, read_table

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import NORMAL_IDS
-from lib.common.params import SplitParams
 from lib.inference.frame_scores import frame_scores
 from lib.inference.shard_scoring import Scoring, detections_of
 from lib.loading.frame_reader import FrameRef
@@ -23,15 +22,15 @@ from lib.model.parallel import Threads
 from lib.shards.index import open_entry, read_index
 from lib.shards.shard_reader import Shard
 from lib.shards.split import assign_splits, training_frames
+from lib.shards.split_params import SplitParams
 from lib.shards.validation_scores import NORMAL, NOT_SCORED, PASTED, ValidationScores
 from lib.synthesis.families import VALIDATION
 from lib.synthesis.objects import class_mask
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE, Targets, no_targets
 from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import Views, make_views, project
 
-CLEAN_FRACTION: Final = 0.5
 SLOTS: Final = 1  # as many anomalies as a scenario of AnoVox has
 SEED: Final = 15_485_863
 SHIFT_STEP: Final = 1 / 256
@@ -67,7 +66,7 @@ def validation_frames(folder: Path, params: SplitParams) -> tuple[list[Shard], l
 def score_validation(
     scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], model_fingerprint: str, threads: Threads
 ) -> ValidationScores:
-    """Score all frames as they are, and `predict.validation_frames` with pseudo-anomalies in half of them.
+    """Score all frames as they are, and `predict.validation_frames` with pseudo-anomalies in some of them.
 
     These are drawn from all frames; where there are fewer, each comes several times, with other pseudo-anomalies.
     """
@@ -166,7 +165,8 @@ def _judged(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Judged:
     targets = no_targets(views)
     if seed is not None:
         generator = torch.Generator(scoring.device).manual_seed(seed)
-        views, targets = paste_pseudo_anomalies(views, scoring.grid, SLOTS, CLEAN_FRACTION, VALIDATION, generator)
+        mix = Mix(SLOTS, scoring.params.validation_clean_fraction)
+        views, targets = paste_pseudo_anomalies(views, scoring.grid, mix, VALIDATION, generator)
     image_share_B, points_B = in_view(views, targets)
     scored_BRC = project(views)[1] & (targets.cell_BRC != UNSURE)
     label_BRC = torch.where(scored_BRC, torch.where(targets.cell_BRC == 1, PASTED, NORMAL), NOT_SCORED)

@@ -7,12 +7,10 @@ Shape letters as in range_view.py; h, w: quarter-size pixels; K: seeds.
 import torch
 from torch import Tensor
 
-from lib.common.params import PredictParams
+from lib.inference.predict_params import PredictParams
 from lib.model.detector import Detections
 from lib.views.range_view import Views, project
 
-NEIGHBOUR_M = 1.0
-"""Points of neighbouring cells further apart than this do not belong together; also a cluster's radius."""
 SEEDS = 32
 
 
@@ -21,15 +19,16 @@ def frame_scores(detections: Detections, views: Views, params: PredictParams) ->
 
     top_points: of the `frame_top_points` highest cells, wherever they are; points_or_pixels: that, or the mean of the
     `frame_top_pixels` highest pixels where it is higher; pooled: of cells, after each took the mean of itself and its
-    neighbours on the same surface; cluster: of those within NEIGHBOUR_M of one point, at the place where that is most.
+    near neighbours; cluster: of those near one point, at the place where that is most. Near: within
+    `frame_radius_m`.
     """
     _, seen = project(views)
     cell_BRC, top_points = detections.cell_BRC, params.frame_top_points
     if params.frame_score == "pooled":
-        cell_BRC = pooled(cell_BRC, views.xyz_B3RC, seen)
+        cell_BRC = pooled(cell_BRC, views.xyz_B3RC, seen, params.frame_radius_m)
     cell_BRC = torch.where(seen, cell_BRC, cell_BRC.amin((1, 2), keepdim=True))
     if params.frame_score == "cluster":
-        return _densest_cluster(cell_BRC, views.xyz_B3RC, seen, top_points)
+        return _densest_cluster(cell_BRC, views.xyz_B3RC, seen, params)
     points_B = _mean_of_highest(cell_BRC, top_points)
     if params.frame_score != "points_or_pixels":
         return points_B
@@ -37,15 +36,15 @@ def frame_scores(detections: Detections, views: Views, params: PredictParams) ->
     return torch.maximum(points_B, pixels_B)
 
 
-def pooled(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor) -> Tensor:
-    """Mean (B, R, C) of each seen cell and those of its 3 x 3 neighbours that are seen within NEIGHBOUR_M of it."""
+def pooled(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor, radius_m: float) -> Tensor:
+    """Mean (B, R, C) of each seen cell and those of its 3 x 3 neighbours that are seen within a radius of it."""
     R, C = cell_BRC.shape[-2:]
     around = torch.nn.functional.pad(torch.cat([xyz_B3RC, cell_BRC[:, None], seen_BRC[:, None].float()], 1), (1,) * 4)
     total, count = torch.zeros_like(cell_BRC), torch.zeros_like(cell_BRC)
     for row in range(3):
         for column in range(3):
             shifted = around[:, :, row : row + R, column : column + C]
-            near = (shifted[:, :3] - xyz_B3RC).square().sum(1) <= NEIGHBOUR_M**2
+            near = (shifted[:, :3] - xyz_B3RC).square().sum(1) <= radius_m**2
             weight = near * shifted[:, 4]
             total += weight * shifted[:, 3]
             count += weight
@@ -57,15 +56,15 @@ def _mean_of_highest(logits: Tensor, number: int) -> Tensor:
     return flat.topk(min(number, flat.shape[1]), dim=1).values.mean(1)
 
 
-def _densest_cluster(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor, top_points: int) -> Tensor:
-    """Around each of the SEEDS highest cells, mean of the highest within NEIGHBOUR_M; where there are fewer than
-    `top_points`, the frame's lowest fills up. The best seed's (B,).
+def _densest_cluster(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor, params: PredictParams) -> Tensor:
+    """Around each of the SEEDS highest cells, mean of the highest within `frame_radius_m`; where there are fewer than
+    `frame_top_points`, the frame's lowest fills up. The best seed's (B,).
     """
     flat, xyz_BN3 = cell_BRC.flatten(1), xyz_B3RC.flatten(2).transpose(1, 2)
     seed_BK = flat.topk(min(SEEDS, flat.shape[1]), dim=1).indices
     seed_BK3 = xyz_BN3.gather(1, seed_BK[..., None].expand(-1, -1, 3))
-    near_BKN = torch.cdist(seed_BK3, xyz_BN3, compute_mode="donot_use_mm_for_euclid_dist") <= NEIGHBOUR_M
+    near_BKN = torch.cdist(seed_BK3, xyz_BN3, compute_mode="donot_use_mm_for_euclid_dist") <= params.frame_radius_m
     near_BKN &= seen_BRC.flatten(1)[:, None]
     logit_BKN = torch.where(near_BKN, flat[:, None], flat.amin(1)[:, None, None])
-    top = logit_BKN.topk(min(top_points, flat.shape[1]), dim=2).values
+    top = logit_BKN.topk(min(params.frame_top_points, flat.shape[1]), dim=2).values
     return top.mean(2).amax(1)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from lib.common.params import PredictParams
 from lib.inference.frame_scores import frame_scores
-from lib.model.detector import PIXEL_STRIDE, Detections, Fusion
+from lib.inference.predict_params import PredictParams
+from lib.model.detector import PIXEL_STRIDE, Detections
+from lib.model.model_params import Fusion
 from lib.views.mirror import mirrored
 from lib.views.range_view import Views, project
 

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from lib.common.params import PredictParams, Score
+from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Judge, Scores, judge_both_ways, scores_of
 from lib.loading.frame_reader import FrameRef
 from lib.loading.loader import batches
@@ -21,13 +21,12 @@ from lib.views.sensor_dropout import without_image, without_lidar
 
 @dataclass(frozen=True, eq=False)
 class Scoring:
-    """How shards are scored: by which judge, on which range view, with which of its scores; `outside_shift` is added
-    to the points' scores outside the image.
+    """How shards are scored: by which judge, on which range view; `outside_shift` is added to the scores of points
+    outside the image.
     """
 
     judge: Judge
     grid: RangeGrid
-    score: Score
     params: PredictParams
     device: torch.device
     precision: Precision
@@ -47,7 +46,7 @@ def detections_of(scoring: Scoring, views: Views) -> Detections:
     views = blacked_out(views, scoring.params.blackout)
     with autocast(scoring.device, scoring.precision):
         detections = judge_both_ways(scoring.judge, views)
-    return rescored(detections, scoring.score)
+    return rescored(detections, scoring.params.score)
 
 
 @torch.inference_mode()

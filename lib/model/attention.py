@@ -4,16 +4,15 @@ Shape letters: B frames, F features, R x C range-view cells.
 """
 
 from math import pi
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lib.model.fusion import sample_image
 from lib.model.image_encoder import COARSE_STRIDE
+from lib.model.model_params import Encoding
 from lib.views.tensors import constant
 
-Encoding = Literal["none", "sine", "learned"]
 WINDOW = 3
 WAVELENGTHS_M = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 POSITION_SCALE_M = 40.0

@@ -5,8 +5,8 @@ from dataclasses import replace
 from torch import Tensor
 from torch.nn.functional import log_softmax, softplus
 
-from lib.common.params import Score
 from lib.model.detector import Detections
+from lib.model.model_params import Score
 
 
 def rescored(detections: Detections, score: Score) -> Detections:

@@ -7,21 +7,20 @@ range view, after the sensors have met.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lib.common.labels import NORMAL_IDS
-from lib.model.attention import Encoding, LocalCrossAttention
+from lib.model.attention import LocalCrossAttention
 from lib.model.blocks import ConvNorm
 from lib.model.fusion import AdditiveFusion, ImageMap, cells_in_image, sample_image
 from lib.model.image_encoder import FINE_STRIDE, ImageEncoder
 from lib.model.lidar_encoder import LidarEncoder, range_view_inputs
+from lib.model.model_params import Encoding, Fusion
 from lib.model.unet import UNet
 from lib.views.range_view import RangeGrid, Views, project
 
-Fusion = Literal["image", "lidar", "concat", "cross_attention"]
 PIXEL_STRIDE = 4
 
 

@@ -14,13 +14,13 @@ from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, largest_usable_cloud, read_frames
 from lib.anovox.reading.scenario import Sensors, largest_cloud, open_scenario
 from lib.common.errors import DataError, ParamsError
-from lib.common.params import PreprocessParams
 from lib.common.scratch import Shelf, code_fingerprint, fingerprint
 from lib.common.terminal import say
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame
 from lib.preprocessing.conversion_cache import ConvertedScenario, Place, files_state, keep, take
 from lib.preprocessing.judgement import Source
+from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
 from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.index import ShardEntry, write_index

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
-from lib.common.params import SplitParams
 from lib.geometry.frame import ScenarioType
 from lib.shards.index import ShardEntry, frames_with_anomaly
 from lib.shards.shard_reader import Shard
+from lib.shards.split_params import SplitParams
 
 Split = Literal["train", "validation", "test"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.common.params import SimulateParams
 from lib.simulator.shapes import Float
+from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.street import FRONT_M, Street
 
 EGO_HALF_WIDTH_M = 1.15

@@ -12,12 +12,12 @@ from lib.anovox.format.layout import SCENARIO_PREFIX
 from lib.anovox.format.recording import Recording, ScenarioConfig, SensorSet
 from lib.anovox.format.route_map import draw_route_map
 from lib.anovox.format.simulator_notes import SimulatorNote
-from lib.common.params import TICKS_PER_SECOND, SimulateParams
 from lib.geometry.rigid import Matrix
 from lib.simulator.mounting import extrinsics, sensor_set, true_lidar_extrinsics
 from lib.simulator.scenario_plan import ScenarioPlan
 from lib.simulator.scene import Scene, without_anomaly
 from lib.simulator.sensors import sense_camera, sense_lidar
+from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
 from lib.simulator.textures import ValueNoise
 from lib.simulator.world import SceneWorlds, world_SE3_ego
 

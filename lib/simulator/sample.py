@@ -8,12 +8,12 @@ from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.format.scenario_writer import write_scenario
 from lib.anovox.format.simulator_notes import write_simulator_notes
 from lib.common.errors import DataError
-from lib.common.params import SimulateParams
 from lib.common.workers import processes, run_tasks
 from lib.simulator.mounting import sensor_set
 from lib.simulator.recordings import record_scenario, scenario_definition, simulator_notes, ticks_between_frames
 from lib.simulator.scenario_plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene_builder import build_scene
+from lib.simulator.simulate_params import SimulateParams
 
 
 def write_sample(root: Path, params: SimulateParams, workers: int) -> tuple[ScenarioConfig, ...]:

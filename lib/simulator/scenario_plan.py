@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.common.labels import ANOMALY_SIZES
-from lib.common.params import SimulateParams
 from lib.geometry.frame import ScenarioType
 from lib.simulator.anomalies.catalog import families
+from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.weather import preset_name
 
 TOWNS = ("Town01", "Town02", "Town03", "Town04", "Town05", "Town06", "Town07", "Town10HD")

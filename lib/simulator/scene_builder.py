@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 
 from lib.common.labels import LABELS
-from lib.common.params import SimulateParams
 from lib.simulator import clutter, furniture, people, vehicles
 from lib.simulator.anomalies.catalog import build_anomaly
 from lib.simulator.assembly import Object, SceneParts, bounds, posed
@@ -18,6 +17,7 @@ from lib.simulator.occupancy import Spot, draw_route, draw_spot, occupancy, wayp
 from lib.simulator.scenario_plan import AnomalyPlan, ScenarioPlan, sizes
 from lib.simulator.scene import Actor, Scene
 from lib.simulator.shapes import Point
+from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.street import draw_street
 from lib.simulator.streetside import add_streetside, street_furniture
 from lib.simulator.traffic import add_traffic

@@ -10,19 +10,21 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from lib.common.params import EvaluateParams, FrameScore, PredictParams, Score
 from lib.evaluation.calibration import pasted_truth
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.inference.calibration_set import check_both_kinds, in_view
 from lib.inference.frame_scores import frame_scores
+from lib.inference.predict_params import FrameScore, PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, detections_of
 from lib.loading.loader import batches
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
 from lib.model.devices import Precision
+from lib.model.model_params import Score
 from lib.model.parallel import Threads
 from lib.synthesis.families import VALIDATION
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE
 from lib.training.loop import TrainingSet
 from lib.views.frame_batch import FrameBatch
@@ -31,7 +33,6 @@ from lib.views.range_view import make_views, project
 Alternative = tuple[Score, FrameScore]
 DEFAULT: Final[Alternative] = ("anomaly_logit", "points_or_pixels")
 ALTERNATIVES: Final[tuple[Alternative, ...]] = tuple((s, f) for s in get_args(Score) for f in get_args(FrameScore))
-CLEAN_FRACTION = 0.5
 RESAMPLES = 500
 SEED = 104_729
 
@@ -75,8 +76,9 @@ class Trial:
 
 def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads: Threads) -> list[ScoreRow]:
     """Judge the validation frames and rate all alternatives; raises DataError where only one kind of frame results."""
-    judge, params = also_without_image(detector, detector.config.fuses, trial.predict), trial.predict
-    scoring = Scoring(judge, detector.config.grid(), "anomaly_logit", params, trial.device, trial.precision)
+    params = trial.predict.model_copy(update={"score": "anomaly_logit"})
+    judge = also_without_image(detector, detector.config.fuses, params)
+    scoring = Scoring(judge, detector.config.grid(), params, trial.device, trial.precision)
     by_frame_score = {
         how: for_sensors(params.model_copy(update={"frame_score": how}), detector.config.fusion)
         for how in get_args(FrameScore)
@@ -152,7 +154,8 @@ def _judged(
     batch, scenario, seed = seeded
     generator = torch.Generator(scoring.device).manual_seed(seed)
     views, _ = make_views(batch, scoring.grid)
-    views, targets = paste_pseudo_anomalies(views, scoring.grid, trial.slots, CLEAN_FRACTION, VALIDATION, generator)
+    mix = Mix(trial.slots, trial.predict.validation_clean_fraction)
+    views, targets = paste_pseudo_anomalies(views, scoring.grid, mix, VALIDATION, generator)
     detections = detections_of(scoring, views)
     image_share_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
     positive, counts = pasted_truth(image_share_B, points_B, trial.evaluate)
@@ -169,7 +172,7 @@ def _judged(
 
 def table(rows: Sequence[ScoreRow]) -> str:
     """The rows as a Markdown table."""
-    head = "| model.score | predict.frame_score | frame AUROC | change [95 %] | point AUROC | point AP |"
+    head = "| predict.score | predict.frame_score | frame AUROC | change [95 %] | point AUROC | point AP |"
     return "\n".join([head, "|---" * 6 + "|", *map(_line, rows)])
 
 

@@ -1,7 +1,7 @@
 """Pseudo-anomalies and negatives of each kind, each where it shows well: what a picture sheet of them is drawn from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -61,7 +61,7 @@ def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
             if what == "transplant":
                 pasted, targets = transplant(views, everywhere_B, generator), no_targets(views)
             elif isinstance(what, Slot):
-                pasted, targets = paste_kind(views, grid, what, replace(families, misfits=0.0), generator)
+                pasted, targets = paste_kind(views, grid, what, families, generator)
             else:
                 scene = open_scene(views, grid, *project(views))
                 if what == "misfit":

@@ -30,13 +30,13 @@ class Textures(Protocol):
 class Families:
     """What draws B solids, by centres and extents (B, 3) [m], and B textures, by extents and which need a pattern.
 
-    misfits: the share of the frames with anomalies in which there is a misfit (misfits.py) besides, if one can be made.
+    misfits: whether misfits (misfits.py) are pasted besides.
     """
 
     solids: Callable[[Tensor, Tensor, torch.Generator], Solids]
     textures: Callable[[Tensor, Tensor, torch.Generator], Textures]
-    misfits: float
+    misfits: bool
 
 
-TRAINING: Final = Families(random_solids, random_textures, misfits=0.5)
-VALIDATION: Final = Families(random_crystals, random_ornaments, misfits=0.0)
+TRAINING: Final = Families(random_solids, random_textures, misfits=True)
+VALIDATION: Final = Families(random_crystals, random_ornaments, misfits=False)

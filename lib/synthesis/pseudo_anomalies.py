@@ -40,8 +40,23 @@ from lib.views.tensors import Rows, constant
 
 GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
 VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous
-BLEMISHED = 0.2  # share of the frames whose ground has a shadow of nothing in sight, or dirt
 REPAINTED_WITHIN_M = 0.6  # how far a point may be from the surface that the camera sees at its projection
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How much is pasted: at most so many `slots` of pseudo-anomalies per frame, and fractions of the frames.
+
+    clean: without pseudo-anomalies; misfit: of those with pseudo-anomalies, and a misfit besides, where the families
+    have misfits and one can be made; ground_negative: a shadow of nothing in sight, or dirt; transplant: normal objects
+    of other frames. The defaults are those of frames that a detector is calibrated by.
+    """
+
+    slots: int
+    clean_fraction: float
+    misfit_fraction: float = 0.0
+    ground_negative_fraction: float = 0.2
+    transplant_fraction: float = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,20 +83,20 @@ class _Aimed(Rows):
 def paste_pseudo_anomalies(
     views: Views,
     grid: RangeGrid,
-    slots: int,
-    clean_fraction: float,
+    mix: Mix,
     families: Families,
     generator: torch.Generator,
 ) -> tuple[Views, Targets]:
-    """Paste random pseudo-anomalies and negatives into a batch; `clean_fraction` of the frames get negatives only."""
+    """Paste random pseudo-anomalies and negatives into a batch."""
     B, device = len(views.image_B3HW), views.image_B3HW.device
     if B > 1:
-        views = transplant(views, torch.rand(B, generator=generator, device=device) < 0.8, generator)
+        luck_B = torch.rand(B, generator=generator, device=device)
+        views = transplant(views, luck_B < mix.transplant_fraction, generator)
 
     def kinds() -> Tensor:
-        return draw_kinds(slots, B, clean_fraction, generator, device)
+        return draw_kinds(mix.slots, B, mix.clean_fraction, generator, device)
 
-    return _pasted(views, grid, slots, kinds, families, generator, BLEMISHED)
+    return _pasted(views, grid, mix, kinds, families, generator)
 
 
 def paste_kind(
@@ -89,26 +104,26 @@ def paste_kind(
 ) -> tuple[Views, Targets]:
     """Paste one pseudo-anomaly of a kind into every frame, to look at."""
     kind_SB = torch.full((1, len(views.image_B3HW)), int(kind), device=views.image_B3HW.device)
-    return _pasted(views, grid, 1, lambda: kind_SB, families, generator)
+    alone = Mix(slots=1, clean_fraction=0.0, misfit_fraction=0.0, ground_negative_fraction=0.0)
+    return _pasted(views, grid, alone, lambda: kind_SB, families, generator)
 
 
 def _pasted(
     views: Views,
     grid: RangeGrid,
-    slots: int,
+    mix: Mix,
     kinds: Callable[[], Tensor],
     families: Families,
     generator: torch.Generator,
-    blemished: float = 0.0,
 ) -> tuple[Views, Targets]:
     uv_B2RC, seen_BRC = project(views)
     scene = open_scene(views, grid, uv_B2RC, seen_BRC)
-    if blemished:
+    if mix.ground_negative_fraction:
         lucky_2B = torch.rand(2, len(views.image_B3HW), generator=generator, device=uv_B2RC.device)
-        paste_blemishes(scene, lucky_2B[0] < blemished, lucky_2B[1] < 0.5, generator)
+        paste_blemishes(scene, lucky_2B[0] < mix.ground_negative_fraction, lucky_2B[1] < 0.5, generator)
     returns_BK = views.has_return_BRC.flatten(1)
     luck_BK = torch.rand(returns_BK.shape, generator=generator, device=returns_BK.device)
-    donors_BS = (luck_BK * returns_BK).topk(slots, dim=1).indices
+    donors_BS = (luck_BK * returns_BK).topk(mix.slots, dim=1).indices
     intensity_BS, range_m_BS = (
         each.flatten(1).gather(1, donors_BS) for each in (views.intensity_BRC, views.range_m_BRC)
     )
@@ -119,9 +134,9 @@ def _pasted(
     for number, aimed in enumerate(_slot_by_slot(scene, placed, textures, sun_B3)):
         _paste_pixels(scene, aimed, number, generator)
         _paste_cells(scene, aimed, number, reflectivity_BS[:, number], generator)
-    if families.misfits:
-        lucky_B = torch.rand(len(views.image_B3HW), generator=generator, device=returns_BK.device) < families.misfits
-        paste_misfits(scene, lucky_B & anomalous(scene), slots, generator)
+    if families.misfits and mix.misfit_fraction:
+        luck_B = torch.rand(len(views.image_B3HW), generator=generator, device=returns_BK.device)
+        paste_misfits(scene, (luck_B < mix.misfit_fraction) & anomalous(scene), mix.slots, generator)
     return finished(scene)
 
 

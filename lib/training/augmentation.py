@@ -10,11 +10,9 @@ from lib.views.mirror import mirrored
 from lib.views.range_view import Views
 from lib.views.tensors import blurred
 
-FOGGY = 0.15
 
-
-def augment(views: Views, targets: Targets, generator: torch.Generator) -> tuple[Views, Targets]:
-    """Mirror half of the frames left to right, and vary exposure, white balance and contrast of the images."""
+def augment(views: Views, targets: Targets, fog_fraction: float, generator: torch.Generator) -> tuple[Views, Targets]:
+    """Mirror half of the frames left to right, vary exposure, white balance and contrast of the images, fog some."""
     B, device = len(views.image_B3HW), views.image_B3HW.device
     turned_B = torch.rand(B, generator=generator, device=device) < 0.5
 
@@ -30,13 +28,14 @@ def augment(views: Views, targets: Targets, generator: torch.Generator) -> tuple
     mean = views.image_B3HW.mean(dim=(1, 2, 3), keepdim=True)
     light = gain * tint
     image = torch.addcmul(mean * (1 - contrast) * light, views.image_B3HW, contrast * light)
-    return replace(views, image_B3HW=_worn(_fogged(image, views.depth_m_BHW, generator), generator)), targets
+    image = _fogged(image, views.depth_m_BHW, fog_fraction, generator)
+    return replace(views, image_B3HW=_worn(image, generator)), targets
 
 
-def _fogged(image_B3HW: Tensor, depth_m_BHW: Tensor, generator: torch.Generator) -> Tensor:
+def _fogged(image_B3HW: Tensor, depth_m_BHW: Tensor, fog_fraction: float, generator: torch.Generator) -> Tensor:
     """Lay fog of a random colour and density over some images, over what was pasted as over all else."""
     drawn_4B = torch.rand(4, len(image_B3HW), generator=generator, device=image_B3HW.device)
-    density_B = torch.where(drawn_4B[0] < FOGGY, 0.005 + 0.04 * drawn_4B[1], 0.0)
+    density_B = torch.where(drawn_4B[0] < fog_fraction, 0.005 + 0.04 * drawn_4B[1], 0.0)
     color_B = 0.3 + 0.5 * drawn_4B[2]
     color_B3 = torch.stack([color_B + 0.06 * (drawn_4B[3] - 0.5), color_B, color_B - 0.06 * (drawn_4B[3] - 0.5)], dim=1)
     veil_BHW = 1 - torch.exp(-density_B[:, None, None] * depth_m_BHW.clamp(max=200.0))

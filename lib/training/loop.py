@@ -17,7 +17,6 @@ from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
 from lib.common.errors import TrainingError
-from lib.common.params import TrainParams
 from lib.common.stopping import Meanwhile, no_question
 from lib.loading.data_location import Residence
 from lib.loading.frame_reader import FrameRef
@@ -29,22 +28,20 @@ from lib.model.devices import Precision, autocast
 from lib.model.parallel import Threads, replicas, share_statistics
 from lib.shards.shard_reader import Shard
 from lib.synthesis.families import TRAINING, VALIDATION, Families
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE, Targets, no_targets
 from lib.training.augmentation import augment
 from lib.training.checkpoints import Checkpoints
-from lib.training.losses import LossWeights, detection_loss, segmentation_loss
+from lib.training.losses import detection_loss, segmentation_loss
 from lib.training.muon import Muon, shares_of
 from lib.training.teammates import Gradients, Part, Teammates
+from lib.training.train_params import TrainParams
 from lib.training.training_state import EpochRecord, TrainingState
 from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import RangeGrid, Views, make_views
 from lib.views.sensor_dropout import drop_modality
 
 LOG = logging.getLogger("train")
-CLEAN_FRACTION = 0.25
-WARM_UP = 0.15
-MAX_GRADIENT_NORM = 5.0
 CONSTANT_SCORES = 1e-3
 VALIDATION_SEED = 7919
 
@@ -80,10 +77,16 @@ class Recipe:
     processes: bool = False
 
     @property
-    def loss_weights(self) -> LossWeights:
-        """Return the loss's part of the params."""
+    def mix(self) -> Mix:
+        """What the params say of how much is pasted."""
         p = self.params
-        return LossWeights(p.semantic_weight, p.pixel_weight, p.hard_negative_fraction, p.object_balance)
+        return Mix(
+            slots=p.pseudo_anomalies_per_frame,
+            clean_fraction=p.clean_fraction,
+            misfit_fraction=p.misfit_fraction,
+            ground_negative_fraction=p.ground_negative_fraction,
+            transplant_fraction=p.transplant_fraction,
+        )
 
 
 def train_detector(
@@ -130,8 +133,10 @@ def _first_state(detector: Detector, data: TrainingSet, recipe: Recipe) -> Train
     params = recipe.params
     steps = params.epochs * math.ceil(len(data.training) / params.batch_size)
     optimizers = make_optimizers(detector, recipe)
+    # Of a warm-up of one step exactly, OneCycleLR would divide by zero.
+    warm_up = 0.0 if params.warm_up_fraction * steps == 1 else params.warm_up_fraction
     schedules = [
-        OneCycleLR(each, params.learning_rate, total_steps=steps, pct_start=WARM_UP, cycle_momentum=False)
+        OneCycleLR(each, params.learning_rate, total_steps=steps, pct_start=warm_up, cycle_momentum=False)
         for each in optimizers
     ]
     return TrainingState(replicas(detector, recipe.parts), optimizers, schedules, _generators(recipe, 1))
@@ -232,7 +237,7 @@ def training_step(
     shares = [size / sum(sizes) for size in sizes]
     for parameter, *gradients in zip(detector.parameters(), *(gradients for _, gradients in results), strict=True):
         parameter.grad = _weighted_sum(gradients, shares)
-    torch.nn.utils.clip_grad_norm_(detector.parameters(), MAX_GRADIENT_NORM)
+    torch.nn.utils.clip_grad_norm_(detector.parameters(), recipe.params.max_gradient_norm)
     list(threads.map(_take_step, optimizers))
     return _weighted_sum([loss for loss, _ in results], shares)
 
@@ -254,7 +259,7 @@ def _gradients(recipe: Recipe, part: Part) -> Gradients:
     """Loss of a part of a batch, and its gradient with respect to the detector's parameters."""
     detector, batch, generator = part
     detector.train()
-    views, targets = augment(*_training_views(batch, recipe, generator), generator)
+    views, targets = augment(*_training_views(batch, recipe, generator), recipe.params.fog_fraction, generator)
     if detector.config.fuses:
         views = drop_modality(views, recipe.params.modality_dropout, generator)
     loss = (_fused_loss if recipe.compiled else _network_loss)(detector, views, targets, recipe)
@@ -286,7 +291,7 @@ def _compiled_loss() -> Callable[[Detector, Views, Targets, Recipe], Tensor]:
 def _loss(detections: Detections, views: Views, targets: Targets, recipe: Recipe) -> Tensor:
     if recipe.objective == "classes":
         return segmentation_loss(detections, views)
-    return detection_loss(detections, views, targets, recipe.loss_weights)
+    return detection_loss(detections, views, targets, recipe.params)
 
 
 def _training_views(batch: FrameBatch, recipe: Recipe, generator: torch.Generator) -> tuple[Views, Targets]:
@@ -299,8 +304,7 @@ def _training_views(batch: FrameBatch, recipe: Recipe, generator: torch.Generato
 @torch.no_grad()
 def _pasted(batch: FrameBatch, recipe: Recipe, families: Families, generator: torch.Generator) -> tuple[Views, Targets]:
     views, _ = make_views(batch, recipe.grid)
-    slots = recipe.params.pseudo_anomalies_per_frame
-    return paste_pseudo_anomalies(views, recipe.grid, slots, CLEAN_FRACTION, families, generator)
+    return paste_pseudo_anomalies(views, recipe.grid, recipe.mix, families, generator)
 
 
 def _validate(

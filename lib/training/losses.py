@@ -3,8 +3,6 @@
 Shape letters: B frames, R x C range-view cells, S semantic classes, h x w quarter-size pixels.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cross_entropy, max_pool2d, softplus
@@ -12,45 +10,32 @@ from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cr
 from lib.common.labels import NORMAL_IDS
 from lib.model.detector import PIXEL_STRIDE, Detections, quarter_size
 from lib.synthesis.targets import MAX_SLOTS, UNSURE, Targets
+from lib.training.train_params import TrainParams
 from lib.views.range_view import Views
 from lib.views.tensors import constant
 
-POINTS_OF_A_FAIR_OBJECT = 25
-WEIGHT_RANGE = (0.2, 4.0)
-HARD_WEIGHT, POSITIVE_WEIGHT, ANOMALY_SCALE = 0.05, 0.1, 3.0
 _CLASS_NUMBERS = tuple(NORMAL_IDS.index(class_id) if class_id in NORMAL_IDS else -1 for class_id in range(256))
 
 
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the loss's parts; see params.yaml, section train."""
-
-    semantic: float
-    pixel: float
-    hard_negative_fraction: float
-    object_balance: float
-
-
-def detection_loss(detections: Detections, views: Views, targets: Targets, weights: LossWeights) -> Tensor:
+def detection_loss(detections: Detections, views: Views, targets: Targets, params: TrainParams) -> Tensor:
     """Return the scalar training loss.
 
-    Points: binary cross-entropy, each pseudo-anomaly weighted by clip((25 / its points)^object_balance, 0.2, 4), so
-    that small and far ones count, and 0.05 of the mean over the hardest negatives. Pixels: the same without weights, at
-    a quarter of the image size.
+    Points: binary cross-entropy (balanced_bce), each pseudo-anomaly weighted by its points (object_weights), so that
+    small and far ones count. Pixels: the same without these weights, at a quarter of the image size.
     Semantics: one-versus-all on normal classes; pseudo-anomalies push all classes down.
     """
     scored = views.has_return_BRC & (targets.cell_BRC != UNSURE)
     anomalous = (targets.cell_BRC == 1) & scored
-    weight = object_weights(targets.cell_object_BRC, weights.object_balance)
-    fraction = weights.hard_negative_fraction
-    point = balanced_bce(detections.cell_BRC, anomalous, scored & ~anomalous, weight, fraction)
+    weight = object_weights(targets.cell_object_BRC, params)
+    point = balanced_bce(detections.cell_BRC, anomalous, scored & ~anomalous, weight, params)
     semantic = _semantic_loss(detections.cell_class_BSRC, views.point_class_BRC, anomalous)
     small_class = quarter_size(views.pixel_class_BHW)
     small_anomalous, small_normal = _quarter_targets(targets.pixel_BHW)
     ones = torch.ones_like(detections.pixel_Bhw)
-    pixel = balanced_bce(detections.pixel_Bhw, small_anomalous, small_normal, ones, fraction)
+    pixel = balanced_bce(detections.pixel_Bhw, small_anomalous, small_normal, ones, params)
     semantic_pixel = _semantic_loss(detections.pixel_class_BShw, small_class, small_anomalous)
-    return point + weights.pixel * pixel + weights.semantic * (semantic + weights.pixel * semantic_pixel)
+    classes = semantic + params.pixel_weight * semantic_pixel
+    return point + params.pixel_weight * pixel + params.semantic_weight * classes
 
 
 def segmentation_loss(detections: Detections, views: Views) -> Tensor:
@@ -60,28 +45,33 @@ def segmentation_loss(detections: Detections, views: Views) -> Tensor:
 
 
 def balanced_bce(
-    logits: Tensor, positive: Tensor, negative: Tensor, positive_weight: Tensor, hard_fraction: float
+    logits: Tensor, positive: Tensor, negative: Tensor, positive_weight: Tensor, params: TrainParams
 ) -> Tensor:
-    """Mean over negatives, 0.05 of that over the hardest of them, 0.1 of the weighted mean over positives; times 3.
+    """Mean over negatives, over the hardest of them and, weighted, over positives.
 
-    As many are the hardest as `hard_fraction` is of all cells, of which some are neither.
+    These three are added by the weights 1, hard_negative_weight and pseudo_anomaly_weight, and the sum is multiplied by
+    anomaly_weight. As many are the hardest as hard_negative_fraction is of all cells, of which some are neither.
     """
     loss = binary_cross_entropy_with_logits(logits, positive.float(), reduction="none")
     negative_loss = torch.where(negative, loss, 0.0).flatten()
     mean_negative = negative_loss.sum() / negative.sum().clamp(min=1)
-    hardest = negative_loss.topk(max(1, round(hard_fraction * negative_loss.numel()))).values.mean()
+    hardest = negative_loss.topk(max(1, round(params.hard_negative_fraction * negative_loss.numel()))).values.mean()
     weight = torch.where(positive, positive_weight, 0.0)
     mean_positive = (weight * loss).sum() / weight.sum().clamp(min=1.0)
-    return ANOMALY_SCALE * (mean_negative + HARD_WEIGHT * hardest + POSITIVE_WEIGHT * mean_positive)
+    loss_of_positives = params.pseudo_anomaly_weight * mean_positive
+    return params.anomaly_weight * (mean_negative + params.hard_negative_weight * hardest + loss_of_positives)
 
 
-def object_weights(object_BRC: Tensor, balance: float) -> Tensor:
-    """Weight (B, R, C) of each cell by the number of cells on its pseudo-anomaly; 1 elsewhere."""
+def object_weights(object_BRC: Tensor, params: TrainParams) -> Tensor:
+    """Weight (B, R, C) of each cell on a pseudo-anomaly; 1 elsewhere.
+
+    (object_reference_points / cells on it)^object_balance, clipped to object_weight_range.
+    """
     flat = object_BRC.flatten(1)
     counts = torch.zeros(len(flat), MAX_SLOTS, device=flat.device)
     counts = counts.scatter_add(1, flat.clamp(min=0), (flat >= 0).float())
     points = counts.gather(1, flat.clamp(min=0)).clamp(min=1)
-    weight = (POINTS_OF_A_FAIR_OBJECT / points).pow(balance).clamp(*WEIGHT_RANGE)
+    weight = (params.object_reference_points / points).pow(params.object_balance).clamp(*params.object_weight_range)
     return torch.where(flat >= 0, weight, 1.0).view(object_BRC.shape)
 
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from lib.common.errors import DataError, ParamsError
-from lib.common.params import SplitParams
 from lib.loading.frame_reader import FrameRef
 from lib.shards.index import open_entry, read_index
 from lib.shards.leaks import check_no_leak
 from lib.shards.shard_reader import Shard
 from lib.shards.split import assign_splits, training_frames
+from lib.shards.split_params import SplitParams
 from lib.training.loop import TrainingSet
 
 

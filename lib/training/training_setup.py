@@ -5,16 +5,17 @@ from collections.abc import Sequence
 
 import torch
 
-from lib.common.params import ArchitectureParams, TrainParams
 from lib.loading.scan_pattern import rays_per_turn
 from lib.model.detector import DetectorConfig
+from lib.model.model_params import ModelParams
 from lib.shards.shard_reader import Shard
+from lib.training.train_params import TrainParams
 from lib.views.range_view import RangeGrid
 
 VIEW_MARGIN = 1.1
 
 
-def detector_config(params: ArchitectureParams, shards: Sequence[Shard]) -> DetectorConfig:
+def detector_config(params: ModelParams, shards: Sequence[Shard]) -> DetectorConfig:
     """Complete the model's params with the scan pattern of the data."""
     lidars = [lidar for shard in shards for lidar in shard.lidars]
     return DetectorConfig(
@@ -30,7 +31,7 @@ def detector_config(params: ArchitectureParams, shards: Sequence[Shard]) -> Dete
     )
 
 
-def _width(params: ArchitectureParams, channels: int) -> int:
+def _width(params: ModelParams, channels: int) -> int:
     """The LiDAR alone is wider by an eighth: about as many parameters as with an image encoder."""
     return round(channels * 9 / 8) if params.fusion == "lidar" else channels
 

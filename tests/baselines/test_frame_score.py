@@ -5,11 +5,11 @@ import torch
 
 from lib.baselines.baseline_runs import BaselineParams, _suited_to_validation
 from lib.common.labels import UNKNOWN
-from lib.common.params import load_params
 from lib.inference.shard_scoring import Scoring
 from lib.model.detector import PIXEL_STRIDE, Detections, DetectorConfig
 from lib.training.training_frames import training_set
 from lib.views.range_view import project
+from tests.all_params import all_params
 from tests.shard_data import write_street_shards
 from tests.views.streets import GRID
 
@@ -39,14 +39,12 @@ def sees_pixels_alone(views):
     ("judge", "wanted"), [(sees_cells_alone, "top_points"), (sees_pixels_alone, "points_or_pixels")]
 )
 def test_validation_chooses(tmp_path, judge, wanted):
-    params = load_params()
+    params = all_params()
     write_street_shards(tmp_path, normality=8)
     data = training_set(tmp_path, params.split.model_copy(update={"validation_fraction": 0.4}), "data/sample")
     grid = DetectorConfig("concat", 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg).grid()
-    own = BaselineParams(
-        params.split, params.model, params.train, params.predict, params.evaluate, params.execution, "data/sample"
-    )
-    scoring = Scoring(judge, grid, "anomaly_logit", params.predict, CPU, "float32")
+    own = BaselineParams(**dict(params))
+    scoring = Scoring(judge, grid, params.predict, CPU, "float32")
     suited = _suited_to_validation(scoring, data, "concat", own)
     assert suited.params.frame_score == wanted
     assert suited.outside_shift == pytest.approx(-3 if judge is sees_cells_alone else 0, abs=0.01)

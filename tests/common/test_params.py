@@ -1,15 +1,13 @@
 """params.yaml: the repository's own is valid; every mistake is one sentence with key, value and what is accepted."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 from pydantic import ValidationError
 
 from lib.common.errors import ParamsError
-from lib.common.params import Params, load_params
-
-OWN = Path(__file__).parents[2] / "params.yaml"
+from lib.common.params import DataParams, Section, Sections, load_params
+from stages.check import Params
+from tests.all_params import OWN, all_params
 
 
 @pytest.fixture
@@ -33,12 +31,12 @@ def changed(key, value):
 
 
 def test_the_repositorys_own_params_are_valid():
-    params = load_params(OWN)
+    params = all_params(OWN)
     assert params.train.epochs >= 1 and params.preprocess.max_points is None
 
 
 def test_params_are_frozen():
-    params = load_params(OWN)
+    params = all_params(OWN)
     with pytest.raises(ValidationError, match="frozen"):
         params.train.epochs = 3
 
@@ -49,13 +47,13 @@ def test_numbers_as_dvc_writes_them(params_file, text):
     own = OWN.read_text()
     line = next(line for line in own.splitlines() if "learning_rate:" in line)
     path = params_file(own.replace(line, f"  learning_rate: {text}"))
-    assert load_params(path).train.learning_rate == pytest.approx(1e-5)
+    assert all_params(path).train.learning_rate == pytest.approx(1e-5)
 
 
 @pytest.mark.parametrize("value", ["12e", "e12", "1e", "v1e-05"])
 def test_words_that_look_like_numbers_stay_words(params_file, value):
     with pytest.raises(ParamsError, match=r"train\.learning_rate: got '"):
-        load_params(params_file(changed("train.learning_rate", value)))
+        all_params(params_file(changed("train.learning_rate", value)))
 
 
 @pytest.mark.parametrize(
@@ -78,6 +76,8 @@ def test_words_that_look_like_numbers_stay_words(params_file, value):
         ("split.test_fraction", 1.2, ["split.test_fraction", "1.2", "less than or equal to 1"]),
         ("simulate.seed", -1, ["simulate.seed", "-1", "greater than or equal to 0"]),
         ("simulate.anomaly_distance_m", [20.0, 4.0], ["anomaly_distance_m is [20.0, 4.0]", "must not exceed"]),
+        ("train.object_weight_range", [4.0, 0.2], ["object_weight_range is [4.0, 0.2]", "must not exceed"]),
+        ("train.warm_up_fraction", 1.0, ["train.warm_up_fraction", "got 1.0", "less than or equal to 0.9"]),
         ("simulate.anomaly_sizes_m.Giant", [1.0, 2.0], ["simulate.anomaly_sizes_m.Giant", "'Tiny'"]),
         ("execution.device", "gpu", ["execution.device", "'gpu'", "'auto', 'cpu' or 'cuda'"]),
         ("execution.workers", -1, ["execution.workers", "-1"]),
@@ -98,18 +98,48 @@ def test_words_that_look_like_numbers_stay_words(params_file, value):
 def test_a_wrong_value_is_one_sentence(params_file, key, value, parts):
     path = params_file(changed(key, value))
     with pytest.raises(ParamsError) as caught:
-        load_params(path)
+        all_params(path)
     sentence = str(caught.value)
     assert sentence.startswith(str(path)) and "\n" not in sentence
     for part in parts:
         assert part in sentence, sentence
 
 
+def test_a_key_that_has_moved_says_where(params_file):
+    path = params_file(changed("model.score", "energy"))
+    with pytest.raises(
+        ParamsError, match=r"model\.score: unknown key; it is predict\.score now; accepted here: fusion"
+    ):
+        all_params(path)
+
+
+class Data(Sections):
+    """As a stage that reads one section."""
+
+    data: DataParams
+
+
+def test_a_stage_checks_its_own_sections_alone(params_file):
+    values = yaml.safe_load(OWN.read_text())
+    own = {"data": values["data"], "train": {"epochs": "abc"}, "trian": {}}
+    assert load_params(Data, params_file(yaml.safe_dump(own))).data.root == values["data"]["root"]
+    with pytest.raises(ParamsError, match=r"data\.rout: unknown key; accepted here: root"):
+        load_params(Data, params_file(yaml.safe_dump({"data": own["data"] | {"rout": "a"}})))
+    with pytest.raises(ParamsError, match=r"params\.yaml: data: missing; add it"):
+        load_params(Data, params_file(yaml.safe_dump({"train": {}})))
+
+
+def test_every_section_is_strict_and_frozen():
+    for field in Params.model_fields.values():
+        assert issubclass(field.annotation, Section)
+        assert field.annotation.model_config == Section.model_config
+
+
 def test_a_missing_key_is_named(params_file):
     values = yaml.safe_load(OWN.read_text())
     del values["train"]["epochs"]
     with pytest.raises(ParamsError, match=r"train\.epochs: missing; add it"):
-        load_params(params_file(yaml.safe_dump(values)))
+        all_params(params_file(yaml.safe_dump(values)))
 
 
 @pytest.mark.parametrize(
@@ -117,20 +147,20 @@ def test_a_missing_key_is_named(params_file):
 )
 def test_a_file_that_is_no_params_file(params_file, text, part):
     with pytest.raises(ParamsError) as caught:
-        load_params(params_file(text))
+        all_params(params_file(text))
     assert part in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ParamsError, match=r"params\.yaml: cannot be read .*run from the repository's root"):
-        load_params(tmp_path / "params.yaml")
+        all_params(tmp_path / "params.yaml")
 
 
 def test_no_scenario_at_all_is_refused(params_file):
     values = yaml.safe_load(OWN.read_text())
     values["simulate"] |= {"normality_scenarios": 0, "anomaly_scenarios": 0}
     with pytest.raises(ParamsError, match="make at least one"):
-        load_params(params_file(yaml.safe_dump(values)))
+        all_params(params_file(yaml.safe_dump(values)))
 
 
 def numbers(schema, root, key=()):
@@ -175,13 +205,13 @@ def test_every_number_has_bounds_and_what_lies_beyond_is_refused(params_file, ke
         assert limit is not None, f"{key} has no {inner}"
         within = limit if inner in schema else limit - step * 1e-6
         try:
-            load_params(params_file(with_value(key, int(within) if whole else float(within))))
+            all_params(params_file(with_value(key, int(within) if whole else float(within))))
         except ParamsError as error:  # a bound that another value does not go with
             assert any(word in str(error) for word in ("together", "divide", "must not exceed")), error
         beyond = [limit + step, limit + step * 1e9, step * 10**20] if whole else [limit + step * 1e-3, step * 1e300]
         for value in [*beyond, step * float("inf"), float("nan")]:
             with pytest.raises(ParamsError) as caught:
-                load_params(params_file(with_value(key, value)))
+                all_params(params_file(with_value(key, value)))
             sentence = str(caught.value)
             assert ".".join(map(str, key)) in sentence and sentence.count("got ") == 1
             if value in beyond[:1]:
@@ -192,10 +222,10 @@ def test_every_number_has_bounds_and_what_lies_beyond_is_refused(params_file, ke
 def test_endless_numbers_are_a_sentence(params_file, digits):
     text = OWN.read_text().replace("  epochs: 20", f"  epochs: {'9' * digits}")
     with pytest.raises(ParamsError, match=r"train\.epochs"):
-        load_params(params_file(text))
+        all_params(params_file(text))
 
 
 def test_a_file_in_another_encoding_is_a_sentence(tmp_path):
     (tmp_path / "params.yaml").write_bytes(OWN.read_bytes() + b"# \xff\n")
     with pytest.raises(ParamsError, match="not text in UTF-8; save it as such"):
-        load_params(tmp_path / "params.yaml")
+        all_params(tmp_path / "params.yaml")

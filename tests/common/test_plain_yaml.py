@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.common.errors import ParamsError
-from lib.common.params import load_params
 from lib.common.plain_yaml import read_yaml
+from tests.all_params import all_params
 from tests.fuzz.lies import lying_yaml
 from tests.fuzz.mutations import mutated
 
@@ -107,12 +107,12 @@ def test_an_alias_bomb_costs_nothing(tmp_path):
     bomb = "b0: &b0 [x, x]\n" + "".join(f"b{i}: &b{i} [*b{i - 1}, *b{i - 1}]\n" for i in range(1, 60))
     (tmp_path / "params.yaml").write_text(bomb)
     with pytest.raises(ParamsError, match=r"params\.yaml: line 1: anchors"):
-        load_params(tmp_path / "params.yaml")
+        all_params(tmp_path / "params.yaml")
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
     (tmp_path / "params.yaml").write_bytes(b"\xef\xbb\xbf" + OWN.read_bytes())
-    assert load_params(tmp_path / "params.yaml") == load_params(OWN)
+    assert all_params(tmp_path / "params.yaml") == all_params(OWN)
 
 
 @pytest.mark.parametrize("word", ["off", "'off'"])
@@ -120,4 +120,4 @@ def test_off_is_a_word(tmp_path, word):
     """As DVC writes it for `-S execution.compile=off`; YAML 1.1 reads it as false."""
     text = OWN.read_text().replace("compile: auto", f"compile: {word}")
     (tmp_path / "params.yaml").write_text(text)
-    assert load_params(tmp_path / "params.yaml").execution.compile == "off"
+    assert all_params(tmp_path / "params.yaml").execution.compile == "off"

@@ -18,7 +18,6 @@ from lib.anovox.reading.frames import ReadFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.array_files import read_state
 from lib.common.errors import DataError, ParamsError
-from lib.common.params import load_params
 from lib.common.reading import UnfitFileError, check_regular, open_file, read_bytes, read_text
 from lib.common.scratch import file_digest
 from lib.evaluation.voxel_files import read_frame_table
@@ -27,6 +26,7 @@ from lib.model.model_file import load_detector
 from lib.shards.index import read_index
 from lib.shards.predictions import read_predictions
 from lib.shards.shard_reader import read_shard
+from tests.all_params import all_params
 from tests.anovox_sample import MONO_STATIC, frame_path, golden_copy
 from tests.fuzz.places import KINDS, ODD, put_in_place
 from tests.odd_files import within
@@ -45,7 +45,7 @@ READERS = {
     "y.png": partial(files.check_image, height=8, width=8),
     "x.csv": files.read_key_values,
     "y.csv": files.check_text,
-    "params.yaml": load_params,
+    "params.yaml": all_params,
     "index.csv": lambda path: read_index(path.parent),
     "shard.h5": read_shard,
     "predictions.h5": read_predictions,

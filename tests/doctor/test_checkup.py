@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.anovox.format import layout
-from lib.common.params import load_params
 from lib.doctor.checkup import check_up
 from lib.doctor.checkup_report import document, page
 from lib.doctor.diagnoses import Severity
@@ -18,9 +17,10 @@ from lib.doctor.estimate import PlannedParams
 from lib.doctor.survey import evenly_spread, survey
 from lib.preprocessing.conversion import convert_data_set
 from lib.simulator.sample import write_sample
+from tests.all_params import all_params
 
 ROOT = Path(__file__).resolve().parents[2]
-PARAMS = load_params(ROOT / "params.yaml")
+PARAMS = all_params()
 SAMPLE = {
     "normality_scenarios": 5,
     "anomaly_scenarios": 2,
@@ -47,7 +47,8 @@ def copy(sample, tmp_path):
 def checked(root, frames=0, preprocess=PARAMS.preprocess, split=PARAMS.split):
     model = PARAMS.model.model_copy(update={"image_channels": 4, "lidar_channels": 4, "fusion_channels": 8})
     execution = PARAMS.execution.model_copy(update={"workers": 1, "device": "cpu"})
-    return check_up(root, PlannedParams(preprocess, split, model, PARAMS.train, execution), frames)
+    changes = {"preprocess": preprocess, "split": split, "model": model, "execution": execution}
+    return check_up(root, PlannedParams(**dict(PARAMS) | changes), frames)
 
 
 def found(checkup):

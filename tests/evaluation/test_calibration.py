@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from lib.common.params import load_params
 from lib.evaluation.calibration import Bins, binned, calibrate, fit_calibrator
 from lib.evaluation.levels import level_of
 from lib.evaluation.operating_points import validation_threshold
 from lib.evaluation.plot_tables import reliability_rows
 from lib.shards.validation_scores import NORMAL
+from tests.all_params import all_params
 from tests.scored_sample import made_up_validation
 
-PARAMS = load_params().evaluate
+PARAMS = all_params().evaluate
 
 
 def drawn(count, share, skill=2.0, seed=0):

@@ -6,8 +6,8 @@ import pytest
 from sklearn import metrics
 
 from lib.common.errors import DataError
-from lib.common.params import EvaluateParams
 from lib.evaluation.comparison import compare, share_above
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import score_scenario
 from lib.evaluation.pooling import pool_test_set
 from lib.geometry.frame import Anomaly

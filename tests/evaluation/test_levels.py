@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lib.common.labels import is_anomaly
-from lib.common.params import EvaluateParams
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import LEVELS, score_scenario
 from lib.evaluation.truth import frame_truth, groups, light_group, weather_group
 from lib.geometry.frame import Anomaly

@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics
 
 from lib.common.errors import DataError
-from lib.common.params import EvaluateParams
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import LevelScores, score_scenario
 from lib.evaluation.metrics_report import evaluate
 from lib.geometry.frame import Anomaly

@@ -3,13 +3,13 @@ import logging
 import numpy as np
 import pytest
 
-from lib.common.params import load_params
 from lib.evaluation.levels import score_scenario
 from lib.evaluation.metrics_report import evaluate
 from lib.shards.shard_reader import read_shard
+from tests.all_params import all_params
 from tests.scored_sample import Ball, made_up_scores, made_up_validation, write_scenario
 
-PARAMS = load_params().evaluate.model_copy(update={"bootstrap_resamples": 200})
+PARAMS = all_params().evaluate.model_copy(update={"bootstrap_resamples": 200})
 
 
 @pytest.fixture(scope="module")

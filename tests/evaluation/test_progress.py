@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from lib.common.errors import DataError
-from lib.common.params import EvaluateParams
 from lib.evaluation import pooling
 from lib.evaluation.counting import ScoreCounter
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import score_in_parts
 from lib.evaluation.metrics_report import evaluate
 from lib.evaluation.progress import Notes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.common.errors import DataError
-from lib.common.params import EvaluateParams
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import score_scenario
 from lib.evaluation.metrics_report import evaluate
 from lib.evaluation.result_guards import check_one_model

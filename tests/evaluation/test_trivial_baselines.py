@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lib.common.params import EvaluateParams
+from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import score_in_parts, score_scenario
 from lib.evaluation.metrics_report import evaluate
 from lib.evaluation.trivial_baselines import gives_away, with_baselines

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import write_text
-from lib.common.params import load_params
 from lib.common.terminal import readable, say
 from lib.common.workers import available_cores
+from tests.all_params import all_params
 from tests.fuzz.campaign import Record, chunks_of, elapsed, run_campaign
 from tests.fuzz.corpus import make_corpus
 from tests.fuzz.report import campaign_page
@@ -25,7 +25,7 @@ PARAMS = Path("params.yaml")
 def main() -> None:
     """Try all inputs, print what came of each kind of file, and exit with status 1 unless all went well."""
     args = _arguments()
-    params = load_params(PARAMS)
+    params = all_params(PARAMS)
     start = time.monotonic()
     chosen = args.targets or TARGETS
     with TemporaryDirectory(prefix="corpus-") as folder:

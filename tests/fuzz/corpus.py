@@ -16,10 +16,10 @@ from lib.anovox.format.scenario_writer import write_scenario
 from lib.anovox.format.simulator_notes import write_simulator_notes
 from lib.anovox.format.writing import write_array
 from lib.common.outputs import write_text
-from lib.common.params import PreprocessParams, SimulateParams
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.model_file import save_detector
 from lib.preprocessing.conversion import convert_data_set
+from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.shards.index import INDEX_FILE
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.shard_reader import read_shard
@@ -27,6 +27,7 @@ from lib.simulator.mounting import sensor_set
 from lib.simulator.recordings import record_scenario, scenario_definition, simulator_notes
 from lib.simulator.scenario_plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene_builder import build_scene
+from lib.simulator.simulate_params import SimulateParams
 
 SMALL: Final = {
     "sensor_set": "mono",

@@ -27,7 +27,6 @@ from lib.anovox.format.simulator_notes import SIMULATOR_NOTES, read_simulator_no
 from lib.anovox.reading.frames import SkippedFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.errors import DataError, ParamsError
-from lib.common.params import load_params
 from lib.common.reading import read_bytes
 from lib.common.terminal import PlainStream, readable
 from lib.evaluation.inputs import check_predictions
@@ -37,6 +36,7 @@ from lib.preprocessing.statistics import frame_statistics
 from lib.shards.index import INDEX_FILE, frames_with_anomaly, read_index
 from lib.shards.predictions import read_predictions
 from lib.shards.shard_reader import read_shard
+from tests.all_params import all_params
 from tests.fuzz import lies, packages
 from tests.fuzz.mutations import Mutation
 
@@ -257,7 +257,7 @@ def make_target(name: str, corpus: Path) -> Target:
         "simulator_notes": (SIMULATOR_NOTES, data.glob(SIMULATOR_NOTES), lies.lying_json, (read_simulator_notes,)),
         "frame_table": ("frames.json", corpus.glob("frames.json"), lies.lying_json, (read_frame_table,)),
         "key_values": ("x_1.csv", data.glob("*/*/*.csv"), lies.lying_pairs, (_key_values, text)),
-        "params": ("params.yaml", corpus.glob("params.yaml"), lies.lying_yaml, (load_params,)),
+        "params": ("params.yaml", corpus.glob("params.yaml"), lies.lying_yaml, (all_params,)),
         "names": ("name.txt", corpus.glob("name.txt"), lies.lying_name, (_named,)),
         "index": (INDEX_FILE, corpus.glob(INDEX_FILE), lies.lying_table, (_index,)),
         "shard": ("x.h5", (corpus / "shards").glob("*.h5"), packages.lying_hdf5, (_shard,)),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lib.common.errors import DataError
-from lib.common.params import load_params
+from tests.all_params import all_params
 from tests.fuzz import targets as targets_module
 from tests.fuzz.campaign import Record, chunks_of, run_campaign
 from tests.fuzz.corpus import make_corpus
@@ -24,7 +24,7 @@ INPUTS = 60
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
-    params = load_params(PARAMS)
+    params = all_params(PARAMS)
     make_corpus(folder, params.simulate, params.preprocess, PARAMS)
     return folder
 

@@ -4,10 +4,11 @@ from typing import get_args
 import pytest
 import torch
 
-from lib.common.params import FrameScore, load_params
 from lib.inference.frame_scores import frame_scores, pooled
+from lib.inference.predict_params import FrameScore
 from lib.model.detector import Detections
 from lib.views.range_view import make_views, project
+from tests.all_params import all_params
 from tests.views.streets import GRID, flat_street
 
 LOW, HIGH, POINTS, PIXELS = -3.0, 5.0, 6, 3
@@ -29,7 +30,7 @@ def seen(views):
 
 def params(how, points=POINTS):
     changes = {"frame_score": how, "frame_top_points": points, "frame_top_pixels": PIXELS}
-    return load_params().predict.model_copy(update=changes)
+    return all_params().predict.model_copy(update=changes)
 
 
 def logits(cell_BRC, pixel_Bhw=None):
@@ -85,8 +86,8 @@ def test_pooling_stops_at_the_edge_of_a_surface(views, seen):
     cells[0, row, column] = HIGH
     xyz[0, :, row, column] *= 0.5
     shown = project(views)[1]
-    assert pooled(cells, xyz, shown)[0, row, column] == HIGH
-    assert pooled(cells, views.xyz_B3RC, shown)[0, row, column] < HIGH
+    assert pooled(cells, xyz, shown, 1.0)[0, row, column] == HIGH
+    assert pooled(cells, views.xyz_B3RC, shown, 1.0)[0, row, column] < HIGH
 
 
 def test_fewer_cells_than_asked_for(views):

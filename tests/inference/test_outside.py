@@ -8,7 +8,6 @@ import torch
 
 from lib.common.errors import DataError
 from lib.common.labels import IGNORED_IDS, NORMAL_IDS
-from lib.common.params import load_params
 from lib.geometry.frame import ScenarioType
 from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
 from lib.inference.shard_scoring import Scoring, score_shard
@@ -19,13 +18,14 @@ from lib.model.parallel import Threads
 from lib.shards.index import write_index
 from lib.shards.shard_writer import padded_length, write_shard
 from lib.views.range_view import make_views, project
+from tests.all_params import all_params
 from tests.shard_data import street_frame, write_street_shards
 from tests.views.streets import GRID
 
 CPU = torch.device("cpu")
 EGO = 214
 assert EGO in IGNORED_IDS
-PARAMS = load_params()
+PARAMS = all_params()
 PREDICT = PARAMS.predict.model_copy(update={"outside_false_alarms": 0.01})
 SPLIT = PARAMS.split.model_copy(update={"validation_fraction": 0.5})
 WHOLE = DetectorConfig("concat", 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg).grid()
@@ -54,7 +54,7 @@ def data(tmp_path_factory):
 
 
 def scoring_of(by, predict=PREDICT):
-    return Scoring(louder_outside(by), WHOLE, "anomaly_logit", predict, CPU, "float32")
+    return Scoring(louder_outside(by), WHOLE, predict, CPU, "float32")
 
 
 def matched(scoring, data):

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.common.labels import NORMAL_IDS
-from lib.common.params import Score, load_params
 from lib.inference.scores import for_sensors
 from lib.model.class_scores import class_score, rescored
 from lib.model.detector import Detections
+from lib.model.model_params import Score
+from tests.all_params import all_params
 
 SCORES = [score for score in get_args(Score) if score != "anomaly_logit"]
 S = len(NORMAL_IDS)
@@ -75,7 +76,7 @@ def test_a_class_that_explains_more_never_raises_the_score(number, step, score):
 
 
 def test_pixels_count_for_detectors_that_look_at_a_camera():
-    params = load_params().predict
+    params = all_params().predict
     assert params.frame_score == "points_or_pixels"
     assert for_sensors(params, "lidar").frame_score == "top_points"
     assert all(for_sensors(params, fusion) is params for fusion in ("image", "concat", "cross_attention"))

@@ -4,7 +4,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lib.common.params import load_params
 from lib.inference.scores import also_without_image, judge_both_ways, scores_of
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.fusion import cells_in_image, sample_image
@@ -13,10 +12,11 @@ from lib.training.training_setup import detector_config
 from lib.views.mirror import mirrored
 from lib.views.range_view import make_views
 from lib.views.sensor_dropout import without_image, without_lidar
+from tests.all_params import all_params
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 FUSIONS = ["image", "lidar", "concat", "cross_attention"]
-POINTS_ALONE = load_params().predict.model_copy(update={"frame_score": "top_points"})
+POINTS_ALONE = all_params().predict.model_copy(update={"frame_score": "top_points"})
 
 
 def config(fusion, encoding="none"):
@@ -106,7 +106,7 @@ def test_the_frame_score_is_the_mean_of_the_highest_seen_cells():
 
 @pytest.mark.parametrize("encoding", ["none", "sine", "learned"])
 def test_variants_have_as_many_parameters_within_a_tenth(encoding):
-    params = load_params().model
+    params = all_params().model
     sizes = {}
     for fusion in FUSIONS:
         change = {"fusion": fusion, "positional_encoding": encoding, "range_view_columns": 512}
@@ -139,7 +139,7 @@ def test_cells_are_judged_without_the_image_as_well_and_pixels_are_not(fusion):
     views, _ = make_views(flat_street(2), GRID)
     torch.manual_seed(0)
     detector = Detector(config(fusion)).eval()
-    params = load_params().predict.model_copy(update={"without_image_weight": 0.25})
+    params = all_params().predict.model_copy(update={"without_image_weight": 0.25})
     with torch.no_grad():
         mean = also_without_image(detector, detector.config.fuses, params)(views)
         seeing, blind = detector(views), detector(without_image(views, torch.ones(2, dtype=torch.bool)))
@@ -150,7 +150,7 @@ def test_cells_are_judged_without_the_image_as_well_and_pixels_are_not(fusion):
 
 
 def test_a_detector_of_one_sensor_judges_once():
-    params = load_params().predict.model_copy(update={"without_image_weight": 0.25})
+    params = all_params().predict.model_copy(update={"without_image_weight": 0.25})
     for fusion, changes in (
         ("image", {}),
         ("lidar", {}),

@@ -6,18 +6,18 @@ import pytest
 import torch
 
 from lib.common.labels import CAR, NORMAL_IDS, ROAD, SKY, TERRAIN
-from lib.common.params import load_params
 from lib.inference.scores import also_without_image, judge_both_ways, scores_of, upsampled
 from lib.model.blocks import BatchNorm, ConvNorm
 from lib.model.detector import Detections, Detector, DetectorConfig, quarter_size
 from lib.model.fusion import cells_in_image, sample_image
 from lib.synthesis.families import TRAINING
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE
 from lib.training.augmentation import augment
-from lib.training.losses import LossWeights, _quarter_targets, detection_loss, segmentation_loss
+from lib.training.losses import _quarter_targets, detection_loss, segmentation_loss
 from lib.views.mirror import mirrored
 from lib.views.range_view import RangeGrid, make_views
+from tests.all_params import all_params
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 ODD_GRID = RangeGrid(rows=31, columns=255, visible_columns=79, upper_fov_deg=15.0, lower_fov_deg=-25.0)
@@ -26,8 +26,7 @@ VARIANTS = [
     *(("cross_attention", encoding) for encoding in ("none", "sine", "learned")),
 ]
 SIZES = [(63, 97), (64, 97), (62, 96), (5, 7), (1, 1)]
-WEIGHTS = LossWeights(semantic=0.5, pixel=0.5, hard_negative_fraction=0.002, object_balance=0.6)
-PREDICT = load_params().predict
+PREDICT, TRAIN = all_params().predict, all_params().train
 
 
 def street(size, frames=2):
@@ -55,8 +54,9 @@ def test_every_variant_trains_and_scores(fusion, encoding, size):
     generator = torch.Generator().manual_seed(0)
     frames = 1 if size == (1, 1) else 2
     views, cell_BP = make_views(street(size, frames), grid)
-    pasted, targets = augment(*paste_pseudo_anomalies(views, grid, 3, 0.25, TRAINING, generator), generator)
-    loss = detection_loss(detector(pasted), pasted, targets, WEIGHTS) + segmentation_loss(detector(pasted), pasted)
+    mix = Mix(3, 0.25, misfit_fraction=0.5)
+    pasted, targets = augment(*paste_pseudo_anomalies(views, grid, mix, TRAINING, generator), 0.15, generator)
+    loss = detection_loss(detector(pasted), pasted, targets, TRAIN) + segmentation_loss(detector(pasted), pasted)
     assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(loss, list(detector.parameters())))
     with torch.inference_mode():
         judge = also_without_image(detector.eval(), config.fuses, PREDICT)

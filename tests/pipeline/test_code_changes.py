@@ -17,6 +17,8 @@ CHANGED = {
     "lib/training/losses.py": ["train"],
     "lib/inference/scores.py": ["predict"],
     "lib/evaluation/curves.py": ["evaluate", "plot"],
+    "lib/evaluation/evaluate_params.py": ["check", "evaluate", "plot"],
+    "lib/training/train_params.py": ["check", "train"],
     "lib/figures/curves_figure.py": ["plot"],
     "lib/study/score_choice.py": [],
 }
@@ -40,6 +42,14 @@ def test_which_stages_a_changed_module_makes_stale(project):
 def test_a_new_metric_evaluates_and_plots_alone(project):
     change(project, "lib/evaluation/curves.py")
     assert stages_run(project.dvc("repro")) == ["evaluate", "plot"]
+
+
+def test_a_new_key_of_a_section_runs_the_stages_that_read_the_section(project):
+    file, params = project.root / "lib/evaluation/evaluate_params.py", project.root / "params.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + "    new_key: Fraction\n", encoding="utf-8")
+    text = params.read_text(encoding="utf-8")
+    params.write_text(text.replace("evaluate:\n", "evaluate:\n  new_key: 0.5\n"), encoding="utf-8")
+    assert stages_run(project.dvc("repro")) == ["check", "evaluate", "plot"]
 
 
 def test_a_class_colour_makes_the_label_sheets_anew_and_trains_nothing(project):

@@ -43,7 +43,7 @@ def test_plot_param_reruns_plot_only(project):
 
 
 def test_another_score_needs_no_other_training(project):
-    project.set(model__score="energy", predict__frame_score="cluster")
+    project.set(predict__score="energy", predict__frame_score="cluster")
     assert stages_run(project.dvc("repro")) == ["check", "predict", "evaluate", "plot"]
 
 

@@ -2,17 +2,16 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lib.anovox.format import layout
-from lib.common.params import load_params
 from lib.preprocessing.conversion import convert_data_set
+from tests.all_params import all_params
 from tests.anovox_sample import MONO_NORMALITY, MONO_STATIC, STEREO, STEREO_ONE_LIDAR, golden_copy
 
-PARAMS = load_params(Path(__file__).parents[2] / "params.yaml").preprocess.model_copy(update={"max_points": 512})
+PARAMS = all_params().preprocess.model_copy(update={"max_points": 512})
 
 
 def folder_of(scenario, kind):

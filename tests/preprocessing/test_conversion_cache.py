@@ -2,17 +2,16 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
-from lib.common.params import load_params
 from lib.common.scratch import Shelf
 from lib.preprocessing.conversion import convert_data_set
 from lib.preprocessing.label_report import label_sentences, scenario_rows
+from tests.all_params import all_params
 from tests.anovox_sample import MONO_NORMALITY, MONO_STATIC, STEREO, frame_path, golden_copy
 
-PARAMS = load_params(Path(__file__).parents[2] / "params.yaml").preprocess
+PARAMS = all_params().preprocess
 
 
 @pytest.fixture

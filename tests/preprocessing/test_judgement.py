@@ -13,10 +13,10 @@ from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.grid import voxel_grid
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import is_anomaly
-from lib.common.params import load_params
 from lib.doctor.survey import survey
 from lib.preprocessing.judgement import explained, objections, unjudged
 from lib.simulator.sample import write_sample
+from tests.all_params import all_params
 from tests.anovox_sample import GOLDEN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ CLOUDS = ("LIDAR", "SEMANTIC-LIDAR")
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     root = tmp_path_factory.mktemp("sound")
-    write_sample(root, load_params(ROOT / "params.yaml").simulate.model_copy(update=SMALL), workers=1)
+    write_sample(root, all_params().simulate.model_copy(update=SMALL), workers=1)
     return root
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from lib.common.errors import DataError
-from lib.common.params import SplitParams
 from lib.geometry.frame import ScenarioType
 from lib.preprocessing.agreement import Agreement
 from lib.preprocessing.evidence import Evidence
@@ -19,6 +18,7 @@ from lib.shards.leaks import check_no_leak
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import padded_length, write_shard
 from lib.shards.split import assign_splits
+from lib.shards.split_params import SplitParams
 from tests.shard_data import shard_entry, street_frame, write_street_shards
 
 NORMALITY, STATIC = ScenarioType.NORMALITY, ScenarioType.STATIC

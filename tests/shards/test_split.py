@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.common.errors import DataError
-from lib.common.params import SplitParams
 from lib.geometry.frame import ScenarioType
 from lib.shards.index import ShardEntry
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
 from lib.shards.split import assign_splits, training_frames
+from lib.shards.split_params import SplitParams
 from tests.shards.test_shards import frame
 
 

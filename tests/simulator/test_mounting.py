@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from lib.anovox.format.scenario_writer import write_scenario
 from lib.anovox.reading.frames import ReadFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
-from lib.common.params import SimulateParams, load_params
 from lib.geometry.frame import Frame
 from lib.geometry.rigid import apply, invert
 from lib.preprocessing.agreement import Agreement, camera_agreement
@@ -19,6 +18,8 @@ from lib.simulator.mounting import extrinsics, sensor_set, true_lidar_extrinsics
 from lib.simulator.recordings import record_scenario, scenario_config
 from lib.simulator.scenario_plan import plan_scenarios
 from lib.simulator.scene_builder import build_scene
+from lib.simulator.simulate_params import SimulateParams
+from tests.all_params import all_params
 from tests.simulator.small_scene import CAR, ROAD, small_scene
 
 APART = {"lidar_offset_m": (-1.0, 0.0, 0.6)}
@@ -29,7 +30,7 @@ LATE = {"lidar_time_offset_s": 0.05}
 def params_of(**changes: object) -> SimulateParams:
     small = {"image_height": 96, "image_width": 144, "lidar_channels": 32, "lidar_rays_per_channel": 256}
     numbers = {"normality_scenarios": 2, "anomaly_scenarios": 2, "frames_per_scenario": 1, "lidar_noise_m": 0.0}
-    return load_params(Path(__file__).parents[2] / "params.yaml").simulate.model_copy(update=small | numbers | changes)
+    return all_params().simulate.model_copy(update=small | numbers | changes)
 
 
 def read_sample(root: Path, params: SimulateParams) -> tuple[list[Frame], list[np.ndarray], Agreement]:

@@ -1,6 +1,5 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from lib.anovox.format.simulator_notes import SimulatorNote
 from lib.anovox.reading.frames import ReadFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import is_anomaly
-from lib.common.params import SimulateParams, load_params
 from lib.geometry.frame import Anomaly, ScenarioType
 from lib.geometry.rigid import apply, invert
 from lib.simulator.mounting import sensor_set
@@ -26,7 +24,9 @@ from lib.simulator.recordings import (
 from lib.simulator.scenario_plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene import Material, Scene, Texture
 from lib.simulator.scene_builder import build_scene
+from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.world import world_SE3_ego
+from tests.all_params import all_params
 from tests.anovox_sample import WRITTEN
 from tests.simulator.small_scene import ANOMALY, box, small_scene
 
@@ -43,7 +43,7 @@ def params() -> SimulateParams:
         "absent_fraction": 0.0,
         **small,
     }
-    return load_params(Path(__file__).parents[2] / "params.yaml").simulate.model_copy(update=changes)
+    return all_params().simulate.model_copy(update=changes)
 
 
 def plan_of(params: SimulateParams, kind: ScenarioType) -> ScenarioPlan:

@@ -1,19 +1,19 @@
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from lib.common.labels import ANOMALY_SIZES
-from lib.common.params import SimulateParams, load_params
 from lib.geometry.frame import ScenarioType
 from lib.simulator.anomalies.catalog import families
 from lib.simulator.scenario_plan import KINDS, TOWNS, plan_scenarios
+from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.weather import RAINY_SKIES
+from tests.all_params import all_params
 
 
 def params(**changes: object) -> SimulateParams:
-    return load_params(Path(__file__).parents[2] / "params.yaml").simulate.model_copy(update=changes)
+    return all_params().simulate.model_copy(update=changes)
 
 
 def test_types_kinds_and_sizes_come_in_equal_shares():

@@ -1,6 +1,5 @@
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,18 +31,19 @@ from lib.common.labels import (
     WALL,
     is_anomaly,
 )
-from lib.common.params import SimulateParams, load_params
 from lib.geometry.frame import ScenarioType
 from lib.simulator.scenario_plan import AnomalyPlan, ScenarioPlan, plan_scenarios
 from lib.simulator.scene import Actor, Part, Scene, without_anomaly
 from lib.simulator.scene_builder import build_scene
+from lib.simulator.simulate_params import SimulateParams
+from tests.all_params import all_params
 
 EYE_M = 1.8
 
 
 @cache
 def params() -> SimulateParams:
-    whole = load_params(Path(__file__).parents[2] / "params.yaml").simulate
+    whole = all_params().simulate
     return whole.model_copy(update={"normality_scenarios": 40, "anomaly_scenarios": 40, "seed": 11})
 
 

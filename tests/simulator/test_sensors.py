@@ -1,13 +1,11 @@
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lib.anovox.format.recording import CameraArgs, CameraRecording, LidarArgs, LidarRecording
 from lib.common.labels import ANOMALY_IDS, BUILDING, CAR, POLE, ROAD, SKY, STATIC
-from lib.common.params import SimulateParams, load_params
 from lib.geometry.camera import Camera
 from lib.geometry.frame import ScenarioType
 from lib.geometry.rigid import vehicle_SE3_sensor
@@ -16,8 +14,10 @@ from lib.simulator.scenario_plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene import Material, Scene, Texture
 from lib.simulator.scene_builder import build_scene
 from lib.simulator.sensors import lidar_directions, sense_camera, sense_lidar
+from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.textures import ValueNoise
 from lib.simulator.world import SceneWorlds, world_SE3_ego
+from tests.all_params import all_params
 from tests.simulator.small_scene import ANOMALY, GREY, NIGHT, box, small_scene, weather
 
 HEIGHT, WIDTH, EYE_M = 96, 144, 1.8
@@ -42,7 +42,7 @@ def scan(scene: Scene, args: LidarArgs = EXACT_LIDAR, time_s: float = 0.0, yaw_d
 
 @cache
 def sample_params() -> SimulateParams:
-    params = load_params(Path(__file__).parents[2] / "params.yaml").simulate
+    params = all_params().simulate
     return params.model_copy(update={"normality_scenarios": 20, "anomaly_scenarios": 30})
 
 

@@ -18,7 +18,7 @@ MISTYPED = {
     "preprocess.max_points": ("x", "preprocess.max_points: got 'x'"),
     "split.test_fraction": ("0.9", "split.validation_fraction=0.25 and split.test_fraction=0.9"),
     "model.fusion": ("sum", "model.fusion: got 'sum'"),
-    "model.score": ("best", "model.score: got 'best'"),
+    "predict.score": ("best", "predict.score: got 'best'"),
     "train.epochs": ("abc", "train.epochs: got 'abc'"),
     "predict.batch_size": ("1.5", "predict.batch_size: got 1.5"),
     "evaluate.bootstrap_resamples": ("1000000000", "evaluate.bootstrap_resamples: got 1000000000"),

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from lib.common.errors import DataError
-from lib.common.params import load_params
 from lib.evaluation.inputs import scored_scenarios
 from lib.shards.predictions import read_predictions
 from lib.shards.validation_scores import write_validation
 from stages import evaluate
+from tests.all_params import all_params
 from tests.processes import python_path
 from tests.scored_sample import change_predictions, made_up_validation, write_sample
 
@@ -172,6 +172,6 @@ def test_a_user_sees_one_sentence_and_a_failing_exit_status(project):
 
 
 def test_test_scenarios_come_by_name(project):
-    scenarios = scored_scenarios(Path("data/shards"), Path("data/predictions"), load_params().split)
+    scenarios = scored_scenarios(Path("data/shards"), Path("data/predictions"), all_params().split)
     assert [s.scenario for s in scenarios] == sorted(s.scenario for s in scenarios)
     assert {s.scenario for s in scenarios} >= {f"Scenario_a{n:02}" for n in range(6)}

@@ -14,10 +14,11 @@ from lib.anovox.format.configurations import read_configurations
 from lib.anovox.format.folders import find_scenarios
 from lib.common.errors import DataError
 from lib.common.labels import ANOMALY_SIZES
-from lib.common.params import SimulateParams, load_params
 from lib.geometry.frame import ScenarioType
 from lib.simulator.sample import write_sample
 from lib.simulator.scenario_plan import plan_scenarios
+from lib.simulator.simulate_params import SimulateParams
+from tests.all_params import all_params
 from tests.processes import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,7 +68,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_scenario_and_nothing_else_is_there(sample):
     assert [path.name for path in sample.parent.iterdir()] == ["sample"]
-    params = load_params(sample.parents[1] / "params.yaml").simulate
+    params = all_params(sample.parents[1] / "params.yaml").simulate
     plans = plan_scenarios(params)
     assert {path.name for path in find_scenarios(sample, pytest.fail)} == {plan.name for plan in plans}
     assert {path.name for path in sample.iterdir()} == {p.name for p in plans} | {
@@ -92,7 +93,7 @@ def test_any_number_of_workers_writes_the_same_bytes(sample, tmp_path):
 
 
 def test_another_seed_makes_another_sample(sample, tmp_path):
-    params = load_params(sample.parents[1] / "params.yaml").simulate
+    params = all_params(sample.parents[1] / "params.yaml").simulate
     write_sample(tmp_path, params.model_copy(update={"seed": 2}), workers=2)
     other, one = digest(tmp_path), digest(sample)
     assert not {path for path in other if path.startswith("Scenario_") and "Config" not in path} & set(one)

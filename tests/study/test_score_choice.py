@@ -6,7 +6,6 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from lib.common.errors import DataError
-from lib.common.params import load_params
 from lib.loading.frame_reader import FrameRef
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.parallel import Threads
@@ -15,6 +14,7 @@ from lib.shards.shard_reader import read_shard
 from lib.study import score_choice
 from lib.study.score_choice import ALTERNATIVES, DEFAULT, Judged, Trial, compare_scores, rate, table
 from lib.training.loop import TrainingSet
+from tests.all_params import all_params
 from tests.shard_data import write_street_shards
 
 BETTER = ("energy", "cluster")
@@ -66,7 +66,7 @@ def data(tmp_path_factory):
 
 
 def trial(**changes):
-    params = load_params()
+    params = all_params()
     return replace(Trial(3, 2, params.predict, params.evaluate, torch.device("cpu"), "float32"), **changes)
 
 
@@ -83,7 +83,7 @@ def test_a_detector_is_rated_the_same_on_any_number_of_threads(data):
 def test_a_lost_sensor_is_lost_here_too(data):
     torch.manual_seed(0)
     detector = Detector(DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
-    params = {name: load_params().predict.model_copy(update={"blackout": name}) for name in ("none", "image", "lidar")}
+    params = {name: all_params().predict.model_copy(update={"blackout": name}) for name in ("none", "image", "lidar")}
     with Threads(1) as threads:
         rows = [compare_scores(detector, data, trial(predict=each), threads) for each in params.values()]
     assert rows[0] != rows[1] != rows[2] != rows[0]
@@ -92,7 +92,7 @@ def test_a_lost_sensor_is_lost_here_too(data):
 def test_frames_of_one_kind_are_an_error(data):
     torch.manual_seed(0)
     detector = Detector(DetectorConfig("lidar", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
-    none_counts = load_params().evaluate.model_copy(
+    none_counts = all_params().evaluate.model_copy(
         update={"min_anomaly_image_fraction": 1.0, "min_anomaly_points": 10**6}
     )
     with Threads(1) as threads, pytest.raises(DataError, match=r"split\.validation_fraction"):

@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 
 from lib.common.errors import DataError
-from lib.common.params import load_params
 from lib.study.comparisons import add_comparisons, comparison_of, comparison_table, pairs_of, read_comparisons
 from lib.study.result_rows import add_rows, read_rows, row_of
 from lib.study.results_page import BEGIN, END, missing, put_tables, tables
@@ -20,6 +19,7 @@ from lib.study.study_plan import (
     plan,
     row_names,
 )
+from tests.all_params import all_params
 
 LEVEL = {"auroc": 0.8, "auroc_low": 0.7, "auroc_high": 0.9, "ap": 0.5, "ap_low": 0.4, "ap_high": 0.6}
 EVALUATED = {
@@ -55,7 +55,7 @@ def test_every_variant_and_baseline_runs_with_every_seed_most_important_first():
 
 
 def test_scales_change_params_that_exist_and_share_no_simulator_seed_with_the_sample():
-    params = load_params()
+    params = all_params()
     for changes in DATA.values():
         for key in changes:
             section, name = key.split(".")

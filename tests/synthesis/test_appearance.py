@@ -64,7 +64,7 @@ def test_what_is_pasted_is_as_noisy_as_the_image():
 def test_fog_blur_and_noise_lie_over_everything_in_some_frames_alike():
     views = street(400)
     plain = replace(views, image_B3HW=torch.full_like(views.image_B3HW, 0.4))
-    worn, _ = augment(plain, no_targets(plain), generator())
+    worn, _ = augment(plain, no_targets(plain), 0.15, generator())
     noise = (worn.image_B3HW[:, :, 58:, :] - worn.image_B3HW[:, :, 58:, :].mean((2, 3), keepdim=True)).flatten(1).std(1)
     assert 0.3 < (noise < 1e-3).float().mean() < 0.5 and 0.015 < noise.max() < 0.035
     sky, road = worn.image_B3HW[:, :, :8].mean((1, 2, 3)), worn.image_B3HW[:, :, 58:].mean((1, 2, 3))

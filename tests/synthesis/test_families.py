@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from lib.synthesis.families import TRAINING, VALIDATION
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.validation_solids import random_crystals
 from lib.synthesis.validation_textures import COLORS, random_ornaments
 from lib.views.range_view import make_views, project
@@ -102,7 +102,8 @@ def test_crystals_stay_in_their_box():
 @pytest.mark.parametrize("families", [TRAINING, VALIDATION])
 def test_both_families_are_the_same_in_both_sensors(families):
     views, _ = make_views(flat_street(64), GRID)
-    views, targets = paste_pseudo_anomalies(views, GRID, 2, 0.0, families, torch.Generator().manual_seed(3))
+    mix = Mix(2, 0.0, misfit_fraction=0.5)
+    views, targets = paste_pseudo_anomalies(views, GRID, mix, families, torch.Generator().manual_seed(3))
     uv, seen = project(views)
     u = uv[:, 0].floor().long().clamp(0, WIDTH_PX - 1)
     v = uv[:, 1].floor().long().clamp(0, HEIGHT_PX - 1)

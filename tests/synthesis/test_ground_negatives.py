@@ -7,7 +7,7 @@ from lib.common.labels import ROAD
 from lib.synthesis.canvas import finished, open_scene
 from lib.synthesis.families import TRAINING
 from lib.synthesis.ground_negatives import paste_blemishes
-from lib.synthesis.pseudo_anomalies import BLEMISHED, paste_pseudo_anomalies
+from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.views.range_view import make_views, project
 from tests.views.streets import GRID, flat_street
 
@@ -42,10 +42,17 @@ def test_the_ground_changes_its_look_and_nothing_is_marked(dirty):
 def test_training_shows_them_in_frames_with_and_without_anomalies():
     """A frame's darker ground does not tell that something stands there."""
     views, _ = make_views(flat_street(400), GRID)
-    pasted, targets = paste_pseudo_anomalies(views, GRID, 1, 0.5, TRAINING, torch.Generator().manual_seed(1))
+    mix = Mix(1, 0.5, misfit_fraction=0.5, ground_negative_fraction=0.2)
+    pasted, targets = paste_pseudo_anomalies(views, GRID, mix, TRAINING, torch.Generator().manual_seed(1))
     anomalous_B = (targets.pixel_BHW == 1).flatten(1).any(1)
     untouched = (targets.pixel_BHW == 0) & (pasted.pixel_class_BHW == ROAD)
     change = (pasted.image_B3HW - views.image_B3HW).abs().mean(1) * untouched
     blemished_B = (change > VISIBLE).flatten(1).sum(1) >= ENOUGH_PIXELS
-    assert 0.7 * BLEMISHED < blemished_B[~anomalous_B].float().mean() < 1.5 * BLEMISHED
-    assert blemished_B[anomalous_B].float().mean() > 0.7 * BLEMISHED
+    assert 0.14 < blemished_B[~anomalous_B].float().mean() < 0.3
+    assert blemished_B[anomalous_B].float().mean() > 0.14
+
+
+def test_without_a_fraction_of_frames_there_are_none(monkeypatch):
+    views, _ = make_views(flat_street(8), GRID)
+    monkeypatch.setattr("lib.synthesis.pseudo_anomalies.paste_blemishes", lambda *_: pytest.fail("asked for"))
+    paste_pseudo_anomalies(views, GRID, Mix(1, 0.5, ground_negative_fraction=0.0), TRAINING, torch.Generator())

@@ -9,7 +9,7 @@ from lib.common.labels import CAR, PEDESTRIAN, UNKNOWN
 from lib.synthesis.canvas import finished, open_scene
 from lib.synthesis.families import TRAINING, VALIDATION
 from lib.synthesis.misfits import paste_misfits
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.views.range_view import make_views, project
 from tests.views.streets import GRID, HEIGHT_M, HEIGHT_PX, WIDTH_PX, flat_street
 
@@ -103,5 +103,12 @@ def test_only_training_has_them(monkeypatch):
     asked = []
     monkeypatch.setattr("lib.synthesis.pseudo_anomalies.paste_misfits", lambda *_: asked.append(True))
     for families in (VALIDATION, TRAINING):
-        paste_pseudo_anomalies(views, GRID, 2, 0.25, families, torch.Generator().manual_seed(0))
+        mix = Mix(2, 0.25, misfit_fraction=0.5)
+        paste_pseudo_anomalies(views, GRID, mix, families, torch.Generator().manual_seed(0))
         assert bool(asked) is (families is TRAINING)
+
+
+def test_without_a_fraction_of_frames_there_are_none(monkeypatch):
+    views, _ = make_views(street_with_objects(8), GRID)
+    monkeypatch.setattr("lib.synthesis.pseudo_anomalies.paste_misfits", lambda *_: pytest.fail("asked for"))
+    paste_pseudo_anomalies(views, GRID, Mix(2, 0.25), TRAINING, torch.Generator().manual_seed(0))

@@ -5,7 +5,7 @@ import torch
 from lib.common.labels import CAR, UNKNOWN
 from lib.synthesis.families import TRAINING
 from lib.synthesis.placing import MAX_DISTANCE_M
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.transplant import transplant
 from lib.views.range_view import make_views, project
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
@@ -14,7 +14,7 @@ from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 def pasted(seed=0, frames=32, clean=0.25, slots=2, families=TRAINING):
     views, _ = make_views(flat_street(frames), GRID)
     generator = torch.Generator().manual_seed(seed)
-    return views, *paste_pseudo_anomalies(views, GRID, slots, clean, families, generator)
+    return views, *paste_pseudo_anomalies(views, GRID, Mix(slots, clean, misfit_fraction=0.5), families, generator)
 
 
 def test_both_sensors_see_the_same_anomalies():
@@ -81,7 +81,8 @@ def test_intensity_that_knows_only_distance_stays_so():
     radius = batch.points_BP4[..., :3].square().sum(-1).sqrt()
     batch.points_BP4[..., 3] = torch.exp(-0.004 * radius)
     views, _ = make_views(batch, GRID)
-    views, targets = paste_pseudo_anomalies(views, GRID, 2, 0.0, TRAINING, torch.Generator().manual_seed(0))
+    mix = Mix(2, 0.0, misfit_fraction=0.5)
+    views, targets = paste_pseudo_anomalies(views, GRID, mix, TRAINING, torch.Generator().manual_seed(0))
     anomalous = targets.cell_BRC == 1
     assert anomalous.any()
     expected = torch.exp(-0.004 * views.range_m_BRC)

@@ -10,12 +10,12 @@ import torch
 import yaml
 
 from lib.common.errors import DataError
-from lib.common.params import load_params
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.model_file import save_detector
 from lib.shards.index import open_entry, read_index
 from lib.shards.split import assign_splits
 from lib.study.score_choice import ALTERNATIVES
+from tests.all_params import all_params
 from tests.processes import environment
 from tests.shard_data import write_street_shards
 
@@ -44,7 +44,7 @@ def run(folder, *arguments):
 
 def test_every_alternative_is_rated_whatever_the_test_holds(project):
     shards = project / "data" / "shards"
-    splits = assign_splits(read_index(shards), load_params(project / "params.yaml").split)
+    splits = assign_splits(read_index(shards), all_params(project / "params.yaml").split)
     tested = [entry for entry in read_index(shards) if splits[entry.scenario] == "test"]
     for entry in tested:
         with h5py.File(shards / entry.file, "r+") as file:
@@ -55,7 +55,7 @@ def test_every_alternative_is_rated_whatever_the_test_holds(project):
     assert tested and result.returncode == 0, result.stderr
     first, head, _, *rows = result.stdout.splitlines()
     assert first == "2 validation frames, judged 4 times; models/detector.safetensors"
-    assert head.startswith("| model.score | predict.frame_score | frame AUROC |")
+    assert head.startswith("| predict.score | predict.frame_score | frame AUROC |")
     assert {tuple(row.strip("| ").split(" | ")[:2]) for row in rows} == set(ALTERNATIVES)
 
 

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from lib.common.errors import TrainingError
-from lib.common.params import load_params
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.devices import choose_compiled
 from lib.model.parallel import Threads
 from lib.training import loop
 from lib.training.augmentation import augment
 from lib.training.loop import Recipe, make_optimizers, training_step
+from tests.all_params import all_params
 from tests.views.streets import GRID, flat_street
 
 CPU = torch.device("cpu")
-RECIPE = Recipe(load_params().train, GRID, CPU, "float32", compiled=True)
+RECIPE = Recipe(all_params().train, GRID, CPU, "float32", compiled=True)
 
 
 def detector_of(fusion):
@@ -26,7 +26,7 @@ def detector_of(fusion):
 
 def gradients(loss, detector, frames):
     generator = torch.Generator().manual_seed(frames)
-    views, targets = augment(*loop._training_views(flat_street(frames), RECIPE, generator), generator)
+    views, targets = augment(*loop._training_views(flat_street(frames), RECIPE, generator), 0.15, generator)
     value = loss(detector, views, targets, RECIPE)
     return value, torch.autograd.grad(value, list(detector.parameters()))
 

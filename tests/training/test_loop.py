@@ -6,7 +6,6 @@ import torch
 
 from lib.common.errors import TrainingError
 from lib.common.labels import NORMAL_IDS, ROAD, UNKNOWN
-from lib.common.params import load_params
 from lib.evaluation import curves
 from lib.loading.frame_reader import FrameRef
 from lib.loading.loader import batches
@@ -14,9 +13,10 @@ from lib.model.detector import Detector, DetectorConfig
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from lib.synthesis.families import TRAINING, VALIDATION
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.training.loop import Recipe, TrainingSet, auroc, train_detector
 from lib.views.range_view import make_views
+from tests.all_params import all_params
 from tests.shard_data import write_street_shards
 
 CPU = torch.device("cpu")
@@ -36,7 +36,7 @@ def data_of(shards):
 
 
 def recipe(**changes):
-    params = load_params().train.model_copy(update={"epochs": 3, "batch_size": 2, **changes})
+    params = all_params().train.model_copy(update={"epochs": 3, "batch_size": 2, **changes})
     return Recipe(params, CONFIG.grid(80), CPU, "float32")
 
 
@@ -49,12 +49,34 @@ def test_the_loss_falls_and_history_is_handed_over_whole_each_epoch(shards):
     assert history[-1].validation_loss < history[0].validation_loss
 
 
+@pytest.mark.parametrize("warm_up_fraction", [0.0, 0.5, 0.75, 0.9])
+def test_any_warm_up_ends_with_the_training(shards, warm_up_fraction):
+    """Of two steps, one of a warm-up of one exactly."""
+    changes = recipe(epochs=1, warm_up_fraction=warm_up_fraction)
+    [record] = train_detector(Detector(CONFIG), data_of(shards), changes, lambda rows: None)
+    assert 0 < record.learning_rate <= changes.params.learning_rate
+
+
+def test_fractions_say_what_is_pasted(shards, monkeypatch):
+    asked = []
+
+    def spy(views, grid, mix, families, generator):
+        asked.append(mix)
+        return paste_pseudo_anomalies(views, grid, mix, families, generator)
+
+    monkeypatch.setattr("lib.training.loop.paste_pseudo_anomalies", spy)
+    fractions = {"clean_fraction": 0.1, "misfit_fraction": 0.2, "ground_negative_fraction": 0.3}
+    own = recipe(epochs=1, transplant_fraction=0.4, pseudo_anomalies_per_frame=5, **fractions)
+    train_detector(Detector(CONFIG), data_of(shards), own, lambda rows: None)
+    assert set(asked) == {Mix(5, 0.1, 0.2, 0.3, 0.4)}
+
+
 def test_validation_pastes_families_of_its_own(shards, monkeypatch):
     asked = []
 
-    def spy(views, grid, slots, clean_fraction, families, generator):
+    def spy(views, grid, mix, families, generator):
         asked.append(families)
-        return paste_pseudo_anomalies(views, grid, slots, clean_fraction, families, generator)
+        return paste_pseudo_anomalies(views, grid, mix, families, generator)
 
     monkeypatch.setattr("lib.training.loop.paste_pseudo_anomalies", spy)
     train_detector(Detector(CONFIG), data_of(shards), recipe(epochs=2), lambda rows: None)

@@ -3,14 +3,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.common.params import Params, load_params
 from lib.model.detector import Detector, DetectorConfig
 from lib.synthesis.targets import no_targets
-from lib.training.losses import LossWeights, balanced_bce, detection_loss, object_weights
+from lib.training.losses import balanced_bce, detection_loss, object_weights
+from lib.training.train_params import TrainParams
 from lib.views.range_view import make_views
+from tests.all_params import all_params
 from tests.views.streets import GRID, flat_street
 
-PARAMS = load_params().model_dump()
+TRAIN = all_params().train
+
+
+def changed(**changes):
+    return TRAIN.model_copy(update=changes)
 
 
 def test_small_objects_weigh_more_within_the_clip():
@@ -18,7 +23,7 @@ def test_small_objects_weigh_more_within_the_clip():
     objects[0, 0, :1] = 0
     objects[0, 0, 1:26] = 1
     objects[0, 0, 26:1800] = 2
-    weight = object_weights(objects, 0.6)[0, 0]
+    weight = object_weights(objects, TRAIN)[0, 0]
     assert weight[0] == 4.0
     assert weight[1] == pytest.approx(1.0)
     assert weight[26] == pytest.approx(0.2)
@@ -26,24 +31,24 @@ def test_small_objects_weigh_more_within_the_clip():
 
 
 def test_the_most_slots_that_params_allow_and_a_misfit_have_weights():
-    Params.model_validate(PARAMS | {"train": PARAMS["train"] | {"pseudo_anomalies_per_frame": 16}})
+    TrainParams.model_validate(TRAIN.model_dump() | {"pseudo_anomalies_per_frame": 16})
     objects = torch.arange(17).view(1, 1, 17)  # 16 slots, and the misfit after them
-    assert (object_weights(objects, 0.6) == 4.0).all()
+    assert (object_weights(objects, TRAIN) == 4.0).all()
 
 
 def test_without_balance_all_points_weigh_the_same():
     objects = torch.tensor([[[0, 0, 1, -1]]])
-    assert (object_weights(objects, 0.0) == 1).all()
+    assert (object_weights(objects, changed(object_balance=0.0)) == 1).all()
 
 
 @given(st.floats(-4, 4), st.floats(0.1, 5))
 def test_raising_a_positive_and_lowering_a_negative_both_help(logit, step):
     logits = torch.tensor([[[logit, logit]]])
     positive = torch.tensor([[[True, False]]])
-    ones = torch.ones_like(logits)
+    ones, params = torch.ones_like(logits), changed(hard_negative_fraction=0.5)
 
     def loss(change):
-        return balanced_bce(logits + torch.tensor(change), positive, ~positive, ones, 0.5).item()
+        return balanced_bce(logits + torch.tensor(change), positive, ~positive, ones, params).item()
 
     assert loss([step, 0.0]) < loss([0.0, 0.0])
     assert loss([0.0, -step]) < loss([0.0, 0.0])
@@ -53,8 +58,8 @@ def test_the_hardest_negatives_count_once_more():
     logits = torch.tensor([[[-5.0, -5.0, -5.0, 5.0]]])
     negative = torch.ones(1, 1, 4, dtype=torch.bool)
     ones = torch.ones_like(logits)
-    few = balanced_bce(logits, ~negative, negative, ones, 0.25)
-    all_of_them = balanced_bce(logits, ~negative, negative, ones, 1.0)
+    few = balanced_bce(logits, ~negative, negative, ones, changed(hard_negative_fraction=0.25))
+    all_of_them = balanced_bce(logits, ~negative, negative, ones, changed(hard_negative_fraction=1.0))
     assert few > all_of_them
 
 
@@ -62,7 +67,7 @@ def test_unsure_cells_and_empty_cells_have_no_part():
     views, _ = make_views(flat_street(1), GRID)
     torch.manual_seed(0)
     detector = Detector(DetectorConfig("lidar", 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)).eval()
-    weights = LossWeights(semantic=0.5, pixel=0.5, hard_negative_fraction=0.0, object_balance=0.6)
+    weights = changed(hard_negative_fraction=0.0)
     targets = no_targets(views)
     with torch.no_grad():
         detections = detector(views)

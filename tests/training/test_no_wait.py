@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from lib.common.params import load_params
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.parallel import Threads
 from lib.training.loop import Recipe, make_optimizers, training_step
 from lib.views.tensors import class_table, constant
+from tests.all_params import all_params
 from tests.views.streets import GRID, flat_street
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ def names_above(event):
 def test_a_training_step_asks_for_no_value(fusion, objective):
     config = DetectorConfig(fusion, 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)
     detector = Detector(config)
-    recipe = Recipe(load_params().train, GRID, CPU, "bfloat16", objective=objective)
+    recipe = Recipe(all_params().train, GRID, CPU, "bfloat16", objective=objective)
     optimizers, generator, batch = make_optimizers(detector, recipe), torch.Generator(CPU), flat_street(4)
 
     with Threads(1) as threads:

@@ -2,15 +2,15 @@
 
 import torch
 
-from lib.common.params import load_params
 from lib.model.detector import Detector
 from lib.shards.shard_reader import read_shard
 from lib.training.training_setup import batch_parts, detector_config
+from tests.all_params import all_params
 from tests.shard_data import write_street_shards
 
 
 def params(**changes):
-    return load_params().train.model_copy(update=changes)
+    return all_params().train.model_copy(update=changes)
 
 
 def test_a_batch_has_a_part_per_cpu_thread_and_is_whole_on_cuda():
@@ -21,7 +21,7 @@ def test_a_batch_has_a_part_per_cpu_thread_and_is_whole_on_cuda():
 def test_all_variants_have_the_same_number_of_parameters_within_a_tenth(tmp_path):
     write_street_shards(tmp_path, normality=1, static=0)
     shards = [read_shard(path) for path in tmp_path.glob("*.h5")]
-    model = load_params().model
+    model = all_params().model
     sizes = []
     for fusion in ("image", "lidar", "concat", "cross_attention"):
         detector = Detector(detector_config(model.model_copy(update={"fusion": fusion}), shards))

@@ -74,7 +74,7 @@ def test_mirroring_keeps_points_on_their_pixels():
     uv, seen = project(views)
     car = seen & (uv[:, 0] < WIDTH_PX // 3)
     views = replace(views, point_class_BRC=torch.where(car, CAR, views.point_class_BRC).to(torch.uint8))
-    mirrored, _ = augment(views, no_targets(views), torch.Generator().manual_seed(0))
+    mirrored, _ = augment(views, no_targets(views), 0.15, torch.Generator().manual_seed(0))
     flipped = mirrored.pixel_class_BHW[:, -1, -1] == CAR
     assert flipped.any() and not flipped.all()
     uv, seen = project(mirrored)

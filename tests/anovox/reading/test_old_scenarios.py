@@ -18,12 +18,12 @@ from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.point_labels import LabelSource
 from lib.anovox.reading.scenario import largest_cloud, open_scenario
 from lib.common.labels import is_anomaly
-from lib.common.params import load_params
 from lib.geometry.frame import Anomaly, ScenarioType
 from lib.simulator.mounting import sensor_set
 from lib.simulator.recordings import record_scenario, scenario_config
 from lib.simulator.scenario_plan import plan_scenarios
 from lib.simulator.scene_builder import build_scene
+from tests.all_params import all_params
 from tests.anovox_sample import NORMALITY, SENSORS, STATIC, recording
 
 FRAMES = (996, 1000, 1004)
@@ -81,7 +81,7 @@ def test_a_twin_yields_the_same_frames(tmp_path, old):
 @pytest.mark.parametrize("kind", [ScenarioType.NORMALITY, ScenarioType.STATIC])
 def test_a_twin_of_a_simulated_scenario(tmp_path, kind):
     """Real scans: every label by its row, poses from ACTION_STATE."""
-    params = load_params(Path(__file__).parents[3] / "params.yaml").simulate
+    params = all_params().simulate
     params = params.model_copy(update={**TINY, "frames_per_scenario": 2})
     plan = next(plan for plan in plan_scenarios(params) if plan.type is kind)
     scene = build_scene(plan, params)

@@ -10,9 +10,9 @@ from lib.anovox.format.recording import SensorPose
 from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.point_labels import LabelSource, transfer_labels
 from lib.anovox.reading.scenario import open_scenario
-from lib.common.params import load_params
 from lib.preprocessing.agreement import Agreement, read_agreement
 from lib.simulator.sample import write_sample
+from tests.all_params import all_params
 from tests.anovox_sample import frame_path
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def scenarios(tmp_path_factory):
         "lidar_rays_per_channel": 1562,
         "lidar_noise_m": NOISE_STDDEV_M,
     }
-    params = load_params(ROOT / "params.yaml").simulate.model_copy(update=changes)
+    params = all_params().simulate.model_copy(update=changes)
     return [root / config.name for config in write_sample(root, params, workers=1)]
 
 
