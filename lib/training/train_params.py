@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from lib.common.params import BatchSize, Count, Fraction, Section, Seed
 
+# Nothing is learned where all frames are clean, and OneCycleLR cannot take all steps for the warm-up.
 PartFraction = Annotated[float, Field(ge=0, le=0.9)]
 Weight = Annotated[float, Field(ge=0, le=1_000)]
 ObjectWeight = Annotated[float, Field(ge=0.001, le=1_000)]
