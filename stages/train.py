@@ -11,7 +11,7 @@ from lib.common.params import Params, load_params
 from lib.common.scratch import code_fingerprint, fingerprint, unfinished
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
-from lib.model.detector import Detector
+from lib.model.detector import Detector, build_detector
 from lib.model.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
 from lib.model.model_file import save_detector
 from lib.training.checkpoints import Checkpoints
@@ -41,7 +41,7 @@ def _train(params: Params) -> None:
     log = _log()
     data = training_set(SHARDS, params.split, params.data.root)
     config = detector_config(params.model, data.shards)
-    detector = Detector(config)
+    detector = build_detector(config)
     log.info("device %s, precision %s, %d parameters, %s", device, precision, _parameters(detector), config)
     log.info("%d frames to train on, %d to validate on", len(data.training), len(data.validation))
 

@@ -30,7 +30,7 @@ from lib.inference.calibration_set import check_both_kinds, matched_outside, sco
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
 from lib.loading.loader import batches
-from lib.model.detector import Detector
+from lib.model.detector import Detector, build_detector
 from lib.model.devices import choose_device, choose_precision, make_deterministic
 from lib.model.parallel import Threads
 from lib.shards.index import read_index
@@ -84,7 +84,7 @@ def run_baselines(
 
 def _plain_segmentation(data: TrainingSet, sensors: Sensors, params: BaselineParams, device: torch.device) -> Detector:
     config = detector_config(params.model.model_copy(update={"fusion": sensors}), data.shards)
-    detector = Detector(config)
+    detector = build_detector(config)
     precision = choose_precision(params.train.precision, device)
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
     residence = params.execution.residence

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lib.common.params import PredictParams
 from lib.model.detector import Detections
-from lib.views.range_view import Views, project
+from lib.views.range_view import Views
 
 NEIGHBOUR_M = 1.0
 """Points of neighbouring cells further apart than this do not belong together; also a cluster's radius."""
@@ -23,7 +23,7 @@ def frame_scores(detections: Detections, views: Views, params: PredictParams) ->
     `frame_top_pixels` highest pixels where it is higher; pooled: of cells, after each took the mean of itself and its
     neighbours on the same surface; cluster: of those within NEIGHBOUR_M of one point, at the place where that is most.
     """
-    _, seen = project(views)
+    seen = views.seen_BRC
     cell_BRC, top_points = detections.cell_BRC, params.frame_top_points
     if params.frame_score == "pooled":
         cell_BRC = pooled(cell_BRC, views.xyz_B3RC, seen)

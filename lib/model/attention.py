@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lib.model.fusion import sample_image
 from lib.model.image_encoder import COARSE_STRIDE
+from lib.model.sampling import sample_image
 from lib.views.tensors import constant
 
 Encoding = Literal["none", "sine", "learned"]

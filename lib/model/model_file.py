@@ -14,9 +14,9 @@ from lib.common.array_files import UNREADABLE, checksum, read_arrays, write_arra
 from lib.common.errors import DataError, refused
 from lib.common.scratch import file_digest
 from lib.common.terminal import readable
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import Detector, DetectorConfig, build_detector
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 MAX_ROWS: Final = 4_096
 MAX_CHANNELS: Final = 65_536
 MAX_COLUMNS: Final = 65_536
@@ -37,12 +37,12 @@ def load_detector(path: Path) -> Detector:
     header, state = _read(path)
     config = _config(path, header)
     with torch.device("meta"):  # so that a configuration that lies about its size asks for no memory
-        promised = {name: value.shape for name, value in Detector(config).state_dict().items()}
+        promised = {name: value.shape for name, value in build_detector(config).state_dict().items()}
     if promised != {name: value.shape for name, value in state.items()}:
         raise _damaged(path, "its weights are not those of its configuration")
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise DataError(f"{path}: holds weights that are NaN or infinite; {REMEDY} anew")
-    detector = Detector(config)
+    detector = build_detector(config)
     detector.load_state_dict(state)
     return detector
 

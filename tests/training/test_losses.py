@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.common.params import Params, load_params
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.synthesis.targets import no_targets
 from lib.training.losses import LossWeights, balanced_bce, detection_loss, object_weights
 from lib.views.range_view import make_views
@@ -61,7 +61,7 @@ def test_the_hardest_negatives_count_once_more():
 def test_unsure_cells_and_empty_cells_have_no_part():
     views, _ = make_views(flat_street(1), GRID)
     torch.manual_seed(0)
-    detector = Detector(DetectorConfig("lidar", 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)).eval()
+    detector = build_detector(DetectorConfig("lidar", 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)).eval()
     weights = LossWeights(semantic=0.5, pixel=0.5, hard_negative_fraction=0.0, object_balance=0.6)
     targets = no_targets(views)
     with torch.no_grad():
