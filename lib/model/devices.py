@@ -29,7 +29,8 @@ def choose_precision(wanted: Literal["auto", "float32", "bfloat16"], device: tor
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     # oneDNN computes it; torch.cpu._is_avx512_bf16_supported() does not know a limit set by ONEDNN_MAX_CPU_ISA.
-    fast = bool(torch.backends.mkldnn.is_available()) and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    has_onednn = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    fast = has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return "bfloat16" if fast else "float32"
 
 
