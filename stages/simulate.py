@@ -10,12 +10,13 @@ from lib.common.terminal import say
 from lib.simulator.sample import write_sample
 
 SAMPLE = Path("data/sample")
+SAMPLE_HOLDS = ("Scenario_????????-????-????-????-????????????/", "Scenario_Configuration_Files/")
 
 
 def main() -> None:
     """Run the stage."""
     params = load_params()
-    with whole_folder(SAMPLE, ("Scenario_*", SIMULATOR_NOTES), SIMULATOR_NOTES) as folder:
+    with whole_folder(SAMPLE, (*SAMPLE_HOLDS, SIMULATOR_NOTES), SIMULATOR_NOTES) as folder:
         configs = write_sample(folder, params.simulate, params.execution.workers)
     anomalies = sum(config.anomaly_blueprint is not None for config in configs)
     frames = len(configs) * params.simulate.frames_per_scenario

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from lib.common.errors import run_stage
+from lib.common.errors import DataError, run_stage
 from lib.common.outputs import alone, write_csv, write_json
 from lib.common.params import Params, load_params
 from lib.common.scratch import code_fingerprint, fingerprint, unfinished
@@ -87,11 +87,14 @@ def _parameters(detector: Detector) -> int:
 
 
 def _log() -> logging.Logger:
-    LOG.parent.mkdir(exist_ok=True)
     log = logging.getLogger("train")
     log.setLevel(logging.INFO)
-    LOG.unlink(missing_ok=True)  # what it was a link to stays as it is
-    handler = logging.FileHandler(LOG, mode="w", encoding="utf-8")
+    try:
+        LOG.parent.mkdir(exist_ok=True)
+        LOG.unlink(missing_ok=True)  # what it was a link to stays as it is
+        handler = logging.FileHandler(LOG, mode="w", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{LOG}: cannot be written ({error}); move away what is in the way") from None
     handler.setFormatter(PlainFormatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return log

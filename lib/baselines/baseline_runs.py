@@ -33,7 +33,7 @@ from lib.loading.loader import batches
 from lib.model.detector import Detector, build_detector
 from lib.model.devices import choose_device, choose_precision, make_deterministic
 from lib.model.parallel import Threads
-from lib.shards.index import read_index
+from lib.shards.index import SHARD_FILES, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.shard_reader import read_shard
 from lib.shards.split import assign_splits
@@ -161,7 +161,7 @@ def _predict(shards: Path, folder: Path, scoring: Scoring, params: BaselineParam
         return predictions_of(scoring, read_shard(path), fingerprint)
 
     with (
-        whole_folder(folder, ("*.h5",)) as partial_folder,
+        whole_folder(folder, (SHARD_FILES,)) as partial_folder,
         Threads(_threads(params, scoring.device)) as threads,
         tqdm(total=sum(entry.frames for entry in test), unit="frame", desc=folder.name) as progress,
     ):

@@ -1,6 +1,7 @@
 """The model file: safetensors with the detector's configuration, the scenarios it has seen, and a checksum inside."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -66,7 +67,8 @@ def check_unseen(path: Path, scenarios: Iterable[str]) -> None:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The header, with `format`, `config` and `seen` in it, and the tensors of a model file."""
     if not path.is_file():
-        raise DataError(f"{path}: there is no model file; {REMEDY}")
+        problem = "in the model's place lies no file" if os.path.lexists(path) else "there is no model file"
+        raise DataError(f"{path}: {problem}; {REMEDY}")
     try:
         arrays, metadata = read_arrays(path)
         header = json.loads(metadata["detector"])
