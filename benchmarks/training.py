@@ -17,7 +17,7 @@ from benchmarks.training_loop import OTHERS, PARTS, WAIT, Clock, OurLoop
 from lib.common.params import load_params
 from lib.common.workers import available_cores
 from lib.loading.frame_reader import FrameRef, read_batch
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.devices import choose_precision, make_deterministic
 from lib.preprocessing.resize import resize_frame
 from lib.shards.shard_reader import Shard, read_shard
@@ -92,8 +92,8 @@ def _shrunk(folder: Path, size: tuple[int, int]) -> Times:
     _check(RawFrames(folder / "raw_true_size", FRAMES, size), shard, grid)
     recipe = _recipe(grid)
     plain = replace(recipe, precision="float32", parts=1)
-    naive = NaiveLoop(folder / "raw_true_size", FRAMES, Detector(config), plain, available_cores(), size)
-    ours = OurLoop([shard], refs, Detector(config), recipe, "stream")
+    naive = NaiveLoop(folder / "raw_true_size", FRAMES, build_detector(config), plain, available_cores(), size)
+    ours = OurLoop([shard], refs, build_detector(config), recipe, "stream")
     return alternate({NAIVE_SHRUNK: naive.epoch, OURS_SHRUNK: ours.epoch}, ROUNDS)
 
 
@@ -116,9 +116,9 @@ def _timed(
     """Epochs of each loop in turn, the share of our epochs that waits for data, and the parts of our step."""
     recipe = _recipe(grid)
     full = replace(recipe, precision="float32")
-    naive = NaiveLoop(raw, len(refs), Detector(config), replace(full, parts=1), available_cores())
-    ours = OurLoop([shard], refs, Detector(config), recipe, "stream")
-    ours_float32 = OurLoop([shard], refs, Detector(config), full, "stream")
+    naive = NaiveLoop(raw, len(refs), build_detector(config), replace(full, parts=1), available_cores())
+    ours = OurLoop([shard], refs, build_detector(config), recipe, "stream")
+    ours_float32 = OurLoop([shard], refs, build_detector(config), full, "stream")
     clock = Clock(CPU)
     ways: dict[str, Callable[[], object]] = {
         NAIVE: naive.epoch,

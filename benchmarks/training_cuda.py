@@ -27,7 +27,7 @@ from lib.common.errors import DataError
 from lib.common.params import load_params
 from lib.loading.data_location import Residence
 from lib.loading.frame_reader import FrameRef, read_batch
-from lib.model.detector import Detector
+from lib.model.detector import Detector, build_detector
 from lib.model.devices import Precision, choose_compiled, make_deterministic
 from lib.model.model_params import Fusion
 from lib.shards.shard_reader import Shard, read_shard
@@ -63,7 +63,7 @@ class Work:
         train = params.train.model_copy(update={"batch_size": BATCH, "epochs": MEASURED_EPOCHS})
         config = detector_config(model, [self.shard])
         recipe = Recipe(train, range_grid(config, self.shard), CUDA, precision, compiled=compiled)
-        return Detector(config), recipe
+        return build_detector(config), recipe
 
 
 def measure(folder: Path) -> Subject:

@@ -43,9 +43,10 @@ def main() -> None:
 
 
 def _check_root(root: Path) -> None:
-    """Raise ParamsError for a folder that is not there, unless it is what `simulate` makes or DVC keeps."""
-    places = (root, *root.parents)
-    made = SAMPLE in places or any(os.path.isfile(f"{place}.dvc") for place in places)  # noqa: PTH113
+    """Raise ParamsError for a folder that is not there, unless `simulate` is to make it or DVC can bring it."""
+    place = Path(os.path.normpath(root))
+    to_come = [SAMPLE, *(each for each in (place, *place.parents) if os.path.isfile(f"{each}.dvc"))]  # noqa: PTH113
+    made = place == SAMPLE or any(place.is_relative_to(each) and not os.path.isdir(each) for each in to_come)  # noqa: PTH112
     if not made and not os.path.isdir(root):  # noqa: PTH112 (of a name that is too long, pathlib raises an error)
         raise ParamsError(
             f"params.yaml: data.root: got {str(root)!r}, and there is no such folder; name one that holds Scenario_* "

@@ -34,6 +34,11 @@ FIGURES = Path("plots/figures")
 DETECTIONS = Path("plots/detections")
 
 
+_NAMES = "training", "roc", "precision_recall", "breakdown", "reliability", "events", "scores"
+FIGURE_FILES = [f"{name}.png" for name in _NAMES]
+DETECTION_FILES = [f"{category}{number}.png" for category in CATEGORIES for number in ("", "_[0-9]*")]
+
+
 class Params(Sections):
     """What the stage reads of params.yaml."""
 
@@ -58,8 +63,8 @@ def main() -> None:
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     edges = score_edges(TABLES / "scores.csv", params.plot.score_bins)
     with (
-        whole_folder(FIGURES, ("*.png",)) as figures,
-        whole_folder(DETECTIONS, ("*.png",)) as detections,
+        whole_folder(FIGURES, FIGURE_FILES) as figures,
+        whole_folder(DETECTIONS, DETECTION_FILES) as detections,
         processes_or_here(params.execution.workers, len(CATEGORIES)) as pool,
     ):
         first = [pool.submit(draw_picture, each) for each in _figures_of_tables(figures, params.plot.dpi)]

@@ -20,7 +20,7 @@ from lib.inference.shard_scoring import Scoring, predictions_of
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import check_unseen, load_detector, model_fingerprint
 from lib.model.parallel import Threads
-from lib.shards.index import ShardEntry, open_entry, read_index
+from lib.shards.index import SHARD_FILES, ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
 from lib.shards.split_params import SplitParams
@@ -63,7 +63,7 @@ def main() -> None:
             entry.file: fingerprint(*made_from, *how, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
             for entry in test
         }
-        with whole_folder(PREDICTIONS, ("*.h5",)) as folder:
+        with whole_folder(PREDICTIONS, (SHARD_FILES,)) as folder:
             scored_before = _score_test(partial(predict_shard, scoring, model), test, folder, finished, keys, threads)
             write_validation(VALIDATION, score_validation(scoring, seen, refs, model, threads))
     finished.discard(keys.values())

@@ -18,13 +18,14 @@ from lib.preprocessing.label_report import (
     scenario_rows,
 )
 from lib.preprocessing.preprocess_params import PreprocessParams
-from lib.shards.index import INDEX_FILE
+from lib.shards.index import INDEX_FILE, SHARD_FILES
 
 SHARDS = Path("data/shards")
 METRICS = Path("metrics/data.json")
 LABELS = Path("metrics/labels.json")
 SCENARIOS = Path("plots/scenarios.csv")
 SHEETS = Path("plots/labels")
+SHEET_FILES = ("anomalies.png", "normality.png")
 
 
 class Params(Sections):
@@ -38,12 +39,12 @@ class Params(Sections):
 def main() -> None:
     """Run the stage: nothing is left behind unless everything was written."""
     params = load_params(Params)
-    with whole_folder(SHARDS, ("*.h5", INDEX_FILE), INDEX_FILE) as shards, whole_folder(SHEETS, ("*.png",)) as sheets:
+    holds = SHARD_FILES, INDEX_FILE
+    with whole_folder(SHARDS, holds, INDEX_FILE) as shards, whole_folder(SHEETS, SHEET_FILES) as sheets:
         root, workers = Path(params.data.root), params.execution.workers
         data = convert_data_set(root, shards, params.preprocess, workers, shelf("preprocess"))
-        from lib.preprocessing.label_sheets import (
-            write_label_sheets,  # here: worker processes import this file, and not matplotlib
-        )
+        # Here, as worker processes import this file, and not matplotlib.
+        from lib.preprocessing.label_sheets import write_label_sheets
 
         types = {entry.scenario: entry.type for entry in data.entries}
         check_labels(data.statistics, types)

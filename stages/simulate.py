@@ -11,6 +11,7 @@ from lib.simulator.sample import write_sample
 from lib.simulator.simulate_params import SimulateParams
 
 SAMPLE = Path("data/sample")
+SAMPLE_HOLDS = ("Scenario_????????-????-????-????-????????????/", "Scenario_Configuration_Files/")
 
 
 class Params(Sections):
@@ -23,7 +24,7 @@ class Params(Sections):
 def main() -> None:
     """Run the stage."""
     params = load_params(Params)
-    with whole_folder(SAMPLE, ("Scenario_*", SIMULATOR_NOTES), SIMULATOR_NOTES) as folder:
+    with whole_folder(SAMPLE, (*SAMPLE_HOLDS, SIMULATOR_NOTES), SIMULATOR_NOTES) as folder:
         configs = write_sample(folder, params.simulate, params.execution.workers)
     anomalies = sum(config.anomaly_blueprint is not None for config in configs)
     frames = len(configs) * params.simulate.frames_per_scenario

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from lib.common.errors import run_stage
+from lib.common.errors import DataError, run_stage
 from lib.common.outputs import alone, write_csv, write_json
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
 from lib.common.scratch import code_fingerprint, fingerprint, unfinished
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
-from lib.model.detector import Detector
+from lib.model.detector import Detector, build_detector
 from lib.model.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
 from lib.model.model_file import save_detector
 from lib.model.model_params import ModelParams
@@ -54,7 +54,7 @@ def _train(params: Params) -> None:
     log = _log()
     data = training_set(SHARDS, params.split, params.data.root)
     config = detector_config(params.model, data.shards)
-    detector = Detector(config)
+    detector = build_detector(config)
     log.info("device %s, precision %s, %d parameters, %s", device, precision, _parameters(detector), config)
     log.info("%d frames to train on, %d to validate on", len(data.training), len(data.validation))
 
@@ -100,11 +100,14 @@ def _parameters(detector: Detector) -> int:
 
 
 def _log() -> logging.Logger:
-    LOG.parent.mkdir(exist_ok=True)
     log = logging.getLogger("train")
     log.setLevel(logging.INFO)
-    LOG.unlink(missing_ok=True)  # what it was a link to stays as it is
-    handler = logging.FileHandler(LOG, mode="w", encoding="utf-8")
+    try:
+        LOG.parent.mkdir(exist_ok=True)
+        LOG.unlink(missing_ok=True)  # what it was a link to stays as it is
+        handler = logging.FileHandler(LOG, mode="w", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{LOG}: cannot be written ({error}); move away what is in the way") from None
     handler.setFormatter(PlainFormatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return log

@@ -1,7 +1,6 @@
 """Write the VOXEL_GRID files that a download lacks, from its other sensors, as AnoVox's own script makes them."""
 
 import argparse
-import math
 import sys
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from lib.geometry.voxels import VOXEL_SIZE_M
 def main() -> None:
     """Voxelize and say what was done."""
     args = _arguments()
-    if not (math.isfinite(args.resolution) and args.resolution > 0):
-        raise ParamsError(f"--resolution: got {args.resolution}, which is not a voxel size in metres, such as 0.5")
+    if not 0.01 <= args.resolution <= 100:
+        raise ParamsError(f"--resolution: got {args.resolution}; give a voxel size from 0.01 to 100 m, such as 0.5")
     if args.workers < 0:
         raise ParamsError(f"--workers: got {args.workers}; give a number of processes, or 0 for one per core")
     if args.resolution != VOXEL_SIZE_M and args.output is None:

@@ -32,11 +32,11 @@ from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Judge, also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
 from lib.loading.loader import batches
-from lib.model.detector import Detector
+from lib.model.detector import Detector, build_detector
 from lib.model.devices import choose_device, choose_precision, make_deterministic
 from lib.model.model_params import ModelParams, Score
 from lib.model.parallel import Threads
-from lib.shards.index import read_index
+from lib.shards.index import SHARD_FILES, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.shard_reader import read_shard
 from lib.shards.split import assign_splits
@@ -88,7 +88,7 @@ def run_baselines(
 
 def _plain_segmentation(data: TrainingSet, sensors: Sensors, params: BaselineParams, device: torch.device) -> Detector:
     config = detector_config(params.model.model_copy(update={"fusion": sensors}), data.shards)
-    detector = Detector(config)
+    detector = build_detector(config)
     precision = choose_precision(params.train.precision, device)
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
     residence = params.execution.residence
@@ -168,7 +168,7 @@ def _predict(shards: Path, folder: Path, scoring: Scoring, params: BaselineParam
         return predictions_of(scoring, read_shard(path), fingerprint)
 
     with (
-        whole_folder(folder, ("*.h5",)) as partial_folder,
+        whole_folder(folder, (SHARD_FILES,)) as partial_folder,
         Threads(_threads(params, scoring.device)) as threads,
         tqdm(total=sum(entry.frames for entry in test), unit="frame", desc=folder.name) as progress,
     ):

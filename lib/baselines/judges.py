@@ -14,7 +14,7 @@ from lib.common.labels import NORMAL_IDS
 from lib.model.detector import Detections, Detector, quarter_size
 from lib.model.devices import Precision, autocast
 from lib.views.frame_batch import FrameBatch
-from lib.views.range_view import RangeGrid, Views, make_views, project
+from lib.views.range_view import RangeGrid, Views, make_views
 
 Fit = Callable[[Tensor, Tensor], References]
 """Features (N, F) and their classes (N,) -> references."""
@@ -42,7 +42,7 @@ def normal_features(
         with autocast(views.image_B3HW.device, precision):
             cells, pixels = detector.features(views)
         small_class = quarter_size(views.pixel_class_BHW)
-        seen, anywhere = project(views)[1], torch.ones_like(small_class, dtype=torch.bool)
+        seen, anywhere = views.seen_BRC, torch.ones_like(small_class, dtype=torch.bool)
         for frame in range(len(cells)):
             point = _sample(cells[frame], views.point_class_BRC[frame], seen[frame], per_frame, generator)
             pixel = _sample(pixels[frame], small_class[frame], anywhere[frame], per_frame, generator)
@@ -78,7 +78,7 @@ class DistanceJudge:
 
     def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
         """Distances of cells, and the network's own class logits, as if no camera worked."""
-        cells = self.detector.blind_features(views)
+        cells = self.detector.features_without_image(views)
         _, cell_class_BSRC = self.detector.cell_logits(cells)
         with torch.autocast(cells.device.type, enabled=False):
             return _distance_map(self.point, cells), cell_class_BSRC

@@ -58,8 +58,10 @@ def alone(path: Path) -> Iterator[None]:
 def whole_file(path: Path) -> Iterator[Path]:
     """A file to write that takes the place of `path`, and of what was there, when all went well; else it vanishes.
 
-    Waits while another run writes it. Raises DataError when it cannot be written.
+    Waits while another run writes it. Raises DataError when it cannot be written, or when what lies there is neither a
+    file nor a link: a device, say.
     """
+    _check_file(path)
     with _lock(path, "writer") as lock, _whole(path, lock, _leave_it, Path.replace) as partial:
         yield partial
 
@@ -75,9 +77,9 @@ def tidy(path: Path) -> None:
 def whole_folder(path: Path, holds: Sequence[str] = (), sign: str = "") -> Iterator[Path]:
     """A folder to fill that takes the place of `path`, and of what was there, when all went well; else it vanishes.
 
-    `holds`: the names, as patterns, of what lies in such a folder; `sign`: one that always does. A folder in the place
-    that holds anything else is refused. Raises DataError for that, when it cannot be written, or when another run
-    writes it.
+    `holds`: the names, as patterns, of the files that lie in such a folder, and with a `/` at the end of the folders;
+    `sign`: one that always does. A folder in the place that holds anything else is refused. Raises DataError for that,
+    when it cannot be written, or when another run writes it.
     """
 
     def put_in_place(folder: Path, place: Path) -> None:
@@ -154,12 +156,22 @@ def _check_own(path: Path, holds: Sequence[str], sign: str) -> None:
     if not path.is_dir():
         raise DataError(f"{path}: is no folder, and a folder is to be written there; move it away")
     with _sentence(path):
-        names = sorted(entry.name for entry in path.iterdir())
-    strange = [name for name in names if not any(fnmatchcase(name, pattern) for pattern in holds)]
+        kinds = {entry.name: "/" if entry.is_dir() and not entry.is_symlink() else "" for entry in path.iterdir()}
+    names = sorted(kinds)
+    strange = [name for name in names if not any(fnmatchcase(name + kinds[name], pattern) for pattern in holds)]
     if strange:
         raise DataError(f"{path}: holds {readable(strange[0])}, which no run puts there; move it away")
     if names and sign and sign not in names:
         raise DataError(f"{path}: lacks {sign}, which runs put there, so this folder is none of theirs; move it away")
+
+
+def _check_file(path: Path) -> None:
+    """Raise DataError unless a file may take this place."""
+    if not path.name:
+        raise DataError(f"{path}: is no name for a file; give one")
+    with _sentence(path):
+        if os.path.lexists(path) and stat.S_IFMT(path.lstat().st_mode) not in (stat.S_IFREG, stat.S_IFLNK):
+            raise DataError(f"{path}: is no file, and one is to be written there; give another name, or move it away")
 
 
 def _leave_it(_: Path) -> None:

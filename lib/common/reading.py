@@ -49,6 +49,8 @@ def read_bytes(path: Path, most: int) -> bytes:
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         content = file.read(size + 1) if size <= most else b""
+        if content is None:  # one of the system's own, which has nothing to say now
+            raise UnfitFileError(path, "it cannot be read like a file")
         if size < len(content) <= most:  # it has grown, or is one of the system's, which say nothing of their size
             content += file.read(most + 1 - len(content))
     if max(size, len(content)) > most:

@@ -26,6 +26,7 @@ from typing import Any, Final
 from lib.common.errors import DataError
 from lib.common.outputs import OccupiedError, alone, clear_left, whole_folder, write_json, write_text
 from lib.common.reading import open_file, read_text
+from lib.common.terminal import readable
 
 VARIABLE: Final = "ANOVOX_SCRATCH"
 KEPT_DAYS: Final = 30
@@ -34,9 +35,10 @@ KINDS: Final = ("train", "preprocess", "predict", "evaluate")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _TEMPORARY: Final = (".dvc", "tmp", "exps")
 _NOTE: Final = "note.json"
+_OUTS: Final = ("data/sample", "data/shards", "data/predictions", "plots/labels", "plots/figures", "plots/detections")
 _SIGN: Final = "anovox-fusion.txt"
 _SIGN_TEXT: Final = "Runs of anovox-fusion keep unfinished and reusable work in this folder, and remove it.\n"
-_PIECES: Final = ("*.h5", "*.safetensors")
+_PIECES: Final = ("Scenario_*.h5", "state.safetensors")
 _NAMES: Final = (*_PIECES, ".*.partial", _NOTE)
 _KEY: Final = re.compile(r"[0-9a-f]{32}(-\d{1,3})?")
 _HALF: Final = re.compile(r"\.([0-9a-f]{32})\.partial")
@@ -80,7 +82,10 @@ def store() -> Path:
     """The folder of the store, whether it exists or not."""
     named = os.environ.get(VARIABLE)
     if named:
-        return Path(named).absolute()
+        place = Path(named).absolute()
+        if any(place.is_relative_to(Path(out).absolute()) for out in _OUTS):
+            raise DataError(f"{VARIABLE}: got {readable(named)}, where outputs lie; name another folder")
+        return place
     here = Path.cwd()
     for depth in range(len(here.parts)):
         if here.parts[depth : depth + len(_TEMPORARY)] == _TEMPORARY:

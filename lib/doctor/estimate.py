@@ -16,7 +16,7 @@ from lib.common.workers import available_cores
 from lib.doctor.footprint import training_footprint
 from lib.doctor.survey import Survey, SurveyedScenario, evenly_spread
 from lib.geometry.frame import Frame
-from lib.model.detector import Detector
+from lib.model.detector import build_detector
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_params import ModelParams
 from lib.preprocessing.preprocess_params import PreprocessParams
@@ -87,7 +87,7 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
         config = detector_config(params.model, [shard])
         parts = batch_parts(params.train, device)
         recipe = Recipe(params.train, range_grid(config, shard), device, precision, parts, processes=True)
-        footprint = training_footprint(Detector(config), shard, recipe)
+        footprint = training_footprint(build_detector(config), shard, recipe)
         frame_bytes, trial_frames = _frame_bytes(shard, _storage(params.preprocess)), len(shard)
     usable = {name: _usable(scenario, params.split) for name, scenario in scenarios.items()}
     training, validation = (sum(usable[n] for n, p in splits.items() if p == part) for part in ("train", "validation"))

@@ -4,7 +4,9 @@
 number at the end of the name, leading zeros or not. The table: {"100": {"anomaly_in_view": true, "size": "Tiny"}, ...}.
 """
 
+import json
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -33,12 +35,13 @@ def _known_size(value: Any) -> Any:
 
 
 class FrameFacts(BaseModel):
-    """What the protocol needs to know of a frame beside its voxels."""
+    """What the protocol needs to know of a frame beside its voxels; `scenario` is for people."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     anomaly_in_view: StrictBool
     size: Annotated[str | None, BeforeValidator(_known_size)] = None
+    scenario: str | None = None
 
 
 _FRAME_TABLE = TypeAdapter(dict[int, FrameFacts])
@@ -63,7 +66,8 @@ def read_protocol_frames(
 def read_frame_table(path: Path) -> dict[int, FrameFacts]:
     """Read frames.json; raises DataError that names the frame and what is wrong with it."""
     try:
-        table = _FRAME_TABLE.validate_json(read_bytes(path, MAX_TABLE_BYTES))
+        content = read_bytes(path, MAX_TABLE_BYTES)
+        table = _FRAME_TABLE.validate_json(content)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the table of frames") from None
     except ValidationError as error:
@@ -74,9 +78,18 @@ def read_frame_table(path: Path) -> dict[int, FrameFacts]:
             f"{path}: {f'frame {place}: ' if place else ''}{problem}; "
             'it should look like {"100": {"anomaly_in_view": true, "size": "Tiny"}, ...}'
         ) from None
+    _check_named_once(path, content)
     if not table:
         raise DataError(f"{path}: names no frame; list the frames to score")
     return table
+
+
+def _check_named_once(path: Path, content: bytes) -> None:
+    """Raise DataError where a valid table names a frame twice, of which JSON's readers keep the last."""
+    pairs: list[tuple[str, Any]] = json.loads(content, object_pairs_hook=list)
+    ids = Counter(int(key) for key, _ in pairs)
+    if twice := [frame_id for frame_id, times in ids.items() if times > 1]:
+        raise DataError(f"{path}: names frame {twice[0]} more than once; remove one of them")
 
 
 def _files_of_frames(folder: Path, what: str, frames: Path, frame_ids: Collection[int]) -> dict[int, Path]:

@@ -29,7 +29,7 @@ from lib.synthesis.objects import class_mask
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE, Targets, no_targets
 from lib.views.frame_batch import FrameBatch
-from lib.views.range_view import Views, make_views, project
+from lib.views.range_view import Views, make_views
 
 SLOTS: Final = 1  # as many anomalies as a scenario of AnoVox has
 SEED: Final = 15_485_863
@@ -121,7 +121,7 @@ def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[Fr
 def _of_normal_points(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tensor]:
     """Scores of the cells of normal classes inside the image, and of those outside."""
     views, _ = make_views(batch, scoring.grid)
-    _, seen = project(views)
+    seen = views.seen_BRC
     normal = class_mask(views.point_class_BRC, NORMAL_IDS) & views.has_return_BRC
     cell_BRC = detections_of(scoring, views).cell_BRC
     return cell_BRC[normal & seen].cpu(), cell_BRC[normal & ~seen].cpu()
@@ -129,7 +129,7 @@ def _of_normal_points(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tens
 
 def in_view(views: Views, targets: Targets) -> tuple[Tensor, Tensor]:
     """Of the pseudo-anomalies, what share of the image (B,) and how many points in view (B,) they take."""
-    seen = project(views)[1]
+    seen = views.seen_BRC
     points_B = ((targets.cell_BRC == 1) & seen).flatten(1).sum(1)
     return (targets.pixel_BHW == 1).flatten(1).float().mean(1), points_B
 
@@ -168,7 +168,7 @@ def _judged(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Judged:
         mix = Mix(SLOTS, scoring.params.validation_clean_fraction)
         views, targets = paste_pseudo_anomalies(views, scoring.grid, mix, VALIDATION, generator)
     image_share_B, points_B = in_view(views, targets)
-    scored_BRC = project(views)[1] & (targets.cell_BRC != UNSURE)
+    scored_BRC = views.seen_BRC & (targets.cell_BRC != UNSURE)
     label_BRC = torch.where(scored_BRC, torch.where(targets.cell_BRC == 1, PASTED, NORMAL), NOT_SCORED)
     detections = detections_of(scoring, views)
     frame_B = frame_scores(detections, views, scoring.params)

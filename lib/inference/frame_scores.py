@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lib.inference.predict_params import PredictParams
 from lib.model.detector import Detections
-from lib.views.range_view import Views, project
+from lib.views.range_view import Views
 
 SEEDS = 32
 
@@ -22,7 +22,7 @@ def frame_scores(detections: Detections, views: Views, params: PredictParams) ->
     near neighbours; cluster: of those near one point, at the place where that is most. Near: within
     `frame_radius_m`.
     """
-    _, seen = project(views)
+    seen = views.seen_BRC
     cell_BRC, top_points = detections.cell_BRC, params.frame_top_points
     if params.frame_score == "pooled":
         cell_BRC = pooled(cell_BRC, views.xyz_B3RC, seen, params.frame_radius_m)

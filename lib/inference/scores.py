@@ -10,10 +10,11 @@ from torch.nn.functional import interpolate
 
 from lib.inference.frame_scores import frame_scores
 from lib.inference.predict_params import PredictParams
-from lib.model.detector import PIXEL_STRIDE, Detections
+from lib.model.backbones import PIXEL_STRIDE
+from lib.model.detector import Detections
 from lib.model.model_params import Fusion
 from lib.views.mirror import mirrored
-from lib.views.range_view import Views, project
+from lib.views.range_view import Views
 
 Judge = Callable[[Views], Detections]
 
@@ -106,7 +107,7 @@ def scores_of(
     `cell_BP` as made by make_views; points outside the range view (padding) get 0. `outside_shift` is added to the
     logits of cells outside the image, of which frames know nothing.
     """
-    _, seen = project(views)
+    seen = views.seen_BRC
     flat = torch.where(seen, detections.cell_BRC, detections.cell_BRC + outside_shift).flatten(1)
     point_BP = torch.where(cell_BP >= 0, flat.gather(1, cell_BP.clamp(min=0)), 0.0)
     frame_B = frame_scores(detections, views, params)

@@ -8,9 +8,9 @@ from math import pi
 import torch
 from torch import Tensor, nn
 
-from lib.model.fusion import sample_image
 from lib.model.image_encoder import COARSE_STRIDE
 from lib.model.model_params import Encoding
+from lib.model.sampling import sample_image
 from lib.views.tensors import constant
 
 WINDOW = 3

@@ -1,9 +1,9 @@
 """The fusion detector: camera image and range view in, an anomaly logit per cell and per pixel out.
 
-Every variant shares encoders, heads and recipe; `fusion` alone decides what a cell knows when it is judged:
-image (what the camera shows at its projection), lidar (its surroundings in the range view), concat or
-cross_attention (both). One U-Net looks at the surroundings: in the image where that is all there is, else in the
-range view, after the sensors have met.
+It is put together by `build_detector` from parts that know nothing of one another: encoders, a fusion, a backbone that
+looks at the surroundings, heads. Every variant shares encoders, heads and recipe; the fusion alone decides what a cell
+knows when it is judged: image (what the camera shows at its projection), lidar (its surroundings in the range view),
+concat or cross_attention (both).
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from lib.common.labels import NORMAL_IDS
-from lib.model.attention import LocalCrossAttention
+from lib.model.backbones import PIXEL_STRIDE, ImageBackbone, RangeViewBackbone
 from lib.model.blocks import ConvNorm
-from lib.model.fusion import AdditiveFusion, ImageMap, cells_in_image, sample_image
-from lib.model.image_encoder import FINE_STRIDE, ImageEncoder
-from lib.model.lidar_encoder import LidarEncoder, range_view_inputs
+from lib.model.fusion import ConcatFusion, CrossAttentionFusion
+from lib.model.image_encoder import ImageEncoder
+from lib.model.lidar_encoder import LidarEncoder
 from lib.model.model_params import Encoding, Fusion
 from lib.model.unet import UNet
-from lib.views.range_view import RangeGrid, Views, project
+from lib.views.range_view import RangeGrid, Views
 
-PIXEL_STRIDE = 4
+INITIAL_LOGIT = -2.0
+"""What an untrained head says: nearly all is normal."""
 
 
 @dataclass(frozen=True)
@@ -70,27 +71,22 @@ class Detections:
 
 
 class Detector(nn.Module):
-    """Views -> Detections."""
+    """Views -> Detections: a backbone makes features of cells and of pixels, and a head for each judges them."""
 
-    def __init__(self, config: DetectorConfig) -> None:
+    def __init__(
+        self,
+        config: DetectorConfig,
+        backbone: ImageBackbone | RangeViewBackbone,
+        cell_head: nn.Module,
+        pixel_mix: nn.Module,
+        pixel_head: nn.Module,
+    ) -> None:
         super().__init__()
         self.config = config
-        ci, cl, cf = config.image_channels, config.lidar_channels, config.fusion_channels
-        uses_image, self.uses_lidar = config.fusion != "lidar", config.fusion != "image"
-        self.image_encoder = ImageEncoder(ci) if uses_image else None
-        self.image_map = ImageMap(ci, cf) if uses_image else None
-        self.lidar_encoder = LidarEncoder(cl) if self.uses_lidar else None
-        self.fusion = AdditiveFusion(cl, cf) if self.uses_lidar else None
-        attends = config.fusion == "cross_attention"
-        self.attention = LocalCrossAttention(cl, ci, cf, config.positional_encoding) if attends else None
-        self.unet = UNet(cf)
-        outputs = 1 + len(NORMAL_IDS)
-        self.cell_head = nn.Conv2d(cf, outputs, 1)
-        self.pixel_mix = ConvNorm(cf + 2 * ci if uses_image else cf, cf)
-        self.pixel_head = nn.Conv2d(cf, outputs, 1)
-        for head in (self.cell_head, self.pixel_head):
-            assert head.bias is not None
-            nn.init.constant_(head.bias, -2.0)
+        self.backbone = backbone
+        self.cell_head = cell_head
+        self.pixel_mix = pixel_mix
+        self.pixel_head = pixel_head
 
     def forward(self, views: Views) -> Detections:
         """Judge every cell and pixel."""
@@ -98,26 +94,13 @@ class Detector(nn.Module):
 
     def features(self, views: Views) -> tuple[Tensor, Tensor]:
         """Features that the heads judge: of cells (B, F, R, C) and of quarter-size pixels (B, F, h, w)."""
-        uv, seen = project(views)
-        coarse = image_map = None
-        if self.image_encoder is not None and self.image_map is not None:
-            fine, coarse = self.image_encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
-            image_map = self.image_map(fine, coarse)
-        if self.uses_lidar:
-            cells = self.unet(self._fused(views, image_map, coarse, uv, seen))
-            size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
-            on_image = cells_in_image(cells, uv, seen, size, PIXEL_STRIDE)
-        else:
-            assert image_map is not None
-            surroundings = self.unet(image_map)
-            cells = sample_image(surroundings, uv, seen, FINE_STRIDE)
-            on_image = nn.functional.avg_pool2d(surroundings, PIXEL_STRIDE // FINE_STRIDE, ceil_mode=True)
-        pixels = on_image if coarse is None else torch.cat([coarse, on_image.to(coarse.dtype)], dim=1)
+        cells, pixels = self.backbone(views)
         return cells, torch.as_tensor(self.pixel_mix(pixels))
 
-    def blind_features(self, views: Views) -> Tensor:
+    def features_without_image(self, views: Views) -> Tensor:
         """Features of cells (B, F, R, C) as if no camera worked; the image is not looked at. Needs the LiDAR."""
-        return torch.as_tensor(self.unet(self._fused(views, None, None, *project(views))))
+        assert isinstance(self.backbone, RangeViewBackbone)
+        return self.backbone.without_image(views)
 
     def heads(self, cells: Tensor, pixels: Tensor) -> Detections:
         """Judge features."""
@@ -129,18 +112,30 @@ class Detector(nn.Module):
 
     def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
         """Detections' cell_BRC and cell_class_BSRC as if no camera worked."""
-        return self.cell_logits(self.blind_features(views))
+        return self.cell_logits(self.features_without_image(views))
 
-    def _fused(self, views: Views, image_map: Tensor | None, coarse: Tensor | None, uv: Tensor, seen: Tensor) -> Tensor:
-        assert self.lidar_encoder is not None
-        assert self.fusion is not None
-        lidar = self.lidar_encoder(range_view_inputs(views).contiguous(memory_format=torch.channels_last))
-        seen = seen & views.image_works_B[:, None, None]
-        looked_up = None if image_map is None else sample_image(image_map, uv, seen, FINE_STRIDE)
-        if self.attention is not None and looked_up is not None and coarse is not None:
-            place_B3RC = views.xyz_B3RC * views.lidar_works_B[:, None, None, None]
-            looked_up = looked_up + self.attention(lidar, place_B3RC, coarse, uv, seen)
-        return torch.as_tensor(self.fusion(lidar, looked_up))
+
+def build_detector(config: DetectorConfig) -> Detector:
+    """A detector with new weights, drawn from torch's generator."""
+    ci, cl, cf = config.image_channels, config.lidar_channels, config.fusion_channels
+    image_encoder = None if config.fusion == "lidar" else ImageEncoder(ci, cf)
+    backbone: ImageBackbone | RangeViewBackbone
+    if config.fusion == "image":
+        assert image_encoder is not None
+        backbone = ImageBackbone(image_encoder, UNet(cf))
+    else:
+        lidar_encoder = LidarEncoder(cl)
+        attends = config.fusion == "cross_attention"
+        fusion = CrossAttentionFusion(cl, ci, cf, config.positional_encoding) if attends else ConcatFusion(cl, cf)
+        backbone = RangeViewBackbone(image_encoder, lidar_encoder, fusion, UNet(cf))
+    outputs = 1 + len(NORMAL_IDS)
+    cell_head = nn.Conv2d(cf, outputs, 1)
+    pixel_mix = ConvNorm(cf if image_encoder is None else cf + 2 * ci, cf)
+    pixel_head = nn.Conv2d(cf, outputs, 1)
+    for head in (cell_head, pixel_head):
+        assert head.bias is not None
+        nn.init.constant_(head.bias, INITIAL_LOGIT)
+    return Detector(config, backbone, cell_head, pixel_mix, pixel_head)
 
 
 def quarter_size(map_BHW: Tensor) -> Tensor:

@@ -28,7 +28,10 @@ def choose_precision(wanted: Literal["auto", "float32", "bfloat16"], device: tor
         return wanted
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+    # oneDNN computes it; torch.cpu._is_avx512_bf16_supported() does not know a limit set by ONEDNN_MAX_CPU_ISA.
+    has_onednn = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    fast = has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bfloat16" if fast else "float32"
 
 
 def choose_compiled(wanted: Literal["auto", "off"], device: torch.device) -> bool:

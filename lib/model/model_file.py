@@ -1,6 +1,7 @@
 """The model file: safetensors with the detector's configuration, the scenarios it has seen, and a checksum inside."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,9 +15,9 @@ from lib.common.array_files import UNREADABLE, checksum, read_arrays, write_arra
 from lib.common.errors import DataError, refused
 from lib.common.scratch import file_digest
 from lib.common.terminal import readable
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import Detector, DetectorConfig, build_detector
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 MAX_ROWS: Final = 4_096
 MAX_CHANNELS: Final = 65_536
 MAX_COLUMNS: Final = 65_536
@@ -37,12 +38,12 @@ def load_detector(path: Path) -> Detector:
     header, state = _read(path)
     config = _config(path, header)
     with torch.device("meta"):  # so that a configuration that lies about its size asks for no memory
-        promised = {name: value.shape for name, value in Detector(config).state_dict().items()}
+        promised = {name: value.shape for name, value in build_detector(config).state_dict().items()}
     if promised != {name: value.shape for name, value in state.items()}:
         raise _damaged(path, "its weights are not those of its configuration")
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise DataError(f"{path}: holds weights that are NaN or infinite; {REMEDY} anew")
-    detector = Detector(config)
+    detector = build_detector(config)
     detector.load_state_dict(state)
     return detector
 
@@ -66,7 +67,8 @@ def check_unseen(path: Path, scenarios: Iterable[str]) -> None:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The header, with `format`, `config` and `seen` in it, and the tensors of a model file."""
     if not path.is_file():
-        raise DataError(f"{path}: there is no model file; {REMEDY}")
+        problem = "in the model's place lies no file" if os.path.lexists(path) else "there is no model file"
+        raise DataError(f"{path}: {problem}; {REMEDY}")
     try:
         arrays, metadata = read_arrays(path)
         header = json.loads(metadata["detector"])

@@ -18,6 +18,8 @@ from lib.geometry.frame import ScenarioType
 from lib.shards.schema import SHARD_KIND
 from lib.shards.shard_reader import Shard, read_shard
 
+SHARD_FILES: Final = "Scenario_*.h5"
+"""The names of shards and of their predictions, as a pattern."""
 INDEX_FILE: Final = "index.csv"
 CHECKSUM: Final = "crc32"
 

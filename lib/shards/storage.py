@@ -5,6 +5,7 @@ content.
 import hashlib
 import json
 import math
+import os
 import shutil
 import zlib
 from collections.abc import Mapping
@@ -247,7 +248,8 @@ def read_arrays(
     the file is missing, damaged, of another kind or version, or refused by the system.
     """
     if not path.is_file():
-        raise DataError(f"{path}: there is no such {kind.name}; {kind.remedy}")
+        problem = "in its place lies no file" if os.path.lexists(path) else f"there is no such {kind.name}"
+        raise DataError(f"{path}: {problem}; {kind.remedy}")
     arrays: dict[str, Any] = {}
     checksums: dict[str, int] = {}
     try:
@@ -255,6 +257,8 @@ def read_arrays(
         with ExitStack() as stack:
             file = stack.enter_context(h5py.File(BytesReader(buffer), "r"))
             _check_kind(path, kind, file)
+            if int.from_bytes(buffer[_END_OF_FILE].tobytes(), "little") != len(buffer):
+                raise ValueError("it is not as long as it says")
             attributes = {key: _attribute(file, key) for key in file.attrs}
             for spec in specs:
                 if not spec.optional or spec.name in file:
@@ -284,6 +288,10 @@ def _unreadable(path: Path, kind: FileKind, error: Exception) -> DataError:
             f"{path}: needs more memory than there is ({problem}); free some, or if that is damage {kind.remedy}"
         )
     return refused(path, error) or DataError(f"{path}: damaged or truncated ({problem}); {kind.remedy}")
+
+
+_END_OF_FILE: Final = slice(28, 36)
+"""Where an HDF5 file holds its length, in the layout that is written here (superblock 3)."""
 
 
 def _fingerprint(

@@ -28,7 +28,7 @@ from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE
 from lib.training.loop import TrainingSet
 from lib.views.frame_batch import FrameBatch
-from lib.views.range_view import make_views, project
+from lib.views.range_view import make_views
 
 Alternative = tuple[Score, FrameScore]
 DEFAULT: Final[Alternative] = ("anomaly_logit", "points_or_pixels")
@@ -159,7 +159,7 @@ def _judged(
     detections = detections_of(scoring, views)
     image_share_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
     positive, counts = pasted_truth(image_share_B, points_B, trial.evaluate)
-    scored = project(views)[1] & (targets.cell_BRC != UNSURE)
+    scored = views.seen_BRC & (targets.cell_BRC != UNSURE)
     frames, points = {}, {}
     for score in get_args(Score):
         scores = rescored(detections, score)

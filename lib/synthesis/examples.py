@@ -17,7 +17,7 @@ from lib.synthesis.placing import Slot
 from lib.synthesis.pseudo_anomalies import paste_kind
 from lib.synthesis.targets import no_targets
 from lib.synthesis.transplant import transplant
-from lib.views.range_view import RangeGrid, Views, project
+from lib.views.range_view import RangeGrid, Views
 
 KINDS: Final[dict[str, Slot | Literal["misfit", "shadow", "dirt", "transplant"]]] = {
     "both": Slot.BOTH,
@@ -63,7 +63,7 @@ def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
             elif isinstance(what, Slot):
                 pasted, targets = paste_kind(views, grid, what, families, generator)
             else:
-                scene = open_scene(views, grid, *project(views))
+                scene = open_scene(views, grid, *views.projection)
                 if what == "misfit":
                     paste_misfits(scene, everywhere_B, 0, generator)
                 else:

@@ -17,7 +17,7 @@ from lib.synthesis.objects import choose_cells, class_mask, class_rarity, same_o
 from lib.synthesis.placing import LARGE_WINDOW, MAX_EXTENT_M, free_spots
 from lib.synthesis.transplant import brightness
 from lib.synthesis.windows import Window, window_around, window_size
-from lib.views.range_view import RangeGrid, Views, cell_column, cell_row, project, rolled
+from lib.views.range_view import RangeGrid, Views, cell_column, cell_row, rolled
 from lib.views.tensors import constant
 
 SHAPED_CLASSES = (PEDESTRIAN, RIDER, CAR, TRUCK, BUS, MOTORCYCLE, BICYCLE, STATIC, DYNAMIC)
@@ -145,7 +145,7 @@ def _random_misfits(
 
 def _find(donor: Views, generator: torch.Generator) -> _Object:
     """Choose objects: of each class as often, rather near ones."""
-    _, seen_BRC = project(donor)
+    seen_BRC = donor.seen_BRC
     range_m_BK, class_BK = donor.range_m_BRC.flatten(1), donor.point_class_BRC.flatten(1)
     near_BK = seen_BRC.flatten(1) & (range_m_BK > NEAREST_M) & (range_m_BK < FARTHEST_M)
     rarity_BK = class_rarity(donor.point_class_BRC).flatten(1) / range_m_BK.square().clamp(min=1.0)

@@ -14,7 +14,7 @@ from lib.synthesis.appearance import GROUND_CLASSES
 from lib.synthesis.families import Families
 from lib.synthesis.objects import OBJECT_CLASSES, choose_cells, class_mask, class_rarity, object_radius_m
 from lib.synthesis.solids import Solids
-from lib.views.range_view import Views, project
+from lib.views.range_view import Views
 from lib.views.tensors import Rows, constant
 
 MIN_DISTANCE_M, MAX_DISTANCE_M = 3.5, 26.0
@@ -91,7 +91,7 @@ def place(views: Views, seen_BRC: Tensor, kind_SB: Tensor, families: Families, g
 
 def free_spots(views: Views, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw a spot (B, 3) of the ground that both sensors see [m, LiDAR's place], and say whether there is any (B,)."""
-    _, seen_BRC = project(views)
+    seen_BRC = views.seen_BRC
     range_m_BK = views.range_m_BRC.flatten(1)
     in_reach_BK = seen_BRC.flatten(1) & (range_m_BK > MIN_DISTANCE_M) & (range_m_BK < MAX_DISTANCE_M)
     ground_BK = class_mask(views.point_class_BRC.flatten(1), GROUND_CLASSES) & in_reach_BK

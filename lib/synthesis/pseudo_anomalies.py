@@ -35,7 +35,7 @@ from lib.synthesis.solids import Linear, Spans, along, entry, shaded, spans
 from lib.synthesis.targets import UNSURE, Targets
 from lib.synthesis.transplant import transplant
 from lib.synthesis.windows import Window, above_at_1_m, aside_at_1_m, window_around, window_in_image, window_size
-from lib.views.range_view import RangeGrid, Views, cell_column, project
+from lib.views.range_view import RangeGrid, Views, cell_column
 from lib.views.tensors import Rows, constant
 
 GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
@@ -116,7 +116,7 @@ def _pasted(
     families: Families,
     generator: torch.Generator,
 ) -> tuple[Views, Targets]:
-    uv_B2RC, seen_BRC = project(views)
+    uv_B2RC, seen_BRC = views.projection
     scene = open_scene(views, grid, uv_B2RC, seen_BRC)
     if mix.ground_negative_fraction:
         lucky_2B = torch.rand(2, len(views.image_B3HW), generator=generator, device=uv_B2RC.device)

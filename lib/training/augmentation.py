@@ -1,6 +1,6 @@
 """Augmentation of both sensors at once: mirrored streets, changed exposure and colour."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ def augment(views: Views, targets: Targets, fog_fraction: float, generator: torc
         return torch.where(turned_B.view(B, *[1] * (here.dim() - 1)), there, here)
 
     there = mirrored(views)
-    views = Views(**{name: chosen(getattr(there, name), here) for name, here in vars(views).items()})
+    views = Views(*(chosen(getattr(there, each.name), getattr(views, each.name)) for each in fields(views)))
     targets = Targets(**{name: chosen(here.flip(-1), here) for name, here in vars(targets).items()})
     gain = torch.exp((torch.rand(B, 1, 1, 1, generator=generator, device=device) - 0.5) * 0.5)
     tint = torch.exp((torch.rand(B, 3, 1, 1, generator=generator, device=device) - 0.5) * 0.16)

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cross_entropy, max_pool2d, softplus
 
 from lib.common.labels import NORMAL_IDS
-from lib.model.detector import PIXEL_STRIDE, Detections, quarter_size
+from lib.model.backbones import PIXEL_STRIDE
+from lib.model.detector import Detections, quarter_size
 from lib.synthesis.targets import MAX_SLOTS, UNSURE, Targets
 from lib.training.train_params import TrainParams
 from lib.views.range_view import Views

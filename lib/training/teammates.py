@@ -23,7 +23,7 @@ from lib.common.errors import TrainingError
 from lib.common.stopping import SIGNALS, Meanwhile, no_question
 from lib.common.terminal import guard_output
 from lib.common.workers import keep_freed_memory
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import Detector, DetectorConfig, build_detector
 from lib.views.frame_batch import FrameBatch
 
 Part = tuple[Detector, FrameBatch, torch.Generator]
@@ -173,7 +173,7 @@ def _work_when_asked(work: Work, desk: _Desk, connection: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     keep_freed_memory()
-    detector = Detector(desk.config)
+    detector = build_detector(desk.config)
     for own, shared in ((detector.parameters(), desk.parameters), (detector.buffers(), desk.buffers)):
         for tensor, theirs in zip(own, shared.tensors(), strict=True):
             tensor.data = theirs

@@ -4,7 +4,7 @@ Shape letters: B frames, P points, R range-view rows (elevation, top first), C r
 H and W image rows and columns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import pi
 
 import torch
@@ -55,6 +55,31 @@ class Views:
     lidar_works_B: Tensor
 
     @property
+    def projection(self) -> tuple[Tensor, Tensor]:
+        """Where the cells' points lie in the image, uv_B2RC float32 [px], and whether it shows them (B, R, C) bool.
+
+        Computed once. (functools.cached_property takes a lock, at which torch.compile stops.)
+        """
+        if "_projection" not in self.__dict__:
+            self.__dict__["_projection"] = self._project()
+        projection: tuple[Tensor, Tensor] = self.__dict__["_projection"]
+        return projection
+
+    def _project(self) -> tuple[Tensor, Tensor]:
+        xyz = self.xyz_B3RC + self.lidar_offset_m_B3[:, :, None, None]
+        fx, fy, cx, cy = self.intrinsics_B4[:, :, None, None].unbind(1)
+        H, W = self.image_B3HW.shape[-2:]
+        x = xyz[:, 0].clamp(min=1e-3)
+        u, v = cx - fx * xyz[:, 1] / x, cy - fy * xyz[:, 2] / x
+        inside = (xyz[:, 0] > 1e-3) & (u >= 0) & (u < W) & (v >= 0) & (v < H)
+        return torch.stack([u, v], dim=1), inside & self.has_return_BRC
+
+    @property
+    def seen_BRC(self) -> Tensor:
+        """Cells (B, R, C) bool that the camera sees."""
+        return self.projection[1]
+
+    @property
     def has_return_BRC(self) -> Tensor:
         """Cells (B, R, C) bool in which the LiDAR saw something."""
         return self.range_m_BRC > NO_RETURN_M
@@ -62,7 +87,7 @@ class Views:
 
 def rolled(views: Views, places: int) -> Views:
     """Give each frame what the frame so many places before it in the batch shows."""
-    return Views(**{name: value.roll(places, 0) for name, value in vars(views).items()})
+    return Views(**{field.name: getattr(views, field.name).roll(places, 0) for field in fields(views)})
 
 
 def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
@@ -141,17 +166,6 @@ def cell_directions(grid: RangeGrid, device: torch.device) -> Tensor:
     elevation_RC, azimuth_RC = torch.meshgrid(elevation, azimuth, indexing="ij")
     level_RC = elevation_RC.cos()
     return torch.stack([level_RC * azimuth_RC.cos(), level_RC * azimuth_RC.sin(), elevation_RC.sin()])
-
-
-def project(views: Views) -> tuple[Tensor, Tensor]:
-    """Where the cells' points lie in the image: uv_B2RC float32 [px], and whether the camera sees them (B, R, C)."""
-    xyz = views.xyz_B3RC + views.lidar_offset_m_B3[:, :, None, None]
-    fx, fy, cx, cy = views.intrinsics_B4[:, :, None, None].unbind(1)
-    H, W = views.image_B3HW.shape[-2:]
-    x = xyz[:, 0].clamp(min=1e-3)
-    u, v = cx - fx * xyz[:, 1] / x, cy - fy * xyz[:, 2] / x
-    inside = (xyz[:, 0] > 1e-3) & (u >= 0) & (u < W) & (v >= 0) & (v < H)
-    return torch.stack([u, v], dim=1), inside & views.has_return_BRC
 
 
 def columns_aside(views: Views) -> Tensor:

@@ -8,7 +8,6 @@ from lib.common.labels import UNKNOWN
 from lib.inference.shard_scoring import Scoring
 from lib.model.detector import PIXEL_STRIDE, Detections, DetectorConfig
 from lib.training.training_frames import training_set
-from lib.views.range_view import project
 from tests.all_params import all_params
 from tests.shard_data import write_street_shards
 from tests.views.streets import GRID
@@ -26,7 +25,7 @@ def sees_cells_alone(views):
     pasted = (views.point_class_BRC == UNKNOWN) & views.has_return_BRC
     quiet = ~pasted.flatten(1).any(1)
     small = views.depth_m_BHW[:, ::PIXEL_STRIDE, ::PIXEL_STRIDE]
-    cells = 8 * pasted.float() - 4 + 3 * ~project(views)[1]
+    cells = 8 * pasted.float() - 4 + 3 * ~views.seen_BRC
     return detections(views, cells, quiet[:, None, None] * 20 - 10 + torch.zeros_like(small))
 
 

@@ -5,8 +5,8 @@ from lib.baselines.judges import distance_judge, normal_features
 from lib.baselines.references import mahalanobis, nearest_neighbour
 from lib.common.labels import ROAD, SKY
 from lib.inference.scores import judge_both_ways
-from lib.model.detector import Detector, DetectorConfig
-from lib.views.range_view import make_views, project
+from lib.model.detector import DetectorConfig, build_detector
+from lib.views.range_view import make_views
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 CONFIG = DetectorConfig("concat", 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg)
@@ -15,7 +15,7 @@ CONFIG = DetectorConfig("concat", 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_f
 @pytest.fixture(scope="module")
 def detector():
     torch.manual_seed(0)
-    return Detector(CONFIG).eval()
+    return build_detector(CONFIG).eval()
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_what_no_training_frame_looked_like_is_farther_away(detector, normal, fi
     odd = type(street)(**{**vars(street), "image_BHW3": 255 - street.image_BHW3 // 4})
     with torch.no_grad():
         usual, unusual = (judge_both_ways(judge, make_views(batch, GRID)[0]) for batch in (street, odd))
-    seen = project(make_views(street, GRID)[0])[1]
+    seen = make_views(street, GRID)[0].seen_BRC
     assert usual.pixel_Bhw.shape == (1, HEIGHT_PX // 4, WIDTH_PX // 4)
     for values in (usual.cell_BRC, unusual.pixel_Bhw):
         assert values.dtype == torch.float32 and torch.isfinite(values).all() and (values >= 0).all()

@@ -187,7 +187,7 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path):
         with pytest.raises(DataError, match=f"{path}: cannot be written"), whole_folder(path):
             pytest.fail("entered")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DataError, match="folder: cannot be written"):
+    with pytest.raises(DataError, match="folder: is no file"):
         write_text(tmp_path / "folder", "")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
@@ -255,6 +255,29 @@ def test_a_folder_that_no_run_has_filled_is_not_replaced(tmp_path):
         with pytest.raises(DataError, match="is no folder, and a folder is to be written there"), whole_folder(place):
             pytest.fail("entered")
         assert place.exists()
+
+
+@pytest.mark.parametrize("inside", ["a.h5/mine.txt", "a.h5/deeper/mine.txt"])
+def test_a_folder_with_a_files_name_is_nobodys_output(tmp_path, inside):
+    place = tmp_path / "shards"
+    write_text(place / "index.csv", "ours")
+    write_text(place / inside, "mine")
+    refused = pytest.raises(DataError, match=r"holds a\.h5, which no run puts there")
+    with refused, whole_folder(place, ("*.h5", "*.csv")):
+        pytest.fail("entered")
+    assert (place / inside).read_text() == "mine"
+    with whole_folder(place, ("*.h5/", "*.csv")) as folder:
+        (folder / "new").touch()
+    assert tree(place) == {"new": ""}
+
+
+def test_a_file_takes_no_place_of_a_device(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    inode = (tmp_path / "fifo").stat().st_ino
+    for path, problem in ((tmp_path / "fifo", "is no file"), (Path(), "is no name for a file")):
+        with pytest.raises(DataError, match=problem), whole_file(path):
+            pytest.fail("entered")
+    assert [(path.name, path.stat().st_ino) for path in tmp_path.iterdir()] == [("fifo", inode)]
 
 
 def test_what_somebody_puts_into_the_place_meanwhile_is_not_replaced(tmp_path):

@@ -64,13 +64,13 @@ def test_what_was_not_used_for_long_goes(store):
 def test_what_a_killed_run_was_putting_in_goes(store):
     place = store / "preprocess" / KEY
     with pytest.raises(KeyboardInterrupt), whole_folder(place) as half:
-        (half / "piece.h5").touch()
+        (half / "Scenario_piece.h5").touch()
         lock = next(path for path in place.parent.iterdir() if path != half)
         marked = lock.read_bytes()
         raise KeyboardInterrupt
     for days, gone in ((31, True), (29, False)):
         half.mkdir()
-        (half / "piece.h5").touch()
+        (half / "Scenario_piece.h5").touch()
         lock.write_bytes(marked)
         aged(half, days)
         prune(store, days=30)
@@ -128,16 +128,16 @@ def test_a_killed_run_beside_another_one_is_gone_on_with(store):
 
 def kept(folder):
     """A shelf with one piece on it."""
-    (folder / "piece.h5").write_text("piece")
+    (folder / "Scenario_piece.h5").write_text("piece")
     shelf = Shelf(folder / "shelf")
-    shelf.put(KEY, [folder / "piece.h5"], "note")
+    shelf.put(KEY, [folder / "Scenario_piece.h5"], "note")
     return shelf
 
 
 def test_what_another_run_discards_meanwhile_is_not_there(tmp_path, monkeypatch):
     pieces, out = kept(tmp_path), tmp_path / "out"
     out.mkdir()
-    assert pieces.take(KEY, out) == "note" and (out / "piece.h5").read_text() == "piece"
+    assert pieces.take(KEY, out) == "note" and (out / "Scenario_piece.h5").read_text() == "piece"
     link = scratch._link_or_copy
     monkeypatch.setattr(scratch, "_link_or_copy", lambda *paths: (pieces.discard([KEY]), link(*paths)))
     assert pieces.take(KEY, out) is None
@@ -176,10 +176,10 @@ def strangers(store, elsewhere):
     for name in ("photos/2019", f"train/{KEY}", f"train/{KEY}-2", "train/notes", "preprocess/.git", f"tmp/{KEY}"):
         folder = store / name
         folder.mkdir(parents=True)
-        for file in ("note.json", "state.safetensors", "piece.h5", ".x.partial", scratch._SIGN):
+        for file in ("note.json", "state.safetensors", "Scenario_piece.h5", ".x.partial", scratch._SIGN):
             (folder / file).write_bytes(b"x" * 1000)
     (store / "train" / f".{KEY}.partial").mkdir()
-    (store / "train" / f".{KEY}.partial" / "piece.h5").write_bytes(b"x" * 1000)
+    (store / "train" / f".{KEY}.partial" / "Scenario_piece.h5").write_bytes(b"x" * 1000)
     (store / "train" / fingerprint("link")).symlink_to(elsewhere)
     (store / "train" / fingerprint("file")).write_bytes(b"x" * 5000)
     (store / "letter.txt").write_text("a letter")
@@ -192,17 +192,17 @@ def test_nothing_of_strangers_goes(store, tmp_path):
     before = everything(tmp_path)
     prune(store, days=0, num_bytes=0)
     pieces = shelf("preprocess")
-    (tmp_path / "piece.h5").touch()
+    (tmp_path / "Scenario_piece.h5").touch()
     for key in (KEY, fingerprint("link"), fingerprint("file")):
         with unfinished("train", key) as place:
             (place / "state.safetensors").touch()
     shelved = Shelf(store / "train")
     for key in (KEY, f"{KEY}-2", fingerprint("link"), fingerprint("file")):
-        shelved.put(key, [tmp_path / "piece.h5"], 1)
+        shelved.put(key, [tmp_path / "Scenario_piece.h5"], 1)
         assert shelved.take(key, tmp_path) is None
         shelved.discard([key])
     pieces.discard([".git", "../photos"])
-    (tmp_path / "piece.h5").unlink()
+    (tmp_path / "Scenario_piece.h5").unlink()
     assert everything(tmp_path) == before
 
 

@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from lib.doctor.footprint import ADAM_BYTES_PER_PARAMETER, training_footprint
-from lib.model.detector import Detector
+from lib.model.detector import build_detector
 from tests.training.test_loop import CONFIG, recipe, shards  # noqa: F401
 
 
 def test_memory_grows_with_the_batch_and_time_is_measured(shards):  # noqa: F811
     torch.manual_seed(0)
-    small, large = (training_footprint(Detector(CONFIG), shards[0], recipe(batch_size=size)) for size in (2, 8))
-    assert small.parameters == sum(value.numel() for value in Detector(CONFIG).parameters())
+    small, large = (training_footprint(build_detector(CONFIG), shards[0], recipe(batch_size=size)) for size in (2, 8))
+    assert small.parameters == sum(value.numel() for value in build_detector(CONFIG).parameters())
     fixed = ADAM_BYTES_PER_PARAMETER * small.parameters
     assert large.memory_bytes - fixed == pytest.approx(4 * (small.memory_bytes - fixed), rel=0.05)
     assert small.memory_bytes > 2 * fixed and not small.measured_memory

@@ -69,10 +69,15 @@ def size_limit(lab: Lab, stage: str, seed: int, number: int) -> Trial | None:
 
 
 def read_error(lab: Lab, stage: str, seed: int, number: int) -> Trial | None:
-    """A random file that a stage reads gives an input/output error, or is a folder, or a link to nowhere."""
+    """A random file that a stage reads gives an input/output error, or is a folder, or a link to nowhere.
+
+    None where it reads none.
+    """
     random = draws(seed, "read", stage, number)
     workspace = lab.workspace(f"read-{stage}-{number}", stage)
     victims = sorted(p for path in inputs_of(stage) for p in _files(workspace.root / path))
+    if not victims:
+        return None
     victim = victims[int(random.integers(len(victims)))]
     remove(victim)
     kind = ("input/output error", "folder in place of a file", "link to nowhere")[number % 3]

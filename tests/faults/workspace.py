@@ -58,7 +58,7 @@ def outs_of(stage: str) -> tuple[str, ...]:
 def inputs_of(stage: str) -> tuple[str, ...]:
     """Paths of the data that a stage reads, relative to the workspace."""
     deps = ("data/sample" if dep == "${data.root}" else dep for dep in PIPELINE[stage]["deps"])
-    return tuple(dep for dep in deps if not dep.endswith(".py"))
+    return tuple(dep for dep in deps if not dep.startswith(("lib/", "stages/")))
 
 
 ALL_OUTS: Final = tuple(out for stage in STAGES for out in outs_of(stage))

@@ -16,7 +16,7 @@ from lib.anovox.format.scenario_writer import write_scenario
 from lib.anovox.format.simulator_notes import write_simulator_notes
 from lib.anovox.format.writing import write_array
 from lib.common.outputs import write_text
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import save_detector
 from lib.preprocessing.conversion import convert_data_set
 from lib.preprocessing.preprocess_params import PreprocessParams
@@ -65,7 +65,7 @@ def make_corpus(folder: Path, simulate: SimulateParams, preprocess: PreprocessPa
     write_array(folder / "pred_100.npy", voxels)
     write_array(folder / "gt_100.npy", np.array([[500, 500, 30, 1], [501, 500, 30, 33]], dtype=np.uint16))
     config = DetectorConfig("concat", 8, 8, 8, 4, 48, 15.0, -25.0)
-    save_detector(folder / "detector.safetensors", Detector(config))
+    save_detector(folder / "detector.safetensors", build_detector(config))
     _pcd_files(folder, np.random.default_rng(1))
     _ply_files(folder, np.random.default_rng(1))
     _pack(folder)

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import get_args
 
 import pytest
@@ -7,7 +7,7 @@ import torch
 from lib.inference.frame_scores import frame_scores, pooled
 from lib.inference.predict_params import FrameScore
 from lib.model.detector import Detections
-from lib.views.range_view import make_views, project
+from lib.views.range_view import make_views
 from tests.all_params import all_params
 from tests.views.streets import GRID, flat_street
 
@@ -22,7 +22,7 @@ def views():
 @pytest.fixture(scope="module")
 def seen(views):
     """Numbers of the seen cells of the first frame, nearest to the point 6 m ahead first."""
-    shown = project(views)[1][0].flatten().nonzero()[:, 0]
+    shown = views.seen_BRC[0].flatten().nonzero()[:, 0]
     xyz = views.xyz_B3RC[0].flatten(1).T[shown]
     away = (xyz - xyz.new_tensor([6.0, 0.0, -1.8])).square().sum(1)
     return shown[away.argsort()]
@@ -56,7 +56,7 @@ def test_more_suspicious_points_never_make_a_frame_less_suspicious(views, seen, 
 def test_a_frame_does_not_depend_on_its_batch(views, how):
     cells = torch.randn(views.range_m_BRC.shape, generator=torch.Generator().manual_seed(0))
     pixels = torch.tensor([[-9.0, 9.0], [1.0, 2.0]]).view(2, 1, 2)
-    alone = [type(views)(**{name: value[i : i + 1] for name, value in vars(views).items()}) for i in range(2)]
+    alone = [type(views)(*(getattr(views, field.name)[i : i + 1] for field in fields(views))) for i in range(2)]
     together = frame_scores(logits(cells, pixels), views, params(how))
     apart = torch.cat(
         [frame_scores(logits(cells[i : i + 1], pixels[i : i + 1]), alone[i], params(how)) for i in range(2)]
@@ -66,7 +66,7 @@ def test_a_frame_does_not_depend_on_its_batch(views, how):
 
 @pytest.mark.parametrize("how", get_args(FrameScore))
 def test_cells_that_the_camera_does_not_see_do_not_count(views, how):
-    hidden = (~project(views)[1][0].flatten()).nonzero()[:, 0]
+    hidden = (~views.seen_BRC[0].flatten()).nonzero()[:, 0]
     assert score(views, hidden, how, logit=100.0) == pytest.approx(LOW)
 
 
@@ -85,7 +85,7 @@ def test_pooling_stops_at_the_edge_of_a_surface(views, seen):
     row, column = divmod(cell, GRID.visible_columns)
     cells[0, row, column] = HIGH
     xyz[0, :, row, column] *= 0.5
-    shown = project(views)[1]
+    shown = views.seen_BRC
     assert pooled(cells, xyz, shown, 1.0)[0, row, column] == HIGH
     assert pooled(cells, views.xyz_B3RC, shown, 1.0)[0, row, column] < HIGH
 

@@ -17,7 +17,7 @@ from lib.model.detector import Detections, DetectorConfig
 from lib.model.parallel import Threads
 from lib.shards.index import write_index
 from lib.shards.shard_writer import padded_length, write_shard
-from lib.views.range_view import make_views, project
+from lib.views.range_view import make_views
 from tests.all_params import all_params
 from tests.shard_data import street_frame, write_street_shards
 from tests.views.streets import GRID
@@ -36,7 +36,7 @@ def louder_outside(by):
 
     def judge(views):
         drawn = (views.xyz_B3RC.square().sum(1) * 7919).sin() + (views.intensity_BRC * 104_729).sin()
-        _, seen = project(views)
+        seen = views.seen_BRC
         small = views.depth_m_BHW[:, ::4, ::4] * 0
         classes = torch.zeros(len(drawn), len(NORMAL_IDS), *drawn.shape[1:])
         return Detections(
@@ -67,7 +67,7 @@ def logits_of(judge, data):
     inside, outside = [], []
     for batch in batches(*data, 8, CPU):
         views, _ = make_views(batch, WHOLE)
-        seen = project(views)[1]
+        seen = views.seen_BRC
         logit = judge(views).cell_BRC
         inside.append(logit[seen])
         outside.append(logit[views.has_return_BRC & ~seen])
@@ -102,7 +102,7 @@ def test_equal_scores_outside_do_not_pass(data, value):
 
     def judge(views):
         found = louder_outside(0.0)(views)
-        return replace(found, cell_BRC=torch.where(project(views)[1], found.cell_BRC, value))
+        return replace(found, cell_BRC=torch.where(views.seen_BRC, found.cell_BRC, value))
 
     shift = matched(replace(scoring_of(0.0), judge=judge), data).outside_shift
     inside, outside = logits_of(judge, data)
@@ -138,7 +138,7 @@ def test_only_points_outside_the_image_change(data):
         refs = [FrameRef(0, n) for n in range(len(shard.frame_id))]
         [batch] = batches([shard], refs, len(refs), CPU)
         views, cell_BP = make_views(batch, WHOLE)
-        seen_BP = project(views)[1].flatten(1).gather(1, cell_BP.clamp(min=0))
+        seen_BP = views.seen_BRC.flatten(1).gather(1, cell_BP.clamp(min=0))
         change_BP = lowered.point_BP - raw.point_BP
         assert seen_BP.any() and (change_BP[seen_BP & (cell_BP >= 0)] == 0).all()
         assert torch.allclose(change_BP[~seen_BP & (cell_BP >= 0)], torch.tensor(-1.5))

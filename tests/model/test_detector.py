@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from lib.inference.scores import also_without_image, judge_both_ways, scores_of
-from lib.model.detector import Detector, DetectorConfig
-from lib.model.fusion import cells_in_image, sample_image
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.lidar_encoder import range_view_inputs
+from lib.model.sampling import cells_in_image, sample_image
 from lib.training.training_setup import detector_config
 from lib.views.mirror import mirrored
 from lib.views.range_view import make_views
@@ -25,7 +25,7 @@ def config(fusion, encoding="none"):
 
 def judged(fusion, batch, encoding="none"):
     torch.manual_seed(0)
-    detector = Detector(config(fusion, encoding)).eval()
+    detector = build_detector(config(fusion, encoding)).eval()
     views, cell = make_views(batch, GRID)
     with torch.no_grad():
         detections = detector(views)
@@ -111,7 +111,7 @@ def test_variants_have_as_many_parameters_within_a_tenth(encoding):
     for fusion in FUSIONS:
         change = {"fusion": fusion, "positional_encoding": encoding, "range_view_columns": 512}
         lidar = SimpleNamespace(channels=32, upper_fov_deg=15.0, lower_fov_deg=-25.0)
-        detector = Detector(detector_config(params.model_copy(update=change), [SimpleNamespace(lidars=[lidar])]))
+        detector = build_detector(detector_config(params.model_copy(update=change), [SimpleNamespace(lidars=[lidar])]))
         sizes[fusion] = sum(p.numel() for p in detector.parameters())
     assert max(sizes.values()) <= 1.1 * min(sizes.values()), sizes
 
@@ -121,14 +121,13 @@ def test_attention_looks_elsewhere_for_a_cell_at_another_place_and_knows_no_plac
     batch = flat_street(1)
     views, _ = make_views(batch, GRID)
     torch.manual_seed(0)
-    detector = Detector(config("cross_attention", encoding)).eval()
+    detector = build_detector(config("cross_attention", encoding)).eval()
     assert (
         judged("cross_attention", batch, encoding)[1].point_BP != judged("cross_attention", batch)[1].point_BP
     ).any()
     dead = without_lidar(views, torch.tensor([True]))
     asked = []
-    assert detector.attention is not None
-    detector.attention.encoding.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0]))
+    detector.backbone.fusion.attention.encoding.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0]))
     with torch.no_grad():
         detector(views), detector(dead)
     assert asked[0].any() and not asked[1].any()
@@ -138,7 +137,7 @@ def test_attention_looks_elsewhere_for_a_cell_at_another_place_and_knows_no_plac
 def test_cells_are_judged_without_the_image_as_well_and_pixels_are_not(fusion):
     views, _ = make_views(flat_street(2), GRID)
     torch.manual_seed(0)
-    detector = Detector(config(fusion)).eval()
+    detector = build_detector(config(fusion)).eval()
     params = all_params().predict.model_copy(update={"without_image_weight": 0.25})
     with torch.no_grad():
         mean = also_without_image(detector, detector.config.fuses, params)(views)
@@ -157,7 +156,7 @@ def test_a_detector_of_one_sensor_judges_once():
         ("concat", {"blackout": "lidar"}),
         ("concat", {"without_image_weight": 0.0}),
     ):
-        detector = Detector(config(fusion))
+        detector = build_detector(config(fusion))
         judge = also_without_image(detector, detector.config.fuses, params.model_copy(update=changes))
         assert judge is detector
 
@@ -165,7 +164,7 @@ def test_a_detector_of_one_sensor_judges_once():
 def test_a_street_and_its_mirror_image_get_the_same_scores():
     views, _ = make_views(flat_street(2), GRID)
     torch.manual_seed(0)
-    detector = Detector(config("concat")).eval()
+    detector = build_detector(config("concat")).eval()
     with torch.no_grad():
         here, there = judge_both_ways(detector, views), judge_both_ways(detector, mirrored(views))
         alone = detector(views)

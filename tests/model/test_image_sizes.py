@@ -8,8 +8,8 @@ import torch
 from lib.common.labels import CAR, NORMAL_IDS, ROAD, SKY, TERRAIN
 from lib.inference.scores import also_without_image, judge_both_ways, scores_of, upsampled
 from lib.model.blocks import BatchNorm, ConvNorm
-from lib.model.detector import Detections, Detector, DetectorConfig, quarter_size
-from lib.model.fusion import cells_in_image, sample_image
+from lib.model.detector import Detections, DetectorConfig, build_detector, quarter_size
+from lib.model.sampling import cells_in_image, sample_image
 from lib.synthesis.families import TRAINING
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE
@@ -50,7 +50,7 @@ def test_every_variant_trains_and_scores(fusion, encoding, size):
     torch.manual_seed(0)
     grid = ODD_GRID if size[1] % 2 else GRID
     config = DetectorConfig(fusion, 4, 4, 8, grid.rows, grid.columns, grid.upper_fov_deg, grid.lower_fov_deg, encoding)
-    detector = Detector(config)
+    detector = build_detector(config)
     generator = torch.Generator().manual_seed(0)
     frames = 1 if size == (1, 1) else 2
     views, cell_BP = make_views(street(size, frames), grid)

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import save_file
 
 from lib.common.errors import DataError
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import check_unseen, load_detector, model_fingerprint, save_detector, scenarios_seen
 
 CONFIG = DetectorConfig("concat", 4, 4, 8, 16, 64, 15.0, -25.0)
@@ -11,7 +11,7 @@ CONFIG = DetectorConfig("concat", 4, 4, 8, 16, 64, 15.0, -25.0)
 
 def test_the_file_alone_gives_the_detector_back(tmp_path):
     torch.manual_seed(1)
-    detector = Detector(CONFIG)
+    detector = build_detector(CONFIG)
     save_detector(tmp_path / "models" / "detector.safetensors", detector)
     again = load_detector(tmp_path / "models" / "detector.safetensors")
     assert again.config == CONFIG
@@ -22,7 +22,7 @@ def test_the_file_alone_gives_the_detector_back(tmp_path):
 
 def test_the_same_detector_gives_the_same_bytes(tmp_path):
     torch.manual_seed(1)
-    detector = Detector(CONFIG)
+    detector = build_detector(CONFIG)
     save_detector(tmp_path / "a.safetensors", detector)
     save_detector(tmp_path / "b.safetensors", detector)
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
@@ -37,11 +37,11 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path):
     path = tmp_path / "detector.safetensors"
     with pytest.raises(DataError, match=r"there is no model file; run `dvc repro train`"):
         load_detector(path)
-    save_detector(path, Detector(CONFIG))
+    save_detector(path, build_detector(CONFIG))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match="not a detector written by this pipeline"):
         load_detector(path)
-    save_detector(path, Detector(CONFIG))
+    save_detector(path, build_detector(CONFIG))
     flipped = bytearray(path.read_bytes())
     flipped[-9] ^= 1
     path.write_bytes(flipped)
@@ -54,7 +54,7 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path):
 
 def test_a_model_knows_what_it_has_seen_and_is_not_tested_on_it(tmp_path):
     path = tmp_path / "detector.safetensors"
-    save_detector(path, Detector(CONFIG), seen=["Scenario_b", "Scenario_a", "Scenario_a"])
+    save_detector(path, build_detector(CONFIG), seen=["Scenario_b", "Scenario_a", "Scenario_a"])
     assert scenarios_seen(path) == {"Scenario_a", "Scenario_b"}
     check_unseen(path, ["Scenario_c"])
     with pytest.raises(DataError, match=r"has trained on Scenario_a and 1 more, which the split now tests"):
@@ -62,7 +62,7 @@ def test_a_model_knows_what_it_has_seen_and_is_not_tested_on_it(tmp_path):
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path):
-    path, detector = tmp_path / "detector.safetensors", Detector(CONFIG)
+    path, detector = tmp_path / "detector.safetensors", build_detector(CONFIG)
     with torch.no_grad():
         next(detector.parameters()).view(-1)[0] = float("nan")
     save_detector(path, detector)

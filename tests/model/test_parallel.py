@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.parallel import Threads, replicas, share_statistics
 
 CONFIG = DetectorConfig("concat", 4, 4, 8, 16, 64, 15.0, -25.0)
@@ -55,7 +55,7 @@ def test_an_error_in_a_thread_reaches_the_caller(count):
 
 
 def test_replicas_share_parameters_and_count_their_own_statistics():
-    detector = Detector(CONFIG)
+    detector = build_detector(CONFIG)
     twins = replicas(detector, 3)
     assert twins[0] is detector
     for twin in twins[1:]:

@@ -95,6 +95,16 @@ def test_other_params_do_not_make_a_stage_run_again(finished):
     assert "up to date" in finished.dvc("repro")
 
 
+@pytest.mark.parametrize("root", ["data/sample/nope", "data/sample/../../nope", "data/nope"])
+def test_a_root_that_no_stage_makes_must_be_there(finished, root):
+    script = [sys.executable, "-m", "stages.check"]
+    params = (finished.root / "params.yaml").read_text()
+    (finished.root / "params.yaml").write_text(params.replace("root: data/sample", f"root: {root}"))
+    ended = subprocess.run(script, cwd=finished.root, capture_output=True, text=True, check=False)
+    (finished.root / "params.yaml").write_text(params)
+    assert ended.returncode == 1 and "there is no such folder" in ended.stderr
+
+
 def test_a_root_that_dvc_keeps_may_be_missing_still(tmp_path, finished):
     """In a clone before `dvc pull`; the stage that reads it waits for it."""
     script = [sys.executable, "-m", "stages.check"]

@@ -21,7 +21,7 @@ from lib.anovox.format.ply import read_ply
 from lib.anovox.format.sensor_setup import read_sensor_setup
 from lib.common.array_files import read_state, write_state
 from lib.common.errors import DataError
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import load_detector, save_detector
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import read_predictions
@@ -114,7 +114,7 @@ def readers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     write_sample(folder, anomaly_scenarios=1, normality_scenarios=2)
     model, state = folder / "detector.safetensors", folder / "state.safetensors"
-    save_detector(model, Detector(DetectorConfig("lidar", 4, 4, 8, 16, 64, 15.0, -25.0)))
+    save_detector(model, build_detector(DetectorConfig("lidar", 4, 4, 8, 16, 64, 15.0, -25.0)))
     write_state(state, "key", {}, {"values": torch.zeros(2).numpy()})
     shards = folder / "data" / "shards"
     return {

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from lib.common.errors import DataError
 from lib.loading.frame_reader import FrameRef
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.parallel import Threads
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
@@ -72,7 +72,7 @@ def trial(**changes):
 
 def test_a_detector_is_rated_the_same_on_any_number_of_threads(data):
     torch.manual_seed(0)
-    detector = Detector(DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
+    detector = build_detector(DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
     with Threads(1) as one, Threads(2) as two:
         rows = compare_scores(detector, data, trial(), one)
         assert compare_scores(detector, data, trial(), two) == rows
@@ -82,7 +82,7 @@ def test_a_detector_is_rated_the_same_on_any_number_of_threads(data):
 
 def test_a_lost_sensor_is_lost_here_too(data):
     torch.manual_seed(0)
-    detector = Detector(DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
+    detector = build_detector(DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
     params = {name: all_params().predict.model_copy(update={"blackout": name}) for name in ("none", "image", "lidar")}
     with Threads(1) as threads:
         rows = [compare_scores(detector, data, trial(predict=each), threads) for each in params.values()]
@@ -91,7 +91,7 @@ def test_a_lost_sensor_is_lost_here_too(data):
 
 def test_frames_of_one_kind_are_an_error(data):
     torch.manual_seed(0)
-    detector = Detector(DetectorConfig("lidar", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
+    detector = build_detector(DetectorConfig("lidar", 4, 4, 8, 32, 256, 15.0, -25.0)).eval()
     none_counts = all_params().evaluate.model_copy(
         update={"min_anomaly_image_fraction": 1.0, "min_anomaly_points": 10**6}
     )

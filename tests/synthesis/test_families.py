@@ -5,7 +5,7 @@ from lib.synthesis.families import TRAINING, VALIDATION
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.validation_solids import random_crystals
 from lib.synthesis.validation_textures import COLORS, random_ornaments
-from lib.views.range_view import make_views, project
+from lib.views.range_view import make_views
 from tests.synthesis.solid_points import contains
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
@@ -104,7 +104,7 @@ def test_both_families_are_the_same_in_both_sensors(families):
     views, _ = make_views(flat_street(64), GRID)
     mix = Mix(2, 0.0, misfit_fraction=0.5)
     views, targets = paste_pseudo_anomalies(views, GRID, mix, families, torch.Generator().manual_seed(3))
-    uv, seen = project(views)
+    uv, seen = views.projection
     u = uv[:, 0].floor().long().clamp(0, WIDTH_PX - 1)
     v = uv[:, 1].floor().long().clamp(0, HEIGHT_PX - 1)
     frame = torch.arange(len(u))[:, None, None].expand_as(u)

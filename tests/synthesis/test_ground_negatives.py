@@ -8,7 +8,7 @@ from lib.synthesis.canvas import finished, open_scene
 from lib.synthesis.families import TRAINING
 from lib.synthesis.ground_negatives import paste_blemishes
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
-from lib.views.range_view import make_views, project
+from lib.views.range_view import make_views
 from tests.views.streets import GRID, flat_street
 
 FRAMES = 80
@@ -18,7 +18,7 @@ ENOUGH_PIXELS = 4
 
 def blemished(dirty):
     views, _ = make_views(flat_street(FRAMES), GRID)
-    scene = open_scene(views, GRID, *project(views))
+    scene = open_scene(views, GRID, *views.projection)
     wanted_B = torch.arange(FRAMES) % 4 > 0
     paste_blemishes(scene, wanted_B, torch.full((FRAMES,), dirty), torch.Generator().manual_seed(0))
     return views, wanted_B, *finished(scene)

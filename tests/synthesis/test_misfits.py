@@ -10,7 +10,7 @@ from lib.synthesis.canvas import finished, open_scene
 from lib.synthesis.families import TRAINING, VALIDATION
 from lib.synthesis.misfits import paste_misfits
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
-from lib.views.range_view import make_views, project
+from lib.views.range_view import make_views
 from tests.views.streets import GRID, HEIGHT_M, HEIGHT_PX, WIDTH_PX, flat_street
 
 FRAMES = 48
@@ -43,7 +43,7 @@ def street_with_objects(frames=FRAMES):
 @pytest.fixture(scope="module")
 def pasted():
     views, _ = make_views(street_with_objects(), GRID)
-    scene = open_scene(views, GRID, *project(views))
+    scene = open_scene(views, GRID, *views.projection)
     wanted_B = torch.arange(FRAMES) % 4 > 0
     paste_misfits(scene, wanted_B, 3, torch.Generator().manual_seed(0))
     return views, wanted_B, *finished(scene)
@@ -61,7 +61,7 @@ def test_most_wanted_frames_get_one_and_others_stay(pasted):
 def test_both_sensors_see_it(pasted):
     """Points that project well within its picture are its own, and no point far from it is."""
     _, _, views, targets = pasted
-    uv, seen = project(views)
+    uv, seen = views.projection
     u = uv[:, 0].floor().long().clamp(0, WIDTH_PX - 1)
     v = uv[:, 1].floor().long().clamp(0, HEIGHT_PX - 1)
     frame = torch.arange(FRAMES)[:, None, None].expand_as(u)

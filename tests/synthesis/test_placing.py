@@ -2,7 +2,7 @@ import torch
 
 from lib.synthesis.families import TRAINING
 from lib.synthesis.placing import MAX_EXTENT_M, MIN_EXTENT_M, SMALL_FILL, SMALL_WINDOW, Slot, draw_kinds, place
-from lib.views.range_view import make_views, project
+from lib.views.range_view import make_views
 from tests.views.streets import GRID, HEIGHT_PX, flat_street
 
 SLOTS = 3
@@ -10,7 +10,7 @@ SLOTS = 3
 
 def placed(frames=600, clean=0.0, seed=0):
     views, _ = make_views(flat_street(frames), GRID)
-    _, seen = project(views)
+    seen = views.seen_BRC
     generator = torch.Generator().manual_seed(seed)
     kinds = draw_kinds(SLOTS, frames, clean, generator, torch.device("cpu"))
     everything = place(views, seen, kinds, TRAINING, generator)

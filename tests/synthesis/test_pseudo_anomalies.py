@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from lib.synthesis.families import TRAINING
 from lib.synthesis.placing import MAX_DISTANCE_M
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.transplant import transplant
-from lib.views.range_view import make_views, project
+from lib.views.range_view import make_views
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 
@@ -20,7 +22,7 @@ def pasted(seed=0, frames=32, clean=0.25, slots=2, families=TRAINING):
 def test_both_sensors_see_the_same_anomalies():
     """Where a cell's point projects, away from edges, cell and pixel must agree on anomalous or normal."""
     _, views, targets = pasted(frames=96)
-    uv, seen = project(views)
+    uv, seen = views.projection
     u = uv[:, 0].floor().long().clamp(0, WIDTH_PX - 1)
     v = uv[:, 1].floor().long().clamp(0, HEIGHT_PX - 1)
     frame = torch.arange(len(u))[:, None, None].expand_as(u)
@@ -97,7 +99,7 @@ def test_transplanted_objects_keep_class_and_place():
     assert donor_cells.any()
     nearer = views.range_m_BRC.clone()
     nearer[1][donor_cells] *= 0.8
-    views = type(views)(**{**vars(views), "range_m_BRC": nearer})
+    views = replace(views, range_m_BRC=nearer)
     wanted = torch.tensor([True, False])
     after = transplant(views, wanted, torch.Generator().manual_seed(0))
     arrived = after.point_class_BRC[0] == CAR

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from lib.common.errors import DataError
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import save_detector
 from lib.shards.index import open_entry, read_index
 from lib.shards.split import assign_splits
@@ -31,7 +31,7 @@ def project(tmp_path):
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     write_street_shards(tmp_path / "data" / "shards")
     torch.manual_seed(0)
-    detector = Detector(DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0))
+    detector = build_detector(DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0))
     (tmp_path / "models").mkdir()
     save_detector(tmp_path / "models" / "detector.safetensors", detector)
     return tmp_path

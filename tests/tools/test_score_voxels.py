@@ -165,6 +165,14 @@ def with_value(column, value):
         (write("frames.json", b"{"), "frames.json: Invalid JSON"),
         (write("frames.json", b"{}"), "frames.json: names no frame"),
         (write("frames.json", b'{"a": {"anomaly_in_view": true}}'), "frames.json: frame a: Input should be a valid in"),
+        (
+            write("frames.json", b'{"1": {"anomaly_in_view": true}, "01": {"anomaly_in_view": false}}'),
+            "frames.json: names frame 1 more than once; remove one of them",
+        ),
+        (
+            write("frames.json", b'{"1": {"anomaly_in_view": true, "sise": "Tiny"}}'),
+            "frame 1 sise: Extra inputs are not",
+        ),
         (write("frames.json", b'{"1": {}}'), "frames.json: frame 1 anomaly_in_view: Field required"),
         (write("frames.json", b'{"1": {"anomaly_in_view": 1}}'), "frame 1 anomaly_in_view: Input should be a valid bo"),
         (

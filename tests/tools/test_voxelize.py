@@ -1,5 +1,6 @@
 """`python -m tools.voxelize`: AnoVox's own grids, byte for byte, where they are missing and nowhere else."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -114,8 +115,28 @@ def test_another_resolution_needs_another_output(root, run, fails, tmp_path):
     expected = voxelize([LabelledCloud(cloud[:, :3], cloud[:, 3].astype(np.uint8))], 0.2)
     assert grid.dtype == np.uint16 and np.array_equal(grid, expected)
     assert len(grid) > len(np.load(frame_path(MONO_STATIC, "VOXEL_GRID", 1000)))
-    for wrong in ("0", "-1", "nan", "inf"):
-        assert "not a voxel size in metres" in fails(root, "--resolution", wrong)
+    for wrong in ("0", "-1", "nan", "inf", "1e-300"):
+        assert "give a voxel size from 0.01 to 100 m" in fails(root, "--resolution", wrong)
+    assert "no grid could be made" in fails(root, "--resolution", "1", "--output", tmp_path / "fine")
+    assert np.array_equal(np.load(frame_path(tmp_path / "fine" / MONO_STATIC.name, "VOXEL_GRID", 1000)), expected)
+    run(root, "--resolution", "0.2", "--output", tmp_path / "fine")
+
+
+def test_what_lies_in_a_grids_place_and_is_no_file_is_named(root, run):
+    folder = root / "archive [1]" / MONO_STATIC.name / "VOXEL_GRID"
+    folder.mkdir()
+    os.mkfifo(folder / "VOXEL_GRID_1000.npy")
+    _, [line] = run(root)
+    assert line == f"left out: {folder / 'VOXEL_GRID_1000.npy'}: in a grid's place, and no file; move it away"
+
+
+def test_nothing_is_written_through_a_link_in_the_output(root, run, tmp_path):
+    elsewhere, output = tmp_path / "elsewhere", tmp_path / "grids"
+    elsewhere.mkdir()
+    output.mkdir()
+    (output / MONO_STATIC.name).symlink_to(elsewhere)
+    _, [line] = run(root, "--output", output)
+    assert "a symbolic link, through which no grid is written" in line and not list(elsewhere.iterdir())
 
 
 def test_what_cannot_be_voxelized_is_named_and_stops_nothing_else(root, run, fails, tmp_path):

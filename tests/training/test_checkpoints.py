@@ -10,7 +10,7 @@ import torch
 
 from lib.common.array_files import read_state, write_state
 from lib.common.errors import DataError, Stopped
-from lib.model.detector import Detector
+from lib.model.detector import build_detector
 from lib.model.model_file import save_detector
 from lib.training.checkpoints import Checkpoints
 from lib.training.loop import train_detector
@@ -24,7 +24,7 @@ def in_parts(**changes):
 
 def trained(shards, checkpoints=None, seed=1):  # noqa: F811
     torch.manual_seed(seed)
-    detector, rows = Detector(CONFIG), []
+    detector, rows = build_detector(CONFIG), []
     history = train_detector(
         detector, data_of(shards), in_parts(), lambda history: rows.append(len(history)), checkpoints
     )
@@ -145,7 +145,7 @@ def test_a_disk_that_fails_costs_the_checkpoint_and_not_the_one_before(shards, t
 
 def test_only_a_step_that_is_noted_or_has_not_ended_is_dropped(tmp_path):
     path, questions = tmp_path / "state.safetensors", iter([None, signal.SIGTERM] * 3)
-    state = TrainingState([Detector(CONFIG)], [], [], [])
+    state = TrainingState([build_detector(CONFIG)], [], [], [])
     checkpoints = Checkpoints(path, "key", 0, lambda: next(questions, signal.SIGTERM))
     checkpoints.restore(state)
     checkpoints.within_step(state)

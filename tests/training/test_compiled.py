@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib.common.errors import TrainingError
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.devices import choose_compiled
 from lib.model.parallel import Threads
 from lib.training import loop
@@ -21,7 +21,7 @@ RECIPE = Recipe(all_params().train, GRID, CPU, "float32", compiled=True)
 
 
 def detector_of(fusion):
-    return Detector(DetectorConfig(fusion, 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)).train()
+    return build_detector(DetectorConfig(fusion, 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)).train()
 
 
 def gradients(loss, detector, frames):

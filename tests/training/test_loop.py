@@ -9,7 +9,7 @@ from lib.common.labels import NORMAL_IDS, ROAD, UNKNOWN
 from lib.evaluation import curves
 from lib.loading.frame_reader import FrameRef
 from lib.loading.loader import batches
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from lib.synthesis.families import TRAINING, VALIDATION
@@ -43,7 +43,9 @@ def recipe(**changes):
 def test_the_loss_falls_and_history_is_handed_over_whole_each_epoch(shards):
     torch.manual_seed(0)
     seen = []
-    history = train_detector(Detector(CONFIG), data_of(shards), recipe(epochs=8), lambda rows: seen.append(len(rows)))
+    history = train_detector(
+        build_detector(CONFIG), data_of(shards), recipe(epochs=8), lambda rows: seen.append(len(rows))
+    )
     assert seen == list(range(1, 9))
     assert history[-1].train_loss < history[0].train_loss
     assert history[-1].validation_loss < history[0].validation_loss
@@ -53,7 +55,7 @@ def test_the_loss_falls_and_history_is_handed_over_whole_each_epoch(shards):
 def test_any_warm_up_ends_with_the_training(shards, warm_up_fraction):
     """Of two steps, one of a warm-up of one exactly."""
     changes = recipe(epochs=1, warm_up_fraction=warm_up_fraction)
-    [record] = train_detector(Detector(CONFIG), data_of(shards), changes, lambda rows: None)
+    [record] = train_detector(build_detector(CONFIG), data_of(shards), changes, lambda rows: None)
     assert 0 < record.learning_rate <= changes.params.learning_rate
 
 
@@ -67,7 +69,7 @@ def test_fractions_say_what_is_pasted(shards, monkeypatch):
     monkeypatch.setattr("lib.training.loop.paste_pseudo_anomalies", spy)
     fractions = {"clean_fraction": 0.1, "misfit_fraction": 0.2, "ground_negative_fraction": 0.3}
     own = recipe(epochs=1, transplant_fraction=0.4, pseudo_anomalies_per_frame=5, **fractions)
-    train_detector(Detector(CONFIG), data_of(shards), own, lambda rows: None)
+    train_detector(build_detector(CONFIG), data_of(shards), own, lambda rows: None)
     assert set(asked) == {Mix(5, 0.1, 0.2, 0.3, 0.4)}
 
 
@@ -79,14 +81,14 @@ def test_validation_pastes_families_of_its_own(shards, monkeypatch):
         return paste_pseudo_anomalies(views, grid, mix, families, generator)
 
     monkeypatch.setattr("lib.training.loop.paste_pseudo_anomalies", spy)
-    train_detector(Detector(CONFIG), data_of(shards), recipe(epochs=2), lambda rows: None)
+    train_detector(build_detector(CONFIG), data_of(shards), recipe(epochs=2), lambda rows: None)
     assert asked == 2 * [TRAINING, TRAINING, VALIDATION]
 
 
 def test_a_batch_in_parts_trains_the_same_every_time(shards):
     def trained():
         torch.manual_seed(0)
-        detector = Detector(CONFIG)
+        detector = build_detector(CONFIG)
         changes = replace(recipe(batch_size=4), parts=2)
         history = train_detector(detector, data_of(shards), changes, lambda rows: None)
         return history, detector.state_dict()
@@ -99,7 +101,7 @@ def test_a_batch_in_parts_trains_the_same_every_time(shards):
 def test_a_plain_segmentation_learns_the_classes_and_no_anomaly_logit(shards):
     """It sees frames as they are: nothing that validation pastes has a part in its loss."""
     torch.manual_seed(0)
-    detector = Detector(CONFIG)
+    detector = build_detector(CONFIG)
     before = detector.cell_head.weight[0].clone()
     plain = replace(recipe(epochs=12, learning_rate=0.03, weight_decay=0.0), objective="classes")
     history = train_detector(detector, data_of(shards), plain, lambda rows: None)
@@ -117,7 +119,7 @@ def test_only_a_detector_of_both_sensors_trains_without_one(shards, fusion):
 
     def losses(dropout):
         torch.manual_seed(0)
-        detector = Detector(replace(CONFIG, fusion=fusion))
+        detector = build_detector(replace(CONFIG, fusion=fusion))
         rows = train_detector(detector, data_of(shards), recipe(epochs=1, modality_dropout=dropout), lambda rows: None)
         return [row.train_loss for row in rows]
 
@@ -125,7 +127,7 @@ def test_only_a_detector_of_both_sensors_trains_without_one(shards, fusion):
 
 
 def test_constant_scores_are_a_collapse(shards):
-    detector = Detector(CONFIG)
+    detector = build_detector(CONFIG)
     torch.nn.init.zeros_(detector.cell_head.weight)
     with pytest.raises(TrainingError, match="all scores are equal after epoch 1"):
         train_detector(detector, data_of(shards), recipe(learning_rate=1e-12), lambda rows: None)
@@ -145,7 +147,7 @@ def test_labels_of_one_class_are_refused(tmp_path, shards):
         for shard in shards
     ]
     with pytest.raises(TrainingError, match="hold no pseudo-anomalies"):
-        train_detector(Detector(CONFIG), data_of(blind), recipe(), lambda rows: None)
+        train_detector(build_detector(CONFIG), data_of(blind), recipe(), lambda rows: None)
 
 
 @pytest.mark.parametrize("decimals", [1, 7])

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.synthesis.targets import no_targets
 from lib.training.losses import balanced_bce, detection_loss, object_weights
 from lib.training.train_params import TrainParams
@@ -66,7 +66,7 @@ def test_the_hardest_negatives_count_once_more():
 def test_unsure_cells_and_empty_cells_have_no_part():
     views, _ = make_views(flat_street(1), GRID)
     torch.manual_seed(0)
-    detector = Detector(DetectorConfig("lidar", 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)).eval()
+    detector = build_detector(DetectorConfig("lidar", 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)).eval()
     weights = changed(hard_negative_fraction=0.0)
     targets = no_targets(views)
     with torch.no_grad():

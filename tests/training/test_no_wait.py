@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from lib.model.detector import Detector, DetectorConfig
+from lib.model.detector import DetectorConfig, build_detector
 from lib.model.parallel import Threads
 from lib.training.loop import Recipe, make_optimizers, training_step
 from lib.views.tensors import class_table, constant
@@ -39,7 +39,7 @@ def names_above(event):
 @pytest.mark.parametrize("fusion", ["image", "lidar", "concat", "cross_attention"])
 def test_a_training_step_asks_for_no_value(fusion, objective):
     config = DetectorConfig(fusion, 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)
-    detector = Detector(config)
+    detector = build_detector(config)
     recipe = Recipe(all_params().train, GRID, CPU, "bfloat16", objective=objective)
     optimizers, generator, batch = make_optimizers(detector, recipe), torch.Generator(CPU), flat_street(4)
 

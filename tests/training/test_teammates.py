@@ -14,7 +14,7 @@ import torch
 
 from lib.common.errors import Stopped, TrainingError
 from lib.common.stopping import no_question
-from lib.model.detector import Detector
+from lib.model.detector import build_detector
 from lib.model.model_file import save_detector
 from lib.model.parallel import replicas
 from lib.training.checkpoints import Checkpoints
@@ -54,7 +54,7 @@ def test_another_process_sees_the_same_tensors():
 
 def trained(shards, path, checkpoints=None, **changes):  # noqa: F811
     torch.manual_seed(1)
-    detector = Detector(CONFIG)
+    detector = build_detector(CONFIG)
     wanted = replace(recipe(batch_size=4, epochs=2), **changes)
     history = train_detector(detector, data_of(shards), wanted, lambda rows: None, checkpoints)
     save_detector(path, detector)
@@ -97,7 +97,7 @@ def ends_by_signals(part):
 
 def answer_of_a_teammate(work):
     batch = flat_street(2)
-    twins = replicas(Detector(CONFIG), 2)
+    twins = replicas(build_detector(CONFIG), 2)
     parts = [(twin, batch, torch.Generator()) for twin in twins]
     with Teammates(work, twins, batch) as teammates:
         [mate] = teammates._mates
@@ -137,7 +137,7 @@ import time
 from tests.training.test_teammates import *
 if __name__ == "__main__":
     batch = flat_street(2)
-    with Teammates(fails, replicas(Detector(CONFIG), 3), batch):
+    with Teammates(fails, replicas(build_detector(CONFIG), 3), batch):
         print(*(child.pid for child in active_children()), flush=True)
         time.sleep(600)
 """

@@ -2,7 +2,7 @@
 
 import torch
 
-from lib.model.detector import Detector
+from lib.model.detector import build_detector
 from lib.shards.shard_reader import read_shard
 from lib.training.training_setup import batch_parts, detector_config
 from tests.all_params import all_params
@@ -24,6 +24,6 @@ def test_all_variants_have_the_same_number_of_parameters_within_a_tenth(tmp_path
     model = all_params().model
     sizes = []
     for fusion in ("image", "lidar", "concat", "cross_attention"):
-        detector = Detector(detector_config(model.model_copy(update={"fusion": fusion}), shards))
+        detector = build_detector(detector_config(model.model_copy(update={"fusion": fusion}), shards))
         sizes.append(sum(value.numel() for value in detector.parameters()))
     assert max(sizes) <= 1.1 * min(sizes)

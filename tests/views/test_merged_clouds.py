@@ -11,7 +11,7 @@ from lib.loading.frame_reader import FrameRef, read_batch
 from lib.loading.scan_pattern import rays_per_turn
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
-from lib.views.range_view import RangeGrid, make_views, project
+from lib.views.range_view import RangeGrid, make_views
 from tests.simulated_sets import write_set
 
 GRID = RangeGrid(rows=16, columns=96, visible_columns=96, upper_fov_deg=15.0, lower_fov_deg=-25.0)
@@ -33,7 +33,7 @@ def test_points_lie_where_the_camera_sees_them(shards):
     batch = read_batch(shards, refs)
     views, cell_BP = make_views(batch, GRID)
     assert torch.equal(views.lidar_offset_m_B3, torch.zeros(len(shards), 3))
-    uv_B2RC, visible_BRC = project(views)
+    uv_B2RC, visible_BRC = views.projection
     for number, shard in enumerate(shards):
         count = int(shard.num_points[0])
         points_m = apply(shard.camera_SE3_lidar, shard.points[0, :count, :3])

@@ -8,7 +8,7 @@ from lib.common.labels import CAR, ROAD, UNKNOWN
 from lib.geometry.camera import Camera
 from lib.synthesis.targets import no_targets
 from lib.training.augmentation import augment
-from lib.views.range_view import cell_directions, columns_aside, make_views, project
+from lib.views.range_view import cell_directions, columns_aside, make_views
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 
@@ -48,7 +48,7 @@ def test_padding_has_no_cell():
 
 def test_projection_equals_the_camera_of_lib_geometry():
     views, _ = make_views(flat_street(1), GRID)
-    uv, seen = project(views)
+    uv, seen = views.projection
     camera = Camera.from_fov(WIDTH_PX, HEIGHT_PX, 90.0)
     points = views.xyz_B3RC[0].flatten(1).T.double().numpy()
     u, v, visible = camera.project(points)
@@ -71,13 +71,13 @@ def test_mirroring_keeps_points_on_their_pixels():
     batch = flat_street(8)
     batch.pixel_class_BHW[:, :, : WIDTH_PX // 3] = CAR
     views, _ = make_views(batch, GRID)
-    uv, seen = project(views)
+    uv, seen = views.projection
     car = seen & (uv[:, 0] < WIDTH_PX // 3)
     views = replace(views, point_class_BRC=torch.where(car, CAR, views.point_class_BRC).to(torch.uint8))
     mirrored, _ = augment(views, no_targets(views), 0.15, torch.Generator().manual_seed(0))
     flipped = mirrored.pixel_class_BHW[:, -1, -1] == CAR
     assert flipped.any() and not flipped.all()
-    uv, seen = project(mirrored)
+    uv, seen = mirrored.projection
     frame, row, column = torch.nonzero(seen, as_tuple=True)
     u, v = uv[frame, :, row, column].floor().long().unbind(1)
     agreed = mirrored.pixel_class_BHW[frame, v, u] == mirrored.point_class_BRC[frame, row, column]

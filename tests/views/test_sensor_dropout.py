@@ -1,9 +1,9 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 
-from lib.model.detector import Detector
-from lib.views.range_view import make_views, project
+from lib.model.detector import build_detector
+from lib.views.range_view import make_views
 from lib.views.sensor_dropout import drop_modality, without_image, without_lidar
 from tests.model.test_detector import config
 from tests.views.streets import GRID, flat_street
@@ -15,7 +15,7 @@ def generator(seed=0):
 
 def test_a_share_of_the_frames_loses_one_sensor_and_never_both():
     views, _ = make_views(flat_street(1), GRID)
-    many = type(views)(**{name: value.expand(400, *value.shape[1:]) for name, value in vars(views).items()})
+    many = type(views)(*(getattr(views, f.name).expand(400, *getattr(views, f.name).shape[1:]) for f in fields(views)))
     dropped = drop_modality(many, 0.4, generator())
     black, deaf = dropped.image_B3HW.flatten(1).amax(1) == 0, ~dropped.lidar_works_B
     assert not (black & deaf).any()
@@ -33,9 +33,9 @@ def test_without_dropout_nothing_is_drawn():
 
 def test_a_detector_whose_lidar_does_not_work_sees_the_image_alone():
     torch.manual_seed(0)
-    detector = Detector(config("concat")).eval()
+    detector = build_detector(config("concat")).eval()
     views, _ = make_views(flat_street(2), GRID)
-    louder = type(views)(**{**vars(views), "intensity_BRC": views.intensity_BRC + 0.3})
+    louder = replace(views, intensity_BRC=views.intensity_BRC + 0.3)
     everywhere = torch.ones(2, dtype=torch.bool)
 
     def logits(some):
@@ -49,11 +49,11 @@ def test_a_detector_whose_lidar_does_not_work_sees_the_image_alone():
 
 def test_without_an_image_cells_are_judged_as_those_that_the_camera_does_not_see():
     torch.manual_seed(0)
-    detector = Detector(config("concat")).eval()
+    detector = build_detector(config("concat")).eval()
     views, _ = make_views(flat_street(2), GRID)
     everywhere = torch.ones(2, dtype=torch.bool)
     aside = replace(views, intrinsics_B4=views.intrinsics_B4 * torch.tensor([1.0, 1.0, 1000.0, 1.0]))
-    assert project(views)[1].any() and not project(aside)[1].any()
+    assert views.seen_BRC.any() and not aside.seen_BRC.any()
     with torch.no_grad():
         lost, unseen = (detector(some).cell_BRC for some in (without_image(views, everywhere), aside))
     assert torch.equal(lost, unseen)

@@ -21,6 +21,10 @@ from lib.common.reading import open_file
 
 MAX_RATIO: Final = 100
 HARMLESS_BYTES: Final = 10_000_000
+MAX_NAME, MAX_DEPTH, MAX_PART = 2_000, 32, 200
+"""Characters, folders and bytes of a folder's name: file systems take 255, and hidden names are longer."""
+MAX_FILES: Final = 1_000_000
+"""Of a .zip archive, whose directory is read as a whole."""
 CHUNK_BYTES: Final = 1 << 20
 MAX_PADDING_BYTES: Final = 1 << 20
 _ZIP_TAIL_BYTES: Final = 66_000
@@ -62,7 +66,7 @@ def archive_kind(archive: Path) -> Literal["tar.gz", "zip"]:
     """What an archive is by its first bytes; raises DataError for anything else."""
     try:
         with open_file(archive) as file:
-            magic = file.read(4)
+            magic = file.read(4) or b""  # None of one of the system's own that has nothing to say now
     except OSError as error:
         raise refused(archive, error) or DataError(f"{archive}: cannot be read ({error.strerror})") from None
     if magic.startswith(GZIP_MAGIC):
@@ -86,6 +90,8 @@ def _damage_named(archive: Path) -> Iterator[None]:
 
 def _path(archive: Path, name: str, is_folder: bool) -> PurePosixPath:
     """A member's path below the target; raises DataError where it could leave it or is no sensible name."""
+    if len(name) > MAX_NAME or name.count("/") > MAX_DEPTH or max(map(_bytes, name.split("/"))) > MAX_PART:
+        raise DataError(f"{archive}: holds {name[:60]!r}..., a path too long for a file; do not trust it")
     path = PurePosixPath(name)
     drive = PureWindowsPath(name).drive
     strange = drive or "\\" in name or not name.isprintable() or not (path.name or is_folder)
@@ -94,6 +100,10 @@ def _path(archive: Path, name: str, is_folder: bool) -> PurePosixPath:
     if any(part.startswith(".") and part.endswith(".partial") for part in path.parts):
         raise DataError(f"{archive}: holds {name!r}, a name for half-written files; {REMEDY}")
     return path
+
+
+def _bytes(name: str) -> int:
+    return len(name.encode(errors="surrogateescape"))
 
 
 def _refuse(archive: Path, name: str, what: str) -> DataError:
@@ -189,36 +199,56 @@ def _tar_chunks(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) ->
 
 
 def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
-    with open_file(archive) as raw, zipfile.ZipFile(raw) as file:
-        members = file.infolist()
-        if _promised_members(raw) not in (len(members), len(members) % _UNTOLD):
-            raise zipfile.BadZipFile("its directory lacks files that it counts")
-        _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
-        for member in members:
-            folder = member.orig_filename.endswith("/")  # is_dir() raises IndexError for an empty name
-            path = _path(archive, member.orig_filename, folder)
-            kind = stat.S_IFMT(member.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refuse(archive, member.filename, "a link" if kind == stat.S_IFLNK else "a special file")
-            if member.flag_bits & 1:
-                raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it with its password yourself")
-            _check_ratio(archive, member.file_size, member.compress_size)
-            if not folder:
-                yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
-            advance(member.compress_size)
-        advance(archive.stat().st_size - sum(member.compress_size for member in members))
+    with open_file(archive) as raw:
+        promised = _promised_members(archive, raw)
+        with zipfile.ZipFile(raw) as file:
+            yield from _zip_members(archive, file, promised, advance)
 
 
-def _promised_members(raw: IO[bytes]) -> int:
-    """How many files the end of a readable .zip archive counts; zipfile itself does not compare it with those found."""
-    place = raw.tell()
-    raw.seek(max(0, raw.seek(0, os.SEEK_END) - _ZIP_TAIL_BYTES))
+def _zip_members(archive: Path, file: zipfile.ZipFile, promised: int, advance: Advance) -> Iterator[PackedFile]:
+    members = file.infolist()
+    if promised not in (len(members), len(members) % _UNTOLD):
+        raise zipfile.BadZipFile("its directory lacks files that it counts")
+    _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
+    for member in members:
+        folder = member.orig_filename.endswith("/")  # is_dir() raises IndexError for an empty name
+        path = _path(archive, member.orig_filename, folder)
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise _refuse(archive, member.filename, "a link" if kind == stat.S_IFLNK else "a special file")
+        if member.flag_bits & 1:
+            raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it with its password yourself")
+        _check_ratio(archive, member.file_size, member.compress_size)
+        if not folder:
+            yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
+        advance(member.compress_size)
+    advance(archive.stat().st_size - sum(member.compress_size for member in members))
+
+
+def _promised_members(archive: Path, raw: IO[bytes]) -> int:
+    """How many files the end of a .zip archive counts; zipfile itself does not compare it with those found.
+
+    Raises DataError where its directory lists more files than memory should be spent on.
+    """
+    size = raw.seek(0, os.SEEK_END)
+    before_tail = max(0, size - _ZIP_TAIL_BYTES)
+    raw.seek(before_tail)
     tail = raw.read()
-    raw.seek(place)
     end = tail.rfind(b"PK\x05\x06")
-    count = int.from_bytes(tail[end + 10 : end + 12], "little")
     large = tail.rfind(b"PK\x06\x06", 0, end)
-    return count if count != _UNTOLD - 1 or large < 0 else int.from_bytes(tail[large + 32 : large + 40], "little")
+    number = int.from_bytes
+    count, listed_bytes = number(tail[end + 10 : end + 12], "little"), number(tail[end + 12 : end + 16], "little")
+    if large >= 0 and count == _UNTOLD - 1:
+        count = number(tail[large + 32 : large + 40], "little")
+    if large >= 0 and listed_bytes == 0xFFFFFFFF:
+        listed_bytes = number(tail[large + 40 : large + 48], "little")
+    start = max(0, before_tail + (large if large >= 0 else end) - listed_bytes)
+    raw.seek(start)
+    listed = sum(chunk.count(b"PK\x01\x02") for chunk in iter(lambda: raw.read(CHUNK_BYTES), b""))
+    raw.seek(0)
+    if listed > MAX_FILES:
+        raise DataError(f"{archive}: lists {listed:,} files, more than {MAX_FILES:,}; unpack it with another program")
+    return count
 
 
 def _zip_chunks(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -1,11 +1,13 @@
 """VOXEL_GRID files where a download lacks them, made from the other sensors as AnoVox's voxelize_separate.py does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lib.anovox.format import layout, writing
+import numpy as np
+
+from lib.anovox.format import files, layout, writing
 from lib.anovox.format.configurations import read_configurations
 from lib.anovox.format.files import FileError
 from lib.anovox.format.findings import Finding, ScenarioError
@@ -16,6 +18,10 @@ from lib.anovox.reading.scenario import Scenario, open_scenario
 from lib.common.errors import DataError
 from lib.common.outputs import whole_file
 from lib.common.workers import processes_or_here, run_tasks
+from lib.geometry.voxels import voxel_keys
+
+SAME_GRID = 0.9
+"""Of the voxels: so many must be those that are computed."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +68,12 @@ def _voxelize_scenario(voxel_size_m: float, task: tuple[Path, ScenarioConfig | N
     except ScenarioError as error:
         return VoxelizedScenario(0, 0, (f"left out: {error}",))
     folder = target / layout.VOXEL_GRID
-    if folder.is_symlink():
+    if folder.is_symlink() or (target != path and target.is_symlink()):
         problem = "a symbolic link, through which no grid is written; write to another folder with --output"
         return VoxelizedScenario(0, 0, (f"left out: {folder}: {problem}",))
-    existing = {layout.frame_id_of(file) for file in folder.glob("*.npy")}
+    existing = {layout.frame_id_of(file): file for file in folder.glob("*.npy")}
+    if other := _other_grids(scenario, existing, voxel_size_m):
+        return VoxelizedScenario(0, 0, (f"left out: {other}",))
     written, before, left_out = 0, 0, list[str]()
     for frame_id in _frame_ids(scenario):
         if frame_id in existing:
@@ -80,6 +88,24 @@ def _voxelize_scenario(voxel_size_m: float, task: tuple[Path, ScenarioConfig | N
             writing.write_array(file, grid)
         written += 1
     return VoxelizedScenario(written, before, tuple(left_out))
+
+
+def _other_grids(scenario: Scenario, existing: Mapping[int | None, Path], voxel_size_m: float) -> str | None:
+    """What is wrong with grids that are there: one is no file, or the first that can be computed is another one."""
+    for file in existing.values():
+        if not file.is_file():
+            return f"{file}: in a grid's place, and no file; move it away"
+    for frame_id, file in existing.items():
+        if frame_id is not None and frame_id in scenario.frame_ids:
+            try:
+                computed, found = compute_voxels(scenario, frame_id, voxel_size_m), files.read_voxels(file)
+            except FileError:
+                continue
+            common = len(np.intersect1d(voxel_keys(computed), voxel_keys(found)))
+            if common < SAME_GRID * max(len(computed), len(found)):
+                return f"{file}: a grid of another voxel size, or of other sensors; delete it, or give another --output"
+            break
+    return None
 
 
 def _frame_ids(scenario: Scenario) -> list[int]:

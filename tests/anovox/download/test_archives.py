@@ -252,6 +252,18 @@ def test_a_zip_whose_real_size_differs_from_the_declared_one_is_refused(tmp_path
     assert "damaged or incomplete" in refused(archive, tmp_path)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["a/" * 2_000 + "x", "a/" * 100 + "x", "é" * 101, "folder/" + "n" * 245])
+def test_paths_too_long_for_a_file_are_refused(tmp_path, kind, name):
+    assert "a path too long for a file" in refused(pack(tmp_path / f"a.{kind}", {"first": b"1", name: b"2"}), tmp_path)
+
+
+def test_a_zip_that_lists_too_many_files_is_refused_before_they_are_read(tmp_path, monkeypatch):
+    archive = pack(tmp_path / "archive.zip", {str(number): b"" for number in range(6)})
+    monkeypatch.setattr("lib.anovox.download.packed.MAX_FILES", 5)
+    assert refused(archive, tmp_path) == "lists 6 files, more than 5; unpack it with another program"
+
+
 def test_a_zip_with_a_file_without_a_name_is_refused(tmp_path):
     archive = pack(tmp_path / "archive.zip", {"x": b"content"})
     archive.write_bytes(archive.read_bytes().replace(b"x", b"\0"))

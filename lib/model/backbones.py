@@ -1,0 +1,68 @@
+"""From views to the features that heads judge. One U-Net looks at the surroundings: in the image where that is all
+there is, else in the range view, after the sensors have met.
+
+Shape letters: B frames, F features, R x C range-view cells, h x w quarter-size pixels.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from lib.model.image_encoder import FINE_STRIDE, ImageEncoder
+from lib.model.lidar_encoder import range_view_inputs
+from lib.model.sampling import cells_in_image, sample_image
+from lib.views.range_view import Views
+
+PIXEL_STRIDE = 4
+
+
+class ImageBackbone(nn.Module):
+    """Looks at the image alone; a cell knows what lies around its projection."""
+
+    def __init__(self, image_encoder: ImageEncoder, surroundings: nn.Module) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.surroundings = surroundings
+
+    def forward(self, views: Views) -> tuple[Tensor, Tensor]:
+        """Features of cells (B, F, R, C) and of quarter-size pixels (B, F', h, w)."""
+        uv, seen = views.projection
+        image = self.image_encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
+        fine = self.surroundings(image.fine)
+        cells = sample_image(fine, uv, seen, FINE_STRIDE)
+        on_image = nn.functional.avg_pool2d(fine, PIXEL_STRIDE // FINE_STRIDE, ceil_mode=True)
+        return cells, torch.cat([image.coarse, on_image.to(image.coarse.dtype)], dim=1)
+
+
+class RangeViewBackbone(nn.Module):
+    """Looks at the range view, and at the image where there is an encoder for it; a pixel knows the cells on it."""
+
+    def __init__(
+        self,
+        image_encoder: ImageEncoder | None,
+        lidar_encoder: nn.Module,
+        fusion: nn.Module,
+        surroundings: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.image_encoder = image_encoder
+        self.lidar_encoder = lidar_encoder
+        self.fusion = fusion
+        self.surroundings = surroundings
+
+    def forward(self, views: Views) -> tuple[Tensor, Tensor]:
+        """Features of cells (B, F, R, C) and of quarter-size pixels (B, F', h, w)."""
+        uv, seen = views.projection
+        encoder = self.image_encoder
+        image = None if encoder is None else encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
+        cells = self.surroundings(self.fusion(self._lidar(views), image, views))
+        size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
+        on_image = cells_in_image(cells, uv, seen, size, PIXEL_STRIDE)
+        return cells, on_image if image is None else torch.cat([image.coarse, on_image.to(image.coarse.dtype)], dim=1)
+
+    def without_image(self, views: Views) -> Tensor:
+        """Features of cells (B, F, R, C) as if no camera worked; the image is not looked at."""
+        return torch.as_tensor(self.surroundings(self.fusion(self._lidar(views), None, views)))
+
+    def _lidar(self, views: Views) -> Tensor:
+        inputs = range_view_inputs(views).contiguous(memory_format=torch.channels_last)
+        return torch.as_tensor(self.lidar_encoder(inputs))
