@@ -138,7 +138,7 @@ def _suited_to_validation(scoring: Scoring, data: TrainingSet, sensors: Sensors,
     """
     found: list[tuple[float, Scoring]] = []
     with Threads(_threads(params, scoring.device)) as threads:
-        for changed in _frame_score_params(sensors, params.predict):
+        for changed in _frame_score_params(sensors, scoring.params):
             candidate = replace(scoring, params=changed)
             scores = score_validation(candidate, data.shards, data.validation, "", threads)
             truth, counts = pasted_truth(scores.pasted_image_share, scores.pasted_points, params.evaluate)
