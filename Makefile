@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/installed.lock# a copy of the lock, written when all of it is installed
+LOCKS := requirements.lock requirements-dev.lock# what the pipeline needs; what tests and checks add
+INSTALLED := $(VENV)/installed.lock# a copy of the locks, written when all of them is installed
 PEERS := $(VENV)/bench# what the benchmarks compare with lies apart from the environment of the pipeline
 PLOTS_PAGE := .dvc/offline_plots.html
 ARGS ?=
@@ -51,24 +52,26 @@ format: setup ## Format the code
 	@$(BIN)/python -m ruff format .
 
 # Locked with the oldest supported Python. Accelerator packages stay out: torch asks for the right ones itself.
-lock: ## Resolve requirements.in anew into requirements.lock
-	@set -e; venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; \
+lock: ## Resolve requirements.in and requirements-dev.in anew into the locks
+	@set -e; venv=$$(mktemp -d); trap 'rm -rf "$$venv"' EXIT; pip="$$venv/bin/python -m pip --disable-pip-version-check"; \
+	locked() { $$pip freeze --all | sed -E 's/\+[a-z0-9.]+$$//' | grep -vE '^(pip|wheel|triton|nvidia-.*|cuda-.*)=='; }; \
 	$(PYTHON) -m venv "$$venv"; \
-	"$$venv/bin/python" -m pip install -q --disable-pip-version-check -r requirements.in; \
-	"$$venv/bin/python" -m pip freeze --all --disable-pip-version-check > "$$venv/freeze"; \
-	{ echo '# Made by `make lock` from requirements.in; do not edit.'; \
-	  sed -E 's/\+[a-z0-9.]+$$//' "$$venv/freeze" | grep -vE '^(pip|wheel|triton|nvidia-.*|cuda-.*)=='; } > requirements.lock
+	$$pip install -q -r requirements.in; $$pip freeze --all > "$$venv/freeze"; locked > "$$venv/run"; \
+	$$pip install -q -r requirements-dev.in -c "$$venv/freeze"; locked > "$$venv/all"; \
+	{ echo '# Made by `make lock` from requirements.in; do not edit.'; cat "$$venv/run"; } > requirements.lock; \
+	{ echo '# Made by `make lock` from requirements-dev.in; what it adds to requirements.lock; do not edit.'; \
+	  grep -vxFf "$$venv/run" "$$venv/all"; } > requirements-dev.lock
 
-$(INSTALLED): requirements.lock
-	@if cmp -s $< $@; then touch $@; exit; fi; set -e; rm -f $@; \
+$(INSTALLED): $(LOCKS)
+	@if cat $(LOCKS) | cmp -s - $@; then touch $@; exit; fi; set -e; rm -f $@; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  found=$$(command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo not found); \
 	  echo "error: $(PYTHON) is $$found; this project needs Python 3.11 or newer:" \
 	       "name one, as in: make repro PYTHON=python3.12" >&2; exit 1; }; \
 	echo "Installing the locked dependencies into $(VENV) (minutes the first time)"; \
 	$(PYTHON) -m venv $(VENV); \
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input -r $<; \
-	cp $< $@
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-input $(LOCKS:%=-r %); \
+	cat $(LOCKS) > $@
 
 # Without dependencies: MosaicML streaming names the clients of every cloud, which reading local files does not need.
 $(PEERS)/installed.lock: benchmarks/requirements.lock $(INSTALLED)

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
@@ -51,6 +52,8 @@ APART = (
 )
 WITH_TORCH = {"views", "loading", "synthesis", "model", "training", "inference", "doctor", "baselines", "study"}
 NOT_OF_LIB = {"benchmarks", "faults", "fuzz", "golden", "no_network", "pipeline", "stages", "tools"}
+RUN = ("lib", "stages", "tools")
+"""What the pipeline and its tools are."""
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 600, 60
 
 
@@ -195,22 +198,35 @@ def test_files_and_functions_stay_short():
 
 
 def test_every_third_party_import_is_declared_and_locked():
-    ours = {"lib", "stages", "tools", "tests", "benchmarks"}
-    owners = packages_distributions()
-    used = {
-        _normal(owners[top][0])
-        for path in modules(*ours)
-        for top in {name.split(".")[0] for name in imported_names(path)} - ours
-        if top in owners
-    }
-    extra = "benchmarks/requirements"
-    declared = {_normal(name) for file in ("requirements.in", f"{extra}.in") for name in _requirements(file)}
-    locked = _requirements("requirements.lock") | _requirements(f"{extra}.lock")
-    assert used <= declared, f"imported, but not in requirements.in: {sorted(used - declared)}"
-    assert declared <= {_normal(name) for name in locked}, (
-        "requirements.lock is older than requirements.in: run make lock"
-    )
-    assert all(re.fullmatch(r"==[0-9][0-9a-z.!]*", version) for version in locked.values()), "a version is not exact"
+    run, dev, bench = (f"{name}requirements{kind}" for name, kind in (("", ""), ("", "-dev"), ("benchmarks/", "")))
+    for folders, files in ((RUN, (run,)), ((*RUN, "tests", "benchmarks"), (run, dev, bench))):
+        used, declared = third_party(*folders), {name for file in files for name in _requirements(f"{file}.in")}
+        assert used <= declared, f"imported, but not in {files}: {sorted(used - declared)}"
+    for file in (run, dev, bench):
+        locked = _requirements(f"{file}.lock")
+        assert set(_requirements(f"{file}.in")) <= set(locked), f"{file}.lock is older than {file}.in: run make lock"
+        assert all(re.fullmatch(r"==[0-9][0-9a-z.!]*", version) for version in locked.values()), (
+            "a version is not exact"
+        )
+    assert not set(_requirements(f"{run}.lock")) & set(_requirements(f"{dev}.lock"))
+
+
+def test_the_package_asks_for_what_the_requirements_name():
+    """By name; and what is no extra is what the stages cannot do without."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = {name: _names(lines) for name, lines in project["optional-dependencies"].items()}
+    dev, bench = extras.pop("dev"), extras.pop("bench")
+    assert set(dev) == set(_requirements("requirements-dev.in"))
+    assert set(bench) == set(_requirements("benchmarks/requirements.in"))
+    assert set(_names(project["dependencies"])).union(*extras.values()) == set(_requirements("requirements.in"))
+    assert not set(_names(project["dependencies"])) & set().union(*extras.values())
+
+
+def third_party(*folders: str) -> set[str]:
+    """Packages of others that the code of some folders imports."""
+    ours, owners = {*RUN, "tests", "benchmarks", "anovox_fusion"}, packages_distributions()
+    tops = {name.split(".")[0] for path in modules(*folders) for name in imported_names(path)} - ours
+    return {_normal(owners[top][0]) for top in tops if top in owners}
 
 
 def _normal(name: str) -> str:
@@ -219,8 +235,13 @@ def _normal(name: str) -> str:
 
 def _requirements(file: str) -> dict[str, str]:
     lines = [line.split("#")[0].strip() for line in (ROOT / file).read_text(encoding="utf-8").splitlines()]
-    matches = [re.match(r"([A-Za-z0-9._-]+)(.*)", line) for line in lines if line]
-    return {match[1]: match[2] for match in matches if match}
+    return _names(lines)
+
+
+def _names(lines: list[str]) -> dict[str, str]:
+    """Name of a package, without its extras -> what else its line says."""
+    matches = [re.match(r"([A-Za-z0-9._-]+)(?:\[.*?\])?(.*)", line) for line in lines if line]
+    return {_normal(match[1]): match[2] for match in matches if match}
 
 
 def test_pipeline_has_one_script_and_one_section_per_stage():

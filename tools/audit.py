@@ -8,14 +8,14 @@ import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 from lib.common.errors import run_stage
 
-LOCK: Final = Path("requirements.lock")
+LOCKS: Final = ("requirements.lock", "requirements-dev.lock")
 COMMAND: Final = (
-    *(sys.executable, "-m", "pip_audit", "--requirement", str(LOCK), "--no-deps", "--disable-pip"),
+    *(sys.executable, "-m", "pip_audit", *(part for lock in LOCKS for part in ("--requirement", lock))),
+    *("--no-deps", "--disable-pip"),
     *("--format", "json", "--progress-spinner", "off", "--timeout", "15"),
 )
 SECONDS: Final = 600

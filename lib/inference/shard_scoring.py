@@ -6,15 +6,17 @@ from typing import Literal
 import numpy as np
 import torch
 
+from lib.geometry.frame import Frame
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Judge, Scores, judge_both_ways, scores_of
-from lib.loading.frame_reader import FrameRef
+from lib.loading.frame_reader import FrameRef, batch_of
 from lib.loading.loader import batches
 from lib.model.class_scores import rescored
 from lib.model.detector import Detections
 from lib.model.devices import Precision, autocast
 from lib.shards.predictions import Predictions
 from lib.shards.shard_reader import Shard
+from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import RangeGrid, Views, make_views
 from lib.views.sensor_dropout import without_image, without_lidar
 
@@ -56,14 +58,24 @@ def score_shard(scoring: Scoring, shard: Shard) -> Scores:
     parts: list[Scores] = []
     refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
     for batch in batches([shard], refs, params.batch_size, scoring.device):
-        views, cell_BP = make_views(batch, scoring.grid)
-        scores = scores_of(detections_of(scoring, views), views, cell_BP, params, scoring.outside_shift)
-        parts.append(Scores(scores.point_BP.cpu(), scores.pixel_BHW.cpu(), scores.frame_B.cpu()))
+        parts.append(_score_batch(scoring, batch))
     return Scores(
         torch.cat([part.point_BP for part in parts]),
         torch.cat([part.pixel_BHW for part in parts]),
         torch.cat([part.frame_B for part in parts]),
     )
+
+
+@torch.inference_mode()
+def score_one_frame(scoring: Scoring, frame: Frame) -> Scores:
+    """Scores of a frame that is in memory (B = 1), on the CPU."""
+    return _score_batch(scoring, batch_of(frame).to(scoring.device))
+
+
+def _score_batch(scoring: Scoring, batch: FrameBatch) -> Scores:
+    views, cell_BP = make_views(batch, scoring.grid)
+    scores = scores_of(detections_of(scoring, views), views, cell_BP, scoring.params, scoring.outside_shift)
+    return Scores(scores.point_BP.cpu(), scores.pixel_BHW.cpu(), scores.frame_B.cpu())
 
 
 def predictions_of(scoring: Scoring, shard: Shard, model_fingerprint: str) -> Predictions:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lib.geometry.frame import Frame
 from lib.geometry.rigid import invert
 from lib.shards.shard_reader import Shard
 from lib.views.frame_batch import FrameBatch
@@ -92,10 +93,30 @@ def read_batch(shards: Sequence[Shard], refs: Sequence[FrameRef]) -> FrameBatch:
     return batch
 
 
-def _place(shard: Shard) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32] | None]:
-    """The transform (4, 4) of a batch's points to the camera, and their origin (4,) in the shard's where it moves."""
-    camera_SE3_points = shard.camera_SE3_lidar
-    if len(shard.lidars) == 1:
+def batch_of(frame: Frame) -> FrameBatch:
+    """A frame that is in memory as a batch of one, as `read_batch` gives it of a shard; without padding."""
+    camera, (camera_SE3_points, origin) = frame.camera, _place(frame)
+    points = frame.points if origin is None else frame.points - origin
+    intrinsics = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px], np.float32)
+    arrays = {
+        "image_BHW3": frame.image,
+        "points_BP4": points,
+        "num_points_B": np.array(len(points), np.int64),
+        "point_class_BP": frame.point_class,
+        "pixel_class_BHW": frame.pixel_class,
+        "depth_m_BHW": frame.depth_m.astype(np.float16),
+        "intrinsics_B4": intrinsics,
+        "camera_SE3_lidar_B44": camera_SE3_points.astype(np.float32),
+    }
+    return FrameBatch(**{name: torch.from_numpy(np.array(array)[None]) for name, array in arrays.items()})
+
+
+def _place(recorded: Shard | Frame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32] | None]:
+    """The transform (4, 4) of a batch's points to the camera, and their origin (4,) in the recorded ones where it
+    moves.
+    """
+    camera_SE3_points = recorded.camera_SE3_lidar
+    if len(recorded.lidars) == 1:
         return camera_SE3_points, None
     rotation, camera_m = camera_SE3_points[:3, :3], invert(camera_SE3_points)[:3, 3]
     turned = np.eye(4)

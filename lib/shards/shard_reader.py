@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lib.common.errors import DataError
 from lib.geometry.camera import Camera
-from lib.geometry.frame import Anomaly, Lidar, ScenarioType
+from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.merged import split_clouds
 from lib.shards.lazy_arrays import StoredRows
 from lib.shards.schema import SHARD_KIND, lidar_prefixes, shard_arrays
@@ -67,6 +67,31 @@ class Shard:
         """The index-th frame's points of each LiDAR: (N, 4) each, x, y, z [m, that LiDAR's own frame], intensity."""
         poses = [(lidar.location, lidar.rotation) for lidar in self.lidars]
         return split_clouds(self.points[index, : self.num_points[index]], self.lidar_num_points[index], poses)
+
+    def frame(self, index: int) -> Frame:
+        """The index-th frame, as preprocess stored it: without padding, in memory of its own."""
+        num_points = int(self.num_points[index])
+        pose, speed_mps, time_s = self.world_SE3_ego[index], float(self.speed_mps[index]), float(self.time_s[index])
+        return Frame(
+            scenario=self.scenario,
+            frame_id=int(self.frame_id[index]),
+            scenario_type=self.scenario_type,
+            image=np.array(self.image[index]),
+            points=np.array(self.points[index][:num_points], dtype=np.float32),
+            point_class=np.array(self.point_class[index][:num_points]),
+            pixel_class=np.array(self.pixel_class[index]),
+            depth_m=np.array(self.depth_m[index], dtype=np.float32),
+            camera=self.camera,
+            lidars=self.lidars,
+            camera_SE3_lidar=np.array(self.camera_SE3_lidar),
+            voxels=np.array(self.voxels(index)),
+            world_SE3_ego=np.array(pose) if np.isfinite(pose).all() else None,
+            speed_mps=speed_mps if np.isfinite(speed_mps) else None,
+            time_s=time_s if np.isfinite(time_s) else None,
+            anomaly=self.anomaly,
+            camera_name=self.camera_name,
+            cloud_sizes=tuple(self.lidar_num_points[index].tolist()) if len(self.lidars) > 1 else (),
+        )
 
     def __len__(self) -> int:
         return len(self.frame_id)

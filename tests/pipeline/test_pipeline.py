@@ -81,7 +81,7 @@ def test_the_table_of_experiments_fits_a_screen(project):
     assert max(map(len, result.stdout.splitlines())) <= 140, result.stdout
 
 
-def test_plots_show_draws_every_declared_plot_without_errors(finished):
+def test_plots_show_draws_every_table_once_without_errors(finished):
     result = finished.run(sys.executable, "-m", "dvc", "plots", "show", "--json")
     assert result.returncode == 0 and "failed to load" not in result.stderr
     shown = json.loads(result.stdout)
@@ -89,15 +89,30 @@ def test_plots_show_draws_every_declared_plot_without_errors(finished):
     for file in ("metrics/data.json", "metrics/train.json", "metrics/evaluate.json"):
         assert shown["data"][file] == [], "listed as a plot to stay in Git; nothing is drawn of it"
     pictures = {name for name in plotted(shown) if name.endswith(".png")}
-    declared = {name for entry in yaml.safe_load((finished.root / "dvc.yaml").read_text())["plots"] for name in entry}
-    assert declared and declared <= plotted(shown) - pictures
     assert {Path(name).parent.as_posix() for name in pictures} == {"plots/labels", "plots/figures", "plots/detections"}
-    for name in declared:
+    tables = {path.relative_to(finished.root).as_posix() for path in finished.root.glob("plots/*.csv")}
+    assert {name for name in plotted(shown) - pictures if name.endswith(".csv")} == tables
+    assert {len(shown["data"][name]) for name in pictures} == {1}
+    for name in tables:
+        empty = len((finished.root / name).read_text().splitlines()) == 1
+        assert len(shown["data"][name]) == (0 if empty else 1), name
         for view in shown["data"][name]:
-            content = json.loads(view["content"]) if isinstance(view["content"], str) else view["content"]
-            assert "<DVC_METRIC" not in json.dumps(content), f"{name}: a template field is not filled in"
+            text = view["content"] if isinstance(view["content"], str) else json.dumps(view["content"])
+            assert "<DVC_METRIC" not in text, f"{name}: a template field is not filled in"
             # DVC hands a table's numbers over as text, of which 1e-06 comes after 1.0.
-            assert "order" not in content.get("encoding", {}), f"{name}: a line is drawn in the order of its text"
+            assert '"order":' not in text, f"{name}: a line is drawn in the order of its text"
+
+
+FOLDED = {"training": "training.csv", "agreements": "scenarios.csv", "distances": "first_detections.csv"}
+
+
+@pytest.mark.parametrize(("template", "table"), FOLDED.items())
+def test_columns_that_a_template_folds_are_in_the_table(finished, template, table):
+    """DVC does not know of them, so it would not miss one."""
+    text = (finished.root / ".dvc" / "plots" / f"{template}.json").read_text()
+    lists = [json.loads(found) for found in re.findall(r'"fold": (\[.*?\])', text, re.DOTALL)]
+    columns = (finished.root / "plots" / table).read_text().splitlines()[0].split(",")
+    assert lists and {column for found in lists for column in found} <= {*columns, "<DVC_METRIC_Y>"}
 
 
 def plotted(report: dict) -> set[str]:

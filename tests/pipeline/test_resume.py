@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.dvc_project import Project
+from tests.dvc_project import Project, stages_run
 
 pytestmark = pytest.mark.slow
 
@@ -100,5 +100,5 @@ def test_a_lock_that_dvc_left_half_written_comes_back_from_git(project):
     lock.write_bytes(content[: content.rindex(b"md5:", 0, len(content) // 2) + 2])
     assert project.run(sys.executable, "-m", "dvc", "repro").returncode, "DVC cannot read it"
     project.ok("git", "checkout", "-q", "--", "dvc.lock")
-    project.dvc("repro")
+    assert stages_run(project.dvc("repro")) == [], "the run cache has it"
     assert (lock.read_bytes(), project.digest("plots")) == (content, outs)

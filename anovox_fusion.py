@@ -1,0 +1,155 @@
+"""Public names of this project, for notebooks and other programs: `import anovox_fusion` (docs/python.md).
+
+What is not named here may change at any time. Errors that a user can mend are `DataError` and `ParamsError`.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+import lib
+
+_HERE: Final = Path(__file__).resolve().parent
+if not lib.__file__ or Path(lib.__file__).resolve().parent != _HERE / "lib":
+    raise ImportError(f"anovox_fusion needs its own package lib, and {lib.__file__} comes before it on the path")
+
+from lib.anovox.format.findings import Finding  # noqa: E402 (only once lib is known to be ours)
+from lib.anovox.format.folders import find_scenarios  # noqa: E402
+from lib.anovox.reading.frames import SkippedFrame, read_frames  # noqa: E402
+from lib.anovox.reading.scenario import Sensors, open_scenario  # noqa: E402
+from lib.common.errors import DataError, ParamsError  # noqa: E402
+from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, Label, is_anomaly, is_ignored  # noqa: E402
+from lib.common.params import Sections, load_params  # noqa: E402
+from lib.geometry.camera import Camera  # noqa: E402
+from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType  # noqa: E402
+from lib.inference.predict_params import PredictParams  # noqa: E402
+from lib.inference.scores import also_without_image, for_sensors  # noqa: E402
+from lib.inference.shard_scoring import Scoring, score_one_frame  # noqa: E402
+from lib.model.detector import Detector, DetectorConfig  # noqa: E402
+from lib.model.devices import choose_device, choose_precision  # noqa: E402
+from lib.model.model_file import load_detector as _load_detector  # noqa: E402
+from lib.model.model_file import scenarios_seen  # noqa: E402
+from lib.preprocessing.resize import resize_frame  # noqa: E402
+from lib.shards.index import open_entry, read_index  # noqa: E402
+from lib.shards.predictions import Predictions, read_predictions  # noqa: E402
+from lib.shards.shard_reader import Shard, read_shard  # noqa: E402
+
+__all__ = [
+    "ANOMALY_IDS",
+    "LABELS",
+    "PARAMS",
+    "UNKNOWN",
+    "Anomaly",
+    "Camera",
+    "DataError",
+    "Detector",
+    "DetectorConfig",
+    "Frame",
+    "FrameScores",
+    "Label",
+    "Lidar",
+    "ParamsError",
+    "Predictions",
+    "ScenarioType",
+    "Shard",
+    "is_anomaly",
+    "is_ignored",
+    "load_detector",
+    "read_predictions",
+    "read_scenario",
+    "read_shard",
+    "read_shards",
+    "resize_frame",
+    "scenario_folders",
+    "scenarios_seen",
+    "score_frame",
+]
+
+AnyPath = str | os.PathLike[str]
+PARAMS: Final = _HERE / "params.yaml"
+"""This repository's params.yaml."""
+_LOG: Final = logging.getLogger(__name__)
+
+
+class _Params(Sections):
+    predict: PredictParams
+
+
+@dataclass(frozen=True, eq=False)
+class FrameScores:
+    """Raw scores of one frame, higher = more anomalous: frame, points (N,) float32, pixels (H, W) float32."""
+
+    frame: float
+    points: npt.NDArray[np.float32]
+    pixels: npt.NDArray[np.float32]
+
+
+def load_detector(path: AnyPath, device: Literal["auto", "cpu", "cuda"] = "auto") -> Detector:
+    """Read a detector from a model file, ready to score frames on a device.
+
+    Raises DataError for a file that is missing, damaged or not a detector.
+    """
+    detector = _load_detector(Path(path)).to(choose_device(device)).eval()
+    detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return detector
+
+
+def score_frame(
+    detector: Detector, frame: Frame, outside_shift: float = 0.0, params_file: AnyPath = PARAMS
+) -> FrameScores:
+    """Score a frame as the stage `predict` does, with the params of its section in `params_file`.
+
+    `outside_shift` is added to the scores of points that the camera does not see. `predict` measures it on validation
+    frames (`predict.outside_false_alarms`); frame and pixel scores do not depend on it.
+    """
+    params = load_params(_Params, Path(params_file)).predict
+    predicting = for_sensors(params, detector.config.fusion)
+    device = next(detector.parameters()).device
+    scoring = Scoring(
+        also_without_image(detector, detector.config.fuses, params),
+        detector.config.grid(),
+        predicting,
+        device,
+        choose_precision(predicting.precision, device),
+        outside_shift,
+    )
+    scores = score_one_frame(scoring, frame)
+    return FrameScores(float(scores.frame_B[0]), scores.point_BP[0].numpy(), scores.pixel_BHW[0].numpy())
+
+
+def read_shards(folder: AnyPath) -> Iterator[Shard]:
+    """Open the shards of a folder (data/shards), one after another; each is compared with its checksums.
+
+    `shard.frame(index)` gives a Frame. Raises DataError when the index or a shard is missing or damaged.
+    """
+    for entry in read_index(Path(folder)):
+        yield open_entry(Path(folder), entry)
+
+
+def scenario_folders(root: AnyPath) -> tuple[Path, ...]:
+    """All `Scenario_*` folders of an AnoVox download, at any depth, sorted by name; what is left out is logged."""
+
+    def report(finding: Finding) -> None:
+        _LOG.warning("%s", finding.message)
+
+    return find_scenarios(Path(root), report)
+
+
+def read_scenario(folder: AnyPath, sensors: Sensors = "forward") -> Iterator[Frame]:
+    """Read the frames of one AnoVox scenario folder; frames that cannot be used are left out and logged.
+
+    `sensors`: `forward` for the forward camera and its LiDAR; `all` for one frame per camera, with the merged clouds of
+    all LiDARs. Raises DataError when the scenario cannot be used.
+    """
+    for read in read_frames(open_scenario(Path(folder), None, sensors)):
+        if isinstance(read, SkippedFrame):
+            _LOG.warning("%s", read.message)
+        else:
+            yield read.frame

@@ -1,0 +1,72 @@
+"""`import anovox_fusion`: what docs/python.md says of it holds."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import anovox_fusion
+from lib.shards.validation_scores import read_validation
+from tests.processes import environment
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_public_name_and_no_other():
+    rows = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)[`(]", row)} == set(anovox_fusion.__all__)
+    assert all(hasattr(anovox_fusion, name) for name in anovox_fusion.__all__)
+
+
+@pytest.mark.slow
+def test_the_example_runs(finished, tmp_path):
+    example = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert example
+    for name in ("data", "models"):  # apart from the repository's copy of lib
+        (tmp_path / name).symlink_to(finished.root / name)
+    command = [sys.executable, "-W", "error", "-c", example[1]]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("frame score") >= 2
+
+
+@pytest.mark.slow
+def test_scores_are_those_of_predict(finished):
+    detector = anovox_fusion.load_detector(finished.root / "models/detector.safetensors", "cpu")
+    shift = read_validation(finished.root / "data/validation.h5").outside_shift
+    scored = {path.name: path for path in (finished.root / "data/predictions").glob("*.h5")}
+    shard = next(s for s in anovox_fusion.read_shards(finished.root / "data/shards") if s.path.name in scored)
+    expected = anovox_fusion.read_predictions(scored[shard.path.name])
+    for index in range(len(shard)):
+        frame = shard.frame(index)
+        scores = anovox_fusion.score_frame(detector, frame, shift, finished.root / "params.yaml")
+        assert scores.points.shape == (len(frame.points),) and scores.pixels.shape == frame.pixel_class.shape
+        pairs = [(scores.frame, expected.frame_score[index]), (scores.pixels, expected.pixel_score[index])]
+        for ours, theirs in [*pairs, (scores.points, expected.point_score[index, : len(frame.points)])]:
+            np.testing.assert_allclose(ours, theirs, atol=0.05)  # bfloat16, in batches of other sizes
+
+
+def test_the_frames_of_a_scenario_are_those_of_its_shard(finished):
+    shard = next(anovox_fusion.read_shards(finished.root / "data/shards"))
+    folder = next(f for f in anovox_fusion.scenario_folders(finished.root / "data/sample") if f.name == shard.scenario)
+    frames = list(anovox_fusion.read_scenario(folder))
+    assert len(frames) == len(shard) > 0
+    for index, read in enumerate(frames):
+        stored = shard.frame(index)
+        for name in ("image", "points", "point_class", "pixel_class", "voxels", "camera_SE3_lidar", "world_SE3_ego"):
+            np.testing.assert_array_equal(getattr(stored, name), getattr(read, name), name)
+        np.testing.assert_allclose(stored.depth_m, read.depth_m, rtol=1e-3)
+        same = ("scenario", "frame_id", "scenario_type", "camera", "lidars", "speed_mps", "time_s", "cloud_sizes")
+        assert [getattr(stored, name) for name in same] == [getattr(read, name) for name in same]
+
+
+def test_another_lib_before_ours_is_named(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "__init__.py").touch()
+    code = f"import sys; sys.path.append({str(ROOT)!r}); import anovox_fusion"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "needs its own package lib" in done.stderr
