@@ -28,7 +28,8 @@ each shard; and, for the time to resume, a longer training. Every moment, place 
 A fault counts when the stage has met it: kills after its end and damage in files that it does not read do not.
 
 DVC writes `dvc.lock` in place. Killed within that, it cannot go on until `git checkout dvc.lock`
-([what to do](dvc.md#killed-runs-two-runs)): such kills have a row of their own, survived where that mends all.
+([what to do](dvc.md#killed-runs-two-runs)): such kills have a row of their own, survived where that mends all. The same
+holds for `.dvc/tmp/rwlock`, which is to be deleted then: such kills count as not survived.
 """
 
 
