@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 
 from lib.common.errors import run_stage
-from lib.common.outputs import alone, write_csv, write_json
+from lib.common.outputs import exclusive_lock, write_csv, write_json
 from lib.common.params import ExecutionParams, Sections, load_params
-from lib.common.scratch import code_fingerprint, fingerprint, unfinished
-from lib.common.terminal import log_to_stderr, say
+from lib.common.scratch import code_fingerprint, fingerprint, resumable_work
+from lib.common.terminal import log, log_to_stderr
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
@@ -22,7 +22,7 @@ from lib.evaluation.plot_tables import (
     SCORE_COLUMNS,
     Row,
 )
-from lib.evaluation.progress import Notes
+from lib.evaluation.progress import EvaluationCheckpoint
 from lib.evaluation.result_guards import check_one_model
 from lib.evaluation.summary import summary_of
 from lib.evaluation.trivial_baselines import with_baselines
@@ -56,13 +56,13 @@ def main() -> None:
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     validation = read_validation(VALIDATION)
     key = _key(scenarios, params.evaluate)
-    with unfinished("evaluate", key) as folder:
-        notes = Notes(folder / "state.safetensors", key, params.execution.checkpoint_seconds, say)
+    with resumable_work("evaluate", key) as folder:
+        notes = EvaluationCheckpoint(folder / "state.safetensors", key, params.execution.checkpoint_seconds, log)
         _write(_evaluate(scenarios, validation, params.evaluate, notes))
 
 
 def _write(report: Report) -> None:
-    with alone(METRICS):
+    with exclusive_lock(METRICS):
         write_json(METRICS, report.metrics)
         write_json(SUMMARY, summary_of(report.metrics))
         write_csv(PLOTS / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
@@ -88,7 +88,10 @@ def _mark(path: Path, kind: FileKind) -> str:
 
 
 def _evaluate(
-    scenarios: tuple[ScoredScenario, ...], validation: ValidationScores, params: EvaluateParams, notes: Notes
+    scenarios: tuple[ScoredScenario, ...],
+    validation: ValidationScores,
+    params: EvaluateParams,
+    notes: EvaluationCheckpoint,
 ) -> Report:
     checked: set[Path] = set()
     models = {validation.model_fingerprint}

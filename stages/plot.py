@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lib.common.errors import run_stage
-from lib.common.outputs import whole_folder
+from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.workers import processes_or_here, run_tasks
 from lib.evaluation.evaluate_params import EvaluateParams
@@ -63,8 +63,8 @@ def main() -> None:
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     edges = score_edges(TABLES / "scores.csv", params.plot.score_bins)
     with (
-        whole_folder(FIGURES, FIGURE_FILES) as figures,
-        whole_folder(DETECTIONS, DETECTION_FILES) as detections,
+        atomic_folder(FIGURES, FIGURE_FILES) as figures,
+        atomic_folder(DETECTIONS, DETECTION_FILES) as detections,
         processes_or_here(params.execution.workers, len(CATEGORIES)) as pool,
     ):
         first = [pool.submit(draw_picture, each) for each in _figures_of_tables(figures, params.plot.dpi)]

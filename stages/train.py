@@ -6,9 +6,9 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from lib.common.errors import DataError, run_stage
-from lib.common.outputs import alone, write_csv, write_json
+from lib.common.outputs import exclusive_lock, write_csv, write_json
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
-from lib.common.scratch import code_fingerprint, fingerprint, unfinished
+from lib.common.scratch import code_fingerprint, fingerprint, resumable_work
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
 from lib.model.detector import Detector, build_detector
@@ -43,7 +43,7 @@ class Params(Sections):
 def main() -> None:
     """Run the stage."""
     params = load_params(Params)
-    with alone(MODEL):
+    with exclusive_lock(MODEL):
         _train(params)
 
 
@@ -64,16 +64,16 @@ def _train(params: Params) -> None:
 
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
     compiled = choose_compiled(params.execution.compile, device)
-    residence = params.execution.residence
+    data_location = params.execution.data_location
     recipe = Recipe(
-        params.train, grid, device, precision, parts, residence=residence, compiled=compiled, processes=True
+        params.train, grid, device, precision, parts, data_location=data_location, compiled=compiled, processes=True
     )
     log.info("torch.compile: %s", "yes" if compiled else "no")
     frames = [[ref.shard, ref.index] for ref in (*data.training, *data.validation)]
     made_from = params.split.model_dump(mode="json"), params.train.model_dump(mode="json"), asdict(config), frames
     shards = [[shard.path.name, shard.fingerprint] for shard in data.shards]
     key = fingerprint(*made_from, shards, device.type, precision, parts, compiled, code_fingerprint())
-    with unfinished("train", key) as folder, stop_requests() as asked:
+    with resumable_work("train", key) as folder, stop_requests() as asked:
         every_s = params.execution.checkpoint_seconds
         checkpoints = Checkpoints(folder / "state.safetensors", key, every_s, asked)
         history = train_detector(detector, data, recipe, on_epoch, checkpoints)

@@ -14,7 +14,7 @@ from lib.baselines.baseline_runs import BaselineParams, Method, Sensors, run_bas
 from lib.common.errors import run_stage
 from lib.common.outputs import write_json
 from lib.common.params import load_params
-from lib.common.terminal import log_to_stderr, say
+from lib.common.terminal import log, log_to_stderr
 
 FOLDER: Final = Path("data/baselines")
 LEVELS: Final = ("frame", "point", "voxel")
@@ -39,8 +39,8 @@ def main() -> None:
         write_json(args.metrics, metrics)
         for method, block in metrics[sensors].items():
             numbers = (f"{level} {block[level]['auroc']:.3f}" for level in LEVELS if level in block)
-            say(f"{sensors} {method}: AUROC {', '.join(numbers)}")
-    say(f"wrote {args.metrics}")
+            log(f"{sensors} {method}: AUROC {', '.join(numbers)}")
+    log(f"wrote {args.metrics}")
 
 
 if __name__ == "__main__":

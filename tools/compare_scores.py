@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib.common.errors import run_stage
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
-from lib.common.terminal import say
+from lib.common.terminal import log
 from lib.common.workers import available_cores
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.inference.predict_params import PredictParams
@@ -51,7 +51,7 @@ def main() -> None:
     cores = params.execution.workers or available_cores()
     with Threads(cores if device.type == "cpu" else 1) as threads:
         rows = compare_scores(detector, data, trial, threads)
-    say(f"{len(data.validation)} validation frames, judged {args.repeats} times; {args.model}")
+    log(f"{len(data.validation)} validation frames, judged {args.repeats} times; {args.model}")
     print(table(rows))
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from lib.common.errors import run_stage
-from lib.common.outputs import whole_file
+from lib.common.outputs import atomic_file
 from lib.common.params import ExecutionParams, Sections, load_params
-from lib.common.terminal import say
+from lib.common.terminal import log
 from lib.figures.plot_params import PlotParams
 from lib.figures.pseudo_anomaly_sheet import draw_pasted
 from lib.figures.style import house_style, save
@@ -51,9 +51,9 @@ def main() -> None:
     config = detector_config(params.model, shards)
     grid = range_grid(config, shards[0])
     views, _ = make_views(next(iter(batches(shards, chosen, FRAMES, choose_device(params.execution.device)))), grid)
-    with house_style(), whole_file(args.output) as partial:
+    with house_style(), atomic_file(args.output) as partial:
         save(draw_pasted(list(examples(views, grid, args.each))), partial, params.plot.dpi)
-    say(f"wrote {args.output}")
+    log(f"wrote {args.output}")
 
 
 if __name__ == "__main__":

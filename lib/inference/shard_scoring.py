@@ -8,7 +8,7 @@ import torch
 
 from lib.geometry.frame import Frame
 from lib.inference.predict_params import PredictParams
-from lib.inference.scores import Judge, Scores, judge_both_ways, scores_of
+from lib.inference.scores import Scorer, Scores, score_both_ways, scores_of
 from lib.loading.frame_reader import FrameRef, batch_of
 from lib.loading.loader import batches
 from lib.model.class_scores import rescored
@@ -27,7 +27,7 @@ class Scoring:
     outside the image.
     """
 
-    judge: Judge
+    scorer: Scorer
     grid: RangeGrid
     params: PredictParams
     device: torch.device
@@ -47,7 +47,7 @@ def detections_of(scoring: Scoring, views: Views) -> Detections:
     """What the judge finds in a batch: its anomaly logits are the scores."""
     views = blacked_out(views, scoring.params.blackout)
     with autocast(scoring.device, scoring.precision):
-        detections = judge_both_ways(scoring.judge, views)
+        detections = score_both_ways(scoring.scorer, views)
     return rescored(detections, scoring.params.score)
 
 
