@@ -20,7 +20,7 @@ Scorer = Callable[[Views], Detections]
 
 
 class SensorLossScorer(Protocol):
-    """A judge that can do without the image."""
+    """A scorer that can do without the image."""
 
     def __call__(self, views: Views, /) -> Detections:
         """Judge every cell and pixel."""

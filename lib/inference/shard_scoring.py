@@ -1,4 +1,4 @@
-"""Scores of whole shards: any judge of views, in batches, on a device."""
+"""Scores of whole shards: any scorer of views, in batches, on a device."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,7 +23,7 @@ from lib.views.sensor_dropout import without_image, without_lidar
 
 @dataclass(frozen=True, eq=False)
 class Scoring:
-    """How shards are scored: by which judge, on which range view; `outside_shift` is added to the scores of points
+    """How shards are scored: by which scorer, on which range view; `outside_shift` is added to the scores of points
     outside the image.
     """
 
@@ -44,7 +44,7 @@ def blacked_out(views: Views, sensor: Literal["none", "image", "lidar"]) -> View
 
 
 def detections_of(scoring: Scoring, views: Views) -> Detections:
-    """What the judge finds in a batch: its anomaly logits are the scores."""
+    """What the scorer finds in a batch: its anomaly logits are the scores."""
     views = blacked_out(views, scoring.params.blackout)
     with autocast(scoring.device, scoring.precision):
         detections = score_both_ways(scoring.scorer, views)

@@ -16,8 +16,8 @@ from lib.common.outputs import (
     exclusive_lock,
     partial_of,
     remove_leftovers,
+    remove_stale_lock,
     temporary_folder,
-    tidy,
     write_csv,
     write_json,
     write_text,
@@ -214,7 +214,9 @@ THINGS = ("link", "link to nowhere", "hard link", "file", "FIFO", "folder", "lin
 
 
 @pytest.mark.parametrize("thing", THINGS)
-@pytest.mark.parametrize("kind", [atomic_file, atomic_folder, temporary_folder, exclusive_lock, remove_leftovers, tidy])
+@pytest.mark.parametrize(
+    "kind", [atomic_file, atomic_folder, temporary_folder, exclusive_lock, remove_leftovers, remove_stale_lock]
+)
 def test_nothing_that_no_run_has_made_is_removed_emptied_or_written_through(tmp_path, kind, thing):
     for hidden in (".output.partial", ".output.run.partial", ".output.writer.partial", ".output.old.partial"):
         folder = tmp_path / hidden
@@ -224,7 +226,7 @@ def test_nothing_that_no_run_has_made_is_removed_emptied_or_written_through(tmp_
         before = sorted((str(path), path.lstat().st_ino) for path in folder.rglob("*")), tree(folder)
         refused = False
         try:
-            if kind in (remove_leftovers, tidy):
+            if kind in (remove_leftovers, remove_stale_lock):
                 kind(folder / "output")
             else:
                 with kind(folder / "output") as partial:

@@ -137,8 +137,8 @@ def test_no_file_takes_the_number_of_a_closed_output(tmp_path):
 
 def test_a_full_output_leaves_nothing_half_written(tmp_path):
     body = (
-        "from lib.common.outputs import whole_folder; from pathlib import Path\n"
-        "    with whole_folder(Path(sys.argv[1])) as folder:\n"
+        "from lib.common.outputs import atomic_folder; from pathlib import Path\n"
+        "    with atomic_folder(Path(sys.argv[1])) as folder:\n"
         "        (folder / 'x').touch()\n"
         "        print('x', flush=True)"
     )

@@ -32,7 +32,7 @@ WHOLE = DetectorConfig("concat", 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fo
 
 
 def louder_outside(by):
-    """A judge that draws its logits, the same for a frame each time, and adds a number outside the image."""
+    """A scorer that draws its logits, the same for a frame each time, and adds a number outside the image."""
 
     def scorer(views):
         drawn = (views.xyz_B3RC.square().sum(1) * 7919).sin() + (views.intensity_BRC * 104_729).sin()
