@@ -10,6 +10,7 @@ from tqdm import tqdm
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params
+from lib.common.paths import MODEL, PREDICTIONS, SHARDS, VALIDATION_SCORES
 from lib.common.scratch import Cache, cache, code_fingerprint, fingerprint, store
 from lib.common.terminal import log
 from lib.common.workers import available_cores
@@ -25,11 +26,6 @@ from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
 from lib.shards.split_params import SplitParams
 from lib.shards.validation_scores import write_validation
-
-SHARDS = Path("data/shards")
-MODEL = Path("models/detector.safetensors")
-PREDICTIONS = Path("data/predictions")
-VALIDATION = Path("data/validation.h5")
 
 
 class Params(Sections):
@@ -65,7 +61,7 @@ def main() -> None:
         }
         with atomic_folder(PREDICTIONS, (SHARD_FILES,)) as folder:
             scored_before = _score_test(partial(predict_shard, scoring, model), test, folder, finished, keys, threads)
-            write_validation(VALIDATION, score_validation(scoring, seen, refs, model, threads))
+            write_validation(VALIDATION_SCORES, score_validation(scoring, seen, refs, model, threads))
     finished.discard(keys.values())
     if scored_before:
         log(f"{scored_before} of {len(test)} shards were scored by a run that was interrupted ({store()})")

@@ -1,16 +1,14 @@
 """The built-in sample: procedural streets with and without anomalies, in AnoVox's release layout."""
 
-from pathlib import Path
-
 from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
 from lib.common.errors import run_stage
 from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params
+from lib.common.paths import SAMPLE
 from lib.common.terminal import log
 from lib.simulator.sample import write_sample
 from lib.simulator.simulate_params import SimulateParams
 
-SAMPLE = Path("data/sample")
 SAMPLE_HOLDS = ("Scenario_????????-????-????-????-????????????/", "Scenario_Configuration_Files/")
 
 

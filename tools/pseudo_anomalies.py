@@ -8,6 +8,7 @@ import numpy as np
 from lib.common.errors import run_stage
 from lib.common.outputs import atomic_file
 from lib.common.params import ExecutionParams, Sections, load_params
+from lib.common.paths import SHARDS, TABLES
 from lib.common.terminal import log
 from lib.figures.plot_params import PlotParams
 from lib.figures.pseudo_anomaly_sheet import draw_pasted
@@ -37,9 +38,9 @@ class Params(Sections):
 def main() -> None:
     """Paste, draw, say where."""
     parser = argparse.ArgumentParser(prog="python -m tools.pseudo_anomalies", description=__doc__)
-    parser.add_argument("--shards", type=Path, default=Path("data/shards"), help="default: %(default)s")
+    parser.add_argument("--shards", type=Path, default=SHARDS, help="default: %(default)s")
     parser.add_argument(
-        "--output", type=Path, default=Path("plots/pseudo_anomalies.png"), help="a PNG; default: %(default)s"
+        "--output", type=Path, default=TABLES / "pseudo_anomalies.png", help="a PNG; default: %(default)s"
     )
     parser.add_argument("--each", type=int, default=2, help="examples per kind and families; default: %(default)s")
     args = parser.parse_args()
