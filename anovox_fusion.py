@@ -5,8 +5,10 @@ What is not named here may change at any time. Errors that a user can mend are `
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,32 +16,46 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-import lib
-
 _HERE: Final = Path(__file__).resolve().parent
-if not lib.__file__ or Path(lib.__file__).resolve().parent != _HERE / "lib":
-    raise ImportError(f"anovox_fusion needs its own package lib, and {lib.__file__} comes before it on the path")
 
-from lib.anovox.format.findings import Finding  # noqa: E402 (only once lib is known to be ours)
-from lib.anovox.format.folders import find_scenarios  # noqa: E402
-from lib.anovox.reading.frames import SkippedFrame, read_frames  # noqa: E402
-from lib.anovox.reading.scenario import Sensors, open_scenario  # noqa: E402
-from lib.common.errors import DataError, ParamsError  # noqa: E402
-from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, Label, is_anomaly, is_ignored  # noqa: E402
-from lib.common.params import Sections, load_params  # noqa: E402
-from lib.geometry.camera import Camera  # noqa: E402
-from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType  # noqa: E402
-from lib.inference.predict_params import PredictParams  # noqa: E402
-from lib.inference.scores import also_without_image, for_sensors  # noqa: E402
-from lib.inference.shard_scoring import Scoring, score_one_frame  # noqa: E402
-from lib.model.detector import Detector, DetectorConfig  # noqa: E402
-from lib.model.devices import choose_device, choose_precision  # noqa: E402
-from lib.model.model_file import load_detector as _load_detector  # noqa: E402
-from lib.model.model_file import scenarios_seen  # noqa: E402
-from lib.preprocessing.resize import resize_frame  # noqa: E402
-from lib.shards.index import open_entry, read_index  # noqa: E402
-from lib.shards.predictions import Predictions, read_predictions  # noqa: E402
-from lib.shards.shard_reader import Shard, read_shard  # noqa: E402
+
+def _load_lib() -> None:
+    """Import the package lib beside this file, wherever else on the path a folder of that name lies."""
+    if "lib" not in sys.modules:
+        spec = spec_from_file_location("lib", _HERE / "lib" / "__init__.py")
+        assert spec is not None and spec.loader is not None
+        sys.modules["lib"] = module_from_spec(spec)
+        try:
+            spec.loader.exec_module(sys.modules["lib"])
+        except FileNotFoundError:
+            del sys.modules["lib"]
+            raise ImportError(f"{_HERE} has no package lib; install with `pip install -e` in the repository") from None
+    if Path(sys.modules["lib"].__file__ or "").resolve().parent != _HERE / "lib":
+        raise ImportError("another package named lib is imported already; import anovox_fusion before it")
+
+
+_load_lib()
+
+from lib.anovox.format.findings import Finding
+from lib.anovox.format.folders import find_scenarios
+from lib.anovox.reading.frames import SkippedFrame, read_frames
+from lib.anovox.reading.scenario import Sensors, open_scenario
+from lib.common.errors import DataError, ParamsError
+from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, Label, is_anomaly, is_ignored
+from lib.common.params import Sections, load_params
+from lib.geometry.camera import Camera
+from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
+from lib.inference.predict_params import PredictParams
+from lib.inference.scores import also_without_image, for_sensors
+from lib.inference.shard_scoring import Scoring, score_one_frame
+from lib.model.detector import Detector, DetectorConfig
+from lib.model.devices import choose_device, choose_precision
+from lib.model.model_file import load_detector as _load_detector
+from lib.model.model_file import scenarios_seen
+from lib.preprocessing.resize import resize_frame
+from lib.shards.index import open_entry, read_index
+from lib.shards.predictions import Predictions, read_predictions
+from lib.shards.shard_reader import Shard, read_shard
 
 __all__ = [
     "ANOMALY_IDS",

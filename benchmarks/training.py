@@ -127,7 +127,7 @@ def _timed(
         "parts": partial(ours.clocked_epoch, clock),
     }
     times = alternate(ways, ROUNDS)
-    return (times, ours.wait_share[1:]), clock
+    return (times, ours.wait_fraction[1:]), clock
 
 
 def _summary(

@@ -25,7 +25,7 @@ from benchmarks.timing import Times, alternate
 from benchmarks.training_loop import PARTS, WAIT, Clock, OurLoop, synchronize
 from lib.common.errors import DataError
 from lib.common.params import load_params
-from lib.loading.data_location import Residence
+from lib.loading.data_location import DataLocation
 from lib.loading.frame_reader import FrameRef, read_batch
 from lib.model.detector import Detector, build_detector
 from lib.model.devices import Precision, choose_compiled, make_deterministic
@@ -78,7 +78,7 @@ def measure(folder: Path) -> Subject:
     setting = (
         f"{FRAMES} frames of {height} x {width} pixels and up to {work.shard.points.shape[1]:,} points, simulated "
         f"({DIFFERENT_FRAMES} different ones), batches of {BATCH}, on one GPU. `compiled`: execution.compile; `on the "
-        "GPU`: execution.residence."
+        "GPU`: execution.data_location."
     )
     tables, measures = _measured(work, torch.cuda.get_device_name(CUDA))
     return Subject("Training on a GPU", setting, ("torch", "numpy", "pillow"), tables, measures)
@@ -123,8 +123,8 @@ def _work(folder: Path) -> Work:
 
 
 def _ways(work: Work) -> tuple[Times, Clock]:
-    def ours(residence: Residence, precision: Precision = "bfloat16", *, compiled: bool = False) -> OurLoop:
-        return OurLoop([work.shard], work.refs, *work.recipe(precision, compiled=compiled), residence)
+    def ours(data_location: DataLocation, precision: Precision = "bfloat16", *, compiled: bool = False) -> OurLoop:
+        return OurLoop([work.shard], work.refs, *work.recipe(precision, compiled=compiled), data_location)
 
     detector, recipe = work.recipe("float32")
     loops = {

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import torch
 from torch import Tensor
 
-from lib.loading.data_location import Residence
+from lib.loading.data_location import DataLocation
 from lib.loading.frame_reader import FrameRef
 from lib.loading.loader import Loader
 from lib.loading.order import shuffled
@@ -68,10 +68,10 @@ class OurLoop:
         refs: Sequence[FrameRef],
         detector: Detector,
         recipe: Recipe,
-        residence: Residence,
+        data_location: DataLocation,
     ) -> None:
         self._recipe, self._refs = recipe, refs
-        self._loader = Loader(shards, refs, recipe.device, residence)
+        self._loader = Loader(shards, refs, recipe.device, data_location)
         detector.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizers = make_optimizers(detector, recipe)
         self._twins = replicas(detector, recipe.parts)
@@ -79,7 +79,7 @@ class OurLoop:
         self._teammates = self._processes.enter_context(open_teammates(self._twins, self._loader, recipe))
         self._generators = [torch.Generator(recipe.device).manual_seed(1 + part) for part in range(recipe.parts)]
         self._epoch = 0
-        self.wait_share: list[float] = []
+        self.wait_fraction: list[float] = []
 
     def epoch(self) -> float:
         """Train on every frame once as lib.training.loop does; returns the mean loss and notes the share of waiting."""
@@ -95,7 +95,7 @@ class OurLoop:
                     break
                 losses.append(training_step(threads, parts, self._recipe, self._optimizers, self._teammates))
             loss = torch.stack(losses).mean().item()
-        self.wait_share.append(waited / (time.perf_counter() - start))
+        self.wait_fraction.append(waited / (time.perf_counter() - start))
         return loss
 
     def clocked_epoch(self, clock: Clock) -> None:

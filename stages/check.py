@@ -6,6 +6,7 @@ from pathlib import Path
 from lib.common.errors import ParamsError, run_stage
 from lib.common.outputs import write_text
 from lib.common.params import DataParams, ExecutionParams, Section, load_params
+from lib.common.paths import PARAMS_CHECKED, SAMPLE
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.figures.plot_params import PlotParams
 from lib.inference.predict_params import PredictParams
@@ -15,9 +16,7 @@ from lib.shards.split_params import SplitParams
 from lib.simulator.simulate_params import SimulateParams
 from lib.training.train_params import TrainParams
 
-CHECKED = Path("data/params_checked.txt")
 WORDS = "params.yaml has passed. These words never change, so that no stage runs again for them.\n"
-SAMPLE = Path("data/sample")
 
 
 class Params(Section):
@@ -39,7 +38,7 @@ def main() -> None:
     """Run the stage."""
     params = load_params(Params)
     _check_root(Path(params.data.root))
-    write_text(CHECKED, WORDS)
+    write_text(PARAMS_CHECKED, WORDS)
 
 
 def _check_root(root: Path) -> None:

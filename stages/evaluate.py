@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from lib.common.errors import run_stage
-from lib.common.outputs import alone, write_csv, write_json
+from lib.common.outputs import exclusive_lock, write_csv, write_json
 from lib.common.params import ExecutionParams, Sections, load_params
-from lib.common.scratch import code_fingerprint, fingerprint, unfinished
-from lib.common.terminal import log_to_stderr, say
+from lib.common.paths import EVALUATE_METRICS, PREDICTIONS, SHARDS, SUMMARY, TABLES, VALIDATION_SCORES
+from lib.common.scratch import code_fingerprint, fingerprint, resumable_work
+from lib.common.terminal import log, log_to_stderr
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
 from lib.evaluation.levels import ScenarioScores, score_in_parts
@@ -22,7 +23,7 @@ from lib.evaluation.plot_tables import (
     SCORE_COLUMNS,
     Row,
 )
-from lib.evaluation.progress import Notes
+from lib.evaluation.progress import EvaluationCheckpoint
 from lib.evaluation.result_guards import check_one_model
 from lib.evaluation.summary import summary_of
 from lib.evaluation.trivial_baselines import with_baselines
@@ -32,12 +33,6 @@ from lib.shards.split_params import SplitParams
 from lib.shards.storage import FileKind, read_arrays
 from lib.shards.validation_scores import VALIDATION_KIND, ValidationScores, read_validation
 
-SHARDS = Path("data/shards")
-PREDICTIONS = Path("data/predictions")
-VALIDATION = Path("data/validation.h5")
-METRICS = Path("metrics/evaluate.json")
-SUMMARY = Path("metrics/summary.json")
-PLOTS = Path("plots")
 CSV_DECIMALS = 6
 
 
@@ -54,31 +49,31 @@ def main() -> None:
     log_to_stderr("%(levelname)s: %(message)s")
     params = load_params(Params)
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
-    validation = read_validation(VALIDATION)
+    validation = read_validation(VALIDATION_SCORES)
     key = _key(scenarios, params.evaluate)
-    with unfinished("evaluate", key) as folder:
-        notes = Notes(folder / "state.safetensors", key, params.execution.checkpoint_seconds, say)
+    with resumable_work("evaluate", key) as folder:
+        notes = EvaluationCheckpoint(folder / "state.safetensors", key, params.execution.checkpoint_seconds, log)
         _write(_evaluate(scenarios, validation, params.evaluate, notes))
 
 
 def _write(report: Report) -> None:
-    with alone(METRICS):
-        write_json(METRICS, report.metrics)
+    with exclusive_lock(EVALUATE_METRICS):
+        write_json(EVALUATE_METRICS, report.metrics)
         write_json(SUMMARY, summary_of(report.metrics))
-        write_csv(PLOTS / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
-        write_csv(PLOTS / "pr.csv", PRECISION_RECALL_COLUMNS, _rounded(report.precision_recall))
-        write_csv(PLOTS / "scores.csv", SCORE_COLUMNS, _rounded(report.scores))
-        write_csv(PLOTS / "breakdown.csv", BREAKDOWN_COLUMNS, _rounded(report.breakdown))
-        write_csv(PLOTS / "events.csv", EVENT_COLUMNS, _rounded(report.events))
-        write_csv(PLOTS / "first_detections.csv", FIRST_DETECTION_COLUMNS, _rounded(report.first_detections))
-        write_csv(PLOTS / "reliability.csv", RELIABILITY_COLUMNS, _rounded(report.reliability))
+        write_csv(TABLES / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
+        write_csv(TABLES / "pr.csv", PRECISION_RECALL_COLUMNS, _rounded(report.precision_recall))
+        write_csv(TABLES / "scores.csv", SCORE_COLUMNS, _rounded(report.scores))
+        write_csv(TABLES / "breakdown.csv", BREAKDOWN_COLUMNS, _rounded(report.breakdown))
+        write_csv(TABLES / "events.csv", EVENT_COLUMNS, _rounded(report.events))
+        write_csv(TABLES / "first_detections.csv", FIRST_DETECTION_COLUMNS, _rounded(report.first_detections))
+        write_csv(TABLES / "reliability.csv", RELIABILITY_COLUMNS, _rounded(report.reliability))
 
 
 def _key(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> str:
     """What an evaluation is made from."""
     read = [[_mark(s.shard, SHARD_KIND), _mark(s.predictions, PREDICTIONS_KIND)] for s in scenarios]
     names = [[s.scenario, s.camera] for s in scenarios]
-    made_from = names, read, _mark(VALIDATION, VALIDATION_KIND), params.model_dump(mode="json")
+    made_from = names, read, _mark(VALIDATION_SCORES, VALIDATION_KIND), params.model_dump(mode="json")
     return fingerprint(*made_from, code_fingerprint())
 
 
@@ -88,7 +83,10 @@ def _mark(path: Path, kind: FileKind) -> str:
 
 
 def _evaluate(
-    scenarios: tuple[ScoredScenario, ...], validation: ValidationScores, params: EvaluateParams, notes: Notes
+    scenarios: tuple[ScoredScenario, ...],
+    validation: ValidationScores,
+    params: EvaluateParams,
+    notes: EvaluationCheckpoint,
 ) -> Report:
     checked: set[Path] = set()
     models = {validation.model_fingerprint}

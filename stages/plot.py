@@ -8,8 +8,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from lib.common.errors import run_stage
-from lib.common.outputs import whole_folder
+from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params
+from lib.common.paths import DETECTIONS, EVALUATE_METRICS, FIGURES, PREDICTIONS, SHARDS, TABLES
 from lib.common.workers import processes_or_here, run_tasks
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
@@ -25,14 +26,6 @@ from lib.figures.scores_figure import draw_scores
 from lib.figures.style import house_style, save
 from lib.figures.training_figure import draw_training
 from lib.shards.split_params import SplitParams
-
-SHARDS = Path("data/shards")
-PREDICTIONS = Path("data/predictions")
-METRICS = Path("metrics/evaluate.json")
-TABLES = Path("plots")
-FIGURES = Path("plots/figures")
-DETECTIONS = Path("plots/detections")
-
 
 _NAMES = "training", "roc", "precision_recall", "breakdown", "reliability", "events", "scores"
 FIGURE_FILES = [f"{name}.png" for name in _NAMES]
@@ -63,13 +56,14 @@ def main() -> None:
     scenarios = scored_scenarios(SHARDS, PREDICTIONS, params.split)
     edges = score_edges(TABLES / "scores.csv", params.plot.score_bins)
     with (
-        whole_folder(FIGURES, FIGURE_FILES) as figures,
-        whole_folder(DETECTIONS, DETECTION_FILES) as detections,
+        atomic_folder(FIGURES, FIGURE_FILES) as figures,
+        atomic_folder(DETECTIONS, DETECTION_FILES) as detections,
         processes_or_here(params.execution.workers, len(CATEGORIES)) as pool,
     ):
         first = [pool.submit(draw_picture, each) for each in _figures_of_tables(figures, params.plot.dpi)]
         evidence = gather_evidence((s.read() for s in scenarios), len(scenarios), edges, params.evaluate)
-        rest = [Picture(figures / "scores.png", partial(draw_scores, evidence.histograms, METRICS), params.plot.dpi)]
+        histograms = partial(draw_scores, evidence.histograms, EVALUATE_METRICS)
+        rest = [Picture(figures / "scores.png", histograms, params.plot.dpi)]
         for category in CATEGORIES:
             rest += _gallery(detections, category, scenarios, evidence, params.plot)
         run_tasks(pool, draw_picture, rest, "plot", "picture")
@@ -86,11 +80,11 @@ def draw_picture(picture: Picture) -> None:
 def _figures_of_tables(folder: Path, dpi: int) -> list[Picture]:
     draw: dict[str, Callable[[], Figure]] = {
         "training": partial(draw_training, TABLES / "training.csv"),
-        "roc": partial(draw_roc, TABLES / "roc.csv", METRICS),
-        "precision_recall": partial(draw_precision_recall, TABLES / "pr.csv", METRICS),
+        "roc": partial(draw_roc, TABLES / "roc.csv", EVALUATE_METRICS),
+        "precision_recall": partial(draw_precision_recall, TABLES / "pr.csv", EVALUATE_METRICS),
         "breakdown": partial(draw_breakdown, TABLES / "breakdown.csv"),
-        "reliability": partial(draw_reliability, TABLES / "reliability.csv", METRICS),
-        "events": partial(draw_events, TABLES / "events.csv", TABLES / "first_detections.csv", METRICS),
+        "reliability": partial(draw_reliability, TABLES / "reliability.csv", EVALUATE_METRICS),
+        "events": partial(draw_events, TABLES / "events.csv", TABLES / "first_detections.csv", EVALUATE_METRICS),
     }
     return [Picture(folder / f"{name}.png", function, dpi) for name, function in draw.items()]
 

@@ -8,10 +8,11 @@ import torch
 from tqdm import tqdm
 
 from lib.common.errors import DataError, run_stage
-from lib.common.outputs import whole_folder
+from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params
-from lib.common.scratch import Shelf, code_fingerprint, fingerprint, shelf, store
-from lib.common.terminal import say
+from lib.common.paths import MODEL, PREDICTIONS, SHARDS, VALIDATION_SCORES
+from lib.common.scratch import Cache, cache, code_fingerprint, fingerprint, store
+from lib.common.terminal import log
 from lib.common.workers import available_cores
 from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
 from lib.inference.predict_params import PredictParams
@@ -25,11 +26,6 @@ from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
 from lib.shards.split_params import SplitParams
 from lib.shards.validation_scores import write_validation
-
-SHARDS = Path("data/shards")
-MODEL = Path("models/detector.safetensors")
-PREDICTIONS = Path("data/predictions")
-VALIDATION = Path("data/validation.h5")
 
 
 class Params(Sections):
@@ -48,27 +44,27 @@ def main() -> None:
     detector = load_detector(MODEL).to(device).eval()
     detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     test = _test_entries(params)
-    judge = also_without_image(detector, detector.config.fuses, params.predict)
+    scorer = also_without_image(detector, detector.config.fuses, params.predict)
     predicting = for_sensors(params.predict, detector.config.fusion)
     seen, refs = validation_frames(SHARDS, params.split)
-    raw = Scoring(judge, detector.config.grid(), predicting, device, precision)
-    model, finished = model_fingerprint(MODEL), shelf("predict")
+    raw = Scoring(scorer, detector.config.grid(), predicting, device, precision)
+    model, finished = model_fingerprint(MODEL), cache("predict")
     with Threads((params.execution.workers or available_cores()) if device.type == "cpu" else 1) as threads:
         scoring = matched_outside(raw, seen, refs, threads)
         if scoring.outside_shift:
-            say(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
+            log(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
         made_from = model, params.predict.model_dump(mode="json"), scoring.outside_shift
         how = device.type, precision, code_fingerprint()
         keys = {
             entry.file: fingerprint(*made_from, *how, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
             for entry in test
         }
-        with whole_folder(PREDICTIONS, (SHARD_FILES,)) as folder:
+        with atomic_folder(PREDICTIONS, (SHARD_FILES,)) as folder:
             scored_before = _score_test(partial(predict_shard, scoring, model), test, folder, finished, keys, threads)
-            write_validation(VALIDATION, score_validation(scoring, seen, refs, model, threads))
+            write_validation(VALIDATION_SCORES, score_validation(scoring, seen, refs, model, threads))
     finished.discard(keys.values())
     if scored_before:
-        say(f"{scored_before} of {len(test)} shards were scored by a run that was interrupted ({store()})")
+        log(f"{scored_before} of {len(test)} shards were scored by a run that was interrupted ({store()})")
 
 
 def _test_entries(params: Params) -> list[ShardEntry]:
@@ -86,7 +82,7 @@ def _score_test(
     predict: Callable[[ShardEntry], Predictions],
     test: Sequence[ShardEntry],
     folder: Path,
-    finished: Shelf,
+    finished: Cache,
     keys: Mapping[str, str],
     threads: Threads,
 ) -> int:

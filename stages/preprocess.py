@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from lib.common.errors import DataError, run_stage
-from lib.common.outputs import whole_folder, write_csv, write_json
+from lib.common.outputs import atomic_folder, write_csv, write_json
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
-from lib.common.scratch import shelf, store
-from lib.common.terminal import say
+from lib.common.paths import DATA_METRICS, LABEL_METRICS, LABEL_SHEETS, SCENARIO_TABLE, SHARDS
+from lib.common.scratch import cache, store
+from lib.common.terminal import log
 from lib.preprocessing.conversion import convert_data_set
 from lib.preprocessing.judgement import explained, objections, unjudged
 from lib.preprocessing.label_guards import check_labels, type_sentences
@@ -20,11 +21,6 @@ from lib.preprocessing.label_report import (
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.shards.index import INDEX_FILE, SHARD_FILES
 
-SHARDS = Path("data/shards")
-METRICS = Path("metrics/data.json")
-LABELS = Path("metrics/labels.json")
-SCENARIOS = Path("plots/scenarios.csv")
-SHEETS = Path("plots/labels")
 SHEET_FILES = ("anomalies.png", "normality.png")
 
 
@@ -40,9 +36,9 @@ def main() -> None:
     """Run the stage: nothing is left behind unless everything was written."""
     params = load_params(Params)
     holds = SHARD_FILES, INDEX_FILE
-    with whole_folder(SHARDS, holds, INDEX_FILE) as shards, whole_folder(SHEETS, SHEET_FILES) as sheets:
+    with atomic_folder(SHARDS, holds, INDEX_FILE) as shards, atomic_folder(LABEL_SHEETS, SHEET_FILES) as sheets:
         root, workers = Path(params.data.root), params.execution.workers
-        data = convert_data_set(root, shards, params.preprocess, workers, shelf("preprocess"))
+        data = convert_data_set(root, shards, params.preprocess, workers, cache("preprocess"))
         # Here, as worker processes import this file, and not matplotlib.
         from lib.preprocessing.label_sheets import write_label_sheets
 
@@ -52,20 +48,23 @@ def main() -> None:
         if found and not params.preprocess.trust_labels:
             raise DataError(objection_sentence(found))
         write_label_sheets(shards, data.entries, sheets)
-        write_json(METRICS, data.metrics)
-        write_json(LABELS, agreement_metrics(data.statistics, len(found), params.preprocess.trust_labels))
-        write_csv(SCENARIOS, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))
+        write_json(DATA_METRICS, data.metrics)
+        write_json(LABEL_METRICS, agreement_metrics(data.statistics, len(found), params.preprocess.trust_labels))
+        write_csv(SCENARIO_TABLE, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))
     for each in found:
-        say(f"labels, trusted all the same: {each.what}")
+        log(f"labels, trusted all the same: {each.what}")
     for left_open in unjudged(data.statistics):
-        say(f"labels: {left_open.scenarios[0]} (of {len(left_open.scenarios)}): {left_open.what}")
+        log(f"labels: {left_open.scenarios[0]} (of {len(left_open.scenarios)}): {left_open.what}")
     for sentence in [*label_sentences(data.statistics), *type_sentences(data.statistics, types)]:
-        say(sentence)
+        log(sentence)
     frames = data.metrics["frames"]["total"]
     skipped = sum(data.metrics["skipped"].values())
     if data.reused:
-        say(f"{data.reused} scenarios are unchanged, and their shards an earlier run's ({store()})")
-    say(f"{len(data.statistics)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; look at {SHEETS}")
+        log(f"{data.reused} scenarios are unchanged, and their shards an earlier run's ({store()})")
+    log(
+        f"{len(data.statistics)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; "
+        f"look at {LABEL_SHEETS}"
+    )
 
 
 if __name__ == "__main__":

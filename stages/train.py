@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from pathlib import Path
 
 from lib.common.errors import DataError, run_stage
-from lib.common.outputs import alone, write_csv, write_json
+from lib.common.outputs import exclusive_lock, write_csv, write_json
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
-from lib.common.scratch import code_fingerprint, fingerprint, unfinished
+from lib.common.paths import MODEL, SHARDS, TRAIN_METRICS, TRAINING_LOG, TRAINING_TABLE
+from lib.common.scratch import code_fingerprint, fingerprint, resumable_work
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
 from lib.model.detector import Detector, build_detector
@@ -22,12 +22,6 @@ from lib.training.train_params import TrainParams
 from lib.training.training_frames import training_set
 from lib.training.training_setup import batch_parts, detector_config, range_grid
 from lib.training.training_state import EpochRecord
-
-SHARDS = Path("data/shards")
-MODEL = Path("models/detector.safetensors")
-METRICS = Path("metrics/train.json")
-HISTORY = Path("plots/training.csv")
-LOG = Path("logs/train.log")
 
 
 class Params(Sections):
@@ -43,7 +37,7 @@ class Params(Sections):
 def main() -> None:
     """Run the stage."""
     params = load_params(Params)
-    with alone(MODEL):
+    with exclusive_lock(MODEL):
         _train(params)
 
 
@@ -59,21 +53,21 @@ def _train(params: Params) -> None:
     log.info("%d frames to train on, %d to validate on", len(data.training), len(data.validation))
 
     def on_epoch(history: Sequence[EpochRecord]) -> None:
-        write_csv(HISTORY, [field.name for field in fields(EpochRecord)], map(asdict, history))
+        write_csv(TRAINING_TABLE, [field.name for field in fields(EpochRecord)], map(asdict, history))
         log.info("%s", history[-1])
 
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
     compiled = choose_compiled(params.execution.compile, device)
-    residence = params.execution.residence
+    data_location = params.execution.data_location
     recipe = Recipe(
-        params.train, grid, device, precision, parts, residence=residence, compiled=compiled, processes=True
+        params.train, grid, device, precision, parts, data_location=data_location, compiled=compiled, processes=True
     )
     log.info("torch.compile: %s", "yes" if compiled else "no")
     frames = [[ref.shard, ref.index] for ref in (*data.training, *data.validation)]
     made_from = params.split.model_dump(mode="json"), params.train.model_dump(mode="json"), asdict(config), frames
     shards = [[shard.path.name, shard.fingerprint] for shard in data.shards]
     key = fingerprint(*made_from, shards, device.type, precision, parts, compiled, code_fingerprint())
-    with unfinished("train", key) as folder, stop_requests() as asked:
+    with resumable_work("train", key) as folder, stop_requests() as asked:
         every_s = params.execution.checkpoint_seconds
         checkpoints = Checkpoints(folder / "state.safetensors", key, every_s, asked)
         history = train_detector(detector, data, recipe, on_epoch, checkpoints)
@@ -92,7 +86,7 @@ def _write_summary(detector: Detector, data: TrainingSet, precision: Precision, 
         "training_frames": len(data.training),
         "validation_frames": len(data.validation),
     }
-    write_json(METRICS, summary)
+    write_json(TRAIN_METRICS, summary)
 
 
 def _parameters(detector: Detector) -> int:
@@ -103,11 +97,11 @@ def _log() -> logging.Logger:
     log = logging.getLogger("train")
     log.setLevel(logging.INFO)
     try:
-        LOG.parent.mkdir(exist_ok=True)
-        LOG.unlink(missing_ok=True)  # what it was a link to stays as it is
-        handler = logging.FileHandler(LOG, mode="w", encoding="utf-8")
+        TRAINING_LOG.parent.mkdir(exist_ok=True)
+        TRAINING_LOG.unlink(missing_ok=True)  # what it was a link to stays as it is
+        handler = logging.FileHandler(TRAINING_LOG, mode="w", encoding="utf-8")
     except OSError as error:
-        raise DataError(f"{LOG}: cannot be written ({error}); move away what is in the way") from None
+        raise DataError(f"{TRAINING_LOG}: cannot be written ({error}); move away what is in the way") from None
     handler.setFormatter(PlainFormatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return log

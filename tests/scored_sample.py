@@ -130,7 +130,7 @@ def made_up_validation(
         frame_score=generator.normal(size=len(drive)).astype(np.float32),
         pasted_drive=drive,
         pasted_score=(generator.normal(size=len(drive)) + skill * pasted).astype(np.float32),
-        pasted_image_share=(0.01 * pasted).astype(np.float32),
+        pasted_image_fraction=(0.01 * pasted).astype(np.float32),
         pasted_points=(20 * pasted).astype(np.int32),
         point_score=(generator.normal(size=label.shape) + skill * label).astype(np.float32),
         point_label=label,

@@ -64,9 +64,14 @@ def test_the_frames_of_a_scenario_are_those_of_its_shard(finished):
         assert [getattr(stored, name) for name in same] == [getattr(read, name) for name in same]
 
 
-def test_another_lib_before_ours_is_named(tmp_path):
+def test_another_lib_on_the_path_does_no_harm(tmp_path):
+    """As in the root folder of Linux, where /lib is."""
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "__init__.py").touch()
-    code = f"import sys; sys.path.append({str(ROOT)!r}); import anovox_fusion"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "needs its own package lib" in done.stderr
+    code = f"import sys; sys.path.append({str(ROOT)!r}); import anovox_fusion, lib; print(lib.__file__)"
+    done = [
+        subprocess.run([sys.executable, "-c", start + code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for start in ("", "import lib; ")
+    ]
+    assert done[0].stdout.strip() == str(ROOT / "lib" / "__init__.py"), done[0].stderr
+    assert done[1].returncode == 1 and "another package named lib" in done[1].stderr

@@ -23,7 +23,7 @@ FOUND: Final = 1
 UNKNOWN: Final = 2
 
 
-def judge(report: dict[str, Any]) -> tuple[int, list[str]]:
+def scorer(report: dict[str, Any]) -> tuple[int, list[str]]:
     """Exit status and lines to print for pip-audit's JSON report."""
     packages = report["dependencies"]
     lines = [
@@ -49,7 +49,7 @@ def main() -> None:
         run = subprocess.run(
             COMMAND, capture_output=True, text=True, errors="surrogateescape", check=False, timeout=SECONDS
         )
-        status, lines = judge(json.loads(run.stdout))
+        status, lines = scorer(json.loads(run.stdout))
     except subprocess.TimeoutExpired:
         status, lines = UNKNOWN, [f"audit: NOT DONE: no answer within {SECONDS} s"]
     except (ValueError, KeyError):

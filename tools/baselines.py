@@ -14,9 +14,9 @@ from lib.baselines.baseline_runs import BaselineParams, Method, Sensors, run_bas
 from lib.common.errors import run_stage
 from lib.common.outputs import write_json
 from lib.common.params import load_params
-from lib.common.terminal import log_to_stderr, say
+from lib.common.paths import BASELINES, SHARDS
+from lib.common.terminal import log, log_to_stderr
 
-FOLDER: Final = Path("data/baselines")
 LEVELS: Final = ("frame", "point", "voxel")
 
 
@@ -25,11 +25,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.baselines", description=__doc__)
     parser.add_argument("--sensors", nargs="+", choices=get_args(Sensors), default=get_args(Sensors))
     parser.add_argument("--methods", nargs="+", choices=get_args(Method), default=get_args(Method))
-    parser.add_argument("--shards", type=Path, default=Path("data/shards"), help="default: %(default)s")
-    parser.add_argument("--predictions", type=Path, default=Path("data/baselines"), help="default: %(default)s")
-    parser.add_argument(
-        "--metrics", type=Path, default=Path("data/baselines/metrics.json"), help="default: %(default)s"
-    )
+    parser.add_argument("--shards", type=Path, default=SHARDS, help="default: %(default)s")
+    parser.add_argument("--predictions", type=Path, default=BASELINES, help="default: %(default)s")
+    parser.add_argument("--metrics", type=Path, default=BASELINES / "metrics.json", help="default: %(default)s")
     args = parser.parse_args()
     log_to_stderr("%(message)s", logging.INFO)
     params = load_params(BaselineParams)
@@ -39,8 +37,8 @@ def main() -> None:
         write_json(args.metrics, metrics)
         for method, block in metrics[sensors].items():
             numbers = (f"{level} {block[level]['auroc']:.3f}" for level in LEVELS if level in block)
-            say(f"{sensors} {method}: AUROC {', '.join(numbers)}")
-    say(f"wrote {args.metrics}")
+            log(f"{sensors} {method}: AUROC {', '.join(numbers)}")
+    log(f"wrote {args.metrics}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lib.common.errors import DataError, run_stage
 from lib.common.params import Sections, load_params
+from lib.common.paths import PREDICTIONS, SHARDS
 from lib.common.terminal import readable
 from lib.evaluation.comparison import Difference, compare
 from lib.evaluation.evaluate_params import EvaluateParams
@@ -22,7 +23,6 @@ from lib.evaluation.levels import ScenarioScores, score_in_parts
 from lib.evaluation.pooling import ScoredTest, pool_test_set
 from lib.study.revisions import link_output
 
-SHARDS, PREDICTIONS = Path("data/shards"), Path("data/predictions")
 COLUMNS = ("level", "", "of", "A", "B", "B - A", "95 % interval", "B better", "anomalous", "normal")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lib.common.errors import run_stage
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
-from lib.common.terminal import say
+from lib.common.paths import MODEL, SHARDS
+from lib.common.terminal import log
 from lib.common.workers import available_cores
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.inference.predict_params import PredictParams
@@ -35,8 +36,8 @@ class Params(Sections):
 def main() -> None:
     """Judge, rate, print the table."""
     parser = argparse.ArgumentParser(prog="python -m tools.compare_scores", description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("models/detector.safetensors"), help="default: %(default)s")
-    parser.add_argument("--shards", type=Path, default=Path("data/shards"), help="default: %(default)s")
+    parser.add_argument("--model", type=Path, default=MODEL, help="default: %(default)s")
+    parser.add_argument("--shards", type=Path, default=SHARDS, help="default: %(default)s")
     parser.add_argument("--repeats", type=int, default=5, help="times that every frame is judged; default: %(default)s")
     args = parser.parse_args()
     if args.repeats < 1:
@@ -51,7 +52,7 @@ def main() -> None:
     cores = params.execution.workers or available_cores()
     with Threads(cores if device.type == "cpu" else 1) as threads:
         rows = compare_scores(detector, data, trial, threads)
-    say(f"{len(data.validation)} validation frames, judged {args.repeats} times; {args.model}")
+    log(f"{len(data.validation)} validation frames, judged {args.repeats} times; {args.model}")
     print(table(rows))
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.common.errors import run_stage
-from lib.common.outputs import whole_file
+from lib.common.outputs import atomic_file
 from lib.common.params import ExecutionParams, Sections, load_params
-from lib.common.terminal import say
+from lib.common.paths import SHARDS, TABLES
+from lib.common.terminal import log
 from lib.figures.plot_params import PlotParams
 from lib.figures.pseudo_anomaly_sheet import draw_pasted
 from lib.figures.style import house_style, save
@@ -37,9 +38,9 @@ class Params(Sections):
 def main() -> None:
     """Paste, draw, say where."""
     parser = argparse.ArgumentParser(prog="python -m tools.pseudo_anomalies", description=__doc__)
-    parser.add_argument("--shards", type=Path, default=Path("data/shards"), help="default: %(default)s")
+    parser.add_argument("--shards", type=Path, default=SHARDS, help="default: %(default)s")
     parser.add_argument(
-        "--output", type=Path, default=Path("plots/pseudo_anomalies.png"), help="a PNG; default: %(default)s"
+        "--output", type=Path, default=TABLES / "pseudo_anomalies.png", help="a PNG; default: %(default)s"
     )
     parser.add_argument("--each", type=int, default=2, help="examples per kind and families; default: %(default)s")
     args = parser.parse_args()
@@ -51,9 +52,9 @@ def main() -> None:
     config = detector_config(params.model, shards)
     grid = range_grid(config, shards[0])
     views, _ = make_views(next(iter(batches(shards, chosen, FRAMES, choose_device(params.execution.device)))), grid)
-    with house_style(), whole_file(args.output) as partial:
+    with house_style(), atomic_file(args.output) as partial:
         save(draw_pasted(list(examples(views, grid, args.each))), partial, params.plot.dpi)
-    say(f"wrote {args.output}")
+    log(f"wrote {args.output}")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import get_args
 
 from lib.common.errors import ParamsError, run_stage
-from lib.common.outputs import alone
-from lib.common.terminal import say
+from lib.common.outputs import exclusive_lock
+from lib.common.terminal import log
 from lib.study.comparisons import add_comparisons, read_comparisons
 from lib.study.result_rows import add_rows, read_rows
 from lib.study.results_page import missing, put_tables
@@ -38,20 +38,20 @@ def main() -> None:
         return
     runs = [run for run in plan(args.scale, dict(map(_change, args.set))) if _wanted(run.kind, run.names, args.only)]
     waiting = (runs if args.again else missing(runs, read_rows(results)))[: args.runs]
-    say(f"{args.scale}: {len(runs) - len(missing(runs, read_rows(results)))} of {len(runs)} runs are finished")
+    log(f"{args.scale}: {len(runs) - len(missing(runs, read_rows(results)))} of {len(runs)} runs are finished")
     if args.list:
         print("\n".join(line for run in waiting for line in commands(run)))
         return
     clone = args.clone.resolve()
-    with alone(clone):
+    with exclusive_lock(clone):
         revision = open_clone(Path.cwd(), clone) if waiting else ""
         for number, run in enumerate(waiting, 1):
-            say(f"run {number} of {len(waiting)}: {command(run)}")
+            log(f"run {number} of {len(waiting)}: {command(run)}")
             rows = add_rows(results, execute(run, clone, revision, clone / "kept"))
             done = [row for row in rows if (row.scale, row.seed, row.revision) == (run.scale, run.seed, revision)]
             compared = compare_with(run, [row.name for row in done], clone, clone / "kept")
             put_tables(page, rows, add_comparisons(comparisons, compared))
-    say(f"wrote {results} and {page}")
+    log(f"wrote {results} and {page}")
 
 
 def _wanted(kind: str, names: tuple[str, ...], only: list[str] | None) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lib.anovox.download.archives import Unpacked, unpack
 from lib.anovox.download.packed import readable_size
 from lib.common.errors import DataError, run_stage
-from lib.common.terminal import say
+from lib.common.terminal import log
 
 
 def main() -> None:
@@ -27,12 +27,12 @@ def main() -> None:
         sys.exit(130)
     finally:
         for error in refused:
-            say(f"error: {error}", sys.stderr)
+            log(f"error: {error}", sys.stderr)
     if done.files or done.files_before:
-        say(_told(done, args.root))
+        log(_told(done, args.root))
     if refused:
         if (archives := len(set(args.archives))) > 1:
-            say(f"error: {done.refused} of {archives} archives refused, for the reasons above", sys.stderr)
+            log(f"error: {done.refused} of {archives} archives refused, for the reasons above", sys.stderr)
         sys.exit(1)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.anovox.download.voxelizing import voxelize_data_set
 from lib.common.errors import DataError, ParamsError, run_stage
-from lib.common.terminal import say
+from lib.common.terminal import log
 from lib.geometry.voxels import VOXEL_SIZE_M
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     left_out = sum(len(s.left_out) for s in done)
     if not written + before:
         raise DataError(f"{args.root}: no grid could be made; the lines above say why")
-    say(
+    log(
         f"{written:,} voxel grids written to {args.output or args.root}; {before:,} were there already"
         + (f"; {left_out:,} frames or scenarios left out, named above" if left_out else "")
     )
@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _log(message: str) -> None:
-    say(message, sys.stderr)
+    log(message, sys.stderr)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from lib.baselines.judges import NormalFeatures, distance_judge, normal_features
+from lib.baselines.distance_scorers import NormalFeatures, distance_scorer, normal_features
 from lib.baselines.references import BANK, mahalanobis, nearest_neighbour
-from lib.common.outputs import whole_folder
+from lib.common.outputs import atomic_folder
 from lib.common.params import DataParams, ExecutionParams, Sections
 from lib.common.workers import available_cores
 from lib.evaluation.calibration import pasted_truth
@@ -29,7 +29,7 @@ from lib.evaluation.levels import ScenarioScores, score_scenario
 from lib.evaluation.metrics_report import evaluate
 from lib.inference.calibration_set import check_both_kinds, matched_outside, score_validation
 from lib.inference.predict_params import PredictParams
-from lib.inference.scores import Judge, also_without_image, for_sensors
+from lib.inference.scores import Scorer, also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
 from lib.loading.loader import batches
 from lib.model.detector import Detector, build_detector
@@ -91,8 +91,8 @@ def _plain_segmentation(data: TrainingSet, sensors: Sensors, params: BaselinePar
     detector = build_detector(config)
     precision = choose_precision(params.train.precision, device)
     grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
-    residence = params.execution.residence
-    recipe = Recipe(params.train, grid, device, precision, parts, "classes", residence, processes=True)
+    data_location = params.execution.data_location
+    recipe = Recipe(params.train, grid, device, precision, parts, "classes", data_location, processes=True)
     train_detector(detector, data, recipe, lambda history: None)
     return detector.eval()
 
@@ -103,8 +103,8 @@ def _scorings(
     """How each method scores; what has to be fitted is fitted when asked for."""
     grid, precision = detector.config.grid(), choose_precision(params.predict.precision, device)
 
-    def scoring(judge: Judge, score: Score) -> Scoring:
-        return Scoring(judge, grid, params.predict.model_copy(update={"score": score}), device, precision)
+    def scoring(scorer: Scorer, score: Score) -> Scoring:
+        return Scoring(scorer, grid, params.predict.model_copy(update={"score": score}), device, precision)
 
     as_detector = partial(also_without_image, fuses=detector.config.fuses, params=params.predict)
     seed, per_frame = params.train.seed, math.ceil(POOL / len(data.training))
@@ -117,18 +117,18 @@ def _scorings(
 
     def by_neighbour() -> Scoring:
         generator = torch.Generator().manual_seed(seed)
-        judge = distance_judge(detector, normal(), lambda f, _: nearest_neighbour(f, BANK, generator), device)
-        return scoring(judge=as_detector(judge), score="anomaly_logit")
+        scorer = distance_scorer(detector, normal(), lambda f, _: nearest_neighbour(f, BANK, generator), device)
+        return scoring(scorer=as_detector(scorer), score="anomaly_logit")
 
     def by_class_means() -> Scoring:
-        judge = distance_judge(detector, normal(), mahalanobis, device)
-        return scoring(judge=as_detector(judge), score="anomaly_logit")
+        scorer = distance_scorer(detector, normal(), mahalanobis, device)
+        return scoring(scorer=as_detector(scorer), score="anomaly_logit")
 
     return {
         "nearest_neighbour": by_neighbour,
         "mahalanobis": by_class_means,
-        "max_softmax": lambda: scoring(judge=as_detector(detector), score="max_softmax"),
-        "energy": lambda: scoring(judge=as_detector(detector), score="energy"),
+        "max_softmax": lambda: scoring(scorer=as_detector(detector), score="max_softmax"),
+        "energy": lambda: scoring(scorer=as_detector(detector), score="energy"),
     }
 
 
@@ -141,7 +141,7 @@ def _suited_to_validation(scoring: Scoring, data: TrainingSet, sensors: Sensors,
         for changed in _frame_score_params(sensors, scoring.params):
             candidate = replace(scoring, params=changed)
             scores = score_validation(candidate, data.shards, data.validation, "", threads)
-            truth, counts = pasted_truth(scores.pasted_image_share, scores.pasted_points, params.evaluate)
+            truth, counts = pasted_truth(scores.pasted_image_fraction, scores.pasted_points, params.evaluate)
             check_both_kinds(truth[counts], "predict.validation_frames")
             found.append((float(roc_auc_score(truth[counts], scores.pasted_score[counts])), candidate))
         best = max(found, key=lambda pair: pair[0])[1]
@@ -168,7 +168,7 @@ def _predict(shards: Path, folder: Path, scoring: Scoring, params: BaselineParam
         return predictions_of(scoring, read_shard(path), fingerprint)
 
     with (
-        whole_folder(folder, (SHARD_FILES,)) as partial_folder,
+        atomic_folder(folder, (SHARD_FILES,)) as partial_folder,
         Threads(_threads(params, scoring.device)) as threads,
         tqdm(total=sum(entry.frames for entry in test), unit="frame", desc=folder.name) as progress,
     ):

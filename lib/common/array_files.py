@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from lib.common.errors import DataError, refused
-from lib.common.outputs import whole_file
+from lib.common.outputs import atomic_file
 from lib.common.reading import open_file
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -40,7 +40,7 @@ def write_arrays(path: Path, arrays: Arrays, metadata: Mapping[str, str]) -> Non
         name: np.asarray(value, order="C") for name, value in arrays.items()
     }  # as safetensors takes them to be
     content = save(rows_first, metadata=dict(metadata))
-    with whole_file(path) as partial, partial.open("wb") as file:
+    with atomic_file(path) as partial, partial.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -45,7 +45,7 @@ def partial_of(path: Path) -> Path:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     """Be the only run that makes `path`, until the end of the block or of the process.
 
     Raises OccupiedError when another run makes it, DataError when its folder cannot be written.
@@ -55,7 +55,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """A file to write that takes the place of `path`, and of what was there, when all went well; else it vanishes.
 
     Waits while another run writes it. Raises DataError when it cannot be written, or when what lies there is neither a
@@ -66,7 +66,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
 
 
-def tidy(path: Path) -> None:
+def remove_stale_lock(path: Path) -> None:
     """Remove the lock that a run left beside a file, killed right after it had put the whole file in its place."""
     if os.path.lexists(_lock_of(path, "writer")):
         with suppress(DataError), _lock(path, "writer", fcntl.LOCK_NB):
@@ -74,7 +74,7 @@ def tidy(path: Path) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path, holds: Sequence[str] = (), sign: str = "") -> Iterator[Path]:
+def atomic_folder(path: Path, holds: Sequence[str] = (), sign: str = "") -> Iterator[Path]:
     """A folder to fill that takes the place of `path`, and of what was there, when all went well; else it vanishes.
 
     `holds`: the names, as patterns, of the files that lie in such a folder, and with a `/` at the end of the folders;
@@ -93,7 +93,7 @@ def whole_folder(path: Path, holds: Sequence[str] = (), sign: str = "") -> Itera
 
 
 @contextmanager
-def work_folder(path: Path) -> Iterator[Path]:
+def temporary_folder(path: Path) -> Iterator[Path]:
     """A hidden folder beside the file `path`, to make it in; it vanishes at the end.
 
     Raises DataError when it cannot be written, or when another run writes it.
@@ -105,7 +105,7 @@ def work_folder(path: Path) -> Iterator[Path]:
         yield partial
 
 
-def clear_left(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
     """Remove what a killed run has left of a folder half-written; nothing that no run has made, or that one holds."""
     with suppress(DataError), _lock(path, "run", fcntl.LOCK_NB) as lock:
         if _is_marked(lock):
@@ -180,7 +180,7 @@ def _leave_it(_: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all."""
-    with whole_file(path) as partial, _sentence(path):
+    with atomic_file(path) as partial, _sentence(path):
         partial.write_bytes(text.encode())
 
 

@@ -56,7 +56,7 @@ class ExecutionParams(Section):
     """What changes only speed; no stage tracks it. workers: 0 = one per core."""
 
     device: Literal["auto", "cpu", "cuda"]
-    residence: Literal["auto", "stream", "memory", "device"]
+    data_location: Literal["auto", "stream", "memory", "device"]
     compile: Literal["auto", "off"]
     workers: Annotated[int, Field(ge=0, le=128)]
     checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)]

@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from lib.common.errors import DataError
-from lib.common.outputs import OccupiedError, alone, clear_left, whole_folder, write_json, write_text
+from lib.common.outputs import OccupiedError, atomic_folder, exclusive_lock, remove_leftovers, write_json, write_text
 from lib.common.reading import open_file, read_text
 from lib.common.terminal import readable
 
@@ -94,7 +94,7 @@ def store() -> Path:
 
 
 @contextmanager
-def unfinished(kind: str, key: str) -> Iterator[Path]:
+def resumable_work(kind: str, key: str) -> Iterator[Path]:
     """A folder for unfinished work, as an earlier run with this key has left it; removed when the block ends well.
 
     No two runs share one: beside another run of the same key, a run gets a folder of its own.
@@ -107,7 +107,7 @@ def unfinished(kind: str, key: str) -> Iterator[Path]:
     with ExitStack() as stack:
         for place in [*sorted(left, key=_last_use, reverse=True), *new]:
             with suppress(OccupiedError):
-                stack.enter_context(alone(place))
+                stack.enter_context(exclusive_lock(place))
                 break
         _make(place)
         _sign(place)
@@ -117,7 +117,7 @@ def unfinished(kind: str, key: str) -> Iterator[Path]:
 
 
 @dataclass(frozen=True)
-class Shelf:
+class Cache:
     """Finished pieces of a stage's work (files and a note in JSON) by the fingerprint of all they were made from.
 
     Files are second names of the outs where the file system has hard links, so they are made read-only, as DVC makes
@@ -137,7 +137,7 @@ class Shelf:
             return None
         with ExitStack() as stack:
             with suppress(OccupiedError):  # by another reader: it changes nothing
-                stack.enter_context(alone(place))
+                stack.enter_context(exclusive_lock(place))
             try:
                 kept = json.loads(read_text(place / _NOTE))
                 files, note = kept["files"], kept["note"]
@@ -165,7 +165,7 @@ class Shelf:
         if not (_is_free(self.folder / key) or _is_ours(self.folder / key)):
             return
         holds = (*_PIECES, _NOTE, _SIGN)
-        with suppress(DataError, OSError), whole_folder(self.folder / key, holds, _SIGN) as place:
+        with suppress(DataError, OSError), atomic_folder(self.folder / key, holds, _SIGN) as place:
             _sign(place)
             for file in files:
                 _link_or_copy(file, place / file.name)
@@ -180,11 +180,11 @@ class Shelf:
                 _discard(self.folder / key)
 
 
-def shelf(kind: str) -> Shelf:
+def cache(kind: str) -> Cache:
     """The pieces of one kind of work; those not needed for long, or for which there is no room, are removed first."""
     folder = _made(kind)
     prune(store())
-    return Shelf(folder)
+    return Cache(folder)
 
 
 def prune(root: Path, days: float = KEPT_DAYS, num_bytes: int = KEPT_BYTES) -> None:
@@ -199,12 +199,12 @@ def prune(root: Path, days: float = KEPT_DAYS, num_bytes: int = KEPT_BYTES) -> N
     for used, entry in by_use:
         total += _own_bytes(entry)
         if total > num_bytes or used < oldest:
-            with suppress(DataError), alone(entry):
+            with suppress(DataError), exclusive_lock(entry):
                 _discard(entry)
     for half in (path for kind in kinds for path in _inside(kind)):
         match = _HALF.fullmatch(half.name)  # which a killed run has left
         if match and _last_use(half) < oldest:
-            clear_left(half.with_name(match[1]))
+            remove_leftovers(half.with_name(match[1]))
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -90,7 +90,7 @@ def steady(text: str) -> str:
     return text[:start] + inner + text[stop:]
 
 
-def say(sentence: str, file: TextIO | None = None) -> None:
+def log(sentence: str, file: TextIO | None = None) -> None:
     """Print one line at once, whatever names stand in it, above the progress bar; to stdout unless `file` is given.
 
     Without tqdm's lock, which serves several processes that draw bars: a signal within its making left a traceback.

@@ -49,7 +49,7 @@ def document(checkup: Checkup) -> dict[str, Any]:
         "towns": _counted(s.config.town for s in survey.scenarios),
         "weather": _counted(s.config.weather_preset for s in survey.scenarios),
         "sensor_sets": _counted(s.sensors for s in survey.scenarios),
-        "pixel_class_share": _pixel_shares(survey),
+        "pixel_class_fraction": _pixel_shares(survey),
         "splits": _split_frames(checkup),
         "findings": [asdict(diagnosis) for diagnosis in checkup.diagnoses],
         "estimate": None if checkup.estimate is None else asdict(checkup.estimate),
@@ -107,22 +107,22 @@ def _label_lines(metrics: Metrics) -> list[str]:
     return [
         *_row(
             "point labels",
-            f"by row {share('row_match_share')}, by direction {share('direction_match_share')}, "
-            f"by voxel {share('voxel_label_share')}, none {share('unlabelled_share')}",
+            f"by row {share('row_match_fraction')}, by direction {share('direction_match_fraction')}, "
+            f"by voxel {share('voxel_label_fraction')}, none {share('unlabelled_fraction')}",
         ),
         *_row(
             "agreement",
             f"LiDAR and camera, away from outlines: depth {share('depth_agreement_off_outlines')}, classes "
             f"{share('class_agreement_off_outlines')}",
         ),
-        *_row("", f"points in voxels {share('in_voxel_share')}, of a fitting class {share('voxel_agreement')}"),
+        *_row("", f"points in voxels {share('in_voxel_fraction')}, of a fitting class {share('voxel_agreement')}"),
         *_row("", f"image and outlines {labels.get('image_agreement', 'unknown')} (sound: above 0.12)"),
     ]
 
 
 def _class_lines(checkup: Checkup) -> list[str]:
     """The largest classes, and the anomalies, as shares of points and pixels."""
-    points, pixels = checkup.metrics["point_class_share"], _pixel_shares(checkup.survey)
+    points, pixels = checkup.metrics["point_class_fraction"], _pixel_shares(checkup.survey)
     names = sorted({*points, *pixels}, key=lambda name: -max(points.get(name, 0), pixels.get(name, 0)))
     shown = [name for name in names if name not in _ANOMALIES][:CLASSES_SHOWN] + [n for n in names if n in _ANOMALIES]
     rest = [name for name in names if name not in shown]

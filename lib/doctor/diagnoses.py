@@ -98,9 +98,9 @@ def _agreement(survey: Survey, preprocess: PreprocessParams) -> Iterator[Diagnos
 
 def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
     worst = worst_scenarios(survey.statistics)
-    name, share = worst.get("unlabelled_share", ("", 0.0))
+    name, share = worst.get("unlabelled_fraction", ("", 0.0))
     if share > MANY_UNLABELLED:
-        total = metrics["labels"]["unlabelled_share"]
+        total = metrics["labels"]["unlabelled_fraction"]
         severity = Severity.ERROR if total > HOPELESS_UNLABELLED else Severity.WARNING
         what = f"{total:.1%} of the points have no label; most in {name} ({share:.1%})"
         remedy = "see whether SEMANTIC-LIDAR is there and belongs to these frames; points without a label are ignored"

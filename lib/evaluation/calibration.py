@@ -54,7 +54,7 @@ class Bins:
         """Share of all items that is positive."""
         return float(self.positives.sum() / self.items.sum())
 
-    def at_share(self, fitted: float) -> "Bins":
+    def at_fraction(self, fitted: float) -> "Bins":
         """As if the fit, made where a share `fitted` is positive, knew the share here (Saerens et al. 2002)."""
         mean = np.clip(self.predicted / np.maximum(self.items, 1), 1e-12, 1 - 1e-12)
         odds = mean / (1 - mean) * (self.share / (1 - self.share)) / (fitted / (1 - fitted))
@@ -144,14 +144,14 @@ def shown(
 
 
 def pasted_truth(
-    image_share: _Floats, points: npt.NDArray[np.integer], params: EvaluateParams
+    image_fraction: _Floats, points: npt.NDArray[np.integer], params: EvaluateParams
 ) -> tuple[_Booleans, _Booleans]:
     """Which frames (G,) show a pseudo-anomaly, by evaluation's rule, and which count at all: too little is neither.
 
-    image_share, points (G,): how much of the image and how many points of pseudo-anomalies are in view.
+    image_fraction, points (G,): how much of the image and how many points of pseudo-anomalies are in view.
     """
-    enough = (image_share >= params.min_anomaly_image_fraction) | (points >= params.min_anomaly_points)
-    return enough, enough | ((image_share == 0) & (points == 0))
+    enough = (image_fraction >= params.min_anomaly_image_fraction) | (points >= params.min_anomaly_points)
+    return enough, enough | ((image_fraction == 0) & (points == 0))
 
 
 def _items(
@@ -159,7 +159,7 @@ def _items(
 ) -> dict[CalibratedLevel, tuple[_Floats, _Booleans, npt.NDArray[np.int32]]]:
     """Scores, truth and drive of the frames that count by evaluation's rule, and of the points in view."""
     v = validation
-    enough, counts = pasted_truth(v.pasted_image_share, v.pasted_points, params)
+    enough, counts = pasted_truth(v.pasted_image_fraction, v.pasted_points, params)
     scored = v.point_label != NOT_SCORED
     drive = np.broadcast_to(v.pasted_drive[:, None], scored.shape)
     return {

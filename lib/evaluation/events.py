@@ -47,9 +47,9 @@ class Events:
     threshold: float
     objects: int
     found: int
-    found_share: float
-    found_share_low: float
-    found_share_high: float
+    detection_rate: float
+    detection_rate_low: float
+    detection_rate_high: float
     first_detection_m: float | None
     false_alarms: int
     normal_minutes: float
@@ -111,9 +111,9 @@ def events_at(
         threshold=threshold,
         objects=len(objects),
         found=int(found.sum()),
-        found_share=float(found.mean()),
-        found_share_low=low,
-        found_share_high=high,
+        detection_rate=float(found.mean()),
+        detection_rate_low=low,
+        detection_rate_high=high,
         first_detection_m=float(np.median(distances)) if len(distances) else None,
         false_alarms=_false_alarms(drives, threshold),
         normal_minutes=minutes,

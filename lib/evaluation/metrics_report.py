@@ -23,7 +23,7 @@ from lib.evaluation.plot_tables import (
 )
 from lib.evaluation.pooling import PooledFrame, ReadShard, ScoredTest, pool_test_set
 from lib.evaluation.pools import level_metrics
-from lib.evaluation.progress import Notes
+from lib.evaluation.progress import EvaluationCheckpoint
 from lib.evaluation.result_guards import check_scores, check_size
 from lib.evaluation.trivial_baselines import by_level, gives_away
 from lib.shards.validation_scores import ValidationScores
@@ -52,7 +52,7 @@ def evaluate(
     shards: Sequence[ReadShard],
     params: EvaluateParams,
     validation: ValidationScores | None = None,
-    notes: Notes | None = None,
+    notes: EvaluationCheckpoint | None = None,
 ) -> Report:
     """Evaluate the test set's shards (see pool_test_set); intervals resample whole scenarios.
 
@@ -121,10 +121,10 @@ def _calibration_block(test: ScoredTest, calibrations: Mapping[CalibratedLevel, 
                 "slope": made.slope,
                 "intercept": made.intercept,
                 "test_error": bins.error,
-                "error_at_share": bins.at_share(promised.share).error,
+                "error_at_fraction": bins.at_fraction(promised.share).error,
                 "validation_error": promised.error,
-                "positive_share": bins.share,
-                "validation_positive_share": promised.share,
+                "positive_fraction": bins.share,
+                "validation_positive_fraction": promised.share,
             }
     return blocks
 

@@ -16,10 +16,10 @@ from lib.shards.validation_scores import ValidationScores
 MAX_THRESHOLDS: Final = 150
 OWN, CHOSEN = "the test's own", "from validation"
 EVENT_COLUMNS: Final = (
-    *("threshold", "false_alarms_per_minute", "found_share", "found_share_low", "found_share_high"),
+    *("threshold", "false_alarms_per_minute", "detection_rate", "detection_rate_low", "detection_rate_high"),
     "first_detection_m",
 )
-FIRST_DETECTION_COLUMNS: Final = ("threshold", "distance_m", "in_view_share", "found_share")
+FIRST_DETECTION_COLUMNS: Final = ("threshold", "distance_m", "in_view_fraction", "detection_rate")
 _ADVICE: Final = {
     "the test set": "give data.root more normality scenarios or raise split.test_fraction",
     "validation": "give data.root more normality scenarios or raise split.validation_fraction",
@@ -134,8 +134,8 @@ def _first_detections(name: str, drives: list[Drive], threshold: float) -> list[
         {
             "threshold": name,
             "distance_m": float(distance),
-            "in_view_share": float(np.mean(np.array(seen) >= distance)),
-            "found_share": float(np.mean(np.array(found) >= distance)),
+            "in_view_fraction": float(np.mean(np.array(seen) >= distance)),
+            "detection_rate": float(np.mean(np.array(found) >= distance)),
         }
         for distance in np.arange(0, (distances.max() if len(distances) else -1) + 1)
     ]

@@ -66,7 +66,7 @@ def reliability_rows(
         promised = calibrations[level].promised
         parts = {"validation": promised, "test": bins}
         if 0 < bins.positives.sum() < bins.items.sum():
-            parts["test, its share known"] = bins.at_share(promised.share)
+            parts["test, its share known"] = bins.at_fraction(promised.share)
         for split, part in parts.items():
             columns = part.predicted.tolist(), part.positives.tolist(), part.items.tolist()
             for predicted, positives, items in (row for row in zip(*columns, strict=True) if row[2]):

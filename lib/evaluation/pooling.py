@@ -16,7 +16,7 @@ from lib.evaluation.counting import MAX_DISTINCT
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import LevelScores, ScenarioScores
 from lib.evaluation.pools import FrameGroups, Pool, PoolCounter, ScaleGatherer
-from lib.evaluation.progress import Notes
+from lib.evaluation.progress import EvaluationCheckpoint
 from lib.evaluation.tallies import State as Noted
 from lib.evaluation.truth import State
 
@@ -71,7 +71,7 @@ def pool_test_set(
     broken_down: Sequence[str] = (),
     limit: int = MAX_DISTINCT,
     calibrations: Mapping[CalibratedLevel, Calibration] = MappingProxyType({}),
-    notes: Notes | None = None,
+    notes: EvaluationCheckpoint | None = None,
 ) -> ScoredTest:
     """Pool the test set's shards, those of a scenario one after another: read once if their scores fit into KEPT_BYTES,
     else twice. Levels that lack a class are absent. With notes, it goes on behind the shards that a killed run counted.
@@ -150,7 +150,7 @@ class _SecondPass:
 
 
 def _read_first(
-    first: _FirstPass, shards: Sequence[ReadShard], notes: Notes | None, keep: bool
+    first: _FirstPass, shards: Sequence[ReadShard], notes: EvaluationCheckpoint | None, keep: bool
 ) -> list[_Levels] | None:
     """Read the shards from where the first pass is; what the second needs of all, or None where that is too much."""
     kept: list[_Levels] | None = [] if keep else None
@@ -169,7 +169,9 @@ def _read_first(
     return kept
 
 
-def _read_second(second: _SecondPass, first: _FirstPass, shards: Sequence[ReadShard], notes: Notes | None) -> None:
+def _read_second(
+    second: _SecondPass, first: _FirstPass, shards: Sequence[ReadShard], notes: EvaluationCheckpoint | None
+) -> None:
     for read in shards[second.shards :]:
         for s in read():
             part = _levels(s)

@@ -16,7 +16,7 @@ LARGEST_SHARE: Final = 0.01
 _ARRAY: Final = "__array__"
 
 
-class Notes:
+class EvaluationCheckpoint:
     """The noted state of one evaluation: a file of its own, which `key` says what it is of.
 
     Written every `every_s` seconds at the end of a shard, less often where that would take more than 1 % of the time;

@@ -9,7 +9,7 @@ HEADLINES: Final[Mapping[str, tuple[str, ...]]] = {
     "point_all": ("ap",),
     "pixel": ("auroc", "ap"),
     "voxel": ("auroc", "ap"),
-    "events": ("found_share",),
+    "events": ("detection_rate",),
 }
 
 

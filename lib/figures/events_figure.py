@@ -12,8 +12,8 @@ from lib.figures.read_tables import numbers, read_metrics, read_table
 from lib.figures.style import ANOMALOUS, INK, MUTED, NORMAL, new_figure, put_legend_below, say_empty
 
 FEW_ALARMS: Final = 10
-_STEP: Final = ("threshold", "false_alarms_per_minute", "found_share", "found_share_low", "found_share_high")
-_FIRST: Final = ("threshold", "distance_m", "in_view_share", "found_share")
+_STEP: Final = ("threshold", "false_alarms_per_minute", "detection_rate", "detection_rate_low", "detection_rate_high")
+_FIRST: Final = ("threshold", "distance_m", "in_view_fraction", "detection_rate")
 _THRESHOLDS: Final = {
     "the test's own": ("threshold set on this test set", INK),
     "from validation": ("threshold set on validation", ANOMALOUS),

@@ -15,7 +15,7 @@ _LINES: Final[dict[str, tuple[str, str, Any]]] = {
     "test": ("test", ANOMALOUS, "-"),
     "test, its share known": ("test, its share of anomalies known", ANOMALOUS, (0, (2, 2))),
 }
-_ERRORS: Final = {"validation": "validation_error", "test": "test_error", "test, its share known": "error_at_share"}
+_ERRORS: Final = {"validation": "validation_error", "test": "test_error", "test, its share known": "error_at_fraction"}
 _ITEMS: Final = {"frame": "frames", "point": "points in view"}
 _LARGEST = 160
 
@@ -65,5 +65,5 @@ def _draw_level(axes: Axes, path: Path, rows: list[Row], block: dict[str, float]
     pad = 1.4 if logarithmic else 1.03
     axes.set_xlim(lowest / pad if logarithmic else -0.03, pad)
     axes.set_ylim(lowest / pad if logarithmic else -0.03, pad)
-    shares = f"{block['validation_positive_share']:.2g} of validation, {block['positive_share']:.2g} of the test"
+    shares = f"{block['validation_positive_fraction']:.2g} of validation, {block['positive_fraction']:.2g} of the test"
     put_legend_below(axes, f"anomalous: {shares}")

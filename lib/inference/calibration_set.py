@@ -39,7 +39,7 @@ SHIFT_STEP: Final = 1 / 256
 @dataclass(frozen=True, eq=False)
 class _Judged:
     frame_B: Tensor
-    image_share_B: Tensor
+    image_fraction_B: Tensor
     points_B: Tensor
     cell_BK: Tensor
     label_BK: Tensor
@@ -83,7 +83,7 @@ def score_validation(
         frame_score=_joined(normal, "frame_B", np.float32),
         pasted_drive=np.array([ref.shard for ref in drawn], dtype=np.int32),
         pasted_score=_joined(pasted, "frame_B", np.float32),
-        pasted_image_share=_joined(pasted, "image_share_B", np.float32),
+        pasted_image_fraction=_joined(pasted, "image_fraction_B", np.float32),
         pasted_points=_joined(pasted, "points_B", np.int32),
         point_score=_joined(pasted, "cell_BK", np.float32),
         point_label=_joined(pasted, "label_BK", np.uint8),
@@ -167,12 +167,12 @@ def _judged(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Judged:
         generator = torch.Generator(scoring.device).manual_seed(seed)
         mix = Mix(SLOTS, scoring.params.validation_clean_fraction)
         views, targets = paste_pseudo_anomalies(views, scoring.grid, mix, VALIDATION, generator)
-    image_share_B, points_B = in_view(views, targets)
+    image_fraction_B, points_B = in_view(views, targets)
     scored_BRC = views.seen_BRC & (targets.cell_BRC != UNSURE)
     label_BRC = torch.where(scored_BRC, torch.where(targets.cell_BRC == 1, PASTED, NORMAL), NOT_SCORED)
     detections = detections_of(scoring, views)
     frame_B = frame_scores(detections, views, scoring.params)
-    return _Judged(frame_B, image_share_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
+    return _Judged(frame_B, image_fraction_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
 
 
 def _joined(parts: Sequence[_Judged], name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:

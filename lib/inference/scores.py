@@ -16,11 +16,11 @@ from lib.model.model_params import Fusion
 from lib.views.mirror import mirrored
 from lib.views.range_view import Views
 
-Judge = Callable[[Views], Detections]
+Scorer = Callable[[Views], Detections]
 
 
-class BlindJudge(Protocol):
-    """A judge that can do without the image."""
+class SensorLossScorer(Protocol):
+    """A scorer that can do without the image."""
 
     def __call__(self, views: Views, /) -> Detections:
         """Judge every cell and pixel."""
@@ -40,9 +40,9 @@ class Scores:
     frame_B: Tensor
 
 
-def judge_both_ways(judge: Judge, views: Views) -> Detections:
+def score_both_ways(scorer: Scorer, views: Views) -> Detections:
     """Mean logits of the street and of its mirror image, which is as good a street."""
-    here, there = judge(views), _mirrored_back(judge(mirrored(views)), views.image_B3HW.shape[-1])
+    here, there = scorer(views), _mirrored_back(scorer(mirrored(views)), views.image_B3HW.shape[-1])
     return Detections(*((getattr(here, f.name) + getattr(there, f.name)) / 2 for f in fields(Detections)))
 
 
@@ -64,7 +64,7 @@ def _mirrored_back(there: Detections, width_px: int) -> Detections:
     return replace(flipped, pixel_Bhw=moved(flipped.pixel_Bhw), pixel_class_BShw=moved(flipped.pixel_class_BShw))
 
 
-def also_without_image(judge: BlindJudge, fuses: bool, params: PredictParams) -> Judge:
+def also_without_image(scorer: SensorLossScorer, fuses: bool, params: PredictParams) -> Scorer:
     """Judge cells once more without the image, and take the mean of the logits by predict.without_image_weight.
 
     What the image makes look normal may still have an unusual shape. Pixels keep their logits, and so does a detector
@@ -72,10 +72,10 @@ def also_without_image(judge: BlindJudge, fuses: bool, params: PredictParams) ->
     """
     weight = params.without_image_weight
     if not fuses or params.blackout != "none" or weight == 0:
-        return judge
+        return scorer
 
     def mean(views: Views) -> Detections:
-        seeing, (cell_BRC, cell_class_BSRC) = judge(views), judge.without_image(views)
+        seeing, (cell_BRC, cell_class_BSRC) = scorer(views), scorer.without_image(views)
         return replace(
             seeing,
             cell_BRC=torch.lerp(seeing.cell_BRC, cell_BRC, weight),

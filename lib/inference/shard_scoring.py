@@ -1,4 +1,4 @@
-"""Scores of whole shards: any judge of views, in batches, on a device."""
+"""Scores of whole shards: any scorer of views, in batches, on a device."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ import torch
 
 from lib.geometry.frame import Frame
 from lib.inference.predict_params import PredictParams
-from lib.inference.scores import Judge, Scores, judge_both_ways, scores_of
+from lib.inference.scores import Scorer, Scores, score_both_ways, scores_of
 from lib.loading.frame_reader import FrameRef, batch_of
 from lib.loading.loader import batches
 from lib.model.class_scores import rescored
@@ -23,11 +23,11 @@ from lib.views.sensor_dropout import without_image, without_lidar
 
 @dataclass(frozen=True, eq=False)
 class Scoring:
-    """How shards are scored: by which judge, on which range view; `outside_shift` is added to the scores of points
+    """How shards are scored: by which scorer, on which range view; `outside_shift` is added to the scores of points
     outside the image.
     """
 
-    judge: Judge
+    scorer: Scorer
     grid: RangeGrid
     params: PredictParams
     device: torch.device
@@ -44,10 +44,10 @@ def blacked_out(views: Views, sensor: Literal["none", "image", "lidar"]) -> View
 
 
 def detections_of(scoring: Scoring, views: Views) -> Detections:
-    """What the judge finds in a batch: its anomaly logits are the scores."""
+    """What the scorer finds in a batch: its anomaly logits are the scores."""
     views = blacked_out(views, scoring.params.blackout)
     with autocast(scoring.device, scoring.precision):
-        detections = judge_both_ways(scoring.judge, views)
+        detections = score_both_ways(scoring.scorer, views)
     return rescored(detections, scoring.params.score)
 
 

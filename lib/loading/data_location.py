@@ -7,24 +7,24 @@ import torch
 
 from lib.common.errors import ParamsError
 
-Residence = Literal["stream", "memory", "device"]
+DataLocation = Literal["stream", "memory", "device"]
 
 LARGEST_SHARE: Final = 0.5
 GIB: Final = 1 << 30
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
-def choose_residence(
-    wanted: Literal["auto"] | Residence, num_bytes: int, device: torch.device
-) -> tuple[Residence, str]:
+def choose_data_location(
+    wanted: Literal["auto"] | DataLocation, num_bytes: int, device: torch.device
+) -> tuple[DataLocation, str]:
     """Return where so many bytes of frames are kept, and a sentence that says so and why.
 
     `auto`: in the GPU's memory, else in main memory, where they take at most half of what is free; else in their files.
     On the CPU, `device` is main memory too. Raises ParamsError where the place asked for is too small.
     """
     size = f"{num_bytes / GIB:.2f} GiB of frames"
-    places: list[Residence] = ["device", "memory"] if device.type == "cuda" else ["memory"]
-    free: dict[Residence, int | None] = {"memory": free_memory()}
+    places: list[DataLocation] = ["device", "memory"] if device.type == "cuda" else ["memory"]
+    free: dict[DataLocation, int | None] = {"memory": free_memory()}
     free["device"] = int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else free["memory"]
     if wanted == "auto":
         for place in places:
@@ -33,14 +33,14 @@ def choose_residence(
         known = ", ".join(f"{_gib(free[place])} free {_where(place, device)}" for place in places)
         return "stream", f"{size} are streamed from the shards ({known}; at most half of it would be taken)"
     if wanted == "stream":
-        return "stream", f"{size} are streamed from the shards, as execution.residence asks"
+        return "stream", f"{size} are streamed from the shards, as execution.data_location asks"
     room = free[wanted]
     if room is not None and num_bytes > room:
         raise ParamsError(
-            f"execution.residence: got {wanted!r}, but {size} do not fit {_where(wanted, device)}, of which "
+            f"execution.data_location: got {wanted!r}, but {size} do not fit {_where(wanted, device)}, of which "
             f"{_gib(room)} are free; use auto or stream"
         )
-    return wanted, f"{size} are kept {_where(wanted, device)}, as execution.residence asks"
+    return wanted, f"{size} are kept {_where(wanted, device)}, as execution.data_location asks"
 
 
 def free_memory() -> int | None:
@@ -73,7 +73,7 @@ def _room_in_cgroups() -> list[int]:
     return rooms
 
 
-def _where(place: Residence, device: torch.device) -> str:
+def _where(place: DataLocation, device: torch.device) -> str:
     return "in the GPU's memory" if place == "device" and device.type == "cuda" else "in main memory"
 
 

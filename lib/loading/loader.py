@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lib.common.stopping import Meanwhile, no_question
-from lib.loading.data_location import Residence, choose_residence
+from lib.loading.data_location import DataLocation, choose_data_location
 from lib.loading.frame_reader import FrameReader, FrameRef
 from lib.loading.order import window_frames
 from lib.shards.shard_reader import Shard
@@ -38,18 +38,18 @@ class Loader:
         shards: Sequence[Shard],
         refs: Sequence[FrameRef],
         device: torch.device,
-        residence: Residence,
-        meanwhile: Meanwhile = no_question,
+        data_location: DataLocation,
+        poll: Meanwhile = no_question,
     ) -> None:
-        """Keep the frames `refs` where `residence` says; only these can be asked for later.
+        """Keep the frames `refs` where `data_location` says; only these can be asked for later.
 
         `meanwhile` is called now and then while they are copied there, which it may end by raising.
         """
-        self.shards, self.device, self.residence = tuple(shards), device, residence
+        self.shards, self.device, self.data_location = tuple(shards), device, data_location
         self._reader = FrameReader(shards)
         self._allocate = _pinned if device.type == "cuda" else ReusedMemory().allocate
         self._rows = {ref: row for row, ref in enumerate(dict.fromkeys(refs))}
-        self._kept = None if residence == "stream" else self._copied(list(self._rows), meanwhile)
+        self._kept = None if data_location == "stream" else self._copied(list(self._rows), poll)
 
     @property
     def window_frames(self) -> int:
@@ -62,7 +62,7 @@ class Loader:
 
     def batches(self, order: Sequence[FrameRef], batch_size: int) -> Iterator[FrameBatch]:
         """Yield the frames in the given order, `batch_size` at a time (the last batch may be smaller)."""
-        if self.residence == "device":
+        if self.data_location == "device":
             yield from self._gathered(order, batch_size)
             return
         groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
@@ -101,12 +101,12 @@ class Loader:
             chosen = rows[start : start + batch_size]
             yield FrameBatch(*(kept.index_select(0, chosen) for kept in self._kept.tensors()))
 
-    def _copied(self, refs: Sequence[FrameRef], meanwhile: Meanwhile) -> FrameBatch:
+    def _copied(self, refs: Sequence[FrameRef], poll: Meanwhile) -> FrameBatch:
         """All frames where they are kept."""
-        place = self.device if self.residence == "device" else torch.device("cpu")
+        place = self.device if self.data_location == "device" else torch.device("cpu")
         kept = self._reader.empty(len(refs), lambda shape, dtype: torch.empty(shape, dtype=dtype, device=place))
         for start in range(0, len(refs), FRAMES_PER_COPY):
-            meanwhile()
+            poll()
             rows = slice(start, start + FRAMES_PER_COPY)
             part = FrameBatch(*(tensor[rows] for tensor in kept.tensors()))
             if place.type == "cpu":
@@ -123,15 +123,15 @@ def open_loader(
     shards: Sequence[Shard],
     refs: Sequence[FrameRef],
     device: torch.device,
-    wanted: Literal["auto"] | Residence,
-    meanwhile: Meanwhile = no_question,
+    wanted: Literal["auto"] | DataLocation,
+    poll: Meanwhile = no_question,
 ) -> tuple[Loader, str]:
     """Return a loader that keeps the frames where they fit (`auto`) or where `wanted` says, and a sentence about it.
 
     Raises ParamsError where they do not fit.
     """
-    residence, sentence = choose_residence(wanted, len(refs) * FrameReader(shards).frame_bytes, device)
-    return Loader(shards, refs, device, residence, meanwhile), sentence
+    data_location, sentence = choose_data_location(wanted, len(refs) * FrameReader(shards).frame_bytes, device)
+    return Loader(shards, refs, device, data_location, poll), sentence
 
 
 def batches(

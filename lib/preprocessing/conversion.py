@@ -14,8 +14,8 @@ from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, largest_usable_cloud, read_frames
 from lib.anovox.reading.scenario import Sensors, largest_cloud, open_scenario
 from lib.common.errors import DataError, ParamsError
-from lib.common.scratch import Shelf, code_fingerprint, fingerprint
-from lib.common.terminal import say
+from lib.common.scratch import Cache, code_fingerprint, fingerprint
+from lib.common.terminal import log
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame
 from lib.preprocessing.conversion_cache import ConvertedScenario, Place, files_state, keep, take
@@ -74,7 +74,7 @@ class ConvertedData:
 
 
 def convert_data_set(
-    root: Path, folder: Path, params: PreprocessParams, workers: int, shelf: Shelf | None = None
+    root: Path, folder: Path, params: PreprocessParams, workers: int, cache: Cache | None = None
 ) -> ConvertedData:
     """Write the shards of every usable scenario below `root`, and index.csv, into `folder`; name what is left out.
 
@@ -96,7 +96,7 @@ def convert_data_set(
                 findings.add(finding)
         if not plans:
             raise DataError(_nothing_usable(root, [finding.message for finding in findings.found]))
-        jobs = _jobs(plans, folder, params, shelf)
+        jobs = _jobs(plans, folder, params, cache)
         converted = run_tasks(pool, _kept_or_converted, jobs, "converting", "scenario", _log_frames)
     entries = tuple(entry for scenario in converted for entry in scenario.entries)
     skipped_frames = [frame for scenario in converted for frame in scenario.skipped]
@@ -126,7 +126,7 @@ class _Findings:
     def add(self, finding: Finding) -> None:
         self.found.append(finding)
         kind = "skipped scenario" if isinstance(finding.reason, ScenarioReason) else "noticed"
-        say(f"{kind}: {finding.message}")
+        log(f"{kind}: {finding.message}")
 
 
 def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | Finding:
@@ -140,7 +140,7 @@ def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | F
     return ScenarioPlan(path, config, sensors, sizes, largest_cloud(scenario), scenario.findings, state)
 
 
-def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, shelf: Shelf | None) -> list[Job]:
+def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, cache: Cache | None) -> list[Job]:
     found = {size for plan in plans for size in plan.image_sizes}
     sizes = {(params.image_height or height, params.image_width or width) for height, width in found}
     if len(sizes) > 1:
@@ -156,11 +156,11 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, she
     code = code_fingerprint()
 
     def place(plan: ScenarioPlan) -> Place | None:
-        if shelf is None or plan.files_state is None:
+        if cache is None or plan.files_state is None:
             return None
         scenario = str(plan.path), plan.files_state, plan.config and asdict(plan.config), plan.sensors
         key = fingerprint(*scenario, height, width, max_points, asdict(storage), code)
-        return Place(shelf, key, plan.files_state)
+        return Place(cache, key, plan.files_state)
 
     return [Job(plan, folder, height, width, max_points, storage, place(plan)) for plan in plans]
 
@@ -214,7 +214,7 @@ def shard_file(frame: Frame) -> str:
 
 def _log_frames(scenario: ConvertedScenario) -> None:
     for message in dict.fromkeys(frame.message for frame in scenario.skipped):
-        say(f"skipped frame: {message}")
+        log(f"skipped frame: {message}")
 
 
 def _nothing_usable(root: Path, messages: list[str]) -> str:

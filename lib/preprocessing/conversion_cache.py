@@ -11,7 +11,7 @@ import numpy as np
 
 from lib.anovox.format.files import Reason
 from lib.anovox.reading.frames import SkippedFrame
-from lib.common.scratch import Shelf, fingerprint
+from lib.common.scratch import Cache, fingerprint
 from lib.geometry.frame import ScenarioType
 from lib.preprocessing.evidence import Evidence
 from lib.preprocessing.statistics import BadFrame, Statistics
@@ -46,7 +46,7 @@ class ConvertedScenario:
 class Place:
     """Where a scenario's shards are kept: `key` is made from the params, the code and `state`, that of its files."""
 
-    shelf: Shelf
+    cache: Cache
     key: str
     state: str
 
@@ -69,7 +69,7 @@ def files_state(scenario: Path) -> str | None:
 
 def take(place: Place, folder: Path) -> ConvertedScenario | None:
     """Put a scenario's kept shards into a folder; None where there are none, or damaged ones."""
-    note = place.shelf.take(place.key, folder)
+    note = place.cache.take(place.key, folder)
     return None if note is None else _from_note(note)
 
 
@@ -79,7 +79,7 @@ def keep(place: Place, converted: ConvertedScenario, scenario: Path, folder: Pat
     What cannot be read may be whole at the next try, which times and sizes do not show.
     """
     if all(frame.reason in _BY_NAMES for frame in converted.skipped) and files_state(scenario) == place.state:
-        place.shelf.put(place.key, [folder / entry.file for entry in converted.entries], _note(converted))
+        place.cache.put(place.key, [folder / entry.file for entry in converted.entries], _note(converted))
 
 
 def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:

@@ -52,7 +52,7 @@ def _check_several_classes(what: str, source: str, counts: npt.NDArray[np.int64]
 
 def _check_not_from_name(by_scenario: Mapping[str, Statistics], types: Mapping[str, ScenarioType]) -> None:
     """Whole scenarios that are one anomaly: a label taken from the folder or the archive instead of the sensors."""
-    shares = {name: max(map(_anomaly_share, (s.point_classes, s.pixel_classes))) for name, s in by_scenario.items()}
+    shares = {name: max(map(_anomaly_fraction, (s.point_classes, s.pixel_classes))) for name, s in by_scenario.items()}
     wrong = [name for name, share in sorted(shares.items()) if share > MAX_ANOMALY_SHARE]
     if wrong:
         every = {name for name in shares if types[name] is not ScenarioType.NORMALITY} <= set(wrong)
@@ -63,6 +63,6 @@ def _check_not_from_name(by_scenario: Mapping[str, Statistics], types: Mapping[s
         )
 
 
-def _anomaly_share(counts: npt.NDArray[np.int64]) -> float:
+def _anomaly_fraction(counts: npt.NDArray[np.int64]) -> float:
     known = int(counts.sum() - counts[UNKNOWN])
     return int(counts[_ANOMALOUS].sum()) / known if known else 0.0

@@ -9,34 +9,34 @@ from lib.preprocessing.statistics import Statistics, label_metrics, worst_scenar
 from lib.shards.index import ShardEntry
 
 LABEL_COLUMNS: Final = (
-    "row_match_share",
-    "direction_match_share",
-    "voxel_label_share",
-    "unlabelled_share",
+    "row_match_fraction",
+    "direction_match_fraction",
+    "voxel_label_fraction",
+    "unlabelled_fraction",
     "depth_agreement",
     "class_agreement",
     "depth_agreement_off_outlines",
     "class_agreement_off_outlines",
     "anomaly_agreement",
-    "hidden_share",
+    "hidden_fraction",
     "image_agreement",
     "voxel_agreement",
-    "in_voxel_share",
-    "around_share",
+    "in_voxel_fraction",
+    "around_fraction",
 )
 SCENARIO_COLUMNS: Final = ("scenario", "type", "town", "weather", "frames", "frames_with_anomaly", *LABEL_COLUMNS)
 _AGREEMENTS: Final = {
     "depth_agreement": "depth_agreement_off_outlines",
     "class_agreement": "class_agreement_off_outlines",
-    "voxel_agreement": "in_voxel_share",
+    "voxel_agreement": "in_voxel_fraction",
     "image_agreement": "image_agreement",
 }
 _WHAT: Final = {
     "depth_agreement_off_outlines": "camera and LiDAR depths agree least",
     "class_agreement_off_outlines": "camera and LiDAR classes agree least",
-    "in_voxel_share": "semantic points and the voxel grid agree least",
+    "in_voxel_fraction": "semantic points and the voxel grid agree least",
     "voxel_agreement": "point labels and the voxel grid agree least",
-    "unlabelled_share": "most points lack a label",
+    "unlabelled_fraction": "most points lack a label",
 }
 
 
@@ -86,7 +86,7 @@ def label_sentences(by_scenario: Mapping[str, Statistics]) -> list[str]:
     sentences = [
         f"labels: {_WHAT[key]} in {name}: {share:.2%}"
         for key, (name, share) in worst_scenarios(by_scenario).items()
-        if key in _WHAT and (key != "unlabelled_share" or share > 0)
+        if key in _WHAT and (key != "unlabelled_fraction" or share > 0)
     ]
     for name, statistics in sorted(by_scenario.items()):
         for kind in sorted({kind for kind, _ in statistics.undefined_ids}):

@@ -32,9 +32,9 @@ WORST: Final[Mapping[str, Callable[..., str]]] = {
     "depth_agreement_off_outlines": min,
     "class_agreement_off_outlines": min,
     "image_agreement": min,
-    "in_voxel_share": min,
+    "in_voxel_fraction": min,
     "voxel_agreement": min,
-    "unlabelled_share": max,
+    "unlabelled_fraction": max,
 }
 """The shares of `label_metrics` that are watched scenario by scenario, and which one is worst."""
 
@@ -169,16 +169,16 @@ def data_metrics(
             "smallest_cloud": min(total.cloud_sizes, default=0),
             "largest_cloud": max(total.cloud_sizes, default=0),
             "farthest_m": round(total.farthest_m, 1),
-            "labelled_share": _share(points - int(total.point_classes[UNKNOWN]), points) or 0.0,
-            "anomaly_share": _share(_anomalous(total.point_classes), points) or 0.0,
+            "labelled_fraction": _share(points - int(total.point_classes[UNKNOWN]), points) or 0.0,
+            "anomaly_fraction": _share(_anomalous(total.point_classes), points) or 0.0,
         },
-        "pixels": {"anomaly_share": _share(_anomalous(total.pixel_classes), pixels) or 0.0},
+        "pixels": {"anomaly_fraction": _share(_anomalous(total.pixel_classes), pixels) or 0.0},
         "labels": {
             **label_metrics(total),
             **{f"worst_{key}": share for key, (_, share) in worst_scenarios(by_scenario).items()},
             "frames_with_undefined_ids": total.frames_with_undefined_ids,
         },
-        "point_class_share": {
+        "point_class_fraction": {
             label.name.replace(" ", "_"): round(int(total.point_classes[label.id]) / points, 6)
             for label in LABELS
             if total.point_classes[label.id]
@@ -195,20 +195,20 @@ def label_metrics(statistics: Statistics) -> dict[str, float]:
     labels, counts, clouds = evidence.labels, evidence.agreement, evidence.clouds
     gap = evidence.pictures.gap
     shares = {
-        "row_match_share": _share(labels.by_row, labels.points),
-        "direction_match_share": _share(labels.by_direction, labels.points),
-        "voxel_label_share": _share(labels.by_voxel, labels.points),
-        "unlabelled_share": _share(int(statistics.point_classes[UNKNOWN]), labels.points),
+        "row_match_fraction": _share(labels.by_row, labels.points),
+        "direction_match_fraction": _share(labels.by_direction, labels.points),
+        "voxel_label_fraction": _share(labels.by_voxel, labels.points),
+        "unlabelled_fraction": _share(int(statistics.point_classes[UNKNOWN]), labels.points),
         "depth_agreement": _share(counts.same_depth, counts.projected),
         "class_agreement": _share(counts.same_class, counts.compared),
         "depth_agreement_off_outlines": _share(counts.off_outlines_same_depth, counts.off_outlines - counts.hidden),
         "class_agreement_off_outlines": _share(counts.clear_same, counts.clear),
         "anomaly_agreement": _share(counts.anomalous_same, counts.anomalous),
-        "hidden_share": _share(counts.hidden, counts.off_outlines),
+        "hidden_fraction": _share(counts.hidden, counts.off_outlines),
         "image_agreement": None if gap is None else round(gap, 6),
         "voxel_agreement": _share(counts.same_voxel, counts.in_voxel),
-        "in_voxel_share": _share(counts.in_voxel, counts.labelled),
-        "around_share": _share(clouds.sectors, SECTORS * clouds.clouds),
+        "in_voxel_fraction": _share(counts.in_voxel, counts.labelled),
+        "around_fraction": _share(clouds.sectors, SECTORS * clouds.clouds),
     }
     return {key: share for key, share in shares.items() if share is not None}
 

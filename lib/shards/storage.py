@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError, refused
-from lib.common.outputs import work_folder
+from lib.common.outputs import temporary_folder
 from lib.shards.hdf5_files import BytesReader, DeferredErrors, map_file
 from lib.shards.lazy_arrays import StoredRows
 from lib.shards.regions import COPY_BYTES, Region, fill_between
@@ -104,7 +104,7 @@ class ArrayFileWriter:
         """Start a file; raises DataError when its folder cannot be written."""
         self._path, self._kind, self._specs = path, kind, {spec.name: spec for spec in specs}
         self._work = ExitStack()
-        self._folder = self._work.enter_context(work_folder(path))
+        self._folder = self._work.enter_context(temporary_folder(path))
         self._spools: dict[str, IO[bytes] | Region] = {
             name: SpooledTemporaryFile(SPOOL_BYTES, mode="w+b", dir=str(self._folder))  # noqa: SIM115 (see __exit__)
             for name in self._specs

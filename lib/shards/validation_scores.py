@@ -22,8 +22,8 @@ class ValidationScores:
     time_s (F,) float64 (nan: unknown), frame_score (F,) float32.
 
     G frames with pseudo-anomalies pasted into half of them: pasted_drive (G,) int32, pasted_score (G,) float32;
-    pasted_image_share (G,) float32, pasted_points (G,) int32: how much of them is in view; point_score (G, K) float32
-    of K cells, point_label (G, K) uint8: NORMAL, PASTED, or NOT_SCORED (empty, out of view, unsure).
+    pasted_image_fraction (G,) float32, pasted_points (G,) int32: how much of them is in view; point_score (G, K)
+    float32 of K cells, point_label (G, K) uint8: NORMAL, PASTED, or NOT_SCORED (empty, out of view, unsure).
     outside_shift: what was added to the scores of points outside the image, in the predictions that go with these.
     """
 
@@ -35,7 +35,7 @@ class ValidationScores:
     frame_score: npt.NDArray[np.float32]
     pasted_drive: npt.NDArray[np.int32]
     pasted_score: npt.NDArray[np.float32]
-    pasted_image_share: npt.NDArray[np.float32]
+    pasted_image_fraction: npt.NDArray[np.float32]
     pasted_points: npt.NDArray[np.int32]
     point_score: npt.NDArray[np.float32]
     point_label: npt.NDArray[np.uint8]
@@ -90,7 +90,7 @@ def _arrays(cells: int = ANY) -> tuple[ArraySpec, ...]:
         ArraySpec("frame_score", "<f4"),
         ArraySpec("pasted_drive", "<i4"),
         ArraySpec("pasted_score", "<f4"),
-        ArraySpec("pasted_image_share", "<f4"),
+        ArraySpec("pasted_image_fraction", "<f4"),
         ArraySpec("pasted_points", "<i4"),
         ArraySpec("point_score", "<f4", (cells,)),
         ArraySpec("point_label", "|u1", (cells,)),

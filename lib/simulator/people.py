@@ -116,7 +116,7 @@ def bicycle(rng: Generator) -> Object:
 
 def cyclist(rng: Generator) -> Object:
     """A bicycle with its rider."""
-    return bicycle(rng) + _rider(rng, seat=(-0.22, 0.88), bars=(0.32, 0.98), pedal=(-0.05, 0.30), helmet_share=0.5)
+    return bicycle(rng) + _rider(rng, seat=(-0.22, 0.88), bars=(0.32, 0.98), pedal=(-0.05, 0.30), helmet_fraction=0.5)
 
 
 def motorcycle(rng: Generator) -> Object:
@@ -156,7 +156,7 @@ def motorcycle(rng: Generator) -> Object:
 
 def motorcyclist(rng: Generator) -> Object:
     """A motorcycle with its rider."""
-    return motorcycle(rng) + _rider(rng, seat=(-0.30, 0.86), bars=(0.34, 1.04), pedal=(0.0, 0.34), helmet_share=1.0)
+    return motorcycle(rng) + _rider(rng, seat=(-0.30, 0.86), bars=(0.34, 1.04), pedal=(0.0, 0.34), helmet_fraction=1.0)
 
 
 def _rider(
@@ -164,7 +164,7 @@ def _rider(
     seat: tuple[float, float],
     bars: tuple[float, float],
     pedal: tuple[float, float],
-    helmet_share: float,
+    helmet_fraction: float,
 ) -> Object:
     """A seated person; seat, bars and pedals as (x, z)."""
     (x, z), girth = seat, float(rng.uniform(0.9, 1.15))
@@ -188,7 +188,7 @@ def _rider(
         lower.append(tube([(x, sign * 0.10, z), knee, foot], [0.09, 0.065, 0.045], 6))
         dark.append(box((0.26, 0.09, 0.08), (foot[0] + 0.05, foot[1], foot[2])))
     head = (neck[0] + 0.04, 0.0, neck[1] + 0.15)
-    helmet = chance(rng, helmet_share)
+    helmet = chance(rng, helmet_fraction)
     crown = ball(0.14 if helmet else 0.118, (head[0] - 0.015, 0.0, head[2] + 0.02))
     cover = painted_metal(body_color(rng)) if helmet else _hair(rng)
     return pieces(

@@ -139,17 +139,17 @@ def _daylight(world: World, light: Light, points: _Points) -> tuple[Float32, Flo
     """Incoming light (3, M) of sun and sky, and the share (M,) of the sun that arrives."""
     up = points.normal[2]
     low = np.clip(points.position_m[2] / np.float32(0.8), 0, 1)
-    sky_share = np.float32(0.72) + np.float32(0.28) * up
-    sky_share *= np.where(up > 0.5, np.float32(1), np.float32(0.62) + np.float32(0.38) * low)
-    sky_share[_covered(world, points)] *= np.float32(0.38)
+    sky_fraction = np.float32(0.72) + np.float32(0.28) * up
+    sky_fraction *= np.where(up > 0.5, np.float32(1), np.float32(0.62) + np.float32(0.38) * low)
+    sky_fraction[_covered(world, points)] *= np.float32(0.38)
     sunlit = np.zeros_like(up)
     if light.sun.max() <= _MIN_SUN:
-        return sky_share * light.ambient, sunlit
+        return sky_fraction * light.ambient, sunlit
     cosine = dot(points.normal, light.sun_direction)
     turned = np.flatnonzero(cosine > 0)
     starts = _lifted(points, turned)
     sunlit[turned] = ~world.shadowed(starts, np.broadcast_to(light.sun_direction, starts.shape))
-    return sky_share * light.ambient + (sunlit * cosine) * light.sun, sunlit
+    return sky_fraction * light.ambient + (sunlit * cosine) * light.sun, sunlit
 
 
 def _covered(world: World, points: _Points) -> npt.NDArray[np.intp]:

@@ -11,7 +11,7 @@ from lib.common.reading import read_text
 from lib.study.study_plan import Run, row_id
 
 LEVELS: Final = ("frame", "point", "point_all", "pixel", "voxel")
-EVENTS: Final = ("objects", "found_share", "found_share_low", "found_share_high", "first_detection_m")
+EVENTS: Final = ("objects", "detection_rate", "detection_rate_low", "detection_rate_high", "first_detection_m")
 NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "ap_low", "ap_high", "positives", "negatives")
 
 

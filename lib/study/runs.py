@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lib.common.errors import DataError
-from lib.common.outputs import whole_folder
+from lib.common.outputs import atomic_folder
 from lib.common.reading import read_text
 from lib.shards.index import SHARD_FILES
 from lib.study.comparisons import Comparison, comparison_of, pairs_of
@@ -62,7 +62,7 @@ def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> lis
         minutes = (time.monotonic() - start) / 60
         rows.append(row_of(run, name, revision, _read(clone / "metrics" / "evaluate.json"), minutes))
         if name == run.names[0]:
-            with whole_folder(kept_predictions / _folder(rows[0].id), (SHARD_FILES,)) as folder:
+            with atomic_folder(kept_predictions / _folder(rows[0].id), (SHARD_FILES,)) as folder:
                 shutil.copytree(clone / "data" / "predictions", folder, dirs_exist_ok=True)
     return rows
 

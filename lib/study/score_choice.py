@@ -77,8 +77,8 @@ class Trial:
 def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads: Threads) -> list[ScoreRow]:
     """Judge the validation frames and rate all alternatives; raises DataError where only one kind of frame results."""
     params = trial.predict.model_copy(update={"score": "anomaly_logit"})
-    judge = also_without_image(detector, detector.config.fuses, params)
-    scoring = Scoring(judge, detector.config.grid(), params, trial.device, trial.precision)
+    scorer = also_without_image(detector, detector.config.fuses, params)
+    scoring = Scoring(scorer, detector.config.grid(), params, trial.device, trial.precision)
     by_frame_score = {
         how: for_sensors(params.model_copy(update={"frame_score": how}), detector.config.fusion)
         for how in get_args(FrameScore)
@@ -157,8 +157,8 @@ def _judged(
     mix = Mix(trial.slots, trial.predict.validation_clean_fraction)
     views, targets = paste_pseudo_anomalies(views, scoring.grid, mix, VALIDATION, generator)
     detections = detections_of(scoring, views)
-    image_share_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
-    positive, counts = pasted_truth(image_share_B, points_B, trial.evaluate)
+    image_fraction_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
+    positive, counts = pasted_truth(image_fraction_B, points_B, trial.evaluate)
     scored = views.seen_BRC & (targets.cell_BRC != UNSURE)
     frames, points = {}, {}
     for score in get_args(Score):

@@ -75,8 +75,8 @@ def place(views: Views, seen_BRC: Tensor, kind_SB: Tensor, families: Families, g
     weight_SBK = torch.where(on_object_SB[..., None], thing_weight_BK, ground_BK * weight_BK)
     small_SBK = _chance_of_small(views, kind_SB, whole_SB)
     # The first slot is large as often as all of them would be.
-    large_share_SB = 1 - (weight_SBK * small_SBK).sum(2) / weight_SBK.sum(2).clamp(min=1e-6)
-    expected_B = torch.where(kind_SB == Slot.NOTHING, 0.0, large_share_SB).sum(0)
+    large_fraction_SB = 1 - (weight_SBK * small_SBK).sum(2) / weight_SBK.sum(2).clamp(min=1e-6)
+    expected_B = torch.where(kind_SB == Slot.NOTHING, 0.0, large_fraction_SB).sum(0)
     large_SB = (coin_CSB[2] < expected_B) & (torch.arange(slots, device=device) == 0)[:, None]
     plan = _Plan(kind_SB, on_object_SB, whole_SB, large_SB)
     weight_SBK = weight_SBK * torch.where(large_SB[..., None], 1 - small_SBK, small_SBK).clamp_(min=1e-6)

@@ -11,7 +11,7 @@ import torch
 from lib.common.array_files import read_state, write_state
 from lib.common.errors import DataError, Stopped
 from lib.common.stopping import Asked
-from lib.common.terminal import say
+from lib.common.terminal import log
 from lib.training.training_state import TrainingState
 
 LARGEST_SHARE: Final = 0.01
@@ -96,4 +96,4 @@ def _place(state: TrainingState) -> str:
 
 def _say(sentence: str) -> None:
     LOG.info("%s", sentence)
-    say(sentence)
+    log(sentence)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from lib.common.errors import TrainingError
 from lib.common.stopping import Meanwhile, no_question
-from lib.loading.data_location import Residence
+from lib.loading.data_location import DataLocation
 from lib.loading.frame_reader import FrameRef
 from lib.loading.loader import Loader, open_loader
 from lib.loading.order import shuffled
@@ -61,7 +61,7 @@ class Recipe:
 
     `parts`: a batch is divided into so many, worked on at the same time, whose gradients are averaged; batch statistics
     are those of a part. `objective`: to find anomalies, or merely to tell the normal classes apart, from frames as they
-    are; either is checked on pseudo-anomalies. `residence`: where the frames are kept meanwhile. `compiled`: network,
+    are; either is checked on pseudo-anomalies. `data_location`: where the frames are kept. `compiled`: network,
     loss and their gradient are fused by torch.compile. `processes`: each part has a process of its own, which starts
     for seconds and is faster from then on, instead of a thread; the result is the same.
     """
@@ -72,7 +72,7 @@ class Recipe:
     precision: Precision
     parts: int = 1
     objective: Literal["anomalies", "classes"] = "anomalies"
-    residence: Literal["auto"] | Residence = "auto"
+    data_location: Literal["auto"] | DataLocation = "auto"
     compiled: bool = False
     processes: bool = False
 
@@ -107,12 +107,12 @@ def train_detector(
         checkpoints.restore(state)
     if state.history:
         on_epoch(state.history)
-    meanwhile = partial(checkpoints.within_step, state) if checkpoints else no_question
-    loader, total = _open_loader(data, recipe, meanwhile), recipe.params.epochs * len(data.training)
+    poll = partial(checkpoints.within_step, state) if checkpoints else no_question
+    loader, total = _open_loader(data, recipe, poll), recipe.params.epochs * len(data.training)
     done = (state.epoch - 1) * len(data.training) + min(state.step * recipe.params.batch_size, len(data.training))
     with (
         Threads(recipe.parts) as threads,
-        open_teammates(state.twins, loader, recipe, meanwhile) as teammates,
+        open_teammates(state.twins, loader, recipe, poll) as teammates,
         tqdm(total=total, initial=done, unit="sample", desc="train") as progress,
     ):
         for epoch in range(state.epoch, recipe.params.epochs + 1):
@@ -143,7 +143,7 @@ def _first_state(detector: Detector, data: TrainingSet, recipe: Recipe) -> Train
 
 
 def open_teammates(
-    twins: Sequence[Detector], loader: Loader, recipe: Recipe, meanwhile: Meanwhile = no_question
+    twins: Sequence[Detector], loader: Loader, recipe: Recipe, poll: Meanwhile = no_question
 ) -> AbstractContextManager[Teammates | None]:
     """Return the processes that work on the parts of a batch, where the recipe asks for them.
 
@@ -151,7 +151,7 @@ def open_teammates(
     """
     if not recipe.processes or len(twins) == 1:
         return nullcontext()
-    return Teammates(partial(_gradients, recipe), twins, loader.layout(_part_size(recipe)), meanwhile)
+    return Teammates(partial(_gradients, recipe), twins, loader.layout(_part_size(recipe)), poll)
 
 
 def _part_size(recipe: Recipe) -> int:
@@ -197,9 +197,9 @@ def _stoppable(
         yield batch
 
 
-def _open_loader(data: TrainingSet, recipe: Recipe, meanwhile: Meanwhile) -> Loader:
+def _open_loader(data: TrainingSet, recipe: Recipe, poll: Meanwhile) -> Loader:
     refs = [*data.training, *data.validation]
-    loader, sentence = open_loader(data.shards, refs, recipe.device, recipe.residence, meanwhile)
+    loader, sentence = open_loader(data.shards, refs, recipe.device, recipe.data_location, poll)
     LOG.info("%s", sentence)
     return loader
 

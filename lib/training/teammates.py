@@ -96,10 +96,10 @@ class _Teammate:
         except OSError:
             raise _gone() from None
 
-    def answer(self, part: Part, meanwhile: Meanwhile = no_question) -> Gradients:
+    def answer(self, part: Part, poll: Meanwhile = no_question) -> Gradients:
         """Wait for what it made of the part; the gradients are valid until it is asked again."""
         while not self._connection.poll(PATIENCE_S):
-            meanwhile()
+            poll()
         try:
             loss = self._connection.recv()
         except (EOFError, OSError):
@@ -128,14 +128,14 @@ class Teammates:
         work: Work,
         twins: Sequence[Detector],
         largest_part: FrameBatch,
-        meanwhile: Meanwhile = no_question,
+        poll: Meanwhile = no_question,
     ) -> None:
         """`largest_part`: a batch, perhaps without memory, of as many frames as a part has at most.
 
         `meanwhile` is called now and then while this process waits for the others, which take seconds to start; what it
         raises ends the step.
         """
-        self._work, self._meanwhile = work, meanwhile
+        self._work, self._meanwhile = work, poll
         parameters = _moved(list(twins[0].parameters()))
         desks = [
             _Desk(

@@ -35,17 +35,17 @@ def sees_pixels_alone(views):
 
 
 @pytest.mark.parametrize(
-    ("judge", "wanted"), [(sees_cells_alone, "top_points"), (sees_pixels_alone, "points_or_pixels")]
+    ("scorer", "wanted"), [(sees_cells_alone, "top_points"), (sees_pixels_alone, "points_or_pixels")]
 )
-def test_validation_chooses(tmp_path, judge, wanted):
+def test_validation_chooses(tmp_path, scorer, wanted):
     params = all_params()
     write_street_shards(tmp_path, normality=8)
     data = training_set(tmp_path, params.split.model_copy(update={"validation_fraction": 0.4}), "data/sample")
     grid = DetectorConfig("concat", 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fov_deg, GRID.lower_fov_deg).grid()
     own = BaselineParams(**dict(params))
     method = params.predict.model_copy(update={"score": "combined"})
-    scoring = Scoring(judge, grid, method, CPU, "float32")
+    scoring = Scoring(scorer, grid, method, CPU, "float32")
     suited = _suited_to_validation(scoring, data, "concat", own)
     assert suited.params == method.model_copy(update={"frame_score": wanted})
-    assert suited.outside_shift == pytest.approx(-3 if judge is sees_cells_alone else 0, abs=0.01)
+    assert suited.outside_shift == pytest.approx(-3 if scorer is sees_cells_alone else 0, abs=0.01)
     assert _suited_to_validation(scoring, data, "lidar", own).params.frame_score == "top_points"

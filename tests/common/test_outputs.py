@@ -11,13 +11,13 @@ import pytest
 
 from lib.common.errors import DataError
 from lib.common.outputs import (
-    alone,
-    clear_left,
+    atomic_file,
+    atomic_folder,
+    exclusive_lock,
     partial_of,
-    tidy,
-    whole_file,
-    whole_folder,
-    work_folder,
+    remove_leftovers,
+    remove_stale_lock,
+    temporary_folder,
     write_csv,
     write_json,
     write_text,
@@ -34,7 +34,7 @@ def tree(folder):
 def test_a_folder_takes_the_place_of_the_old_one_when_it_is_whole(tmp_path):
     path = tmp_path / "made" / "shards"
     for content in ("first", "second"):
-        with whole_folder(path, ("first", "second")) as folder:
+        with atomic_folder(path, ("first", "second")) as folder:
             assert folder.parent == path.parent and not path.is_relative_to(folder)
             (folder / content).write_text(content)
             assert not (path / content).exists()
@@ -45,10 +45,10 @@ def test_an_error_inside_leaves_the_old_and_nothing_else(tmp_path):
     write_text(tmp_path / "folder" / "old", "old")
     write_text(tmp_path / "file", "old")
     before = tree(tmp_path)
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "folder", ("old",)) as folder:
+    with pytest.raises(ZeroDivisionError), atomic_folder(tmp_path / "folder", ("old",)) as folder:
         (folder / "new").write_text("new")
         raise ZeroDivisionError
-    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "file") as file:
+    with pytest.raises(KeyboardInterrupt), atomic_file(tmp_path / "file") as file:
         file.write_text("new")
         raise KeyboardInterrupt
     with pytest.raises(ValueError, match="JSON"):
@@ -71,7 +71,7 @@ def test_links_into_a_cache_are_replaced_and_the_cache_is_kept(tmp_path):
     for name in ("hard", "soft"):
         write_text(tmp_path / name, "new")
     for name in ("folder", "linked"):
-        with whole_folder(tmp_path / name, ("inside",)) as new:
+        with atomic_folder(tmp_path / name, ("inside",)) as new:
             (new / "inside").write_text("new")
     assert tree(cache) == dict.fromkeys(("hard", "inside", "soft"), "cached")
     written = ("folder/inside", "hard", "linked/inside", "soft")
@@ -95,39 +95,39 @@ def other_run(path, kind, then="time.sleep(60)"):
     return run
 
 
-@pytest.mark.parametrize("kind", ["alone", "whole_folder"])
+@pytest.mark.parametrize("kind", ["exclusive_lock", "atomic_folder"])
 def test_a_second_run_is_refused_until_the_first_ends(tmp_path, kind):
     path = tmp_path / "new" / "output"
     with other_run(path, kind) as run:
         held = tree(tmp_path)
-        for refused in (alone, whole_folder):
+        for refused in (exclusive_lock, atomic_folder):
             with pytest.raises(DataError, match="output: another run is writing it; wait"), refused(path):
                 pytest.fail("entered")
         assert tree(tmp_path) == held
         run.kill()
-    with whole_folder(path) as folder:
+    with atomic_folder(path) as folder:
         (folder / "content").write_text("new")
     assert tree(tmp_path) == {"new/output/content": "new"}
 
 
 def test_a_second_writer_of_a_file_waits_for_the_first(tmp_path):
     path = tmp_path / "output"
-    with other_run(path, "whole_file", "time.sleep(0.5); partial.write_text('first'); time.sleep(0.5)") as run:
+    with other_run(path, "atomic_file", "time.sleep(0.5); partial.write_text('first'); time.sleep(0.5)") as run:
         write_text(path, "second")
         run.wait()
     assert tree(tmp_path) == {"output": "second"}
 
 
 def test_one_run_may_hold_a_file_and_write_it(tmp_path):
-    with alone(tmp_path / "output"):
+    with exclusive_lock(tmp_path / "output"):
         write_text(tmp_path / "output", "new")
     assert tree(tmp_path) == {"output": "new"}
 
 
-@pytest.mark.parametrize("kind", ["whole_folder", "whole_file"])
+@pytest.mark.parametrize("kind", ["atomic_folder", "atomic_file"])
 def test_a_killed_run_leaves_the_old_and_the_next_run_cleans_up(tmp_path, kind):
     path = tmp_path / "output"
-    if kind == "whole_folder":
+    if kind == "atomic_folder":
         write_text(path / "content", "old")
     else:
         write_text(path, "old")
@@ -135,7 +135,7 @@ def test_a_killed_run_leaves_the_old_and_the_next_run_cleans_up(tmp_path, kind):
 import sys, time
 from pathlib import Path
 from lib.common.outputs import {kind}
-with {kind}(Path(sys.argv[1]){', ("content",)' if kind == "whole_folder" else ""}) as partial:
+with {kind}(Path(sys.argv[1]){', ("content",)' if kind == "atomic_folder" else ""}) as partial:
     (partial / "half" if partial.is_dir() else partial).write_text("half")
     print("written", flush=True)
     time.sleep(60)
@@ -145,11 +145,11 @@ with {kind}(Path(sys.argv[1]){', ("content",)' if kind == "whole_folder" else ""
         assert run.stdout.readline() == "written\n"
         run.send_signal(signal.SIGKILL)
     assert (path if path.is_file() else path / "content").read_text() == "old"
-    lock = ".output.run.partial" if kind == "whole_folder" else ".output.writer.partial"
+    lock = ".output.run.partial" if kind == "atomic_folder" else ".output.writer.partial"
     assert partial_of(path).name == ".output.partial"
     assert {p.name for p in tmp_path.iterdir()} == {"output", ".output.partial", lock}
-    if kind == "whole_folder":
-        with whole_folder(path, ("content",)) as folder:
+    if kind == "atomic_folder":
+        with atomic_folder(path, ("content",)) as folder:
             (folder / "content").write_text("new")
         assert tree(tmp_path) == {"output/content": "new"}
     else:
@@ -184,7 +184,7 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path):
     for path in (tmp_path / "file" / "below", tmp_path / "file" / "deeper" / "still"):
         with pytest.raises(DataError, match=f"{path}: cannot be written .*; check disk space and permissions"):
             write_text(path, "")
-        with pytest.raises(DataError, match=f"{path}: cannot be written"), whole_folder(path):
+        with pytest.raises(DataError, match=f"{path}: cannot be written"), atomic_folder(path):
             pytest.fail("entered")
     (tmp_path / "folder").mkdir()
     with pytest.raises(DataError, match="folder: is no file"):
@@ -195,10 +195,10 @@ def test_what_cannot_be_written_is_one_sentence(tmp_path):
 def test_a_full_disk_is_one_sentence_and_other_errors_stay_what_they_are(tmp_path):
     with (
         pytest.raises(DataError, match=r"shards: cannot be written .*No space left"),
-        whole_folder(tmp_path / "shards"),
+        atomic_folder(tmp_path / "shards"),
     ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "file"):
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "file"):
         (tmp_path / "nowhere").read_text()
     assert list(tmp_path.iterdir()) == []
 
@@ -214,7 +214,9 @@ THINGS = ("link", "link to nowhere", "hard link", "file", "FIFO", "folder", "lin
 
 
 @pytest.mark.parametrize("thing", THINGS)
-@pytest.mark.parametrize("kind", [whole_file, whole_folder, work_folder, alone, clear_left, tidy])
+@pytest.mark.parametrize(
+    "kind", [atomic_file, atomic_folder, temporary_folder, exclusive_lock, remove_leftovers, remove_stale_lock]
+)
 def test_nothing_that_no_run_has_made_is_removed_emptied_or_written_through(tmp_path, kind, thing):
     for hidden in (".output.partial", ".output.run.partial", ".output.writer.partial", ".output.old.partial"):
         folder = tmp_path / hidden
@@ -224,11 +226,11 @@ def test_nothing_that_no_run_has_made_is_removed_emptied_or_written_through(tmp_
         before = sorted((str(path), path.lstat().st_ino) for path in folder.rglob("*")), tree(folder)
         refused = False
         try:
-            if kind in (clear_left, tidy):
+            if kind in (remove_leftovers, remove_stale_lock):
                 kind(folder / "output")
             else:
                 with kind(folder / "output") as partial:
-                    if kind is whole_file:
+                    if kind is atomic_file:
                         partial.write_text("new")
         except DataError as error:
             refused = True
@@ -237,7 +239,7 @@ def test_nothing_that_no_run_has_made_is_removed_emptied_or_written_through(tmp_
         if made.exists():
             made.unlink() if made.is_file() else made.rmdir()
         assert before == (sorted((str(path), path.lstat().st_ino) for path in folder.rglob("*")), tree(folder))
-        met = {whole_file: "writer", whole_folder: "run", work_folder: "writer", alone: "run"}.get(kind)
+        met = {atomic_file: "writer", atomic_folder: "run", temporary_folder: "writer", exclusive_lock: "run"}.get(kind)
         assert refused or met is None or f".{met}." not in hidden
 
 
@@ -246,13 +248,13 @@ def test_a_folder_that_no_run_has_filled_is_not_replaced(tmp_path):
         place = tmp_path / name / "shards"
         write_text(place / name, "mine")
         refused = pytest.raises(DataError, match=r"shards: (holds|lacks) .*; move it away")
-        with refused, whole_folder(place, ("*.h5", "index.csv"), sign):
+        with refused, atomic_folder(place, ("*.h5", "index.csv"), sign):
             pytest.fail("entered")
         assert tree(place) == {name: "mine"}
     for make in (Path.touch, os.mkfifo):
         place = tmp_path / make.__name__
         make(place)
-        with pytest.raises(DataError, match="is no folder, and a folder is to be written there"), whole_folder(place):
+        with pytest.raises(DataError, match="is no folder, and a folder is to be written there"), atomic_folder(place):
             pytest.fail("entered")
         assert place.exists()
 
@@ -263,10 +265,10 @@ def test_a_folder_with_a_files_name_is_nobodys_output(tmp_path, inside):
     write_text(place / "index.csv", "ours")
     write_text(place / inside, "mine")
     refused = pytest.raises(DataError, match=r"holds a\.h5, which no run puts there")
-    with refused, whole_folder(place, ("*.h5", "*.csv")):
+    with refused, atomic_folder(place, ("*.h5", "*.csv")):
         pytest.fail("entered")
     assert (place / inside).read_text() == "mine"
-    with whole_folder(place, ("*.h5/", "*.csv")) as folder:
+    with atomic_folder(place, ("*.h5/", "*.csv")) as folder:
         (folder / "new").touch()
     assert tree(place) == {"new": ""}
 
@@ -275,7 +277,7 @@ def test_a_file_takes_no_place_of_a_device(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     inode = (tmp_path / "fifo").stat().st_ino
     for path, problem in ((tmp_path / "fifo", "is no file"), (Path(), "is no name for a file")):
-        with pytest.raises(DataError, match=problem), whole_file(path):
+        with pytest.raises(DataError, match=problem), atomic_file(path):
             pytest.fail("entered")
     assert [(path.name, path.stat().st_ino) for path in tmp_path.iterdir()] == [("fifo", inode)]
 
@@ -284,7 +286,7 @@ def test_what_somebody_puts_into_the_place_meanwhile_is_not_replaced(tmp_path):
     write_text(tmp_path / "output" / "a.h5", "old")
     with (
         pytest.raises(DataError, match=r"output: holds notes\.txt"),
-        whole_folder(tmp_path / "output", ("*.h5",)) as new,
+        atomic_folder(tmp_path / "output", ("*.h5",)) as new,
     ):
         (new / "a.h5").write_text("new")
         (tmp_path / "output" / "notes.txt").write_text("mine")
@@ -294,7 +296,7 @@ def test_what_somebody_puts_into_the_place_meanwhile_is_not_replaced(tmp_path):
 def test_an_output_that_is_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path):
     write_text(tmp_path / "mine" / "notes.txt", "mine")
     (tmp_path / "output").symlink_to("mine")
-    with whole_folder(tmp_path / "output", ("*.h5",)) as folder:
+    with atomic_folder(tmp_path / "output", ("*.h5",)) as folder:
         (folder / "a.h5").write_text("new")
     assert tree(tmp_path) == {"mine/notes.txt": "mine", "output/a.h5": "new"}
 
@@ -302,13 +304,13 @@ def test_an_output_that_is_a_link_is_replaced_and_what_it_leads_to_stays(tmp_pat
 def test_without_an_exchange_of_names_the_old_result_is_moved_aside_and_nothing_else_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr("lib.common.outputs._exchanged", lambda *_: False)
     for content in ("first", "second"):
-        with whole_folder(tmp_path / "output", ("*",)) as folder:
+        with atomic_folder(tmp_path / "output", ("*",)) as folder:
             (folder / content).write_text(content)
     assert tree(tmp_path) == {"output/second": "second"}
     write_text(tmp_path / ".output.old.partial" / "mine", "mine")
     with (
         pytest.raises(DataError, match=r"\.output\.old\.partial: in the way"),
-        whole_folder(tmp_path / "output", ("*",)),
+        atomic_folder(tmp_path / "output", ("*",)),
     ):
         pytest.fail("entered")
     assert tree(tmp_path) == {"output/second": "second", ".output.old.partial/mine": "mine"}

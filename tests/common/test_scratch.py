@@ -7,8 +7,8 @@ import pytest
 
 from lib.common import scratch
 from lib.common.errors import DataError
-from lib.common.outputs import alone, whole_folder
-from lib.common.scratch import Shelf, fingerprint, prune, shelf, unfinished
+from lib.common.outputs import atomic_folder, exclusive_lock
+from lib.common.scratch import Cache, cache, fingerprint, prune, resumable_work
 
 DAY_S = 86_400
 KEY = fingerprint("key")
@@ -63,7 +63,7 @@ def test_what_was_not_used_for_long_goes(store):
 
 def test_what_a_killed_run_was_putting_in_goes(store):
     place = store / "preprocess" / KEY
-    with pytest.raises(KeyboardInterrupt), whole_folder(place) as half:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(place) as half:
         (half / "Scenario_piece.h5").touch()
         lock = next(path for path in place.parent.iterdir() if path != half)
         marked = lock.read_bytes()
@@ -97,7 +97,7 @@ def test_what_is_linked_elsewhere_costs_nothing(store, tmp_path):
 
 def test_what_a_run_holds_stays(store):
     held = entry(store, "held", 100, size=1000)
-    with alone(held):
+    with exclusive_lock(held):
         prune(store, days=30, num_bytes=10)
         assert held.exists()
     prune(store, days=30)
@@ -106,22 +106,26 @@ def test_what_a_run_holds_stays(store):
 
 def test_every_run_prunes(store):
     entry(store, "old", scratch.KEPT_DAYS + 1)
-    with unfinished("train", KEY):
+    with resumable_work("train", KEY):
         assert names(store) == sorted([KEY, f".{KEY}.run.partial"])
     entry(store, "old", scratch.KEPT_DAYS + 1)
-    shelf("predict")
+    cache("predict")
     assert names(store) == []
 
 
 def test_a_killed_run_beside_another_one_is_gone_on_with(store):
     """The other one had the first place, and has ended since."""
-    with unfinished("train", KEY) as first, pytest.raises(KeyboardInterrupt), unfinished("train", KEY) as second:
+    with (
+        resumable_work("train", KEY) as first,
+        pytest.raises(KeyboardInterrupt),
+        resumable_work("train", KEY) as second,
+    ):
         (second / "state.safetensors").touch()
         raise KeyboardInterrupt
     assert first != second and names(store) == [second.name]
-    with unfinished("train", KEY) as place:
+    with resumable_work("train", KEY) as place:
         assert place == second
-        with unfinished("train", KEY) as third:
+        with resumable_work("train", KEY) as third:
             assert third != second
     assert names(store) == []
 
@@ -129,9 +133,9 @@ def test_a_killed_run_beside_another_one_is_gone_on_with(store):
 def kept(folder):
     """A shelf with one piece on it."""
     (folder / "Scenario_piece.h5").write_text("piece")
-    shelf = Shelf(folder / "shelf")
-    shelf.put(KEY, [folder / "Scenario_piece.h5"], "note")
-    return shelf
+    cache = Cache(folder / "shelf")
+    cache.put(KEY, [folder / "Scenario_piece.h5"], "note")
+    return cache
 
 
 def test_what_another_run_discards_meanwhile_is_not_there(tmp_path, monkeypatch):
@@ -155,7 +159,7 @@ def test_names_in_a_note_cannot_lead_out(tmp_path):
 def test_a_folder_that_cannot_be_made_is_a_sentence(store):
     store.mkdir()
     (store / "train").touch()
-    with pytest.raises(DataError, match=r"train: cannot be made .*; set ANOVOX_SCRATCH"), unfinished("train", KEY):
+    with pytest.raises(DataError, match=r"train: cannot be made .*; set ANOVOX_SCRATCH"), resumable_work("train", KEY):
         pass
 
 
@@ -191,12 +195,12 @@ def test_nothing_of_strangers_goes(store, tmp_path):
     strangers(store, tmp_path / "elsewhere")
     before = everything(tmp_path)
     prune(store, days=0, num_bytes=0)
-    pieces = shelf("preprocess")
+    pieces = cache("preprocess")
     (tmp_path / "Scenario_piece.h5").touch()
     for key in (KEY, fingerprint("link"), fingerprint("file")):
-        with unfinished("train", key) as place:
+        with resumable_work("train", key) as place:
             (place / "state.safetensors").touch()
-    shelved = Shelf(store / "train")
+    shelved = Cache(store / "train")
     for key in (KEY, f"{KEY}-2", fingerprint("link"), fingerprint("file")):
         shelved.put(key, [tmp_path / "Scenario_piece.h5"], 1)
         assert shelved.take(key, tmp_path) is None
@@ -215,7 +219,7 @@ def test_what_somebody_puts_into_an_entry_stays(store, tmp_path):
     aged(old, 100)
     prune(store, days=30)
     assert sorted(path.name for path in old.iterdir()) == sorted(["folder.h5", "link", "notes.txt", scratch._SIGN])
-    with unfinished("train", KEY) as place:
+    with resumable_work("train", KEY) as place:
         (place / "notes.txt").write_text("mine")
         (place / "state.safetensors").touch()
     assert sorted(path.name for path in place.iterdir()) == sorted(["notes.txt", scratch._SIGN])
@@ -225,6 +229,6 @@ def test_a_run_that_was_killed_before_it_signed_its_entry_is_no_hindrance(store)
     place = store / "train" / KEY
     place.mkdir(parents=True)
     (place / f".{scratch._SIGN}.writer.partial").touch()
-    with unfinished("train", KEY) as found:
+    with resumable_work("train", KEY) as found:
         assert found == place
     assert names(store) == []

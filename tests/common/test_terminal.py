@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lib.common.errors import run_stage
-from lib.common.terminal import OutputError, PlainFormatter, PlainStream, readable, say, steady
+from lib.common.terminal import OutputError, PlainFormatter, PlainStream, log, readable, steady
 from tests.test_structure import ROOT, modules, tree
 
 EVIL = os.fsdecode(b"\xff\x1b[2J\x07\n\xc2\x9b31m\xe2\x80\xae")
@@ -87,7 +87,7 @@ def test_log_records_are_one_plain_line(tmp_path):
 
 
 def test_a_line_stays_one_line(capsys):
-    say(f"left out {EVIL}")
+    log(f"left out {EVIL}")
     assert capsys.readouterr().out == f"left out {readable(EVIL)}\n"
 
 
@@ -137,8 +137,8 @@ def test_no_file_takes_the_number_of_a_closed_output(tmp_path):
 
 def test_a_full_output_leaves_nothing_half_written(tmp_path):
     body = (
-        "from lib.common.outputs import whole_folder; from pathlib import Path\n"
-        "    with whole_folder(Path(sys.argv[1])) as folder:\n"
+        "from lib.common.outputs import atomic_folder; from pathlib import Path\n"
+        "    with atomic_folder(Path(sys.argv[1])) as folder:\n"
         "        (folder / 'x').touch()\n"
         "        print('x', flush=True)"
     )

@@ -100,11 +100,11 @@ def test_a_line_is_printed_without_tqdms_lock():
     script = """
 import multiprocessing, os, signal
 from lib.common.errors import run_stage
-from lib.common.terminal import say
+from lib.common.terminal import log
 def lock():
     os.kill(os.getpid(), signal.SIGTERM)
 multiprocessing.RLock = lock
-run_stage(lambda: say("a line"))
+run_stage(lambda: log("a line"))
 """
     run = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, "a line\n", "")

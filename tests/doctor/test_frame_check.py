@@ -66,7 +66,7 @@ def test_damage_is_named_as_the_reader_names_it(tmp_path, kind, damage, reason):
     assert list(check_frames(scenario, [996, 1004])) == []
 
 
-def test_a_cloud_that_all_cameras_share_costs_a_frame_of_each(tmp_path):
+def test_a_cloud_that_all_cameras_fraction_costs_a_frame_of_each(tmp_path):
     source = next(path for path in SCENARIOS if len(open_scenario(path, None, "all").views) > 1)
     folder = golden_copy(tmp_path, source) / source.name
     frame_id = open_scenario(folder, None, "all").frame_ids[0]

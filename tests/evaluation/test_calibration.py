@@ -50,14 +50,14 @@ def test_any_scores_give_finite_probabilities_in_their_order(items, shift):
     assert (np.diff(predicted) * np.sign(calibrator.slope) >= 0).all()
 
 
-def test_what_is_calibrated_has_no_error_and_another_share_is_told_apart():
+def test_what_is_calibrated_has_no_error_and_another_fraction_is_told_apart():
     scores, positive = drawn(200_000, 0.2)
     calibrator = fit_calibrator(scores, positive)
     same = binned(calibrator, *drawn(200_000, 0.2, seed=1))
     assert same.error < 0.01 and same.share == pytest.approx(0.2, abs=0.01)
     more = binned(calibrator, *drawn(200_000, 0.6, seed=2))
     assert more.error > 0.1
-    assert more.at_share(0.2).error < 0.02
+    assert more.at_fraction(0.2).error < 0.02
 
 
 def test_bins_add_up_and_hold_every_item():
@@ -99,7 +99,9 @@ def test_too_few_or_one_class_is_said(caplog):
 
 def test_frames_with_too_little_of_it_calibrate_nothing():
     whole = made_up_validation()
-    little = replace(whole, pasted_image_share=whole.pasted_image_share * 1e-3, pasted_points=whole.pasted_points // 20)
+    little = replace(
+        whole, pasted_image_fraction=whole.pasted_image_fraction * 1e-3, pasted_points=whole.pasted_points // 20
+    )
     assert "frame" not in calibrate(little, PARAMS)
 
 

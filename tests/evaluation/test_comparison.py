@@ -97,5 +97,5 @@ def test_different_tests_are_refused(paths):
         compare(pooled(paths, 1.0), pooled(paths[1:], 1.0))
 
 
-def test_share_above_counts_ties_half():
+def test_fraction_above_counts_ties_half():
     assert share_above(np.array([-1.0, 0.0, 2.0, 3.0])) == 0.625

@@ -31,9 +31,9 @@ def test_an_alarm_is_a_run_and_only_negative_frames_give_false_ones():
     )
     found = outcome(drives, 5.0, ["a", "b", "c"])
     assert found.false_alarms == 3 and found.normal_minutes == pytest.approx(7 * 0.5 / 60)
-    assert (found.objects, found.found, found.found_share) == (2, 1, 0.5)
+    assert (found.objects, found.found, found.detection_rate) == (2, 1, 0.5)
     assert found.first_detection_m == 15.0  # at the first frame that reaches the threshold
-    assert (found.found_share_low, found.found_share_high) == (0.0, 1.0)
+    assert (found.detection_rate_low, found.detection_rate_high) == (0.0, 1.0)
 
 
 def test_cameras_of_a_scenario_are_drives_of_their_own():

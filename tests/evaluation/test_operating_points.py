@@ -28,23 +28,23 @@ def report(paths, validation=None):
 def test_the_curve_rises_and_passes_through_the_blocks_point(paths):
     found = report(paths)
     rows = found.events
-    for name in ("false_alarms_per_minute", "found_share"):
+    for name in ("false_alarms_per_minute", "detection_rate"):
         assert np.all(np.diff([row[name] for row in rows]) >= 0), name
-    assert all(row["found_share_low"] <= row["found_share"] <= row["found_share_high"] for row in rows)
+    assert all(row["detection_rate_low"] <= row["detection_rate"] <= row["detection_rate_high"] for row in rows)
     block = found.metrics["events"]
     allowed = [row for row in rows if row["false_alarms_per_minute"] <= 1]
-    assert allowed[-1]["found_share"] >= block["found_share"] > 0
-    assert block["found_share"] in [pytest.approx(row["found_share"]) for row in allowed]
+    assert allowed[-1]["detection_rate"] >= block["detection_rate"] > 0
+    assert block["detection_rate"] in [pytest.approx(row["detection_rate"]) for row in allowed]
 
 
 def test_nothing_is_found_farther_away_than_it_is_seen(paths):
     rows = report(paths, made_up_validation()).first_detections
     assert {row["threshold"] for row in rows} == {"the test's own", "from validation"}
-    assert all(row["found_share"] <= row["in_view_share"] for row in rows)
+    assert all(row["detection_rate"] <= row["in_view_fraction"] for row in rows)
     for name in ("the test's own", "from validation"):
         part = [row for row in rows if row["threshold"] == name]
-        assert part[0]["distance_m"] == 0 and part[0]["in_view_share"] == 1
-        assert np.all(np.diff([row["found_share"] for row in part]) <= 0)
+        assert part[0]["distance_m"] == 0 and part[0]["in_view_fraction"] == 1
+        assert np.all(np.diff([row["detection_rate"] for row in part]) <= 0)
 
 
 def test_validation_adds_its_threshold_and_changes_no_other_number(paths):

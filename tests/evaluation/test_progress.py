@@ -12,7 +12,7 @@ from lib.evaluation.counting import ScoreCounter
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import score_in_parts
 from lib.evaluation.metrics_report import evaluate
-from lib.evaluation.progress import Notes
+from lib.evaluation.progress import EvaluationCheckpoint
 from lib.evaluation.tallies import Tally
 from lib.evaluation.trivial_baselines import with_baselines
 from lib.geometry.frame import Anomaly
@@ -65,7 +65,7 @@ def noted(tmp_path):
     said = []
 
     def make(every_s=0.0, key="key"):
-        return Notes(tmp_path / "state.safetensors", key, every_s, said.append)
+        return EvaluationCheckpoint(tmp_path / "state.safetensors", key, every_s, said.append)
 
     make.said, make.path = said, tmp_path / "state.safetensors"
     return make

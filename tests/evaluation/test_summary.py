@@ -5,7 +5,7 @@ from lib.evaluation.summary import HEADLINES, summary_of
 LEVEL = {"auroc": 0.8, "auroc_low": 0.7, "auroc_high": 0.9, "ap": 0.5, "fpr95": 0.3, "positives": 20, "negatives": 60}
 METRICS = {
     **dict.fromkeys(("frame", "frame_any", "pixel", "point", "point_all", "voxel"), LEVEL),
-    "events": {"objects": 50, "normal_minutes": 2.0, "found_share": 0.25},
+    "events": {"objects": 50, "normal_minutes": 2.0, "detection_rate": 0.25},
     "calibration": {"frame": {"test_error": 0.1, "validation_error": 0.05}, "point": {"test_error": 0.01}},
     "baselines": {"frame": {"random": LEVEL}},
 }
@@ -19,7 +19,7 @@ def test_it_holds_a_dozen_numbers_under_the_keys_of_the_metrics():
         "point_all": {"ap": 0.5},
         "pixel": {"auroc": 0.8, "ap": 0.5},
         "voxel": {"auroc": 0.8, "ap": 0.5},
-        "events": {"found_share": 0.25},
+        "events": {"detection_rate": 0.25},
         "calibration": {"frame": 0.1},
     }
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from lib.figures.events_figure import Outcome, draw_events, staircase
 from lib.figures.style import house_style
 
-HEAD = "threshold,false_alarms_per_minute,found_share,found_share_low,found_share_high,first_detection_m\n"
+HEAD = "threshold,false_alarms_per_minute,detection_rate,detection_rate_low,detection_rate_high,first_detection_m\n"
 FIRST = (
-    "threshold,distance_m,in_view_share,found_share\n"
+    "threshold,distance_m,in_view_fraction,detection_rate\n"
     "the test's own,0,1,0.4\nthe test's own,9,0.5,0\nfrom validation,0,1,0.6\nfrom validation,9,0.5,0.2\n"
 )
 TABLE = [(5.0, 0.0, 0.2), (4.0, 1.0, 0.4), (3.0, 2.0, 0.5), (1.0, 4.0, 0.8), (0.0, 6.0, 1.0)]
@@ -21,8 +21,8 @@ OWN = (4.5, 0.0, 0.4)
 def metrics_of(point):
     threshold, rate, share = point
     return {
-        **{"threshold": threshold, "false_alarms_per_minute": rate, "found_share": share},
-        **{"found_share_low": share, "found_share_high": share, "first_detection_m": 5.0},
+        **{"threshold": threshold, "false_alarms_per_minute": rate, "detection_rate": share},
+        **{"detection_rate_low": share, "detection_rate_high": share, "first_detection_m": 5.0},
     }
 
 

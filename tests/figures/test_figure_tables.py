@@ -136,8 +136,8 @@ def test_reliability_is_drawn_wide_and_explained_below(write):
     rows = "".join(
         f'{level},"{split}",{p},{p},9\n' for level in ("frame", "point") for split in splits for p in (0.1, 0.9)
     )
-    errors = {"validation_error": 0.01, "test_error": 0.02, "error_at_share": 0.03}
-    block = {**errors, "positive_share": 0.38, "validation_positive_share": 0.27}
+    errors = {"validation_error": 0.01, "test_error": 0.02, "error_at_fraction": 0.03}
+    block = {**errors, "positive_fraction": 0.38, "validation_positive_fraction": 0.27}
     with house_style():
         figure = draw_reliability(
             write("reliability.csv", "level,split,predicted,observed,items\n" + rows),

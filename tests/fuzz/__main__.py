@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import write_text
-from lib.common.terminal import readable, say
+from lib.common.terminal import log, readable
 from lib.common.workers import available_cores
 from tests.all_params import all_params
 from tests.fuzz.campaign import Record, chunks_of, elapsed, run_campaign
@@ -47,17 +47,17 @@ def main() -> None:
         raise DataError(
             f"{', '.join(bad)}: something else than an error of ours came out, as said above; mend the readers"
         )
-    say(f"{sum(record.inputs for record in records):,} inputs: only errors of ours")
+    log(f"{sum(record.inputs for record in records):,} inputs: only errors of ours")
 
 
 def _say(record: Record) -> None:
-    say(
+    log(
         f"{record.target:14} {record.inputs:7,} inputs: {record.refused:7,} refused, {record.read:6,} read, "
         f"{record.unclear} unclear, {record.crashes} crashes, {record.hangs} hangs, "
         f"worst {record.worst_seconds:.2f} s, {record.peak_bytes / 1e6:.0f} MB"
     )
     for failure in record.failures:
-        say(f"    {failure}", sys.stderr)
+        log(f"    {failure}", sys.stderr)
 
 
 def _arguments() -> argparse.Namespace:

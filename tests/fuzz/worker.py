@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from lib.common.outputs import whole_file
+from lib.common.outputs import atomic_file
 from tests.fuzz.mutations import chosen, mutated
 from tests.fuzz.places import KINDS, clear, put_in_place
 from tests.fuzz.targets import OURS, Target, make_target, read_all
@@ -95,7 +95,7 @@ def keep_input(job: Job, target: Target, index: int) -> None:
     """Write an input that went wrong to the job's folder."""
     assert job.keep is not None
     job.keep.mkdir(parents=True, exist_ok=True)
-    with whole_file(job.keep / f"{target.name}-{job.seed}-{index}-{target.file}") as partial:
+    with atomic_file(job.keep / f"{target.name}-{job.seed}-{index}-{target.file}") as partial:
         partial.write_bytes(input_bytes(target, job.seed, index))
 
 

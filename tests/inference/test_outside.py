@@ -32,9 +32,9 @@ WHOLE = DetectorConfig("concat", 4, 4, 8, GRID.rows, GRID.columns, GRID.upper_fo
 
 
 def louder_outside(by):
-    """A judge that draws its logits, the same for a frame each time, and adds a number outside the image."""
+    """A scorer that draws its logits, the same for a frame each time, and adds a number outside the image."""
 
-    def judge(views):
+    def scorer(views):
         drawn = (views.xyz_B3RC.square().sum(1) * 7919).sin() + (views.intensity_BRC * 104_729).sin()
         seen = views.seen_BRC
         small = views.depth_m_BHW[:, ::4, ::4] * 0
@@ -43,7 +43,7 @@ def louder_outside(by):
             drawn + by * ~seen, classes, small, torch.zeros(len(drawn), len(NORMAL_IDS), *small.shape[1:])
         )
 
-    return judge
+    return scorer
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +62,13 @@ def matched(scoring, data):
         return matched_outside(scoring, *data, threads)
 
 
-def logits_of(judge, data):
+def logits_of(scorer, data):
     """Logits of the points of validation's frames, inside the image and outside."""
     inside, outside = [], []
     for batch in batches(*data, 8, CPU):
         views, _ = make_views(batch, WHOLE)
         seen = views.seen_BRC
-        logit = judge(views).cell_BRC
+        logit = scorer(views).cell_BRC
         inside.append(logit[seen])
         outside.append(logit[views.has_return_BRC & ~seen])
     return torch.cat(inside).numpy(), torch.cat(outside).numpy()
@@ -100,12 +100,12 @@ def test_without_points_outside_nothing_changes(data):
 def test_equal_scores_outside_do_not_pass(data, value):
     """As those of a detector that looks at the image alone."""
 
-    def judge(views):
+    def scorer(views):
         found = louder_outside(0.0)(views)
         return replace(found, cell_BRC=torch.where(views.seen_BRC, found.cell_BRC, value))
 
-    shift = matched(replace(scoring_of(0.0), judge=judge), data).outside_shift
-    inside, outside = logits_of(judge, data)
+    shift = matched(replace(scoring_of(0.0), scorer=scorer), data).outside_shift
+    inside, outside = logits_of(scorer, data)
     assert ((outside + np.float32(shift)) < np.quantile(inside, 0.99, method="higher")).all()
 
 
@@ -120,12 +120,12 @@ def test_what_is_no_normal_class_has_no_say(tmp_path):
     write_index(tmp_path, entries)
     data = validation_frames(tmp_path, SPLIT)
 
-    def judge(views):
+    def scorer(views):
         found = louder_outside(0.0)(views)
         return replace(found, cell_BRC=found.cell_BRC + 9.0 * (views.point_class_BRC == EGO))
 
-    assert (logits_of(judge, data)[1] > 5).mean() > 0.1
-    assert matched(replace(scoring_of(0.0), judge=judge), data).outside_shift > -0.2
+    assert (logits_of(scorer, data)[1] > 5).mean() > 0.1
+    assert matched(replace(scoring_of(0.0), scorer=scorer), data).outside_shift > -0.2
 
 
 def test_only_points_outside_the_image_change(data):
@@ -155,8 +155,8 @@ def test_validation_tells_the_shift_and_has_no_part_in_it(data):
 
 
 def test_scores_that_are_not_finite_are_a_sentence(data):
-    def judge(views):
+    def scorer(views):
         return replace(louder_outside(0.0)(views), cell_BRC=torch.full_like(views.range_m_BRC, torch.nan))
 
     with pytest.raises(DataError, match="not finite; train it anew"):
-        matched(replace(scoring_of(0.0), judge=judge), data)
+        matched(replace(scoring_of(0.0), scorer=scorer), data)

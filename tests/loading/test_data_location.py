@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.loading import data_location
-from lib.loading.data_location import GIB, choose_residence, free_memory
+from lib.loading.data_location import GIB, choose_data_location, free_memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
@@ -40,8 +40,8 @@ def test_the_tightest_control_group_above_counts_with_caches_that_can_go(tmp_pat
 def test_a_system_that_tells_nothing_streams_and_still_does_as_asked(tmp_path, monkeypatch):
     system(tmp_path, monkeypatch)
     assert free_memory() is None
-    assert choose_residence("auto", 10, CPU)[0] == "stream"
-    assert choose_residence("memory", 10, CPU)[0] == "memory"
+    assert choose_data_location("auto", 10, CPU)[0] == "stream"
+    assert choose_data_location("memory", 10, CPU)[0] == "memory"
 
 
 def test_this_machine_tells_something():
@@ -55,13 +55,13 @@ def test_this_machine_tells_something():
 def test_the_device_comes_before_memory_and_memory_before_the_files(monkeypatch, size, chosen):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (80 * GIB, 139 * GIB))
     monkeypatch.setattr(data_location, "free_memory", lambda: 100 * GIB)
-    place, sentence = choose_residence("auto", size, CUDA)
+    place, sentence = choose_data_location("auto", size, CUDA)
     assert place == chosen
     assert {"device": "80.0 GiB", "memory": "100.0 GiB", "stream": "streamed"}[chosen] in sentence
 
 
 def test_on_the_cpu_the_files_follow_memory(monkeypatch):
     monkeypatch.setattr(data_location, "free_memory", lambda: 100 * GIB)
-    assert [choose_residence("auto", size * GIB, CPU)[0] for size in (50, 51)] == ["memory", "stream"]
-    assert choose_residence("device", 51 * GIB, CPU)[0] == "device"
-    assert choose_residence("stream", 1, CPU)[0] == "stream"
+    assert [choose_data_location("auto", size * GIB, CPU)[0] for size in (50, 51)] == ["memory", "stream"]
+    assert choose_data_location("device", 51 * GIB, CPU)[0] == "device"
+    assert choose_data_location("stream", 1, CPU)[0] == "stream"

@@ -120,14 +120,14 @@ def test_an_error_of_the_reading_thread_reaches_the_caller(shards):
 
 def test_small_data_is_kept_in_memory_and_the_loader_says_so(shards):
     loader, sentence = open_loader(shards, FRAMES, CPU, "auto")
-    assert loader.residence == "memory"
+    assert loader.data_location == "memory"
     assert "kept in main memory" in sentence
 
 
 def test_data_that_does_not_fit_is_refused_when_asked_to_be_kept(shards, monkeypatch):
     monkeypatch.setattr("lib.loading.data_location.free_memory", lambda: 1000)
-    assert open_loader(shards, FRAMES, CPU, "auto")[0].residence == "stream"
-    with pytest.raises(ParamsError, match=r"execution\.residence: got 'memory', but .* do not fit in main memory"):
+    assert open_loader(shards, FRAMES, CPU, "auto")[0].data_location == "stream"
+    with pytest.raises(ParamsError, match=r"execution\.data_location: got 'memory', but .* do not fit in main memory"):
         open_loader(shards, FRAMES, CPU, "memory")
 
 

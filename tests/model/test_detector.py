@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lib.inference.scores import also_without_image, judge_both_ways, scores_of
+from lib.inference.scores import also_without_image, score_both_ways, scores_of
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.lidar_encoder import range_view_inputs
 from lib.model.sampling import cells_in_image, sample_image
@@ -157,8 +157,8 @@ def test_a_detector_of_one_sensor_judges_once():
         ("concat", {"without_image_weight": 0.0}),
     ):
         detector = build_detector(config(fusion))
-        judge = also_without_image(detector, detector.config.fuses, params.model_copy(update=changes))
-        assert judge is detector
+        scorer = also_without_image(detector, detector.config.fuses, params.model_copy(update=changes))
+        assert scorer is detector
 
 
 def test_a_street_and_its_mirror_image_get_the_same_scores():
@@ -166,7 +166,7 @@ def test_a_street_and_its_mirror_image_get_the_same_scores():
     torch.manual_seed(0)
     detector = build_detector(config("concat")).eval()
     with torch.no_grad():
-        here, there = judge_both_ways(detector, views), judge_both_ways(detector, mirrored(views))
+        here, there = score_both_ways(detector, views), score_both_ways(detector, mirrored(views))
         alone = detector(views)
     assert torch.allclose(here.cell_BRC, there.cell_BRC.flip(-1), atol=1e-4)
     assert torch.allclose(here.pixel_Bhw, there.pixel_Bhw.flip(-1), atol=1e-4)

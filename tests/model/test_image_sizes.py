@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.common.labels import CAR, NORMAL_IDS, ROAD, SKY, TERRAIN
-from lib.inference.scores import also_without_image, judge_both_ways, scores_of, upsampled
+from lib.inference.scores import also_without_image, score_both_ways, scores_of, upsampled
 from lib.model.blocks import BatchNorm, ConvNorm
 from lib.model.detector import Detections, DetectorConfig, build_detector, quarter_size
 from lib.model.sampling import cells_in_image, sample_image
@@ -59,8 +59,8 @@ def test_every_variant_trains_and_scores(fusion, encoding, size):
     loss = detection_loss(detector(pasted), pasted, targets, TRAIN) + segmentation_loss(detector(pasted), pasted)
     assert all(gradient.isfinite().all() for gradient in torch.autograd.grad(loss, list(detector.parameters())))
     with torch.inference_mode():
-        judge = also_without_image(detector.eval(), config.fuses, PREDICT)
-        scores = scores_of(judge_both_ways(judge, views), views, cell_BP, PREDICT)
+        scorer = also_without_image(detector.eval(), config.fuses, PREDICT)
+        scores = scores_of(score_both_ways(scorer, views), views, cell_BP, PREDICT)
     assert scores.pixel_BHW.shape == (frames, *size)
     assert all(values.isfinite().all() for values in (scores.point_BP, scores.pixel_BHW, scores.frame_B))
 
@@ -113,14 +113,14 @@ def test_pixels_judged_in_the_mirror_image_come_back_to_their_place(width):
     views, _ = make_views(street((63, width)), GRID)
     middles_px = 4.0 * torch.arange(-(-width // 4)) + 2
 
-    def judge(seen):
+    def scorer(seen):
         """Tell where in the street each place is, also when it is seen in the mirror."""
         flipped = torch.equal(seen.image_B3HW, mirrored(views).image_B3HW)
         place = width - middles_px if flipped else middles_px
         pixels, classes = place.expand(2, 16, -1), place.expand(2, len(NORMAL_IDS), 16, -1)
         return Detections(torch.zeros(2, 32, 80), torch.zeros(2, len(NORMAL_IDS), 32, 80), pixels, classes)
 
-    found = judge_both_ways(judge, views)
+    found = score_both_ways(scorer, views)
     for values in (found.pixel_Bhw, found.pixel_class_BShw):
         expected = middles_px[:-1].expand(*values.shape[:-1], -1)
         torch.testing.assert_close(values[..., :-1], expected)

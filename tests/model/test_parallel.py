@@ -54,7 +54,7 @@ def test_an_error_in_a_thread_reaches_the_caller(count):
         list(threads.map(lambda item: 1 / item, [1, 0, 2]))
 
 
-def test_replicas_share_parameters_and_count_their_own_statistics():
+def test_replicas_fraction_parameters_and_count_their_own_statistics():
     detector = build_detector(CONFIG)
     twins = replicas(detector, 3)
     assert twins[0] is detector

@@ -39,10 +39,10 @@ def test_keys_are_stable_and_reasons_counted():
     assert metrics["skipped_scenarios"]["missing_sensor_setup"] == 1
     assert list(metrics["anomaly_frames"]) == ["Tiny", "Small", "Medium", "Big", "Huge", "unknown"]
     assert list(metrics["anomaly_distance"])[::5] == ["below_8_m", "camera_only"]
-    assert sum(metrics["point_class_share"].values()) > 0.9999
-    assert metrics["points"]["anomaly_share"] == 0 == metrics["pixels"]["anomaly_share"]
+    assert sum(metrics["point_class_fraction"].values()) > 0.9999
+    assert metrics["points"]["anomaly_fraction"] == 0 == metrics["pixels"]["anomaly_fraction"]
     assert metrics["points"]["smallest_cloud"] == metrics["points"]["largest_cloud"] == 1458
-    assert metrics["labels"]["row_match_share"] == 1 and metrics["labels"]["unlabelled_share"] == 0
+    assert metrics["labels"]["row_match_fraction"] == 1 and metrics["labels"]["unlabelled_fraction"] == 0
     assert metrics["labels"]["worst_voxel_agreement"] == metrics["labels"]["voxel_agreement"] > 0.99
 
 
@@ -64,7 +64,7 @@ def test_the_worst_scenario_is_named():
     }
     worst = worst_scenarios(by_scenario)
     assert worst["class_agreement_off_outlines"] == ("wrong", 0.0) == worst["voxel_agreement"]
-    assert worst["unlabelled_share"] == ("unlabelled", 1.0)
+    assert worst["unlabelled_fraction"] == ("unlabelled", 1.0)
     sentences = label_sentences(by_scenario)
     assert "labels: most points lack a label in unlabelled: 100.00%" in sentences
     assert (
@@ -76,10 +76,10 @@ def test_the_worst_scenario_is_named():
     assert metrics["labels"]["worst_class_agreement_off_outlines"] == 0.0
 
 
-def test_a_share_of_nothing_is_left_out():
+def test_a_fraction_of_nothing_is_left_out():
     read = with_labels(golden(MONO_STATIC)[0], 255)
     metrics = data_metrics({"a": frame_statistics(read)}, [ScenarioType.STATIC], [], [], [])
-    assert metrics["points"]["labelled_share"] == 0
+    assert metrics["points"]["labelled_fraction"] == 0
     assert not {"class_agreement", "voxel_agreement", "worst_voxel_agreement"} & metrics["labels"].keys()
 
 
@@ -90,5 +90,5 @@ def test_each_scenario_has_a_row():
     [both] = scenario_rows([entry, replace(entry, file="a_camera1.h5", camera="camera1")], {"a": statistics})
     assert both == {**row, "frames": 4}
     assert tuple(row) == tuple(column for column in SCENARIO_COLUMNS if column != "anomaly_agreement")
-    assert (row["type"], row["frames"], row["row_match_share"]) == ("NORMALITY", 2, 1.0)
+    assert (row["type"], row["frames"], row["row_match_fraction"]) == ("NORMALITY", 2, 1.0)
     assert row["voxel_agreement"] == label_metrics(statistics)["voxel_agreement"] == 1.0

@@ -137,7 +137,7 @@ def test_a_turned_sensor_sees_the_same_places():
             np.testing.assert_allclose(ends[0], ends[1], atol=0.35)
 
 
-def test_dropout_loses_its_share():
+def test_dropout_loses_its_fraction():
     kept = len(scan(small_scene(lidar_dropout=0.25)).lidar) / len(scan(small_scene()).lidar)
     assert kept == pytest.approx(0.75, abs=0.02)
 

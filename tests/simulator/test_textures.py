@@ -52,7 +52,7 @@ def test_noise_goes_through_its_lattice_and_repeats(noise):
 
 
 @given(st.floats(-20, 20), st.floats(0.05, 0.95), st.floats(0.01, 4))
-def test_bands_are_the_exact_share_of_the_pixel(position, duty, pixel):
+def test_bands_are_the_exact_fraction_of_the_pixel(position, duty, pixel):
     inside = position + pixel * ((np.arange(4000) + 0.5) / 4000 - 0.5)
     share = np.mean(inside - np.floor(inside) < duty)
     assert bands(np.float32([position]), duty, np.float32([pixel]))[0] == pytest.approx(share, abs=3e-3)

@@ -100,7 +100,7 @@ def test_golden_scenarios_become_shards(project):
         for i, frame_id in enumerate(shard.frame_id):
             assert np.array_equal(shard.voxels(i), np.load(frame_path(scenario, "VOXEL_GRID", frame_id)))
     assert metrics["frames"] == {"total": 8, "with_anomaly": 6}
-    assert metrics["labels"]["row_match_share"] == 1 and metrics["points"]["labelled_share"] == 1
+    assert metrics["labels"]["row_match_fraction"] == 1 and metrics["points"]["labelled_fraction"] == 1
     assert sum(metrics["skipped"].values()) == sum(metrics["skipped_scenarios"].values()) == 0
     for name in ("anomalies", "normality"):
         with Image.open(f"plots/labels/{name}.png") as sheet:
@@ -295,7 +295,7 @@ def test_class_ids_in_no_table_are_named_and_stop_nothing(project, capsys):
     np.save(path, cloud)
     metrics = run()
     assert metrics["frames"]["total"] == 8 and metrics["labels"]["frames_with_undefined_ids"] == 1
-    assert metrics["labels"]["worst_unlabelled_share"] > metrics["labels"]["unlabelled_share"] > 0
+    assert metrics["labels"]["worst_unlabelled_fraction"] > metrics["labels"]["unlabelled_fraction"] > 0
     lines = capsys.readouterr().out.splitlines()
     named = "SEMANTIC-LIDAR holds class ids that AnoVox does not define, taken as unknown (255): 77"
     assert f"labels: {MONO_STATIC.name}: {named}" in lines
@@ -315,7 +315,7 @@ def test_all_sensors_make_a_shard_per_camera(project, capsys):
     assert len({entry.max_points for entry in entries}) == 1
     assert metrics["scenarios"] == {"normality": 1, "static": 3, "dynamic": 0}
     assert metrics["frames"]["total"] == 3 + 2 + 3 * 2 + 2 * 1
-    assert metrics["labels"]["row_match_share"] == 1
+    assert metrics["labels"]["row_match_fraction"] == 1
     clouds = [np.load(file) for file in Path("data/archive").rglob("*.npy") if file.name.startswith("LIDAR")]
     assert metrics["points"]["total"] == sum(len(cloud) for cloud in clouds)
     assert metrics["labels"]["class_agreement_off_outlines"] > 0.97

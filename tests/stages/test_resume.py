@@ -187,7 +187,7 @@ def test_a_process_that_dies_as_it_starts_is_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_store_lies_where_the_variable_says_and_runs_side_by_side_do_not_share(tmp_path, whole):
+def test_the_store_lies_where_the_variable_says_and_runs_side_by_side_do_not_fraction(tmp_path, whole):
     store = tmp_path / "store"
     folders = [prepare(tmp_path / name) for name in ("one", "two")]
     runs = [start(folder, ANOVOX_SCRATCH=str(store)) for folder in folders]

@@ -99,7 +99,7 @@ def test_validation_scores_are_of_validation_scenarios_and_half_of_them_pasted(t
     tested = {file.stem for file in (trained / "data" / "predictions").iterdir()}
     assert len(scores.drives) == 1 and not tested & {scenario for scenario, _ in scores.drives}
     assert len(scores.frame_score) == 2 and len(scores.pasted_score) == 12
-    shown = scores.pasted_image_share > 0
+    shown = scores.pasted_image_fraction > 0
     assert 0.2 < shown.mean() <= 0.5
     assert ((scores.point_label == PASTED).any(1) <= (shown | (scores.pasted_points > 0))).all()
     assert (scores.point_label == NORMAL).any() and (scores.point_label == NOT_SCORED).any()

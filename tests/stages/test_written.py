@@ -52,7 +52,7 @@ def test_check_finds_nothing_wrong_but_a_split_without_normality(tmp_path, name)
     assert found["frames"]["skipped"] == 0 and done.returncode == (name != "mono")
     for key in ("class_agreement_off_outlines", "depth_agreement"):
         assert found["metrics"]["labels"][key] > 0.95
-    assert found["metrics"]["labels"]["unlabelled_share"] == 0
+    assert found["metrics"]["labels"]["unlabelled_fraction"] == 0
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -29,9 +29,9 @@ EVALUATED = {
     "events": {
         "objects": 52,
         "found": 39,
-        "found_share": 0.75,
-        "found_share_low": 0.6,
-        "found_share_high": 0.85,
+        "detection_rate": 0.75,
+        "detection_rate_low": 0.6,
+        "detection_rate_high": 0.85,
         "first_detection_m": 11.54,
     },
 }
@@ -54,7 +54,7 @@ def test_every_variant_and_baseline_runs_with_every_seed_most_important_first():
     assert len(BASELINES) == len(SENSORS) * len(METHODS) == 12
 
 
-def test_scales_change_params_that_exist_and_share_no_simulator_seed_with_the_sample():
+def test_scales_change_params_that_exist_and_fraction_no_simulator_seed_with_the_sample():
     params = all_params()
     for changes in DATA.values():
         for key in changes:
@@ -138,7 +138,7 @@ def test_means_spreads_and_what_was_not_run():
 def test_a_training_that_finds_nothing_has_no_distance():
     row, *_ = finished(plan("default", {})[0])
     found = {name: value for name, value in row.events.items() if name != "first_detection_m"}
-    blind = replace(row, seed=2, events={**found, "found_share": 0.0})
+    blind = replace(row, seed=2, events={**found, "detection_rate": 0.0})
     assert "concat 0.375 ± 0.530 [0.600, 0.850] of 52 objects, first at 11.5 m." in tables([row, blind], [])
     assert "concat 0.000 [0.600, 0.850] of 52 objects." in tables([blind], [])
 

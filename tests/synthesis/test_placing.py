@@ -50,7 +50,7 @@ def test_clean_frames_hold_nothing_anomalous_and_the_others_do():
     assert torch.equal(harmful.any(0), harmful[0])
 
 
-def test_the_share_of_clean_frames_holds_for_every_size_but_the_smallest():
+def test_the_fraction_of_clean_frames_holds_for_every_size_but_the_smallest():
     generator = torch.Generator().manual_seed(0)
     for frames, expected in ((1, 0.0), (3, 0.0), (4, 0.25), (6, 0.25), (7, 0.25)):
         draws = [draw_kinds(SLOTS, frames, 0.25, generator, torch.device("cpu")) for _ in range(1000)]

@@ -23,7 +23,7 @@ SKIPPED = {"name": "torch", "skip_reason": "Dependency not found on PyPI and cou
     ],
 )
 def test_judgement(packages, status, words):
-    found, lines = audit.judge({"dependencies": packages})
+    found, lines = audit.scorer({"dependencies": packages})
     assert found == status and words in "\n".join(lines)
 
 

@@ -37,7 +37,7 @@ def test_json_is_one_object_and_nothing_else(check):
     values = json.loads(out)
     assert status == 1 and values["trainable"] is False and values["estimate"] is None
     assert values["frames"] == {"total": 8, "usable": 8, "skipped": 0, "read": 8}
-    assert values["metrics"]["labels"]["row_match_share"] == 1
+    assert values["metrics"]["labels"]["row_match_fraction"] == 1
     assert [finding["name"] for finding in values["findings"]] == ["nothing_to_validate_on", "no_configurations"]
     assert len(values["scenarios"]) == 4 and values["scenarios"][0]["voxel_agreement"] > 0.9
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.common.outputs import alone
+from lib.common.outputs import exclusive_lock
 from lib.study.study_plan import BASELINES, row_names
 from tests.dvc_project import Project, create
 
@@ -62,9 +62,9 @@ def test_a_study_goes_on_where_it_stopped_and_leaves_the_working_tree_alone(proj
     assert not (project.root / "data").exists() and "simulate" in project.dvc("status")
 
 
-def test_two_studies_do_not_share_a_clone(project):
+def test_two_studies_do_not_fraction_a_clone(project):
     before = (project.root / "docs" / "results.json").read_bytes()
-    with alone(project.root / ".study"):
+    with exclusive_lock(project.root / ".study"):
         other = study(project, "default", "--only", "lidar", "--runs", "1")
     assert other.returncode == 1 and ".study: another run is writing it" in other.stderr
     assert (project.root / "docs" / "results.json").read_bytes() == before

@@ -13,7 +13,7 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_a_share_of_the_frames_loses_one_sensor_and_never_both():
+def test_a_fraction_of_the_frames_loses_one_sensor_and_never_both():
     views, _ = make_views(flat_street(1), GRID)
     many = type(views)(*(getattr(views, f.name).expand(400, *getattr(views, f.name).shape[1:]) for f in fields(views)))
     dropped = drop_modality(many, 0.4, generator())

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from lib.anovox.download.packed import REMEDY, Advance, PackedFile, archive_kind, packed_files, readable_size
 from lib.anovox.format.layout import town_in
 from lib.common.errors import DataError
-from lib.common.outputs import NO_LOCKS, tidy, whole_file
+from lib.common.outputs import NO_LOCKS, atomic_file, remove_stale_lock
 from lib.common.reading import open_file
 
 BLOCK_BYTES: Final = 4096
@@ -114,7 +114,7 @@ def _carry_out(plan: _Plan, root: Path, advance: Advance) -> Iterator[int]:
     for file in packed_files(plan.archive, advance):
         # Another archive of this run may have brought the same file meanwhile.
         if file.path in plan.missing and not _is_there(plan.archive, file, root):
-            with whole_file(root / _place(plan.archive, file)) as partial, partial.open("wb") as target:
+            with atomic_file(root / _place(plan.archive, file)) as partial, partial.open("wb") as target:
                 target.writelines(file.chunks())
             yield file.size
 
@@ -130,7 +130,7 @@ def _plan(archive: Path, root: Path, advance: Advance) -> _Plan:
         files.add(file.path)
         folders.update(file.path.parents)
         if _is_there(archive, file, root):
-            tidy(root / _place(archive, file))
+            remove_stale_lock(root / _place(archive, file))
         else:
             missing[file.path] = file.size
             for _ in file.chunks():

@@ -16,7 +16,7 @@ from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import compute_voxels
 from lib.anovox.reading.scenario import Scenario, open_scenario
 from lib.common.errors import DataError
-from lib.common.outputs import whole_file
+from lib.common.outputs import atomic_file
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.voxels import voxel_keys
 
@@ -84,7 +84,7 @@ def _voxelize_scenario(voxel_size_m: float, task: tuple[Path, ScenarioConfig | N
         except FileError as error:
             left_out.append(f"left out: frame {frame_id} of {path.name}: {error}")
             continue
-        with whole_file(target / layout.frame_file(layout.VOXEL_GRID, frame_id, ".npy")) as file:
+        with atomic_file(target / layout.frame_file(layout.VOXEL_GRID, frame_id, ".npy")) as file:
             writing.write_array(file, grid)
         written += 1
     return VoxelizedScenario(written, before, tuple(left_out))

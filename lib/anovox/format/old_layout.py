@@ -53,7 +53,7 @@ def adapted_files(path: Path, listing: Mapping[str, FrameFiles]) -> tuple[dict[s
     adapted = dict(listing)
     if layout.OLD_ACTION in adapted:
         adapted[layout.ACTION] = adapted.pop(layout.OLD_ACTION)
-    share = _in_voxel_share(listing)
+    share = _in_voxel_fraction(listing)
     if share is None or share >= MIN_IN_VOXEL_SHARE:
         return adapted, ()
     adapted.pop(layout.VOXEL_GRID)
@@ -65,7 +65,7 @@ def adapted_files(path: Path, listing: Mapping[str, FrameFiles]) -> tuple[dict[s
     return adapted, (Finding(Notice.VOXEL_GRID_MISFIT, message),)
 
 
-def _in_voxel_share(listing: Mapping[str, FrameFiles]) -> float | None:
+def _in_voxel_fraction(listing: Mapping[str, FrameFiles]) -> float | None:
     """Share of the voxels that the points occupy which the stored grid holds; None where no frame tells."""
     if not {layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR} <= listing.keys():
         return None

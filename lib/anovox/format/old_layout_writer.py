@@ -7,7 +7,7 @@ from lib.anovox.format import layout, old_layout, writing
 from lib.anovox.format.grid import voxel_grid
 from lib.anovox.format.recording import Recording, ScenarioConfig, SensorPose
 from lib.common.errors import DataError
-from lib.common.outputs import whole_folder
+from lib.common.outputs import atomic_folder
 
 
 def write_old_scenario(data_root: Path, config: ScenarioConfig, recordings: Iterable[Recording]) -> Path:
@@ -19,7 +19,7 @@ def write_old_scenario(data_root: Path, config: ScenarioConfig, recordings: Iter
     target = data_root / config.name
     if target.exists():
         raise DataError(f"{target}: exists already; delete it first or write to another folder")
-    with whole_folder(target) as folder:
+    with atomic_folder(target) as folder:
         for recording in recordings:
             _write_recording(folder, recording)
     return target

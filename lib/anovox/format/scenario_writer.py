@@ -17,7 +17,7 @@ from lib.anovox.format.recording import (
 )
 from lib.anovox.format.sensor_setup import sensor_setup, write_sensor_setup
 from lib.common.errors import DataError
-from lib.common.outputs import whole_folder
+from lib.common.outputs import atomic_folder
 from lib.geometry.camera import Camera
 
 
@@ -33,7 +33,7 @@ def write_scenario(
     target = data_root / config.name
     if target.exists():
         raise DataError(f"{target}: exists already; delete it first or write to another folder")
-    with whole_folder(target) as partial:
+    with atomic_folder(target) as partial:
         write_sensor_setup(partial / layout.SENSOR_SETUP, sensor_setup(sensors))
         for recording in recordings:
             _write_recording(partial, sensors, recording)

@@ -155,13 +155,13 @@ def field_of_view_deg(
 
     That of `camera`, unless another fits clearly better.
     """
-    stated = confirmed_share(camera, camera.camera_fov, points_camera_m, depth_m)
+    stated = confirmed_fraction(camera, camera.camera_fov, points_camera_m, depth_m)
     if stated is None or stated >= SOUND_DEPTH:
         return camera.camera_fov
     best = camera.camera_fov
     for around in (VIEWS_DEG, np.arange(-1.0, 1.01, 0.1)):
         views = around if around is VIEWS_DEG else np.round(best + around, 2)
-        shares = [confirmed_share(camera, float(view), points_camera_m, depth_m) or 0.0 for view in views]
+        shares = [confirmed_fraction(camera, float(view), points_camera_m, depth_m) or 0.0 for view in views]
         fitting = views[np.array(shares) >= max(shares) - 0.005]
         best, share = float(np.round(fitting.mean(), 1)), max(shares)
     if share < SOUND_DEPTH or share < stated + CLEARLY_BETTER:
@@ -169,7 +169,7 @@ def field_of_view_deg(
     return float(round(best)) if abs(best - round(best)) < 0.35 else best
 
 
-def confirmed_share(
+def confirmed_fraction(
     args: CameraArgs, view_deg: float, points_camera_m: npt.NDArray[np.float64], depth_m: npt.NDArray[np.float64]
 ) -> float | None:
     """Share of the points in view whose depth the image confirms; None where they are too few to tell."""

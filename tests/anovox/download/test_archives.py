@@ -71,7 +71,7 @@ def test_a_scenario_comes_out_as_it_went_in(tmp_path, kind):
     assert (again.files, again.files_before) == (0, done.files) and inodes(tmp_path / "deep") == before
 
 
-def test_several_archives_may_share_files_but_not_names(tmp_path):
+def test_several_archives_may_fraction_files_but_not_names(tmp_path):
     one = pack(tmp_path / "one.zip", {"a/x": b"same", "a/y": b"one"})
     two = pack(tmp_path / "two.tar.gz", {"./a/x": b"same", "a/z": b"two"})
     other = pack(tmp_path / "other.zip", {"a/x": b"else"})

@@ -24,7 +24,7 @@ def as_read(class_ids, anomaly_id):
 
 
 @pytest.mark.parametrize("anomaly_id", [33, 100])
-def test_every_class_has_its_colour_and_anomalies_share_one(anomaly_id):
+def test_every_class_has_its_colour_and_anomalies_fraction_one(anomaly_id):
     shown = colors.colors_of_class_ids(IDS)
     assert shown[IDS == 1].tolist() == [[128, 64, 128]]
     assert {tuple(color) for color in shown[is_anomaly(IDS)]} == {(245, 0, 0)}

@@ -40,7 +40,7 @@ def test_a_vehicle_is_a_dynamic_anomaly(tmp_path):
     assert open_scenario(root / MONO_STATIC.name, None).config.type is ScenarioType.DYNAMIC
 
 
-def test_mono_camera_and_lidar_share_their_pose():
+def test_mono_camera_and_lidar_fraction_their_pose():
     scenario = open_scenario(MONO_STATIC, None)
     assert scenario.frame_ids == (996, 1000, 1004)
     [view], [lidar_rig], [lidar] = scenario.views, scenario.lidar_rigs, scenario.lidars

@@ -60,7 +60,7 @@ def _sample(
 
 
 @dataclass(frozen=True, eq=False)
-class DistanceJudge:
+class DistanceScorer:
     """Judges cells and pixels by their features' distances to references."""
 
     detector: Detector
@@ -84,10 +84,10 @@ class DistanceJudge:
             return _distance_map(self.point, cells), cell_class_BSRC
 
 
-def distance_judge(detector: Detector, normal: NormalFeatures, fit: Fit, device: torch.device) -> DistanceJudge:
+def distance_scorer(detector: Detector, normal: NormalFeatures, fit: Fit, device: torch.device) -> DistanceScorer:
     """Fit references for points and for pixels."""
     point, pixel = fit(normal.point_NF, normal.point_class_N), fit(normal.pixel_NF, normal.pixel_class_N)
-    return DistanceJudge(detector, point.to(device), pixel.to(device))
+    return DistanceScorer(detector, point.to(device), pixel.to(device))
 
 
 def _distance_map(references: References, features_BFRC: Tensor) -> Tensor:

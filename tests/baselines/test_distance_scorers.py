@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from lib.baselines.judges import distance_judge, normal_features
+from lib.baselines.distance_scorers import distance_scorer, normal_features
 from lib.baselines.references import mahalanobis, nearest_neighbour
 from lib.common.labels import ROAD, SKY
-from lib.inference.scores import judge_both_ways
+from lib.inference.scores import score_both_ways
 from lib.model.detector import DetectorConfig, build_detector
 from lib.views.range_view import make_views
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
@@ -35,11 +35,11 @@ def by_neighbour(features, _):
 
 @pytest.mark.parametrize("fit", [by_neighbour, mahalanobis])
 def test_what_no_training_frame_looked_like_is_farther_away(detector, normal, fit):
-    judge = distance_judge(detector, normal, fit, torch.device("cpu"))
+    scorer = distance_scorer(detector, normal, fit, torch.device("cpu"))
     street = flat_street(1, seed=2)
     odd = type(street)(**{**vars(street), "image_BHW3": 255 - street.image_BHW3 // 4})
     with torch.no_grad():
-        usual, unusual = (judge_both_ways(judge, make_views(batch, GRID)[0]) for batch in (street, odd))
+        usual, unusual = (score_both_ways(scorer, make_views(batch, GRID)[0]) for batch in (street, odd))
     seen = make_views(street, GRID)[0].seen_BRC
     assert usual.pixel_Bhw.shape == (1, HEIGHT_PX // 4, WIDTH_PX // 4)
     for values in (usual.cell_BRC, unusual.pixel_Bhw):
