@@ -7,7 +7,7 @@ Shape letters: B frames, F features, R x C range-view cells, h x w quarter-size 
 import torch
 from torch import Tensor, nn
 
-from lib.model.image_encoder import FINE_STRIDE, ImageEncoder
+from lib.model.image_encoder import FINE_STRIDE, ImageFeatures
 from lib.model.lidar_encoder import range_view_inputs
 from lib.model.sampling import cells_in_image, sample_image
 from lib.views.range_view import Views
@@ -18,7 +18,7 @@ PIXEL_STRIDE = 4
 class ImageBackbone(nn.Module):
     """Looks at the image alone; a cell knows what lies around its projection."""
 
-    def __init__(self, image_encoder: ImageEncoder, surroundings: nn.Module) -> None:
+    def __init__(self, image_encoder: nn.Module, surroundings: nn.Module) -> None:
         super().__init__()
         self.image_encoder = image_encoder
         self.surroundings = surroundings
@@ -26,7 +26,7 @@ class ImageBackbone(nn.Module):
     def forward(self, views: Views) -> tuple[Tensor, Tensor]:
         """Features of cells (B, F, R, C) and of quarter-size pixels (B, F', h, w)."""
         uv, seen = views.projection
-        image = self.image_encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
+        image: ImageFeatures = self.image_encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
         fine = self.surroundings(image.fine)
         cells = sample_image(fine, uv, seen, FINE_STRIDE)
         on_image = nn.functional.avg_pool2d(fine, PIXEL_STRIDE // FINE_STRIDE, ceil_mode=True)
@@ -38,7 +38,7 @@ class RangeViewBackbone(nn.Module):
 
     def __init__(
         self,
-        image_encoder: ImageEncoder | None,
+        image_encoder: nn.Module | None,
         lidar_encoder: nn.Module,
         fusion: nn.Module,
         surroundings: nn.Module,
@@ -52,8 +52,9 @@ class RangeViewBackbone(nn.Module):
     def forward(self, views: Views) -> tuple[Tensor, Tensor]:
         """Features of cells (B, F, R, C) and of quarter-size pixels (B, F', h, w)."""
         uv, seen = views.projection
-        encoder = self.image_encoder
-        image = None if encoder is None else encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
+        image: ImageFeatures | None = None
+        if self.image_encoder is not None:
+            image = self.image_encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
         cells = self.surroundings(self.fusion(self._lidar(views), image, views))
         size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
         on_image = cells_in_image(cells, uv, seen, size, PIXEL_STRIDE)

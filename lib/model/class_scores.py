@@ -34,4 +34,5 @@ def class_score(logits_BSRC: Tensor, score: Score) -> Tensor:
         return -logits_BSRC.amax(1)
     if score == "energy":
         return -logits_BSRC.logsumexp(1)
+    assert score in ("rejected_by_all", "combined"), score
     return -softplus(logits_BSRC).sum(1)

@@ -78,7 +78,7 @@ def convert_data_set(
 ) -> ConvertedData:
     """Write the shards of every usable scenario below `root`, and index.csv, into `folder`; name what is left out.
 
-    Shards are taken from `shelf` where an earlier run has made them of the same files, in the same way; new ones are
+    Shards are taken from `cache` where an earlier run has made them of the same files, in the same way; new ones are
     put there, each as soon as its scenario is finished. The result is the same with and without.
 
     Raises DataError when there is no scenario or no usable frame, ParamsError when images of several sizes meet
