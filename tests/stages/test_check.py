@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from stages.check import CHECKED, WORDS
+from lib.common.paths import PARAMS_CHECKED
+from stages.check import WORDS
 from tests.dvc_project import STAGES, create, stages_run
 
 pytestmark = pytest.mark.slow
@@ -86,7 +87,7 @@ def test_after_the_mistake_is_mended_nothing_runs(project):
     project.run(*DVC, "repro")
     (project.root / "params.yaml").write_text(own)
     assert stages_run(project.dvc("repro")) == []
-    assert (project.root / CHECKED).read_text() == WORDS
+    assert (project.root / PARAMS_CHECKED).read_text() == WORDS
 
 
 def test_other_params_do_not_make_a_stage_run_again(finished):
