@@ -50,7 +50,9 @@ def frame_path(scenario: Path, kind: str, frame_id: int) -> Path:
     return folder / f"{folder.name}_{frame_id}{layout.FILE_ENDINGS[kind]}"
 
 
-def recording(frame_id: int, anomaly_id: int | None = None, sensors: SensorSet = SENSORS, points: int = 200):
+def recording(
+    frame_id: int, anomaly_id: int | None = None, sensors: SensorSet = SENSORS, points: int = 200
+) -> Recording:
     """A recording of random pixels and points, equal for equal arguments; the anomaly covers some of both."""
     generator = np.random.default_rng([7, frame_id])
     height, width = sensors.camera_args.image_height, sensors.camera_args.image_width
@@ -60,7 +62,7 @@ def recording(frame_id: int, anomaly_id: int | None = None, sensors: SensorSet =
         if anomaly_id is not None:
             semantic[5:9, 5:9] = anomaly_id
         rgb = generator.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        depth_m = generator.integers(0, 2**24, (height, width)) * (1000 / (2**24 - 1))
+        depth_m = generator.integers(0, 2**24, (height, width)) * np.float64(1000 / (2**24 - 1))
         instance = np.dstack([semantic, np.zeros_like(semantic), np.ones_like(semantic)])
         cameras.append(CameraRecording(rgb, depth_m, semantic, instance))
     lidars = tuple(lidar_recording(generator, points, anomaly_id) for _ in sensors.lidars)

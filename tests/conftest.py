@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # No test and no process that a test starts, DVC's and the stages' included, may reach another machine.
-assert sitecustomize.refuse
+assert callable(sitecustomize.refuse)
 os.environ["PYTHONPATH"] = python_path(*map(Path, filter(None, [os.environ.get("PYTHONPATH")])))
 
 settings.register_profile("project", deadline=None, derandomize=True)

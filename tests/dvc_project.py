@@ -55,8 +55,15 @@ class Project:
     def start_queue(self) -> None:
         """Start a worker for what is queued. It keeps the command's output open, so that a pipe would end with it."""
         command = [sys.executable, "-m", "dvc", "queue", "start", "--jobs", "1"]
-        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run(command, cwd=self.root, env=self.environment(), check=True, timeout=600, **nowhere)
+        subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=600,
+        )
 
     def processes(self, part_of_command: bytes = b"") -> list[int]:
         """What runs in its folder or below, workers of the queue and their experiments included."""

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lib.common.labels import ROAD, SKY, is_anomaly
 from lib.geometry.camera import Camera
@@ -39,7 +41,9 @@ class Ball:
     class_id: int = ANIMAL
 
 
-def ball_frame(scenario: str, frame_id: int, scenario_type: ScenarioType, ball: Ball | None, anomaly: Anomaly | None):
+def ball_frame(
+    scenario: str, frame_id: int, scenario_type: ScenarioType, ball: Ball | None, anomaly: Anomaly | None
+) -> Frame:
     """A frame of the flat street, with the ball where there is one."""
     generator = np.random.default_rng([frame_id, *scenario.encode()])
     points = np.column_stack([generator.uniform(-30, 40, 500), generator.uniform(-20, 20, 500), np.full(500, GROUND_M)])
@@ -95,10 +99,10 @@ def made_up_scores(shard_path: Path, skill: float = 2.0) -> Predictions:
     shard = read_shard(shard_path)
     generator = np.random.default_rng(list(shard.scenario.encode()))
 
-    def scores(classes):
+    def scores(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         return (generator.normal(size=classes.shape) + skill * is_anomaly(classes)).astype(np.float32)
 
-    point_score = scores(shard.point_class)
+    point_score = scores(np.asarray(shard.point_class))
     used = np.arange(point_score.shape[1]) < shard.num_points[:, None]
     top = np.sort(np.where(used, point_score, -np.inf), axis=1)[:, -10:]
     return Predictions(
@@ -108,7 +112,7 @@ def made_up_scores(shard_path: Path, skill: float = 2.0) -> Predictions:
         frame_id=shard.frame_id,
         num_points=shard.num_points,
         point_score=point_score,
-        pixel_score=scores(shard.pixel_class),
+        pixel_score=scores(np.asarray(shard.pixel_class)),
         frame_score=top.mean(axis=1).astype(np.float32),
     )
 
@@ -159,6 +163,6 @@ def write_sample(root: Path, anomaly_scenarios: int = 6, normality_scenarios: in
     write_validation(root / "data" / "validation.h5", made_up_validation(skill))
 
 
-def change_predictions(path: Path, **arrays: object) -> None:
+def change_predictions(path: Path, **arrays: Any) -> None:
     """Rewrite a prediction file with other values."""
     write_predictions(path, replace(read_predictions(path), **arrays))

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,8 +46,12 @@ def test_scores_are_those_of_predict(finished):
         frame = shard.frame(index)
         scores = anovox_fusion.score_frame(detector, frame, shift, finished.root / "params.yaml")
         assert scores.points.shape == (len(frame.points),) and scores.pixels.shape == frame.pixel_class.shape
-        pairs = [(scores.frame, expected.frame_score[index]), (scores.pixels, expected.pixel_score[index])]
-        for ours, theirs in [*pairs, (scores.points, expected.point_score[index, : len(frame.points)])]:
+        pairs: list[tuple[Any, Any]] = [
+            (scores.frame, expected.frame_score[index]),
+            (scores.pixels, expected.pixel_score[index]),
+            (scores.points, expected.point_score[index, : len(frame.points)]),
+        ]
+        for ours, theirs in pairs:
             np.testing.assert_allclose(ours, theirs, atol=0.05)  # bfloat16, in batches of other sizes
 
 

@@ -12,6 +12,7 @@ import pytest
 from lib.anovox.format import layout
 from lib.anovox.format.configurations import read_configurations
 from lib.anovox.format.ego_state import anomaly_of
+from lib.anovox.format.findings import Finding
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.safe_names import MAX_CHARACTERS, is_plain, plain
 from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
@@ -19,6 +20,7 @@ from lib.common.errors import DataError
 from lib.common.terminal import readable
 from lib.shards.index import read_index
 from tests.faults.workspace import Workspace
+from tests.present import present
 from tests.processes import environment
 from tests.test_structure import ROOT, imported_names, modules, tree
 
@@ -141,14 +143,14 @@ def test_texts_from_the_data_are_made_plain(tmp_path, text):
     [config] = read_configurations(tmp_path, lambda _: None).values()
     found = anomaly_of({"anomaly_type_id": text, "size": text})
     values = (config.town, config.weather_preset, config.anomaly_blueprint, config.anomaly_kind, found.blueprint)
-    assert all(map(is_plain, values)) and found.size is None
+    assert all(is_plain(present(value)) for value in values) and found.size is None
 
 
 def test_scenarios_of_strange_names_are_left_out_and_reported(tmp_path):
     (tmp_path / "Scenario_good (1) [a], b").mkdir()
     for name in ("Scenario_<img src=x onerror=alert(1)>", "Scenario_$x$", "Scenario_\n"):
         (tmp_path / name).mkdir()
-    findings = []
+    findings: list[Finding] = []
     assert [path.name for path in find_scenarios(tmp_path, findings.append)] == ["Scenario_good (1) [a], b"]
     assert [finding.reason for finding in findings] == ["strange_name"] * 3
 

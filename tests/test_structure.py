@@ -114,7 +114,8 @@ def code_of_lib() -> list[Path]:
 
 
 def pipeline() -> dict:
-    return yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    document: dict = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    return document
 
 
 def test_the_walk_sees_the_repository():
@@ -277,8 +278,10 @@ def test_nothing_but_code_lies_in_the_folders_of_code():
 
 def checked_sections(stage: str) -> list[str]:
     """The fields of a stage's class Params: the sections of params.yaml that it checks."""
-    [params] = [node for node in tree(Path(f"stages/{stage}.py")).body if getattr(node, "name", "") == "Params"]
-    return [field.target.id for field in params.body if isinstance(field, ast.AnnAssign)]
+    classes = [node for node in tree(Path(f"stages/{stage}.py")).body if isinstance(node, ast.ClassDef)]
+    [params] = [node for node in classes if node.name == "Params"]
+    fields = [field.target for field in params.body if isinstance(field, ast.AnnAssign)]
+    return [target.id for target in fields if isinstance(target, ast.Name)]
 
 
 def read_sections(stage: str) -> set[str]:

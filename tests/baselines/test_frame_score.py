@@ -6,7 +6,8 @@ import torch
 from lib.baselines.baseline_runs import BaselineParams, _suited_to_validation
 from lib.common.labels import UNKNOWN
 from lib.inference.shard_scoring import Scoring
-from lib.model.detector import PIXEL_STRIDE, Detections, DetectorConfig
+from lib.model.backbones import PIXEL_STRIDE
+from lib.model.detector import Detections, DetectorConfig
 from lib.training.training_frames import training_set
 from tests.all_params import all_params
 from tests.shard_data import write_street_shards

@@ -23,6 +23,7 @@ from lib.common.outputs import (
     write_text,
 )
 from tests.odd_files import put_in_the_way
+from tests.present import present
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,7 +92,7 @@ with {kind}(Path(sys.argv[1])) as partial:
 def other_run(path, kind, then="time.sleep(60)"):
     command = [sys.executable, "-c", HOLD.format(kind=kind, then=then), str(path)]
     run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert run.stdout.readline() == "held\n"
+    assert present(run.stdout).readline() == "held\n"
     return run
 
 
@@ -142,7 +143,7 @@ with {kind}(Path(sys.argv[1]){', ("content",)' if kind == "atomic_folder" else "
 """
     command = [sys.executable, "-c", script, str(path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as run:
-        assert run.stdout.readline() == "written\n"
+        assert present(run.stdout).readline() == "written\n"
         run.send_signal(signal.SIGKILL)
     assert (path if path.is_file() else path / "content").read_text() == "old"
     lock = ".output.run.partial" if kind == "atomic_folder" else ".output.writer.partial"
@@ -206,7 +207,8 @@ def test_a_full_disk_is_one_sentence_and_other_errors_stay_what_they_are(tmp_pat
 def test_json_and_csv_are_plain_text(tmp_path):
     write_json(tmp_path / "a.json", {"auroc": 0.5, "of": {"n": 3}})
     assert (tmp_path / "a.json").read_bytes() == b'{\n  "auroc": 0.5,\n  "of": {\n    "n": 3\n  }\n}\n'
-    write_csv(tmp_path / "a.csv", ["a", "b"], iter([{"b": 1, "a": "x, y"}, {"a": 2.5, "b": None}]))
+    rows: list[dict[str, object]] = [{"b": 1, "a": "x, y"}, {"a": 2.5, "b": None}]
+    write_csv(tmp_path / "a.csv", ["a", "b"], iter(rows))
     assert (tmp_path / "a.csv").read_bytes() == b'a,b\n"x, y",1\n2.5,\n'
 
 

@@ -131,7 +131,7 @@ def test_a_stage_checks_its_own_sections_alone(params_file):
 
 def test_every_section_is_strict_and_frozen():
     for field in Params.model_fields.values():
-        assert issubclass(field.annotation, Section)
+        assert isinstance(field.annotation, type) and issubclass(field.annotation, Section)
         assert field.annotation.model_config == Section.model_config
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pytest
 from lib.anovox.download.archives import unpack
 from lib.anovox.format import clouds, files
 from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.findings import Finding
 from lib.anovox.format.pcd import StoredCloud, write_pcd
 from lib.anovox.format.sensor_setup import read_sensor_setup
 from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
-from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.array_files import read_state
 from lib.common.errors import DataError, ParamsError
@@ -32,7 +34,7 @@ from tests.fuzz.places import KINDS, ODD, put_in_place
 from tests.odd_files import within
 
 SENSOR_FILES = ("RGB-CAM", "DEPTH_CAM", "SEMANTIC-CAM", "LIDAR", "SEMANTIC-LIDAR", "VOXEL_GRID", "ANOMALY", "ACTION")
-READERS = {
+READERS: dict[str, Callable[[Path], object]] = {
     "archive.zip": lambda path: unpack([path], path.parent / "root"),
     "sensor_setup.json": read_sensor_setup,
     "x_1.npy": files.read_lidar,
@@ -120,6 +122,7 @@ def test_frames_with_such_files_are_left_out_and_named_and_the_others_read(tmp_p
         with within(30):
             reads = list(read_frames(open_scenario(scenario, None)))
         assert [isinstance(read, ReadFrame) for read in reads] == [True, False, True], role
+        assert isinstance(reads[1], SkippedFrame)
         assert reads[1].message.startswith(f"{path}: ") and reads[1].message.isprintable()
 
 
@@ -130,7 +133,7 @@ def test_configurations_that_are_no_files_are_named(tmp_path, kind):
     folder.mkdir()
     for path in (folder / "scenario_config_map_Town01.json", tmp_path / SIMULATOR_NOTES):
         put_in_place(path, kind)
-    findings = []
+    findings: list[Finding] = []
     with within(20):
         assert read_configurations(tmp_path, findings.append) == {}
     assert [finding.reason for finding in findings] == ["bad_configuration"] * 2
@@ -156,5 +159,5 @@ def test_a_contradicted_scenario_is_named_once(tmp_path):
     folder.mkdir()
     document = {"scenario_definition": {"map": "Town01", "scenarios": entries}}
     (folder / "x.json").write_text(json.dumps(document))
-    findings = []
+    findings: list[Finding] = []
     assert read_configurations(tmp_path, findings.append) == {} and len(findings) == 1

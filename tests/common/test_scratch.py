@@ -7,7 +7,7 @@ import pytest
 
 from lib.common import scratch
 from lib.common.errors import DataError
-from lib.common.outputs import atomic_folder, exclusive_lock
+from lib.common.outputs import atomic_folder, exclusive_lock, write_json
 from lib.common.scratch import Cache, cache, fingerprint, prune, resumable_work
 
 DAY_S = 86_400
@@ -152,7 +152,7 @@ def test_names_in_a_note_cannot_lead_out(tmp_path):
     (tmp_path / "secret").write_text("secret")
     files = {"../../secret": scratch.file_digest(tmp_path / "secret")}
     note = {"files": files, "note": 1, "seal": scratch.fingerprint(files, 1)}
-    scratch.write_json(tmp_path / "shelf" / KEY / "note.json", note)
+    write_json(tmp_path / "shelf" / KEY / "note.json", note)
     assert pieces.take(KEY, tmp_path / "shelf") is None and (tmp_path / "secret").exists()
 
 

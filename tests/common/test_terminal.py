@@ -54,6 +54,10 @@ def test_a_stream_writes_what_it_can():
 class Full(io.StringIO):
     """A stream on a full disk."""
 
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
     def write(self, _):
         raise OSError(28, "No space left on device")
 
@@ -64,9 +68,7 @@ class Full(io.StringIO):
 def test_what_cannot_be_printed_ends_the_work_and_what_cannot_be_said_does_not(tmp_path):
     for keeps_going in (True, False):
         with (tmp_path / "x").open("w") as file:
-            full = Full()
-            full.number = file.fileno()
-            plain = PlainStream(full, keeps_going)
+            plain = PlainStream(Full(file.fileno()), keeps_going)
             if keeps_going:
                 assert plain.write("lost") == 4
             else:

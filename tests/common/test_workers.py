@@ -21,7 +21,7 @@ def run(pool, function, tasks, report=None):
 
 def test_results_come_in_the_order_of_the_tasks_and_workers_compute_on_one_thread(capsys):
     before = dict(os.environ)
-    reported = []
+    reported: list[int] = []
     with processes(2, 3) as pool:
         assert run(pool, abs, [-3, 2, -1], reported.append) == [3, 2, 1]
         assert set(run(pool, os.getenv, ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])) == {"1"}

@@ -9,6 +9,7 @@ from lib.anovox.reading.frames import SkippedFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.doctor.frame_check import check_frames
 from tests.anovox_sample import MONO_STATIC, SCENARIOS, frame_path, golden_copy
+from tests.sound_files import whole_frames
 
 
 def truncate(path):
@@ -78,4 +79,4 @@ def test_a_cloud_that_all_cameras_fraction_costs_a_frame_of_each(tmp_path):
 
 def test_chosen_frames_alone_are_read():
     scenario = open_scenario(MONO_STATIC, None)
-    assert [read.frame.frame_id for read in read_frames(scenario, [996, 1004])] == [996, 1004]
+    assert [read.frame.frame_id for read in whole_frames(scenario, [996, 1004])] == [996, 1004]

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from lib.evaluation.anovox_protocol import anovox_metrics, shared_voxels, sigmoid, voxel_scores
+from lib.evaluation.anovox_protocol import Way, anovox_metrics, shared_voxels, sigmoid, voxel_scores
 from lib.geometry.voxels import points_to_voxels, voxel_keys
+from tests.present import present
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "benchmark"
 
@@ -50,7 +52,7 @@ unit = st.lists(st.integers(0, 20).map(lambda n: n / 20), min_size=1, max_size=3
 def test_agrees_with_the_definitions_written_out(positive, negative):
     scores = np.array(positive + negative)
     labels = np.arange(len(scores)) < len(positive)
-    ours = anovox_metrics(scores, labels)
+    ours = present(anovox_metrics(scores, labels))
     thresholds = np.arange(0.25, 0.75, 0.05)
     f1 = [metrics.f1_score(labels, scores > t, zero_division=0) for t in thresholds]
     ppv = [metrics.precision_score(labels, scores > t, zero_division=0) for t in thresholds]
@@ -79,7 +81,7 @@ def test_voxel_scores_match_a_loop_over_voxels(seed, count):
     keys = voxel_keys(voxels)
     corner = voxels * 0.5 - [250.0, 250.0, 14.2]
     distance = np.linalg.norm(points - corner, axis=1)
-    expected = {
+    expected: dict[Way, Callable] = {
         "centerpoint": lambda rows: scores[rows[np.argmin(distance[rows])]],
         "mean": lambda rows: scores[rows].mean(dtype=np.float64),
         "median": lambda rows: np.median(scores[rows]),

@@ -71,7 +71,7 @@ def test_strata_keep_their_sizes_and_the_seed_decides():
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=80), st.integers(1, 40))
 def test_pivots_cut_the_positives_into_equal_shares(counts, limit):
-    values, counts = np.arange(len(counts)), np.array(counts)
+    values, counts = np.arange(len(counts), dtype=np.float32), np.array(counts)
     pivots = choose_pivots(values, counts, limit)
     assert len(pivots) <= max(limit, 1) and (np.diff(pivots) > 0).all()
     cells = np.zeros(2 * len(values) + 1, dtype=np.int64)

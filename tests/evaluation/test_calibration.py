@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from lib.evaluation.calibration import Bins, binned, calibrate, fit_calibrator
+from lib.evaluation.calibration import Bins, CalibratedLevel, binned, calibrate, fit_calibrator
 from lib.evaluation.levels import level_of
 from lib.evaluation.operating_points import validation_threshold
 from lib.evaluation.plot_tables import reliability_rows
 from lib.shards.validation_scores import NORMAL
 from tests.all_params import all_params
+from tests.present import present
 from tests.scored_sample import made_up_validation
 
 PARAMS = all_params().evaluate
@@ -79,12 +80,12 @@ def test_validation_calibrates_frames_and_points_and_promises_by_the_other_half(
     assert found["point"].promised.share == pytest.approx(1 / 16)
     assert found["point"].promised.error < 0.02
     test = level_of([(np.array([3.0, -2.0], dtype=np.float32), np.array([True, False]))])
-    bins = {
+    bins: dict[CalibratedLevel, Bins] = {
         "point": binned(found["point"].calibrator, np.append(test.positive, test.negative), np.array([True, False]))
     }
     rows = reliability_rows(bins, found)
     assert [row["items"] for row in rows if row["split"] == "test"] == [1, 1]
-    assert sum(row["items"] for row in rows if row["split"] == "validation") == 240 * 40
+    assert sum(int(row["items"]) for row in rows if row["split"] == "validation") == 240 * 40
 
 
 def test_too_few_or_one_class_is_said(caplog):
@@ -107,7 +108,7 @@ def test_frames_with_too_little_of_it_calibrate_nothing():
 
 def test_validation_gives_the_threshold_of_one_false_alarm_a_minute(caplog):
     whole = made_up_validation(scenarios=40, frames=300, step_s=0.1)  # 20 minutes
-    threshold, minutes = validation_threshold(whole)
+    threshold, minutes = present(validation_threshold(whole))
     assert minutes == pytest.approx(20.0)
     assert 15 <= (whole.frame_score >= threshold).sum() <= 25
     assert not caplog.text

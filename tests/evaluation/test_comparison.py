@@ -17,7 +17,9 @@ from tests.scored_sample import Ball, made_up_scores, write_scenario
 PARAMS = EvaluateParams(
     seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=200, voxel_score="centerpoint"
 )
-SCENARIOS = [([Ball(6 + i, 0, 0.5), None], Anomaly("Small", kind=("both", "geometry")[i % 2])) for i in range(6)]
+SCENARIOS: list[tuple[list[Ball | None], Anomaly | None]] = [
+    ([Ball(6 + i, 0, 0.5), None], Anomaly("Small", kind=("both", "geometry")[i % 2])) for i in range(6)
+]
 SCENARIOS += [([None, None], None)] * 4
 
 
@@ -86,7 +88,7 @@ def test_pairing_narrows_the_interval(paths):
     parts = [
         replace(s, levels={**s.levels, "point": level}) for s, level in zip(scored(paths, 1.0), shaken, strict=True)
     ]
-    other = pool_test_set([lambda part=part: [part] for part in parts], PARAMS, ("frame", "point"))
+    other = pool_test_set([partial(list, [part]) for part in parts], PARAMS, ("frame", "point"))
     d = by_name(compare(one, other))["point", "", "auroc"]
     alone = one.pools["point"].interval()
     assert d.high - d.low < 0.1 * (alone.auroc_high - alone.auroc_low)

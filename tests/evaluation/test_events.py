@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 
 from lib.evaluation.events import drives_of, events_at, threshold_for
 from lib.evaluation.pooling import PooledFrame
+from lib.evaluation.truth import State
+from tests.present import present
 
-STATES = {"n": "negative", "p": "positive", "l": "left_out"}
+STATES: dict[str, State] = {"n": "negative", "p": "positive", "l": "left_out"}
 
 
 def frames(scenario, states, scores, distances=None, step_s=0.5):
@@ -39,7 +41,7 @@ def test_an_alarm_is_a_run_and_only_negative_frames_give_false_ones():
 def test_cameras_of_a_scenario_are_drives_of_their_own():
     one = frames("a", "nn", [5, 0])
     other = [PooledFrame("a", "STATIC", "rear", i, 5.0, "negative", None, False) for i in range(2)]
-    drives = drives_of(one + other)
+    drives = present(drives_of(one + other))
     assert len(drives) == 2
     assert outcome(drives, 5.0, ["a"]) is None  # no object
 
@@ -47,25 +49,27 @@ def test_cameras_of_a_scenario_are_drives_of_their_own():
 def test_without_times_nothing_is_said():
     assert drives_of(frames("a", "np", [0, 1], step_s=float("nan"))) is None
     assert drives_of(frames("a", "n", [0]) + frames("b", "p", [1])) is None
-    drives = drives_of(frames("a", "pp", [0, 1]))
+    drives = present(drives_of(frames("a", "pp", [0, 1])))
     assert threshold_for(drives) is None
 
 
 @pytest.mark.parametrize(("negatives", "step_s", "enough"), [(119, 0.5, False), (120, 0.5, True), (600, 0.1, True)])
 def test_no_rate_is_claimed_that_the_normal_driving_cannot_hold(negatives, step_s, enough):
-    drives = drives_of(frames("a", "n" * negatives, list(range(negatives)), step_s=step_s))
+    drives = present(drives_of(frames("a", "n" * negatives, list(range(negatives)), step_s=step_s)))
     assert (threshold_for(drives) is not None) == enough
     assert threshold_for(drives, per_minute=2.0) is not None
 
 
 @given(st.lists(st.lists(st.integers(0, 6), min_size=2, max_size=20), min_size=1, max_size=6), st.integers(0, 90))
 def test_no_threshold_from_the_chosen_one_up_has_too_many_false_alarms(scores, per_minute):
-    drives = drives_of([f for i, s in enumerate(scores) for f in frames(f"s{i}", "n" * len(s), [float(x) for x in s])])
+    found = [f for i, s in enumerate(scores) for f in frames(f"s{i}", "n" * len(s), [float(x) for x in s])]
+    drives = present(drives_of(found))
     chosen = threshold_for(drives, per_minute)
     allowed = per_minute * sum(len(s) for s in scores) // 120  # frames of half a second
     if allowed == 0:
         assert chosen is None
         return
+    assert chosen is not None
 
     def alarms(threshold):
         """Written out: a frame that reaches the threshold while the frame before it does not."""

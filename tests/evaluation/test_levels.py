@@ -134,8 +134,8 @@ def test_weather_and_light_groups(preset, expected):
     assert (weather_group(preset), light_group(preset)) == expected
 
 
-@pytest.mark.parametrize("way", ["mean", "median"])
-def test_the_way_from_points_to_voxels_is_a_param(scored, way):
+@pytest.mark.parametrize(("way", "of_voxel"), [("mean", np.mean), ("median", np.median)])
+def test_the_way_from_points_to_voxels_is_a_param(scored, way, of_voxel):
     shard, predictions, centers = scored
     other = score_scenario(shard, predictions, PARAMS.model_copy(update={"voxel_score": way}))
     for i, (voxels, central) in enumerate(zip(other.voxels, centers.voxels, strict=True)):
@@ -143,7 +143,6 @@ def test_the_way_from_points_to_voxels_is_a_param(scored, way):
         keys = voxel_keys(points_to_voxels(shard.points[i, :count]))
         truth = shard.voxels(i)
         truth = np.sort(voxel_keys(truth[truth[:, 3] != AGENT_CAR]))
-        of_voxel = {"mean": np.mean, "median": np.median}[way]
         expected = [of_voxel(predictions.point_score[i, :count][keys == key]) for key in truth]
         np.testing.assert_allclose(voxels.score, expected, rtol=1e-5)
         assert (voxels.score != central.score).any()

@@ -1,6 +1,7 @@
 import json
 import logging
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,9 +20,13 @@ PARAMS = EvaluateParams(
 )
 
 
+def scores_of(path, params):
+    return [score_scenario(read_shard(path), made_up_scores(path), params)]
+
+
 def report_of(folder, scenarios, params=PARAMS):
     paths = [write_scenario(folder, f"Scenario_{i}", *scenario) for i, scenario in enumerate(scenarios)]
-    return evaluate([lambda p=p: [score_scenario(read_shard(p), made_up_scores(p), params)] for p in paths], params)
+    return evaluate([partial(scores_of, path, params) for path in paths], params)
 
 
 def scored(folder, scenarios):
@@ -50,13 +55,13 @@ def report(folder):
 
 def pooled(scores, level, keep=lambda groups: True):
     """Labels and scores of all scenarios, positives only of the frames whose groups are kept."""
-    positives = [
+    kept = [
         s.levels[level].positive[[keep(s.groups[f]) for f in s.levels[level].positive_frame.tolist()]]
         for s in scores
         if len(s.levels[level].positive)
     ]
     negatives = np.concatenate([s.levels[level].negative for s in scores])
-    positives = np.concatenate(positives)
+    positives = np.concatenate(kept)
     labels = np.arange(len(positives) + len(negatives)) < len(positives)
     return labels, np.concatenate([positives, negatives])
 
@@ -110,7 +115,7 @@ def test_tables_hold_whole_curves_and_histograms(report, folder):
         assert ends == [(0, 0), (1, 1)] and 2 < len(roc) <= 200
         curve = [row for row in report.precision_recall if row["level"] == level]
         assert (curve[0]["recall"], curve[-1]["recall"]) == (0, 1) and len(curve) <= 200
-    shares = {}
+    shares: dict[tuple[str, str], list[float]] = {}
     for row in report.scores:
         shares.setdefault((row["level"], row["group"]), []).append(row["share"])
     assert set(shares) == {(level, group) for level in ("frame", "point") for group in ("normal", "anomalous")}

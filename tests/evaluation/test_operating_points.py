@@ -1,4 +1,5 @@
 import logging
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,14 +16,17 @@ PARAMS = all_params().evaluate.model_copy(update={"bootstrap_resamples": 200})
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
-    balls = [[Ball(20.0 - 3 * i, 0.0, 0.3 + 0.1 * n) for i in range(4)] for n in range(8)]
+    balls: list[list[Ball | None]] = [[Ball(20.0 - 3 * i, 0.0, 0.3 + 0.1 * n) for i in range(4)] for n in range(8)]
     made = [write_scenario(folder, f"Scenario_a{n}", frames, None) for n, frames in enumerate(balls)]
     return made + [write_scenario(folder, f"Scenario_n{n}", [None] * 8, None) for n in range(8)]
 
 
+def scores_of(path):
+    return [score_scenario(read_shard(path), made_up_scores(path), PARAMS)]
+
+
 def report(paths, validation=None):
-    shards = [lambda p=p: [score_scenario(read_shard(p), made_up_scores(p), PARAMS)] for p in paths]
-    return evaluate(shards, PARAMS, validation)
+    return evaluate([partial(scores_of, path) for path in paths], PARAMS, validation)
 
 
 def test_the_curve_rises_and_passes_through_the_blocks_point(paths):

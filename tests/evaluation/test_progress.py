@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,9 +24,9 @@ from tests.scored_sample import Ball, made_up_scores, made_up_validation, write_
 PARAMS = EvaluateParams(
     seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=100, voxel_score="centerpoint"
 )
-SCENARIOS = [
+SCENARIOS: list[tuple[list[Ball | None], Anomaly | None, str]] = [
     ([Ball(6, 0, 0.5), Ball(11, 1, 0.5), None], Anomaly("Small", kind="both"), "CLEAR_NOON"),
-    ([None, None], None),
+    ([None, None], None, ""),
     ([Ball(17, -2, 1.0), Ball(-9, 0, 1.0)], Anomaly("BIG", kind="geometry"), "HARD_RAIN_NIGHT"),
     ([None, None, None], None, "CLEAR_NOON"),
 ]
@@ -59,16 +61,20 @@ class Run:
         return asdict(evaluate(shards, PARAMS, made_up_validation(), notes))
 
 
+class Noted:
+    """Makes the notes of a run; what they say is in `said`."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.said: list[str] = []
+
+    def __call__(self, every_s=0.0, key="key"):
+        return EvaluationCheckpoint(self.path, key, every_s, self.said.append)
+
+
 @pytest.fixture
 def noted(tmp_path):
-    """Makes the notes of a run; what they say is in `said`."""
-    said = []
-
-    def make(every_s=0.0, key="key"):
-        return EvaluationCheckpoint(tmp_path / "state.safetensors", key, every_s, said.append)
-
-    make.said, make.path = said, tmp_path / "state.safetensors"
-    return make
+    return Noted(tmp_path / "state.safetensors")
 
 
 @pytest.mark.parametrize("kept_bytes", [0, pooling.KEPT_BYTES])
@@ -132,7 +138,7 @@ def test_a_full_disk_costs_the_notes_alone(paths, noted, monkeypatch):
 
 
 def test_a_state_comes_back_as_it_was(noted):
-    state = {
+    state: dict[str, Any] = {
         "a": np.arange(3.0, dtype=np.float32),
         "b": [{"c": np.zeros((0, 5), dtype=np.int64)}, "name", None, 0.1, float("inf")],
         "d": {"e": True},

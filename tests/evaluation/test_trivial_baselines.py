@@ -1,5 +1,6 @@
 import logging
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.scored_sample import Ball, made_up_scores, write_scenario
 PARAMS = EvaluateParams(
     seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=100, voxel_score="centerpoint"
 )
-SCENARIOS = [
+SCENARIOS: list[tuple[list[Ball | None], Anomaly | None]] = [
     ([None, None, Ball(6, 0, 0.5), Ball(7, 1, 0.5)], Anomaly("Small")),
     ([None, Ball(9, -1, 0.7), Ball(8, -1, 0.7)], Anomaly("Big")),
     ([None, None], None),
@@ -64,7 +65,7 @@ def test_parts_of_a_scenario_have_the_same_scores(paths, monkeypatch):
     parts = [with_baselines(shard, s, PARAMS) for s in score_in_parts(shard, made_up_scores(paths[0]), PARAMS)]
     assert [len(part.truth) for part in parts] == [3, 1]
     for name in (*whole.levels, *whole.baselines):
-        every = [{**part.levels, **part.baselines}[name] for part in parts]
+        every = [(part.levels | part.baselines)[name] for part in parts]
         expected = {**whole.levels, **whole.baselines}[name]
         np.testing.assert_array_equal(np.concatenate([p.positive for p in every]), expected.positive)
         np.testing.assert_array_equal(np.concatenate([p.negative for p in every]), expected.negative)
@@ -77,7 +78,7 @@ def test_a_score_that_gives_the_labels_away_is_named(paths, caplog):
         return [scored(path)[1]]
 
     with caplog.at_level(logging.WARNING):
-        metrics = evaluate([partial(read, path) for path in paths], PARAMS).metrics
+        metrics: Any = evaluate([partial(read, path) for path in paths], PARAMS).metrics
     block = metrics["baselines"]["frame"]["frame_index"]
     assert block["auroc"] > 0.9 and (block["positives"], block["negatives"]) == (4, 5)
     assert any(record.message.startswith("baseline frame_index: frame AUROC") for record in caplog.records)

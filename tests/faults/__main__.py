@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -73,10 +74,10 @@ def _kills(lab: Lab, clones: dict[str, Workspace], kills: int, seed: int) -> Ite
             length = min(left, CHAINS[number % len(CHAINS)])
             if not length:
                 break
-            yield lambda s=stage, k=length, n=number: kill_chain(lab, s, k, seed, n)  # type: ignore[misc]
+            yield partial(kill_chain, lab, stage, length, seed, number)
             left -= length
         for number in range(under_dvc):
-            yield _until(lambda n, s=stage: kill_repro(lab, clones[s], s, seed, n), number, len(STAGES))  # type: ignore[misc]
+            yield _until(partial(kill_repro, lab, clones[stage], stage, seed), number, len(STAGES))
 
 
 def _others(lab: Lab, clones: dict[str, Workspace], each: int, seed: int) -> Iterator[Job]:
@@ -84,23 +85,27 @@ def _others(lab: Lab, clones: dict[str, Workspace], each: int, seed: int) -> Ite
     for number in range(each):
         for stage in STAGES:
             if may_mount():
-                yield _until(lambda n, s=stage: full_disk(lab, s, seed, n), number)
-            yield _until(lambda n, s=stage: size_limit(lab, s, seed, n), number)
-            yield lambda s=stage, n=number: [two_stages(lab, s, seed, n)]
-            yield _until(lambda n, s=stage: strangers(lab, s, seed, n), number, 1)
+                yield _until(partial(full_disk, lab, stage, seed), number)
+            yield _until(partial(size_limit, lab, stage, seed), number)
+            yield _one(partial(two_stages, lab, stage, seed, number))
+            yield _until(partial(strangers, lab, stage, seed), number, 1)
             if stage != "simulate":
-                yield _until(lambda n, s=stage: read_error(lab, s, seed, n), number)
+                yield _until(partial(read_error, lab, stage, seed), number)
             if stage in READERS:
                 for kind in KINDS:
-                    yield _until(lambda n, s=stage, k=kind: damaged_input(lab, s, k, seed, n), number)
+                    yield _until(partial(damaged_input, lab, stage, kind, seed), number)
             if stage in WITH_WORKERS:
-                yield _until(lambda n, s=stage: worker_killed(lab, s, seed, n), number)
+                yield _until(partial(worker_killed, lab, stage, seed), number)
     for stage in STAGES:
-        yield lambda s=stage: [two_repros(lab, clones[s], s, seed, 0)]
+        yield _one(partial(two_repros, lab, clones[stage], stage, seed, 0))
         if may_mount():
-            yield lambda s=stage: [read_only_workspace(lab, s)]
+            yield _one(partial(read_only_workspace, lab, stage))
     if may_mount():
-        yield lambda: [read_only_root(lab)]
+        yield _one(partial(read_only_root, lab))
+
+
+def _one(trial: Callable[[], Trial]) -> Job:
+    return lambda: [trial()]
 
 
 def _until(trial: Callable[[int], Trial | None], number: int, step: int = 1000) -> Job:

@@ -86,7 +86,7 @@ def resume_training(lab: Lab, epochs: int = EPOCHS, every_s: float = CHECKPOINT_
 
 def _cost(workspace: Workspace) -> str:
     [sentence] = re.findall(r"\d+ checkpoints? of .*", (workspace.root / LOG).read_text(encoding="utf-8"))
-    return sentence
+    return str(sentence)
 
 
 def _wait_for_epochs(workspace: Workspace, running: Running, epochs: int) -> None:

@@ -12,6 +12,7 @@ from lib.figures.scored_test_set import score_edges
 from lib.figures.scores_figure import Histogram, draw_scores
 from lib.figures.style import house_style
 from lib.figures.training_figure import draw_training
+from tests.present import present
 
 TRAINING = "epoch,train_loss,normal_score,learning_rate\n1,2.0,-1.0,0.003\n2,1.0,-2.0,0.001\n"
 
@@ -35,7 +36,7 @@ def test_training_draws_the_columns_there_are(write):
         figure = draw_training(write("training.csv", TRAINING))
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["Loss", "Mean score on validation", "Learning rate"]
     assert texts(figure.axes[0]) == ["training: 1"]
-    assert figure.axes[0].lines[0].get_xydata().tolist() == [[1, 2], [2, 1]]
+    assert np.asarray(figure.axes[0].lines[0].get_xydata()).tolist() == [[1, 2], [2, 1]]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_curves_carry_numbers_intervals_and_chance(write):
         figure = draw_precision_recall(pr, metrics)
         labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["point in view: 0.500 [0.400, 0.600], chance 0.1", "chance: the share of anomalous"]
-    assert [0.1, 0.1] in [list(line.get_ydata()) for line in figure.axes[0].lines]
+    assert [0.1, 0.1] in [np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines]
 
 
 def test_curves_without_their_metrics(write):
@@ -127,7 +128,7 @@ def test_scores_are_drawn_wide_and_explained_below(write):
     with house_style():
         figure = draw_scores(histograms, write("evaluate.json", json.dumps(metrics)))
         assert panels_are_wide_and_explained_below(figure)
-    assert figure.axes[1].get_legend().get_title().get_text() == "AUROC 0.878, FPR95 0.466"
+    assert present(figure.axes[1].get_legend()).get_title().get_text() == "AUROC 0.878, FPR95 0.466"
     assert texts(figure.axes[0]) == ["normal (900,010 frames)", "anomalous (400,012 frames)"]
 
 

@@ -6,6 +6,7 @@ from lib.figures.gallery import TRUTH, draw_case, draw_sheet, make_case
 from lib.figures.style import house_style
 from lib.geometry.frame import Anomaly
 from lib.shards.shard_reader import read_shard
+from tests.present import present
 from tests.scored_sample import Ball, made_up_scores, write_scenario
 
 YARDSTICK = NormalScores(np.sort(np.random.default_rng(1).normal(size=10_000)).astype(np.float32))
@@ -36,7 +37,7 @@ def test_truth_is_circled_where_it_is_and_left_is_left(cases):
     right_m, ahead_m = circle.center
     assert (right_m, ahead_m) == pytest.approx((-2.0, 8.0), abs=0.3)
     assert 0.8 < circle.radius < 1.8
-    highest = plan.lines[-1].get_xydata()[0]
+    highest = np.asarray(plan.lines[-1].get_xydata())[0]
     assert np.hypot(highest[0] + 2.0, highest[1] - 8.0) < 0.6
     low, high = plan.get_ylim()
     assert low < 0 and high >= 20 and plan.get_xlim()[0] == -plan.get_xlim()[1]
@@ -45,11 +46,11 @@ def test_truth_is_circled_where_it_is_and_left_is_left(cases):
 def test_image_holds_overlay_and_outline(cases):
     _, picture, _, _ = draw_case(cases[0]).axes
     base, overlay = picture.images
-    assert base.get_array().shape == (48, 72, 3)
+    assert present(base.get_array()).shape == (48, 72, 3)
     alpha = np.asarray(overlay.get_array())[..., 3]
     anomalous = cases[0].pixel_anomalous
     assert alpha[anomalous].min() > 0.8 and np.median(alpha[~anomalous]) == 0.0
-    u, v = picture.lines[-1].get_xydata()[0]
+    u, v = np.asarray(picture.lines[-1].get_xydata())[0]
     assert anomalous[int(v), int(u)]
 
 

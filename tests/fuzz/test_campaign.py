@@ -3,6 +3,7 @@
 import os
 import resource
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ INPUTS = 60
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     params = all_params(PARAMS)
     make_corpus(folder, params.simulate, params.preprocess, PARAMS)
@@ -30,7 +31,7 @@ def corpus(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_only_our_errors_come_out(tmp_path, corpus, name):
+def test_only_our_errors_come_out(tmp_path: Path, corpus: Path, name: str) -> None:
     """In this process: a crash ends the tests, which nobody overlooks."""
     target = make_target(name, corpus)
     path = tmp_path / "inside" / target.file
@@ -45,20 +46,22 @@ def test_only_our_errors_come_out(tmp_path, corpus, name):
     assert refused > INPUTS // 5
 
 
-def test_the_same_seed_gives_the_same_damage(corpus):
+def test_the_same_seed_gives_the_same_damage(corpus: Path) -> None:
     target = make_target("npy", corpus)
     first, again = ([input_bytes(target, 1, index) for index in range(20)] for _ in range(2))
     assert first == again != [input_bytes(target, 2, index) for index in range(20)]
 
 
-def test_a_campaign_in_processes_of_its_own(tmp_path, corpus):
-    reported = []
+def test_a_campaign_in_processes_of_its_own(tmp_path: Path, corpus: Path) -> None:
+    reported: list[Record] = []
     [record] = run_campaign([Job("index", corpus, 3, 0, 40, tmp_path / "kept")], 1, reported.append)
     assert reported == [record] and record.clean and record.inputs == 40 == record.refused + record.read
     assert record.worst_seconds > 0 and not (tmp_path / "kept").exists()
 
 
-def test_damage_is_found_when_a_reader_is_careless(tmp_path, corpus, monkeypatch):
+def test_damage_is_found_when_a_reader_is_careless(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same inputs against readers that trust what they read."""
     target = make_target("npy", corpus)
     careless = targets_module.Target("npy", target.file, target.seeds, target.lie, (np.load,))
@@ -73,8 +76,8 @@ def test_damage_is_found_when_a_reader_is_careless(tmp_path, corpus, monkeypatch
 
 
 @pytest.mark.parametrize("message", ["", "short", "two\nlines of it", "x" * 5_000, "a bell \a in it"])
-def test_a_message_that_is_no_clear_sentence_counts_as_unclear(tmp_path, corpus, message):
-    def reader(_):
+def test_a_message_that_is_no_clear_sentence_counts_as_unclear(tmp_path: Path, corpus: Path, message: str) -> None:
+    def reader(_: Path) -> None:
         raise DataError(message)
 
     target = make_target("index", corpus)
@@ -82,7 +85,7 @@ def test_a_message_that_is_no_clear_sentence_counts_as_unclear(tmp_path, corpus,
         read_all(targets_module.Target("x", "x", target.seeds, target.lie, (reader,)), tmp_path)
 
 
-def ends_badly(job, channel):
+def ends_badly(job: Job, channel: Connection) -> None:
     """In place of the worker: some inputs crash it, hang it, or make it ask for too much."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for index in range(job.first, job.last):
@@ -93,7 +96,9 @@ def ends_badly(job, channel):
         channel.send(Trial(index, True, 0.1, 10**6, "MemoryError: (x.py:1)" if index == 4 else ""))
 
 
-def test_crashes_hangs_and_other_errors_are_counted_and_do_not_end_the_campaign(tmp_path, corpus, monkeypatch):
+def test_crashes_hangs_and_other_errors_are_counted_and_do_not_end_the_campaign(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tests.fuzz.campaign.work", ends_badly)
     monkeypatch.setattr("tests.fuzz.campaign.SECONDS_PER_INPUT", 1.0)
     [record] = run_campaign([Job("index", corpus, 3, 0, 6, tmp_path / "kept")], 1, lambda _: None)
@@ -106,7 +111,7 @@ def test_crashes_hangs_and_other_errors_are_counted_and_do_not_end_the_campaign(
     assert "- index, input 3: the process hung" in campaign_page([record], 6, 1, "1 s", "Python")
 
 
-def test_inputs_are_shared_out_and_none_is_lost():
+def test_inputs_are_shared_out_and_none_is_lost() -> None:
     shares = chunks_of(1_000, TARGETS)
     assert sum(shares.values()) >= 1_000 and shares["zip"] < shares["png"]
     page = campaign_page([Record("png", 7, 5, 2), Record("npy", 3, 3, 0)], 10, 1, "1 s", "Python")

@@ -31,8 +31,8 @@ def test_columns_are_moved_as_points_are(count):
 def test_sensors_to_the_left_look_to_the_left():
     """CARLA counts y to the right and yaw clockwise: (0, -1, 1.8) with yaw -15 stands left and looks left."""
     vehicle_SE3_lidar = vehicle_SE3_sensor((0, -1, 1.8), (0, 0, -15))
-    assert np.allclose(apply(vehicle_SE3_lidar, [0, 0, 0]), [0, 1, 1.8])
-    ahead = apply(vehicle_SE3_lidar, [1, 0, 0])
+    assert np.allclose(apply(vehicle_SE3_lidar, np.zeros(3)), [0, 1, 1.8])
+    ahead = apply(vehicle_SE3_lidar, np.array([1.0, 0, 0]))
     assert ahead == pytest.approx([np.cos(np.deg2rad(15)), 1 + np.sin(np.deg2rad(15)), 1.8])
 
 

@@ -63,7 +63,8 @@ def test_the_golden_set_covers_all_sensor_sets():
 def naive_grid(cloud, size_m=0.5):
     """AnoVox's rule in plain loops, for a mono pose."""
     extent_m = [size_m * n for n in GRID_SHAPE]
-    nearest, road_line = {}, set()
+    nearest: dict[tuple[int, ...], tuple[float, int]] = {}
+    road_line = set()
     for point, class_id in zip(cloud.points_m, cloud.class_ids.tolist(), strict=True):
         shifted = [c - o + e / 2 for c, o, e in zip(point.tolist(), cloud.location, extent_m, strict=True)]
         if any(c < 0 or c >= e for c, e in zip(shifted, extent_m, strict=True)):

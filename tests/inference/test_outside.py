@@ -58,14 +58,16 @@ def scoring_of(by, predict=PREDICT):
 
 
 def matched(scoring, data):
+    shards, frames = data
     with Threads(2) as threads:
-        return matched_outside(scoring, *data, threads)
+        return matched_outside(scoring, shards, frames, threads)
 
 
 def logits_of(scorer, data):
     """Logits of the points of validation's frames, inside the image and outside."""
+    shards, frames = data
     inside, outside = [], []
-    for batch in batches(*data, 8, CPU):
+    for batch in batches(shards, frames, 8, CPU):
         views, _ = make_views(batch, WHOLE)
         seen = views.seen_BRC
         logit = scorer(views).cell_BRC
@@ -146,9 +148,10 @@ def test_only_points_outside_the_image_change(data):
 
 
 def test_validation_tells_the_shift_and_has_no_part_in_it(data):
+    shards, frames = data
     with Threads(1) as threads:
-        raw = score_validation(scoring_of(0.0), *data, "", threads)
-        lowered = score_validation(replace(scoring_of(0.0), outside_shift=-9.0), *data, "", threads)
+        raw = score_validation(scoring_of(0.0), shards, frames, "", threads)
+        lowered = score_validation(replace(scoring_of(0.0), outside_shift=-9.0), shards, frames, "", threads)
     assert (raw.outside_shift, lowered.outside_shift) == (0.0, -9.0)
     assert np.array_equal(raw.point_score, lowered.point_score)
     assert np.array_equal(raw.frame_score, lowered.frame_score)

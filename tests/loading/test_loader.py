@@ -1,6 +1,7 @@
 """The same batches in every mode, in memory that is reused only when nobody looks at it any more."""
 
 import gc
+from collections.abc import Generator
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.common.errors import ParamsError
+from lib.loading.data_location import DataLocation
 from lib.loading.frame_reader import FrameRef, read_batch
 from lib.loading.loader import Loader, ReusedMemory, batches, open_loader
 from lib.shards.index import read_index
@@ -16,7 +18,7 @@ from lib.shards.shard_reader import read_shard
 from tests.shard_data import write_street_shards
 
 CPU = torch.device("cpu")
-MODES = ("stream", "memory", "device")
+MODES: tuple[DataLocation, ...] = ("stream", "memory", "device")
 FRAMES = [FrameRef(shard, index) for shard in range(3) for index in range(4)]
 
 
@@ -86,6 +88,7 @@ def test_an_epoch_left_early_ends_its_thread(shards):
     import threading
 
     unfinished = Loader(shards, FRAMES, CPU, "stream").batches(FRAMES, 2)
+    assert isinstance(unfinished, Generator)
     next(unfinished)
     assert any(thread.name.startswith("loader") for thread in threading.enumerate())
     unfinished.close()

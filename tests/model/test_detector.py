@@ -1,5 +1,6 @@
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from lib.inference.scores import also_without_image, score_both_ways, scores_of
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.lidar_encoder import range_view_inputs
 from lib.model.sampling import cells_in_image, sample_image
+from lib.shards.shard_reader import Shard
 from lib.training.training_setup import detector_config
 from lib.views.mirror import mirrored
 from lib.views.range_view import make_views
@@ -77,8 +79,8 @@ def test_sampling_and_its_gradient_are_those_of_grid_sample(seed):
     theirs = torch.nn.functional.grid_sample(features, grid, padding_mode="border", align_corners=False)
     theirs = theirs * seen[:, None]
     assert torch.allclose(ours, theirs, atol=1e-5)
-    gradients = [torch.autograd.grad((values * weight).sum(), features)[0] for values in (ours, theirs)]
-    assert torch.allclose(*gradients, atol=1e-5)
+    found, expected = (torch.autograd.grad((values * weight).sum(), features)[0] for values in (ours, theirs))
+    assert torch.allclose(found, expected, atol=1e-5)
 
 
 def test_an_image_cell_holds_the_mean_of_what_falls_into_it():
@@ -111,7 +113,8 @@ def test_variants_have_as_many_parameters_within_a_tenth(encoding):
     for fusion in FUSIONS:
         change = {"fusion": fusion, "positional_encoding": encoding, "range_view_columns": 512}
         lidar = SimpleNamespace(channels=32, upper_fov_deg=15.0, lower_fov_deg=-25.0)
-        detector = build_detector(detector_config(params.model_copy(update=change), [SimpleNamespace(lidars=[lidar])]))
+        shard = cast(Shard, SimpleNamespace(lidars=[lidar]))  # all of a shard that is asked for
+        detector = build_detector(detector_config(params.model_copy(update=change), [shard]))
         sizes[fusion] = sum(p.numel() for p in detector.parameters())
     assert max(sizes.values()) <= 1.1 * min(sizes.values()), sizes
 
@@ -126,8 +129,9 @@ def test_attention_looks_elsewhere_for_a_cell_at_another_place_and_knows_no_plac
         judged("cross_attention", batch, encoding)[1].point_BP != judged("cross_attention", batch)[1].point_BP
     ).any()
     dead = without_lidar(views, torch.tensor([True]))
-    asked = []
-    detector.backbone.fusion.attention.encoding.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0]))
+    asked: list[torch.Tensor] = []
+    encoding_of_places = detector.get_submodule("backbone.fusion.attention.encoding")
+    encoding_of_places.register_forward_pre_hook(lambda _, inputs: asked.append(inputs[0]))
     with torch.no_grad():
         detector(views), detector(dead)
     assert asked[0].any() and not asked[1].any()

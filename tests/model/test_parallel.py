@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Generator
 
 import pytest
 import torch
@@ -43,6 +44,7 @@ def test_few_items_are_taken_ahead():
 
     with Threads(2) as threads:
         results = threads.map(lambda item: item, items())
+        assert isinstance(results, Generator)
         next(results)
         assert len(taken) <= 4
         results.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.dvc_project import STAGES, Project, stages_run
+from tests.present import present
 
 pytestmark = pytest.mark.slow
 
@@ -87,10 +88,10 @@ def s3_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     command = [sys.executable, "-c", S3_SERVER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        url = f"http://127.0.0.1:{int(present(server.stdout).readline())}"
         with urllib.request.urlopen(urllib.request.Request(f"{url}/team", method="PUT")):
             yield url
-        server.stdin.close()
+        present(server.stdin).close()
 
 
 def test_a_fresh_clone_pulls_from_s3_what_it_would_compute(project, tmp_path, s3_url):

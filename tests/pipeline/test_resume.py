@@ -19,8 +19,15 @@ CHANGES = ("-S", f"train.epochs={EPOCHS}", "-S", "execution.checkpoint_seconds=0
 
 def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "dvc", *arguments]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=project.root, env=project.environment(), start_new_session=True, **streams)
+    return subprocess.Popen(
+        command,
+        cwd=project.root,
+        env=project.environment(),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def wait_for_checkpoint(store, running=None):

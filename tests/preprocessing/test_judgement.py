@@ -18,10 +18,11 @@ from lib.preprocessing.judgement import explained, objections, unjudged
 from lib.simulator.sample import write_sample
 from tests.all_params import all_params
 from tests.anovox_sample import GOLDEN
+from tests.sound_files import no_finding
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = ROOT / "tests" / "golden" / "written"
-SMALL = {"normality_scenarios": 4, "anomaly_scenarios": 2, "frames_per_scenario": 5, "seed": 5}
+SMALL: dict[str, float] = {"normality_scenarios": 4, "anomaly_scenarios": 2, "frames_per_scenario": 5, "seed": 5}
 SMALL |= {"night_fraction": 0.0, "fog_fraction": 0.0, "rain_fraction": 0.0}
 CLOUDS = ("LIDAR", "SEMANTIC-LIDAR")
 
@@ -312,7 +313,7 @@ ONCE = ("turned by 90", "voxels of another", "image of another", "intensities of
 def test_what_cannot_be_right_is_named(data, name, everywhere):
     """In all scenarios, or in one of them."""
     damage, expected, part = DAMAGES[name]
-    scenarios = list(find_scenarios(data, pytest.fail))
+    scenarios = list(find_scenarios(data, no_finding))
     copies = [Path(shutil.copytree(path, data.parent / "copies" / path.name)) for path in scenarios]
     chosen = range(len(scenarios)) if everywhere else [2]
     for number in chosen:
@@ -335,7 +336,7 @@ def in_some_frames(scenario, other, damage, frame_ids, tmp_path):
 @pytest.mark.parametrize("name", SOME_FRAMES)
 def test_what_is_wrong_in_some_frames_is_named(data, tmp_path, name):
     damage, expected = SOME_FRAMES[name]
-    scenarios = list(find_scenarios(data, pytest.fail))
+    scenarios = list(find_scenarios(data, no_finding))
     ids = {path.stem.rsplit("_", 1)[-1] for path in files_of(scenarios[2], "RGB-CAM")}
     in_some_frames(scenarios[2], scenarios[3], damage, sorted(ids, key=int)[-2:], tmp_path)
     found = judged(data)
@@ -349,7 +350,7 @@ def test_sound_data_passes(sound):
 
 def test_other_rows_of_semantic_points_pass(data):
     shuffle = np.random.default_rng(1).permutation
-    for scenario in find_scenarios(data, pytest.fail):
+    for scenario in find_scenarios(data, no_finding):
         change_clouds(shuffle, kinds=("SEMANTIC-LIDAR",))(scenario, None)
     assert judged(data) == {}
 
@@ -363,7 +364,7 @@ def test_files_that_anovox_wrote_pass(root, sensors):
 @pytest.mark.parametrize("stated_deg", [60, 84, 95, 97, 120])
 def test_a_wrong_field_of_view_is_corrected_or_named(data, stated_deg):
     """lib.anovox.reading.measured corrects what is far off; the rest is named."""
-    for scenario in find_scenarios(data, pytest.fail):
+    for scenario in find_scenarios(data, no_finding):
         path = scenario / "sensor_setup.json"
         path.write_text(path.read_text().replace('"camera_fov": 90.0', f'"camera_fov": {stated_deg}.0'))
     found = survey(data, "forward", 0, 1)
@@ -373,12 +374,12 @@ def test_a_wrong_field_of_view_is_corrected_or_named(data, stated_deg):
 
 def test_small_scenarios_are_judged_too(data):
     """400 points around, a handful of them in view and off outlines."""
-    for scenario in find_scenarios(data, pytest.fail):
+    for scenario in find_scenarios(data, no_finding):
         change_clouds(lambda cloud: cloud[:: len(cloud) // 400])(scenario, None)
         for path in files_of(scenario, "VOXEL_GRID"):
             path.unlink()
     assert judged(data) == {}
-    for scenario in find_scenarios(data, pytest.fail):
+    for scenario in find_scenarios(data, no_finding):
         turned(90)(scenario, None)
     assert judged(data).keys() == {"turned_clouds"}
 
@@ -386,7 +387,7 @@ def test_small_scenarios_are_judged_too(data):
 @pytest.mark.parametrize(("name", "faint"), [("fog", lambda i: 190 + i // 16), ("night", lambda i: i // 14)])
 def test_hidden_outlines_cannot_be_judged(data, name, faint):
     """Where images show next to nothing, those of other scenarios cannot be told, and the sound ones are no error."""
-    scenarios = list(find_scenarios(data, pytest.fail))
+    scenarios = list(find_scenarios(data, no_finding))
     copies = [Path(shutil.copytree(path, data.parent / "copies" / path.name)) for path in scenarios]
     for number, scenario in enumerate(scenarios):
         take_from_other("RGB-CAM")(scenario, copies[(number + 1) % len(copies)])
@@ -397,13 +398,13 @@ def test_hidden_outlines_cannot_be_judged(data, name, faint):
 
 @pytest.mark.parametrize("tint", [(0.8, 0.9, 1.1), (1.2, 1.0, 0.8), (0.7, 0.7, 0.7)])
 def test_cold_warm_and_dim_light_pass(data, tint):
-    for scenario in find_scenarios(data, pytest.fail):
+    for scenario in find_scenarios(data, no_finding):
         change_images(lambda image: np.clip(image * np.array(tint), 0, 255).astype(np.uint8), "RGB-CAM")(scenario, None)
     assert judged(data) == {}
 
 
 def test_a_recording_under_another_name_is_found(data):
-    scenario = next(iter(find_scenarios(data, pytest.fail)))
+    scenario = next(iter(find_scenarios(data, no_finding)))
     shutil.copytree(scenario, scenario.with_name("Scenario_copy"))
     for path in files_of(scenario.with_name("Scenario_copy"), "RGB-CAM"):
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)

@@ -44,7 +44,7 @@ def too_near(ids, least):
 
 def test_lab_of_known_colours():
     found = lab(np.array([[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
-    np.testing.assert_allclose(found, [[100, 0, 0], [53.24, 80.09, 67.20], [0, 0, 0]], atol=0.1)
+    np.testing.assert_allclose(found, np.array([[100, 0, 0], [53.24, 80.09, 67.20], [0, 0, 0]]), atol=0.1)
 
 
 def test_every_class_has_a_colour_and_all_anomalies_the_same():

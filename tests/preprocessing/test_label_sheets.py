@@ -5,7 +5,6 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
-from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.preprocessing.label_colors import ANOMALY_COLOR, class_colors
 from lib.preprocessing.label_sheets import legend_names, write_label_sheets
@@ -13,6 +12,7 @@ from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
 from tests.anovox_sample import SCENARIOS
 from tests.shard_data import shard_entry
+from tests.sound_files import whole_frames
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def golden_shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     entries = []
     for path in SCENARIOS:
-        frames = [read.frame for read in read_frames(open_scenario(path, None))]
+        frames = [read.frame for read in whole_frames(open_scenario(path, None))]
         write_shard(folder / f"{path.name}.h5", frames, 1536)
         entries.append(shard_entry(read_shard(folder / f"{path.name}.h5")))
     return folder, entries

@@ -13,6 +13,7 @@ from lib.geometry.rigid import apply
 from lib.preprocessing.resize import resize_frame
 from tests.anovox_sample import MONO_STATIC
 from tests.shards.test_shards import frame
+from tests.sound_files import whole
 
 
 @given(st.integers(1, 30), st.integers(1, 30))
@@ -45,7 +46,7 @@ def test_doubling_repeats_labels():
 
 @pytest.mark.parametrize("size", [(24, 36), (96, 144), (30, 72)])
 def test_points_meet_the_same_labels_after_resizing(size):
-    original = next(read_frames(open_scenario(MONO_STATIC, None))).frame
+    original = whole(next(read_frames(open_scenario(MONO_STATIC, None)))).frame
     shares = []
     for made in (original, resize_frame(original, *size)):
         u, v, visible = made.camera.project(apply(made.camera_SE3_lidar, made.points[:, :3]))

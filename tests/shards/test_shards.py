@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.errors import DataError
 from lib.geometry.camera import Camera
@@ -22,6 +21,7 @@ from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import padded_length, thinned, write_shard
 from tests.anovox_sample import MONO_STATIC
 from tests.shard_data import is_mapped, shard_entry
+from tests.sound_files import whole_frames
 
 CAMERA = Camera.from_fov(12, 8, 70.0)
 LIDAR = Lidar(16, 15.0, -25.0, 100.0, (0.0, -1.0, 1.8), (0.0, 0.0, -15.0))
@@ -186,7 +186,7 @@ def test_a_shard_travels_between_processes_as_its_path(shard_path):
 
 
 def test_golden_frames_survive(tmp_path):
-    frames = [read.frame for read in read_frames(open_scenario(MONO_STATIC, None))]
+    frames = [read.frame for read in whole_frames(open_scenario(MONO_STATIC, None))]
     frames = [replace(f, world_SE3_ego=np.eye(4)) for f in frames]
     write_shard(tmp_path / "g.h5", frames, padded_length(max(len(f.points) for f in frames)))
     shard = read_shard(tmp_path / "g.h5")

@@ -40,7 +40,7 @@ def test_every_scenario_has_one_split(normality, static, shares, seed, random):
     splits = assign_splits(given_entries, options)
     assert set(splits) == {e.scenario for e in given_entries}
     assert all(splits[e.scenario] == "test" for e in given_entries if e.type is ScenarioType.STATIC)
-    normal = [splits[e.scenario] for e in given_entries if e.type is ScenarioType.NORMALITY]
+    normal: list[str] = [splits[e.scenario] for e in given_entries if e.type is ScenarioType.NORMALITY]
     assert normal.count("train") >= 1
     if normality >= 3:
         for name, share in zip(("validation", "test"), shares, strict=True):

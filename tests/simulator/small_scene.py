@@ -1,6 +1,7 @@
 """A street of a few boxes, small enough to know by heart."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +21,12 @@ _FACES = np.array(
 
 
 def box(low: tuple, high: tuple, material: Material, class_id: int, instance_id: int = 0) -> Part:
-    vertices = np.float32(low) + _CORNERS * (np.float32(high) - np.float32(low))
+    lowest, highest = np.array([low, high], dtype=np.float32)
+    vertices = lowest + _CORNERS * (highest - lowest)
     return Part(vertices, _FACES, material, class_id, instance_id)
 
 
-def weather(**changes: object) -> Weather:
+def weather(**changes: Any) -> Weather:
     noon = Weather(
         preset="CLEAR_NOON",
         sun_direction=(0.0, 0.6, 0.8),
@@ -39,7 +41,7 @@ def weather(**changes: object) -> Weather:
     return replace(noon, **changes)
 
 
-NIGHT = {
+NIGHT: dict[str, Any] = {
     "night": True,
     "sun_color": (0.05, 0.06, 0.08),
     "ambient_color": (0.10, 0.11, 0.14),
@@ -48,7 +50,7 @@ NIGHT = {
 }
 
 
-def small_scene(*extra: Part, **changes: object) -> Scene:
+def small_scene(*extra: Part, **changes: Any) -> Scene:
     """Road, a house on the left 10 m ahead, a pole on the right, and a car that drives away at 5 m/s; plus `extra`."""
     car = Actor((box((-2, -0.9, 0.2), (2, 0.9, 1.5), RED, CAR, 7),), (12.0, -4.0), 0.0, 5.0)
     parts = (

@@ -46,7 +46,8 @@ class Visualizer:
         return self.image("DEPTH_CAM*", frame_id).astype(np.float64) @ [1.0, 256.0, 65536.0] / 16777215.0 * 1000.0
 
     def cloud(self, pattern: str, frame_id: int) -> np.ndarray:
-        return np.load(self.file(pattern, frame_id))
+        cloud: np.ndarray = np.load(self.file(pattern, frame_id))
+        return cloud
 
     def rows(self, name: str, frame_id: int) -> list[list[str]]:
         with self.file(name, frame_id).open() as file:
@@ -55,7 +56,8 @@ class Visualizer:
     def action(self, frame_id: int) -> tuple[int, float, float, float, float]:
         """Frame id, speed, throttle, steer and brake, each found by its row."""
         rows = self.rows("ACTION*", frame_id)
-        return int(rows[0][1]), *(float(rows[row][1]) for row in (4, 5, 6, 7))
+        speed, throttle, steer, brake = (float(rows[row][1]) for row in (4, 5, 6, 7))
+        return int(rows[0][1]), speed, throttle, steer, brake
 
     def matrix(self, row_from_the_end: int, frame_id: int) -> np.ndarray:
         key, *value = self.rows("ACTION*", frame_id)[-row_from_the_end]
@@ -63,7 +65,8 @@ class Visualizer:
         return np.array(ast.literal_eval(";".join(value).strip()))
 
     def sensor(self, sensor_type: str) -> dict:
-        [entry] = [entry for entry in self.setup.values() if entry["sensor_type"] == sensor_type]
+        found: list[dict] = [entry for entry in self.setup.values() if entry["sensor_type"] == sensor_type]
+        [entry] = found
         return entry
 
 
@@ -183,7 +186,7 @@ def test_voxels_are_those_of_the_labelled_cloud(scenarios):
         voxels = scenario.cloud("VOXEL*", frame_id)
         assert voxels.dtype == np.uint16 and voxels.flags.c_contiguous
         assert {tuple(cell) for cell in cells.tolist()} == {tuple(cell) for cell in voxels[:, :3].tolist()}
-        by_cell = {}
+        by_cell: dict[tuple[int, ...], Counter[int]] = {}
         for cell, class_id in zip(map(tuple, cells.tolist()), cloud[:, 3].astype(int).tolist(), strict=True):
             by_cell.setdefault(cell, Counter())[class_id] += 1
         assert all(row[3] in by_cell[tuple(row[:3])] for row in voxels.tolist())
@@ -204,7 +207,7 @@ def test_the_route_map_shows_the_road_ahead(scenarios):
 
 
 def test_configuration_files_name_every_scenario(sample, scenarios):
-    found = {}
+    found: dict[str, dict] = {}
     for path in sorted(sample.glob("Scenario_Configuration_Files/scenario_config_map_*.json")):
         definition = json.loads(path.read_text())["scenario_definition"]
         assert path.stem == f"scenario_config_map_{definition['map']}"

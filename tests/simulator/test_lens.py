@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ def grey(level: float) -> np.ndarray:
     return np.full((3, HEIGHT, WIDTH), level, dtype=np.float32)
 
 
-def developed(light: np.ndarray, seed: int = 0, **changes: object) -> np.ndarray:
+def developed(light: np.ndarray, seed: int = 0, **changes: Any) -> np.ndarray:
     return develop(light, weather(**changes), np.random.default_rng(seed))
 
 

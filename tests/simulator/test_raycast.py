@@ -7,18 +7,20 @@ from hypothesis import strategies as st
 
 from lib.simulator.raycast import NO_PART, Geometry, Hits, dot, length
 
-FLOOR = np.float32([(-9, -9, 0), (9, -9, 0), (9, 9, 0), (-9, 9, 0)])
-QUAD = np.int32([(0, 1, 2), (0, 2, 3)])
+FLOOR = np.array([(-9, -9, 0), (9, -9, 0), (9, 9, 0), (-9, 9, 0)], dtype=np.float32)
+QUAD = np.array([(0, 1, 2), (0, 2, 3)], dtype=np.int32)
 
 
 def column(*vectors: tuple) -> np.ndarray:
-    return np.ascontiguousarray(np.float32(vectors).T)
+    return np.ascontiguousarray(np.array(vectors, dtype=np.float32).T)
 
 
 def floor_and_shelf() -> Geometry:
     """A floor (part 4) and 2 m above it, where x > 0, a shelf (part 6)."""
-    shelf = np.clip(FLOOR, (0, -9, 0), (9, 9, 0)) + np.float32((0, 0, 2))
-    return Geometry(np.concatenate([FLOOR, shelf]), np.concatenate([QUAD, QUAD + 4]), np.int32([4, 4, 6, 6]))
+    shelf = np.clip(FLOOR, (0, -9, 0), (9, 9, 0)) + np.array((0, 0, 2), dtype=np.float32)
+    return Geometry(
+        np.concatenate([FLOOR, shelf]), np.concatenate([QUAD, QUAD + 4]), np.array([4, 4, 6, 6], dtype=np.int32)
+    )
 
 
 def brute_force(vertices: np.ndarray, faces: np.ndarray, origin: np.ndarray, way: np.ndarray) -> np.ndarray:
@@ -75,9 +77,11 @@ def test_agrees_with_every_triangle_tried_in_turn(seed):
 
 
 def test_nearer_takes_the_first_of_two():
-    near, far = np.float32([1, np.inf, 3]), np.float32([2, 5, np.inf])
+    near, far = np.array([1, np.inf, 3], dtype=np.float32), np.array([2, 5, np.inf], dtype=np.float32)
     up, down = column((0, 0, 1)).repeat(3, 1), column((0, 0, -1)).repeat(3, 1)
-    both = Hits(near, np.int32([1, NO_PART, 1]), up).nearer(Hits(far, np.int32([2, 2, NO_PART]), down))
+    both = Hits(near, np.array([1, NO_PART, 1], dtype=np.int32), up).nearer(
+        Hits(far, np.array([2, 2, NO_PART], dtype=np.int32), down)
+    )
     assert both.distance.tolist() == [1, 5, 3]
     assert both.part.tolist() == [1, 2, 1]
     assert both.normal[2].tolist() == [1, -1, 1]
@@ -89,7 +93,7 @@ def test_ties_are_decided_alike_in_every_build():
     vertices = np.zeros((30000, 3), dtype=np.float32)
     vertices[:, :2] = rng.integers(-20, 20, (30000, 2))
     faces, part = np.arange(30000, dtype=np.int32).reshape(-1, 3), np.arange(10000, dtype=np.int32)
-    origins = np.float32([*rng.uniform(-20, 20, (2, 5000)), np.ones(5000)])
+    origins = np.array([*rng.uniform(-20, 20, (2, 5000)), np.ones(5000)], dtype=np.float32)
     ways = np.zeros_like(origins)
     ways[2] = -1
     parts = [Geometry(vertices, faces, part).cast(origins, ways).part for _ in range(3)]
@@ -115,7 +119,7 @@ def test_every_ray_has_its_own_answer(count):
 
 def test_hits_beyond_the_limit_do_not_count():
     origins, ways = column((-1, 0.5, 5), (-1, 0.5, 5)), column((0, 0, -1), (0, 0, -1))
-    hits = floor_and_shelf().cast(origins, ways, np.float32([4.9, 5.1]))
+    hits = floor_and_shelf().cast(origins, ways, np.array([4.9, 5.1], dtype=np.float32))
     assert hits.part.tolist() == [NO_PART, 4]
     np.testing.assert_allclose(hits.distance, [np.inf, 5])
 

@@ -28,6 +28,7 @@ from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.world import world_SE3_ego
 from tests.all_params import all_params
 from tests.anovox_sample import WRITTEN
+from tests.present import present
 from tests.simulator.small_scene import ANOMALY, box, small_scene
 
 GOLDEN_ANOMALY = next(WRITTEN.glob("other_rows/data/Scenario_*/ANOMALY/*.csv"))
@@ -167,7 +168,7 @@ def test_frames_without_the_anomaly(params, absent):
     for index, (one, other) in enumerate(zip(made, always, strict=True)):
         for classes in (one.cameras[0].semantic, one.lidars[0].semantic_lidar[:, 3].astype(np.uint8)):
             assert is_anomaly(classes).any() == (index not in absent)
-        assert one.anomaly == {**other.anomaly, "anomaly_is_alive": str(index not in absent)}
+        assert one.anomaly == {**present(other.anomaly), "anomaly_is_alive": str(index not in absent)}
         assert one.action == other.action and one.frame_id == other.frame_id
         if index not in absent:
             np.testing.assert_array_equal(one.cameras[0].rgb, other.cameras[0].rgb)
@@ -193,11 +194,11 @@ def test_written_and_read_back(params, tmp_path):
     read = [item.frame for item in read_frames(open_scenario(path, config)) if isinstance(item, ReadFrame)]
     assert len(read) == 3
     for index, frame in enumerate(read):
-        pose = world_SE3_ego(scene, 0.5 * index)
-        np.testing.assert_allclose(frame.world_SE3_ego, pose, atol=1e-6)  # CARLA's numbers are float32
+        pose, true_pose = present(frame.world_SE3_ego), world_SE3_ego(scene, 0.5 * index)
+        np.testing.assert_allclose(pose, true_pose, atol=1e-6)  # CARLA's numbers are float32
         assert frame.speed_mps == pytest.approx(6.0)
         assert frame.anomaly == Anomaly("Medium", "static.prop.box", "appearance")
         found = frame.points[frame.point_class == ANOMALY, :3]
-        places = apply(frame.world_SE3_ego, found + np.float32([0, 0, 1.8]))
+        places = apply(pose, found + np.array([0, 0, 1.8], dtype=np.float32))
         assert (places > [11.5, -1.5, -0.5]).all() and (places < [13.5, 1.5, 2.0]).all() and len(places) > 0
         np.testing.assert_allclose(invert(frame.camera_SE3_lidar), np.eye(4), atol=1e-12)

@@ -37,6 +37,7 @@ from lib.simulator.scene import Actor, Part, Scene, without_anomaly
 from lib.simulator.scene_builder import build_scene
 from lib.simulator.simulate_params import SimulateParams
 from tests.all_params import all_params
+from tests.present import present
 
 EYE_M = 1.8
 
@@ -145,10 +146,10 @@ def test_normal_scenes_hold_no_anomaly_and_the_others_exactly_one():
             assert fields == (None,) * 4 and scene.anomaly_position_m is None
         else:
             assert list(anomalies.values()) == [scene.anomaly_class_id]
-            assert (scene.anomaly_size, scene.anomaly_kind) == (plan.anomaly.size, plan.anomaly.kind)
-            start = f"static.prop.o_{plan.anomaly.family.replace('_', '')}_"
-            assert scene.anomaly_blueprint.startswith(start)
-            assert anomaly_id_of(scene.anomaly_blueprint) == scene.anomaly_class_id
+            planned, blueprint = present(plan.anomaly), present(scene.anomaly_blueprint)
+            assert (scene.anomaly_size, scene.anomaly_kind) == (planned.size, planned.kind)
+            assert blueprint.startswith(f"static.prop.o_{planned.family.replace('_', '')}_")
+            assert anomaly_id_of(blueprint) == scene.anomaly_class_id
 
 
 def anomaly_vertices(scene: Scene, time_s: float) -> np.ndarray:
@@ -158,6 +159,7 @@ def anomaly_vertices(scene: Scene, time_s: float) -> np.ndarray:
 
 def test_anomalies_are_where_and_as_large_as_the_params_say():
     low, high = params().anomaly_distance_m
+    sizes_m: dict[str, tuple[float, float]] = dict(params().anomaly_sizes_m.items())
     approached = []
     for plan, scene in scenes():
         if plan.anomaly is None:
@@ -171,7 +173,7 @@ def test_anomalies_are_where_and_as_large_as_the_params_say():
             assert 0 < u < 1 and v < 1, "the camera's 90 degrees hold it"
         approached.append(distances[0] - distances[-1])
         assert np.mean([low <= distance <= high for distance in distances]) >= 0.75
-        smallest, largest = params().anomaly_sizes_m[plan.anomaly.size]
+        smallest, largest = sizes_m[plan.anomaly.size]
         spread = np.ptp(anomaly_vertices(scene, 0.0), axis=0)
         assert smallest * 0.7 < spread.max() < largest * 1.45
         position = np.array([scene.anomaly_position_m])

@@ -149,7 +149,7 @@ def test_weak_returns_get_lost_and_intensity_falls_with_distance():
 
     def returns(scene: Scene) -> np.ndarray:
         record = scan(scene)
-        return record.lidar[record.semantic_lidar[:, 3] == STATIC, 3]
+        return np.asarray(record.lidar[record.semantic_lidar[:, 3] == STATIC, 3])
 
     near, far, dark = returns(wall(5, 0.5)), returns(wall(20, 0.5)), returns(wall(5, 0.01))
     assert near.max() == pytest.approx(0.5 * np.exp(-0.004 * 5), rel=0.02)

@@ -17,8 +17,8 @@ WHITE = Material(Texture.PLAIN, (0.9, 0.9, 0.9))
 
 
 def looking_at(*targets_m: tuple) -> View:
-    ways = np.float32(targets_m).T - np.float32(EYE_M)[:, None]
-    return View(np.float32(EYE_M)[:, None], ways, 0.005, yaw_transform(0.0))
+    origin = np.array(EYE_M, dtype=np.float32)[:, None]
+    return View(origin, np.array(targets_m, dtype=np.float32).T - origin, 0.005, yaw_transform(0.0))
 
 
 def light_at(scene: Scene, *targets_m: tuple) -> np.ndarray:
@@ -28,7 +28,7 @@ def light_at(scene: Scene, *targets_m: tuple) -> np.ndarray:
 
 
 def luminance(scene: Scene, *targets_m: tuple) -> np.ndarray:
-    return light_at(scene, *targets_m).mean(axis=0)
+    return np.asarray(light_at(scene, *targets_m).mean(axis=0))
 
 
 def around(x: float, y: float, radius_m: float = 0.25) -> list[tuple]:
@@ -56,9 +56,8 @@ def test_under_a_car_it_is_dark_even_without_sun():
     grey_sky = weather(sun_color=(0.0, 0.0, 0.0))
     places = around(7, 0.0)
     table = box((6, -1, 0.3), (8, 1, 0.5), GREY, CAR)
-    view = View(
-        np.float32([[2.0], [0.0], [0.2]]), np.float32(places).T - np.float32([[2.0], [0.0], [0.2]]), 0.005, np.eye(4)
-    )
+    eye = np.array([[2.0], [0.0], [0.2]], dtype=np.float32)
+    view = View(eye, np.array(places, dtype=np.float32).T - eye, 0.005, np.eye(4))
     lights = []
     for scene in (small_scene(weather=grey_sky), small_scene(table, weather=grey_sky)):
         world = SceneWorlds(scene).at(0.0)
@@ -110,13 +109,13 @@ def test_textures_ride_with_their_actors():
     actor = base.actors[0]
     car = type(actor)((box((-2, -0.9, 0.2), (2, 0.9, 1.5), stripes, CAR),), (12.0, -4.0), 0.4, 5.0)
     scene = small_scene(weather=base.weather, actors=(car,))
-    points = np.float32([np.linspace(-1.8, 1.8, 40), np.full(40, 0.9), np.full(40, 1.0)])
+    points = np.array([np.linspace(-1.8, 1.8, 40), np.full(40, 0.9), np.full(40, 1.0)], dtype=np.float32)
     seen = []
     for time_s in (0.0, 1.37):
         world = SceneWorlds(scene).at(time_s)
         pose = yaw_transform(0.4, (12 + 5 * time_s * np.cos(0.4), -4 + 5 * time_s * np.sin(0.4), 0.0))
         placed = pose[:3, :3].astype(np.float32) @ points + pose[:3, 3, None].astype(np.float32)
-        out = np.float32([[-np.sin(0.4)], [np.cos(0.4)], [0.0]])
+        out = np.array([[-np.sin(0.4)], [np.cos(0.4)], [0.0]], dtype=np.float32)
         view = View(placed + 2 * out, np.repeat(-out, 40, axis=1), 0.005, np.eye(4))
         hits = world.cast_opaque(view.origin_m, view.directions)
         np.testing.assert_allclose(hits.distance, 2, rtol=1e-4)
@@ -137,7 +136,7 @@ def test_camouflage_shades_a_little_and_never_brightens():
     rng = np.random.default_rng(0)
     behind = rng.uniform(0, 2, (3, 500)).astype(np.float32)
     normal, forward = (v / np.linalg.norm(v, axis=0) for v in rng.normal(size=(2, 3, 500)).astype(np.float32))
-    light = camouflaged_light(behind, normal, forward, np.float32([0, 0.6, 0.8]))
+    light = camouflaged_light(behind, normal, forward, np.array([0, 0.6, 0.8], dtype=np.float32))
     assert (light <= behind * 1.0001).all()
     assert (light >= behind * (1 - CAMOUFLAGE_SHADING) * 0.9999).all()
     assert (light / behind).std() > 0.01

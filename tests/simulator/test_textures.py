@@ -10,7 +10,7 @@ from lib.simulator.scene import Texture
 from lib.simulator.textures import LATTICE, SurfacePoints, ValueNoise, surface
 
 COUNT = 4000
-COLOR, COLOR2 = np.float32([[0.5], [0.4], [0.3]]), np.float32([[0.05], [0.1], [0.6]])
+COLOR, COLOR2 = np.array([[0.5], [0.4], [0.3]], dtype=np.float32), np.array([[0.05], [0.1], [0.6]], dtype=np.float32)
 
 
 def wall(texture: Texture, pixel_m: float, seed: int = 0, spread_m: float = 6.0) -> SurfacePoints:
@@ -19,7 +19,7 @@ def wall(texture: Texture, pixel_m: float, seed: int = 0, spread_m: float = 6.0)
     position[1] = 2.0
     return SurfacePoints(
         position_m=position,
-        normal=np.float32([[0], [1], [0]]).repeat(COUNT, axis=1),
+        normal=np.array([[0], [1], [0]], dtype=np.float32).repeat(COUNT, axis=1),
         footprint_m=np.full(COUNT, pixel_m, dtype=np.float32),
         texture=np.full(COUNT, texture, dtype=np.int32),
         color=COLOR.repeat(COUNT, axis=1),
@@ -45,7 +45,7 @@ def test_noise_is_smooth_bounded_and_its_seeds(noise):
 
 
 def test_noise_goes_through_its_lattice_and_repeats(noise):
-    corner = np.float32([[3], [5], [7]])
+    corner = np.array([[3], [5], [7]], dtype=np.float32)
     np.testing.assert_allclose(noise(corner - np.float32(1e-4)), noise(corner + np.float32(1e-4)), atol=1e-3)
     np.testing.assert_allclose(noise(corner + LATTICE), noise(corner))
     np.testing.assert_allclose(noise(corner - 2 * LATTICE), noise(corner))
@@ -55,7 +55,9 @@ def test_noise_goes_through_its_lattice_and_repeats(noise):
 def test_bands_are_the_exact_fraction_of_the_pixel(position, duty, pixel):
     inside = position + pixel * ((np.arange(4000) + 0.5) / 4000 - 0.5)
     share = np.mean(inside - np.floor(inside) < duty)
-    assert bands(np.float32([position]), duty, np.float32([pixel]))[0] == pytest.approx(share, abs=3e-3)
+    assert bands(np.array([position], dtype=np.float32), duty, np.array([pixel], dtype=np.float32))[0] == pytest.approx(
+        share, abs=3e-3
+    )
 
 
 def test_hash_is_uniform_and_takes_negative_cells():
@@ -67,7 +69,7 @@ def test_hash_is_uniform_and_takes_negative_cells():
 
 
 def test_kept_fades_out_before_a_pixel_holds_a_period():
-    assert kept(np.float32([0.0, 0.3, 0.55, 0.8, 5.0])) == pytest.approx([1, 1, 0.5, 0, 0], abs=1e-6)
+    assert kept(np.array([0.0, 0.3, 0.55, 0.8, 5.0], dtype=np.float32)) == pytest.approx([1, 1, 0.5, 0, 0], abs=1e-6)
 
 
 @pytest.mark.parametrize("texture", Texture)
@@ -107,7 +109,7 @@ def test_points_of_many_textures_are_coloured_as_they_are_alone(noise):
 def test_walls_and_floors_have_upright_patterns(noise):
     """Stripes on a wall are upright: their colour changes along the wall, not with height."""
     points = wall(Texture.STRIPES, 0.002)
-    raised = replace(points, position_m=points.position_m + np.float32([[0], [0], [0.13]]))
-    aside = replace(points, position_m=points.position_m + np.float32([[0.25], [0], [0]]))
+    raised = replace(points, position_m=points.position_m + np.array([[0], [0], [0.13]], dtype=np.float32))
+    aside = replace(points, position_m=points.position_m + np.array([[0.25], [0], [0]], dtype=np.float32))
     first, second, third = (surface(p, noise).albedo[2] for p in (points, raised, aside))
     assert np.abs(first - second).mean() < 0.1 * np.abs(first - third).mean()

@@ -9,12 +9,12 @@ from lib.simulator.scene import Actor, Material, Texture
 from lib.simulator.world import SceneWorlds, world_SE3_actor, world_SE3_ego
 from tests.simulator.small_scene import ANOMALY, GREY, NIGHT, RED, box, small_scene, weather
 
-DOWN = np.float32([[0], [0], [-1]])
+DOWN = np.array([[0], [0], [-1]], dtype=np.float32)
 HIDDEN = Material(Texture.PLAIN, (0.9, 0.1, 0.9), camouflage=True)
 
 
 def above(x: float, y: float) -> np.ndarray:
-    return np.float32([[x], [y], [50]])
+    return np.array([[x], [y], [50]], dtype=np.float32)
 
 
 def test_actors_and_ego_drive_along_their_heading():
@@ -42,7 +42,7 @@ def test_camouflaged_parts_are_apart():
     place = above(5.5, 5.5)
     assert world.table.class_id[world.cast_camouflaged(place, DOWN).part[0]] == ANOMALY
     assert world.cast_opaque(place, DOWN).distance[0] == pytest.approx(50)
-    low = np.float32([[5.5], [5.5], [2]])
+    low = np.array([[5.5], [5.5], [2]], dtype=np.float32)
     assert not world.shadowed(low, DOWN, reach=1.5)[0]
     assert SceneWorlds(small_scene()).at(0.0).cast_camouflaged(place, DOWN).part[0] == NO_PART
 

@@ -104,7 +104,8 @@ def test_golden_scenarios_become_shards(project):
     assert sum(metrics["skipped"].values()) == sum(metrics["skipped_scenarios"].values()) == 0
     for name in ("anomalies", "normality"):
         with Image.open(f"plots/labels/{name}.png") as sheet:
-            assert sheet.width > 1000 and len(sheet.getcolors(1 << 24)) > 100
+            colors = sheet.getcolors(1 << 24)
+            assert sheet.width > 1000 and colors is not None and len(colors) > 100
     assert not [name for name in outputs() if "/." in name]
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 
@@ -69,7 +70,7 @@ def checkpoints(folder, stage="train"):
 
 def noted(folder):
     """When each unfinished training has last noted its state."""
-    found = {}
+    found: dict[Path, int] = {}
     for path in checkpoints(folder):
         with suppress(FileNotFoundError):  # it has ended meanwhile
             found[path] = path.stat().st_mtime_ns
@@ -217,7 +218,7 @@ def killed_after_a_piece(folder, stage):
 
 def kept(folder, stage):
     """The pieces beside a note, by inode; the run that is watched makes and removes folders meanwhile."""
-    found = {}
+    found: dict[str, int] = {}
     for note in (folder / ".scratch" / stage).glob("[!.]*/note.json"):
         with suppress(FileNotFoundError):
             found |= {file.name: file.stat().st_ino for file in note.parent.glob("*.h5")}

@@ -20,6 +20,7 @@ from lib.simulator.scenario_plan import plan_scenarios
 from lib.simulator.simulate_params import SimulateParams
 from tests.all_params import all_params
 from tests.processes import environment
+from tests.sound_files import no_finding
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
@@ -70,12 +71,12 @@ def test_every_scenario_and_nothing_else_is_there(sample):
     assert [path.name for path in sample.parent.iterdir()] == ["sample"]
     params = all_params(sample.parents[1] / "params.yaml").simulate
     plans = plan_scenarios(params)
-    assert {path.name for path in find_scenarios(sample, pytest.fail)} == {plan.name for plan in plans}
+    assert {path.name for path in find_scenarios(sample, no_finding)} == {plan.name for plan in plans}
     assert {path.name for path in sample.iterdir()} == {p.name for p in plans} | {
         "Scenario_Configuration_Files",
         "simulator.json",
     }
-    configs = read_configurations(sample, pytest.fail)
+    configs = read_configurations(sample, no_finding)
     assert {name: config.type for name, config in configs.items()} == {plan.name: plan.type for plan in plans}
     for plan in plans:
         files = [path for path in (sample / plan.name).rglob("*") if path.is_file()]
@@ -153,7 +154,7 @@ def test_a_killed_run_leaves_no_half_sample_and_no_process(tmp_path):
     (folder / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     assert simulate(folder).returncode == 0
     assert [path.name for path in (folder / "data").iterdir()] == ["sample"]
-    assert len(find_scenarios(folder / "data" / "sample", pytest.fail)) == 4
+    assert len(find_scenarios(folder / "data" / "sample", no_finding)) == 4
 
 
 def wait_until(condition, seconds: float = 30.0) -> None:

@@ -110,7 +110,7 @@ def test_points_outside_the_image_are_lowered_by_what_validation_says(copy):
     model, predictions = copy / "models" / "detector.safetensors", copy / "data" / "predictions"
     detector = load_detector(model)
     with torch.no_grad():
-        for values in (detector.cell_head.weight, detector.cell_head.bias):
+        for values in detector.cell_head.parameters():
             values[0].neg_()
     save_detector(model, detector)
     found = []

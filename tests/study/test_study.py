@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from lib.study.study_plan import (
 from tests.all_params import all_params
 
 LEVEL = {"auroc": 0.8, "auroc_low": 0.7, "auroc_high": 0.9, "ap": 0.5, "ap_low": 0.4, "ap_high": 0.6}
-EVALUATED = {
+EVALUATED: dict[str, Any] = {
     **{level: {**LEVEL, "fpr95": 0.3, "positives": 20, "negatives": 60} for level in ("frame", "point", "voxel")},
     "baselines": {"frame": {"random": {"auroc": 0.51}, "range": {"auroc": 0.48}}},
     "scenarios": {"normality": 40, "static": 72},
@@ -73,7 +74,7 @@ def test_sensors_apart_compare_attention_with_concatenation_over_every_seed():
 
 
 def test_the_large_test_holds_at_least_300_scenarios():
-    large = DATA["large"]
+    large: dict[str, Any] = dict(DATA["large"].items())
     held_back = round(large["simulate.normality_scenarios"] * large["split.test_fraction"])
     assert held_back + large["simulate.anomaly_scenarios"] >= 300
 

@@ -102,11 +102,11 @@ def test_a_plain_segmentation_learns_the_classes_and_no_anomaly_logit(shards):
     """It sees frames as they are: nothing that validation pastes has a part in its loss."""
     torch.manual_seed(0)
     detector = build_detector(CONFIG)
-    before = detector.cell_head.weight[0].clone()
+    before = detector.get_parameter("cell_head.weight")[0].clone()
     plain = replace(recipe(epochs=12, learning_rate=0.03, weight_decay=0.0), objective="classes")
     history = train_detector(detector, data_of(shards), plain, lambda rows: None)
     assert history[-1].train_loss < 0.7 * history[0].train_loss
-    assert torch.equal(detector.cell_head.weight[0], before)
+    assert torch.equal(detector.get_parameter("cell_head.weight")[0], before)
     views, _ = make_views(next(iter(batches(shards, [FrameRef(2, 0)], 1, CPU))), CONFIG.grid(80))
     with torch.no_grad():
         likeliest = detector.eval()(views).cell_class_BSRC.argmax(1)
@@ -128,7 +128,7 @@ def test_only_a_detector_of_both_sensors_trains_without_one(shards, fusion):
 
 def test_constant_scores_are_a_collapse(shards):
     detector = build_detector(CONFIG)
-    torch.nn.init.zeros_(detector.cell_head.weight)
+    torch.nn.init.zeros_(detector.get_parameter("cell_head.weight"))
     with pytest.raises(TrainingError, match="all scores are equal after epoch 1"):
         train_detector(detector, data_of(shards), recipe(learning_rate=1e-12), lambda rows: None)
 

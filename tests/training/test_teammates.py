@@ -20,6 +20,7 @@ from lib.model.parallel import replicas
 from lib.training.checkpoints import Checkpoints
 from lib.training.loop import train_detector
 from lib.training.teammates import SPAWN, SharedTensors, Teammates
+from tests.present import present
 from tests.processes import environment
 from tests.training.test_checkpoints import asked_at
 from tests.training.test_loop import CONFIG, data_of, recipe, shards  # noqa: F401
@@ -147,7 +148,7 @@ def test_a_killed_process_leaves_none_behind(tmp_path):
     (tmp_path / "waiting.py").write_text(WAITING)
     command = [sys.executable, str(tmp_path / "waiting.py")]
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True) as run:
-        pids = [int(pid) for pid in run.stdout.readline().split()]
+        pids = [int(pid) for pid in present(run.stdout).readline().split()]
         run.kill()
     assert len(pids) == 2
     deadline = time.monotonic() + 60

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.rigid import apply
 from lib.loading.frame_reader import FrameRef, read_batch
@@ -13,6 +12,7 @@ from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
 from lib.views.range_view import RangeGrid, make_views
 from tests.simulated_sets import write_set
+from tests.sound_files import whole_frames
 
 GRID = RangeGrid(rows=16, columns=96, visible_columns=96, upper_fov_deg=15.0, lower_fov_deg=-25.0)
 
@@ -21,7 +21,7 @@ GRID = RangeGrid(rows=16, columns=96, visible_columns=96, upper_fov_deg=15.0, lo
 def shards(tmp_path_factory):
     """A shard per camera of a multi set, whose cameras look ahead, aside and back from several places."""
     root = tmp_path_factory.mktemp("multi")
-    frames = [read.frame for read in read_frames(open_scenario(write_set(root, "multi", 5), None, "all"))]
+    frames = [read.frame for read in whole_frames(open_scenario(write_set(root, "multi", 5), None, "all"))]
     size = -(-max(len(frame.points) for frame in frames) // 64) * 64
     for frame in frames:
         write_shard(root / f"{frame.camera_name}.h5", [frame], size)

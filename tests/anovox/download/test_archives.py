@@ -64,7 +64,7 @@ def test_a_scenario_comes_out_as_it_went_in(tmp_path, kind):
     assert tree(tmp_path / "deep" / "data") == tree(source)
     assert (done.files, done.files_before) == (len(tree(source)), 0)
     assert done.num_bytes == sum(map(len, tree(source).values()))
-    told = []
+    told: list[int] = []
     assert len(list(packed_files(archive, told.append))) == done.files and sum(told) == archive.stat().st_size
     before = inodes(tmp_path / "deep")
     again = unpack([archive], tmp_path / "deep" / "data")
@@ -115,7 +115,7 @@ def test_every_refused_archive_is_named_and_the_others_are_unpacked(tmp_path, ki
     last = pack(tmp_path / f"last.{kind}", {"z": b"3"})
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "there").write_bytes(b"mine")
-    told = []
+    told: list[DataError] = []
     done = unpack([tmp_path / "no", cut, sound, hostile, clash, last], tmp_path / "data", told.append)
     sentences = [str(error) for error in told]
     for sentence, archive in zip(sentences, (tmp_path / "no", cut, hostile, clash), strict=True):
@@ -132,7 +132,7 @@ def test_an_archive_that_clashes_with_another_one_of_the_run_is_refused(tmp_path
     one = pack(tmp_path / "one.zip", {"a": b"one"})
     other = pack(tmp_path / "other.zip", {"a": b"else"})
     last = pack(tmp_path / "last.zip", {"b": b"2"})
-    told = []
+    told: list[DataError] = []
     done = unpack([one, other, last], tmp_path / "data", told.append)
     assert (done.files, done.files_before, done.refused) == (2, 0, 1)
     assert tree(tmp_path / "data") == {"a": b"one", "b": b"2"}
@@ -311,15 +311,15 @@ def test_other_files_and_encrypted_ones_are_refused(tmp_path):
 def test_too_little_room_is_one_sentence_beforehand(tmp_path, monkeypatch):
     archive = pack(tmp_path / "archive.zip", {f"{n}": os.urandom(1_000_000) for n in range(3)})
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage._replace(free=3_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3_000_000))
     with pytest.raises(
         DataError, match=r"data: unpacking needs 3\.0 MB, but only 3\.0 MB are free on its disk; free s"
     ):
         unpack([archive], tmp_path / "data")
     assert not (tmp_path / "data").exists()
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage._replace(free=3_100_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=3_100_000))
     assert unpack([archive], tmp_path / "data").files == 3
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage._replace(free=0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
     assert unpack([archive], tmp_path / "data").files_before == 3  # nothing left to write
 
 
@@ -328,8 +328,8 @@ def test_room_is_needed_only_for_archives_that_are_not_refused(tmp_path, monkeyp
     cut = tmp_path / "cut.zip"
     cut.write_bytes(sound.read_bytes()[:500_000])
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: usage._replace(free=900_000))
-    told = []
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=900_000))
+    told: list[DataError] = []
     with pytest.raises(DataError, match=r"data: unpacking needs 1\.0 MB"):
         unpack([cut, sound], tmp_path / "data", told.append)
     assert [str(cut) in str(error) for error in told] == [True]

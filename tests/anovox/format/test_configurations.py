@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lib.anovox.format import layout
 from lib.anovox.format.configuration_writer import NPC_AMOUNTS, ScenarioDefinition, write_scenario_configuration
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Notice
+from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.format.safe_names import plain
 from lib.geometry.frame import ScenarioType
@@ -19,7 +19,7 @@ from tests.anovox_sample import NORMALITY, STATIC, WRITTEN, definition, renamed
 
 def read(root):
     """The configurations, and what was reported."""
-    findings = []
+    findings: list[Finding] = []
     return read_configurations(root, findings.append), findings
 
 

@@ -51,7 +51,8 @@ def test_depth_decodes_as_carla_encodes(folder):
 @given(sizes.flatmap(lambda size: hnp.arrays(np.uint8, size, elements=st.sampled_from(CLASS_IDS))))
 def test_class_image_round_trip(folder, class_ids):
     writing.write_class_image(folder / "c.png", class_ids)
-    assert np.array_equal(read_class_image(folder / "c.png", *class_ids.shape, 100), class_ids)
+    height, width = class_ids.shape
+    assert np.array_equal(read_class_image(folder / "c.png", height, width, 100), class_ids)
 
 
 def test_class_ids_that_anovox_does_not_define_are_unknown_and_listed(folder):

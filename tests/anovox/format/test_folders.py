@@ -13,7 +13,7 @@ from lib.common.errors import DataError
 
 def found_in(root):
     """The scenarios below a folder in which nothing is wrong."""
-    findings = []
+    findings: list[Finding] = []
     found = find_scenarios(root, findings.append)
     assert findings == []
     return found
@@ -43,7 +43,7 @@ def test_loops_of_symbolic_links_are_named(tmp_path):
     (tmp_path / "itself").symlink_to(tmp_path / "itself")
     (tmp_path / "Scenario_loop").symlink_to(tmp_path / "Scenario_loop")
     (tmp_path / "broken").symlink_to(tmp_path / "nothing")
-    findings = []
+    findings: list[Finding] = []
     found = find_scenarios(tmp_path, findings.append)
     assert [path.name for path in found] == ["Scenario_1"]
     assert [finding.reason for finding in findings] == [Notice.SYMLINK_LOOP] * 3
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_listed_is_named_and_stops_nothing(tmp_path, mon
     for name in ("a/Scenario_1", "locked/Scenario_2", "z/Scenario_3"):
         (tmp_path / name).mkdir(parents=True)
     lock(tmp_path / "locked", monkeypatch)
-    findings = []
+    findings: list[Finding] = []
     found = find_scenarios(tmp_path, findings.append)
     (tmp_path / "locked").chmod(0o700)
     assert [path.name for path in found] == ["Scenario_1", "Scenario_3"]
@@ -123,7 +123,7 @@ def test_a_root_without_scenarios_is_refused(tmp_path, name, part):
 def test_of_two_scenarios_of_one_name_the_first_counts(tmp_path):
     for archive in "ba":
         (tmp_path / archive / "Scenario_1").mkdir(parents=True)
-    findings = []
+    findings: list[Finding] = []
     assert find_scenarios(tmp_path, findings.append) == (tmp_path / "a" / "Scenario_1",)
     [finding] = findings
     assert finding.reason is ScenarioReason.DUPLICATE_SCENARIO

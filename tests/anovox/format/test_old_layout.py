@@ -67,7 +67,8 @@ def test_the_blueprint_names_the_kind_of_anomaly(blueprint, anomaly_id):
 def test_semantic_images_mirror(tmp_path_factory, class_ids, anomaly_id):
     path = tmp_path_factory.mktemp("old") / "SEMANTIC_IMG_1.png"
     old_layout.write_semantic_image(path, class_ids)
-    found = read_class_image(path, *class_ids.shape, anomaly_id)
+    height, width = class_ids.shape
+    found = read_class_image(path, height, width, anomaly_id)
     assert np.array_equal(found, as_read(class_ids, anomaly_id))
     first = path.read_bytes()
     old_layout.write_semantic_image(path, found)

@@ -56,7 +56,8 @@ def golden_recording(scenario, frame_id):
         files.read_rgb(path("INSTANCE-CAM"), *SIZE),
     )
     lidar = LidarRecording(files.read_lidar(path("LIDAR")), files.read_semantic_lidar(path("SEMANTIC-LIDAR")))
-    action, anomaly = (files.read_key_values(path(kind)) if path(kind) else None for kind in ("ACTION", "ANOMALY"))
+    action = files.read_key_values(path("ACTION"))
+    anomaly = files.read_key_values(path("ANOMALY")) if path("ANOMALY") else None
     with Image.open(path("ROUTE_MAP")) as image:
         return Recording(frame_id, (camera,), (lidar,), action, anomaly, np.asarray(image))
 

@@ -8,21 +8,22 @@ from hypothesis import strategies as st
 
 from lib.anovox.format.configuration_writer import write_scenario_configuration
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Notice
+from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.format.simulator_notes import (
     SIMULATOR_NOTES,
     SimulatorNote,
     read_simulator_notes,
     write_simulator_notes,
 )
-from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.errors import DataError
 from tests.anovox_sample import NORMALITY, STATIC, definition, write_sample
+from tests.present import present
+from tests.sound_files import no_finding, whole_frames
 
 
 def kinds(root):
-    findings = []
+    findings: list[Finding] = []
     configs = read_configurations(root, findings.append)
     return {name: config.anomaly_kind for name, config in configs.items()}, findings
 
@@ -48,13 +49,13 @@ def test_notes_round_trip(tmp_path_factory, notes):
 def test_the_kind_comes_with_the_configuration_and_goes_to_the_frames(root):
     assert kinds(root) == ({NORMALITY.name: None, STATIC.name: "appearance"}, [])
     write_sample(root)
-    configs = read_configurations(root, pytest.fail)
+    configs = read_configurations(root, no_finding)
     for name, kind in ((NORMALITY.name, None), (STATIC.name, "appearance")):
-        reads = list(read_frames(open_scenario(root / name, configs[name])))
+        reads = whole_frames(open_scenario(root / name, configs[name]))
         assert len(reads) == 3
         assert [read.frame.anomaly and read.frame.anomaly.kind for read in reads] == [kind] * 3
-    [*reads] = read_frames(open_scenario(root / STATIC.name, None))
-    assert {read.frame.anomaly.kind for read in reads} == {None}
+    reads = whole_frames(open_scenario(root / STATIC.name, None))
+    assert {present(read.frame.anomaly).kind for read in reads} == {None}
 
 
 def test_the_notes_may_be_absent(root):
@@ -67,8 +68,8 @@ def test_anomaly_files_are_not_asked_for_the_kind(root):
     write_sample(root)
     for path in (root / STATIC.name / "ANOMALY").iterdir():
         path.write_text(path.read_text() + "kind ; both\n")
-    reads = list(read_frames(open_scenario(root / STATIC.name, STATIC)))
-    assert len(reads) == 3 and {read.frame.anomaly.kind for read in reads} == {None}
+    reads = whole_frames(open_scenario(root / STATIC.name, STATIC))
+    assert len(reads) == 3 and {present(read.frame.anomaly).kind for read in reads} == {None}
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from lib.simulator.scenario_plan import plan_scenarios
 from lib.simulator.scene_builder import build_scene
 from tests.all_params import all_params
 from tests.anovox_sample import NORMALITY, SENSORS, STATIC, recording
+from tests.present import present
+from tests.sound_files import whole_frames
 
 FRAMES = (996, 1000, 1004)
 BLUEPRINT = "static.prop.o_lion_animal"
@@ -39,7 +41,7 @@ def old(tmp_path):
 
 def recordings(blueprint=BLUEPRINT):
     made = [recording(frame_id, anomaly_id=30) for frame_id in FRAMES]
-    return [replace(r, anomaly={**r.anomaly, "anomaly_type_id": blueprint}) for r in made]
+    return [replace(r, anomaly={**present(r.anomaly), "anomaly_type_id": blueprint}) for r in made]
 
 
 def frames_of(path, config=None):
@@ -72,7 +74,7 @@ def test_a_twin_yields_the_same_frames(tmp_path, old):
         assert is_anomaly(b.frame.point_class).any() and is_anomaly(b.frame.pixel_class).any()
         assert b.undefined_ids == {} and b.frame.speed_mps == pytest.approx(10)
         assert b.frame.anomaly == Anomaly("Big", BLUEPRINT)
-    [named] = {read.frame.camera_name for read in read_frames(open_scenario(old, None, "all"))}
+    [named] = {read.frame.camera_name for read in whole_frames(open_scenario(old, None, "all"))}
     assert named == "camera0_yaw0"
     scenario = open_scenario(old, None)
     assert largest_cloud(scenario) == 200 and scenario.findings == () and scenario.config.type is ScenarioType.STATIC
@@ -142,7 +144,7 @@ def test_a_voxel_grid_laid_another_way_is_named_and_computed(old):
         finding.message.startswith(f"{old / 'VOXEL_GRID'}: holds only ")
         and "computed from SEMANTIC_PCD" in finding.message
     )
-    found = [read.frame.voxels for read in read_frames(scenario)]
+    found = [read.frame.voxels for read in whole_frames(scenario)]
     assert all(np.array_equal(a, b) for a, b in zip(whole, found, strict=True))
 
 
@@ -158,7 +160,7 @@ def test_without_semantic_pcd_the_voxel_grid_labels_the_points(old):
     scenario = open_scenario(old, None)
     [finding] = scenario.findings
     assert finding.reason is Notice.MISSING_SENSOR_FOLDER and "old sample layout names it" in finding.message
-    for read in read_frames(scenario):
+    for read in whole_frames(scenario):
         assert set(np.unique(read.point_labels.source)) <= {LabelSource.VOXEL, LabelSource.NONE}
         assert read.point_labels.count(LabelSource.VOXEL) > 50
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from lib.anovox.format import files, layout, writing
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.files import Reason
 from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
-from lib.anovox.format.sensor_sets import SENSOR_POSES
+from lib.anovox.format.sensor_sets import SENSOR_POSES, SensorSetName
 from lib.anovox.format.sensor_setup import read_sensor_setup, sensor_setup, write_sensor_setup
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.scenario import largest_cloud, open_scenario
@@ -38,9 +39,9 @@ def frames_of(path, sensors="all"):
 
 
 def test_the_poses_are_anovoxs():
-    golden = {name: read_sensor_setup(path / layout.SENSOR_SETUP) for name, path in
-              (("stereo", STEREO), ("stereo_one_lidar", STEREO_ONE_LIDAR))}  # fmt: skip
-    for name, setup in golden.items():
+    golden: dict[SensorSetName, Path] = {"stereo": STEREO, "stereo_one_lidar": STEREO_ONE_LIDAR}
+    for name, path in golden.items():
+        setup = read_sensor_setup(path / layout.SENSOR_SETUP)
         cameras, lidars = SENSOR_POSES[name]
         assert tuple(rig.pose for rig in setup.cameras) == cameras and tuple(rig.pose for rig in setup.lidars) == lidars
         ours = sensor_setup(sensor_set(set_params(name, 1)))
@@ -78,7 +79,7 @@ def test_a_sample_per_camera_with_every_lidar_in_one_cloud(scenario_path):
 def test_each_camera_sees_the_points_on_what_they_are(scenario_path):
     """By each camera's own calibration, cameras that look back included; a mirrored y would miss."""
     _, path = scenario_path
-    agreement = {1.0: [], -1.0: []}
+    agreement: dict[float, list[float]] = {1.0: [], -1.0: []}
     for read in frames_of(path):
         frame = read.frame
         for sign, shares in agreement.items():
@@ -141,13 +142,14 @@ def test_the_voxel_grid_follows_anovoxs_rules_written_out_in_plain_python(scenar
         [file] = scenario.files[rig.folders[layout.SEMANTIC_LIDAR]].paths.values()
         clouds.append((np.load(file).tolist(), rig.pose))
     covered = {pose for _, pose in clouds}
-    for rig in scenario.setup.cameras:
-        if rig.pose not in covered:
-            args = rig.args
-            read = next(r for r, view in zip(frames_of(path), scenario.views, strict=True) if view.rig.pose == rig.pose)
-            [file] = scenario.files[rig.folders[layout.DEPTH]].paths.values()
+    for camera in scenario.setup.cameras:
+        if camera.pose not in covered:
+            args = camera.args
+            views = zip(frames_of(path), scenario.views, strict=True)
+            read = next(read for read, view in views if view.rig.pose == camera.pose)
+            [file] = scenario.files[camera.folders[layout.DEPTH]].paths.values()
             depth_m = files.read_depth(file, args.image_height, args.image_width)
-            clouds.append((list(depth_rows(depth_m, read.frame.pixel_class, args.camera_fov)), rig.pose))
+            clouds.append((list(depth_rows(depth_m, read.frame.pixel_class, args.camera_fov)), camera.pose))
     [file] = scenario.files[layout.VOXEL_GRID].paths.values()
     stored = np.load(file)
     assert stored.dtype == np.uint16
@@ -211,7 +213,7 @@ def test_a_frame_that_is_there_twice_is_named(tmp_path, kind):
 
 def test_lidars_beside_the_camera_are_placed_by_their_pose():
     pose = SensorPose((-1.5, 0.9, 1), (0, 0, 170))
-    ahead = apply(vehicle_SE3_sensor(pose.location, pose.rotation), [[10.0, 0.0, 0.0]])[0]
+    ahead = apply(vehicle_SE3_sensor(pose.location, pose.rotation), np.array([[10.0, 0.0, 0.0]]))[0]
     turn = math.radians(170)
     assert np.allclose(ahead, [-1.5 + 10 * math.cos(turn), -0.9 - 10 * math.sin(turn), 1.0])
 
@@ -246,9 +248,11 @@ def rewritten(path, folder):
     elif kind == layout.ROUTE_MAP:
         with Image.open(path) as image:
             writing.write_route_map(target, np.asarray(image))
+    elif kind == layout.LIDAR:
+        writing.write_cloud(target, files.read_lidar(path))
     else:
-        read = {layout.LIDAR: files.read_lidar, layout.SEMANTIC_LIDAR: files.read_semantic_lidar}[kind]
-        writing.write_cloud(target, read(path))
+        assert kind == layout.SEMANTIC_LIDAR
+        writing.write_cloud(target, files.read_semantic_lidar(path))
     return target
 
 
@@ -269,7 +273,7 @@ lidars = st.builds(LidarArgs, channels=st.integers(1, 128), noise_stddev=st.floa
 @given(st.lists(poses, min_size=1, max_size=4, unique=True), st.data(), cameras, lidars)
 def test_any_setup_is_written_as_it_was_read(tmp_path_factory, places, data, camera_args, lidar_args):
     path = tmp_path_factory.mktemp("setup") / layout.SENSOR_SETUP
-    chosen = [tuple(data.draw(st.lists(st.sampled_from(places), unique=True))) for _ in range(2)]
-    setup = sensor_setup(SensorSet(*chosen, camera_args, lidar_args))
+    cameras, lidars = (tuple(data.draw(st.lists(st.sampled_from(places), unique=True))) for _ in range(2))
+    setup = sensor_setup(SensorSet(cameras, lidars, camera_args, lidar_args))
     write_sensor_setup(path, setup)
     assert read_sensor_setup(path) == setup

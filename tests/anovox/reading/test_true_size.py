@@ -7,13 +7,13 @@ import pytest
 
 from lib.anovox.format import files
 from lib.anovox.format.recording import SensorPose
-from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.point_labels import LabelSource, transfer_labels
 from lib.anovox.reading.scenario import open_scenario
 from lib.preprocessing.agreement import Agreement, read_agreement
 from lib.simulator.sample import write_sample
 from tests.all_params import all_params
 from tests.anovox_sample import frame_path
+from tests.sound_files import whole_frames
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,7 +91,7 @@ def test_voxels_label_most_points_where_nothing_else_does(clouds):
 def test_camera_and_lidar_agree_away_from_outlines(scenarios):
     total = Agreement()
     for scenario in scenarios:
-        for read in read_frames(open_scenario(scenario, None)):
+        for read in whole_frames(open_scenario(scenario, None)):
             total += read_agreement(read)
     assert total.clear > 0.7 * total.compared > 10_000
     assert total.clear_same >= 0.99 * total.clear

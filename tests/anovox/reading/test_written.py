@@ -16,6 +16,7 @@ from lib.anovox.reading.point_labels import LabelSource
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import class_counts
 from lib.geometry.rigid import apply
+from tests.sound_files import no_finding
 
 WRITTEN = Path(__file__).parents[2] / "golden" / "written"
 SETS = ("mono", "stereo", "surround", "other_rows", "definitions_only")
@@ -30,7 +31,7 @@ every_scenario = pytest.mark.parametrize(("name", "scenario"), SCENARIOS, ids=[f
 def opened(name, scenario, sensors="all"):
     """A golden scenario and its truth."""
     root = WRITTEN / name / "data"
-    config = read_configurations(root, pytest.fail).get(scenario)
+    config = read_configurations(root, no_finding).get(scenario)
     return open_scenario(root / scenario, config, sensors), TRUTHS[name]["scenarios"][scenario]
 
 
@@ -47,7 +48,7 @@ def truth_of_kind(truth, kind):
 
 @pytest.mark.parametrize("name", SETS)
 def test_every_scenario_is_found(name):
-    found = find_scenarios(WRITTEN / name / "data", pytest.fail)
+    found = find_scenarios(WRITTEN / name / "data", no_finding)
     assert {path.name for path in found} == set(TRUTHS[name]["scenarios"])
 
 
