@@ -170,15 +170,17 @@ def test_data_outside_the_repository_behind_a_tracked_link(project, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "words"),
+    ("stage", "key", "value", "words"),
     [
-        ("train.epochs", "abc", ["train.epochs", "'abc'", "integer"]),
-        ("train.epoch", 3, ["train.epoch", "unknown key", "epochs"]),
-        ("simulate.image_height", -32, ["simulate.image_height", "-32", "greater than or equal to 16"]),
+        ("check", "train.epochs", "abc", ["train.epochs", "'abc'", "integer"]),
+        ("train", "train.epochs", "abc", ["train.epochs", "'abc'", "integer"]),
+        ("train", "train.epoch", 3, ["train.epoch", "unknown key", "epochs"]),
+        ("simulate", "simulate.image_height", -32, ["simulate.image_height", "-32", "greater than or equal to 16"]),
+        ("check", "train.epoch", 3, ["train.epoch", "unknown key", "epochs"]),
     ],
 )
-@pytest.mark.parametrize("stage", ["simulate", "train"])
 def test_wrong_param_ends_a_stage_before_any_work(project, stage, key, value, words):
+    """Each stage checks the sections that it reads, `check` all of them."""
     before = project.digest("data", "models", "metrics", "plots")
     set_params(project.root / "params.yaml", {key: value})
     result = project.run(sys.executable, "-m", f"stages.{stage}")
