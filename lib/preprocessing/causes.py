@@ -236,7 +236,7 @@ def _ground_scale(reads: Sequence[ReadFrame]) -> float | None:
     """How deep below its LiDAR the road lies, as a share of the height at which the LiDAR is said to stand."""
     found = []
     for read in reads:
-        for cloud, lidar, classes in zip(read.clouds, read.frame.lidars, _point_classes(read), strict=True):
+        for cloud, lidar, classes in zip(read.clouds, read.frame.lidars, read.class_ids_by_lidar, strict=True):
             road_z_m = cloud.points[(classes == ROAD) | (classes == ROAD_LINE), 2]
             if len(road_z_m) >= MIN_ROAD_POINTS and lidar.location[2] > 0:
                 found.append(-float(np.median(road_z_m)) / lidar.location[2])
@@ -300,7 +300,7 @@ def _thinned(read: ReadFrame) -> ReadFrame:
     """The frame with some of the points of each LiDAR."""
     steps = [max(1, len(cloud.points) // MAX_POINTS) for cloud in read.clouds]
     clouds = tuple(replace(cloud, points=cloud.points[::step]) for cloud, step in zip(read.clouds, steps, strict=True))
-    classes = [ids[::step] for ids, step in zip(_point_classes(read), steps, strict=True)]
+    classes = [ids[::step] for ids, step in zip(read.class_ids_by_lidar, steps, strict=True)]
     sizes = tuple(len(cloud.points) for cloud in clouds) if read.frame.cloud_sizes else ()
     frame = replace(
         read.frame,
@@ -318,16 +318,11 @@ def _of_one(read: ReadFrame, lidar: Lidar) -> ReadFrame:
     alone = replace(
         read.frame,
         lidars=(lidar,),
-        point_class=_point_classes(read)[number],
+        point_class=read.class_ids_by_lidar[number],
         cloud_sizes=(len(clouds[0].points),) if read.frame.cloud_sizes else (),
         points=np.empty((len(clouds[0].points), 4), dtype=np.float32),
     )
     return replace(read, frame=replace(alone, points=_merged(alone, [clouds[0].points])), clouds=clouds)
-
-
-def _point_classes(read: ReadFrame) -> list[npt.NDArray[np.uint8]]:
-    """The class ids (N,) of each LiDAR's points."""
-    return np.split(read.frame.point_class, np.cumsum([len(cloud.points) for cloud in read.clouds])[:-1])
 
 
 def _merged(frame: Frame, clouds: Sequence[Points]) -> Points:

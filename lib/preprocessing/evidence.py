@@ -98,8 +98,7 @@ def frame_evidence(read: ReadFrame, before: Frame | None = None) -> Evidence:
         by_voxel=int(sources[LabelSource.VOXEL]),
         unlabelled=int(sources[LabelSource.NONE]),
     )
-    class_ids = np.split(read.frame.point_class, np.cumsum([len(cloud.points) for cloud in read.clouds])[:-1])
-    clouds = cloud_facts(read.clouds, read.frame.lidars, class_ids)
+    clouds = cloud_facts(read.clouds, read.frame.lidars, read.class_ids_by_lidar)
     return Evidence(labels, agreement, pictures, clouds, repeats)
 
 

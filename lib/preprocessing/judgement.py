@@ -132,12 +132,13 @@ def _broken_parts(rule: Rule, name: str, found: Statistics) -> list[_Broken]:
         ]
     measured = {camera: rule.measure(evidence) for camera, evidence in found.by_camera.items()}
     broken = {camera: wrong for camera, wrong in measured.items() if wrong is not None}
-    if rule.lowest <= Level.CAMERA and rule.of_cameras and 0 < len(broken) < len(measured):
+    wrong = rule.measure(found.evidence) if rule.lowest <= Level.SCENARIO else None
+    some_cameras = broken and (wrong is None or len(broken) < len(measured))
+    if rule.lowest <= Level.CAMERA and rule.of_cameras and some_cameras:
         return [
             _Broken(wrong, name, f" (camera {camera}), {rule.told(found.by_camera[camera])}")
             for camera, wrong in broken.items()
         ]
-    wrong = rule.measure(found.evidence) if rule.lowest <= Level.SCENARIO else None
     return [] if wrong is None else [_Broken(wrong, name, f", {rule.told(found.evidence)}")]
 
 

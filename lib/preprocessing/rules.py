@@ -233,7 +233,7 @@ def _one_color(found: Evidence) -> float | None:
     return _over(found.pictures.one_color, found.pictures.images, MAX_REPEATED)
 
 
-def judged_gap(pictures: PictureCounts) -> float | None:
+def _judged_gap(pictures: PictureCounts) -> float | None:
     """By how much the edges fit the outlines better than elsewhere; None with too few outlines."""
     return pictures.gap if pictures.outline_pairs >= MIN_OUTLINE_PAIRS else None
 
@@ -241,7 +241,7 @@ def judged_gap(pictures: PictureCounts) -> float | None:
 def hides_outlines(found: Evidence) -> bool:
     """Whether night, fog or glare keeps images from showing that they belong to their labels."""
     pictures = found.pictures
-    gap = judged_gap(pictures)
+    gap = _judged_gap(pictures)
     if gap is None or gap >= MIN_IMAGE_AGREEMENT or _mirrored_image(found) is not None or _one_color(found) is not None:
         return False
     faint = pictures.strong_step < FAINT_STEP * pictures.images or pictures.mean_color < DARK
@@ -249,7 +249,7 @@ def hides_outlines(found: Evidence) -> bool:
 
 
 def _mirrored_image(found: Evidence) -> float | None:
-    gap = judged_gap(found.pictures)
+    gap = _judged_gap(found.pictures)
     return -gap if gap is not None and gap <= -MIRRORED_IMAGE and found.pictures.looks_mirrored else None
 
 
@@ -272,7 +272,7 @@ def _other_tick_told(found: Evidence) -> str:
 
 
 def _other_image(found: Evidence) -> float | None:
-    gap = judged_gap(found.pictures)
+    gap = _judged_gap(found.pictures)
     if gap is None or gap >= MIN_IMAGE_AGREEMENT or hides_outlines(found):
         return None
     named = _mirrored_image, _one_color, _coded_image, _other_tick, _frozen

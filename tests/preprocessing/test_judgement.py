@@ -1,6 +1,7 @@
 """Sound data passes; each kind of wrong labels and calibration is objected to, with its cause."""
 
 import shutil
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -14,7 +15,10 @@ from lib.anovox.format.grid import voxel_grid
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import is_anomaly
 from lib.doctor.survey import survey
+from lib.preprocessing.evidence import Evidence
 from lib.preprocessing.judgement import explained, objections, unjudged
+from lib.preprocessing.pictures import PictureCounts
+from lib.preprocessing.statistics import Statistics
 from lib.simulator.sample import write_sample
 from tests.all_params import all_params
 from tests.anovox_sample import GOLDEN
@@ -342,6 +346,15 @@ def test_what_is_wrong_in_some_frames_is_named(data, tmp_path, name):
     found = judged(data)
     assert expected in found, {key: each.what for key, each in found.items()}
     assert found[expected].scenarios[:1] in ((scenarios[2].name,), (scenarios[3].name,))
+
+
+def test_cameras_that_are_wrong_in_different_ways_do_not_make_up_for_each_other():
+    """Of both together, the edges fit no other place better than the outlines; of each, they do."""
+    seen = PictureCounts(images=1, outline_pairs=1000, true_fit=600.0, strong_step=40, pixels=1000, brightness=300_000)
+    cameras = {"left": replace(seen, mirrored_fit=600.0), "right": replace(seen, quarter_fit=600.0)}
+    evidence = {camera: Evidence(pictures=pictures) for camera, pictures in cameras.items()}
+    [found] = objections({"Scenario_1": Statistics(frames=2, by_camera=evidence)})
+    assert found.name == "other_image" and "(camera left)" in found.what
 
 
 def test_sound_data_passes(sound):

@@ -64,6 +64,12 @@ class ReadFrame:
     fills_grid: bool = False
     """These LiDARs are all the sensors that fill the voxel grid."""
 
+    @property
+    def class_ids_by_lidar(self) -> list[npt.NDArray[np.uint8]]:
+        """The class ids (N,) of each LiDAR's points, in the order of `clouds`."""
+        ends = np.cumsum([len(cloud.points) for cloud in self.clouds])
+        return np.split(self.frame.point_class, ends[:-1])
+
 
 @dataclass(frozen=True)
 class SkippedFrame:
