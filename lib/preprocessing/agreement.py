@@ -40,8 +40,8 @@ class Agreement:
 
     `anomalous`: of `compared`, the points that either sensor calls an anomaly; `anomalous_same`: those that both do.
 
-    `anomaly_expected`: on pixels of anomalies off outlines, so many points would be seen if these were as often hit as
-    other pixels of their rows; `anomaly_hit`: so many are.
+    `anomaly_expected`: on pixels of anomalies, so many points would be seen if these were as often hit as other pixels
+    of their rows; `anomaly_hit`: so many are. (Both a mean of the LiDARs, which may all have the same rays.)
 
     `pixels`; `unknown_pixels`: without a class; `sky_pixels`; `far_pixels`: with a class and the largest depth
     that there is, as the sky has; `far_sky_pixels`: both.
@@ -64,7 +64,7 @@ class Agreement:
     anomalous: int = 0
     anomalous_same: int = 0
     anomaly_expected: float = 0.0
-    anomaly_hit: int = 0
+    anomaly_hit: float = 0.0
     pixels: int = 0
     unknown_pixels: int = 0
     sky_pixels: int = 0
@@ -118,13 +118,14 @@ def _label_counts(frame: Frame) -> Agreement:
 
 def _anomaly_hits(frame: Frame, uniform: Bools, hits: npt.NDArray[np.int64]) -> Agreement:
     """Points on anomalies and how many to expect; `hits` (H, W): points with the pixel's depth."""
-    anomalous = uniform & is_anomaly(frame.pixel_class)
+    anomalous = is_anomaly(frame.pixel_class)
     if not anomalous.any():
         return Agreement()
     others = uniform & ~anomalous & (frame.depth_m < min(lidar.range_m for lidar in frame.lidars))
     pixels, points = others.sum(axis=1), (hits * others).sum(axis=1)
     expected = anomalous.sum(axis=1) * points / np.maximum(1, pixels)
-    return Agreement(anomaly_expected=float(expected.sum()), anomaly_hit=int(hits[anomalous].sum()))
+    lidars = len(frame.lidars)
+    return Agreement(anomaly_expected=float(expected.sum()) / lidars, anomaly_hit=float(hits[anomalous].sum()) / lidars)
 
 
 def _block_agreement(
