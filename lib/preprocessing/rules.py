@@ -160,8 +160,8 @@ def _unseen(found: Evidence) -> float | None:
 def _unseen_told(found: Evidence) -> str:
     counts = found.agreement
     return (
-        f"the clouds lack the anomalies that SEMANTIC-CAM shows: {counts.anomaly_hit:.0f} points lie on them, where their "
-        f"size lets expect {counts.anomaly_expected:.0f}"
+        f"the clouds lack the anomalies that SEMANTIC-CAM shows: {counts.anomaly_hit:.0f} points lie on them, where "
+        f"their size lets expect {counts.anomaly_expected:.0f}"
     )
 
 
