@@ -1,7 +1,7 @@
 """Measure speed beside what people would use instead: `python -m benchmarks [SUBJECT ...]`.
 
 Prints the tables, merges the subjects into benchmarks/results.json and draws docs/benchmarks.md from it. By default
-all subjects that need no GPU. Each of several runs in a process of its own. How one is written: benchmarks/subject.py.
+all subjects. Each of several runs in a process of its own. How one is written: benchmarks/subject.py.
 """
 
 import argparse
@@ -19,9 +19,8 @@ from lib.common.errors import DataError, run_stage
 
 SUBJECTS: Final[tuple[str, ...]] = (
     *("pipeline", "loading", "storage", "preprocess", "checking"),
-    *("training", "training_cuda", "evaluation"),
+    *("training", "evaluation"),
 )
-ON_A_GPU: Final = ("training_cuda",)
 RESULTS: Final = Path("benchmarks/results.json")
 PAGE: Final = Path("docs/benchmarks.md")
 
@@ -29,10 +28,8 @@ PAGE: Final = Path("docs/benchmarks.md")
 def main() -> None:
     """Measure the subjects asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; none: all but {ON_A_GPU[0]}"
-    )
-    wanted = parser.parse_args().subjects or [name for name in SUBJECTS if name not in ON_A_GPU]
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; none: all")
+    wanted = parser.parse_args().subjects or list(SUBJECTS)
     for name in wanted:
         if name not in SUBJECTS:
             raise DataError(f"{name}: no such subject; there are {', '.join(SUBJECTS)}")

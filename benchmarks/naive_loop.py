@@ -18,8 +18,8 @@ from lib.shards.shard_reader import Shard
 from lib.synthesis.families import TRAINING
 from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
 from lib.training.augmentation import augment
-from lib.training.loop import Recipe
 from lib.training.losses import detection_loss
+from lib.training.recipe import Recipe
 from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import make_views
 

@@ -1,6 +1,7 @@
 """How fast the detector trains on the CPU: the naive loop beside ours, and the parts of a step."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,18 +13,18 @@ import torch
 from benchmarks.frames import repeated, simulated_frames
 from benchmarks.naive_loop import NaiveLoop, RawFrames, padded_batch, write_raw
 from benchmarks.subject import Measure, Spread, Subject, Table
-from benchmarks.timing import Times, alternate
-from benchmarks.training_loop import OTHERS, PARTS, WAIT, Clock, OurLoop
+from benchmarks.timing import Times
+from benchmarks.training_loop import PARTS, WAIT, Clock, Epoch, clock_steps, timed_epoch
 from lib.common.params import load_params
 from lib.common.workers import available_cores
-from lib.loading.frame_reader import FrameRef, read_batch
+from lib.loading.frame_reader import FrameReader, FrameRef
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.devices import choose_precision, make_deterministic
 from lib.preprocessing.resize import resize_frame
 from lib.shards.shard_reader import Shard, read_shard
 from lib.shards.shard_writer import padded_length, write_shard
-from lib.training.loop import Recipe
-from lib.training.training_setup import detector_config, range_grid
+from lib.training.recipe import Recipe
+from lib.training.training_setup import detector_config, process_count, range_grid
 from lib.views.range_view import RangeGrid, make_views
 from stages.check import Params
 
@@ -36,13 +37,10 @@ CPU: Final = torch.device("cpu")
 READING: Final = (
     "The network's arithmetic bounds both loops, and reading and decoding take little of it at this size. What ours "
     "gains comes from bfloat16 units where the CPU has them, channels-last convolutions, and processes that each work "
-    "on their own part of a batch."
+    "on their own micro-batches."
 )
 
-STEP: Final = (
-    "Of one process, with one thread and its own part of the batch, while the other processes work on theirs; it stops "
-    "after each part to be timed. Handing the others their parts is not counted."
-)
+STEP: Final = "On one micro-batch, in one process with one thread, while no other process works."
 
 
 def measure(folder: Path) -> Subject:
@@ -64,16 +62,16 @@ def measure(folder: Path) -> Subject:
     config = detector_config(params.model, [shard])
     grid = range_grid(config, shard)
     _check(RawFrames(folder / "raw", FRAMES), shard, grid)
-    loops, parts = _timed(folder / "raw", shard, refs, config, grid)
+    times, waits, clock = _timed(folder / "raw", shard, config, grid)
     shrunk = _shrunk(folder, (simulated.image_height, simulated.image_width))
     precision = choose_precision(params.train.precision, CPU)
     setting = (
         f"{FRAMES} frames of {simulated.image_height} x {simulated.image_width} pixels and up to "
         f"{shard.points.shape[1]:,} points, batches of {params.train.batch_size}, fusion {config.fusion}, on the CPU: "
-        f"ours with {params.train.cpu_threads} processes in {precision}, the naive loop with torch's own threads "
+        f"ours with {_processes()} processes in {precision}, the naive loop with torch's own threads "
         f"({available_cores()}) in float32, with the same network, pseudo-anomalies and augmentation, and AdamW alone."
     )
-    tables, measures = _summary(*loops, parts, shrunk)
+    tables, measures = _summary(times, waits, clock, shrunk)
     return Subject("Training on the CPU", setting, ("torch", "numpy", "pillow"), tables, measures, READING)
 
 
@@ -91,49 +89,67 @@ def _shrunk(folder: Path, size: tuple[int, int]) -> Times:
     grid = range_grid(config, shard)
     _check(RawFrames(folder / "raw_true_size", FRAMES, size), shard, grid)
     recipe = _recipe(grid)
-    plain = replace(recipe, precision="float32", parts=1)
+    plain = replace(recipe, precision="float32")
     naive = NaiveLoop(folder / "raw_true_size", FRAMES, build_detector(config), plain, available_cores(), size)
-    ours = OurLoop([shard], refs, build_detector(config), recipe, "stream")
-    return alternate({NAIVE_SHRUNK: naive.epoch, OURS_SHRUNK: ours.epoch}, ROUNDS)
+    return _in_turn(naive, NAIVE_SHRUNK, {OURS_SHRUNK: partial(_epoch, config, shard.path, recipe)})[0]
 
 
 def _recipe(grid: RangeGrid) -> Recipe:
     params = load_params(Params).train
-    return Recipe(params, grid, CPU, choose_precision(params.precision, CPU), params.cpu_threads, processes=True)
+    return Recipe(params, grid, CPU, choose_precision(params.precision, CPU))
+
+
+def _processes() -> int:
+    params = load_params(Params)
+    return process_count(params.train, params.execution.processes, CPU)
+
+
+def _epoch(config: DetectorConfig, shard: Path, recipe: Recipe) -> Epoch:
+    return timed_epoch(config, shard, FRAMES, recipe, _processes())
+
+
+def _in_turn(
+    naive: NaiveLoop, name: str, ours: Mapping[str, Callable[[], Epoch]]
+) -> tuple[Times, dict[str, list[float]]]:
+    """Seconds of epochs of the naive loop and of ours in turn; and of ours the percentage that waits for data.
+
+    Ours are timed in the processes that train, without their start.
+    """
+    naive.epoch()
+    seconds: dict[str, list[float]] = {name: [], **{way: [] for way in ours}}
+    waits: dict[str, list[float]] = {way: [] for way in ours}
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        naive.epoch()
+        seconds[name].append(time.perf_counter() - start)
+        for way, train in ours.items():
+            epoch = train()
+            seconds[way].append(epoch.seconds)
+            waits[way].append(100 * epoch.waited / epoch.seconds)
+    return Times({way: np.array(values) for way, values in seconds.items()}), waits
 
 
 def _check(raw: RawFrames, shard: Shard, grid: RangeGrid) -> None:
     """Assert that both loops train on the same views."""
     numbers = range(4)
     naive, _ = make_views(padded_batch([raw[i] for i in numbers]), grid)
-    ours, _ = make_views(read_batch([shard], [FrameRef(0, i) for i in numbers]), grid)
+    ours, _ = make_views(FrameReader([shard]).read([FrameRef(0, i) for i in numbers]), grid)
     assert all(torch.equal(value, getattr(naive, name)) for name, value in vars(ours).items())
 
 
-def _timed(
-    raw: Path, shard: Shard, refs: list[FrameRef], config: DetectorConfig, grid: RangeGrid
-) -> tuple[tuple[Times, list[float]], Clock]:
-    """Epochs of each loop in turn, the share of our epochs that waits for data, and the parts of our step."""
+def _timed(raw: Path, shard: Shard, config: DetectorConfig, grid: RangeGrid) -> tuple[Times, list[float], Clock]:
+    """Epochs of each loop in turn, the percentage of our epochs that waits for data, and the parts of our step."""
     recipe = _recipe(grid)
     full = replace(recipe, precision="float32")
-    naive = NaiveLoop(raw, len(refs), build_detector(config), replace(full, parts=1), available_cores())
-    ours = OurLoop([shard], refs, build_detector(config), recipe, "stream")
-    ours_float32 = OurLoop([shard], refs, build_detector(config), full, "stream")
-    clock = Clock(CPU)
-    ways: dict[str, Callable[[], object]] = {
-        NAIVE: naive.epoch,
-        FLOAT32: ours_float32.epoch,
-        OURS: ours.epoch,
-        "parts": partial(ours.clocked_epoch, clock),
-    }
-    times = alternate(ways, ROUNDS)
-    return (times, ours.wait_fraction[1:]), clock
+    naive = NaiveLoop(raw, FRAMES, build_detector(config), full, available_cores())
+    ours = {FLOAT32: partial(_epoch, config, shard.path, full), OURS: partial(_epoch, config, shard.path, recipe)}
+    times, waits = _in_turn(naive, NAIVE, ours)
+    return times, waits[OURS], clock_steps(config, shard.path, FRAMES, recipe)
 
 
 def _summary(
     times: Times, waits: list[float], clock: Clock, shrunk: Times
 ) -> tuple[tuple[Table, ...], tuple[Measure, ...]]:
-    steps = FRAMES // load_params(Params).train.batch_size
     rows = tuple(
         (name, times.rate(name, FRAMES).text(), times.speedup(name, NAIVE).text()) for name in (NAIVE, FLOAT32, OURS)
     )
@@ -141,13 +157,12 @@ def _summary(
         (name, shrunk.rate(name, FRAMES).text(), shrunk.speedup(name, NAIVE_SHRUNK).text())
         for name in (NAIVE_SHRUNK, OURS_SHRUNK)
     )
-    per_step = {name: np.array(clock.seconds[name])[-ROUNDS * steps :] for name in (*PARTS, OTHERS)}
-    waiting = np.array(clock.seconds[WAIT])  # one more per epoch: the end
-    total = sum(float(np.median(seconds)) for seconds in per_step.values())
-    shown = {WAIT: waiting, **per_step}
-    parts = tuple(
+    steps = FRAMES // load_params(Params).train.batch_size
+    parts = {name: np.array(clock.seconds[name][steps:]) for name in (WAIT, *PARTS)}  # of the second epoch
+    total = sum(float(np.median(seconds)) for seconds in parts.values())
+    rows_of_parts = tuple(
         (name, Spread.of(1000 * seconds).text(), f"{100 * float(np.median(seconds)) / total:.1f} %")
-        for name, seconds in shown.items()
+        for name, seconds in parts.items()
     )
     tables = (
         Table("Samples/s of an epoch", ("loop", "samples/s", "times the naive loop"), rows),
@@ -157,9 +172,9 @@ def _summary(
             rows_shrunk,
             "The same network on images of the size above; the clouds are those of 64 x 1,562 rays.",
         ),
-        Table("A step of ours", ("part", "ms", "share"), parts, STEP),
+        Table("A step of ours", ("part", "ms", "share"), rows_of_parts, STEP),
     )
-    pasting = per_step[PARTS[0]] / per_step[PARTS[1]]
+    pasting = parts[PARTS[0]] / parts[PARTS[1]]
     measures = (
         Measure("naive_loop", "times the naive loop's samples/s", times.speedup(OURS, NAIVE), at_least=5),
         Measure(
@@ -168,7 +183,7 @@ def _summary(
             shrunk.speedup(OURS_SHRUNK, NAIVE_SHRUNK),
             at_least=5,
         ),
-        Measure("data_wait", "of an epoch waiting for data", Spread.of(100 * np.array(waits)), at_most=3, unit="%"),
+        Measure("data_wait", "of an epoch waiting for data", Spread.of(np.array(waits)), at_most=3, unit="%"),
         Measure("pasting", "times the forward pass for views, pasting, augmentation", Spread.of(pasting), at_most=1),
     )
     return tables, measures

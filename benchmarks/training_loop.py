@@ -1,139 +1,104 @@
-"""The project's training loop with a clock: where an epoch's time goes."""
+"""The project's training loop with a clock: how long an epoch takes, and where its time goes."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
+from pathlib import Path
 from typing import Final, TypeVar
 
 import torch
-from torch import Tensor
 
-from lib.loading.data_location import DataLocation
+from lib.loading.dataset import ShardDataset, load_batches
 from lib.loading.frame_reader import FrameRef
-from lib.loading.loader import Loader
 from lib.loading.order import shuffled
-from lib.model.detector import Detector
-from lib.model.parallel import Threads, replicas
-from lib.shards.shard_reader import Shard
-from lib.synthesis.targets import Targets
-from lib.training import loop
-from lib.training.augmentation import augment
-from lib.training.loop import Recipe, make_optimizers, open_teammates, training_step
-from lib.training.teammates import Part
-from lib.views.range_view import Views
-from lib.views.sensor_dropout import drop_modality
+from lib.model.detector import DetectorConfig, build_detector
+from lib.shards.shard_reader import read_shard
+from lib.training.loop import begin_training, loss_model, training_step, training_views
+from lib.training.micro_batches import MicroBatch, divide, of_rank
+from lib.training.process_group import ProcessGroup, run_in_processes
+from lib.training.recipe import Recipe
+from lib.views.frame_batch import FrameBatch
 
 Result = TypeVar("Result")
 
 WAIT: Final = "waiting for data"
-PARTS: Final = (
-    "views, pasting, augmentation",
-    "forward pass and loss",
-    "backward pass",
-    "averaging, clipping, optimizers",
-)
-OTHERS: Final = "waiting for the other processes"
+PARTS: Final = ("views, pasting, augmentation", "forward pass and loss", "backward pass", "clipping, optimizers")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Seconds of an epoch, and of them those waiting for data."""
+
+    seconds: float
+    waited: float
 
 
 @dataclass(eq=False)
 class Clock:
-    """Seconds by name, of all epochs; the device has finished whenever the clock is read."""
+    """Seconds by name, of all calls."""
 
-    device: torch.device
     seconds: dict[str, list[float]] = field(default_factory=dict)
 
     def timed(self, name: str, function: Callable[[], Result]) -> Result:
-        """Call a function, wait for what it asked of the device, and note how long that took."""
+        """Call a function, and note how long it takes."""
         start = time.perf_counter()
         result = function()
-        synchronize(self.device)
         self.seconds.setdefault(name, []).append(time.perf_counter() - start)
         return result
 
 
-def synchronize(device: torch.device) -> None:
-    """Wait until the device has done all it was asked for."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def timed_epoch(config: DetectorConfig, shard: Path, frames: int, recipe: Recipe, processes: int) -> Epoch:
+    """Train a new detector on the first frames of a shard for two epochs on the CPU; time the second one."""
+    return run_in_processes(partial(_timed_epoch, config, shard, frames, recipe), processes)
 
 
-class OurLoop:
-    """A detector, its optimizers and its loader."""
-
-    def __init__(
-        self,
-        shards: Sequence[Shard],
-        refs: Sequence[FrameRef],
-        detector: Detector,
-        recipe: Recipe,
-        data_location: DataLocation,
-    ) -> None:
-        self._recipe, self._refs = recipe, refs
-        self._loader = Loader(shards, refs, recipe.device, data_location)
-        detector.to(recipe.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._optimizers = make_optimizers(detector, recipe)
-        self._twins = replicas(detector, recipe.parts)
-        self._processes = ExitStack()  # which end with this program
-        self._teammates = self._processes.enter_context(open_teammates(self._twins, self._loader, recipe))
-        self._generators = [torch.Generator(recipe.device).manual_seed(1 + part) for part in range(recipe.parts)]
-        self._epoch = 0
-        self.wait_fraction: list[float] = []
-
-    def epoch(self) -> float:
-        """Train on every frame once as lib.training.loop does; returns the mean loss and notes the share of waiting."""
+def _timed_epoch(config: DetectorConfig, shard: Path, frames: int, recipe: Recipe, group: ProcessGroup) -> Epoch:
+    state = begin_training(build_detector(config), recipe, 2 * frames)
+    model = loss_model(state.detector, recipe, group)
+    for number in (1, 2):
         start, waited = time.perf_counter(), 0.0
-        losses: list[Tensor] = []
-        with Threads(self._recipe.parts) as threads:
-            batches = self._batches()
-            while True:
-                asked = time.perf_counter()
-                parts = next(batches)
-                waited += time.perf_counter() - asked
-                if not parts:
-                    break
-                losses.append(training_step(threads, parts, self._recipe, self._optimizers, self._teammates))
-            loss = torch.stack(losses).mean().item()
-        self.wait_fraction.append(waited / (time.perf_counter() - start))
-        return loss
+        for micro_batches, batches in _steps(shard, frames, recipe, number, group):
+            asked = time.perf_counter()
+            given = [(each, next(batches)) for each in micro_batches]
+            waited += time.perf_counter() - asked
+            training_step(model, state, given, recipe, group)
+    return Epoch(time.perf_counter() - start, waited)
 
-    def clocked_epoch(self, clock: Clock) -> None:
-        """The same with a stop after each part of this process's step: on its own part of the batch, with one thread,
-        while the other processes, if there are any, work on theirs.
-        """
-        with Threads(self._recipe.parts) as threads:
-            batches = self._batches()
-            while parts := clock.timed(WAIT, lambda: next(batches)):
-                self._clocked_step(threads, parts, clock)
 
-    def _batches(self) -> Iterator[list[Part]]:
-        size = self._recipe.params.batch_size // self._recipe.parts
-        self._epoch += 1
-        frames = self._loader.batches(shuffled(self._refs, 1, self._epoch, self._loader.window_frames), size)
-        while True:
-            yield list(zip(self._twins, islice(frames, self._recipe.parts), self._generators, strict=False))
+def clock_steps(config: DetectorConfig, shard: Path, frames: int, recipe: Recipe) -> Clock:
+    """The parts of a step with one micro-batch in one process on the CPU, over two epochs."""
+    torch.set_num_threads(1)
+    clock, group = Clock(), ProcessGroup()
+    state = begin_training(build_detector(config), recipe, 2 * frames)
+    model = loss_model(state.detector, recipe, group).train()
 
-    def _clocked_step(self, threads: Threads, parts: Sequence[Part], clock: Clock) -> None:
-        recipe, (detector, batch, generator) = self._recipe, parts[0]
-        asked = list(zip(self._teammates._mates if self._teammates else (), parts[1:], strict=False))
-        for mate, part in asked:
-            mate.ask(part)
+    def update() -> None:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.params.max_gradient_norm)
+        for optimizer in state.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
 
-        def make() -> tuple[Views, Targets]:
-            detector.train()
-            pasted = loop._training_views(batch, recipe, generator)
-            views, targets = augment(*pasted, recipe.params.fog_fraction, generator)
-            return drop_modality(views, recipe.params.modality_dropout, generator), targets
+    for number in (1, 2):
+        for [micro_batch, *_], batches in _steps(shard, frames, recipe, number, group):
+            batch = clock.timed(WAIT, partial(next, batches))
+            generator = micro_batch.generator(recipe.device, number)
+            make = partial(training_views, batch, recipe, config.fuses, generator)
+            views, targets = clock.timed(PARTS[0], make)
+            loss = clock.timed(PARTS[1], partial(model, views, targets))
+            clock.timed(PARTS[2], loss.backward)
+            clock.timed(PARTS[3], update)
+    return clock
 
-        def update() -> None:
-            for parameter, *each in zip(detector.parameters(), *gradients, strict=True):
-                parameter.grad = loop._weighted_sum(each, [1 / len(each)] * len(each))
-            torch.nn.utils.clip_grad_norm_(detector.parameters(), recipe.params.max_gradient_norm)
-            list(threads.map(lambda optimizer: optimizer.step(), self._optimizers))
 
-        views, targets = clock.timed(PARTS[0], make)
-        loss = clock.timed(PARTS[1], lambda: loop._network_loss(detector, views, targets, recipe))
-        own = clock.timed(PARTS[2], lambda: torch.autograd.grad(loss, list(detector.parameters())))
-        gradients = [own, *clock.timed(OTHERS, lambda: [mate.answer(part)[1] for mate, part in asked])]
-        clock.timed(PARTS[3], update)
+def _steps(
+    shard: Path, frames: int, recipe: Recipe, epoch: int, group: ProcessGroup
+) -> Iterator[tuple[Sequence[MicroBatch], Iterator[FrameBatch]]]:
+    """Yield the process's micro-batches of every step, and an iterator over their frames."""
+    dataset = ShardDataset([read_shard(shard)], [FrameRef(0, index) for index in range(frames)])
+    params = recipe.params
+    steps = divide(shuffled(dataset.frames, 1, epoch, frames), params.batch_size, params.micro_batch)
+    mine = [of_rank(step, group.rank, group.size) for step in steps]
+    batches = load_batches(dataset, [each.frames for step in mine for each in step], recipe.device)
+    for step in mine:
+        yield step, batches

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from functools import partial
 
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import exclusive_lock, write_csv, write_json
@@ -11,16 +12,18 @@ from lib.common.paths import MODEL, SHARDS, TRAIN_METRICS, TRAINING_LOG, TRAININ
 from lib.common.scratch import code_fingerprint, fingerprint, resumable_work
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
-from lib.model.detector import Detector, build_detector
+from lib.model.detector import Detector, DetectorConfig, build_detector
 from lib.model.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
 from lib.model.model_file import save_detector
 from lib.model.model_params import ModelParams
 from lib.shards.split_params import SplitParams
 from lib.training.checkpoints import Checkpoints
-from lib.training.loop import Recipe, TrainingSet, train_detector
+from lib.training.loop import train_detector
+from lib.training.process_group import ProcessGroup, run_in_processes
+from lib.training.recipe import Recipe, TrainingSet
 from lib.training.train_params import TrainParams
 from lib.training.training_frames import training_set
-from lib.training.training_setup import batch_parts, detector_config, range_grid
+from lib.training.training_setup import detector_config, process_count, range_grid
 from lib.training.training_state import EpochRecord
 
 
@@ -37,44 +40,50 @@ class Params(Sections):
 def main() -> None:
     """Run the stage."""
     params = load_params(Params)
-    with exclusive_lock(MODEL):
-        _train(params)
-
-
-def _train(params: Params) -> None:
     device = choose_device(params.execution.device)
+    run_in_processes(partial(_train, params), process_count(params.train, params.execution.processes, device))
+
+
+def _train(params: Params, group: ProcessGroup) -> None:
+    """Train in one process of a group. The main one writes all files."""
+    device = choose_device(params.execution.device, group.local_rank)
     precision = choose_precision(params.train.precision, device)
     make_deterministic(params.train.seed)
-    log = _log()
     data = training_set(SHARDS, params.split, params.data.root)
     config = detector_config(params.model, data.shards)
     detector = build_detector(config)
-    log.info("device %s, precision %s, %d parameters, %s", device, precision, _parameters(detector), config)
-    log.info("%d frames to train on, %d to validate on", len(data.training), len(data.validation))
-
-    def on_epoch(history: Sequence[EpochRecord]) -> None:
-        write_csv(TRAINING_TABLE, [field.name for field in fields(EpochRecord)], map(asdict, history))
-        log.info("%s", history[-1])
-
-    grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
     compiled = choose_compiled(params.execution.compile, device)
-    data_location = params.execution.data_location
-    recipe = Recipe(
-        params.train, grid, device, precision, parts, data_location=data_location, compiled=compiled, processes=True
-    )
-    log.info("torch.compile: %s", "yes" if compiled else "no")
+    recipe = Recipe(params.train, range_grid(config, data.shards[0]), device, precision, compiled=compiled)
+    with stop_requests() as asked:
+        if not group.is_main:
+            checkpoints = Checkpoints(None, params.execution.checkpoint_seconds, asked)
+            train_detector(detector, data, recipe, lambda history: None, checkpoints, group)
+            return
+        with exclusive_lock(MODEL), resumable_work("train", _key(params, data, recipe, config)) as folder:
+            log = _log()
+            log.info("device %s, precision %s, %d parameters, %s", device, precision, _parameters(detector), config)
+            log.info("%d processes; torch.compile: %s", group.size, "yes" if compiled else "no")
+            log.info("%d frames to train on, %d to validate on", len(data.training), len(data.validation))
+
+            def on_epoch(history: Sequence[EpochRecord]) -> None:
+                write_csv(TRAINING_TABLE, [field.name for field in fields(EpochRecord)], map(asdict, history))
+                log.info("%s", history[-1])
+
+            checkpoints = Checkpoints(folder / "checkpoint.pt", params.execution.checkpoint_seconds, asked)
+            history = train_detector(detector, data, recipe, on_epoch, checkpoints, group)
+            log.info("%s", checkpoints.cost())
+            save_detector(MODEL, detector, seen={shard.scenario for shard in data.shards})
+            _write_summary(detector, data, precision, history)
+            log.info("wrote %s", MODEL)
+
+
+def _key(params: Params, data: TrainingSet, recipe: Recipe, config: DetectorConfig) -> str:
+    """Fingerprint of all that a training depends on: an interrupted one goes on only with the same."""
     frames = [[ref.shard, ref.index] for ref in (*data.training, *data.validation)]
-    made_from = params.split.model_dump(mode="json"), params.train.model_dump(mode="json"), asdict(config), frames
     shards = [[shard.path.name, shard.fingerprint] for shard in data.shards]
-    key = fingerprint(*made_from, shards, device.type, precision, parts, compiled, code_fingerprint())
-    with resumable_work("train", key) as folder, stop_requests() as asked:
-        every_s = params.execution.checkpoint_seconds
-        checkpoints = Checkpoints(folder / "state.safetensors", key, every_s, asked)
-        history = train_detector(detector, data, recipe, on_epoch, checkpoints)
-        log.info("%s", checkpoints.cost())
-        save_detector(MODEL, detector, seen={shard.scenario for shard in data.shards})
-        _write_summary(detector, data, precision, history)
-    log.info("wrote %s", MODEL)
+    sections = params.split.model_dump(mode="json"), params.train.model_dump(mode="json")
+    computed = recipe.device.type, recipe.precision, recipe.compiled
+    return fingerprint(*sections, asdict(config), frames, shards, *computed, code_fingerprint())
 
 
 def _write_summary(detector: Detector, data: TrainingSet, precision: Precision, history: Sequence[EpochRecord]) -> None:

@@ -44,7 +44,7 @@ TINY: Final[dict[str, Any]] = {
     "evaluate.bootstrap_resamples": 100,
     "plot.gallery_frames": 1,
     # More processes to start, and threads that wait for each other on a busy machine, cost more than so little work.
-    "train.cpu_threads": 1,
+    "execution.processes": 1,
     "execution.workers": 1,
 }
 

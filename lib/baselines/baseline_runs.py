@@ -31,7 +31,7 @@ from lib.inference.calibration_set import check_both_kinds, matched_outside, sco
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Scorer, also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
-from lib.loading.loader import batches
+from lib.loading.dataset import batches
 from lib.model.detector import Detector, build_detector
 from lib.model.devices import choose_device, choose_precision, make_deterministic
 from lib.model.model_params import ModelParams, Score
@@ -41,10 +41,12 @@ from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.shard_reader import read_shard
 from lib.shards.split import assign_splits
 from lib.shards.split_params import SplitParams
-from lib.training.loop import Recipe, TrainingSet, train_detector
+from lib.training.loop import train_detector
+from lib.training.process_group import ProcessGroup, run_in_processes
+from lib.training.recipe import Recipe, TrainingSet
 from lib.training.train_params import TrainParams
 from lib.training.training_frames import training_set
-from lib.training.training_setup import batch_parts, detector_config, range_grid
+from lib.training.training_setup import detector_config, process_count, range_grid
 
 Sensors = Literal["image", "lidar", "concat"]
 Method = Literal["nearest_neighbour", "mahalanobis", "max_softmax", "energy"]
@@ -72,9 +74,9 @@ def run_baselines(
     Scores are written to <predictions>/<sensors>-<method>/, one file per shard.
     """
     device = choose_device(params.execution.device)
-    make_deterministic(params.train.seed)
+    processes = process_count(params.train, params.execution.processes, device)
+    detector = run_in_processes(partial(_plain_segmentation, shards, sensors, params), processes)
     data = training_set(shards, params.split, params.data.root)
-    detector = _plain_segmentation(data, sensors, params, device)
     metrics: dict[Method, Any] = {}
     scorings = _scorings(detector, data, params, device)
     for method in methods:
@@ -86,14 +88,15 @@ def run_baselines(
     return metrics
 
 
-def _plain_segmentation(data: TrainingSet, sensors: Sensors, params: BaselineParams, device: torch.device) -> Detector:
+def _plain_segmentation(shards: Path, sensors: Sensors, params: BaselineParams, group: ProcessGroup) -> Detector:
+    device = choose_device(params.execution.device, group.local_rank)
+    make_deterministic(params.train.seed)
+    data = training_set(shards, params.split, params.data.root)
     config = detector_config(params.model.model_copy(update={"fusion": sensors}), data.shards)
     detector = build_detector(config)
     precision = choose_precision(params.train.precision, device)
-    grid, parts = range_grid(config, data.shards[0]), batch_parts(params.train, device)
-    data_location = params.execution.data_location
-    recipe = Recipe(params.train, grid, device, precision, parts, "classes", data_location, processes=True)
-    train_detector(detector, data, recipe, lambda history: None)
+    recipe = Recipe(params.train, range_grid(config, data.shards[0]), device, precision, objective="classes")
+    train_detector(detector, data, recipe, lambda history: None, group=group)
     return detector.eval()
 
 

@@ -14,7 +14,7 @@ from lib.common.terminal import readable
 MAX_BYTES: Final = 100_000
 MAX_PATH_CHARACTERS: Final = 1_000
 MISTAKES_SHOWN: Final = 6
-MOVED: Final = {"model.score": "predict.score"}
+MOVED: Final = {"model.score": "predict.score", "train.cpu_threads": "execution.processes"}
 """Keys of earlier versions, and what they are called now."""
 
 # Bounds are where a value stops to make sense: far beyond the data and machines that there are, and well before numbers
@@ -53,12 +53,12 @@ class DataParams(Section):
 
 
 class ExecutionParams(Section):
-    """What changes only speed; no stage tracks it. workers: 0 = one per core."""
+    """What changes only speed; no stage tracks it. workers, processes: 0 = as the hardware and the work allow."""
 
     device: Literal["auto", "cpu", "cuda"]
-    data_location: Literal["auto", "stream", "memory", "device"]
     compile: Literal["auto", "off"]
     workers: Annotated[int, Field(ge=0, le=128)]
+    processes: Annotated[int, Field(ge=0, le=1024)]
     checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)]
 
 

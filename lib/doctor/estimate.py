@@ -16,7 +16,6 @@ from lib.common.workers import available_cores
 from lib.doctor.footprint import training_footprint
 from lib.doctor.survey import Survey, SurveyedScenario, evenly_spread
 from lib.geometry.frame import Frame
-from lib.model.detector import build_detector
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_params import ModelParams
 from lib.preprocessing.preprocess_params import PreprocessParams
@@ -26,9 +25,9 @@ from lib.shards.shard_reader import Shard, read_shard
 from lib.shards.shard_writer import padded_length, write_shard
 from lib.shards.split import Split
 from lib.shards.split_params import SplitParams
-from lib.training.loop import Recipe
+from lib.training.recipe import Recipe
 from lib.training.train_params import TrainParams
-from lib.training.training_setup import batch_parts, detector_config, range_grid
+from lib.training.training_setup import detector_config, process_count, range_grid
 
 TRIAL_FRAMES: Final = 2
 VOXEL_BYTES: Final = 8
@@ -85,9 +84,9 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
             return None
         shard, convert_seconds = made
         config = detector_config(params.model, [shard])
-        parts = batch_parts(params.train, device)
-        recipe = Recipe(params.train, range_grid(config, shard), device, precision, parts, processes=True)
-        footprint = training_footprint(build_detector(config), shard, recipe)
+        recipe = Recipe(params.train, range_grid(config, shard), device, precision)
+        processes = process_count(params.train, params.execution.processes, device)
+        footprint = training_footprint(config, shard, recipe, processes)
         frame_bytes, trial_frames = _frame_bytes(shard, _storage(params.preprocess)), len(shard)
     usable = {name: _usable(scenario, params.split) for name, scenario in scenarios.items()}
     training, validation = (sum(usable[n] for n, p in splits.items() if p == part) for part in ("train", "validation"))

@@ -2,32 +2,34 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lib.common.errors import TrainingError
-from lib.loading.frame_reader import FrameRef, read_batch
-from lib.loading.loader import Loader
-from lib.model.detector import Detector
-from lib.model.parallel import Threads, replicas
-from lib.shards.shard_reader import Shard
-from lib.training.loop import Recipe, make_optimizers, open_teammates, training_step
+from lib.loading.frame_reader import FrameReader, FrameRef
+from lib.model.detector import DetectorConfig, build_detector
+from lib.model.devices import choose_device
+from lib.shards.shard_reader import Shard, read_shard
+from lib.training.loop import begin_training, loss_model, training_step
+from lib.training.micro_batches import divide, of_rank
+from lib.training.process_group import ProcessGroup, run_in_processes
+from lib.training.recipe import Recipe
 
 ADAM_BYTES_PER_PARAMETER = 16
 """Weight, gradient and two moments, float32."""
-CPU_BATCH = 4
-"""Frames of a part at most: as many as parts have by default, as small ones cost more per frame."""
 TIMED_STEPS = 2
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Seconds per frame of a training step and the bytes it needs at train.batch_size.
+    """Seconds per frame of a training step, and the bytes that it needs on a device.
 
-    `measured_memory`: CUDA's own count of the peak; else what autograd keeps for the backward pass, weights, gradients
-    and moments, to which kernels add their working memory.
+    `measured_memory`: CUDA's own count of the peak; else what autograd keeps for the backward passes of all processes,
+    and weights, gradients and moments, to which kernels add their working memory.
     """
 
     seconds_per_frame: float
@@ -36,32 +38,31 @@ class Footprint:
     parameters: int
 
 
-def training_footprint(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
-    """Train for a few steps on a shard's frames, repeated as need be, and measure; the detector changes.
+def training_footprint(config: DetectorConfig, shard: Shard, recipe: Recipe, processes: int) -> Footprint:
+    """Train a new detector for a few steps on a shard's frames, repeated as need be, and measure.
 
     Raises TrainingError when the device has too little memory.
     """
     try:
-        return _measured(detector, shard, recipe)
+        return run_in_processes(partial(_measure, config, shard.path, recipe), processes)
     except torch.OutOfMemoryError:
-        step = f"a training step with train.batch_size={recipe.params.batch_size}"
+        step = f"a training step with train.micro_batch={recipe.params.micro_batch}"
         message = f"{step} does not fit into the memory of the device ({recipe.device})"
-        raise TrainingError(f"{message}; lower train.batch_size") from None
+        raise TrainingError(f"{message}; lower train.micro_batch") from None
 
 
-def _measured(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
-    device, batch_size = recipe.device, recipe.params.batch_size
-    on_cuda = device.type == "cuda"
-    size = batch_size if on_cuda else min(batch_size // recipe.parts, CPU_BATCH)
-    detector.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    detector.train()
-    optimizers = make_optimizers(detector, recipe)
-    refs = [FrameRef(0, index % len(shard)) for index in range(size)]
-    loader, batch = Loader([shard], refs, device, "stream"), read_batch([shard], refs).to(device)
-    seed = recipe.params.seed
-    twins = replicas(detector, recipe.parts)
-    parts = [(twin, batch, torch.Generator(device).manual_seed(seed)) for twin in twins]
-    if on_cuda:
+def _measure(config: DetectorConfig, path: Path, recipe: Recipe, group: ProcessGroup) -> Footprint:
+    device = recipe.device if recipe.device.type == "cpu" else choose_device("cuda", group.local_rank)
+    params, shard = recipe.params, read_shard(path)
+    [step] = divide([index % len(shard) for index in range(params.batch_size)], params.batch_size, params.micro_batch)
+    reader = FrameReader([shard])
+    given = [
+        (micro_batch, reader.read([FrameRef(0, index) for index in micro_batch.frames]).to(device))
+        for micro_batch in of_rank(step, group.rank, group.size)
+    ]
+    state = begin_training(build_detector(config), recipe, frames=(TIMED_STEPS + 1) * params.batch_size)
+    model = loss_model(state.detector, recipe, group)
+    if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     kept: dict[int, int] = {}
 
@@ -70,20 +71,19 @@ def _measured(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, _same), Threads(1) as threads:
-        training_step(threads, parts[:1], recipe, optimizers)
-    with Threads(recipe.parts) as threads, open_teammates(twins, loader, recipe) as teammates:
-        training_step(threads, parts, recipe, optimizers, teammates)
-        _wait(device)
-        start = time.perf_counter()
-        for _ in range(TIMED_STEPS):
-            training_step(threads, parts, recipe, optimizers, teammates)
-        _wait(device)
-    seconds = (time.perf_counter() - start) / (TIMED_STEPS * size * len(parts))
-    parameters = sum(value.numel() for value in detector.parameters())
-    estimated = sum(kept.values()) * batch_size // size + ADAM_BYTES_PER_PARAMETER * parameters
-    memory = torch.cuda.max_memory_reserved(device) if on_cuda else estimated
-    return Footprint(seconds, memory, on_cuda, parameters)
+    with torch.autograd.graph.saved_tensors_hooks(keep, _same):
+        training_step(model, state, given[:1], recipe, group)
+    _wait(device)
+    start = time.perf_counter()
+    for _ in range(TIMED_STEPS):
+        training_step(model, state, given, recipe, group)
+    _wait(device)
+    seconds = (time.perf_counter() - start) / (TIMED_STEPS * params.batch_size)
+    parameters = sum(value.numel() for value in state.detector.parameters())
+    if device.type == "cuda":
+        return Footprint(seconds, torch.cuda.max_memory_reserved(device), True, parameters)
+    one_process = sum(kept.values()) + ADAM_BYTES_PER_PARAMETER * parameters
+    return Footprint(seconds, one_process * group.size, False, parameters)
 
 
 def _same(value: Any) -> Any:

@@ -16,8 +16,8 @@ from lib.common.errors import DataError, ParamsError
 from lib.common.labels import NORMAL_IDS
 from lib.inference.frame_scores import frame_scores
 from lib.inference.shard_scoring import Scoring, detections_of
+from lib.loading.dataset import batches
 from lib.loading.frame_reader import FrameRef
-from lib.loading.loader import batches
 from lib.model.parallel import Threads
 from lib.shards.index import open_entry, read_index
 from lib.shards.shard_reader import Shard

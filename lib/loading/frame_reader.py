@@ -1,20 +1,18 @@
-"""Frames of shards as batches of tensors: copied once, straight from the memory maps to where they are wanted."""
+"""Frames of shards as batches of tensors, copied once from the memory maps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from lib.geometry.frame import Frame
 from lib.geometry.rigid import invert
 from lib.shards.shard_reader import Shard
 from lib.views.frame_batch import FrameBatch
-
-Allocate = Callable[[tuple[int, ...], torch.dtype], Tensor]
 
 
 @dataclass(frozen=True)
@@ -50,28 +48,11 @@ class FrameReader:
     @property
     def frame_bytes(self) -> int:
         """Bytes of a frame in a batch."""
-        return sum(tensor.nbytes for tensor in self.layout(1).tensors())
+        return sum(tensor.nbytes for tensor in self._empty(1, "meta").tensors())
 
-    def layout(self, frames: int) -> FrameBatch:
-        """Shapes and types of a batch of so many frames, without memory."""
-        return self.empty(frames, lambda shape, dtype: torch.empty(shape, dtype=dtype, device="meta"))
-
-    def empty(self, frames: int, allocate: Allocate) -> FrameBatch:
-        """Make a batch of unset memory; `allocate` is given each tensor's shape and dtype."""
-        (height, width), max_points = self.shards[0].image.shape[1:3], self.shards[0].points.shape[1]
-        return FrameBatch(
-            allocate((frames, height, width, 3), torch.uint8),
-            allocate((frames, max_points, 4), torch.float32),
-            allocate((frames,), torch.int64),
-            allocate((frames, max_points), torch.uint8),
-            allocate((frames, height, width), torch.uint8),
-            allocate((frames, height, width), torch.float16),
-            allocate((frames, 4), torch.float32),
-            allocate((frames, 4, 4), torch.float32),
-        )
-
-    def read(self, refs: Sequence[FrameRef], batch: FrameBatch) -> None:
-        """Copy frames into a batch of as many on the CPU."""
+    def read(self, refs: Sequence[FrameRef]) -> FrameBatch:
+        """Read frames into a new batch on the CPU."""
+        batch = self._empty(len(refs), "cpu")
         of_shard = [ref.shard for ref in refs]
         batch.intrinsics_B4.numpy()[:] = self._intrinsics_S4[of_shard]
         batch.camera_SE3_lidar_B44.numpy()[:] = self._camera_SE3_points_S44[of_shard]
@@ -83,18 +64,26 @@ class FrameReader:
             origin = self._origins[ref.shard]
             if origin is not None:
                 np.subtract(points, origin, out=points)
+        return batch
 
-
-def read_batch(shards: Sequence[Shard], refs: Sequence[FrameRef]) -> FrameBatch:
-    """Read frames into a new batch on the CPU; all shards share one image size and cloud length."""
-    reader = FrameReader(shards)
-    batch = reader.empty(len(refs), lambda shape, dtype: torch.empty(shape, dtype=dtype))
-    reader.read(refs, batch)
-    return batch
+    def _empty(self, frames: int, device: str) -> FrameBatch:
+        """A batch of unset memory."""
+        empty = partial(torch.empty, device=device)
+        (height, width), max_points = self.shards[0].image.shape[1:3], self.shards[0].points.shape[1]
+        return FrameBatch(
+            empty((frames, height, width, 3), dtype=torch.uint8),
+            empty((frames, max_points, 4), dtype=torch.float32),
+            empty((frames,), dtype=torch.int64),
+            empty((frames, max_points), dtype=torch.uint8),
+            empty((frames, height, width), dtype=torch.uint8),
+            empty((frames, height, width), dtype=torch.float16),
+            empty((frames, 4), dtype=torch.float32),
+            empty((frames, 4, 4), dtype=torch.float32),
+        )
 
 
 def batch_of(frame: Frame) -> FrameBatch:
-    """A frame that is in memory as a batch of one, as `read_batch` gives it of a shard; without padding."""
+    """A frame that is in memory as a batch of one, as FrameReader gives it of a shard; without padding."""
     camera, (camera_SE3_points, origin) = frame.camera, _place(frame)
     points = frame.points if origin is None else frame.points - origin
     intrinsics = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px], np.float32)

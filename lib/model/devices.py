@@ -1,25 +1,26 @@
 """Which device computes, and in which precision."""
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from typing import Literal
 
 import torch
 
-from lib.common.errors import ParamsError
+from lib.common.errors import ParamsError, TrainingError
 
 Precision = Literal["float32", "bfloat16"]
 
 
-def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """Return the device; asking for CUDA where there is none raises ParamsError."""
+def choose_device(wanted: Literal["auto", "cpu", "cuda"], number: int = 0) -> torch.device:
+    """Return the device, on CUDA the GPU of this number; asking for CUDA where there is none raises ParamsError."""
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise ParamsError(
             "execution.device: got 'cuda', but torch finds no CUDA device here; use auto or cpu, or check the driver"
         )
-    return torch.device("cuda" if wanted != "cpu" and available else "cpu")
+    return torch.device("cuda", number) if wanted != "cpu" and available else torch.device("cpu")
 
 
 def choose_precision(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> Precision:
@@ -37,6 +38,18 @@ def choose_precision(wanted: Literal["auto", "float32", "bfloat16"], device: tor
 def choose_compiled(wanted: Literal["auto", "off"], device: torch.device) -> bool:
     """Say whether torch.compile pays: on CUDA, where the compiler (Triton) is installed."""
     return wanted == "auto" and device.type == "cuda" and find_spec("triton") is not None
+
+
+@contextmanager
+def compiler_errors() -> Iterator[None]:
+    """Turn an error of torch.compile's into a TrainingError that says how to do without it."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("torch._dynamo"):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise TrainingError(f"torch.compile failed ({reason}); set execution.compile=off") from None
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

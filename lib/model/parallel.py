@@ -4,9 +4,8 @@ Threads that share every small operation wait for each other more than they comp
 each do not. And what one thread adds up does not depend on how many others there are.
 """
 
-import copy
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,7 +13,6 @@ from typing import Self, TypeVar
 import torch
 
 from lib.common.workers import keep_freed_memory
-from lib.model.detector import Detector
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,19 +48,3 @@ class Threads:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
-
-
-def replicas(detector: Detector, count: int) -> list[Detector]:
-    """The detector and twins that share its parameters but count their own batch statistics."""
-    shared = {id(parameter): parameter for parameter in detector.parameters()}
-    return [detector, *(copy.deepcopy(detector, dict(shared)) for _ in range(count - 1))]
-
-
-@torch.no_grad()
-def share_statistics(twins: Sequence[Detector]) -> None:
-    """Give every replica the mean of their running batch statistics."""
-    for same in zip(*(twin.buffers() for twin in twins), strict=True):
-        if same[0].is_floating_point():
-            mean = torch.stack(same).mean(0)
-            for buffer in same:
-                buffer.copy_(mean)

@@ -17,7 +17,7 @@ from lib.inference.frame_scores import frame_scores
 from lib.inference.predict_params import FrameScore, PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, detections_of
-from lib.loading.loader import batches
+from lib.loading.dataset import batches
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
 from lib.model.devices import Precision
@@ -26,7 +26,7 @@ from lib.model.parallel import Threads
 from lib.synthesis.families import VALIDATION
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE
-from lib.training.loop import TrainingSet
+from lib.training.recipe import TrainingSet
 from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import make_views
 

@@ -1,99 +1,109 @@
-"""Where a training is, noted now and then, to go on from there after a kill."""
+"""The checkpoint from which an interrupted training goes on to the same end."""
 
+import io
 import logging
+import os
 import time
+import zipfile
 from pathlib import Path
-from signal import Signals
-from typing import Final
+from pickle import UnpicklingError
+from signal import SIGTERM
+from typing import Any, Final
 
 import torch
 
-from lib.common.array_files import read_state, write_state
 from lib.common.errors import DataError, Stopped
+from lib.common.outputs import atomic_file
+from lib.common.reading import open_file
 from lib.common.stopping import Asked
 from lib.common.terminal import log
+from lib.training.process_group import ProcessGroup
 from lib.training.training_state import TrainingState
 
-LARGEST_SHARE: Final = 0.01
+LARGEST_FRACTION: Final = 0.01
 LOG = logging.getLogger("train")
 
 
 class Checkpoints:
-    """The checkpoint of one training: a file of its own, which `key` says what it is of.
+    """The checkpoint file of one training: a dictionary of tensors and numbers, written by the main process.
 
     Written every `every_s` seconds at the end of a step, less often where that would take more than 1 % of the time;
     0: after every step.
     """
 
-    def __init__(self, path: Path, key: str, every_s: float, asked: Asked) -> None:
-        """`asked` says whether a signal wants the training to end."""
-        self._path, self._key, self._every_s, self._asked = path, key, every_s, asked
+    def __init__(self, path: Path | None, every_s: float, asked: Asked) -> None:
+        """`path`: None in the processes that are not the main one. `asked`: which signal wants the training to end."""
+        self._path, self._every_s, self._asked = path, every_s, asked
         self._start_s = time.monotonic()
         self._next_s = self._start_s + every_s
         self._written, self._spent_s, self._size_bytes = 0, 0.0, 0
-        self._noted: str | None = None  # the place that another run would go on from
 
     def cost(self) -> str:
-        """Say what the checkpoints of this run have taken: time, its share of the run so far, and room on the disk."""
-        share = self._spent_s / (time.monotonic() - self._start_s)
+        """Say what the checkpoints of this run have cost: time, its fraction of the run so far, and disk space."""
+        fraction = self._spent_s / (time.monotonic() - self._start_s)
         written = f"{self._written} checkpoint{'s' * (self._written != 1)} of {self._size_bytes / 1e6:.1f} MB"
-        return f"{written} took {self._spent_s:.3f} s, {100 * share:.2f} % of the training"
+        return f"{written} took {self._spent_s:.3f} s, {100 * fraction:.2f} % of the training"
 
-    def restore(self, state: TrainingState) -> None:
-        """Go on where the checkpoint is; without one, or with one that is damaged, the state stays at the beginning."""
-        if self._path.exists():
-            try:
-                values, arrays = read_state(self._path, self._key, "training")
-            except DataError as error:
-                _say(f"{error}; the training starts anew")
-            else:
-                state.restore({name: torch.from_numpy(value) for name, value in arrays.items()}, values)
-                _say(f"going on after {_place(state)}, noted in {self._path}")
-        self._noted = _place(state)
-
-    def after_step(self, state: TrainingState) -> None:
-        """Note the state when it is time, or when the training is asked to end: then raises Stopped."""
-        signal = self._asked()
-        if signal is None and time.monotonic() < self._next_s:
+    def restore(self, state: TrainingState, group: ProcessGroup) -> None:
+        """Go on where the checkpoint is; without one, or with a damaged one, the state stays at the beginning."""
+        saved = group.from_main(self._load())
+        if saved is None:
             return
-        start = time.monotonic()
-        saved = self._save(state)
-        now = time.monotonic()
-        self._spent_s += now - start
-        self._next_s = now + (max(self._every_s, (now - start) / LARGEST_SHARE) if self._every_s else 0.0)
-        if signal is not None:
-            raise _stopped(signal, state, saved)
+        state.load_dict(saved)
+        if group.is_main:
+            _log(f"going on after {state}, from the checkpoint {self._path}")
 
-    def within_step(self, state: TrainingState) -> None:
-        """Raise Stopped when the training is asked to end and has taken no step that is not noted.
+    def poll(self, state: TrainingState, group: ProcessGroup) -> None:
+        """Write a checkpoint when it is time; raise Stopped, after writing one, when any process is asked to end.
 
-        The step under way is dropped: another run takes it from its beginning.
+        All processes of the group call this together, between steps.
         """
         signal = self._asked()
-        if signal is not None and self._noted == _place(state):
-            raise _stopped(signal, state, noted=True)
+        stop = group.any(signal is not None)
+        if not stop and time.monotonic() < self._next_s:
+            return
+        saved = self._path is not None and self._save(self._path, state)
+        if stop:
+            number = signal or SIGTERM
+            then = "run the same again to go on from there" if saved else "no checkpoint could be written"
+            raise Stopped(number, f"by {number.name} after {state}; {then}")
 
-    def _save(self, state: TrainingState) -> bool:
+    def _load(self) -> dict[str, Any] | None:
+        if self._path is None or not self._path.exists():
+            return None
         try:
-            arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in state.tensors().items()}
-            write_state(self._path, self._key, state.values(), arrays)
+            with open_file(self._path) as stored:
+                content = io.BytesIO(stored.read())
+            with zipfile.ZipFile(content) as file:
+                if file.testzip() is not None:  # torch.load checks no checksums
+                    raise zipfile.BadZipFile("the content does not match its checksum")
+            content.seek(0)
+            saved: dict[str, Any] = torch.load(content, weights_only=True)
+        except (OSError, RuntimeError, LookupError, ValueError, UnpicklingError, zipfile.BadZipFile) as error:
+            _log(f"{self._path}: damaged ({' '.join(str(error).split())[:300]}); the training starts anew")
+            return None
+        return saved
+
+    def _save(self, path: Path, state: TrainingState) -> bool:
+        start = time.monotonic()
+        content = io.BytesIO()
+        torch.save(state.to_dict(), content)
+        try:
+            with atomic_file(path) as partial, partial.open("wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
         except (DataError, OSError) as error:
-            _say(f"no checkpoint: {error}; the training goes on")
+            _log(f"no checkpoint: {error}; the training goes on")
             return False
-        self._written, self._size_bytes = self._written + 1, self._path.stat().st_size
-        self._noted = _place(state)
+        finally:
+            now = time.monotonic()
+            self._spent_s += now - start
+            self._next_s = now + (max(self._every_s, (now - start) / LARGEST_FRACTION) if self._every_s else 0.0)
+        self._written, self._size_bytes = self._written + 1, content.getbuffer().nbytes
         return True
 
 
-def _stopped(signal: Signals, state: TrainingState, noted: bool) -> Stopped:
-    then = "run the same again to go on from there" if noted else "nothing could be noted"
-    return Stopped(signal, f"by {signal.name} after {_place(state)}; {then}")
-
-
-def _place(state: TrainingState) -> str:
-    return f"step {state.step} of epoch {state.epoch}"
-
-
-def _say(sentence: str) -> None:
+def _log(sentence: str) -> None:
     LOG.info("%s", sentence)
     log(sentence)

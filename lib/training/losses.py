@@ -11,11 +11,19 @@ from lib.common.labels import NORMAL_IDS
 from lib.model.backbones import PIXEL_STRIDE
 from lib.model.detector import Detections, quarter_size
 from lib.synthesis.targets import MAX_SLOTS, UNSURE, Targets
+from lib.training.recipe import Recipe
 from lib.training.train_params import TrainParams
 from lib.views.range_view import Views
 from lib.views.tensors import constant
 
 _CLASS_NUMBERS = tuple(NORMAL_IDS.index(class_id) if class_id in NORMAL_IDS else -1 for class_id in range(256))
+
+
+def training_loss(detections: Detections, views: Views, targets: Targets, recipe: Recipe) -> Tensor:
+    """Return the scalar loss of a recipe's objective."""
+    if recipe.objective == "classes":
+        return segmentation_loss(detections, views)
+    return detection_loss(detections, views, targets, recipe.params)
 
 
 def detection_loss(detections: Detections, views: Views, targets: Targets, params: TrainParams) -> Tensor:

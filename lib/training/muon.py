@@ -71,20 +71,5 @@ def orthogonalized(matrices: Sequence[Tensor]) -> list[Tensor]:
     return result
 
 
-def shares_of(kernels: Sequence[torch.nn.Parameter], count: int) -> list[list[torch.nn.Parameter]]:
-    """Divide kernels into at most `count` shares of about equal work; those with as many rows stay together."""
-    groups: dict[int, list[torch.nn.Parameter]] = {}
-    for kernel in kernels:
-        groups.setdefault(_rows(kernel), []).append(kernel)
-    shares: list[list[torch.nn.Parameter]] = [[] for _ in range(min(count, len(groups)))]
-    for rows in sorted(groups, key=lambda rows: _work(groups[rows]), reverse=True):
-        min(shares, key=_work).extend(groups[rows])
-    return shares
-
-
-def _work(kernels: Sequence[Tensor]) -> int:
-    return sum(_rows(kernel) * kernel.numel() + 10 * _rows(kernel) ** 3 for kernel in kernels)
-
-
 def _rows(kernel: Tensor) -> int:
     return min(kernel.shape[0], kernel[0].numel())

@@ -18,6 +18,7 @@ class TrainParams(Section):
     seed: Seed
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: BatchSize
+    micro_batch: BatchSize
     learning_rate: Annotated[float, Field(gt=0, le=100)]
     warm_up_fraction: PartFraction
     weight_decay: Annotated[float, Field(ge=0, le=100)]
@@ -39,15 +40,9 @@ class TrainParams(Section):
     object_balance: Fraction
     object_reference_points: Count
     object_weight_range: Annotated[tuple[ObjectWeight, ObjectWeight], Field(strict=False)]
-    cpu_threads: Annotated[int, Field(ge=1, le=64)]
 
     @model_validator(mode="after")
     def _check(self) -> "TrainParams":
-        if self.batch_size % self.cpu_threads:
-            raise ValueError(
-                f"train.cpu_threads is {self.cpu_threads}, which does not divide train.batch_size={self.batch_size}; "
-                "each thread works on an equal part of a batch"
-            )
         low, high = self.object_weight_range
         if low > high:
             raise ValueError(

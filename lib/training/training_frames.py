@@ -9,7 +9,7 @@ from lib.shards.leaks import check_no_leak
 from lib.shards.shard_reader import Shard
 from lib.shards.split import assign_splits, training_frames
 from lib.shards.split_params import SplitParams
-from lib.training.loop import TrainingSet
+from lib.training.recipe import TrainingSet
 
 
 def training_set(folder: Path, params: SplitParams, data_root: str) -> TrainingSet:

@@ -1,10 +1,11 @@
-"""From params and the data's sensors to the detector's configuration, the view it trains on and a batch's parts."""
+"""From params and the data's sensors to the detector's configuration, the view it trains on, and the processes."""
 
 import math
 from collections.abc import Sequence
 
 import torch
 
+from lib.common.workers import available_cores
 from lib.loading.scan_pattern import rays_per_turn
 from lib.model.detector import DetectorConfig
 from lib.model.model_params import ModelParams
@@ -43,6 +44,10 @@ def range_grid(config: DetectorConfig, shard: Shard) -> RangeGrid:
     return config.grid(min(columns, config.range_view_columns))
 
 
-def batch_parts(params: TrainParams, device: torch.device) -> int:
-    """Into how many equal parts a batch is divided: one per CPU thread."""
-    return params.cpu_threads if device.type == "cpu" else 1
+def process_count(params: TrainParams, wanted: int, device: torch.device) -> int:
+    """Return how many processes train together: `wanted`; if that is 0, one per GPU, or one per core on the CPU.
+
+    Never more than a batch has micro-batches.
+    """
+    available = torch.cuda.device_count() if device.type == "cuda" else available_cores()
+    return min(wanted or available, math.ceil(params.batch_size / params.micro_batch))

@@ -30,6 +30,10 @@ class FrameBatch:
         """Copy to a device, without waiting where the memory is pinned."""
         return FrameBatch(*(tensor.to(device, non_blocking=True) for tensor in self.tensors()))
 
+    def pin_memory(self) -> "FrameBatch":
+        """Copy to page-locked memory: torch's DataLoader asks for it."""
+        return FrameBatch(*(tensor.pin_memory() for tensor in self.tensors()))
+
     def tensors(self) -> list[Tensor]:
         """All tensors, in the order of the fields."""
         return [getattr(self, field.name) for field in fields(self)]

@@ -82,7 +82,8 @@ def test_words_that_look_like_numbers_stay_words(params_file, value):
         ("execution.device", "gpu", ["execution.device", "'gpu'", "'auto', 'cpu' or 'cuda'"]),
         ("execution.workers", -1, ["execution.workers", "-1"]),
         ("train", None, ["train: got None"]),
-        ("train.cpu_threads", 3, ["train.cpu_threads is 3, which does not divide train.batch_size=8"]),
+        ("train.cpu_threads", 2, ["train.cpu_threads: unknown key; it is execution.processes now"]),
+        ("train.micro_batch", 0, ["train.micro_batch", "got 0"]),
         (
             "split.test_fraction",
             0.95,

@@ -22,7 +22,7 @@ def store(tmp_path, monkeypatch):
 
 def entry(store, what, days, size=100):
     """A checkpoint or a piece that was last used so many days ago."""
-    path = store / "train" / fingerprint(what) / "state.safetensors"
+    path = store / "train" / fingerprint(what) / "checkpoint.pt"
     path.parent.mkdir(parents=True)
     scratch._sign(path.parent)
     path.write_bytes(b"x" * size)
@@ -86,7 +86,7 @@ def test_beyond_so_many_bytes_the_longest_unused_goes(store):
 
 def test_what_is_linked_elsewhere_costs_nothing(store, tmp_path):
     for days in (1, 2, 3):
-        os.link(entry(store, days, days, size=1000) / "state.safetensors", tmp_path / f"out {days}")
+        os.link(entry(store, days, days, size=1000) / "checkpoint.pt", tmp_path / f"out {days}")
     entry(store, 4, 4, size=1000)
     prune(store, num_bytes=1400)
     assert len(names(store)) == 4
@@ -120,7 +120,7 @@ def test_a_killed_run_beside_another_one_is_gone_on_with(store):
         pytest.raises(KeyboardInterrupt),
         resumable_work("train", KEY) as second,
     ):
-        (second / "state.safetensors").touch()
+        (second / "checkpoint.pt").touch()
         raise KeyboardInterrupt
     assert first != second and names(store) == [second.name]
     with resumable_work("train", KEY) as place:
@@ -180,7 +180,7 @@ def strangers(store, elsewhere):
     for name in ("photos/2019", f"train/{KEY}", f"train/{KEY}-2", "train/notes", "preprocess/.git", f"tmp/{KEY}"):
         folder = store / name
         folder.mkdir(parents=True)
-        for file in ("note.json", "state.safetensors", "Scenario_piece.h5", ".x.partial", scratch._SIGN):
+        for file in ("note.json", "checkpoint.pt", "Scenario_piece.h5", ".x.partial", scratch._SIGN):
             (folder / file).write_bytes(b"x" * 1000)
     (store / "train" / f".{KEY}.partial").mkdir()
     (store / "train" / f".{KEY}.partial" / "Scenario_piece.h5").write_bytes(b"x" * 1000)
@@ -199,7 +199,7 @@ def test_nothing_of_strangers_goes(store, tmp_path):
     (tmp_path / "Scenario_piece.h5").touch()
     for key in (KEY, fingerprint("link"), fingerprint("file")):
         with resumable_work("train", key) as place:
-            (place / "state.safetensors").touch()
+            (place / "checkpoint.pt").touch()
     shelved = Cache(store / "train")
     for key in (KEY, f"{KEY}-2", fingerprint("link"), fingerprint("file")):
         shelved.put(key, [tmp_path / "Scenario_piece.h5"], 1)
@@ -221,7 +221,7 @@ def test_what_somebody_puts_into_an_entry_stays(store, tmp_path):
     assert sorted(path.name for path in old.iterdir()) == sorted(["folder.h5", "link", "notes.txt", scratch._SIGN])
     with resumable_work("train", KEY) as place:
         (place / "notes.txt").write_text("mine")
-        (place / "state.safetensors").touch()
+        (place / "checkpoint.pt").touch()
     assert sorted(path.name for path in place.iterdir()) == sorted(["notes.txt", scratch._SIGN])
 
 

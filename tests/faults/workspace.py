@@ -30,7 +30,8 @@ SMALL: Final[dict[str, Any]] = {
     "split.validation_fraction": 0.25,  # what is pasted into so coarse frames is easily missed
     "train.seed": 1,
     "train.epochs": 4,
-    "train.cpu_threads": 2,
+    "train.micro_batch": 4,
+    "execution.processes": 2,
     "evaluate.seed": 1,
     "plot.dpi": 110,
     "execution.device": "cpu",

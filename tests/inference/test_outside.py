@@ -11,8 +11,8 @@ from lib.common.labels import IGNORED_IDS, NORMAL_IDS
 from lib.geometry.frame import ScenarioType
 from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
 from lib.inference.shard_scoring import Scoring, score_shard
+from lib.loading.dataset import batches
 from lib.loading.frame_reader import FrameRef
-from lib.loading.loader import batches
 from lib.model.detector import Detections, DetectorConfig
 from lib.model.parallel import Threads
 from lib.shards.index import write_index

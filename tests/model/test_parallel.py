@@ -7,10 +7,7 @@ from collections.abc import Generator
 import pytest
 import torch
 
-from lib.model.detector import DetectorConfig, build_detector
-from lib.model.parallel import Threads, replicas, share_statistics
-
-CONFIG = DetectorConfig("concat", 4, 4, 8, 16, 64, 15.0, -25.0)
+from lib.model.parallel import Threads
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -54,19 +51,3 @@ def test_few_items_are_taken_ahead():
 def test_an_error_in_a_thread_reaches_the_caller(count):
     with Threads(count) as threads, pytest.raises(ZeroDivisionError):
         list(threads.map(lambda item: 1 / item, [1, 0, 2]))
-
-
-def test_replicas_fraction_parameters_and_count_their_own_statistics():
-    detector = build_detector(CONFIG)
-    twins = replicas(detector, 3)
-    assert twins[0] is detector
-    for twin in twins[1:]:
-        assert all(a is b for a, b in zip(detector.parameters(), twin.parameters(), strict=True))
-        assert all(a is not b for a, b in zip(detector.buffers(), twin.buffers(), strict=True))
-    for number, twin in enumerate(twins):
-        for buffer in twin.buffers():
-            if buffer.is_floating_point():
-                buffer.fill_(number)
-    share_statistics(twins)
-    means = [buffer for twin in twins for buffer in twin.buffers() if buffer.is_floating_point()]
-    assert means and all((buffer == 1).all() for buffer in means)

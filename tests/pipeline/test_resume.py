@@ -32,7 +32,7 @@ def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
 
 def wait_for_checkpoint(store, running=None):
     limit = time.monotonic() + TIMEOUT_S
-    while not list((store / "train").glob("*/state.safetensors")):
+    while not list((store / "train").glob("*/checkpoint.pt")):
         assert time.monotonic() < limit, "no checkpoint"
         assert running is None or running.poll() is None, running.communicate()[0]
         time.sleep(0.02)
@@ -78,7 +78,7 @@ def test_a_temporary_experiment_that_was_killed(project, tmp_path, uninterrupted
     running.communicate()
     assert "going on after step" in project.dvc(*experiment)
     assert apply(project, "one") == uninterrupted
-    assert not list((project.root / ".scratch").rglob("train/*")) and not list(store.rglob("*.safetensors"))
+    assert not list((project.root / ".scratch").rglob("train/*")) and not list(store.rglob("checkpoint.pt"))
 
 
 def test_a_queued_experiment_that_was_killed(project, uninterrupted):
@@ -95,7 +95,7 @@ def test_a_queued_experiment_that_was_killed(project, uninterrupted):
     wait_for_status(project, "Success")
     assert "going on after step" in project.dvc("queue", "logs", "second")
     assert apply(project, "second") == uninterrupted
-    assert not list((project.root / ".scratch").rglob("*.safetensors"))
+    assert not list((project.root / ".scratch").rglob("checkpoint.pt"))
 
 
 def test_a_lock_that_dvc_left_half_written_comes_back_from_git(project):

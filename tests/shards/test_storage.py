@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lib.common.errors import DataError
 from lib.geometry.frame import Anomaly
-from lib.loading.frame_reader import FrameRef, read_batch
+from lib.loading.frame_reader import FrameReader, FrameRef
 from lib.shards.lazy_arrays import StoredRows
 from lib.shards.schema import Storage
 from lib.shards.shard_reader import read_shard
@@ -104,7 +104,7 @@ def test_batches_are_the_same(stored, tmp_path):
     path, storage = stored
     write_shard(tmp_path / "plain.h5", ROUNDED if storage.point_dtype == "float16" else FRAMES, 64)
     refs = [FrameRef(0, 2), FrameRef(0, 0)]
-    batch, expected = (read_batch([read_shard(p)], refs) for p in (path, tmp_path / "plain.h5"))
+    batch, expected = (FrameReader([read_shard(p)]).read(refs) for p in (path, tmp_path / "plain.h5"))
     assert all(torch.equal(one, other) for one, other in zip(batch.tensors(), expected.tensors(), strict=True))
 
 

@@ -39,7 +39,7 @@ OPEN_FILES, SCENARIOS = 48, 60
 SMALL = {
     "data": {"root": str(GOLDEN)},
     "model": {"image_channels": 4, "lidar_channels": 4, "fusion_channels": 8},
-    "train": {"epochs": 1, "batch_size": 8, "cpu_threads": 2},
+    "train": {"epochs": 1, "batch_size": 8, "micro_batch": 4},
     "split": {"validation_fraction": 0.1, "test_fraction": 0.2},
     "predict": {"validation_frames": 8},
     "evaluate": {"bootstrap_resamples": 100},

@@ -21,11 +21,11 @@ from tests.stages.test_train_predict import set_params
 
 CURVES = "plots/training.csv"
 OUTPUTS = ("models/detector.safetensors", CURVES, "metrics/train.json")
-EXECUTION = {"device": "cpu", "checkpoint_seconds": 0}
-TRAIN = {"epochs": 3, "batch_size": 2, "cpu_threads": 2}
+EXECUTION = {"device": "cpu", "checkpoint_seconds": 0, "processes": 2}
+TRAIN = {"epochs": 3, "batch_size": 2, "micro_batch": 1}
 
 
-TEAMMATE = """
+WORKER = """
 import os, signal, time
 from pathlib import Path
 from lib.common.errors import run_stage
@@ -65,7 +65,7 @@ def outputs(folder):
 
 
 def checkpoints(folder, stage="train"):
-    return list((folder / ".scratch" / stage).glob("*/state.safetensors"))
+    return list((folder / ".scratch" / stage).glob("*/checkpoint.pt"))
 
 
 def noted(folder):
@@ -96,7 +96,7 @@ def prepare(folder):
 def whole(tmp_path_factory):
     folder = prepare(tmp_path_factory.mktemp("whole"))
     assert finish(start(folder))[0] == 0
-    assert not list((folder / ".scratch").rglob("*.safetensors"))
+    assert not list((folder / ".scratch").rglob("checkpoint.pt"))
     return outputs(folder)
 
 
@@ -143,9 +143,9 @@ def test_sigterm_notes_the_state_and_new_params_do_not_begin_from_it(tmp_path, w
     assert outputs(folder) == whole and not checkpoints(folder)
 
 
-def start_with_teammate(folder, fate):
+def start_with_worker(folder, fate):
     """Start a training; the process beside it is about to meet its fate when this returns."""
-    (folder / "training.py").write_text(TEAMMATE.format(fate=fate))
+    (folder / "training.py").write_text(WORKER.format(fate=fate))
     (folder / "starting").unlink(missing_ok=True)
     run = start_command(folder, "training.py")
     while run.poll() is None and not (folder / "starting").exists():
@@ -155,7 +155,7 @@ def start_with_teammate(folder, fate):
 
 def stopped_while_a_process_starts(folder):
     """What a training says on a SIGTERM that comes when the process beside it takes long to start."""
-    run = start_with_teammate(folder, "time.sleep(100)")
+    run = start_with_worker(folder, "time.sleep(100)")
     run.send_signal(signal.SIGTERM)
     sent = time.monotonic()
     status, _, err = finish(run)
@@ -165,8 +165,8 @@ def stopped_while_a_process_starts(folder):
 
 @pytest.mark.slow
 def test_sigterm_while_a_process_starts_ends_the_training_at_once_and_loses_nothing(tmp_path, whole):
-    folder, then = prepare(tmp_path), "; run the same again to go on from there"
-    assert f"stopped: by SIGTERM after step 0 of epoch 1{then}" in stopped_while_a_process_starts(folder)
+    folder, then = prepare(tmp_path), "stopped: by SIGTERM; run it again to go on"
+    assert then in stopped_while_a_process_starts(folder)
     assert not checkpoints(folder)
     run = start_and_wait_for_checkpoint(folder)
     run.kill()
@@ -182,8 +182,8 @@ def test_sigterm_while_a_process_starts_ends_the_training_at_once_and_loses_noth
 
 @pytest.mark.slow
 def test_a_process_that_dies_as_it_starts_is_named(tmp_path):
-    status, _, err = finish(start_with_teammate(prepare(tmp_path), "os.kill(os.getpid(), signal.SIGKILL)"))
-    assert status == 1 and "error: a process that works on a part of each batch has died" in err
+    status, _, err = finish(start_with_worker(prepare(tmp_path), "os.kill(os.getpid(), signal.SIGKILL)"))
+    assert status == 1 and "error: a process of the training has died" in err
     assert "Traceback" not in err
 
 
@@ -195,7 +195,7 @@ def test_the_store_lies_where_the_variable_says_and_runs_side_by_side_do_not_fra
     results = [finish(run) for run in runs]
     assert [status for status, _, _ in results] == [0, 0], results
     assert [outputs(folder) for folder in folders] == [whole, whole]
-    assert not list(store.rglob("*.safetensors"))
+    assert not list(store.rglob("checkpoint.pt"))
     assert not any((folder / ".scratch").exists() for folder in folders)
 
 

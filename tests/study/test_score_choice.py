@@ -13,7 +13,7 @@ from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from lib.study import score_choice
 from lib.study.score_choice import ALTERNATIVES, DEFAULT, Judged, Trial, compare_scores, rate, table
-from lib.training.loop import TrainingSet
+from lib.training.recipe import TrainingSet
 from tests.all_params import all_params
 from tests.shard_data import write_street_shards
 

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -7,16 +8,22 @@ import torch
 from lib.common.errors import TrainingError
 from lib.common.labels import NORMAL_IDS, ROAD, UNKNOWN
 from lib.evaluation import curves
-from lib.loading.frame_reader import FrameRef
-from lib.loading.loader import batches
+from lib.loading.dataset import batches
+from lib.loading.frame_reader import FrameReader, FrameRef
 from lib.model.detector import DetectorConfig, build_detector
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from lib.synthesis.families import TRAINING, VALIDATION
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
-from lib.training.loop import Recipe, TrainingSet, auroc, train_detector
+from lib.training.loop import begin_training, loss_model, train_detector, training_step, training_views
+from lib.training.losses import training_loss
+from lib.training.micro_batches import divide
+from lib.training.process_group import ProcessGroup
+from lib.training.recipe import Recipe, TrainingSet
+from lib.training.validation import auroc
 from lib.views.range_view import make_views
 from tests.all_params import all_params
+from tests.present import present
 from tests.shard_data import write_street_shards
 
 CPU = torch.device("cpu")
@@ -66,7 +73,8 @@ def test_fractions_say_what_is_pasted(shards, monkeypatch):
         asked.append(mix)
         return paste_pseudo_anomalies(views, grid, mix, families, generator)
 
-    monkeypatch.setattr("lib.training.loop.paste_pseudo_anomalies", spy)
+    for module in ("loop", "validation"):
+        monkeypatch.setattr(f"lib.training.{module}.paste_pseudo_anomalies", spy)
     fractions = {"clean_fraction": 0.1, "misfit_fraction": 0.2, "ground_negative_fraction": 0.3}
     own = recipe(epochs=1, transplant_fraction=0.4, pseudo_anomalies_per_frame=5, **fractions)
     train_detector(build_detector(CONFIG), data_of(shards), own, lambda rows: None)
@@ -80,22 +88,53 @@ def test_validation_pastes_families_of_its_own(shards, monkeypatch):
         asked.append(families)
         return paste_pseudo_anomalies(views, grid, mix, families, generator)
 
-    monkeypatch.setattr("lib.training.loop.paste_pseudo_anomalies", spy)
+    for module in ("loop", "validation"):
+        monkeypatch.setattr(f"lib.training.{module}.paste_pseudo_anomalies", spy)
     train_detector(build_detector(CONFIG), data_of(shards), recipe(epochs=2), lambda rows: None)
     assert asked == 2 * [TRAINING, TRAINING, VALIDATION]
 
 
-def test_a_batch_in_parts_trains_the_same_every_time(shards):
+def test_it_trains_the_same_every_time(shards):
     def trained():
         torch.manual_seed(0)
         detector = build_detector(CONFIG)
-        changes = replace(recipe(batch_size=4), parts=2)
-        history = train_detector(detector, data_of(shards), changes, lambda rows: None)
+        history = train_detector(detector, data_of(shards), recipe(batch_size=4, micro_batch=2), lambda rows: None)
         return history, detector.state_dict()
 
     (history, state), (again, same_state) = trained(), trained()
     assert history == again
     assert all(torch.equal(value, same_state[name]) for name, value in state.items())
+
+
+def test_the_first_step_is_that_of_plain_torch(shards):
+    """Gradients and running statistics are means over the micro-batches, weighted by their sizes."""
+    torch.manual_seed(0)
+    detector, wanted = build_detector(CONFIG), recipe(batch_size=3, micro_batch=2)
+    [step] = divide(range(3), 3, 2)
+    frames = data_of(shards).training
+    given = [(each, FrameReader(shards).read([frames[place] for place in each.frames])) for each in step]
+    plain = begin_training(copy.deepcopy(detector), wanted, frames=30)
+
+    state, group = begin_training(detector, wanted, frames=30), ProcessGroup()
+    training_step(loss_model(detector, wanted, group), state, given, wanted, group)
+
+    gradients, statistics = [], []
+    for micro_batch, batch in given:
+        twin = copy.deepcopy(plain.detector).train()
+        views, targets = training_views(batch, wanted, True, micro_batch.generator(CPU, wanted.params.seed, 1))
+        training_loss(twin(views), views, targets, wanted).backward()
+        gradients.append([present(parameter.grad) for parameter in twin.parameters()])
+        statistics.append([buffer for buffer in twin.buffers() if buffer.is_floating_point()])
+    for parameter, first, second in zip(plain.detector.parameters(), *gradients, strict=True):
+        parameter.grad = (2 * first + second) / 3
+    torch.nn.utils.clip_grad_norm_(plain.detector.parameters(), wanted.params.max_gradient_norm)
+    for optimizer in plain.optimizers:
+        optimizer.step()
+    for ours, theirs in zip(detector.parameters(), plain.detector.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
+    running = [buffer for buffer in detector.buffers() if buffer.is_floating_point()]
+    for buffer, first, second in zip(running, *statistics, strict=True):
+        torch.testing.assert_close(buffer, (2 * first + second) / 3)
 
 
 def test_a_plain_segmentation_learns_the_classes_and_no_anomaly_logit(shards):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.training.muon import Muon, orthogonalized, shares_of
+from lib.training.muon import Muon, orthogonalized
 
 
 def random_matrices(*shapes: tuple[int, int]) -> list[torch.Tensor]:
@@ -61,14 +61,3 @@ def test_kernels_learn_whatever_their_memory_format(memory_format):
         optimizer.step()
     assert loss < 0.02 * target.square().mean()
     assert kernel.is_contiguous(memory_format=memory_format)
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_shares_hold_every_kernel_once_and_keep_equal_rows_together(count):
-    shapes = [(16, 3, 3, 3), (32, 16, 3, 3), (16, 16, 3, 3), (32, 32, 3, 3), (8, 64, 1, 1), (64, 8, 1, 1)]
-    kernels = [torch.nn.Parameter(torch.zeros(shape)) for shape in shapes]
-    shares = shares_of(kernels, count)
-    assert sorted(id(kernel) for share in shares for kernel in share) == sorted(map(id, kernels))
-    assert len(shares) == min(count, 3) and all(shares)
-    rows = [{min(kernel.shape[0], kernel[0].numel()) for kernel in share} for share in shares]
-    assert sum(map(len, rows)) == len(set().union(*rows))

@@ -5,8 +5,10 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from lib.model.detector import DetectorConfig, build_detector
-from lib.model.parallel import Threads
-from lib.training.loop import Recipe, make_optimizers, training_step
+from lib.training.loop import begin_training, loss_model, training_step
+from lib.training.micro_batches import divide
+from lib.training.process_group import ProcessGroup
+from lib.training.recipe import Recipe
 from lib.views.tensors import class_table, constant
 from tests.all_params import all_params
 from tests.present import present
@@ -40,17 +42,16 @@ def names_above(event):
 @pytest.mark.parametrize("fusion", ["image", "lidar", "concat", "cross_attention"])
 def test_a_training_step_asks_for_no_value(fusion, objective):
     config = DetectorConfig(fusion, 4, 4, 8, GRID.rows, GRID.columns, 15.0, -25.0)
-    detector = build_detector(config)
     recipe = Recipe(all_params().train, GRID, CPU, "bfloat16", objective=objective)
-    optimizers, generator, batch = make_optimizers(detector, recipe), torch.Generator(CPU), flat_street(4)
+    state = begin_training(build_detector(config), recipe, frames=16)
+    model, [micro_batches, *_] = loss_model(state.detector, recipe, ProcessGroup()), divide(range(4), 4, 2)
+    given = [(micro_batch, flat_street(2)) for micro_batch in micro_batches]
 
-    with Threads(1) as threads:
+    def step():
+        training_step(model, state, given, recipe, ProcessGroup())
 
-        def step():
-            training_step(threads, [(detector, batch, generator)], recipe, optimizers)
-
-        step()
-        assert waits(step) == []
+    step()
+    assert waits(step) == []
 
 
 def test_the_test_sees_what_would_wait():

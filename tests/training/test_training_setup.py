@@ -1,10 +1,11 @@
-"""What follows from the params: into how many parts a batch is divided, how large each variant is."""
+"""What follows from the params: how many processes train, how large each variant is."""
 
+import pytest
 import torch
 
 from lib.model.detector import build_detector
 from lib.shards.shard_reader import read_shard
-from lib.training.training_setup import batch_parts, detector_config
+from lib.training.training_setup import detector_config, process_count
 from tests.all_params import all_params
 from tests.shard_data import write_street_shards
 
@@ -13,9 +14,18 @@ def params(**changes):
     return all_params().train.model_copy(update=changes)
 
 
-def test_a_batch_has_a_part_per_cpu_thread_and_is_whole_on_cuda():
-    assert batch_parts(params(batch_size=8, cpu_threads=4), torch.device("cpu")) == 4
-    assert batch_parts(params(batch_size=8, cpu_threads=4), torch.device("cuda")) == 1
+@pytest.mark.parametrize(
+    ("batch_size", "micro_batch", "wanted", "processes"),
+    [(8, 4, 0, 2), (8, 4, 1, 1), (8, 4, 5, 2), (6, 4, 2, 2), (8, 8, 0, 1)],
+)
+def test_there_are_no_more_processes_than_cores_and_micro_batches(
+    monkeypatch, batch_size, micro_batch, wanted, processes
+):
+    monkeypatch.setattr("lib.training.training_setup.available_cores", lambda: 16)
+    recipe = params(batch_size=batch_size, micro_batch=micro_batch)
+    assert process_count(recipe, wanted, torch.device("cpu")) == processes
+    monkeypatch.setattr("lib.training.training_setup.available_cores", lambda: 1)
+    assert process_count(recipe, 0, torch.device("cpu")) == 1
 
 
 def test_all_variants_have_the_same_number_of_parameters_within_a_tenth(tmp_path):
