@@ -62,20 +62,10 @@ def train_detector(
         if checkpoints:
             checkpoints.poll(state, group)
 
-    def steps_of(epoch: int) -> list[list[MicroBatch]]:
-        order = shuffled(training.frames, params.seed, epoch, window_frames(training.frame_bytes))
-        steps = divide(order, params.batch_size, params.micro_batch)
-        return [of_rank(step, group.rank, group.size) for step in steps]
-
-    def frames_to_come(epoch: int, step: int) -> Iterator[Sequence[int]]:
-        for number in range(epoch, params.epochs + 1):
-            for micro_batch in chain.from_iterable(steps_of(number)[step if number == epoch else 0 :]):
-                yield micro_batch.frames
-
     def frames_done() -> int:
         return (state.epoch - 1) * len(training) + min(state.step * params.batch_size, len(training))
 
-    batches = load_batches(training, frames_to_come(state.epoch, state.step), recipe.device)
+    batches = load_batches(training, _frames_to_come(training, params, state.epoch, state.step, group), recipe.device)
     with tqdm(
         total=params.epochs * len(training),
         initial=frames_done(),
@@ -84,7 +74,7 @@ def train_detector(
         disable=not group.is_main,
     ) as progress:
         while state.epoch <= params.epochs:
-            for micro_batches in steps_of(state.epoch)[state.step :]:
+            for micro_batches in steps_of_epoch(training, params, state.epoch, group)[state.step :]:
                 poll()
                 training_step(model, state, [(each, next(batches)) for each in micro_batches], recipe, group)
                 progress.update(frames_done() - progress.n)
@@ -96,6 +86,25 @@ def train_detector(
                 on_epoch(state.history)
             progress.set_postfix(loss=f"{train_loss:.3f}", auroc=f"{found.point_auroc:.3f}")
     return state.history
+
+
+def steps_of_epoch(
+    training: ShardDataset, params: TrainParams, epoch: int, group: ProcessGroup
+) -> list[list[MicroBatch]]:
+    """Return this process's micro-batches of every step of an epoch."""
+    order = shuffled(training.frames, params.seed, epoch, window_frames(training.frame_bytes))
+    steps = divide(order, params.batch_size, params.micro_batch)
+    return [of_rank(step, group.rank, group.size) for step in steps]
+
+
+def _frames_to_come(
+    training: ShardDataset, params: TrainParams, epoch: int, step: int, group: ProcessGroup
+) -> Iterator[Sequence[int]]:
+    """Yield the frames of this process's micro-batches from a step of an epoch to the end of the training."""
+    for number in range(epoch, params.epochs + 1):
+        steps = steps_of_epoch(training, params, number, group)
+        for micro_batch in chain.from_iterable(steps[step if number == epoch else 0 :]):
+            yield micro_batch.frames
 
 
 def begin_training(detector: Detector, recipe: Recipe, frames: int) -> TrainingState:
