@@ -42,9 +42,9 @@ def measure(folder: Path) -> Subject:
     return Subject(
         title="Evaluation",
         setting=(
-            "Random scores; anomalous ones are a standard deviation higher. Voxels: predicted and true grids share nine "
-            "in ten voxels. Scores: AUROC and average precision of float32 scores, each in its own process; peak memory "
-            "includes NumPy and the scores."
+            "Random scores; anomalous ones are a standard deviation higher. Voxels: predicted and true grids share "
+            "nine in ten voxels. Scores: AUROC and average precision of float32 scores, each in its own process; peak "
+            "memory includes NumPy and the scores."
         ),
         packages=PACKAGES,
         tables=(voxels, scores, resampling[0]),

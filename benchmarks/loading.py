@@ -162,8 +162,8 @@ def _subject(warm: Times, cold: Times, share: float, frame: Frame, max_points: i
         measures=_measures(warm, cold),
         reading=(
             "The upper limit is the copy from memory: a mapped file in the page cache is memory. The other formats "
-            "also decode, run Python code per frame, and copy the bytes through read(). LocalDataset is the plain reader "
-            "below StreamingDataset."
+            "also decode, run Python code per frame, and copy the bytes through read(). LocalDataset is the plain "
+            "reader below StreamingDataset."
         ),
     )
 
