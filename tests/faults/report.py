@@ -25,7 +25,7 @@ fault, three things are checked:
 |---|---|
 | lost | an out is neither the old nor the new one, byte for byte, or a file in DVC's cache does not match its name |
 | wrong | the next run fails, incomplete files remain, or its outs differ from those of an undisturbed run |
-| unclear | not exactly one line `error: ...`, a traceback, a process that outlives its stage, or 10 s from SIGTERM to the end |
+| unclear | not exactly one line `error: ...`, a traceback, a surviving process, or still running 10 s after SIGTERM |
 
 DVC does not write `dvc.lock` and `.dvc/tmp/rwlock` atomically. If it is killed while it writes one of them, it stops
 until you act ([what to do](dvc.md#killed-runs-two-runs)). Kills during `dvc.lock` have a row of their own and count as
