@@ -28,8 +28,8 @@ RESAMPLES, SCENARIOS, CELLS = 1_000, 200, 1_001
 OURS, LOOP, SKLEARN = "ours", "AnoVox's loop", "scikit-learn"
 PACKAGES: Final = ("numpy", "scikit-learn")
 SCORES_NOTE: Final = (
-    "Measured once each. scikit-learn takes minutes for 10^8 scores, and is left out there; ours is compared with its "
-    "own result for 10^7 scores of the same distribution."
+    "Each was measured once. scikit-learn takes minutes for 10^8 scores and is left out; there, ours is compared with "
+    "its result for 10^7 scores of the same distribution."
 )
 Rows = npt.NDArray[np.float64]
 
@@ -42,25 +42,25 @@ def measure(folder: Path) -> Subject:
     return Subject(
         title="Evaluation",
         setting=(
-            "Made scores, anomalous ones a standard deviation higher. Voxels: predicted and true grids of so many "
-            "voxels, nine in ten of them shared. Scores: AUROC and average precision of N float32 scores, each in a "
-            "process of its own, peak memory with NumPy and the scores themselves."
+            "Random scores; anomalous ones are a standard deviation higher. Voxels: predicted and true grids share "
+            "nine in ten voxels. Scores: AUROC and average precision of float32 scores, each in its own process; peak "
+            "memory includes NumPy and the scores."
         ),
         packages=PACKAGES,
         tables=(voxels, scores, resampling[0]),
         measures=(
-            Measure("voxels_vs_anovox", "times AnoVox's loop at 8,000 voxels", at_8000, at_least=1_000),
-            Measure("seconds_1e8", "for 10^8 scores, 1 % anomalous", seconds, at_most=10, unit="s"),
+            Measure("voxels_vs_anovox", "speed relative to AnoVox's loop, 8,000 voxels", at_8000, at_least=1_000),
+            Measure("seconds_1e8", "time for 10^8 scores, 1 % anomalous", seconds, at_most=10, unit="s"),
             Measure("peak_gb_1e8", "peak memory for 10^8 scores", peak_gb, at_most=2, unit="GB"),
             Measure(
                 "bootstrap_seconds",
-                f"for {RESAMPLES:,} resamples over {SCENARIOS} scenarios",
+                f"time for {RESAMPLES:,} resamples over {SCENARIOS} scenarios",
                 resampling[1],
                 at_most=2,
                 unit="s",
             ),
         ),
-        reading="Sorting bounds the scores; calls of NumPy, not the voxels, bound the voxels.",
+        reading="For scores, sorting takes most of the time; for voxels, the calls of NumPy.",
     )
 
 

@@ -147,23 +147,23 @@ def _subject(warm: Times, cold: Times, share: float, frame: Frame, max_points: i
     checked = (VERIFIED, "", "", cold.rate(VERIFIED, FRAMES).text(), cold.speedup(OURS, VERIFIED).text())
     columns = ("way", "warm, frames/s", "ours: times as fast", "cold, frames/s", "ours: times as fast")
     note = (
-        "Warm: files open, in the page cache, all read once before. Cold: the page cache emptied of them "
-        f"(posix_fadvise DONTNEED; {share:.0%} of the bytes came from the disk), then opened and read."
+        "Warm: the files are open, in the page cache, and were read once before. Cold: they are removed from the page "
+        f"cache (posix_fadvise DONTNEED; {share:.0%} of the bytes came from the disk), then opened and read."
     )
     return Subject(
         title="Loading",
         setting=(
             f"{FRAMES} simulated frames of {height} x {width} pixels and {max_points:,} points ({size} each), in "
-            "random order where the format can; one process, one thread; each frame copied into the memory of a batch "
+            "random order if the format allows it; one process, one thread; each frame is copied into a batch "
             f"of {BATCH}."
         ),
         packages=PACKAGES,
         tables=(Table("Frames per second and core", columns, (*rows[:-1], checked, rows[-1]), note),),
         measures=_measures(warm, cold),
         reading=(
-            "The bound is the copy from memory: a mapped file in the page cache is memory. What the other formats add "
-            "is decoding, Python per frame, and a copy of the bytes through read(). (LocalDataset is the bare reader "
-            "below StreamingDataset, which people train from.)"
+            "The upper limit is the copy from memory: a mapped file in the page cache is memory. The other formats "
+            "also decode, run Python code per frame, and copy the bytes through read(). LocalDataset is the plain "
+            "reader below StreamingDataset."
         ),
     )
 
@@ -173,11 +173,11 @@ def _measures(warm: Times, cold: Times) -> tuple[Measure, ...]:
         return Measure(name, meaning, times.speedup(OURS, peer), at_least)
 
     return (
-        ratio("warm_over_raw_float32", "shards, warm: times the raw files with float32 images", RAW_FLOAT, 45),
-        ratio("warm_over_raw_uint8", "shards, warm: times the raw files with uint8 images", RAW, None),
-        *(ratio(f"warm_over_{key}", f"shards, warm: times {name}", name, 8) for key, name in PACKED.items()),
-        ratio("warm_over_mapped_npy", "shards, warm: of memory-mapped .npy", MAPPED, 0.9),
-        ratio("warm_over_memory", "shards, warm: of the copy from memory", MEMORY, 0.85),
-        ratio("cold_over_raw_uint8", "shards, cold: times the raw files with uint8 images", RAW, None, cold),
-        ratio("cold_over_mapped_npy", "shards, cold: of memory-mapped .npy", MAPPED, None, cold),
+        ratio("warm_over_raw_float32", "warm: speed relative to raw files with float32 images", RAW_FLOAT, 45),
+        ratio("warm_over_raw_uint8", "warm: speed relative to raw files with uint8 images", RAW, None),
+        *(ratio(f"warm_over_{key}", f"warm: speed relative to {name}", name, 8) for key, name in PACKED.items()),
+        ratio("warm_over_mapped_npy", "warm: speed relative to memory-mapped .npy", MAPPED, 0.9),
+        ratio("warm_over_memory", "warm: speed relative to a copy from memory", MEMORY, 0.85),
+        ratio("cold_over_raw_uint8", "cold: speed relative to raw files with uint8 images", RAW, None, cold),
+        ratio("cold_over_mapped_npy", "cold: speed relative to memory-mapped .npy", MAPPED, None, cold),
     )

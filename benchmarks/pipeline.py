@@ -42,8 +42,9 @@ def measure(folder: Path) -> Subject:
     return Subject(
         title="Pipeline",
         setting=(
-            f"`dvc repro` with the committed params on the default sample (commit {commit}) in a new clone, no results "
-            f"and no cache, the environment installed, {available_cores()} cores; then again, with nothing to do."
+            f"`dvc repro` with the committed params on the default sample (commit {commit}), in a new clone without "
+            f"results and cache, on {available_cores()} cores; the environment is installed. Then again, with "
+            "nothing to do."
         ),
         packages=("dvc", "torch", "numpy"),
         tables=(
@@ -51,8 +52,14 @@ def measure(folder: Path) -> Subject:
             Table("Nothing to do", ("", "s"), (("`dvc repro`", nothing.text()),)),
         ),
         measures=(
-            Measure("from_nothing", "for the default sample, from nothing", Spread.once(total), at_most=150, unit="s"),
-            Measure("nothing_to_do", "for `dvc repro` with nothing to do", nothing, at_most=3, unit="s"),
+            Measure(
+                "from_nothing",
+                "`dvc repro` on the default sample, from nothing",
+                Spread.once(total),
+                at_most=150,
+                unit="s",
+            ),
+            Measure("nothing_to_do", "`dvc repro` with nothing to do", nothing, at_most=3, unit="s"),
         ),
     )
 

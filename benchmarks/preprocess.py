@@ -68,21 +68,28 @@ def measure(folder: Path) -> Subject:
     return Subject(
         title="Preprocess",
         setting=(
-            f"{SCENARIOS} simulated scenarios of {TIMES * FRAMES} frames of AnoVox's true size ({FRAMES} different "
-            "ones each, as AnoVox's scenarios have hundreds); every file that is read."
+            f"{SCENARIOS} simulated scenarios of {TIMES * FRAMES} frames of AnoVox's true size, of which {FRAMES} "
+            "are different and the others copies. All files that preprocess reads."
         ),
         packages=("h5py", "numpy", "pillow"),
         tables=(
-            Table("Frames per second", ("way", "frames/s", "of the bare decode"), rows, "Start of workers included."),
+            Table(
+                "Frames per second",
+                ("way", "frames/s", "of the bare decode"),
+                rows,
+                "Includes the start of the workers.",
+            ),
             grown,
         ),
         measures=(
-            Measure("one_worker_of_decode", "one worker: of the bare decode's speed", Spread.of(decode / one), 0.6),
-            Measure("two_workers_speedup", "two workers: times one", Spread.of(one / two), 1.8),
-            Measure("memory_8x", "peak memory at 8 times the frames", Spread.once(memory), at_most=1.1),
+            Measure(
+                "one_worker_of_decode", "one worker: speed relative to the bare decode", Spread.of(decode / one), 0.6
+            ),
+            Measure("two_workers_speedup", "two workers: speed relative to one", Spread.of(one / two), 1.8),
+            Measure("memory_8x", "peak memory with 64 frames relative to 8", Spread.once(memory), at_most=1.1),
             Measure(
                 "seconds_per_frame_8x",
-                "time per frame, 8 times the frames over 2 times",
+                "time per frame with 64 frames relative to 16",
                 Spread.once(linear),
                 at_most=1.15,
             ),

@@ -19,10 +19,11 @@ from lib.common.workers import available_cores
 Results = dict[str, Any]
 
 INTRODUCTION = """# Benchmarks
-Written by `make bench` (one subject: `python -m benchmarks NAME`) from benchmarks/results.json; do not edit. Every
-number with brackets is a median with its quartiles, one without was measured once; the ways of a table were measured in
-turn, in the same run. Ratios are medians of the ratios within a turn: they hold on other machines, absolute numbers do
-not.
+`make bench` writes this page from benchmarks/results.json; do not edit it. One subject: `python -m benchmarks NAME`.
+
+- `4.1 [4.0, 4.3]` is a median with its quartiles. A number without brackets was measured once.
+- The ways of a table were measured in turns, in the same run. A ratio is the median of the ratios of all turns.
+- Expect similar ratios on other machines, but other absolute numbers.
 """
 
 
@@ -56,7 +57,7 @@ def read_results(path: Path) -> Results:
 
 
 def write_page(path: Path, results: Results, order: Sequence[str]) -> None:
-    """Draw docs/benchmarks.md: the promised ratios of all subjects first, then each subject's tables."""
+    """Draw docs/benchmarks.md: the targets of all subjects first, then each subject's tables."""
     measured = [name for name in order if name in results]
     parts = [INTRODUCTION, _overview(results, measured)]
     parts += [_section(results[name]) for name in measured]
@@ -112,7 +113,7 @@ def _measure_row(measure: Results) -> tuple[str, str, str, str]:
 
 def _overview(results: Results, names: Sequence[str]) -> str:
     rows = [(name, *_measure_row(measure)) for name in names for measure in results[name]["measures"].values()]
-    table = Table("What is promised", ("subject", "measure", "value", "limit", "met"), tuple(rows))
+    table = Table("Targets", ("subject", "measure", "value", "target", "met"), tuple(rows))
     return f"## {table.title}\n{_markdown(table)}\n"
 
 

@@ -65,7 +65,7 @@ class Table:
 class Measure:
     """A number by `name` (the key in results.json) with the limit it must keep: `at_least` or `at_most`, or neither.
 
-    `meaning` reads on from "ours is": "times the raw files' frames/s, warm". `unit`: "x" for ratios, "s", "GB", "%".
+    `meaning` names the quantity: "warm: speed relative to raw files". `unit`: "x" for ratios, "s", "GB", "%".
     """
 
     name: str

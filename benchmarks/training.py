@@ -176,14 +176,25 @@ def _summary(
     )
     pasting = parts[PARTS[0]] / parts[PARTS[1]]
     measures = (
-        Measure("naive_loop", "times the naive loop's samples/s", times.speedup(OURS, NAIVE), at_least=5),
+        Measure("naive_loop", "samples/s relative to the naive loop", times.speedup(OURS, NAIVE), at_least=5),
         Measure(
             "naive_loop_true_size",
-            "times the naive loop's samples/s, from AnoVox's true size",
+            "samples/s relative to the naive loop, from AnoVox's true size",
             shrunk.speedup(OURS_SHRUNK, NAIVE_SHRUNK),
             at_least=5,
         ),
-        Measure("data_wait", "of an epoch waiting for data", Spread.of(np.array(waits)), at_most=3, unit="%"),
-        Measure("pasting", "times the forward pass for views, pasting, augmentation", Spread.of(pasting), at_most=1),
+        Measure(
+            "data_wait",
+            "part of an epoch spent waiting for data",
+            Spread.of(np.array(waits)),
+            at_most=3,
+            unit="%",
+        ),
+        Measure(
+            "pasting",
+            "time of views, pasting, augmentation relative to the forward pass",
+            Spread.of(pasting),
+            at_most=1,
+        ),
     )
     return tables, measures

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any, Final
 
 from lib.common.errors import DataError
@@ -11,15 +12,9 @@ from lib.common.outputs import write_json
 from lib.common.reading import read_text
 from lib.study.study_plan import Run
 
-PAIRS: Final = (
-    ("lidar", "concat"),
-    ("image", "concat"),
-    ("concat", "cross_attention"),
-    ("lidar", "cross_attention"),
-    ("image", "cross_attention"),
-)
+PAIRS: Final = (("lidar", "concat"), ("image", "concat"), ("concat", "cross_attention"))
 """First and second: the difference is the second's number minus the first's."""
-WANTED: Final = (("frame", "auroc"), ("point", "ap"))
+WANTED: Final = {("frame", "auroc"): "frame AUROC", ("point", "ap"): "point AP"}
 
 
 @dataclass(frozen=True)
@@ -69,51 +64,26 @@ def add_comparisons(path: Path, new: Sequence[Comparison]) -> list[Comparison]:
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """The comparisons as Markdown: a row per pair and metric, a column per training seed. "" where there are none."""
+    """The comparisons over all anomalies as Markdown, a row per pair. "" where there are none."""
     if not comparisons:
         return ""
-    seeds = sorted({c.seed for c in comparisons})
-    head = ["A minus B", "metric", *(f"seed {seed}" for seed in seeds), "remaining error"]
+    head = ["paired difference", "seeds", *WANTED.values()]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for pair in PAIRS:
-        of_pair = {c.seed: c for c in comparisons if (c.first, c.second) == pair}
-        for level, number in WANTED:
-            found = {seed: _overall(c, level, number) for seed, c in of_pair.items()}
-            known = {seed: d for seed, d in found.items() if d}
-            if known:
-                lines.append(_line(pair, seeds, known))
-    ordered = sorted(comparisons, key=lambda c: (PAIRS.index((c.first, c.second)), c.seed))
-    worse = [
-        f"{c.second} minus {c.first}, seed {c.seed}: {d['group']}, {_name(d)} {_difference(d)}"
-        for c in ordered
-        for d in c.differences
-        if d["group"] and d["high"] < 0
+    for first, second in PAIRS:
+        found = [c for c in comparisons if (c.first, c.second) == (first, second)]
+        if found:
+            cells = [_cell(found, level, number) for level, number in WANTED]
+            lines.append("| " + " | ".join([f"{second} minus {first}", str(len(found)), *cells]) + " |")
+    return "\n".join(lines)
+
+
+def _cell(comparisons: Sequence[Comparison], level: str, number: str) -> str:
+    """Mean and standard deviation over the training seeds; each end of the interval is the mean over them."""
+    found = [
+        d for c in comparisons for d in c.differences if (d["level"], d["number"], d["group"]) == (level, number, "")
     ]
-    kinds = f"Kinds of anomaly on which A is worse, with the whole interval below 0: {'; '.join(worse) or 'none'}."
-    what = "Paired differences [95 %] by training seed. Remaining error: (1 - A) / (1 - B), by training seed."
-    return f"{what}\n\n" + "\n".join(lines) + f"\n\n{kinds}"
-
-
-def _overall(c: Comparison, level: str, number: str) -> dict[str, Any] | None:
-    """The difference over all anomalies, if it was computed."""
-    return next((d for d in c.differences if not d["group"] and (d["level"], d["number"]) == (level, number)), None)
-
-
-def _line(pair: tuple[str, str], seeds: Sequence[int], known: dict[int, dict[str, Any]]) -> str:
-    first, second = pair
-    differences = [_difference(known[seed]) if seed in known else "" for seed in seeds]
-    errors = ", ".join(_remaining_error(known[seed]) if seed in known else "-" for seed in seeds)
-    name = _name(next(iter(known.values())))
-    return "| " + " | ".join([f"{second} minus {first}", name, *differences, errors]) + " |"
-
-
-def _remaining_error(d: dict[str, Any]) -> str:
-    return f"{(1 - d['second']) / (1 - d['first']):.2f}" if d["first"] < 1 else "-"
-
-
-def _name(d: dict[str, Any]) -> str:
-    return f"{d['level']} {d['number'].upper()}"
-
-
-def _difference(d: dict[str, Any]) -> str:
-    return f"{d['difference']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]"
+    if not found:
+        return ""
+    values, lows, highs = ([d[key] for d in found] for key in ("difference", "low", "high"))
+    spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{fmean(values):+.3f}{spread} [{fmean(lows):+.3f}, {fmean(highs):+.3f}]"

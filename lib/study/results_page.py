@@ -9,14 +9,16 @@ from lib.common.errors import DataError
 from lib.common.outputs import write_text
 from lib.common.reading import read_text
 from lib.study.comparisons import Comparison, comparison_table
-from lib.study.result_rows import EVENTS, Row
-from lib.study.study_plan import BASELINES, VARIANTS, Run, Scale, command, plan, row_id, row_names, variants
+from lib.study.result_rows import Row
+from lib.study.study_plan import DATA, METHODS, VARIANTS, Run, Scale, command, plan, row_id, row_names
 
 BEGIN: Final = "<!-- tables made by `python -m tools.study`; do not edit -->"
 END: Final = "<!-- end of tables -->"
 COLUMNS: Final = (("frame", "auroc"), ("point", "ap"), ("point", "auroc"), ("voxel", "auroc"), ("voxel", "ap"))
 WITH_INTERVAL: Final = COLUMNS[:2]
-HEADS: Final = ("frame AUROC", "point AP", "point AUROC", "voxel AUROC", "voxel AP")
+HEADS: Final = ("frame AUROC", "point AP", "point AUROC", "voxel AUROC", "voxel AP", "detection rate")
+SHOWN: Final = (*row_names("concat"), "lidar", "image", "cross_attention", *(f"concat {name}" for name in METHODS))
+"""Rows of the page. docs/results.json has all."""
 OF_ONE_ROW: Final = ("train.seed", "model.fusion", "predict.blackout")
 TITLES: Final[dict[Scale, str]] = {
     "default": "### Default scale",
@@ -48,24 +50,18 @@ def tables(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> str:
 def _scale(scale: Scale, rows: Sequence[Row], comparisons: Sequence[Comparison]) -> str:
     title = TITLES[scale]
     first = plan(scale, {})[0]
-    how = f"`python -m tools.study {scale}`; one row of it, by hand: `{command(first)}`"
+    how = f"`python -m tools.study {scale}`. The first run by hand: `{command(first)}`"
     if not rows:
         return f"{title}\nNot run. {how}"
-    head = ["method", "seeds", *(h for h in _heads())]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    planned = [name for variant in variants(scale) for name in row_names(variant)]
-    planned += BASELINES if scale != "apart" else ()
-    by_name = {name: [row for row in rows if row.name == name] for name in planned}
-    lines += [_line(name, found) for name, found in by_name.items() if found]
+    planned = {name for run in plan(scale, {}) for name in run.names}
+    by_name = {name: [row for row in rows if row.name == name] for name in SHOWN if name in planned}
     lacking = [name for name, found in by_name.items() if not found]
+    head = ("method", "seeds", *HEADS)
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += [_line(name, found) for name, found in by_name.items() if found]
     not_run = f"Not run: {', '.join(lacking)}." if lacking else ""
-    parts = f"{title}\n{how}", _what(rows), "\n".join(lines), not_run, _trivial(rows), _events(rows)
+    parts = f"{title}\n{how}", _what(scale, rows), "\n".join(lines), not_run, _trivial(rows)
     return "\n\n".join(filter(None, (*parts, comparison_table(comparisons))))
-
-
-def _heads() -> list[str]:
-    pairs = zip(COLUMNS, HEADS, strict=True)
-    return [h for column, head in pairs for h in ((head, "95 %") if column in WITH_INTERVAL else (head,))]
 
 
 def _line(name: str, rows: Sequence[Row]) -> str:
@@ -73,37 +69,38 @@ def _line(name: str, rows: Sequence[Row]) -> str:
     for column in COLUMNS:
         level, number = column
         blocks = [row.metrics[level] for row in rows if level in row.metrics]
-        cells.append(_mean_and_spread([block[number] for block in blocks]))
-        if column in WITH_INTERVAL:
-            ends = [(block[f"{number}_low"], block[f"{number}_high"]) for block in blocks]
-            cells.append(
-                f"{fmean(low for low, _ in ends):.3f} to {fmean(high for _, high in ends):.3f}" if ends else ""
-            )
+        cells.append(_cell(blocks, number, column in WITH_INTERVAL))
+    cells.append(_cell([row.events for row in rows if "detection_rate" in row.events], "detection_rate", True))
     return "| " + " | ".join(cells) + " |"
 
 
-def _mean_and_spread(values: Sequence[float]) -> str:
-    if not values:
+def _cell(blocks: Sequence[Mapping[str, float]], number: str, with_interval: bool) -> str:
+    """Mean and standard deviation over the training seeds; each end of the interval is the mean over them."""
+    if not blocks:
         return ""
-    return f"{fmean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
+    values = [block[number] for block in blocks]
+    text = f"{fmean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
+    if not with_interval:
+        return text
+    low, high = (fmean(block[f"{number}_{end}"] for block in blocks) for end in ("low", "high"))
+    return f"{text} [{low:.3f}, {high:.3f}]"
 
 
-def _what(rows: Sequence[Row]) -> str:
+def _what(scale: Scale, rows: Sequence[Row]) -> str:
     block, revisions = rows[0].metrics, sorted({row.revision[:7] for row in rows})
-    counts = ", ".join(
+    counts = [
         f"{block[level]['positives']} of {block[level]['positives'] + block[level]['negatives']} {level}s anomalous"
         for level in ("frame", "point", "voxel")
         if level in block
-    )
-    changes = [key for key in rows[0].changes if key not in OF_ONE_ROW]
-    changed = ", ".join(f"{key}={rows[0].changes[key]}" for key in changes)
-    longest = max(row.minutes for row in rows if row.name in VARIANTS) if _any_detector(rows) else None
-    took = f" The longest run of the pipeline took {longest:g} minutes." if longest is not None else ""
-    return f"{rows[0].scenarios} test scenarios; {counts}. Params: {changed}. Commit {', '.join(revisions)}.{took}"
-
-
-def _any_detector(rows: Sequence[Row]) -> bool:
-    return any(row.name in VARIANTS for row in rows)
+    ]
+    objects = next((row.events["objects"] for row in rows if "objects" in row.events), None)
+    counts += [f"{objects} objects"] if objects is not None else []
+    usual = _texts(DATA[scale])
+    changed = [f"{k}={v}" for k, v in _texts(rows[0].changes).items() if k not in OF_ONE_ROW and usual.get(k) != v]
+    params = f" Other params: {', '.join(changed)}." if changed else ""
+    detectors = [row.minutes for row in rows if row.name in VARIANTS]
+    longest = f" The longest run of the pipeline took {max(detectors):g} minutes." if detectors else ""
+    return f"{rows[0].scenarios} test scenarios; {', '.join(counts)}.{params} Commit {', '.join(revisions)}.{longest}"
 
 
 def _trivial(rows: Sequence[Row]) -> str:
@@ -112,23 +109,6 @@ def _trivial(rows: Sequence[Row]) -> str:
     if not known:
         return ""
     return "Trivial scores, frame AUROC: " + ", ".join(f"{name} {value:.3f}" for name, value in known.items()) + "."
-
-
-def _events(rows: Sequence[Row]) -> str:
-    """Detection rate of each variant at one false alarm a minute."""
-    told = []
-    for name in VARIANTS:
-        blocks = [row.events for row in rows if row.name == name and row.events]
-        shares, lows, highs, distances_m = (_known(blocks, key) for key in EVENTS[1:])
-        if shares:
-            share = f"{_mean_and_spread(shares)} [{fmean(lows):.3f}, {fmean(highs):.3f}]"
-            first = f", first at {fmean(distances_m):.1f} m" if distances_m else ""
-            told.append(f"{name} {share} of {blocks[0]['objects']} objects{first}")
-    return f"Detection rate at one false alarm a minute: {'; '.join(told)}." if told else ""
-
-
-def _known(blocks: Sequence[Mapping[str, float]], key: str) -> list[float]:
-    return [block[key] for block in blocks if key in block]
 
 
 def missing(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:
@@ -141,5 +121,5 @@ def missing(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:
     ]
 
 
-def _texts(changes: dict[str, Any]) -> dict[str, str]:
+def _texts(changes: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in changes.items()}

@@ -149,7 +149,7 @@ def kill_repro(lab: Lab, template: Workspace, stage: str, seed: int, number: int
         # DVC writes dvc.lock in place, and reads no half of it: docs/dvc.md says what to do then.
         git(workspace, "checkout", "-q", "--", "dvc.lock")
         wrong = wrong_after_repro(lab, workspace, stage)
-        name = "SIGKILL of dvc as it writes dvc.lock, which Git gives back"
+        name = "SIGKILL of dvc while it writes dvc.lock, restored from Git"
     shutil.rmtree(workspace.root)
     return Trial(name, stage, lost, wrong, unclear)
 

@@ -13,23 +13,23 @@ from tests.faults.resuming import Resumed
 
 INTRODUCTION = """# Reliability
 
-Made by `make faults`, which does harm to small workspaces and clones in a temporary folder: real stages and real
-`dvc repro` of a sample of twelve frames, in which trainings note their state after each step and evaluations after
-each shard; and, for the time to resume, a longer training. Every moment, place and bit is drawn from a seed
-(`python -m tests.faults --help`). After each fault:
+`make faults` writes this page; do not edit it. It injects faults while real stages and real `dvc repro` run in
+temporary workspaces and clones, on a sample of twelve frames. Trainings write a checkpoint after each step, evaluations
+after each shard. A longer training measures the time to resume. Every moment, place and bit follows from a seed
+(`python -m tests.faults --help`).
 
-- **lost**: an out is neither the old nor the new one, byte for byte, or a file in DVC's cache does not hold what its
-  name promises
-- **wrong**: the next run fails, something half-written stays behind, or outs differ in one byte from those of an
-  undisturbed run
-- **unclear**: a failure without exactly one sentence `error: ...`, or with a traceback, a process that outlives its
-  stage, or a stage that goes on ten seconds after SIGTERM
+A fault counts only if the stage meets it: not if the stage has ended, or does not read the damaged file. After each
+fault, three things are checked:
 
-A fault counts when the stage has met it: kills after its end and damage in files that it does not read do not.
+| column | meaning |
+|---|---|
+| lost | an out is neither the old nor the new one, byte for byte, or a file in DVC's cache does not match its name |
+| wrong | the next run fails, incomplete files remain, or its outs differ from those of an undisturbed run |
+| unclear | not exactly one line `error: ...`, a traceback, a surviving process, or still running 10 s after SIGTERM |
 
-DVC writes `dvc.lock` in place. Killed within that, it cannot go on until `git checkout dvc.lock`
-([what to do](dvc.md#killed-runs-two-runs)): such kills have a row of their own, survived where that mends all. The same
-holds for `.dvc/tmp/rwlock`, which is to be deleted then: such kills count as not survived.
+DVC does not write `dvc.lock` and `.dvc/tmp/rwlock` atomically. If it is killed while it writes one of them, it stops
+until you act ([what to do](dvc.md#killed-runs-two-runs)). Kills during `dvc.lock` have a row of their own and count as
+survived if `git checkout dvc.lock` is enough. Kills during `.dvc/tmp/rwlock` count as not survived.
 """
 
 
@@ -88,13 +88,13 @@ def _resumed(resumed: Resumed) -> list[str]:
     return [
         "## Time to resume, cost of checkpoints",
         "",
-        f"A training of {resumed.epochs} epochs takes {resumed.undisturbed_s:.1f} s in one go. Killed (SIGKILL) after "
-        f"{resumed.epochs_before} epochs and {resumed.killed_s:.1f} s, it went on {begun}: the next run was ahead of "
-        f"the killed one {resumed.ahead_s:.1f} s after its start, and at the end after {resumed.next_s:.1f} s. Model, "
-        f"curves and metrics are {same} those of the training in one go.",
+        f"An uninterrupted training of {resumed.epochs} epochs takes {resumed.undisturbed_s:.1f} s. Another one was "
+        f"killed (SIGKILL) after {resumed.epochs_before} epochs and {resumed.killed_s:.1f} s. The next run resumed "
+        f"{begun}. It passed the point of the kill after {resumed.ahead_s:.1f} s and ended after {resumed.next_s:.1f} "
+        f"s. Model, curves and metrics are {same} those of the uninterrupted training.",
         "",
-        f"In the training in one go, {resumed.cost}: a model of the default size, a checkpoint every "
-        f"{resumed.every_s:g} s (by default every 30 s).",
+        f"In the uninterrupted training, {resumed.cost}. The model has the default size. A checkpoint was written "
+        f"every {resumed.every_s:g} s (default: every 30 s).",
         "",
     ]
 
@@ -108,10 +108,10 @@ def _incremental(rebuilt: Sequence[Rebuilt]) -> list[str]:
     return [
         "## Incremental preprocessing",
         "",
-        "Scenarios of one small frame each, so that what is not conversion weighs most: listing, links, proof sheets.",
-        "`preprocess.max_points` is set: where it is null, a cloud larger than all before makes every shard anew.",
+        "Each scenario has one small frame, so most of the time goes into listing files, linking shards and proof",
+        "sheets. `preprocess.max_points` is set. If it is null, a new largest cloud changes the padding of all shards.",
         "",
-        "| change | shards | made anew | seconds | full rebuild, seconds | the same bytes |",
+        "| change | shards | converted | seconds | full rebuild, seconds | same bytes |",
         "|---|--:|--:|--:|--:|---|",
         *rows,
         "",

@@ -39,7 +39,7 @@ def strangers(lab: Lab, stage: str, seed: int, number: int) -> Trial | None:
         clear(path)
     lost = lost or lab.lost(workspace, stage)
     trial = Trial(
-        f"strangers' things {place}",
+        f"foreign files {place}",
         stage,
         lost,
         wrong or lab.wrong_after(workspace, stage),

@@ -26,24 +26,36 @@ WHAT: Final = {
     "zip": "archives: .zip",
 }
 COLUMNS: Final = ("files", "inputs", "refused", "read", "unclear", "crashes", "hangs", "worst s", "memory MB")
+INTRODUCTION: Final = """# Fuzzing
+
+<!-- Written by `python -m tests.fuzz`; do not edit. -->
+
+Real files of every kind that the pipeline reads are damaged, and then read. The simulator and the stages write the
+files. The inputs are:
+- **damaged bytes**: bits flipped, blocks lost, doubled, blanked or swapped between files, truncated ends, and numbers
+  and words that are difficult to parse
+- **false contents**: impossible sizes with correct checksums, decompression bombs, shapes of terabytes, other types,
+  missing fields, paths that lead outside
+- **other things instead of a file**: FIFOs, devices, sockets, folders, links, files of a terabyte
+
+Each input is read in a process that may use 1 GiB more memory than at its start, and one minute. A warning of a library
+counts as an error. So does a message that is not one readable line.
+"""
+LEGEND: Final = """| column | meaning |
+|---|---|
+| refused | an error of this project: one sentence with file, problem and remedy |
+| read | accepted: a flipped bit in a pixel or coordinate looks like data. Changes that a checksum covers are refused |
+| unclear | any other exception |
+| crashes, hangs | the process died; it took more than a minute |
+| worst s | longest processor time of an input, in seconds |
+| memory MB | most memory that one input took beyond what the process had |"""
 
 
 def campaign_page(records: Sequence[Record], inputs: int, seed: int, took: str, versions: str) -> str:
-    """The Markdown page: how it was done, one line per kind of file, and what must never come, in words."""
+    """The Markdown page: method, one row per kind of file, and failures."""
     bad = [(record, failure) for record in records for failure in record.failures]
     lines = [
-        "# Bad input, by fuzzing",
-        "",
-        "<!-- Written by `python -m tests.fuzz`; do not edit. -->",
-        "",
-        "Real files of every kind that the pipeline reads, made by the simulator and its own stages, are damaged and",
-        "shown to their readers: bits turned, blocks lost, doubled, blanked or swapped between files, ends cut off,",
-        "numbers and words put in that parsers stumble over; and lies in the format itself: right checksums over",
-        "impossible sizes, decompression bombs, shapes of terabytes, other types, missing fields, paths that lead out;",
-        "and FIFOs, devices, sockets, folders, links and files of a terabyte in a file's place.",
-        "Each input is read in a process that may hold 1 GiB more than at its start, and may not take a minute; every",
-        "warning of a library counts as an error, and so does a message that is not one readable line.",
-        "",
+        INTRODUCTION,
         f"`python -m tests.fuzz --inputs {inputs} --seed {seed} --record docs/fuzzing.md`, {took} on two cores;",
         f"{versions}.",
         "",
@@ -52,15 +64,11 @@ def campaign_page(records: Sequence[Record], inputs: int, seed: int, took: str, 
         *(_row(WHAT[record.target], record) for record in records),
         _row("**all**", _total(records)),
         "",
-        "*refused*: an error of ours, one sentence with file, problem and remedy. *read*: taken for sound; a bit that",
-        "is turned in a pixel or a coordinate cannot be told from data. HDF5 files and archives carry checksums: what",
-        "is *read* there was not changed where it counts. *unclear*: any other exception; *crashes*: the process died;",
-        "*hangs*: more than a minute. *worst s*: of processor time. *memory*: the most that one input took beyond what",
-        "the process held.",
+        LEGEND,
     ]
     lines += [
         "",
-        "What came out that must not:",
+        "Failures, which must not occur:",
         "",
         *(f"- {record.target}, {failure}" for record, failure in bad),
     ] * bool(bad)

@@ -125,23 +125,27 @@ def test_means_spreads_and_what_was_not_run():
     concat = [run for run in runs if run.names[0] == "concat"]
     rows = [row for run, auroc in zip(concat, (0.7, 0.8, 0.9), strict=True) for row in finished(run, auroc)]
     text = tables(rows, [])
-    assert "| concat | 3 | 0.800 ± 0.100 | 0.700 to 0.900 | 0.500 ± 0.000 |" in text
+    assert "| concat | 3 | 0.800 ± 0.100 [0.700, 0.900] | 0.500 ± 0.000 [0.400, 0.600] | 0.800 ± 0.000 |" in text
     assert "Not run: lidar, image, cross_attention" in text and "| lidar |" not in text
-    assert "112 test scenarios; 20 of 80 frames anomalous" in text and "Commit 0123456." in text
+    assert "112 test scenarios; 20 of 80 frames anomalous" in text and "52 objects. Commit 0123456." in text
     assert "random 0.510, range 0.480" in text
-    assert "one false alarm a minute: concat 0.750 ± 0.000 [0.600, 0.850] of 52 objects, first at 11.5 m." in text
+    assert "| concat | 3 | " in text and "| 0.750 ± 0.000 [0.600, 0.850] |" in text
     assert text.split("### Large scale")[1].startswith("\nNot run.")
     assert text.split("### Sensors apart, at the default scale")[1].startswith("\nNot run.")
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(widths) == 1
 
 
-def test_a_training_that_finds_nothing_has_no_distance():
+def test_a_level_that_was_not_computed_leaves_its_cell_empty():
     row, *_ = finished(plan("default", {})[0])
-    found = {name: value for name, value in row.events.items() if name != "first_detection_m"}
-    blind = replace(row, seed=2, events={**found, "detection_rate": 0.0})
-    assert "concat 0.375 ± 0.530 [0.600, 0.850] of 52 objects, first at 11.5 m." in tables([row, blind], [])
-    assert "concat 0.000 [0.600, 0.850] of 52 objects." in tables([blind], [])
+    metrics = {level: block for level, block in row.metrics.items() if level != "voxel"}
+    text = tables([replace(row, metrics=metrics, events={})], [])
+    assert "| concat | 1 | 0.800 [0.700, 0.900] | 0.500 [0.400, 0.600] | 0.800 |  |  |  |" in text
+
+
+def test_params_beside_those_of_the_scale_are_named():
+    assert "Other params" not in tables(finished(plan("apart", {})[0]), [])
+    assert "Other params: train.epochs=3." in tables(finished(plan("apart", {"train.epochs": 3})[0]), [])
 
 
 def test_a_lost_sensor_is_not_said_of_the_whole_table():
@@ -186,11 +190,7 @@ def test_pairs_are_compared_once_both_have_run():
     concat, lidar, image, attention = plan("default", {})[:4]
     assert pairs_of(concat, []) == []
     assert pairs_of(lidar, ["concat"]) == [("lidar", "concat")]
-    assert pairs_of(attention, ["concat", "lidar", "image"]) == [
-        ("concat", "cross_attention"),
-        ("lidar", "cross_attention"),
-        ("image", "cross_attention"),
-    ]
+    assert pairs_of(attention, ["concat", "lidar", "image"]) == [("concat", "cross_attention")]
     assert pairs_of(image, ["lidar"]) == []
 
 
@@ -201,21 +201,16 @@ def test_comparisons_are_kept_and_shown(tmp_path):
     again = add_comparisons(path, [comparison_of(run, ("lidar", "concat"), compared(high=-0.05))])
     assert again == read_comparisons(path) and len(again) == 1
     text = comparison_table(again)
-    assert "| A minus B | metric | seed 1 | remaining error |" in text
-    assert "| concat minus lidar | point AP | +0.200 [-0.100, +0.300] | 0.60 |" in text
-    assert "AUROC" not in text
-    assert "interval below 0: concat minus lidar, seed 1: kind both, point AP -0.200 [-0.100, -0.050]." in text
-    assert "interval below 0: none." in comparison_table([comparison_of(run, ("lidar", "concat"), compared())])
+    assert "| paired difference | seeds | frame AUROC | point AP |" in text
+    assert "| concat minus lidar | 1 |  | +0.200 [-0.100, +0.300] |" in text
     assert comparison_table([]) == ""
     assert text in tables(finished(run), again)
 
 
-def test_a_seed_without_a_comparison_leaves_its_cells_empty():
+def test_differences_are_averaged_over_the_seeds():
     runs = [run for run in plan("default", {}) if run.names[0] == "lidar"][:2]
-    one, two = (comparison_of(run, ("lidar", "concat"), compared()) for run in runs)
-    only_second = comparison_of(runs[1], ("image", "concat"), compared())
-    text = comparison_table([two, one, only_second])
-    assert "| A minus B | metric | seed 1 | seed 2 | remaining error |" in text
-    difference = "+0.200 [-0.100, +0.300]"
-    assert f"| concat minus lidar | point AP | {difference} | {difference} | 0.60, 0.60 |" in text
-    assert f"| concat minus image | point AP |  | {difference} | -, 0.60 |" in text
+    one = comparison_of(runs[0], ("lidar", "concat"), compared())
+    two = comparison_of(runs[1], ("lidar", "concat"), compared().replace('"difference": 0.2', '"difference": 0.4'))
+    text = comparison_table([two, one, comparison_of(runs[1], ("image", "concat"), compared())])
+    assert "| concat minus lidar | 2 |  | +0.300 ± 0.141 [-0.100, +0.300] |" in text
+    assert "| concat minus image | 1 |  | +0.200 [-0.100, +0.300] |" in text
