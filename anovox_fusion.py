@@ -48,6 +48,7 @@ from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, score_one_frame
+from lib.loading.dataset import ShardDataset, as_read
 from lib.model.detector import Detector, DetectorConfig
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import load_detector as _load_detector
@@ -56,6 +57,7 @@ from lib.preprocessing.resize import resize_frame
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import Predictions, read_predictions
 from lib.shards.shard_reader import Shard, read_shard
+from lib.views.frame_batch import FrameBatch
 
 __all__ = [
     "ANOMALY_IDS",
@@ -68,6 +70,7 @@ __all__ = [
     "Detector",
     "DetectorConfig",
     "Frame",
+    "FrameBatch",
     "FrameScores",
     "Label",
     "Lidar",
@@ -75,6 +78,8 @@ __all__ = [
     "Predictions",
     "ScenarioType",
     "Shard",
+    "ShardDataset",
+    "as_read",
     "is_anomaly",
     "is_ignored",
     "load_detector",

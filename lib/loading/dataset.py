@@ -14,14 +14,15 @@ CUDA_WORKERS = 4
 
 
 class ShardDataset(Dataset[FrameBatch]):
-    """Frames of shards that share one image size and cloud length.
+    """Frames (by default all) of shards that share one image size and cloud length.
 
     `dataset[i]` is a FrameBatch of one frame. A DataLoader reads a whole batch at once, so that nothing is left to
     collate: `DataLoader(dataset, batch_size=8, collate_fn=as_read)`.
     """
 
-    def __init__(self, shards: Sequence[Shard], frames: Sequence[FrameRef]) -> None:
-        self.shards, self.frames = tuple(shards), tuple(frames)
+    def __init__(self, shards: Sequence[Shard], frames: Sequence[FrameRef] | None = None) -> None:
+        every = (FrameRef(number, index) for number, shard in enumerate(shards) for index in range(len(shard)))
+        self.frames = tuple(every if frames is None else frames)
         self._reader = FrameReader(shards)
 
     def __len__(self) -> int:

@@ -53,8 +53,8 @@ def test_a_batch_holds_what_the_shards_hold(shards):
 
 
 def test_a_dataset_is_a_map_style_dataset_of_torch(shards):
-    dataset = ShardDataset(shards, FRAMES)
-    assert len(dataset) == 12
+    dataset = ShardDataset(shards)
+    assert len(dataset) == 12 and dataset.frames == tuple(FRAMES)
     assert equal(dataset[5], FrameReader(shards).read([FRAMES[5]]))
     loaded = list(DataLoader(dataset, batch_size=5, collate_fn=as_read))
     assert [len(batch.num_points_B) for batch in loaded] == [5, 5, 2]
