@@ -37,7 +37,7 @@ class Scoring:
 
 def blacked_out(views: Views, sensor: Literal["none", "image", "lidar"]) -> Views:
     """The views without what one sensor tells."""
-    lost_B = torch.ones_like(views.lidar_works_B)
+    lost_B = torch.ones_like(views.has_lidar_B)
     if sensor == "image":
         return without_image(views, lost_B)
     return without_lidar(views, lost_B) if sensor == "lidar" else views

@@ -36,7 +36,7 @@ class ConcatFusion(nn.Module):
     def looked_up(self, lidar_BFRC: Tensor, image: ImageFeatures, views: Views) -> Tensor:
         """What the image adds to each cell (B, channels, R, C)."""
         uv, seen = views.projection
-        return sample_image(image.fine, uv, seen & views.image_works_B[:, None, None], FINE_STRIDE)
+        return sample_image(image.fine, uv, seen & views.has_image_B[:, None, None], FINE_STRIDE)
 
 
 class CrossAttentionFusion(ConcatFusion):
@@ -49,7 +49,7 @@ class CrossAttentionFusion(ConcatFusion):
     def looked_up(self, lidar_BFRC: Tensor, image: ImageFeatures, views: Views) -> Tensor:
         """What the image adds to each cell (B, channels, R, C)."""
         uv, seen = views.projection
-        place_B3RC = views.xyz_B3RC * views.lidar_works_B[:, None, None, None]
-        seen = seen & views.image_works_B[:, None, None]
+        place_B3RC = views.xyz_B3RC * views.has_lidar_B[:, None, None, None]
+        seen = seen & views.has_image_B[:, None, None]
         attended: Tensor = self.attention(lidar_BFRC, place_B3RC, image.coarse, uv, seen)
         return super().looked_up(lidar_BFRC, image, views) + attended

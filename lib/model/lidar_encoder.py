@@ -20,7 +20,7 @@ def range_view_inputs(views: Views) -> Tensor:
     log_range = torch.log1p(views.range_m_BRC) / 4.6
     x, y, z = (views.xyz_B3RC / RANGE_SCALE_M).unbind(1)
     inputs = torch.stack([log_range, x.abs(), y, z * 10, views.intensity_BRC, returned], dim=1)
-    return inputs * (returned * views.lidar_works_B[:, None, None])[:, None]
+    return inputs * (returned * views.has_lidar_B[:, None, None])[:, None]
 
 
 class LidarEncoder(nn.Sequential):
