@@ -9,7 +9,7 @@ from lib.common.paths import DATA_METRICS, LABEL_METRICS, LABEL_SHEETS, SCENARIO
 from lib.common.scratch import cache, store
 from lib.common.terminal import log
 from lib.preprocessing.conversion import convert_data_set
-from lib.preprocessing.judgement import explained, objections, unjudged
+from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.label_guards import check_labels, type_sentences
 from lib.preprocessing.label_report import (
     SCENARIO_COLUMNS,
@@ -53,7 +53,7 @@ def main() -> None:
         write_csv(SCENARIO_TABLE, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))
     for each in found:
         log(f"labels, trusted all the same: {each.what}")
-    for left_open in unjudged(data.statistics):
+    for left_open in undecided(data.statistics):
         log(f"labels: {left_open.scenarios[0]} (of {len(left_open.scenarios)}): {left_open.what}")
     for sentence in [*label_sentences(data.statistics), *type_sentences(data.statistics, types)]:
         log(sentence)

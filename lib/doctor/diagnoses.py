@@ -11,7 +11,7 @@ from lib.anovox.format.findings import Notice, ScenarioReason
 from lib.common.errors import DataError
 from lib.doctor.survey import Metrics, Survey
 from lib.geometry.frame import ScenarioType
-from lib.preprocessing.judgement import explained, objections, unjudged
+from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.label_report import class_text
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.statistics import worst_scenarios
@@ -89,7 +89,7 @@ def _agreement(survey: Survey, preprocess: PreprocessParams) -> Iterator[Diagnos
     for objection in objections(survey.statistics):
         found = explained(objection, sources, preprocess.sensors)
         yield Diagnosis(severity, found.name, found.what, found.remedy)
-    for left_open in unjudged(survey.statistics):
+    for left_open in undecided(survey.statistics):
         what = f"{_counted(len(left_open.scenarios), 'scenario')}, first {left_open.scenarios[0]}: {left_open.what}"
         yield Diagnosis(
             Severity.NOTE, left_open.name, what, "look at plots/labels, or with more light in other scenarios"

@@ -51,7 +51,7 @@ class Example:
 
 @torch.no_grad()
 def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
-    """Yield `each` examples per kind and family: the batch's frames in which it is largest, below MAX_IMAGE_FRACTION."""
+    """Yield `each` examples per kind and family: the frames in which it is largest, below MAX_IMAGE_FRACTION."""
     everywhere_B = torch.ones_like(views.has_lidar_B)
     for kind, what in KINDS.items():
         for number, (name, families) in enumerate(FAMILIES.items()):

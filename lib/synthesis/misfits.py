@@ -222,7 +222,7 @@ def _seen_at(views: Views, place_B3: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
 
 
 def _sampled(image_B3HW: Tensor, row_Bh: Tensor, column_Bw: Tensor, scale_B1: Tensor) -> Tensor:
-    """Colours (B, 3, N) at a grid of rows and columns, from the level of an image pyramid that fits the scale (B, 1)."""
+    """Colours (B, 3, N) at a grid of rows and columns, from the image pyramid's level that fits the scale (B, 1)."""
     levels, firsts = [image_B3HW], [0]
     while len(levels) <= HALVES and min(levels[-1].shape[-2:]) > 1:
         firsts.append(firsts[-1] + levels[-1].shape[-2] * levels[-1].shape[-1])
@@ -280,7 +280,7 @@ def _in_range_view(
 
 
 def _cell_at(place_B3: Tensor, grid: RangeGrid) -> tuple[Tensor, Tensor, Tensor]:
-    """Fractional row and column of the range view of positions (B, 3), and their horizontal distance [m]; (B, 1) each."""
+    """Fractional row and column of positions (B, 3) in the range view, and horizontal distance [m]; (B, 1) each."""
     x_B, y_B, z_B = place_B3.unbind(1)
     flat_m_B = (x_B.square() + y_B.square()).sqrt().clamp(min=1.0)
     return cell_row(flat_m_B, z_B, grid)[:, None], cell_column(place_B3, grid)[:, None], flat_m_B[:, None]

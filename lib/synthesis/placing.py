@@ -119,7 +119,7 @@ def draw_kinds(slots: int, B: int, clean_fraction: float, generator: torch.Gener
 
 
 def _drawn(chances: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Draw `count` indices as torch.multinomial does, but without its check of the values, which waits for the device."""
+    """Draw `count` indices like torch.multinomial, without its check of the values, which waits for the device."""
     exponential = torch.empty(count, len(chances), device=chances.device).exponential_(generator=generator)
     return (chances / exponential).argmax(1)
 

@@ -52,7 +52,7 @@ def test_sound_archives_are_unpacked_beside_damaged_ones_and_the_exit_status_tel
         assert caught.value.code == 1
         said = capsys.readouterr()
         first, second, last = said.err.splitlines()
-        assert first.startswith(f"error: {page}: neither a .tar.gz nor a .zip archive by its first bytes")
+        assert first.startswith(f"error: {page}: neither a .tar.gz nor a .zip archive, according to its first bytes")
         assert second.startswith(f"error: {cut}: damaged or incomplete")
         assert last == "error: 2 of 3 archives refused, for the reasons above"
     assert said.out.startswith("nothing to do: all ") and said.out.count("\n") == 1

@@ -127,7 +127,7 @@ def test_what_lies_in_a_grids_place_and_is_no_file_is_named(root, run):
     folder.mkdir()
     os.mkfifo(folder / "VOXEL_GRID_1000.npy")
     _, [line] = run(root)
-    assert line == f"left out: {folder / 'VOXEL_GRID_1000.npy'}: in a grid's place, and no file; move it away"
+    assert line == f"left out: {folder / 'VOXEL_GRID_1000.npy'}: not a file, but has a grid's name; move it away"
 
 
 def test_nothing_is_written_through_a_link_in_the_output(root, run, tmp_path):
@@ -160,7 +160,7 @@ def test_what_cannot_be_voxelized_is_named_and_stops_nothing_else(root, run, fai
 
 def test_mistakes_are_one_sentence(root, fails, tmp_path):
     assert "there is no such folder" in fails(tmp_path / "nowhere")
-    assert "whose scenarios it would double" in fails(root, "--output", root / "grids")
+    assert "where its scenarios would be duplicates" in fails(root, "--output", root / "grids")
     for setup in root.rglob("sensor_setup.json"):
         setup.write_text("{")
     assert fails(root) == f"{root}: no grid could be made; the lines above say why"

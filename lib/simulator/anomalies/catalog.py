@@ -1,7 +1,7 @@
-"""The anomalies: families, which kinds and sizes they serve, and how they are built.
+"""The catalogue of anomalies: families, their kinds and sizes, and how they are built.
 
-`geometry` and `both` take any family of unusual shapes; `appearance` takes thin sheets on the ground, and normal
-things of about the wanted size, in an unusual look.
+`geometry` and `both` use all families of unusual shapes; `appearance` uses thin sheets on the ground, and normal
+objects of about the wanted size with an unusual surface.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A family of thin things on the ground: its class and outlines."""
+    """A family of thin sheets on the ground: its class and outlines."""
 
     name: str
     class_id: int
@@ -46,7 +46,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Body:
-    """A normal thing that carries an unusual look, and the sizes it comes in."""
+    """A normal object that gets an unusual surface, and the sizes it comes in."""
 
     name: str
     build: Callable[[Generator], Object]
@@ -106,7 +106,7 @@ BODIES: Final = (
 
 
 def families(kind: str, size: str) -> tuple[str, ...]:
-    """Names of the families that serve a kind and size."""
+    """Names of the families for a kind and size."""
     assert size in ANOMALY_SIZES
     if kind == "appearance":
         return tuple(sheet.name for sheet in SHEETS) + tuple(body.name for body in BODIES if size in body.sizes)
@@ -140,7 +140,7 @@ def _lying(sheet: Sheet, extent_m: float, rng: Generator) -> Object:
 
 
 def _painted(body: Body, extent_m: float, rng: Generator) -> Object:
-    """The thing's own LiDAR reflectivity stays, so that only the camera can tell."""
+    """Repaint an object but keep its LiDAR reflectivity, so that only the camera can detect it."""
     look = pattern(rng, extent_m, 0.4)
     return fitted(
         tuple(
@@ -158,7 +158,7 @@ def _painted(body: Body, extent_m: float, rng: Generator) -> Object:
 
 
 def fitted(thing: Object, extent_m: float) -> Object:
-    """The object scaled to its largest extent and stood in the middle of z = 0."""
+    """Scale an object to the largest extent and centre it on z = 0."""
     low, high = bounds(thing)
     thing = resized(thing, extent_m / float((high - low).max()))
     low, high = bounds(thing)
