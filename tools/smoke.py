@@ -90,7 +90,7 @@ def main() -> None:
         command = [sys.executable, "-m", "dvc", "repro"]
         run = subprocess.run(command, cwd=project, env=stage_environment(), check=False)
         if run.returncode:
-            sys.exit("smoke: the pipeline failed; its last words are above")
+            sys.exit("smoke: the pipeline failed; see its output above")
         metrics = json.loads((project / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
         pictures = sum(1 for _ in (project / "plots").rglob("*.png"))
     seconds = time.monotonic() - start

@@ -61,7 +61,7 @@ def _check_not_from_name(by_scenario: Mapping[str, Statistics], types: Mapping[s
         what = "as is every anomaly scenario" if every else f"one of {len(wrong)} such scenarios"
         raise DataError(
             f"labels: {wrong[0]} is labelled as an anomaly nearly everywhere ({fractions[wrong[0]]:.0%}), {what}: "
-            "this is the folder's name, not what a sensor sees; take SEMANTIC-LIDAR and SEMANTIC-CAM from the archive again"
+            "this is the folder's name, no sensor's labels; take SEMANTIC-LIDAR and SEMANTIC-CAM from the archive again"
         )
 
 

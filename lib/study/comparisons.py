@@ -1,4 +1,4 @@
-"""docs/comparisons.json: two variants of one training seed on the same test, by `tools.compare`'s paired bootstrap."""
+"""docs/comparisons.json: paired differences between two variants with the same training seed, from `tools.compare`."""
 
 import json
 from collections.abc import Sequence
@@ -18,13 +18,15 @@ PAIRS: Final = (
     ("lidar", "cross_attention"),
     ("image", "cross_attention"),
 )
-"""First and second: the difference is the second's number minus the first's."""
+"""(first, second): the difference is second minus first."""
 WANTED: Final = (("frame", "auroc"), ("point", "ap"))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences of WANTED, over all anomalies (group "") and by kind; see lib.evaluation.comparison.Difference."""
+    """Differences of the metrics WANTED, over all anomalies (group "") and by kind; see
+    lib.evaluation.comparison.Difference.
+    """
 
     scale: str
     first: str
@@ -34,12 +36,12 @@ class Comparison:
 
     @property
     def key(self) -> tuple[str, str, str, int]:
-        """What there is one comparison of."""
+        """Unique identifier of a comparison."""
         return self.scale, self.first, self.second, self.seed
 
 
 def pairs_of(run: Run, finished: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs that a run completes; finished: names of the variants that have run with its scale and seed."""
+    """Pairs that a run completes; `finished`: names of the variants that have run with its scale and seed."""
     return [pair for pair in PAIRS if set(run.names) & set(pair) and set(pair) <= {*finished, *run.names}]
 
 
@@ -50,7 +52,7 @@ def comparison_of(run: Run, pair: tuple[str, str], compared: str) -> Comparison:
 
 
 def read_comparisons(path: Path) -> list[Comparison]:
-    """The comparisons of a file; none where there is no file. Raises DataError for a file that is not one of these."""
+    """Comparisons in a file; none if there is no file. Raises DataError if the file is damaged."""
     if not path.exists():
         return []
     try:
@@ -60,7 +62,7 @@ def read_comparisons(path: Path) -> list[Comparison]:
 
 
 def add_comparisons(path: Path, new: Sequence[Comparison]) -> list[Comparison]:
-    """Put comparisons into the file, in the place of those of the same pair and seed; returns all."""
+    """Add comparisons to the file, replacing those of the same pair and seed; returns all."""
     fresh = {comparison.key for comparison in new}
     found = [old for old in read_comparisons(path) if old.key not in fresh] + list(new)
     if new:
@@ -69,7 +71,7 @@ def add_comparisons(path: Path, new: Sequence[Comparison]) -> list[Comparison]:
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """The comparisons as Markdown: a row per pair and metric, a column per training seed. "" where there are none."""
+    """The comparisons as Markdown: a row per pair and metric, a column per training seed. "" without any."""
     if not comparisons:
         return ""
     seeds = sorted({c.seed for c in comparisons})

@@ -1,4 +1,4 @@
-"""docs/results.md: tables between two marks, made from the rows; what stands around them is written by hand."""
+"""docs/results.md: tables between two marks, generated from the rows; the text around them is written by hand."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ END: Final = "<!-- end of tables -->"
 COLUMNS: Final = (("frame", "auroc"), ("point", "ap"), ("point", "auroc"), ("voxel", "auroc"), ("voxel", "ap"))
 WITH_INTERVAL: Final = COLUMNS[:2]
 HEADS: Final = ("frame AUROC", "point AP", "point AUROC", "voxel AUROC", "voxel AP")
-OF_ONE_ROW: Final = ("train.seed", "model.fusion", "predict.blackout")
+ROW_PARAMS: Final = ("train.seed", "model.fusion", "predict.blackout")
 TITLES: Final[dict[Scale, str]] = {
     "default": "### Default scale",
     "large": "### Large scale",
@@ -26,7 +26,7 @@ TITLES: Final[dict[Scale, str]] = {
 
 
 def put_tables(path: Path, rows: Sequence[Row], comparisons: Sequence[Comparison]) -> None:
-    """Replace what stands between the marks of the page; raises DataError where it lacks them."""
+    """Replace the text between the marks of the page; raises DataError if it has no marks."""
     try:
         text = read_text(path)
     except OSError as error:
@@ -95,7 +95,7 @@ def _what(rows: Sequence[Row]) -> str:
         for level in ("frame", "point", "voxel")
         if level in block
     )
-    changes = [key for key in rows[0].changes if key not in OF_ONE_ROW]
+    changes = [key for key in rows[0].changes if key not in ROW_PARAMS]
     changed = ", ".join(f"{key}={rows[0].changes[key]}" for key in changes)
     longest = max(row.minutes for row in rows if row.name in VARIANTS) if _any_detector(rows) else None
     took = f" The longest run of the pipeline took {longest:g} minutes." if longest is not None else ""
@@ -107,7 +107,7 @@ def _any_detector(rows: Sequence[Row]) -> bool:
 
 
 def _trivial(rows: Sequence[Row]) -> str:
-    """Frame AUROC of scores that know nothing of anomalies."""
+    """Sentence with the frame AUROC of the trivial scores."""
     known = next((row.trivial for row in rows if row.trivial), {})
     if not known:
         return ""
@@ -115,16 +115,16 @@ def _trivial(rows: Sequence[Row]) -> str:
 
 
 def _events(rows: Sequence[Row]) -> str:
-    """Detection rate of each variant at one false alarm a minute."""
-    told = []
+    """Sentence with the detection rate of each variant at one false alarm a minute."""
+    sentences = []
     for name in VARIANTS:
         blocks = [row.events for row in rows if row.name == name and row.events]
-        shares, lows, highs, distances_m = (_known(blocks, key) for key in EVENTS[1:])
-        if shares:
-            share = f"{_mean_and_spread(shares)} [{fmean(lows):.3f}, {fmean(highs):.3f}]"
+        rates, lows, highs, distances_m = (_known(blocks, key) for key in EVENTS[1:])
+        if rates:
+            rate = f"{_mean_and_spread(rates)} [{fmean(lows):.3f}, {fmean(highs):.3f}]"
             first = f", first at {fmean(distances_m):.1f} m" if distances_m else ""
-            told.append(f"{name} {share} of {blocks[0]['objects']} objects{first}")
-    return f"Detection rate at one false alarm a minute: {'; '.join(told)}." if told else ""
+            sentences.append(f"{name} {rate} of {blocks[0]['objects']} objects{first}")
+    return f"Detection rate at one false alarm a minute: {'; '.join(sentences)}." if sentences else ""
 
 
 def _known(blocks: Sequence[Mapping[str, float]], key: str) -> list[float]:
@@ -132,7 +132,7 @@ def _known(blocks: Sequence[Mapping[str, float]], key: str) -> list[float]:
 
 
 def missing(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:
-    """The runs of which a row is not there yet, or by other params, in their order."""
+    """Runs with a row that is missing or was made with other params, in their order."""
     done = {row.id: _texts(row.changes) for row in rows}
     return [
         run

@@ -44,8 +44,8 @@ def test_training_draws_the_columns_there_are(write):
     [
         ("", "lacks the column epoch"),
         ("epoch,what\n1,2\n", "holds no training curve"),
-        ("epoch,train_loss\n1,high\n", "the column train_loss holds what is no number"),
-        ("epoch,train_loss\n1\n", "the column train_loss holds what is no number"),
+        ("epoch,train_loss\n1,high\n", "the column train_loss has a value that is not a number"),
+        ("epoch,train_loss\n1\n", "the column train_loss has a value that is not a number"),
     ],
 )
 def test_a_training_table_that_cannot_be_drawn(write, text, message):
