@@ -1,4 +1,4 @@
-"""How fast metrics come from scores: beside AnoVox's voxel loop, beside scikit-learn, and the bootstrap by itself."""
+"""Speed of evaluation: voxel metrics against AnoVox's loop, curves against scikit-learn, and the bootstrap."""
 
 import json
 import resource
@@ -65,7 +65,7 @@ def measure(folder: Path) -> Subject:
 
 
 def anovox_loop(predicted: Rows, true: Rows) -> AnovoxMetrics:
-    """What AnoVox's evaluation does, in our words: compare all pairs, then look each shared voxel up in both arrays."""
+    """Reimplementation of AnoVox's evaluation: compare all pairs, then look up each common voxel in both arrays."""
     places, true_places = predicted[:, :3], true[:, :3]
     shared = true_places[(places[:, None] == true_places).all(axis=-1).any(axis=0)]
     scores, labels = [], []
@@ -76,7 +76,7 @@ def anovox_loop(predicted: Rows, true: Rows) -> AnovoxMetrics:
 
 
 def plain_metrics(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]) -> AnovoxMetrics:
-    """AnoVox's six numbers by scikit-learn, threshold by threshold."""
+    """AnoVox's six metrics with scikit-learn, for each threshold."""
     thresholds = np.arange(0.25, 0.75, 0.05)
     precision, recall, cuts = precision_recall_curve(labels, scores)
     meeting = cuts[np.argmin(np.abs(precision - recall)[:-1])]
@@ -92,14 +92,17 @@ def plain_metrics(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]
 
 
 def ours(predicted: Rows, true: Rows) -> AnovoxMetrics | None:
-    """The same by lib.evaluation."""
+    """The same metrics with lib.evaluation."""
     keys = [voxel_keys(rows[:, :3].astype(np.int64)) for rows in (predicted, true)]
     rows, true_rows = shared_voxels(*keys)
     return anovox_metrics(predicted[rows, 3], true[true_rows, 3] == 33)
 
 
 def made_voxels(count: int, generator: np.random.Generator) -> tuple[Rows, Rows]:
-    """Predicted (count, 4) ix, iy, iz, score in [0, 1], and true (count, 4) ix, iy, iz, class id; in other orders."""
+    """Random voxels: predicted (count, 4) ix, iy, iz, score in [0, 1], and true (count, 4) ix, iy, iz, class id.
+
+    The rows are in different orders.
+    """
     places = generator.choice(200 * 200 * 20, size=count + count // 10, replace=False)
     voxels = np.stack([places % 200 + 400, places // 200 % 200 + 400, places // 40_000 + 20], axis=1).astype(np.float64)
     classes = np.where(generator.random(len(voxels)) < 0.02, 33.0, 1.0)
@@ -125,7 +128,7 @@ def _voxels() -> tuple[Table, Spread]:
 
 
 def made_scores(exponent: int, share: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Scores and labels (10 ** exponent,), a share of them anomalous; made in parts, to need no memory beside them."""
+    """Random scores and labels (10 ** exponent,), a fraction of them anomalous; made in parts to save memory."""
     count, generator = 10**exponent, np.random.default_rng(exponent)
     scores, labels = np.empty(count, dtype=np.float32), np.empty(count, dtype=bool)
     for start in range(0, count, 10**6):

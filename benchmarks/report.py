@@ -1,4 +1,4 @@
-"""results.json, merged by subject, and docs/benchmarks.md, drawn from it."""
+"""results.json, merged by subject, and docs/benchmarks.md, rendered from it."""
 
 import json
 import os
@@ -27,7 +27,7 @@ not.
 
 
 def merge(path: Path, name: str, subject: Subject, seconds: float) -> Results:
-    """Put a subject into results.json, leave the others as they are, and return all of it."""
+    """Replace one subject in results.json and return all subjects."""
     results = read_results(path)
     results[name] = {
         "title": subject.title,
@@ -45,7 +45,7 @@ def merge(path: Path, name: str, subject: Subject, seconds: float) -> Results:
 
 
 def read_results(path: Path) -> Results:
-    """All subjects measured so far; raises DataError when the file is damaged."""
+    """All subjects measured so far; raises DataError if the file is damaged."""
     try:
         results: Results = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -56,7 +56,7 @@ def read_results(path: Path) -> Results:
 
 
 def write_page(path: Path, results: Results, order: Sequence[str]) -> None:
-    """Draw docs/benchmarks.md: the promised ratios of all subjects first, then each subject's tables."""
+    """Render docs/benchmarks.md: the measures of all subjects first, then each subject's tables."""
     measured = [name for name in order if name in results]
     parts = [INTRODUCTION, _overview(results, measured)]
     parts += [_section(results[name]) for name in measured]
@@ -64,7 +64,7 @@ def write_page(path: Path, results: Results, order: Sequence[str]) -> None:
 
 
 def terminal_text(subject: Subject) -> str:
-    """The tables as a terminal shows them, and the measures with their limits."""
+    """The tables, and the measures with their limits, as text for a terminal."""
     measures = [_measure_row(asdict(measure) | {"met": measure.met}) for measure in subject.measures]
     tables = [*subject.tables]
     tables += [Table("measures", ("measure", "value", "limit", "met"), tuple(measures))] if measures else []
@@ -74,7 +74,7 @@ def terminal_text(subject: Subject) -> str:
 
 
 def machine() -> dict[str, str | int | float]:
-    """What the numbers depend on: processor, cores, memory, system, and the GPU where torch is loaded and sees one."""
+    """The machine: processor, cores, memory, system, and the GPU if torch is loaded and finds one."""
     found: dict[str, str | int | float] = {
         "processor": _processor(),
         "cores": available_cores(),

@@ -51,7 +51,7 @@ def test_mirrored_clouds_stop_preprocess_unless_trusted(tmp_path):
     assert not (tmp_path / "data" / "shards").exists() and not (tmp_path / "metrics" / "labels.json").exists()
     set_params(tmp_path, preprocess={"trust_labels": True}, execution={"workers": 1})
     trusted = run(tmp_path, "preprocess")
-    assert trusted.returncode == 0 and "labels, trusted all the same: in Scenario_" in trusted.stdout
+    assert trusted.returncode == 0 and "labels, ignored by preprocess.trust_labels: in Scenario_" in trusted.stdout
     labels = json.loads((tmp_path / "metrics" / "labels.json").read_text())
     assert labels["trust_labels"] is True and labels["objections"] >= 1 and labels["class_agreement"] < 0.9
 

@@ -373,7 +373,7 @@ def test_a_killed_run_leaves_whole_files_and_the_next_one_goes_on(tmp_path, kind
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert tree(data) == content
     assert before.items() <= inodes(data).items()  # a finished file is not written again
-    assert f"{400 - len(finished)} files" in done.stdout and f"; {len(finished)} were there already" in done.stdout
+    assert f"{400 - len(finished)} files" in done.stdout and f"; {len(finished)} existed already" in done.stdout
 
 
 def wait_until(condition, seconds=30.0):
