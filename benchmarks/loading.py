@@ -60,8 +60,8 @@ def measure(folder: Path) -> Subject:
         check(each, folder, frames, max_points)
     os.sync()
     warm = _warm(folder, frames, max_points)
-    cold, share = _cold(folder, frames[0], max_points)
-    return _subject(warm, cold, share, frames[0], max_points)
+    cold, fraction = _cold(folder, frames[0], max_points)
+    return _subject(warm, cold, fraction, frames[0], max_points)
 
 
 def check(each: Format, folder: Path, frames: Sequence[Frame], max_points: int) -> None:
@@ -131,7 +131,7 @@ def drop_from_cache(folder: Path) -> None:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _subject(warm: Times, cold: Times, share: float, frame: Frame, max_points: int) -> Subject:
+def _subject(warm: Times, cold: Times, fraction: float, frame: Frame, max_points: int) -> Subject:
     height, width = frame.image.shape[:2]
     size = f"{(frame.image.nbytes + 16 * max_points) / 1e6:.1f} MB"
     rows = [
@@ -148,7 +148,7 @@ def _subject(warm: Times, cold: Times, share: float, frame: Frame, max_points: i
     columns = ("way", "warm, frames/s", "ours: times as fast", "cold, frames/s", "ours: times as fast")
     note = (
         "Warm: files open, in the page cache, all read once before. Cold: the page cache emptied of them "
-        f"(posix_fadvise DONTNEED; {share:.0%} of the bytes came from the disk), then opened and read."
+        f"(posix_fadvise DONTNEED; {fraction:.0%} of the bytes came from the disk), then opened and read."
     )
     return Subject(
         title="Loading",

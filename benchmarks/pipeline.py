@@ -29,7 +29,7 @@ def measure(folder: Path) -> Subject:
     clone, environment = folder / "clone", _environment(folder)
     _run(["git", "clone", "-q", str(ROOT), str(clone)], folder, environment)
     (clone / "dvc.lock").unlink()  # or stages whose results are in Git would be skipped where they come out the same
-    # A cache that the user's own settings share between repositories may hold results.
+    # The user's own settings may name a cache for several repositories, which could already hold results.
     _run([*REPRO[:-1], "config", "--local", "cache.dir", str(clone / ".dvc" / "cache")], clone, environment)
     stages, total = _first(clone, environment)
     again = [_nothing_to_do(clone, environment) for _ in range(AGAIN)]

@@ -91,9 +91,7 @@ def _agreement(survey: Survey, preprocess: PreprocessParams) -> Iterator[Diagnos
         yield Diagnosis(severity, found.name, found.what, found.remedy)
     for left_open in undecided(survey.statistics):
         what = f"{_counted(len(left_open.scenarios), 'scenario')}, first {left_open.scenarios[0]}: {left_open.what}"
-        yield Diagnosis(
-            Severity.NOTE, left_open.name, what, "look at plots/labels, or with more light in other scenarios"
-        )
+        yield Diagnosis(Severity.NOTE, left_open.name, what, "check plots/labels, or other scenarios with more light")
 
 
 def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:

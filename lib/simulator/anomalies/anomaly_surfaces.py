@@ -65,7 +65,7 @@ def unusual(rng: Generator, extent_m: float, parts: int) -> list[Material]:
     return [pattern(rng, extent_m, 0.4), *[accent] * (parts - 1)]
 
 
-def sheet_look(rng: Generator, extent_m: float, reflectivity: float) -> Material:
+def sheet_material(rng: Generator, extent_m: float, reflectivity: float) -> Material:
     """A sheet's material: patterned, or one bright colour that roads do not have."""
     if chance(rng, 0.75):
         return pattern(rng, extent_m, reflectivity)
