@@ -76,7 +76,7 @@ def test_curves_carry_numbers_intervals_and_chance(write):
         assert labels == ["point in view: 0.750 [0.700, 0.800]", "chance: 0.500"]
         figure = draw_precision_recall(pr, metrics)
         labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["point in view: 0.500 [0.400, 0.600], chance 0.1", "chance: the share of anomalous"]
+    assert labels == ["point in view: 0.500 [0.400, 0.600], chance 0.1", "chance: the fraction of anomalous"]
     assert [0.1, 0.1] in [np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines]
 
 
