@@ -1,4 +1,4 @@
-"""How fast the detector trains on the CPU: the naive loop beside ours, and the parts of a step."""
+"""Speed of training on the CPU: the naive loop and ours, and the parts of a step."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -46,7 +46,7 @@ STEP: Final = (
 
 
 def measure(folder: Path) -> Subject:
-    """Simulate frames of the default sample's size and train on them in both ways."""
+    """Simulate frames of the default sample's size and time training on them with both loops."""
     make_deterministic(1)
     params = load_params(Params)
     simulated = params.simulate
@@ -78,7 +78,7 @@ def measure(folder: Path) -> Subject:
 
 
 def _shrunk(folder: Path, size: tuple[int, int]) -> Times:
-    """Epochs of both loops on the same network, from files of AnoVox's true size and from shards of smaller images."""
+    """Epochs of both loops on the same network, from files of AnoVox's size and from shards of smaller images."""
     params, simulated = load_params(Params), load_params(Params).simulate
     frames = simulated_frames(folder / "simulated_true_size", DIFFERENT_FRAMES)
     length = padded_length(max(len(frame.points) for frame in frames))
@@ -113,7 +113,7 @@ def _check(raw: RawFrames, shard: Shard, grid: RangeGrid) -> None:
 def _timed(
     raw: Path, shard: Shard, refs: list[FrameRef], config: DetectorConfig, grid: RangeGrid
 ) -> tuple[tuple[Times, list[float]], Clock]:
-    """Epochs of each loop in turn, the share of our epochs that waits for data, and the parts of our step."""
+    """Alternating epochs of each loop, the fraction of our epochs spent waiting for data, and the parts of our step."""
     recipe = _recipe(grid)
     full = replace(recipe, precision="float32")
     naive = NaiveLoop(raw, len(refs), build_detector(config), replace(full, parts=1), available_cores())

@@ -1,7 +1,7 @@
-"""Training on a GPU: what each way of speeding it up gives, how near the device's limits it comes, what 50 epochs take.
+"""Training on a GPU: gain of each optimization, comparison with the device's limits, and duration of 50 epochs.
 
-Frames of AnoVox's true size, simulated: a few different ones, repeated. A training of 4,200 frames names them again and
-again, so that an epoch computes as much as one of as many different frames; data kept on the device takes less room.
+The simulated frames have AnoVox's size; a few different ones are repeated. An epoch of 4,200 repeated frames costs the
+same computation as one of different frames, but data on the device needs less memory.
 """
 
 import time
@@ -48,7 +48,7 @@ GIB: Final = 1 << 30
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """A shard of true size, its frames, and the same frames as files."""
+    """A shard of AnoVox's size, its frames, and the same frames as files."""
 
     shard: Shard
     refs: Sequence[FrameRef]
@@ -57,7 +57,7 @@ class Work:
     def recipe(
         self, precision: Precision = "bfloat16", fusion: Fusion = "concat", *, compiled: bool = False
     ) -> tuple[Detector, Recipe]:
-        """A new detector and how it is trained, in batches of 64."""
+        """A new detector and its training recipe, with batches of 64."""
         params = load_params(Params)
         model = params.model.model_copy(update={"fusion": fusion})
         train = params.train.model_copy(update={"batch_size": BATCH, "epochs": MEASURED_EPOCHS})
@@ -67,7 +67,7 @@ class Work:
 
 
 def measure(folder: Path) -> Subject:
-    """Simulate frames of AnoVox's true size and train on them in all ways; raises DataError where there is no GPU."""
+    """Simulate frames of AnoVox's size and time all methods of training; raises DataError without a GPU."""
     if not torch.cuda.is_available():
         raise DataError("training_cuda: torch finds no CUDA device here; this subject needs one")
     if not choose_compiled("auto", CUDA):
@@ -152,7 +152,7 @@ def _parts(clock: Clock) -> Table:
 
 
 def _limits(work: Work, samples_per_s: float) -> Table:
-    """Arithmetic and memory traffic of a step beside what the device reached just now."""
+    """Arithmetic and memory traffic of a step, in comparison with the measured limits of the device."""
     flops, moved = _work_per_sample(work)
     matmul, bandwidth = _matmul_flops(torch.bfloat16), _bandwidth()
     rows = (
@@ -170,7 +170,7 @@ def _limits(work: Work, samples_per_s: float) -> Table:
 
 
 def _work_per_sample(work: Work) -> tuple[float, float]:
-    """FLOPs of both passes per sample, and bytes kept between them, written and read."""
+    """FLOPs of forward and backward pass per sample, and bytes of saved tensors, written and read."""
     detector, recipe = work.recipe()
     detector.to(CUDA, memory_format=torch.channels_last)  # type: ignore[call-overload]
     generator = torch.Generator(CUDA).manual_seed(1)
@@ -201,7 +201,7 @@ def _bandwidth() -> float:
 
 
 def _fastest(function: Callable[[], object], calls: int = 10, rounds: int = 5) -> float:
-    """Seconds of one call, in the fastest of some rounds of calls."""
+    """Seconds per call in the fastest of several rounds."""
     seconds = []
     for _ in range(1 + rounds):
         synchronize(CUDA)
@@ -214,7 +214,7 @@ def _fastest(function: Callable[[], object], calls: int = 10, rounds: int = 5) -
 
 
 def _epoch_seconds(work: Work, fusion: Fusion) -> npt.NDArray[np.float64]:
-    """Seconds of each whole epoch after the first, validation included, in a real training."""
+    """Seconds of each epoch after the first, including validation, in an actual training."""
     detector, recipe = work.recipe("bfloat16", fusion, compiled=True)
     named = [work.refs[i % FRAMES] for i in range(EPOCH_FRAMES + VALIDATION_FRAMES)]
     data = TrainingSet([work.shard], named[:EPOCH_FRAMES], list(islice(named, EPOCH_FRAMES, None)))

@@ -82,7 +82,7 @@ class OurLoop:
         self.wait_fraction: list[float] = []
 
     def epoch(self) -> float:
-        """Train on every frame once as lib.training.loop does; returns the mean loss and notes the share of waiting."""
+        """Train on every frame once like lib.training.loop; returns the mean loss and records the waiting fraction."""
         start, waited = time.perf_counter(), 0.0
         losses: list[Tensor] = []
         with Threads(self._recipe.parts) as threads:

@@ -1,4 +1,4 @@
-"""What a training step costs in time and memory, measured with the real detector on real frames."""
+"""Time and memory of a training step, measured with the actual detector on real frames."""
 
 import time
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ TIMED_STEPS = 2
 
 @dataclass(frozen=True)
 class Footprint:
-    """Seconds per frame of a training step and the bytes it needs at train.batch_size.
+    """Seconds per frame of a training step, and its memory [bytes] at train.batch_size.
 
-    `measured_memory`: CUDA's own count of the peak; else what autograd keeps for the backward pass, weights, gradients
-    and moments, to which kernels add their working memory.
+    `measured_memory`: whether the memory is CUDA's peak; otherwise it is the sum of saved tensors, weights, gradients
+    and moments, without the kernels' workspace.
     """
 
     seconds_per_frame: float
@@ -37,9 +37,9 @@ class Footprint:
 
 
 def training_footprint(detector: Detector, shard: Shard, recipe: Recipe) -> Footprint:
-    """Train for a few steps on a shard's frames, repeated as need be, and measure; the detector changes.
+    """Measure a few training steps on a shard's frames, repeated if necessary. Changes the detector.
 
-    Raises TrainingError when the device has too little memory.
+    Raises TrainingError if the device has too little memory.
     """
     try:
         return _measured(detector, shard, recipe)
