@@ -1,7 +1,7 @@
-"""Measure speed beside what people would use instead: `python -m benchmarks [SUBJECT ...]`.
+"""Measure speed in comparison with alternatives: `python -m benchmarks [SUBJECT ...]`.
 
-Prints the tables, merges the subjects into benchmarks/results.json and draws docs/benchmarks.md from it. By default
-all subjects. Each of several runs in a process of its own. How one is written: benchmarks/subject.py.
+Prints the tables, merges the subjects into benchmarks/results.json and renders docs/benchmarks.md from it. The default
+are all subjects. If there are several, each runs in its own process. benchmarks/subject.py describes how to write one.
 """
 
 import argparse
@@ -26,7 +26,7 @@ PAGE: Final = Path("docs/benchmarks.md")
 
 
 def main() -> None:
-    """Measure the subjects asked for."""
+    """Measure the given subjects."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"of {', '.join(SUBJECTS)}; none: all")
     wanted = parser.parse_args().subjects or list(SUBJECTS)

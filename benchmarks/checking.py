@@ -1,4 +1,4 @@
-"""How long `python -m tools.check` takes for a thousand frames of AnoVox's true size, which may be a minute."""
+"""Duration of `python -m tools.check` for a thousand frames of AnoVox's size; the limit is a minute."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ CHECK: Final = "tools.check"
 
 
 def measure(folder: Path) -> Subject:
-    """Multiply some simulated frames to a thousand and check them as a user would."""
+    """Repeat some simulated frames a thousand times and check them like a user."""
     made = simulated_scenarios(folder / "made", SCENARIOS - 1, 1, DIFFERENT_FRAMES)
     data = folder / "data"
     for scenario in made:

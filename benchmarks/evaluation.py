@@ -1,4 +1,4 @@
-"""How fast metrics come from scores: beside AnoVox's voxel loop, beside scikit-learn, and the bootstrap by itself."""
+"""Speed of evaluation: voxel metrics against AnoVox's loop, curves against scikit-learn, and the bootstrap."""
 
 import json
 import resource
@@ -22,7 +22,7 @@ from lib.geometry.voxels import voxel_keys
 VOXELS: Final = (1_000, 3_000, 8_000)
 ROUNDS: Final = {1_000: 5, 3_000: 3, 8_000: 2}
 EXPONENTS: Final = (6, 7, 8)
-SHARES: Final = (0.01, 0.5)
+FRACTIONS: Final = (0.01, 0.5)
 SKLEARN_EXPONENT, SAMPLING_ERROR = 7, 2e-3  # how far 10^7 scores may lie from 10^8 others of the same distribution
 RESAMPLES, SCENARIOS, CELLS = 1_000, 200, 1_001
 OURS, LOOP, SKLEARN = "ours", "AnoVox's loop", "scikit-learn"
@@ -65,7 +65,7 @@ def measure(folder: Path) -> Subject:
 
 
 def anovox_loop(predicted: Rows, true: Rows) -> AnovoxMetrics:
-    """What AnoVox's evaluation does, in our words: compare all pairs, then look each shared voxel up in both arrays."""
+    """Reimplementation of AnoVox's evaluation: compare all pairs, then look up each common voxel in both arrays."""
     places, true_places = predicted[:, :3], true[:, :3]
     shared = true_places[(places[:, None] == true_places).all(axis=-1).any(axis=0)]
     scores, labels = [], []
@@ -76,7 +76,7 @@ def anovox_loop(predicted: Rows, true: Rows) -> AnovoxMetrics:
 
 
 def plain_metrics(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]) -> AnovoxMetrics:
-    """AnoVox's six numbers by scikit-learn, threshold by threshold."""
+    """AnoVox's six metrics with scikit-learn, for each threshold."""
     thresholds = np.arange(0.25, 0.75, 0.05)
     precision, recall, cuts = precision_recall_curve(labels, scores)
     meeting = cuts[np.argmin(np.abs(precision - recall)[:-1])]
@@ -92,14 +92,17 @@ def plain_metrics(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]
 
 
 def ours(predicted: Rows, true: Rows) -> AnovoxMetrics | None:
-    """The same by lib.evaluation."""
+    """The same metrics with lib.evaluation."""
     keys = [voxel_keys(rows[:, :3].astype(np.int64)) for rows in (predicted, true)]
     rows, true_rows = shared_voxels(*keys)
     return anovox_metrics(predicted[rows, 3], true[true_rows, 3] == 33)
 
 
 def made_voxels(count: int, generator: np.random.Generator) -> tuple[Rows, Rows]:
-    """Predicted (count, 4) ix, iy, iz, score in [0, 1], and true (count, 4) ix, iy, iz, class id; in other orders."""
+    """Random voxels: predicted (count, 4) ix, iy, iz, score in [0, 1], and true (count, 4) ix, iy, iz, class id.
+
+    The rows are in different orders.
+    """
     places = generator.choice(200 * 200 * 20, size=count + count // 10, replace=False)
     voxels = np.stack([places % 200 + 400, places // 200 % 200 + 400, places // 40_000 + 20], axis=1).astype(np.float64)
     classes = np.where(generator.random(len(voxels)) < 0.02, 33.0, 1.0)
@@ -124,13 +127,13 @@ def _voxels() -> tuple[Table, Spread]:
     return Table("A pair of voxel grids, ms", ("voxels", OURS, LOOP, "times as fast"), tuple(rows)), last
 
 
-def made_scores(exponent: int, share: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Scores and labels (10 ** exponent,), a share of them anomalous; made in parts, to need no memory beside them."""
+def made_scores(exponent: int, fraction: float) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Random scores and labels (10 ** exponent,), a fraction of them anomalous; made in parts to save memory."""
     count, generator = 10**exponent, np.random.default_rng(exponent)
     scores, labels = np.empty(count, dtype=np.float32), np.empty(count, dtype=bool)
     for start in range(0, count, 10**6):
         part = slice(start, start + 10**6)
-        labels[part] = generator.random(10**6, dtype=np.float32) < share
+        labels[part] = generator.random(10**6, dtype=np.float32) < fraction
         scores[part] = generator.standard_normal(10**6, dtype=np.float32) + labels[part]
     return scores, labels
 
@@ -138,16 +141,16 @@ def made_scores(exponent: int, share: float) -> tuple[npt.NDArray[np.float32], n
 def _scores() -> tuple[Table, Spread, Spread]:
     rows, ends = [], {}
     for exponent in EXPONENTS:
-        for share in SHARES:
-            one = ends[exponent, share] = _in_its_own_process(OURS, exponent, share)
-            other = _in_its_own_process(SKLEARN, exponent, share) if exponent <= SKLEARN_EXPONENT else {}
-            expected, within = (other, 1e-9) if other else (ends[SKLEARN_EXPONENT, share], SAMPLING_ERROR)
+        for fraction in FRACTIONS:
+            one = ends[exponent, fraction] = _in_its_own_process(OURS, exponent, fraction)
+            other = _in_its_own_process(SKLEARN, exponent, fraction) if exponent <= SKLEARN_EXPONENT else {}
+            expected, within = (other, 1e-9) if other else (ends[SKLEARN_EXPONENT, fraction], SAMPLING_ERROR)
             for key in ("auroc", "ap"):
                 assert abs(one[key] - expected[key]) <= one["bound"] + within, (one, expected)
             cells = [number_text(each[k]) if each else "" for k in ("seconds", "peak_gb") for each in (one, other)]
             error = number_text(one["bound"]) if one["bound"] else "exact"
-            rows.append((f"10^{exponent}", f"{share:.0%}", *cells, error))
-    last = ends[EXPONENTS[-1], SHARES[0]]
+            rows.append((f"10^{exponent}", f"{fraction:.0%}", *cells, error))
+    last = ends[EXPONENTS[-1], FRACTIONS[0]]
     columns = (
         "scores",
         "anomalous",
@@ -161,15 +164,15 @@ def _scores() -> tuple[Table, Spread, Spread]:
     return Table("AUROC and average precision", columns, tuple(rows), SCORES_NOTE), seconds, peak
 
 
-def _in_its_own_process(way: str, exponent: int, share: float) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.evaluation", way, str(exponent), str(share)]
+def _in_its_own_process(way: str, exponent: int, fraction: float) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.evaluation", way, str(exponent), str(fraction)]
     found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return found
 
 
-def score(way: str, exponent: int, share: float) -> dict[str, float]:
+def score(way: str, exponent: int, fraction: float) -> dict[str, float]:
     """Seconds, peak memory and results of one way."""
-    scores, labels = made_scores(exponent, share)
+    scores, labels = made_scores(exponent, fraction)
     start, bound = time.perf_counter(), 0.0
     if way == OURS:
         ranking = rank(scores[labels], scores[~labels])

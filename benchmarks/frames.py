@@ -1,4 +1,4 @@
-"""Simulated frames of AnoVox's true size (512 x 768 pixels, 64 x 1,562 rays), as many as a benchmark asks for."""
+"""Simulated frames of AnoVox's size (512 x 768 pixels, 64 x 1,562 rays) for benchmarks."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +35,7 @@ def simulated_scenarios(
 
 
 def simulated_frames(folder: Path, different: int, size: dict[str, int] = TRUE_SIZE) -> list[Frame]:
-    """Simulate one normality scenario of so many frames below a folder and read them, labels and all."""
+    """Simulate one normality scenario with `count` frames below a folder, and read them with their labels."""
     [path] = simulated_scenarios(folder, 1, 0, different, size)
     reads = list(read_frames(open_scenario(path, None)))
     assert len(reads) == different
@@ -57,6 +57,6 @@ def multiplied(source: Path, target: Path, factor: int) -> None:
 
 
 def repeated(frames: list[Frame], count: int) -> Iterator[Frame]:
-    """`count` frames, in turn those given, numbered from 1."""
+    """`count` frames: the given ones, repeated cyclically and numbered from 1."""
     for number in range(count):
         yield replace(frames[number % len(frames)], frame_id=1 + number)

@@ -1,4 +1,4 @@
-"""How fast frames come out of each format: uint8 image and padded float32 cloud, in the memory of a batch."""
+"""Speed of loading from each format: uint8 image and padded float32 cloud, copied into the memory of a batch."""
 
 import os
 import resource
@@ -35,13 +35,13 @@ PACKAGES: Final = (
 
 
 class Buffers:
-    """The memory of a batch, reused: images like this sample's, and clouds."""
+    """Reusable memory of a batch of images and clouds, with the shape and dtype of a sample."""
 
     def __init__(self, sample: Sample) -> None:
         self.images, self.points = (np.zeros((BATCH, *array.shape), array.dtype) for array in sample)
 
     def fill(self, samples: Iterable[Sample]) -> int:
-        """Copy samples in, batch over batch, and return how many came."""
+        """Copy samples into the buffers, one batch over another, and return the number of samples."""
         count = 0
         for image, points in samples:
             self.images[count % BATCH], self.points[count % BATCH] = image, points
@@ -50,7 +50,7 @@ class Buffers:
 
 
 def measure(folder: Path) -> Subject:
-    """Write the frames in every format, check that all give the same arrays, and read them in turn, warm and cold."""
+    """Write the frames in every format, check that all return the same arrays, and time reading, warm and cold."""
     made = simulated_frames(new_folder(folder / "simulated"), DIFFERENT_FRAMES)
     frames = list(repeated(made, FRAMES))
     max_points = padded_length(max(len(frame.points) for frame in made))
@@ -60,12 +60,12 @@ def measure(folder: Path) -> Subject:
         check(each, folder, frames, max_points)
     os.sync()
     warm = _warm(folder, frames, max_points)
-    cold, share = _cold(folder, frames[0], max_points)
-    return _subject(warm, cold, share, frames[0], max_points)
+    cold, fraction = _cold(folder, frames[0], max_points)
+    return _subject(warm, cold, fraction, frames[0], max_points)
 
 
 def check(each: Format, folder: Path, frames: Sequence[Frame], max_points: int) -> None:
-    """Assert that a format gives back exactly the frames, in their order."""
+    """Assert that a format returns exactly the frames, in their order."""
     samples = each.open(folder / each.layout, max_points)(range(len(frames)))
     for (image, points), frame in zip(samples, frames, strict=True):
         expected = frame.image.astype(np.float32) / 255 if image.dtype == np.float32 else frame.image
@@ -74,7 +74,7 @@ def check(each: Format, folder: Path, frames: Sequence[Frame], max_points: int) 
 
 
 def new_folder(path: Path) -> Path:
-    """Make a folder and return it."""
+    """Create a folder and return it."""
     path.mkdir(parents=True)
     return path
 
@@ -108,7 +108,7 @@ def _warm(folder: Path, frames: Sequence[Frame], max_points: int) -> Times:
 
 
 def _cold(folder: Path, frame: Frame, max_points: int) -> tuple[Times, float]:
-    """Seconds to open each format and read all frames from the disk, and the share of the bytes that came from it."""
+    """Seconds to open each format and read all frames from disk, and the fraction of bytes that was read from disk."""
     cloud = padded(frame.points, max_points)
     ways: dict[str, Callable[[], object]] = {}
     for each in FORMATS:
@@ -124,14 +124,14 @@ def _cold(folder: Path, frame: Frame, max_points: int) -> tuple[Times, float]:
 
 
 def drop_from_cache(folder: Path) -> None:
-    """Ask the system to forget the files below a folder; what a process still maps, it keeps."""
+    """Ask the system to drop the files below a folder from the page cache; mapped pages stay."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _subject(warm: Times, cold: Times, share: float, frame: Frame, max_points: int) -> Subject:
+def _subject(warm: Times, cold: Times, fraction: float, frame: Frame, max_points: int) -> Subject:
     height, width = frame.image.shape[:2]
     size = f"{(frame.image.nbytes + 16 * max_points) / 1e6:.1f} MB"
     rows = [
@@ -148,7 +148,7 @@ def _subject(warm: Times, cold: Times, share: float, frame: Frame, max_points: i
     columns = ("way", "warm, frames/s", "ours: times as fast", "cold, frames/s", "ours: times as fast")
     note = (
         "Warm: the files are open, in the page cache, and were read once before. Cold: they are removed from the page "
-        f"cache (posix_fadvise DONTNEED; {share:.0%} of the bytes came from the disk), then opened and read."
+        f"cache (posix_fadvise DONTNEED; {fraction:.0%} of the bytes came from the disk), then opened and read."
     )
     return Subject(
         title="Loading",

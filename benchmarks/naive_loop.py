@@ -1,6 +1,6 @@
-"""Training as people write it first: files per frame, a collate that pads each batch, eager float32, no care for waits.
+"""A naive training loop: one file per frame and sensor, a collate function that pads each batch, eager float32.
 
-The network, its loss, the views and the pseudo-anomalies are the project's own, so that only the loop differs.
+Network, loss, views and pseudo-anomalies are those of the project, so that only the loop differs.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def write_raw(folder: Path, shards: Sequence[Shard], refs: Sequence[FrameRef]) -
 
 
 class RawFrames(Dataset[Sample]):
-    """The frames of a folder, read file by file; with a `size` (height, width) the images are shrunk each time."""
+    """Data set of the frames in a folder, read from files; images are resized each time to `size` (height, width)."""
 
     def __init__(self, folder: Path, count: int, size: tuple[int, int] | None = None) -> None:
         self._folder, self._count, self._size = folder, count, size
@@ -79,7 +79,7 @@ class RawFrames(Dataset[Sample]):
 
 
 def padded_batch(samples: Sequence[Sample]) -> FrameBatch:
-    """Collate: pad the clouds to the longest of the batch, and stack."""
+    """Collate function: pad the clouds to the longest of the batch, and stack."""
     image, points, point_class, pixel_class, depth, intrinsics, extrinsics = zip(*samples, strict=True)
     pad = torch.nn.utils.rnn.pad_sequence
     return FrameBatch(
@@ -95,7 +95,7 @@ def padded_batch(samples: Sequence[Sample]) -> FrameBatch:
 
 
 class NaiveLoop:
-    """A detector and the loop around it."""
+    """A detector with its naive training loop."""
 
     def __init__(
         self,

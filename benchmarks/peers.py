@@ -1,8 +1,8 @@
-"""The same frames in the formats that people keep training data in: how each is written, and how it is read fastest.
+"""The same frames in common formats for training data: how to write each, and how to read it fastest.
 
 Samples are image (H, W, 3) uint8 (or float32 from 0 to 1 where named so) and points (P, 4) float32, padded with zeros.
-They come in the order asked for, or in the file's own where a format can only stream. They may be views; whoever wants
-to keep one, copies it.
+They are returned in the requested order, or in the file's order if a format can only stream. They may be views: copy
+those that are needed later.
 """
 
 import io
@@ -36,10 +36,10 @@ EXTRA: Final = "`make bench` installs it from benchmarks/requirements.lock"
 
 @dataclass(frozen=True)
 class Format:
-    """A way to keep frames and to read them; formats of one `layout` read the same files.
+    """A format with a writer and a reader; formats with the same `layout` read the same files.
 
-    `write(folder, frames, max_points)` fills an empty folder. `open(folder, max_points)` gives what reads from it: a
-    function from the order of the frames to samples, to be called as often as one likes.
+    `write(folder, frames, max_points)` fills an empty folder. `open(folder, max_points)` returns a function that maps
+    an order of frames to samples, and that can be called repeatedly.
     """
 
     name: str
@@ -125,13 +125,13 @@ def write_streaming(folder: Path, frames: Sequence[Frame], max_points: int) -> N
 
 
 def open_streaming(folder: Path, max_points: int) -> Read:
-    """StreamingDataset, which people train from; in the file's order."""
+    """StreamingDataset, the class for training; in the file's order."""
     dataset = _streaming().StreamingDataset(local=str(folder), batch_size=1, num_canonical_nodes=1)
     return lambda order: ((sample["image"], sample["points"]) for sample in dataset)
 
 
 def open_streaming_local(folder: Path, max_points: int) -> Read:
-    """LocalDataset, its bare reader of files that lie on the disk already."""
+    """LocalDataset, the plain reader of local files."""
     dataset = _streaming().LocalDataset(str(folder))
 
     def sample(number: int) -> Sample:
@@ -198,7 +198,7 @@ def open_npy(folder: Path, max_points: int) -> Read:
 
 
 def write_shards(folder: Path, frames: Sequence[Frame], max_points: int) -> None:
-    """The shards of this project, as `preprocess` writes them: labels, depth and voxels lie in them, too."""
+    """Shards of this project as `preprocess` writes them, including labels, depth and voxels."""
     for start in range(0, len(frames), FRAMES_PER_SHARD):
         write_shard(folder / f"{start:06}.h5", frames[start : start + FRAMES_PER_SHARD], max_points)
 
@@ -282,7 +282,7 @@ def _streaming() -> Any:
 
 
 def _pngs(frames: Sequence[Frame]) -> Iterator[bytes]:
-    """The frames' pictures as PNG; one that occurs again is not encoded again."""
+    """The frames' images as PNG; repeated images are encoded once."""
     encoded: dict[int, bytes] = {}
     for frame in frames:
         if id(frame.image) not in encoded:

@@ -1,4 +1,4 @@
-"""The whole pipeline by DVC in a new clone of this repository: each stage, all together, and with nothing to do."""
+"""Duration of the whole pipeline with DVC in a new clone: each stage, all stages, and with nothing to do."""
 
 import os
 import re
@@ -25,11 +25,11 @@ BEFORE: Final = "DVC, before the first stage"
 
 
 def measure(folder: Path) -> Subject:
-    """Clone what is committed, `dvc repro` in it from nothing, then again and again."""
+    """Clone the committed state, time `dvc repro` from scratch, then repeatedly with nothing to do."""
     clone, environment = folder / "clone", _environment(folder)
     _run(["git", "clone", "-q", str(ROOT), str(clone)], folder, environment)
     (clone / "dvc.lock").unlink()  # or stages whose results are in Git would be skipped where they come out the same
-    # A cache that the user's own settings share between repositories may hold results.
+    # The user's own settings may name a cache for several repositories, which could already hold results.
     _run([*REPRO[:-1], "config", "--local", "cache.dir", str(clone / ".dvc" / "cache")], clone, environment)
     stages, total = _first(clone, environment)
     again = [_nothing_to_do(clone, environment) for _ in range(AGAIN)]
@@ -65,14 +65,14 @@ def measure(folder: Path) -> Subject:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """A stage's `python` is this one; nothing that DVC or a stage keeps elsewhere is found, or left there."""
+    """Environment with the current `python`, isolated from caches of DVC and of stages outside the clone."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return kept | {"PATH": path, "DVC_SITE_CACHE_DIR": str(folder / "site"), SCRATCH: str(folder / "scratch")}
 
 
 def _first(clone: Path, environment: dict[str, str]) -> tuple[dict[str, float], float]:
-    """Seconds of each stage, from its first line to the next one's, and of all; every stage must have run."""
+    """Seconds of each stage, from its first output line to that of the next, and in total; all stages must run."""
     start = time.perf_counter()
     begun = [(BEFORE, start)]
     lines: list[str] = []

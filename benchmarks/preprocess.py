@@ -1,4 +1,4 @@
-"""The conversion of AnoVox folders to shards, beside the bare decode of the same files."""
+"""Conversion of AnoVox folders to shards, in comparison with only decoding the same files."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ if __name__ == "__main__":
 
 
 def measure(folder: Path) -> Subject:
-    """Convert with one and two workers in turn with the bare decode; then 1, 2, 4, 8 times the frames of a scenario."""
+    """Time conversion with one and two workers, alternating with decoding; then with 1, 2, 4, 8 times the frames."""
     made = folder / "made"
     scenarios = simulated_scenarios(made, SCENARIOS, 0, FRAMES)
     data = _multiplied(folder / "data", made, scenarios, TIMES)
@@ -112,7 +112,7 @@ def _growth(folder: Path, made: Path, scenario: Path) -> tuple[Table, float, flo
 
 
 def convert(root: Path, workers: int) -> tuple[float, float]:
-    """Convert in a process of its own; seconds, and peak memory of that process [GB]."""
+    """Convert in a separate process; seconds, and peak memory of that process [GB]."""
     script = root.with_name("convert.py")
     script.write_text(CONVERT, encoding="utf-8")
     command = [sys.executable, str(script), str(root), str(workers)]
@@ -147,7 +147,7 @@ def _read(scenarios: list[Path]) -> None:
 
 
 def _multiplied(target: Path, made: Path, scenarios: Sequence[Path], factor: int) -> Path:
-    """A data set of some of the scenarios in `made`: their frames, `factor` times over, by hard links."""
+    """A data set of some of the scenarios in `made`, with their frames repeated `factor` times by hard links."""
     for source in scenarios:
         multiplied(source, target / source.name, factor)
     (target / layout.CONFIGURATION_FOLDER).symlink_to(made / layout.CONFIGURATION_FOLDER)

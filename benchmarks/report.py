@@ -1,4 +1,4 @@
-"""results.json, merged by subject, and docs/benchmarks.md, drawn from it."""
+"""results.json, merged by subject, and docs/benchmarks.md, rendered from it."""
 
 import json
 import os
@@ -28,7 +28,7 @@ INTRODUCTION = """# Benchmarks
 
 
 def merge(path: Path, name: str, subject: Subject, seconds: float) -> Results:
-    """Put a subject into results.json, leave the others as they are, and return all of it."""
+    """Replace one subject in results.json and return all subjects."""
     results = read_results(path)
     results[name] = {
         "title": subject.title,
@@ -46,7 +46,7 @@ def merge(path: Path, name: str, subject: Subject, seconds: float) -> Results:
 
 
 def read_results(path: Path) -> Results:
-    """All subjects measured so far; raises DataError when the file is damaged."""
+    """All subjects measured so far; raises DataError if the file is damaged."""
     try:
         results: Results = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def write_page(path: Path, results: Results, order: Sequence[str]) -> None:
 
 
 def terminal_text(subject: Subject) -> str:
-    """The tables as a terminal shows them, and the measures with their limits."""
+    """The tables, and the measures with their limits, as text for a terminal."""
     measures = [_measure_row(asdict(measure) | {"met": measure.met}) for measure in subject.measures]
     tables = [*subject.tables]
     tables += [Table("measures", ("measure", "value", "limit", "met"), tuple(measures))] if measures else []
@@ -75,7 +75,7 @@ def terminal_text(subject: Subject) -> str:
 
 
 def machine() -> dict[str, str | int | float]:
-    """What the numbers depend on: processor, cores, memory, system, and the GPU where torch is loaded and sees one."""
+    """The machine: processor, cores, memory, system, and the GPU if torch is loaded and finds one."""
     found: dict[str, str | int | float] = {
         "processor": _processor(),
         "cores": available_cores(),

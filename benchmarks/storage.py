@@ -1,4 +1,4 @@
-"""What preprocess.compression and point_dtype cost and save: bytes, seconds to write, frames per second to read."""
+"""Costs of preprocess.compression and point_dtype: bytes, seconds to write, frames read per second."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +24,7 @@ STORAGES: Final = tuple(Storage(c, d) for c, d in product(get_args(Compression),
 
 
 def measure(folder: Path) -> Subject:
-    """Write and read the same shard in every storage, in turn."""
+    """Time writing and reading the same shard in every storage format, alternating."""
     made = simulated_frames(new_folder(folder / "simulated"), DIFFERENT_FRAMES)
     frames = list(repeated(made, FRAMES))
     max_points = padded_length(max(len(frame.points) for frame in made))

@@ -1,17 +1,17 @@
-"""What a benchmark says, and how one is written.
+"""The result of a benchmark, and how to write one.
 
 A subject is a module `benchmarks/<name>.py` with one function, `measure(folder: Path) -> Subject`, named in SUBJECTS of
-`benchmarks/__main__.py`. The folder is empty, temporary and removed afterwards. `measure` makes its data there, checks
-that all the ways it compares give the same result, times them **in turn** (`benchmarks.timing.alternate`), so that a
-noisy machine meets all of them alike, and returns
+`benchmarks/__main__.py`. The folder is empty, temporary and removed afterwards. `measure` creates its data there,
+checks that all compared methods give the same result, times them **alternately** (`benchmarks.timing.alternate`), so
+that noise affects all of them equally, and returns
 
-- tables: each way beside its peers and its limit, with spread (`Spread.text`);
-- measures: the ratios that are promised, each with its limit. They come from within a turn (`Times.speedup`), which
-  holds far better than two medians.
+- tables: each method with its alternatives and its limit, with spread (`Spread.text`);
+- measures: ratios with limits. They are computed within a round (`Times.speedup`), which is much more robust than the
+  ratio of two medians.
 
-The driver adds machine, date, versions and the seconds it took, merges the subject into benchmarks/results.json (other
-subjects keep what they had) and draws docs/benchmarks.md from it anew. A way whose library is not installed raises
-`lib.common.errors.DataError` that says so (`make bench` installs benchmarks/requirements.lock); nothing is left out
+The driver adds machine, date, versions and the duration, merges the subject into benchmarks/results.json (other
+subjects are not changed) and renders docs/benchmarks.md from it. If a library is not installed,
+`lib.common.errors.DataError` is raised (`make bench` installs benchmarks/requirements.lock); nothing is left out
 silently.
 """
 
@@ -41,7 +41,7 @@ class Spread:
         return cls(value, value, value)
 
     def text(self, digits: int | None = None) -> str:
-        """`median [low, high]` with so many decimals; by default three significant digits. Once: one number."""
+        """`median [low, high]` with the given decimals, by default three significant digits; a single value if once."""
         if self.low == self.high:
             return number_text(self.median, digits)
         shown = (number_text(value, digits) for value in (self.median, self.low, self.high))
@@ -63,7 +63,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Measure:
-    """A number by `name` (the key in results.json) with the limit it must keep: `at_least` or `at_most`, or neither.
+    """A value by `name` (the key in results.json) and its limit, if any: `at_least` or `at_most`.
 
     `meaning` names the quantity: "warm: speed relative to raw files". `unit`: "x" for ratios, "s", "GB", "%".
     """
@@ -77,7 +77,7 @@ class Measure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the median keeps the limit; None without one."""
+        """Whether the median meets the limit; None without one."""
         if self.at_least is None and self.at_most is None:
             return None
         low, high = self.at_least, self.at_most
@@ -86,10 +86,9 @@ class Measure:
 
 @dataclass(frozen=True)
 class Subject:
-    """What was measured on what (`setting`, one or two sentences), and what came out.
+    """A subject's setting (`setting`, one or two sentences) and results.
 
-    `packages`: the distributions whose versions matter, as pip names them. `reading`: what the numbers say, and what
-    bounds them.
+    `packages`: distributions whose versions matter, by pip's names. `reading`: interpretation of the results.
     """
 
     title: str
@@ -101,7 +100,7 @@ class Subject:
 
 
 def number_text(value: float, digits: int | None = None) -> str:
-    """1234.5 -> 1,234; 12.34 -> 12.3; 0.01234 -> 0.0123: three significant digits, or so many decimals."""
+    """1234.5 -> 1,234; 12.34 -> 12.3; 0.01234 -> 0.0123: three significant digits, or the given decimals."""
     if digits is None:
         magnitude = int(np.floor(np.log10(abs(value)))) if value else 0
         digits = max(0, 2 - magnitude)

@@ -1,4 +1,4 @@
-"""Repetitions in turn, and ratios within a turn."""
+"""Alternating repetitions, and ratios within a round."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from benchmarks.subject import Spread
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """Seconds of each way, (rounds,) each, measured in the same rounds."""
+    """Seconds (rounds,) of each method, measured in the same rounds."""
 
     seconds: dict[str, npt.NDArray[np.float64]]
 
@@ -21,11 +21,11 @@ class Times:
         return Spread.of(self.seconds[way])
 
     def rate(self, way: str, count: float) -> Spread:
-        """Per second, when a repetition does `count` of something."""
+        """Rate per second, if a repetition does `count` items."""
         return Spread.of(count / self.seconds[way])
 
     def speedup(self, way: str, peer: str, work: float = 1.0) -> Spread:
-        """How many times as fast as `peer` within the same round; `work`: how much more of it `way` does per call."""
+        """Speed relative to `peer` in the same rounds; `work`: work per call of `way`, relative to `peer`."""
         return Spread.of(work * self.seconds[peer] / self.seconds[way])
 
 
@@ -36,10 +36,10 @@ def alternate(
     warm_up: int = 1,
     at_least_s: float = 0.0,
 ) -> Times:
-    """Call every way once per round, each round beginning with another one; the first `warm_up` rounds do not count.
+    """Call every method once per round, starting each round with another one; `warm_up` rounds are not counted.
 
-    `before` runs, untimed, before each call: to empty a cache, for one. A way whose last warm-up call took less than
-    `at_least_s` is called so often in each turn that they take as long together; its seconds are those of one call.
+    `before` is called, untimed, before each call, for example to empty a cache. A method whose last warm-up call took
+    less than `at_least_s` is repeated within each round to last that long; its seconds are those of one call.
     """
     names = list(ways)
     seconds: dict[str, list[float]] = {name: [] for name in names}

@@ -1,4 +1,4 @@
-"""How fast the detector trains on the CPU: the naive loop beside ours, and the parts of a step."""
+"""Speed of training on the CPU: the naive loop and ours, and the parts of a step."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -44,7 +44,7 @@ STEP: Final = "On one micro-batch, in one process with one thread, while no othe
 
 
 def measure(folder: Path) -> Subject:
-    """Simulate frames of the default sample's size and train on them in both ways."""
+    """Simulate frames of the default sample's size and time training on them with both loops."""
     make_deterministic(1)
     params = load_params(Params)
     simulated = params.simulate
@@ -76,7 +76,7 @@ def measure(folder: Path) -> Subject:
 
 
 def _shrunk(folder: Path, size: tuple[int, int]) -> Times:
-    """Epochs of both loops on the same network, from files of AnoVox's true size and from shards of smaller images."""
+    """Epochs of both loops on the same network, from files of AnoVox's size and from shards of smaller images."""
     params, simulated = load_params(Params), load_params(Params).simulate
     frames = simulated_frames(folder / "simulated_true_size", DIFFERENT_FRAMES)
     length = padded_length(max(len(frame.points) for frame in frames))

@@ -1,4 +1,4 @@
-"""All of params.yaml is checked before DVC removes what a stage with a wrong value is to make anew."""
+"""Check all of params.yaml first, before DVC removes the outputs of a stage that would fail on a wrong value."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ WORDS = "params.yaml has passed. These words never change, so that no stage runs
 
 
 class Params(Section):
-    """All of params.yaml; other sections are mistakes."""
+    """All sections of params.yaml; any other is an error."""
 
     data: DataParams
     simulate: SimulateParams
@@ -42,14 +42,14 @@ def main() -> None:
 
 
 def _check_root(root: Path) -> None:
-    """Raise ParamsError for a folder that is not there, unless `simulate` is to make it or DVC can bring it."""
+    """Raise ParamsError if the folder does not exist, unless `simulate` creates it or DVC can check it out."""
     place = Path(os.path.normpath(root))
     to_come = [SAMPLE, *(each for each in (place, *place.parents) if os.path.isfile(f"{each}.dvc"))]  # noqa: PTH113
     made = place == SAMPLE or any(place.is_relative_to(each) and not os.path.isdir(each) for each in to_come)  # noqa: PTH112
-    if not made and not os.path.isdir(root):  # noqa: PTH112 (of a name that is too long, pathlib raises an error)
+    if not made and not os.path.isdir(root):  # noqa: PTH112 (pathlib raises an error for too long names)
         raise ParamsError(
-            f"params.yaml: data.root: got {str(root)!r}, and there is no such folder; name one that holds Scenario_* "
-            "folders (`python -m tools.check FOLDER` says whether one does)"
+            f"params.yaml: data.root: got {str(root)!r}, and there is no such folder; set it to one with Scenario_* "
+            "folders (`python -m tools.check FOLDER` checks a folder)"
         )
 
 

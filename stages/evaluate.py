@@ -1,4 +1,4 @@
-"""Score the predictions against the labels: metrics/evaluate.json, its summary, and the tables for `dvc plots`."""
+"""Evaluate the predictions: metrics/evaluate.json, its summary, and the tables for `dvc plots`."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -37,7 +37,7 @@ CSV_DECIMALS = 6
 
 
 class Params(Sections):
-    """What the stage reads of params.yaml."""
+    """Sections of params.yaml that the stage reads."""
 
     split: SplitParams
     evaluate: EvaluateParams
@@ -70,7 +70,7 @@ def _write(report: Report) -> None:
 
 
 def _key(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> str:
-    """What an evaluation is made from."""
+    """Fingerprint of everything that an evaluation depends on."""
     read = [[_mark(s.shard, SHARD_KIND), _mark(s.predictions, PREDICTIONS_KIND)] for s in scenarios]
     names = [[s.scenario, s.camera] for s in scenarios]
     made_from = names, read, _mark(VALIDATION_SCORES, VALIDATION_KIND), params.model_dump(mode="json")
@@ -78,7 +78,7 @@ def _key(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> str:
 
 
 def _mark(path: Path, kind: FileKind) -> str:
-    """What a file says of all its content; whether it is true is checked when the content is read."""
+    """Fingerprint stored in a file; it is verified only when the content is read."""
     return str(read_arrays(path, kind, (), verify=False)[1].get("fingerprint"))
 
 

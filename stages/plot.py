@@ -33,7 +33,7 @@ DETECTION_FILES = [f"{category}{number}.png" for category in CATEGORIES for numb
 
 
 class Params(Sections):
-    """What the stage reads of params.yaml."""
+    """Sections of params.yaml that the stage reads."""
 
     split: SplitParams
     evaluate: EvaluateParams
@@ -42,8 +42,8 @@ class Params(Sections):
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A file to write and what draws its figure, in whichever process."""
+class PlannedFigure:
+    """A figure to draw in any process: the file to write, and the function that draws it."""
 
     path: Path
     draw: Callable[[], Figure]
@@ -60,24 +60,24 @@ def main() -> None:
         atomic_folder(DETECTIONS, DETECTION_FILES) as detections,
         processes_or_here(params.execution.workers, len(CATEGORIES)) as pool,
     ):
-        first = [pool.submit(draw_picture, each) for each in _figures_of_tables(figures, params.plot.dpi)]
+        first = [pool.submit(draw_and_save, each) for each in _figures_of_tables(figures, params.plot.dpi)]
         evidence = gather_evidence((s.read() for s in scenarios), len(scenarios), edges, params.evaluate)
         histograms = partial(draw_scores, evidence.histograms, EVALUATE_METRICS)
-        rest = [Picture(figures / "scores.png", histograms, params.plot.dpi)]
+        rest = [PlannedFigure(figures / "scores.png", histograms, params.plot.dpi)]
         for category in CATEGORIES:
             rest += _gallery(detections, category, scenarios, evidence, params.plot)
-        run_tasks(pool, draw_picture, rest, "plot", "picture")
+        run_tasks(pool, draw_and_save, rest, "plot", "picture")
         for drawn in first:
             drawn.result()
 
 
-def draw_picture(picture: Picture) -> None:
-    """Draw and write one picture."""
+def draw_and_save(planned: PlannedFigure) -> None:
+    """Draw and write one figure."""
     with house_style():
-        save(picture.draw(), picture.path, picture.dpi)
+        save(planned.draw(), planned.path, planned.dpi)
 
 
-def _figures_of_tables(folder: Path, dpi: int) -> list[Picture]:
+def _figures_of_tables(folder: Path, dpi: int) -> list[PlannedFigure]:
     draw: dict[str, Callable[[], Figure]] = {
         "training": partial(draw_training, TABLES / "training.csv"),
         "roc": partial(draw_roc, TABLES / "roc.csv", EVALUATE_METRICS),
@@ -86,12 +86,12 @@ def _figures_of_tables(folder: Path, dpi: int) -> list[Picture]:
         "reliability": partial(draw_reliability, TABLES / "reliability.csv", EVALUATE_METRICS),
         "events": partial(draw_events, TABLES / "events.csv", TABLES / "first_detections.csv", EVALUATE_METRICS),
     }
-    return [Picture(folder / f"{name}.png", function, dpi) for name, function in draw.items()]
+    return [PlannedFigure(folder / f"{name}.png", function, dpi) for name, function in draw.items()]
 
 
 def _gallery(
     folder: Path, category: Category, scenarios: tuple[ScoredScenario, ...], evidence: Evidence, params: PlotParams
-) -> list[Picture]:
+) -> list[PlannedFigure]:
     files = {(scored.scenario, scored.camera): scored for scored in scenarios}
     cases: list[Case] = []
     for frame in choose_cases(evidence.frames, category, params.gallery_frames):
@@ -100,10 +100,12 @@ def _gallery(
         cases.append(
             make_case(shard, predictions, frame.index, evidence.normal_pixels, evidence.normal_points, caption)
         )
-    pictures = [Picture(folder / f"{category}.png", partial(draw_sheet, category, cases), params.dpi)]
+    planned_figures = [PlannedFigure(folder / f"{category}.png", partial(draw_sheet, category, cases), params.dpi)]
     for number, case in enumerate(cases, start=1):
-        pictures.append(Picture(folder / f"{category}_{number:02}.png", partial(draw_case, case), params.dpi))
-    return pictures
+        planned_figures.append(
+            PlannedFigure(folder / f"{category}_{number:02}.png", partial(draw_case, case), params.dpi)
+        )
+    return planned_figures
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Score the test scenarios, and validation frames to calibrate by: data/shards + model -> data/predictions."""
+"""Score the test scenarios, and validation frames for calibration: data/shards + model -> data/predictions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -29,7 +29,7 @@ from lib.shards.validation_scores import write_validation
 
 
 class Params(Sections):
-    """What the stage reads of params.yaml."""
+    """Sections of params.yaml that the stage reads."""
 
     split: SplitParams
     predict: PredictParams
@@ -48,7 +48,7 @@ def main() -> None:
     predicting = for_sensors(params.predict, detector.config.fusion)
     seen, refs = validation_frames(SHARDS, params.split)
     raw = Scoring(scorer, detector.config.grid(), predicting, device, precision)
-    model, finished = model_fingerprint(MODEL), cache("predict")
+    model, cached = model_fingerprint(MODEL), cache("predict")
     with Threads((params.execution.workers or available_cores()) if device.type == "cpu" else 1) as threads:
         scoring = matched_outside(raw, seen, refs, threads)
         if scoring.outside_shift:
@@ -60,20 +60,20 @@ def main() -> None:
             for entry in test
         }
         with atomic_folder(PREDICTIONS, (SHARD_FILES,)) as folder:
-            scored_before = _score_test(partial(predict_shard, scoring, model), test, folder, finished, keys, threads)
+            reused = _score_test(partial(predict_shard, scoring, model), test, folder, cached, keys, threads)
             write_validation(VALIDATION_SCORES, score_validation(scoring, seen, refs, model, threads))
-    finished.discard(keys.values())
-    if scored_before:
-        log(f"{scored_before} of {len(test)} shards were scored by a run that was interrupted ({store()})")
+    cached.discard(keys.values())
+    if reused:
+        log(f"{reused} of {len(test)} shards were scored by a run that was interrupted ({store()})")
 
 
 def _test_entries(params: Params) -> list[ShardEntry]:
-    """The shards of the test; raises DataError where there are none, or where the model was trained on one."""
+    """The shards of the test; raises DataError if there are none, or if the model was trained on one."""
     entries = read_index(SHARDS)
     splits = assign_splits(entries, params.split)
     test = [entry for entry in entries if splits[entry.scenario] == "test"]
     if not test:
-        raise DataError(f"{SHARDS}: no scenario is left to test on; raise split.test_fraction or give more scenarios")
+        raise DataError(f"{SHARDS}: no scenario is left to test on; raise split.test_fraction or add more scenarios")
     check_unseen(MODEL, {entry.scenario for entry in test})
     return test
 
@@ -82,24 +82,24 @@ def _score_test(
     predict: Callable[[ShardEntry], Predictions],
     test: Sequence[ShardEntry],
     folder: Path,
-    finished: Cache,
+    cached: Cache,
     keys: Mapping[str, str],
     threads: Threads,
 ) -> int:
-    """Fill the folder, with what an interrupted run has finished first; returns how many shards that is."""
-    waiting = [entry for entry in test if finished.take(keys[entry.file], folder) is None]
+    """Write the predictions into the folder, reusing those of an interrupted run; returns the number reused."""
+    missing = [entry for entry in test if cached.take(keys[entry.file], folder) is None]
     frames = sum(entry.frames for entry in test)
     with tqdm(total=frames, unit="frame", desc="predict") as progress:
-        progress.update(frames - sum(entry.frames for entry in waiting))
-        for entry, predictions in zip(waiting, threads.map(predict, waiting), strict=True):
+        progress.update(frames - sum(entry.frames for entry in missing))
+        for entry, predictions in zip(missing, threads.map(predict, missing), strict=True):
             write_predictions(folder / entry.file, predictions)
-            finished.put(keys[entry.file], [folder / entry.file], entry.scenario)
+            cached.put(keys[entry.file], [folder / entry.file], entry.scenario)
             progress.update(entry.frames)
-    return len(test) - len(waiting)
+    return len(test) - len(missing)
 
 
 def predict_shard(scoring: Scoring, model: str, entry: ShardEntry) -> Predictions:
-    """Score a shard's frames; on the CPU the same whatever else runs beside it."""
+    """Score a shard's frames; on the CPU the result does not depend on the number of threads."""
     return predictions_of(scoring, open_entry(SHARDS, entry), model)
 
 

@@ -1,4 +1,4 @@
-"""AnoVox folders -> shards, the facts about the data, and the label proof sheets."""
+"""AnoVox folders -> shards, statistics of the data, and the label proof sheets."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from lib.common.paths import DATA_METRICS, LABEL_METRICS, LABEL_SHEETS, SCENARIO
 from lib.common.scratch import cache, store
 from lib.common.terminal import log
 from lib.preprocessing.conversion import convert_data_set
-from lib.preprocessing.judgement import explained, objections, unjudged
+from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.label_guards import check_labels, type_sentences
 from lib.preprocessing.label_report import (
     SCENARIO_COLUMNS,
@@ -25,7 +25,7 @@ SHEET_FILES = ("anomalies.png", "normality.png")
 
 
 class Params(Sections):
-    """What the stage reads of params.yaml."""
+    """Sections of params.yaml that the stage reads."""
 
     data: DataParams
     preprocess: PreprocessParams
@@ -33,13 +33,13 @@ class Params(Sections):
 
 
 def main() -> None:
-    """Run the stage: nothing is left behind unless everything was written."""
+    """Run the stage; all outputs are written or none."""
     params = load_params(Params)
-    holds = SHARD_FILES, INDEX_FILE
-    with atomic_folder(SHARDS, holds, INDEX_FILE) as shards, atomic_folder(LABEL_SHEETS, SHEET_FILES) as sheets:
+    expected = SHARD_FILES, INDEX_FILE
+    with atomic_folder(SHARDS, expected, INDEX_FILE) as shards, atomic_folder(LABEL_SHEETS, SHEET_FILES) as sheets:
         root, workers = Path(params.data.root), params.execution.workers
         data = convert_data_set(root, shards, params.preprocess, workers, cache("preprocess"))
-        # Here, as worker processes import this file, and not matplotlib.
+        # Imported here, because worker processes import this module and do not need matplotlib.
         from lib.preprocessing.label_sheets import write_label_sheets
 
         types = {entry.scenario: entry.type for entry in data.entries}
@@ -52,15 +52,15 @@ def main() -> None:
         write_json(LABEL_METRICS, agreement_metrics(data.statistics, len(found), params.preprocess.trust_labels))
         write_csv(SCENARIO_TABLE, SCENARIO_COLUMNS, scenario_rows(data.entries, data.statistics))
     for each in found:
-        log(f"labels, trusted all the same: {each.what}")
-    for left_open in unjudged(data.statistics):
+        log(f"labels, ignored by preprocess.trust_labels: {each.what}")
+    for left_open in undecided(data.statistics):
         log(f"labels: {left_open.scenarios[0]} (of {len(left_open.scenarios)}): {left_open.what}")
     for sentence in [*label_sentences(data.statistics), *type_sentences(data.statistics, types)]:
         log(sentence)
     frames = data.metrics["frames"]["total"]
     skipped = sum(data.metrics["skipped"].values())
     if data.reused:
-        log(f"{data.reused} scenarios are unchanged, and their shards an earlier run's ({store()})")
+        log(f"{data.reused} scenarios are unchanged; their shards are reused from an earlier run ({store()})")
     log(
         f"{len(data.statistics)} scenarios, {frames} frames in {SHARDS}, {skipped} frames skipped; "
         f"look at {LABEL_SHEETS}"

@@ -1,4 +1,4 @@
-"""Train the detector on normality with pseudo-anomalies: data/shards -> models/detector.safetensors."""
+"""Train the detector on normal frames with pseudo-anomalies: data/shards -> models/detector.safetensors."""
 
 import logging
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from lib.training.training_state import EpochRecord
 
 
 class Params(Sections):
-    """What the stage reads of params.yaml."""
+    """Sections of params.yaml that the stage reads."""
 
     data: DataParams
     split: SplitParams
@@ -107,10 +107,12 @@ def _log() -> logging.Logger:
     log.setLevel(logging.INFO)
     try:
         TRAINING_LOG.parent.mkdir(exist_ok=True)
-        TRAINING_LOG.unlink(missing_ok=True)  # what it was a link to stays as it is
+        TRAINING_LOG.unlink(missing_ok=True)  # if it is a link, its target is not overwritten
         handler = logging.FileHandler(TRAINING_LOG, mode="w", encoding="utf-8")
     except OSError as error:
-        raise DataError(f"{TRAINING_LOG}: cannot be written ({error}); move away what is in the way") from None
+        raise DataError(
+            f"{TRAINING_LOG}: cannot be written ({error}); check its folder, or move away what is in its place"
+        ) from None
     handler.setFormatter(PlainFormatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     return log

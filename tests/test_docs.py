@@ -8,7 +8,7 @@ import pytest
 from lib.anovox.format.files import Reason
 from lib.anovox.format.findings import Notice, ScenarioReason
 from lib.doctor import diagnoses
-from lib.preprocessing import causes, judgement, rules
+from lib.preprocessing import causes, label_checks, rules
 from tests.present import present
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +33,9 @@ def test_the_page_lists_every_finding_and_no_other():
 def test_the_page_on_the_check_lists_all_that_stops_the_work():
     section = CHECK.read_text(encoding="utf-8").split("## What stops the work")[1].split("\n## ")[0]
     listed = [name for row in section.splitlines() if row.startswith("| `") for name in re.findall(r"`(\w+)`", row)]
-    code = "".join(Path(present(module.__file__)).read_text(encoding="utf-8") for module in (rules, judgement, causes))
+    code = "".join(
+        Path(present(module.__file__)).read_text(encoding="utf-8") for module in (rules, label_checks, causes)
+    )
     names = set(re.findall(r'(?:Rule|Cause|Objection)\(\s*"(\w+)"', code))
     assert len(names) > 15
     assert names - {"sensors_disagree"} <= set(listed)

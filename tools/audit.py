@@ -1,7 +1,7 @@
 """Known vulnerabilities of the locked packages, by pip-audit: `make audit`.
 
-Exit status 1: there are some. 2: nobody knows, since the database did not answer for all packages; pip-audit by itself
-calls that "no known vulnerabilities".
+Exit status 1: there are some. 2: unknown, because the database did not answer for all packages, which pip-audit itself
+reports as "no known vulnerabilities".
 """
 
 import argparse
@@ -23,11 +23,11 @@ FOUND: Final = 1
 UNKNOWN: Final = 2
 
 
-def scorer(report: dict[str, Any]) -> tuple[int, list[str]]:
+def verdict(report: dict[str, Any]) -> tuple[int, list[str]]:
     """Exit status and lines to print for pip-audit's JSON report."""
     packages = report["dependencies"]
     lines = [
-        f"{package['name']} {package['version']}: {flaw['id']}, mended in {', '.join(flaw['fix_versions']) or 'none'}"
+        f"{package['name']} {package['version']}: {flaw['id']}, fixed in {', '.join(flaw['fix_versions']) or 'none'}"
         for package in packages
         for flaw in package.get("vulns", [])
     ]
@@ -38,18 +38,18 @@ def scorer(report: dict[str, Any]) -> tuple[int, list[str]]:
     if any(package.get("vulns") for package in packages):
         return FOUND, lines
     if skipped or not packages:
-        return UNKNOWN, lines or ["audit: NOT DONE: pip-audit looked at no package"]
+        return UNKNOWN, lines or ["audit: NOT DONE: pip-audit checked no package"]
     return 0, [f"audit: no known vulnerability in {len(packages)} packages"]
 
 
 def main() -> None:
-    """Ask, print, and exit."""
+    """Run pip-audit, print the result, and exit."""
     argparse.ArgumentParser(prog="python -m tools.audit", description=__doc__).parse_args()
     try:
         run = subprocess.run(
             COMMAND, capture_output=True, text=True, errors="surrogateescape", check=False, timeout=SECONDS
         )
-        status, lines = scorer(json.loads(run.stdout))
+        status, lines = verdict(json.loads(run.stdout))
     except subprocess.TimeoutExpired:
         status, lines = UNKNOWN, [f"audit: NOT DONE: no answer within {SECONDS} s"]
     except (ValueError, KeyError):

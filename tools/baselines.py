@@ -1,7 +1,7 @@
-"""The field's baselines on the pipeline's data: trained or fitted on its training split, tested on its test split.
+"""Baselines from the literature on the pipeline's data: trained or fitted on its training split, tested on its test.
 
-For each choice of sensors the detector's network is trained as a plain segmentation of the normal classes, with the
-pipeline's own recipe and budget; then it is judged by max-softmax, energy, Mahalanobis distance and the distance to the
+For each set of sensors, the detector's network is trained as a semantic segmentation of the normal classes, with the
+pipeline's recipe and budget. Its anomaly scores are max-softmax, energy, Mahalanobis distance, and the distance to the
 nearest neighbour in its own frozen features (no ImageNet weights: nothing is downloaded).
 """
 

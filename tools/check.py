@@ -1,4 +1,4 @@
-"""The data doctor: what lies in an AnoVox folder, whether its labels are right, whether it can be trained on."""
+"""Check an AnoVox folder: its contents, whether its labels are right, and whether it can be trained on."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ FRAMES_PER_SCENARIO = 10
 
 
 def main() -> None:
-    """Look, print, and exit with status 1 when the data cannot be trained on."""
+    """Check, print, and exit with status 1 if the data cannot be trained on."""
     args = _arguments()
     params = load_params(PlannedParams)
     if args.workers is not None:
@@ -38,7 +38,7 @@ def _arguments() -> argparse.Namespace:
         type=_not_negative,
         default=FRAMES_PER_SCENARIO,
         metavar="N",
-        help=f"ticks of each scenario to read in full, evenly spread; 0 = all ({FRAMES_PER_SCENARIO})",
+        help=f"ticks of each scenario to read completely, evenly spread; 0 = all ({FRAMES_PER_SCENARIO})",
     )
     parser.add_argument("--workers", type=_not_negative, metavar="N", help="processes; default: execution.workers")
     parser.add_argument("--json", action="store_true", help="print JSON for programs")

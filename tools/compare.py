@@ -1,4 +1,4 @@
-"""Compare two models on the same test, level by level: differences with 95 % intervals by paired bootstrap.
+"""Compare two models on the same test at all levels: differences with 95 % intervals by paired bootstrap.
 
 A and B are DVC experiments, Git revisions, `workspace`, or folders of predictions (of the workspace's shards).
 """
@@ -27,22 +27,22 @@ COLUMNS = ("level", "", "of", "A", "B", "B - A", "95 % interval", "B better", "a
 
 
 class Params(Sections):
-    """What the command reads of params.yaml."""
+    """Sections of params.yaml that the command reads."""
 
     evaluate: EvaluateParams
 
 
 def main() -> None:
-    """Read both, compare, print."""
+    """Compare the two models and print the differences."""
     parser = argparse.ArgumentParser(prog="python -m tools.compare", description=__doc__)
-    parser.add_argument("a", metavar="A", help="the first, to which the second is compared")
-    parser.add_argument("b", metavar="B", help="the second")
+    parser.add_argument("a", metavar="A", help="the first model, the reference")
+    parser.add_argument("b", metavar="B", help="the second model")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse_args()
     params = load_params(Params).evaluate
     differences = compare(_scored(args.a, params), _scored(args.b, params))
     if not differences:
-        raise DataError("the test set gives no level both positives and negatives, so there is nothing to compare")
+        raise DataError("no level has both positives and negatives in the test set, so there is nothing to compare")
     print(json.dumps([vars(d) for d in differences], indent=1) if args.json else _table(args.a, args.b, differences))
 
 
@@ -61,7 +61,7 @@ def _scored(name: str, params: EvaluateParams) -> ScoredTest:
 
 
 def _folders(name: str, temporary: Path) -> tuple[Path, Path]:
-    """Shards and predictions of what A or B names."""
+    """Folders of the shards and predictions that A or B refers to."""
     if name == "workspace":
         return SHARDS, PREDICTIONS
     if Path(name).is_dir():
@@ -84,7 +84,7 @@ def _table(a: str, b: str, differences: Sequence[Difference]) -> str:
     rows = [COLUMNS, *map(_row, differences)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(_cells(row, widths)).rstrip() for row in rows]
-    notes = f"A: {a}", f"B: {b}", "B better: share of resamples of the test scenarios in which B is above A."
+    notes = f"A: {a}", f"B: {b}", "B better: fraction of resamples of the test scenarios in which B is above A."
     return "\n".join([*lines, "", *map(readable, notes)])
 
 

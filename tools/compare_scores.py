@@ -1,6 +1,7 @@
-"""Which `predict.score` and `predict.frame_score` is best for the trained detector, asked of validation alone.
+"""Compare all values of `predict.score` and `predict.frame_score` for the trained detector, on validation only.
 
-Pseudo-anomalies are pasted into the validation frames, several times anew; of the test split only digests are read.
+Pseudo-anomalies are pasted into the validation frames, several times with other seeds. Of the test split, only digests
+are read.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from lib.training.training_frames import training_set
 
 
 class Params(Sections):
-    """What the command reads of params.yaml."""
+    """Sections of params.yaml that the command reads."""
 
     data: DataParams
     split: SplitParams
@@ -34,11 +35,11 @@ class Params(Sections):
 
 
 def main() -> None:
-    """Judge, rate, print the table."""
+    """Score the validation frames and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tools.compare_scores", description=__doc__)
     parser.add_argument("--model", type=Path, default=MODEL, help="default: %(default)s")
     parser.add_argument("--shards", type=Path, default=SHARDS, help="default: %(default)s")
-    parser.add_argument("--repeats", type=int, default=5, help="times that every frame is judged; default: %(default)s")
+    parser.add_argument("--repeats", type=int, default=5, help="times that every frame is scored; default: %(default)s")
     args = parser.parse_args()
     if args.repeats < 1:
         parser.error("--repeats must be 1 or more")
@@ -52,7 +53,7 @@ def main() -> None:
     cores = params.execution.workers or available_cores()
     with Threads(cores if device.type == "cpu" else 1) as threads:
         rows = compare_scores(detector, data, trial, threads)
-    log(f"{len(data.validation)} validation frames, judged {args.repeats} times; {args.model}")
+    log(f"{len(data.validation)} validation frames, scored {args.repeats} times; {args.model}")
     print(table(rows))
 
 

@@ -1,4 +1,4 @@
-"""Write the page that `dvc plots show` and `dvc plots diff` fill in, with Vega inside, so that it needs no network."""
+"""Write the HTML template of `dvc plots show` and `dvc plots diff` with Vega included, so that it needs no network."""
 
 import argparse
 from pathlib import Path
@@ -39,14 +39,14 @@ VEGA_LITE_VERSION = "5.21"  # DVC's templates are written for Vega-Lite 5
 
 
 def offline_page() -> str:
-    """Return the page, with DVC's placeholders `{plot_divs}` and `{refresh_tag}` and the whole of Vega-Embed."""
+    """Return the template, with DVC's placeholders `{plot_divs}` and `{refresh_tag}` and the code of Vega-Embed."""
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE_VERSION)
     assert not any(text in bundle for text in ("{plot_divs}", "{refresh_tag}", "{scripts}", "</script"))
     return PAGE.replace("%s", bundle)
 
 
 def main() -> None:
-    """Write the page whole, or not at all."""
+    """Write the template atomically."""
     parser = argparse.ArgumentParser(prog="python -m tools.offline_plots", description=__doc__)
     parser.add_argument("page", type=Path, metavar="PAGE.html", help="file to write")
     write_text(parser.parse_args().page, offline_page())

@@ -27,7 +27,7 @@ FRAMES = 24
 
 
 class Params(Sections):
-    """What the command reads of params.yaml."""
+    """Sections of params.yaml that the command reads."""
 
     split: SplitParams
     model: ModelParams
@@ -36,13 +36,13 @@ class Params(Sections):
 
 
 def main() -> None:
-    """Paste, draw, say where."""
+    """Paste examples, draw the sheet, and log its path."""
     parser = argparse.ArgumentParser(prog="python -m tools.pseudo_anomalies", description=__doc__)
     parser.add_argument("--shards", type=Path, default=SHARDS, help="default: %(default)s")
     parser.add_argument(
         "--output", type=Path, default=TABLES / "pseudo_anomalies.png", help="a PNG; default: %(default)s"
     )
-    parser.add_argument("--each", type=int, default=2, help="examples per kind and families; default: %(default)s")
+    parser.add_argument("--each", type=int, default=2, help="examples per kind and family; default: %(default)s")
     args = parser.parse_args()
     if not 1 <= args.each <= FRAMES:
         parser.error(f"--each must be 1 to {FRAMES}")

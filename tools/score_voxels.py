@@ -1,4 +1,4 @@
-"""Score anybody's voxel predictions by AnoVox's protocol, so that other methods can be compared with this one."""
+"""Score voxel predictions of any method by AnoVox's protocol, so that it can be compared with this pipeline."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ WIDTHS = (8, 8, 8, 13, 13, 8, 8, 13, 13)
 
 
 def main() -> None:
-    """Read, score, print."""
+    """Read the predictions, score them, and print the result."""
     args = _arguments()
     frames = list(
         tqdm(
@@ -56,13 +56,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--anomaly-id", type=int, nargs="+", default=[33], metavar="ID", help="class ids that are anomalies (33)"
     )
-    parser.add_argument("--sigmoid", action="store_true", help="the scores are raw: bring them into [0, 1] first")
+    parser.add_argument("--sigmoid", action="store_true", help="the scores are logits: apply the sigmoid first")
     parser.add_argument("--json", action="store_true", help="print JSON with the keys of AnoVox's script")
     return parser.parse_args()
 
 
 def _document(result: ProtocolResult) -> dict[str, Any]:
-    """AnoVox's keys and numbers; what stands beside them has keys of its own."""
+    """AnoVox's keys and values; additional values have other keys."""
     groups = {"Normality_Included": result.normality_included, "Anomalies_Only": result.anomalies_only}
     computed = {name: group for name, group in groups.items() if group}
     sizes = {size: group for size, group in result.by_size.items() if group}
@@ -81,9 +81,9 @@ def _table(result: ProtocolResult, frames: int) -> str:
     header = f"{'':16}" + _line(COLUMNS)
     covered = f"{result.true_voxels_covered:.1%} of the true voxels, {result.anomalous_voxels_covered:.1%}"
     notes = [
-        f"{frames} frames. Scored are only voxels that predictions and ground truth share (the last two columns count",
+        f"{frames} frames. Only voxels in both predictions and ground truth are scored (the last two columns count",
         f"them): the predictions cover {covered} of the anomalous ones.",
-        "FPR95 is AnoVox's, in threshold steps of 0.01; exact FPR95 looks at every threshold.",
+        "FPR95 is AnoVox's, in threshold steps of 0.01; exact FPR95 uses every threshold.",
     ]
     return "\n".join([header, *rows, "", *notes])
 

@@ -43,14 +43,14 @@ TINY: Final[dict[str, Any]] = {
     "train.batch_size": 4,
     "evaluate.bootstrap_resamples": 100,
     "plot.gallery_frames": 1,
-    # More processes to start, and threads that wait for each other on a busy machine, cost more than so little work.
+    # For so little work, starting more processes and threads takes longer than it saves.
     "execution.processes": 1,
     "execution.workers": 1,
 }
 
 
 def copy_project(target: Path) -> None:
-    """Copy code, params and DVC settings, but no results, to a new folder; its DVC cache lies in the copy."""
+    """Copy code, params and DVC settings, but no results, to a new folder, with its own DVC cache."""
     for name in PROJECT:
         source, copy = ROOT / name, target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def set_params(path: Path, changes: dict[str, Any]) -> None:
 
 
 def stage_environment() -> dict[str, str]:
-    """Return the environment in which a stage's `python` is the one that runs now."""
+    """Environment in which the stages use the current `python`."""
     return {
         **os.environ,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
@@ -78,7 +78,7 @@ def stage_environment() -> dict[str, str]:
 
 
 def main() -> None:
-    """Copy, shrink, run, and say what came out."""
+    """Copy the project, set tiny params, run the pipeline, and print a summary."""
     argparse.ArgumentParser(prog="python -m tools.smoke", description=__doc__).parse_args()
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="smoke-") as folder:
@@ -90,7 +90,7 @@ def main() -> None:
         command = [sys.executable, "-m", "dvc", "repro"]
         run = subprocess.run(command, cwd=project, env=stage_environment(), check=False)
         if run.returncode:
-            sys.exit("smoke: the pipeline failed; its last words are above")
+            sys.exit("smoke: the pipeline failed; see its output above")
         metrics = json.loads((project / "metrics" / "evaluate.json").read_text(encoding="utf-8"))
         pictures = sum(1 for _ in (project / "plots").rglob("*.png"))
     seconds = time.monotonic() - start

@@ -1,7 +1,7 @@
-"""Run the study behind docs/results.md: every variant and the field's baselines, over training seeds.
+"""Run the study behind docs/results.md: all variants and baselines, with several training seeds.
 
-Runs happen in a clone that shares this repository's DVC cache. What is finished is kept in docs/results.json, so that a
-study that was stopped goes on where it was; --again runs anew. docs/results.md is rendered after every run.
+Runs take place in a clone that uses this repository's DVC cache. Finished runs are stored in docs/results.json, so that
+an interrupted study can be resumed; --again repeats them. docs/results.md is rendered after every run.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from lib.study.study_plan import Scale, Value, command, commands, plan
 
 
 def main() -> None:
-    """Run what is missing, most important first."""
+    """Execute the missing runs, the most important first."""
     parser = argparse.ArgumentParser(prog="python -m tools.study", description=__doc__)
-    parser.add_argument("scale", choices=[*get_args(Scale), "render"], help="render: only make docs/results.md anew")
-    parser.add_argument("--runs", type=int, default=None, metavar="N", help="stop after so many runs")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="of these variants; baselines: the field's")
-    parser.add_argument("--again", action="store_true", help="also what is finished")
-    parser.add_argument("--list", action="store_true", help="print the commands of what is missing, run nothing")
+    parser.add_argument("scale", choices=[*get_args(Scale), "render"], help="render: only render docs/results.md")
+    parser.add_argument("--runs", type=int, default=None, metavar="N", help="stop after N runs")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only these variants, or `baselines`")
+    parser.add_argument("--again", action="store_true", help="repeat finished runs")
+    parser.add_argument("--list", action="store_true", help="only print the commands of the missing runs")
     parser.add_argument(
         "-S", "--set", action="append", default=[], metavar="KEY=VALUE", help="change a param in every run"
     )

@@ -1,6 +1,6 @@
-"""Unpack downloaded archives (.tar.gz, .zip) safely; run again after an interruption, it goes on where it stopped.
+"""Unpack downloaded archives (.tar.gz, .zip) safely; after an interruption, run it again to resume.
 
-All archives are checked first. One that is damaged or not safe is named and left out; the others are unpacked.
+All archives are checked first. Damaged or unsafe ones are reported and skipped; the others are unpacked.
 """
 
 import argparse
@@ -14,32 +14,32 @@ from lib.common.terminal import log
 
 
 def main() -> None:
-    """Unpack and say what was done; exits with 1 when an archive was refused."""
+    """Unpack and log a summary; exits with status 1 if an archive was refused."""
     parser = argparse.ArgumentParser(prog="python -m tools.unpack", description=__doc__)
     parser.add_argument("archives", type=Path, nargs="+", metavar="ARCHIVE", help=".tar.gz or .zip")
-    parser.add_argument("root", type=Path, metavar="DATA_ROOT", help="folder to unpack to; made if need be")
+    parser.add_argument("root", type=Path, metavar="DATA_ROOT", help="folder to unpack to; created if missing")
     args = parser.parse_args()
     refused: list[DataError] = []
     try:
         done = unpack(args.archives, args.root, refused.append)
     except KeyboardInterrupt:
-        print("\ninterrupted: run the same command again to go on", file=sys.stderr)
+        print("\ninterrupted: run the same command again to resume", file=sys.stderr)
         sys.exit(130)
     finally:
         for error in refused:
             log(f"error: {error}", sys.stderr)
     if done.files or done.files_before:
-        log(_told(done, args.root))
+        log(_summary(done, args.root))
     if refused:
         if (archives := len(set(args.archives))) > 1:
             log(f"error: {done.refused} of {archives} archives refused, for the reasons above", sys.stderr)
         sys.exit(1)
 
 
-def _told(done: Unpacked, root: Path) -> str:
+def _summary(done: Unpacked, root: Path) -> str:
     if not done.files:
-        return f"nothing to do: all {done.files_before:,} files are in {root} already"
-    before = f"; {done.files_before:,} were there already" if done.files_before else ""
+        return f"nothing to do: all {done.files_before:,} files are already in {root}"
+    before = f"; {done.files_before:,} existed already" if done.files_before else ""
     files = "1 file" if done.files == 1 else f"{done.files:,} files"
     return f"{files} ({readable_size(done.num_bytes)}) unpacked to {root}{before}"
 

@@ -1,4 +1,4 @@
-"""Write the VOXEL_GRID files that a download lacks, from its other sensors, as AnoVox's own script makes them."""
+"""Write missing VOXEL_GRID files of a download, computed from its other sensors as by AnoVox's own script."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from lib.geometry.voxels import VOXEL_SIZE_M
 
 
 def main() -> None:
-    """Voxelize and say what was done."""
+    """Voxelize and log a summary."""
     args = _arguments()
     if not 0.01 <= args.resolution <= 100:
         raise ParamsError(f"--resolution: got {args.resolution}; give a voxel size from 0.01 to 100 m, such as 0.5")
@@ -19,17 +19,17 @@ def main() -> None:
         raise ParamsError(f"--workers: got {args.workers}; give a number of processes, or 0 for one per core")
     if args.resolution != VOXEL_SIZE_M and args.output is None:
         raise ParamsError(
-            f"--resolution {args.resolution:g}: give --output too, since whoever reads the grids in {args.root} "
-            f"takes their voxels to be {VOXEL_SIZE_M} m wide"
+            f"--resolution {args.resolution:g}: give --output too, because readers of the grids in {args.root} "
+            f"assume voxels of {VOXEL_SIZE_M} m"
         )
     done = voxelize_data_set(args.root, args.output, args.resolution, args.workers, _log)
     written, before = sum(s.written for s in done), sum(s.before for s in done)
     left_out = sum(len(s.left_out) for s in done)
     if not written + before:
-        raise DataError(f"{args.root}: no grid could be made; the lines above say why")
+        raise DataError(f"{args.root}: no grid could be computed; the messages above say why")
     log(
-        f"{written:,} voxel grids written to {args.output or args.root}; {before:,} were there already"
-        + (f"; {left_out:,} frames or scenarios left out, named above" if left_out else "")
+        f"{written:,} voxel grids written to {args.output or args.root}; {before:,} existed already"
+        + (f"; {left_out:,} frames or scenarios left out, see the messages above" if left_out else "")
     )
 
 

@@ -1,8 +1,8 @@
-"""The field's baselines on the pipeline's own data: a plain segmentation per choice of sensors, judged in four ways.
+"""Baselines from the literature on the pipeline's data: a semantic segmentation per set of sensors, with four scores.
 
-The segmentation is the detector's own network, trained for as many steps on the same frames, without pseudo-anomalies
-and with softmax cross-entropy alone. Scores are made as the detector's are: mirror images averaged, one per point,
-pixel and frame. Which frame score suits a method is asked of validation, as it was for the detector.
+The segmentation is the detector's network, trained for the same number of steps on the same frames, but without
+pseudo-anomalies and with softmax cross-entropy only. Scores per point, pixel and frame are computed as for the
+detector, including averaging over flipped views. The frame score of each method is chosen on validation.
 """
 
 import logging
@@ -50,12 +50,12 @@ from lib.training.training_setup import detector_config, process_count, range_gr
 
 Sensors = Literal["image", "lidar", "concat"]
 Method = Literal["nearest_neighbour", "mahalanobis", "max_softmax", "energy"]
-POOL: Final = 20_000
+MAX_FEATURES: Final = 20_000
 LOG = logging.getLogger(__name__)
 
 
 class BaselineParams(Sections):
-    """What the pipeline's params say to the baselines."""
+    """Sections of params.yaml that the baselines use."""
 
     data: DataParams
     split: SplitParams
@@ -69,8 +69,7 @@ class BaselineParams(Sections):
 def run_baselines(
     shards: Path, predictions: Path, sensors: Sensors, methods: tuple[Method, ...], params: BaselineParams
 ) -> dict[Method, Any]:
-    """Train the plain segmentation, judge the test scenarios by each method, return each one's metrics.
-
+    """Train the segmentation, score the test scenarios by each method, and return each method's metrics.
     Scores are written to <predictions>/<sensors>-<method>/, one file per shard.
     """
     device = choose_device(params.execution.device)
@@ -81,7 +80,7 @@ def run_baselines(
     scorings = _scorings(detector, data, params, device)
     for method in methods:
         folder = predictions / f"{sensors}-{method}"
-        scoring = _suited_to_validation(scorings[method](), data, sensors, params)
+        scoring = _with_best_frame_score(scorings[method](), data, sensors, params)
         _predict(shards, folder, scoring, params, f"{sensors}-{method} seed {params.train.seed}")
         metrics[method] = _evaluated(shards, folder, params) | {"frame_score": scoring.params.frame_score}
         LOG.info("%s, %s: scored, frames by %s", sensors, method, scoring.params.frame_score)
@@ -103,14 +102,14 @@ def _plain_segmentation(shards: Path, sensors: Sensors, params: BaselineParams, 
 def _scorings(
     detector: Detector, data: TrainingSet, params: BaselineParams, device: torch.device
 ) -> dict[Method, Callable[[], Scoring]]:
-    """How each method scores; what has to be fitted is fitted when asked for."""
+    """Functions that create each method's Scoring; references are fitted when they are called."""
     grid, precision = detector.config.grid(), choose_precision(params.predict.precision, device)
 
     def scoring(scorer: Scorer, score: Score) -> Scoring:
         return Scoring(scorer, grid, params.predict.model_copy(update={"score": score}), device, precision)
 
     as_detector = partial(also_without_image, fuses=detector.config.fuses, params=params.predict)
-    seed, per_frame = params.train.seed, math.ceil(POOL / len(data.training))
+    seed, per_frame = params.train.seed, math.ceil(MAX_FEATURES / len(data.training))
 
     @cache
     def normal() -> NormalFeatures:
@@ -135,9 +134,9 @@ def _scorings(
     }
 
 
-def _suited_to_validation(scoring: Scoring, data: TrainingSet, sensors: Sensors, params: BaselineParams) -> Scoring:
-    """The same with the frame score that tells pseudo-anomalies in validation's frames best, of points alone or not;
-    and with as few false alarms outside the image as inside.
+def _with_best_frame_score(scoring: Scoring, data: TrainingSet, sensors: Sensors, params: BaselineParams) -> Scoring:
+    """Choose the frame score with the best AUROC on validation frames with and without pseudo-anomalies, and match the
+    false alarms outside the image to those inside.
     """
     found: list[tuple[float, Scoring]] = []
     with Threads(_threads(params, scoring.device)) as threads:
@@ -152,7 +151,7 @@ def _suited_to_validation(scoring: Scoring, data: TrainingSet, sensors: Sensors,
 
 
 def _frame_score_params(sensors: Sensors, params: PredictParams) -> list[PredictParams]:
-    """The params with each frame score to choose from; one where both come to the same."""
+    """Params with each candidate frame score; a single one if both candidates are equal for these sensors."""
     points, pixels = (params.model_copy(update={"frame_score": score}) for score in ("top_points", "points_or_pixels"))
     pixels = for_sensors(pixels, sensors)
     return [points] if pixels == points else [points, pixels]

@@ -1,4 +1,4 @@
-"""Judges by distance in the feature space of a frozen network: normal features, references fitted to them, judgement.
+"""Scorers by distance in the feature space of a frozen network: sampling normal features, fitting references, scoring.
 
 Shape letters as in range_view.py; N samples, F features; h x w quarter-size pixels.
 """
@@ -34,7 +34,7 @@ class NormalFeatures:
 def normal_features(
     detector: Detector, batches: Iterable[FrameBatch], grid: RangeGrid, per_frame: int, seed: int, precision: Precision
 ) -> NormalFeatures:
-    """Sample `per_frame` points that both sensors see, and as many pixels, of known normal class, from each frame."""
+    """Sample `per_frame` points in view and `per_frame` pixels of known normal classes from each frame."""
     generator = torch.Generator().manual_seed(seed)
     parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     for batch in batches:
@@ -61,14 +61,14 @@ def _sample(
 
 @dataclass(frozen=True, eq=False)
 class DistanceScorer:
-    """Judges cells and pixels by their features' distances to references."""
+    """Scores cells and pixels by the distances of their features to references."""
 
     detector: Detector
     point: References
     pixel: References
 
     def __call__(self, views: Views) -> Detections:
-        """Distances as `cell_BRC` and `pixel_Bhw`; the class logits are the network's own."""
+        """Detections with distances as `cell_BRC` and `pixel_Bhw`; the class logits are the network's."""
         cells, pixels = self.detector.features(views)
         detections = self.detector.heads(cells, pixels)
         with torch.autocast(cells.device.type, enabled=False):
@@ -77,7 +77,7 @@ class DistanceScorer:
         return replace(detections, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
 
     def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
-        """Distances of cells, and the network's own class logits, as if no camera worked."""
+        """Distances of cells, and the network's class logits, without the camera."""
         cells = self.detector.features_without_image(views)
         _, cell_class_BSRC = self.detector.cell_logits(cells)
         with torch.autocast(cells.device.type, enabled=False):

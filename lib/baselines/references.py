@@ -1,8 +1,8 @@
-"""Normality as a set of reference vectors: how far is a feature from the nearest of them?
+"""Reference vectors of normality; the score of a feature is its distance to the nearest reference.
 
-Nearest neighbour: the references are normal features themselves, thinned to a coreset (as PatchCore, Roth et al., CVPR
-2022, without its reweighting). Mahalanobis: the references are the means of the normal classes, in a space in which the
-covariance that the classes share is the identity (Lee et al., NeurIPS 2018). N vectors, F features, K references.
+Nearest neighbour: the references are a coreset of normal features (as in PatchCore, Roth et al., CVPR 2022, without its
+reweighting). Mahalanobis: the references are the means of the normal classes, in a space in which their pooled
+covariance is the identity (Lee et al., NeurIPS 2018). N vectors, F features, K references.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
 BANK = 1024
-FEWEST_OF_A_CLASS = 20
+MIN_VECTORS_PER_CLASS = 20
 CHUNK = 8192
-SMALLEST_SPREAD = 1e-6
+MIN_SPREAD = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class References:
-    """Reference vectors (K, F) in a space that features enter by (x - center_F) @ map_FF; all float32."""
+    """Reference vectors (K, F) in the space to which features are mapped by (x - center_F) @ map_FF; all float32."""
 
     center_F: Tensor
     map_FF: Tensor
@@ -28,8 +28,8 @@ class References:
 
     def distances(self, features_NF: Tensor) -> Tensor:
         """Distance (N,) of each feature vector to the nearest reference."""
-        entered = (features_NF.float() - self.center_F) @ self.map_FF
-        return torch.cat([torch.cdist(part, self.vectors_KF).amin(1) for part in torch.split(entered, CHUNK)])
+        mapped = (features_NF.float() - self.center_F) @ self.map_FF
+        return torch.cat([torch.cdist(part, self.vectors_KF).amin(1) for part in torch.split(mapped, CHUNK)])
 
     def to(self, device: torch.device) -> "References":
         """Copy to a device."""
@@ -37,7 +37,7 @@ class References:
 
 
 def nearest_neighbour(features_NF: Tensor, size: int, generator: torch.Generator) -> References:
-    """References for the distance to the nearest of `size` normal features, every feature scaled to unit spread."""
+    """References for the distance to the nearest of `size` normal features, scaled to unit standard deviation."""
     center, scale = features_NF.mean(0), _unit_scale(features_NF)
     return References(center, torch.diag(scale), coreset((features_NF - center) * scale, size, generator))
 
@@ -45,31 +45,31 @@ def nearest_neighbour(features_NF: Tensor, size: int, generator: torch.Generator
 def mahalanobis(features_NF: Tensor, class_N: Tensor) -> References:
     """References for the Mahalanobis distance to the nearest class, with Ledoit and Wolf's shrunk covariance.
 
-    Classes with less than FEWEST_OF_A_CLASS vectors have no part; at least one must have more.
+    Classes with fewer than MIN_VECTORS_PER_CLASS vectors are ignored; at least one class must have enough.
     """
     center, scale = features_NF.mean(0), _unit_scale(features_NF)
     scaled = ((features_NF - center) * scale).double()
-    groups = [scaled[class_N == c] for c in torch.unique(class_N) if (class_N == c).sum() >= FEWEST_OF_A_CLASS]
+    groups = [scaled[class_N == c] for c in torch.unique(class_N) if (class_N == c).sum() >= MIN_VECTORS_PER_CLASS]
     assert groups, "a class with enough vectors"
     centred = torch.cat([group - group.mean(0) for group in groups]).cpu().numpy()
     values, directions = np.linalg.eigh(LedoitWolf(assume_centered=True).fit(centred).covariance_)
-    whiten = torch.from_numpy(directions / np.sqrt(values.clip(min=SMALLEST_SPREAD))).to(features_NF)
+    whiten = torch.from_numpy(directions / np.sqrt(values.clip(min=MIN_SPREAD))).to(features_NF)
     means = torch.stack([group.mean(0) for group in groups]).to(features_NF)
     return References(center, scale[:, None] * whiten, means @ whiten)
 
 
 def _unit_scale(features_NF: Tensor) -> Tensor:
-    """Factors (F,) to unit spread; features that never change get 0: a unit that is dead says nothing."""
+    """Factors (F,) for unit standard deviation; 0 for constant features (dead units)."""
     spread = features_NF.std(0)
-    return torch.where(spread > SMALLEST_SPREAD, 1 / spread.clamp(min=SMALLEST_SPREAD), 0.0)
+    return torch.where(spread > MIN_SPREAD, 1 / spread.clamp(min=MIN_SPREAD), 0.0)
 
 
 def coreset(vectors_NF: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Of N vectors the `size` that cover them best, greedily: each next one is farthest from those already taken."""
+    """Greedy coreset (size, F) of N vectors: each next vector is the one farthest from those already chosen."""
     first = int(torch.randint(len(vectors_NF), (1,), generator=generator))
     chosen = [first]
-    away = (vectors_NF - vectors_NF[first]).square().sum(1)
+    distance = (vectors_NF - vectors_NF[first]).square().sum(1)
     while len(chosen) < min(size, len(vectors_NF)):
-        chosen.append(int(away.argmax()))
-        away = torch.minimum(away, (vectors_NF - vectors_NF[chosen[-1]]).square().sum(1))
+        chosen.append(int(distance.argmax()))
+        distance = torch.minimum(distance, (vectors_NF - vectors_NF[chosen[-1]]).square().sum(1))
     return vectors_NF[chosen]

@@ -1,4 +1,4 @@
-"""The data doctor: survey, findings and estimate in one go."""
+"""The check of a data set: survey, diagnoses and estimate."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from lib.doctor.survey import survey
 def check_up(root: Path, params: PlannedParams, frames_per_scenario: int) -> Checkup:
     """Check a data set against the params it would be used with.
 
-    `frames_per_scenario`: ticks of each scenario whose frames are read in full (0 = all). Raises DataError when `root`
-    holds no scenario, ParamsError when execution.device is not there.
+    `frames_per_scenario`: number of ticks per scenario whose frames are read completely (0 = all). Raises DataError if
+    `root` has no scenario, ParamsError if execution.device is not available.
     """
     found = survey(root, params.preprocess.sensors, frames_per_scenario, params.execution.workers)
     metrics = found.metrics()

@@ -1,4 +1,4 @@
-"""What the doctor says: one object for programs, one page for the eye."""
+"""Reports of a check: a JSON object for programs, a page of text for users."""
 
 import textwrap
 from collections import Counter
@@ -23,7 +23,7 @@ _ANOMALIES: Final = {label.name for label in LABELS if label.id in ANOMALY_IDS}
 
 @dataclass(frozen=True, eq=False)
 class Checkup:
-    """All that was found out about a data set; `splits` is empty and `estimate` None where nothing can be trained."""
+    """Result of a check; `splits` is empty and `estimate` None if the data cannot be trained on."""
 
     survey: Survey
     metrics: Metrics
@@ -34,12 +34,12 @@ class Checkup:
 
     @property
     def trainable(self) -> bool:
-        """Say whether nothing stands against training on the data."""
+        """Return whether the data can be trained on: no diagnosis is an error."""
         return all(diagnosis.severity is not Severity.ERROR for diagnosis in self.diagnoses)
 
 
 def document(checkup: Checkup) -> dict[str, Any]:
-    """The checkup as one JSON object; `metrics` has the keys of metrics/data.json, of the frames read in full."""
+    """The checkup as a JSON object; `metrics` has the keys of metrics/data.json, for the frames read completely."""
     survey = checkup.survey
     return {
         "data_root": str(survey.root),
@@ -49,7 +49,7 @@ def document(checkup: Checkup) -> dict[str, Any]:
         "towns": _counted(s.config.town for s in survey.scenarios),
         "weather": _counted(s.config.weather_preset for s in survey.scenarios),
         "sensor_sets": _counted(s.sensors for s in survey.scenarios),
-        "pixel_class_fraction": _pixel_shares(survey),
+        "pixel_class_fraction": _pixel_fractions(survey),
         "splits": _split_frames(checkup),
         "findings": [asdict(diagnosis) for diagnosis in checkup.diagnoses],
         "estimate": None if checkup.estimate is None else asdict(checkup.estimate),
@@ -101,35 +101,35 @@ def _contents(checkup: Checkup) -> list[str]:
 def _label_lines(metrics: Metrics) -> list[str]:
     labels = metrics["labels"]
 
-    def share(key: str) -> str:
+    def percent(key: str) -> str:
         return f"{labels[key]:.2%}" if key in labels else "unknown"
 
     return [
         *_row(
             "point labels",
-            f"by row {share('row_match_fraction')}, by direction {share('direction_match_fraction')}, "
-            f"by voxel {share('voxel_label_fraction')}, none {share('unlabelled_fraction')}",
+            f"by row {percent('row_match_fraction')}, by direction {percent('direction_match_fraction')}, "
+            f"by voxel {percent('voxel_label_fraction')}, none {percent('unlabelled_fraction')}",
         ),
         *_row(
             "agreement",
-            f"LiDAR and camera, away from outlines: depth {share('depth_agreement_off_outlines')}, classes "
-            f"{share('class_agreement_off_outlines')}",
+            f"LiDAR and camera, away from outlines: depth {percent('depth_agreement_off_outlines')}, classes "
+            f"{percent('class_agreement_off_outlines')}",
         ),
-        *_row("", f"points in voxels {share('in_voxel_fraction')}, of a fitting class {share('voxel_agreement')}"),
+        *_row("", f"points in voxels {percent('in_voxel_fraction')}, of a fitting class {percent('voxel_agreement')}"),
         *_row("", f"image and outlines {labels.get('image_agreement', 'unknown')} (sound: above 0.12)"),
     ]
 
 
 def _class_lines(checkup: Checkup) -> list[str]:
-    """The largest classes, and the anomalies, as shares of points and pixels."""
-    points, pixels = checkup.metrics["point_class_fraction"], _pixel_shares(checkup.survey)
+    """The most frequent classes and all anomalies, as fractions of points and pixels."""
+    points, pixels = checkup.metrics["point_class_fraction"], _pixel_fractions(checkup.survey)
     names = sorted({*points, *pixels}, key=lambda name: -max(points.get(name, 0), pixels.get(name, 0)))
     shown = [name for name in names if name not in _ANOMALIES][:CLASSES_SHOWN] + [n for n in names if n in _ANOMALIES]
     rest = [name for name in names if name not in shown]
     groups = {**{name: [name] for name in shown}, **({f"{len(rest)} others": rest} if rest else {})}
     rows = [
-        f"{name.replace('_', ' '):20}{_total(points, held):8.2%}{_total(pixels, held):9.2%}"
-        for name, held in groups.items()
+        f"{name.replace('_', ' '):20}{_total(points, members):8.2%}{_total(pixels, members):9.2%}"
+        for name, members in groups.items()
     ]
     first, *others = [f"{'':20}{'points':>8}{'pixels':>9}", *rows]
     return [f"{'classes':{INDENT}}{first}", *(" " * INDENT + row for row in others)]
@@ -194,7 +194,7 @@ def _split_frames(checkup: Checkup) -> dict[str, int]:
     return {"train": train, **frames}
 
 
-def _pixel_shares(survey: Survey) -> dict[str, float]:
+def _pixel_fractions(survey: Survey) -> dict[str, float]:
     pixels = sum(survey.statistics.values(), Statistics()).pixel_classes
     total = max(1, int(pixels.sum()))
     return {
@@ -202,8 +202,8 @@ def _pixel_shares(survey: Survey) -> dict[str, float]:
     }
 
 
-def _total(shares: Mapping[str, float], names: Sequence[str]) -> float:
-    return sum(shares.get(name, 0.0) for name in names)
+def _total(fractions: Mapping[str, float], names: Sequence[str]) -> float:
+    return sum(fractions.get(name, 0.0) for name in names)
 
 
 def _counted(values: Any) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What a survey means for a user: what is wrong, how bad it is, and what to do about it."""
+"""Diagnoses from a survey: problems, their severity, and remedies."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,19 +11,19 @@ from lib.anovox.format.findings import Notice, ScenarioReason
 from lib.common.errors import DataError
 from lib.doctor.survey import Metrics, Survey
 from lib.geometry.frame import ScenarioType
-from lib.preprocessing.judgement import explained, objections, unjudged
+from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.label_report import class_text
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.statistics import worst_scenarios
 from lib.shards.split import Split, assign_splits
 from lib.shards.split_params import SplitParams
 
-MANY_UNLABELLED: Final = 0.02
-HOPELESS_UNLABELLED: Final = 0.5
+WARN_UNLABELLED: Final = 0.02
+MAX_UNLABELLED: Final = 0.5
 
 
 class Severity(StrEnum):
-    """`ERROR`: the data cannot be trained on as they are; `WARNING`: they can, but look; `NOTE`: good to know."""
+    """`ERROR`: the data cannot be trained on; `WARNING`: they can, but check them; `NOTE`: for information."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -32,7 +32,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One finding: a stable name for programs, what is so, and what to do about it."""
+    """One finding: a stable name for programs, a description and a remedy."""
 
     severity: Severity
     name: str
@@ -43,19 +43,19 @@ class Diagnosis:
 def diagnose(
     survey: Survey, metrics: Metrics, preprocess: PreprocessParams, split: SplitParams
 ) -> tuple[Diagnosis, ...]:
-    """All findings about a data set, the worst first. `metrics`: `survey.metrics()`."""
+    """All diagnoses of a data set, the worst first. `metrics`: `survey.metrics()`."""
     found = [
         *_trainability(survey, preprocess, split),
         *_agreement(survey, preprocess),
         *_labels(survey, metrics),
-        *_left_out(survey),
+        *_skipped_scenarios(survey),
         *_anomalies(survey, metrics),
     ]
     return tuple(sorted(found, key=lambda diagnosis: list(Severity).index(diagnosis.severity)))
 
 
 def splits_of(survey: Survey, params: SplitParams) -> Mapping[str, Split]:
-    """Each scenario's split as training will make it; raises DataError where it cannot be made."""
+    """Split of each scenario, as in training; raises DataError if no split is possible."""
     return assign_splits([scenario.entry() for scenario in survey.scenarios], params)
 
 
@@ -83,26 +83,24 @@ def _trainability(survey: Survey, preprocess: PreprocessParams, split: SplitPara
 
 
 def _agreement(survey: Survey, preprocess: PreprocessParams) -> Iterator[Diagnosis]:
-    """Do the sensors and the labels fit each other? As preprocess judges it."""
+    """Diagnoses of the checks of labels and calibration that preprocess applies."""
     severity = Severity.WARNING if preprocess.trust_labels else Severity.ERROR
     sources = {scenario.config.name: (scenario.path, scenario.config) for scenario in survey.scenarios}
     for objection in objections(survey.statistics):
         found = explained(objection, sources, preprocess.sensors)
         yield Diagnosis(severity, found.name, found.what, found.remedy)
-    for left_open in unjudged(survey.statistics):
+    for left_open in undecided(survey.statistics):
         what = f"{_counted(len(left_open.scenarios), 'scenario')}, first {left_open.scenarios[0]}: {left_open.what}"
-        yield Diagnosis(
-            Severity.NOTE, left_open.name, what, "look at plots/labels, or with more light in other scenarios"
-        )
+        yield Diagnosis(Severity.NOTE, left_open.name, what, "check plots/labels, or other scenarios with more light")
 
 
 def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
     worst = worst_scenarios(survey.statistics)
-    name, share = worst.get("unlabelled_fraction", ("", 0.0))
-    if share > MANY_UNLABELLED:
+    name, fraction = worst.get("unlabelled_fraction", ("", 0.0))
+    if fraction > WARN_UNLABELLED:
         total = metrics["labels"]["unlabelled_fraction"]
-        severity = Severity.ERROR if total > HOPELESS_UNLABELLED else Severity.WARNING
-        what = f"{total:.1%} of the points have no label; most in {name} ({share:.1%})"
+        severity = Severity.ERROR if total > MAX_UNLABELLED else Severity.WARNING
+        what = f"{total:.1%} of the points have no label; most in {name} ({fraction:.1%})"
         remedy = "see whether SEMANTIC-LIDAR is there and belongs to these frames; points without a label are ignored"
         yield Diagnosis(severity, "unlabelled_points", what, remedy)
     undefined: Counter[tuple[str, int]] = Counter()
@@ -115,7 +113,7 @@ def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
         yield Diagnosis(Severity.WARNING, "undefined_class_ids", what, remedy)
 
 
-def _left_out(survey: Survey) -> Iterator[Diagnosis]:
+def _skipped_scenarios(survey: Survey) -> Iterator[Diagnosis]:
     messages: dict[ScenarioReason | Notice, list[str]] = {}
     for finding in survey.findings:
         messages.setdefault(finding.reason, []).append(finding.message)

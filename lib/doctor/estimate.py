@@ -1,4 +1,4 @@
-"""What preprocess and train will take: disk from the shards' layout, time and memory from doing a little of each."""
+"""Estimate of the cost of preprocess and train: disk from the shards' layout, time and memory from a short trial."""
 
 import tempfile
 import time
@@ -32,15 +32,15 @@ from lib.training.training_setup import detector_config, process_count, range_gr
 TRIAL_FRAMES: Final = 2
 VOXEL_BYTES: Final = 8
 VALIDATION_COST: Final = 1 / 3
-"""A forward pass beside a training step's forward and backward."""
+"""Cost of a forward pass relative to a training step."""
 
 
 @dataclass(frozen=True)
 class Estimate:
     """Bytes of data/shards; hours of preprocess and train on this machine; memory of a training step.
 
-    `memory_measured`: the device's own count, else a lower bound from what autograd keeps. `trial_frames`: of these
-    the times and the memory were measured.
+    `memory_measured`: whether the memory was measured on the device; otherwise it is a lower bound from the tensors
+    that autograd saves. `trial_frames`: number of frames in the trial.
     """
 
     shards_bytes: int
@@ -58,7 +58,7 @@ class Estimate:
 
 
 class PlannedParams(Sections):
-    """The sections of params.yaml that a data set would be used with."""
+    """Sections of params.yaml that the estimate depends on."""
 
     data: DataParams
     preprocess: PreprocessParams
@@ -69,7 +69,7 @@ class PlannedParams(Sections):
 
 
 def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams) -> Estimate | None:
-    """Convert and train on a few frames of a training scenario, and scale up; None where none of them can be read.
+    """Convert and train on a few frames of a training scenario, and extrapolate; None if none of them can be read.
 
     Sets torch's number of threads, as training does.
     """
@@ -116,7 +116,7 @@ def _largest_usable_cloud(survey: Survey, sensors: Sensors) -> int:
 
 
 def _frame_bytes(shard: Shard, storage: Storage) -> int:
-    """Bytes of a frame in a shard like this one, which is stored as `storage` says."""
+    """Bytes per frame of a shard with the format `storage`."""
     if storage.compression != "none":
         return shard.path.stat().st_size // len(shard)
     height, width = shard.image.shape[1:3]
@@ -127,7 +127,7 @@ def _frame_bytes(shard: Shard, storage: Storage) -> int:
 def _trial_shard(
     path: Path, trial: SurveyedScenario, params: PreprocessParams, max_points: int
 ) -> tuple[Shard, float] | None:
-    """A shard of a scenario's first camera with a few frames, and the seconds per frame to resize and write it."""
+    """A shard with a few frames of a scenario's first camera, and the seconds per frame to resize and write it."""
     scenario = open_scenario(trial.path, trial.config, params.sensors)
     chosen = evenly_spread(scenario.frame_ids, 2 * TRIAL_FRAMES)
     reads = (read for read in read_frames(scenario, chosen) if isinstance(read, ReadFrame))
@@ -150,7 +150,7 @@ def _resized(frame: Frame, params: PreprocessParams) -> Frame:
 
 
 def _read_seconds(survey: Survey) -> float:
-    """Seconds of one process to read a frame and count what is in it."""
+    """Seconds per frame for reading it and computing its statistics, in one process."""
     frames = sum(scenario.statistics.frames for scenario in survey.scenarios)
     return sum(scenario.read_seconds for scenario in survey.scenarios) / max(1, frames)
 

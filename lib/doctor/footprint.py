@@ -1,4 +1,4 @@
-"""What a training step costs in time and memory, measured with the real detector on real frames."""
+"""Time and memory of a training step, measured with the actual detector on real frames."""
 
 import time
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Footprint:
 def training_footprint(config: DetectorConfig, shard: Shard, recipe: Recipe, processes: int) -> Footprint:
     """Train a new detector for a few steps on a shard's frames, repeated as need be, and measure.
 
-    Raises TrainingError when the device has too little memory.
+    Raises TrainingError if the device has too little memory.
     """
     try:
         return run_in_processes(partial(_measure, config, shard.path, recipe), processes)

@@ -1,4 +1,4 @@
-"""Whether a frame's files are there and whole, by name, size and header: much quicker than reading them."""
+"""Quick check of a frame's files by name, size and header, without reading them completely."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,9 +10,9 @@ from lib.anovox.reading.scenario import Scenario
 
 
 def check_frames(scenario: Scenario, frame_ids: Iterable[int]) -> Iterator[SkippedFrame]:
-    """What is wrong with these frames, as `read_frames` would say it; damage inside a file goes unnoticed.
+    """Yield the frames that `read_frames` would skip, as far as names, sizes and headers show it.
 
-    A frame per camera, as there; nothing comes for frames whose files look whole.
+    One SkippedFrame per tick and camera, as from `read_frames`; nothing for frames whose files pass the check.
     """
     for frame_id in frame_ids:
         try:
@@ -30,7 +30,7 @@ def check_frames(scenario: Scenario, frame_ids: Iterable[int]) -> Iterator[Skipp
 
 
 def _check_tick(scenario: Scenario, frame_id: int) -> None:
-    """The files that all cameras share."""
+    """Check the files that are common to all cameras; raises FileError."""
     for rig in scenario.lidar_rigs:
         cloud_size(required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id))
         semantic = optional_file(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)

@@ -1,4 +1,4 @@
-"""What lies in a data set: every file by name, size and header, some frames of each scenario read in full."""
+"""Survey of a data set: all files by name, size and header, and some frames of each scenario read completely."""
 
 import time
 from collections import Counter
@@ -26,7 +26,7 @@ Metrics = dict[str, dict[str, int | float]]
 
 @dataclass(frozen=True)
 class SurveyTask:
-    """A scenario to look at; `read_frames`: of how many ticks, evenly spread, the frames are read (0 = of all)."""
+    """A scenario to survey; `read_frames`: number of ticks, evenly spread, whose frames are read (0 = all)."""
 
     path: Path
     config: ScenarioConfig | None
@@ -36,11 +36,11 @@ class SurveyTask:
 
 @dataclass(frozen=True, eq=False)
 class SurveyedScenario:
-    """What is in a scenario.
+    """Contents of a scenario.
 
-    `frames`: all of them, one per tick and camera; `skipped`: those that cannot be used; `statistics`: of the frames
-    read in full, which took `read_seconds`. `declared` is the type that its configuration or files state, `type` what
-    its labels make of it. `sensors`: all sensors that it holds, in words. `image_sizes` (height, width) by camera.
+    `frames`: number of all frames, one per tick and camera; `skipped`: unusable ones; `statistics`: of the frames read
+    completely, which took `read_seconds`. `config.type` is the type in its configuration or files, `type` the one
+    according to its labels. `sensors`: all its sensors, as text. `image_sizes` (height, width) by camera.
     """
 
     path: Path
@@ -59,19 +59,19 @@ class SurveyedScenario:
 
     @property
     def usable_frames(self) -> int:
-        """Frames that preprocess would keep, as far as looked at."""
+        """Number of frames that preprocess would use, as far as checked."""
         return self.frames - len(self.skipped)
 
     def entry(self) -> ShardEntry:
-        """A line of the index as it will be; the number of frames with an anomaly is the share of those read."""
-        share = self.statistics.frames_with_anomaly / max(1, self.statistics.frames)
+        """Expected index entry; the number of frames with an anomaly is extrapolated from the frames read."""
+        fraction = self.statistics.frames_with_anomaly / max(1, self.statistics.frames)
         height, width = self.image_sizes[0]
         return ShardEntry(
             scenario=self.config.name,
             type=self.type,
             file=f"{self.config.name}.h5",
             frames=self.usable_frames,
-            frames_with_anomaly=round(share * self.usable_frames),
+            frames_with_anomaly=round(fraction * self.usable_frames),
             image_height=height,
             image_width=width,
             max_points=self.largest_cloud,
@@ -83,7 +83,7 @@ class SurveyedScenario:
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """A data set's scenarios, those without any usable frame in `unusable`, and what is wrong beyond frames."""
+    """A data set's scenarios, `unusable` scenarios without any usable frame, and findings on scenarios and folders."""
 
     root: Path
     scenarios: tuple[SurveyedScenario, ...]
@@ -98,11 +98,11 @@ class Survey:
 
     @property
     def statistics(self) -> dict[str, Statistics]:
-        """The statistics of each usable scenario's frames that were read in full."""
+        """Statistics of each usable scenario's frames that were read completely."""
         return {scenario.config.name: scenario.statistics for scenario in self.scenarios}
 
     def metrics(self) -> Metrics:
-        """metrics/data.json as preprocess writes it, with counts and shares of the frames read in full."""
+        """Content of metrics/data.json as preprocess would write it, for the frames read completely."""
         reasons = [finding.reason for finding in self.findings]
         return data_metrics(
             self.statistics,
@@ -115,19 +115,19 @@ class Survey:
 
 
 def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int) -> Survey:
-    """Look through a data set, several scenarios at a time.
+    """Survey a data set, several scenarios in parallel.
 
-    `sensors` as preprocess.sensors; of each scenario `frames_per_scenario` ticks, evenly spread, are read in full
-    (0 = all of them). Raises DataError when `root` holds no scenario.
+    `sensors` as preprocess.sensors; `frames_per_scenario` evenly spread ticks per scenario are read completely (0 =
+    all). Raises DataError if `root` has no scenario.
     """
     findings: list[Finding] = []
     paths = find_scenarios(root, findings.append)
     configs = read_configurations(root, findings.append)
     tasks = [SurveyTask(path, configs.get(path.name), sensors, frames_per_scenario) for path in paths]
     with processes_or_here(workers, len(paths)) as pool:
-        looked_at = run_tasks(pool, survey_scenario, tasks, "checking", "scenario")
-    scenarios = [found for found in looked_at if isinstance(found, SurveyedScenario)]
-    findings += [found for found in looked_at if isinstance(found, Finding)]
+        surveyed = run_tasks(pool, survey_scenario, tasks, "checking", "scenario")
+    scenarios = [found for found in surveyed if isinstance(found, SurveyedScenario)]
+    findings += [found for found in surveyed if isinstance(found, Finding)]
     findings += [finding for scenario in scenarios for finding in scenario.findings]
     return Survey(
         root,
@@ -139,7 +139,7 @@ def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int)
 
 
 def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:
-    """Look at one scenario; a Finding says why it cannot be used at all."""
+    """Survey one scenario; returns a Finding if it cannot be used at all."""
     try:
         scenario = open_scenario(task.path, task.config, task.sensors)
     except ScenarioError as error:
@@ -174,9 +174,9 @@ def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:
 
 
 def evenly_spread(frame_ids: Sequence[int], number: int) -> tuple[int, ...]:
-    """At most `number` of the frame ids, evenly spread from the first to the last; all of them where it is 0.
+    """At most `number` of the frame ids, evenly spread from the first to the last; all if it is 0.
 
-    In pairs of neighbours, as a sensor that is a tick late shows only there.
+    They come in pairs of consecutive ticks, which are needed to detect a sensor that is delayed by a tick.
     """
     if number == 0 or number >= len(frame_ids):
         return tuple(frame_ids)
@@ -187,7 +187,7 @@ def evenly_spread(frame_ids: Sequence[int], number: int) -> tuple[int, ...]:
 
 
 def _sensors_in_words(scenario: Scenario) -> str:
-    """Such as `3 cameras of 512 x 768, 1 LiDAR of 64 channels`."""
+    """Text such as `3 cameras of 512 x 768, 1 LiDAR of 64 channels`."""
     cameras = Counter((rig.args.image_height, rig.args.image_width) for rig in scenario.setup.cameras)
     lidars = Counter(rig.args.channels for rig in scenario.setup.lidars)
     words = [f"{n} camera{'s' * (n > 1)} of {height} x {width}" for (height, width), n in sorted(cameras.items())]

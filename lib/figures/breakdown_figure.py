@@ -1,4 +1,4 @@
-"""Where the detector is strong and weak: AUROC by distance, kind, size, class, weather and visible share."""
+"""AUROC by distance, kind, size, class, weather and visible fraction."""
 
 from itertools import groupby
 from pathlib import Path
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.figures.read_tables import Row, numbers, read_table
-from lib.figures.style import INK, LEVEL_COLORS, MUTED, new_figure, say_empty
+from lib.figures.style import INK, LEVEL_COLORS, MUTED, new_figure, note_empty
 
 _COLUMNS: Final = ("level", "group", "value", "auroc", "auroc_low", "auroc_high", "positives")
 _TITLES: Final = {"frame": "AUROC of frames", "point": "AUROC of points in view"}
@@ -17,7 +17,7 @@ _HEADING, _BAR = 1.0, 0.78
 
 
 def draw_breakdown(path: Path) -> Figure:
-    """One column of bars per level, from the chance line; whiskers are 95 % intervals, n counts positives."""
+    """Draw one column of bars per level, from the chance line; whiskers are 95 % intervals, n counts positives."""
     rows = read_table(path, _COLUMNS)
     names = list(dict.fromkeys((row["group"], row["value"]) for row in rows))
     figure = new_figure(11.0, max(3.0, 1.5 + 0.27 * (len(names) + len({group for group, _ in names}))))
@@ -27,7 +27,7 @@ def draw_breakdown(path: Path) -> Figure:
         part = [row for row in rows if row["level"] == level]
         axes.set_title(title)
         if not part:
-            say_empty(axes, f"no anomalous {level} in the test set")
+            note_empty(axes, f"no anomalous {level} in the test set")
             continue
         _draw_level(axes, path, part, places, LEVEL_COLORS[level])
     if names:
@@ -41,7 +41,7 @@ def draw_breakdown(path: Path) -> Figure:
 
 
 def _places(names: list[tuple[str, str]]) -> dict[tuple[str, str], float]:
-    """Height of each bar, from the top down, with room for a heading above each group."""
+    """Vertical position of each bar, from the top down, with room for a heading above each group."""
     places, height = {}, 0.0
     for _, values in groupby(names, key=lambda name: name[0]):
         height -= _HEADING

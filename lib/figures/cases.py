@@ -1,4 +1,4 @@
-"""Which frames the gallery shows, what it says about them, and how unusual a score is among normal ones."""
+"""Frames of the gallery: their selection, their captions, and how rare a score is among normal ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ CATEGORIES: Final[tuple[Category, ...]] = ("hits", "misses", "false_alarms")
 
 @dataclass(frozen=True, eq=False)
 class ScoredFrame:
-    """One frame of the test set: the index-th of its scenario, or of one `camera` of it."""
+    """One frame of the test set: number `index` of its scenario, or of the scenario's `camera`."""
 
     scenario: str
     index: int
@@ -29,19 +29,19 @@ class ScoredFrame:
 
 @dataclass(frozen=True, eq=False)
 class NormalScores:
-    """Scores (N,) of normal points, pixels or frames, ascending: the yardstick for one score."""
+    """Scores (N,) of normal points, pixels or frames, ascending, with which other scores are compared."""
 
     ascending: npt.NDArray[np.float32]
 
     def surprise(self, scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """-log10 of the share of normal scores at least as high: 3 = one normal in 1,000 scores so high."""
+        """-log10 of the fraction of normal scores that are at least as high; 3 = one in 1,000."""
         higher = len(self.ascending) - np.searchsorted(self.ascending, scores, side="left")
         return np.asarray(np.log10(len(self.ascending) + 1) - np.log10(higher + 1))
 
 
 def choose_cases(frames: Sequence[ScoredFrame], category: Category, count: int) -> list[ScoredFrame]:
-    """The category's most telling frames, at most one per scenario: anomalous frames with the highest scores (hits)
-    or the lowest (misses), normal frames with the highest (false alarms).
+    """Choose a category's most extreme frames, at most one per scenario: anomalous frames with the highest (hits) or
+    lowest scores (misses), normal frames with the highest scores (false alarms).
     """
     state: State = "negative" if category == "false_alarms" else "positive"
     sign = 1.0 if category == "misses" else -1.0
@@ -54,7 +54,7 @@ def choose_cases(frames: Sequence[ScoredFrame], category: Category, count: int) 
 
 
 def describe(frame: ScoredFrame) -> tuple[str, str]:
-    """Where the frame is from, and what is in it."""
+    """Captions: the frame's origin, and its contents."""
     name = frame.scenario.removeprefix("Scenario_")
     where = f"{name if len(name) <= 12 else name[:8]}, frame {frame.frame_id}"
     if frame.camera:
@@ -74,18 +74,22 @@ def describe(frame: ScoredFrame) -> tuple[str, str]:
 
 
 def standing(frame: ScoredFrame, frames: Sequence[ScoredFrame]) -> str:
-    """How the frame's score stands among the normal frames of the test set."""
+    """Caption: rank of the frame's score among the normal frames of the test set."""
     normal = [other.score for other in frames if other.state == "negative"]
     if frame.state == "negative":
         rank = 1 + sum(score > frame.score for score in normal)
         return f"score {frame.score:.2f}: {_ordinal(rank)} highest of {len(normal):,} normal frames"
     lower = sum(score < frame.score for score in normal)
-    share = 100 * lower / len(normal) if normal else 0.0
-    return f"score {frame.score:.2f}: above {lower:,} of {len(normal):,} normal frames ({share:.0f} %)"
+    percent = 100 * lower / len(normal) if normal else 0.0
+    return f"score {frame.score:.2f}: above {lower:,} of {len(normal):,} normal frames ({percent:.0f} %)"
 
 
 def _difference(kind: str) -> str:
-    return "shape and look" if kind == "both" else {"geometry": "shape only", "appearance": "look only"}.get(kind, kind)
+    return (
+        "shape and surface"
+        if kind == "both"
+        else {"geometry": "shape only", "appearance": "surface only"}.get(kind, kind)
+    )
 
 
 def _ordinal(rank: int) -> str:

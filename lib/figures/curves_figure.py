@@ -15,7 +15,7 @@ LOWEST_RATE: Final = 1e-4
 
 
 def draw_roc(table: Path, metrics: Path) -> Figure:
-    """ROC curves on a linear axis, and on a logarithmic one that shows the thresholds a car could live with."""
+    """Draw ROC curves on a linear axis, and on a logarithmic one for low false positive rates."""
     curves = _curves(table, "false_positive_rate", "true_positive_rate")
     blocks = _blocks(metrics, curves)
     figure = new_figure(11.0, 5.6)
@@ -25,9 +25,9 @@ def draw_roc(table: Path, metrics: Path) -> Figure:
         for level, (x, y) in curves.items():
             axes.plot(x, y, **_line(level), label=_label(level, blocks[level], "auroc"))
         axes.plot(diagonal, diagonal, color=MUTED, linewidth=1, linestyle=":", label="chance: 0.500")
-        axes.set_xlabel("false positive rate: share of normal that is reported")
+        axes.set_xlabel("false positive rate: fraction of normal that is reported")
         axes.set_ylim(-0.01, 1.01)
-    linear.set_ylabel("true positive rate: share of anomalous that is found")
+    linear.set_ylabel("true positive rate: fraction of anomalous that is found")
     linear.set_title("Anomalous found, normal reported (ROC)")
     linear.set_xlim(-0.01, 1.01)
     linear.set_aspect("equal", adjustable="box", anchor="C")
@@ -46,7 +46,7 @@ def draw_roc(table: Path, metrics: Path) -> Figure:
 
 
 def draw_precision_recall(table: Path, metrics: Path) -> Figure:
-    """Precision over recall; the chance line of a level is its share of positives."""
+    """Draw precision over recall; the chance line of a level is its fraction of positives."""
     curves = _curves(table, "recall", "precision")
     blocks = _blocks(metrics, curves)
     figure = new_figure(8.6, 6.2)
@@ -56,10 +56,10 @@ def draw_precision_recall(table: Path, metrics: Path) -> Figure:
         chance = block["positives"] / (block["positives"] + block["negatives"])
         axes.plot(x, y, drawstyle="steps-pre", **_line(level), label=_label(level, block, "ap", chance))
         axes.axhline(chance, color=LEVEL_COLORS[level], linewidth=0.9, linestyle=":")
-    axes.axhline(-1, color=MUTED, linewidth=0.9, linestyle=":", label="chance: the share of anomalous")
+    axes.axhline(-1, color=MUTED, linewidth=0.9, linestyle=":", label="chance: the fraction of anomalous")
     axes.set_title("How much of what is reported is anomalous (precision and recall)")
-    axes.set_xlabel("recall: share of anomalous that is found")
-    axes.set_ylabel("precision: share of reported that is anomalous")
+    axes.set_xlabel("recall: fraction of anomalous that is found")
+    axes.set_ylabel("precision: fraction of reported that is anomalous")
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.02)
     axes.axhline(0, color=GRID, linewidth=0.8)

@@ -1,4 +1,4 @@
-"""What a driver would notice: objects found against false alarms, and how far away they are when found."""
+"""Events: detection rate of objects against false alarms, and their distance when first detected."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.figures.read_tables import numbers, read_metrics, read_table
-from lib.figures.style import ANOMALOUS, INK, MUTED, NORMAL, new_figure, put_legend_below, say_empty
+from lib.figures.style import ANOMALOUS, INK, MUTED, NORMAL, new_figure, note_empty, put_legend_below
 
 FEW_ALARMS: Final = 10
 _STEP: Final = ("threshold", "false_alarms_per_minute", "detection_rate", "detection_rate_low", "detection_rate_high")
@@ -18,24 +18,24 @@ _THRESHOLDS: Final = {
     "the test's own": ("threshold set on this test set", INK),
     "from validation": ("threshold set on validation", ANOMALOUS),
 }
-_BAND: Final = "95 % interval of the share"
+_BAND: Final = "95 % interval of the detection rate"
 _TOO_SHORT: Final = "no threshold: normal driving is too short for one false alarm a minute"
 _NOTHING: Final = "no events: the test set lacks times, objects in view or negative frames"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one threshold gives: false alarms a minute, share of the objects that is found and its 95 % interval."""
+    """Result of one threshold: false alarms per minute, detection rate of objects and its 95 % interval."""
 
     threshold: float
     rate: float
-    share: float
+    detection_rate: float
     low: float
     high: float
 
 
 def draw_events(events: Path, first_detections: Path, metrics: Path) -> Figure:
-    """Share of objects found over false alarms a minute; share found while still so far away, at each threshold."""
+    """Draw the detection rate over false alarms per minute, and over the distance for each threshold."""
     table, first = read_table(events, _STEP), read_table(first_detections, _FIRST)
     block = read_metrics(metrics).get("events")
     figure = new_figure(11.0, 6.2)
@@ -44,11 +44,11 @@ def draw_events(events: Path, first_detections: Path, metrics: Path) -> Figure:
     right.set_title("How far away objects are found")
     if not block or not table:
         for axes in (left, right):
-            say_empty(axes, _NOTHING)
+            note_empty(axes, _NOTHING)
         return figure
     points = _operating_points(block)
     columns = [numbers(events, table, column) for column in _STEP]
-    _draw_found(left, [Outcome(*values) for values in zip(*columns, strict=True)], points, block)
+    _draw_detection_rate(left, [Outcome(*values) for values in zip(*columns, strict=True)], points, block)
     by_threshold = {
         name: [numbers(first_detections, [row for row in first if row["threshold"] == name], c) for c in _FIRST[1:]]
         for name in dict.fromkeys(row["threshold"] for row in first)
@@ -58,25 +58,27 @@ def draw_events(events: Path, first_detections: Path, metrics: Path) -> Figure:
 
 
 def staircase(outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """Outcomes from the highest threshold down, each at the highest rate of its own and of all higher thresholds.
+    """Sort outcomes by descending threshold, and make their false alarm rates non-decreasing by a running maximum.
 
-    A falling threshold also joins alarms, so that their number may fall: the highest rate tells what was to be borne.
+    A lower threshold can merge alarms, so that their number falls.
     """
     steps: list[Outcome] = []
-    for outcome in sorted(outcomes, key=lambda outcome: (-outcome.threshold, outcome.share, outcome.rate)):
+    for outcome in sorted(outcomes, key=lambda outcome: (-outcome.threshold, outcome.detection_rate, outcome.rate)):
         steps.append(replace(outcome, rate=max(outcome.rate, steps[-1].rate if steps else 0.0)))
     return steps
 
 
 def _operating_points(block: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Metrics at each threshold that has some, by the threshold's name."""
+    """Metrics at each threshold, by the threshold's name; thresholds without metrics are omitted."""
     points = dict(zip(_THRESHOLDS, (block, block.get("at_validation_threshold", {})), strict=True))
     return {name: point for name, point in points.items() if "threshold" in point}
 
 
-def _draw_found(axes: Axes, table: Sequence[Outcome], points: dict[str, dict[str, Any]], block: dict[str, Any]) -> None:
+def _draw_detection_rate(
+    axes: Axes, table: Sequence[Outcome], points: dict[str, dict[str, Any]], block: dict[str, Any]
+) -> None:
     """The curve goes through the operating points: the table holds only some of the thresholds."""
-    # Rounded as the table is: then what is equal there is equal here.
+    # Rounded like the table, so that equal outcomes compare equal.
     chosen = {name: Outcome(*(round(point[column], 6) for column in _STEP)) for name, point in points.items()}
     steps = staircase([*table, *chosen.values()])
     driving, one_alarm = _duration(block["normal_minutes"]), 1 / float(block["normal_minutes"])
@@ -84,24 +86,24 @@ def _draw_found(axes: Axes, table: Sequence[Outcome], points: dict[str, dict[str
     x = [max(step.rate, none) for step in steps]
     lows, highs = [step.low for step in steps], [step.high for step in steps]
     axes.fill_between(x, lows, highs, step="post", color=NORMAL, alpha=0.18, linewidth=0, label=_BAND)
-    axes.plot(x, [step.share for step in steps], color=NORMAL, drawstyle="steps-post", label="found")
+    axes.plot(x, [step.detection_rate for step in steps], color=NORMAL, drawstyle="steps-post", label="found")
     for name, outcome in chosen.items():
-        told, color = _THRESHOLDS[name]
+        description, color = _THRESHOLDS[name]
         step = next(step for step in steps if replace(step, rate=outcome.rate) == outcome)
         at = f"at {outcome.rate:.2g} a minute" if outcome.rate else "without a false alarm"
         joined = f"\n({step.rate:.2g} a minute at a higher threshold)" if step.rate > outcome.rate else ""
-        label = f"{told}: {100 * outcome.share:.0f} % found {at}{joined}"
-        where = max(step.rate, none), step.share
+        label = f"{description}: {100 * outcome.detection_rate:.0f} % found {at}{joined}"
+        where = max(step.rate, none), step.detection_rate
         axes.plot(*where, "o", color=color, markersize=7, label=label, clip_on=False, zorder=4)
     axes.set_ylim(0, 1.02)
-    axes.set_ylabel("share of the objects that is found")
+    axes.set_ylabel("detection rate of objects")
     put_legend_below(axes, f"drawn from {block['objects']} objects and {driving} of normal driving")
 
 
 def _draw_support(axes: Axes, one_alarm: float, highest: float, driving: str) -> float:
-    """Draw the axis of rates from that of one alarm in all of the driving, and what is too rare to be sure of.
+    """Draw the axis of rates, from one alarm in all of the driving, and shade rates with few alarms.
 
-    Returns where "no false alarm" lies, left of all rates.
+    Returns the position of "no false alarm", left of all rates.
     """
     none: float = one_alarm * (highest / one_alarm) ** -0.08
     start, end = none**2 / one_alarm, 1.05 * highest
@@ -120,20 +122,20 @@ def _draw_support(axes: Axes, one_alarm: float, highest: float, driving: str) ->
 
 
 def _draw_distances(axes: Axes, by_threshold: dict[str, list[list[float]]], points: dict[str, dict[str, Any]]) -> None:
-    for number, (name, (distance, seen, found)) in enumerate(by_threshold.items()):
+    for number, (name, (distance, seen, detected)) in enumerate(by_threshold.items()):
         if number == 0:
             axes.fill_between(distance, seen, color=MUTED, alpha=0.12, linewidth=0, label="in view")
-        told, color = _THRESHOLDS[name]
+        description, color = _THRESHOLDS[name]
         median = points.get(name, {}).get("first_detection_m")
-        label = f"found, {told}" + (f" (median {median:.1f} m)" if median is not None else "")
-        axes.plot(distance, found, color=color, label=label)
+        label = f"found, {description}" + (f" (median {median:.1f} m)" if median is not None else "")
+        axes.plot(distance, detected, color=color, label=label)
     if not by_threshold:
-        say_empty(axes, _TOO_SHORT)
+        note_empty(axes, _TOO_SHORT)
         return
     axes.set_ylim(0, 1.02)
     axes.set_xlim(left=0)
     axes.set_xlabel("distance [m]")
-    axes.set_ylabel("share of the objects")
+    axes.set_ylabel("fraction of the objects")
     put_legend_below(axes, "at this distance or farther:")
 
 

@@ -1,4 +1,4 @@
-"""The gallery: the camera image, the same with the score laid over it, and the cloud from above coloured by score."""
+"""The gallery: the camera image, the same with the scores as an overlay, and the cloud from above coloured by score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ from lib.shards.shard_reader import Shard
 TRUTH: Final = "#00e5ff"
 BACKDROP: Final = "#14171c"
 QUIET: Final = "#5a626d"
-FAINTEST: Final = 1.0
-STRONGEST: Final = 4.0
+MIN_SURPRISE: Final = 1.0
+MAX_SURPRISE: Final = 4.0
 # Four ticks around a free middle, so that what is marked stays visible.
 CROSSHAIR: Final = Path(
     [(0, 0.4), (0, 1), (0, -0.4), (0, -1), (0.4, 0), (1, 0), (-0.4, 0), (-1, 0)], [Path.MOVETO, Path.LINETO] * 4
@@ -45,8 +45,8 @@ _HEADS: Final = ("camera", "camera with the scores laid over it", "LiDAR from ab
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One frame as drawn. surprise: see NormalScores, of points (N,) and of pixels (H, W); points (N, 3) [m, camera
-    frame]; masks say what is anomalous and which points the camera's view holds.
+    """One frame to draw. Surprise (see NormalScores) of points (N,) and pixels (H, W); points_m (N, 3) [camera frame];
+    masks of anomalous pixels and points, and of the points in view.
     """
 
     image: npt.NDArray[np.uint8]
@@ -70,7 +70,7 @@ def make_case(
     normal_points: NormalScores,
     caption: tuple[str, str, str],
 ) -> Case:
-    """Case of the index-th frame of a shard; normal_pixels and normal_points are the yardsticks of the whole test."""
+    """Case of frame `index` of a shard; normal_pixels and normal_points: normal scores of the whole test set."""
     count = int(shard.num_points[index])
     points_m, scores = shard.points[index, :count], predictions.point_score[index, :count]
     return Case(
@@ -89,12 +89,12 @@ def make_case(
 
 
 def draw_case(case: Case) -> Figure:
-    """One frame."""
+    """Draw one frame."""
     return _draw([case], title=None)
 
 
 def draw_sheet(category: Category, cases: Sequence[Case]) -> Figure:
-    """All frames of a category on one sheet; says so where there is none."""
+    """Draw all frames of a category on one sheet, or a note that there are none."""
     if cases:
         return _draw(cases, _TITLES[category])
     figure = new_figure(8.0, 1.4, constrained=False)
@@ -144,7 +144,7 @@ def _draw_image(axes: Axes, case: Case) -> None:
 
 
 def _draw_scores(axes: Axes, case: Case) -> None:
-    """What the detector says of an image, and what is true."""
+    """Draw the scores over the image, and the outline of the true anomaly."""
     width, height = case.camera.width_px, case.camera.height_px
     strength = _strength()(case.pixel_surprise)
     overlay = _colormap()(strength)
@@ -214,7 +214,7 @@ def _draw_frustum(axes: Axes, case: Case, length_m: float) -> None:
 
 
 def _true_place(case: Case) -> tuple[npt.NDArray[np.float64], float] | None:
-    """Middle [m, camera frame] and radius [m] of what is anomalous: its points in view, else its pixels by depth."""
+    """Centre [m, camera frame] and radius [m] of the anomaly, from its points in view, else from its pixels' depth."""
     places: npt.NDArray[np.floating] = case.points_m[case.point_anomalous & case.in_view]
     if not len(places):
         places = case.camera.unproject(case.depth_m)[case.pixel_anomalous]
@@ -234,7 +234,7 @@ def _highest_point_m(case: Case) -> npt.NDArray[np.float64] | None:
 
 
 def _highest_place(case: Case) -> str:
-    """Whether the highest point score lies on the anomaly: a hit may be one for the wrong reason."""
+    """Caption: whether the point with the highest score is on the anomaly; a hit may have another cause."""
     rows = np.flatnonzero(case.in_view)
     if not case.point_anomalous[rows].any():
         return ""
@@ -248,11 +248,11 @@ def _mark_highest(axes: Axes, x: float, y: float) -> None:
 
 
 def _strength() -> Normalize:
-    return Normalize(FAINTEST, STRONGEST)
+    return Normalize(MIN_SURPRISE, MAX_SURPRISE)
 
 
 def _colormap() -> LinearSegmentedColormap:
-    """Grey for what every normal scene has, then inferno's bright part: perceptually even, colour-blind safe."""
+    """Grey for common scores, then inferno's bright part: perceptually uniform and colour-blind safe."""
     bright = matplotlib.colormaps["inferno"](np.linspace(0.45, 0.97, 200))
     grey = np.array(matplotlib.colors.to_rgba(QUIET))
     fade = np.linspace(0, 1, 56)[:, None]

@@ -8,7 +8,7 @@ from lib.common.params import Section
 
 
 class PlotParams(Section):
-    """The pictures."""
+    """The figures and the gallery."""
 
     gallery_frames: Annotated[int, Field(ge=1, le=100)]
     score_bins: Annotated[int, Field(ge=5, le=500)]

@@ -1,4 +1,4 @@
-"""A sheet of what training and validation paste, by kind, as both sensors see it."""
+"""Sheet of the pseudo-anomalies and negatives of training and validation, by kind, in both sensors."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -15,11 +15,11 @@ MARK: Final = "#00e5ff"
 NEAREST_M, FARTHEST_M = 3.0, 60.0
 _CELL_IN, _GAP_IN, _LEFT_IN, _HEAD_IN, _FOOT_IN = 2.6, 0.1, 1.95, 0.95, 0.4
 _STRIP: Final = 0.28
-"""Height of a range view, of its width."""
+"""Height of a range view relative to its width."""
 _MEANING: Final = {
     "both": "an unusual shape\nwith an unusual surface",
     "misfit": "an object of another street:\nnothing has such a shape",
-    "geometry only": "an unusual shape in the\nlook of what is behind",
+    "geometry only": "an unusual shape with the\nappearance of the background",
     "appearance only": "an unusual surface,\nits shape is normal",
     "shadow (normal)": "of something out of sight:\nis not to be found",
     "dirt (normal)": "a stain on the ground:\nis not to be found",
@@ -28,7 +28,7 @@ _MEANING: Final = {
 
 
 def draw_pasted(examples: Sequence[Example]) -> Figure:
-    """A row per kind, columns by families; the camera's image above the LiDAR's range view, the pasted outlined."""
+    """Draw a row per kind and columns per family: the image above the range view, with pasted objects outlined."""
     kinds = list(dict.fromkeys(example.kind for example in examples))
     families = list(dict.fromkeys(example.families for example in examples))
     each = max(sum((e.kind, e.families) == (k, f) for e in examples) for k in kinds for f in families)
@@ -56,8 +56,10 @@ def draw_pasted(examples: Sequence[Example]) -> Figure:
                 bottom_in -= strip_in + 0.3 * _GAP_IN
                 strip = figure.add_axes((left_in / width_in, bottom_in / height_in, size, strip_in / height_in))
                 _draw(image, strip, example)
-    told = f"range view: {NEAREST_M:g} m dark to {FARTHEST_M:g} m bright, black: no return; outlines: what was pasted"
-    figure.text(_LEFT_IN / width_in, 0.13 / height_in, told, fontsize=9, color=MUTED)
+    explanation = (
+        f"range view: {NEAREST_M:g} m dark to {FARTHEST_M:g} m bright, black: no return; outlines: what was pasted"
+    )
+    figure.text(_LEFT_IN / width_in, 0.13 / height_in, explanation, fontsize=9, color=MUTED)
     return figure
 
 

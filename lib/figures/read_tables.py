@@ -1,4 +1,4 @@
-"""Read the tables and metrics that other stages wrote, for drawing."""
+"""Reading the tables and metrics of other stages."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ Row = dict[str, str]
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
-    """Rows of a CSV file, as text; raises DataError when it is missing or lacks one of the columns."""
+    """Rows of a CSV file, as text; raises DataError if it is missing or lacks one of the columns."""
     try:
         reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
         rows = list(reader)
@@ -28,15 +28,15 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Row]:
 
 
 def numbers(path: Path, rows: Sequence[Row], column: str) -> list[float]:
-    """A column as numbers; raises DataError when a cell is none."""
+    """A column as numbers; raises DataError if a cell is not a number."""
     try:
         return [float(row[column]) for row in rows]
     except (TypeError, ValueError):
-        raise DataError(f"{path}: the column {column} holds what is no number; run `dvc repro`") from None
+        raise DataError(f"{path}: the column {column} has a value that is not a number; run `dvc repro`") from None
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
-    """A metrics JSON file; raises DataError when it is missing or damaged."""
+    """Read a metrics JSON file; raises DataError if it is missing or damaged."""
     try:
         found = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:

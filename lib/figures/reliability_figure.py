@@ -1,4 +1,4 @@
-"""Whether predicted probabilities can be relied on: what calibration promises, and what the test set shows."""
+"""Reliability diagrams: predicted probabilities against observed fractions, on validation and test."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.figures.read_tables import Row, numbers, read_metrics, read_table
-from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, put_legend_below, say_empty
+from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, note_empty, put_legend_below
 
 _COLUMNS: Final = ("level", "split", "predicted", "observed", "items")
 _LINES: Final[dict[str, tuple[str, str, Any]]] = {
@@ -21,7 +21,7 @@ _LARGEST = 160
 
 
 def draw_reliability(table: Path, metrics: Path) -> Figure:
-    """Observed share over predicted probability; frames on plain axes, points on logarithmic ones, as they are rare."""
+    """Draw the observed fraction over the predicted probability; logarithmic for points, as anomalous ones are rare."""
     rows = read_table(table, _COLUMNS)
     block = read_metrics(metrics).get("calibration", {})
     figure = new_figure(11.0, 6.4)
@@ -29,7 +29,7 @@ def draw_reliability(table: Path, metrics: Path) -> Figure:
         part = [row for row in rows if row["level"] == level]
         axes.set_title(f"Predicted and observed: {_ITEMS[level]}")
         if not part or level not in block:
-            say_empty(axes, "not calibrated: too few validation frames, or a test of one class")
+            note_empty(axes, "not calibrated: too few validation frames, or a test of one class")
             continue
         _draw_level(axes, table, part, block[level], logarithmic=level == "point")
     figure.supxlabel(
@@ -58,12 +58,14 @@ def _draw_level(axes: Axes, path: Path, rows: list[Row], block: dict[str, float]
         area = [8 + _LARGEST * (count / largest) ** 0.5 for count in items]
         axes.scatter(x, y, area, color=color, alpha=faint, linewidths=0, zorder=3)
     axes.set_xlabel("predicted probability")
-    axes.set_ylabel("share that is anomalous")
+    axes.set_ylabel("fraction that is anomalous")
     if logarithmic:
         axes.set_xscale("log")
         axes.set_yscale("log")
     pad = 1.4 if logarithmic else 1.03
     axes.set_xlim(lowest / pad if logarithmic else -0.03, pad)
     axes.set_ylim(lowest / pad if logarithmic else -0.03, pad)
-    shares = f"{block['validation_positive_fraction']:.2g} of validation, {block['positive_fraction']:.2g} of the test"
-    put_legend_below(axes, f"anomalous: {shares}")
+    fractions = (
+        f"{block['validation_positive_fraction']:.2g} of validation, {block['positive_fraction']:.2g} of the test"
+    )
+    put_legend_below(axes, f"anomalous: {fractions}")

@@ -1,4 +1,4 @@
-"""One pass over the scored test set, for what the figures need of all of it."""
+"""One pass over the scored test set that collects the data of the figures."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ _HISTOGRAMS: Final[tuple[tuple[Level, str, bool], ...]] = (
     ("frame", "frames", False),
     ("point", "points in view", True),
 )
-YARDSTICK_SIZE: Final = 5_000_000
+MAX_NORMAL_SCORES: Final = 5_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """All frames of the test set, histograms, and the yardsticks of normal pixels and of normal points."""
+    """All frames of the test set, histograms, and scores of normal pixels and points."""
 
     frames: tuple[ScoredFrame, ...]
     histograms: tuple[Histogram, ...]
@@ -34,7 +34,7 @@ class Evidence:
 
 
 def score_edges(path: Path, bins: int) -> dict[Level, npt.NDArray[np.float64]]:
-    """Edges (bins + 1,) over the range of scores that plots/scores.csv covers, by level; frames are few: bins / 3."""
+    """Histogram edges (bins + 1,) by level, over the range of plots/scores.csv; for frames, which are few, bins / 3."""
     rows = read_table(path, ("level", "group", "score", "share"))
     edges: dict[Level, npt.NDArray[np.float64]] = {}
     for level, _, _ in _HISTOGRAMS:
@@ -65,8 +65,8 @@ def gather_evidence(
             frames.append(ScoredFrame(shard.scenario, index, frame_id, score, state, truth, groups, shard.camera_name))
         for level in counts:
             counts[level] += _counts(scored.levels[level], edges[level])
-        pixels.append(_share(scored.levels["pixel"].negative, count))
-        points.append(_share(scored.levels["point_all"].negative, count))
+        pixels.append(_subsample(scored.levels["pixel"].negative, count))
+        points.append(_subsample(scored.levels["point_all"].negative, count))
     return Evidence(
         frames=tuple(frames),
         histograms=tuple(Histogram(n, what, logarithmic, edges[n], *counts[n]) for n, what, logarithmic in _HISTOGRAMS),
@@ -76,11 +76,11 @@ def gather_evidence(
 
 
 def _counts(level: LevelScores, edges: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    # The table rounds its scores: what lies a hair outside belongs to the outermost bins.
+    # The table's scores are rounded; scores slightly outside its range belong to the outermost bins.
     groups = (np.clip(scores.astype(np.float64), edges[0], edges[-1]) for scores in (level.negative, level.positive))
     return np.stack([np.histogram(scores, edges)[0] for scores in groups]).astype(np.int64)
 
 
-def _share(scores: npt.NDArray[np.float32], scenarios: int) -> npt.NDArray[np.float32]:
-    """Every so manieth score, so that all scenarios together stay within the yardstick's size."""
-    return scores[:: max(1, -(-len(scores) * scenarios // YARDSTICK_SIZE))]
+def _subsample(scores: npt.NDArray[np.float32], scenarios: int) -> npt.NDArray[np.float32]:
+    """Subsample evenly, so that all scenarios together have at most MAX_NORMAL_SCORES scores."""
+    return scores[:: max(1, -(-len(scores) * scenarios // MAX_NORMAL_SCORES))]

@@ -1,4 +1,4 @@
-"""Histograms of normal and anomalous scores: how far apart they lie, and where they overlap."""
+"""Histograms of normal and anomalous scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.figures.read_tables import read_metrics
-from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, put_legend_below, say_empty
+from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, note_empty, put_legend_below
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,25 +33,28 @@ def draw_scores(histograms: Sequence[Histogram], metrics: Path) -> Figure:
         block = blocks.get(histogram.level)
         axes.set_title(f"Scores of {histogram.what}")
         if block is None or histogram.normal.sum() == 0 or histogram.anomalous.sum() == 0:
-            say_empty(axes, f"no normal or no anomalous {histogram.what} to compare")
+            note_empty(axes, f"no normal or no anomalous {histogram.what} to compare")
             continue
         _draw(axes, histogram)
         put_legend_below(axes, f"AUROC {block['auroc']:.3f}, FPR95 {block['fpr95']:.3f}")
     figure.supxlabel(
-        "FPR95: share of normal that is reported where 95 % of anomalous are found", fontsize=9, color=MUTED
+        "FPR95: fraction of normal that is reported where 95 % of anomalous are found", fontsize=9, color=MUTED
     )
     return figure
 
 
 def _draw(axes: Axes, histogram: Histogram) -> None:
-    shares = [counts / counts.sum() for counts in (histogram.normal, histogram.anomalous)]
-    highest, lowest = max(float(share.max()) for share in shares), min(float(s[s > 0].min()) for s in shares)
+    fractions = [counts / counts.sum() for counts in (histogram.normal, histogram.anomalous)]
+    highest, lowest = (
+        max(float(fraction.max()) for fraction in fractions),
+        min(float(s[s > 0].min()) for s in fractions),
+    )
     floor = 0.5 * lowest if histogram.logarithmic else 0.0
     totals = int(histogram.normal.sum()), int(histogram.anomalous.sum())
     groups = (("normal", NORMAL), ("anomalous", ANOMALOUS))
-    for share, total, (name, color) in zip(shares, totals, groups, strict=True):
+    for fraction, total, (name, color) in zip(fractions, totals, groups, strict=True):
         label = f"{name} ({total:,} {histogram.what})"
-        heights = np.maximum(share, floor)
+        heights = np.maximum(fraction, floor)
         axes.stairs(heights, histogram.edges, baseline=floor, color=color, linewidth=1.6, label=label)
         axes.stairs(heights, histogram.edges, baseline=floor, color=color, fill=True, alpha=0.25)
     if histogram.logarithmic:
@@ -60,4 +63,4 @@ def _draw(axes: Axes, histogram: Histogram) -> None:
     else:
         axes.set_ylim(0, 1.05 * highest)
     axes.set_xlabel("score (raw; higher = more anomalous)")
-    axes.set_ylabel("share of the group in a bin")
+    axes.set_ylabel("fraction of the group in a bin")

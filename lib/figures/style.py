@@ -1,4 +1,4 @@
-"""One look for all figures: fonts, colour-blind safe colours, and PNG files of the same bytes for the same input."""
+"""Common style of all figures: fonts, colour-blind safe colours, and reproducible PNG files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,7 +68,7 @@ _STYLE: Final[dict[Any, Any]] = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw in the house's style, whatever matplotlibrc the user has."""
+    """Context manager for the project's style, independent of the user's matplotlibrc."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
@@ -83,22 +83,22 @@ def new_figure(width_in: float, height_in: float, constrained: bool = True) -> F
 
 
 def save(figure: Figure, path: Path, dpi: int) -> None:
-    """Write a PNG without date or version in it; call it inside house_style."""
+    """Write a PNG without date or version, so that its bytes are reproducible; call it inside house_style."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"compress_level": 3}
     figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None}, facecolor="white", pil_kwargs=options)
 
 
 def put_legend_below(axes: Axes, title: str) -> None:
-    """Explain a panel below its horizontal axis, where the legend hides nothing; the title is its first line."""
+    """Put the legend below the horizontal axis; the title is its first line."""
     below = (0, -0.15)
     axes.legend(
         loc="upper left", bbox_to_anchor=below, borderaxespad=0, alignment="left", title=title, title_fontsize=9
     )
 
 
-def say_empty(axes: Axes, text: str) -> None:
-    """Say in the middle of a panel why nothing is drawn there."""
+def note_empty(axes: Axes, text: str) -> None:
+    """Write in the middle of an empty panel why nothing is drawn."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=MUTED)
     axes.grid(visible=False)
     axes.set_xticks([])

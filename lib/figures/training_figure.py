@@ -1,4 +1,4 @@
-"""Training curves: what plots/training.csv holds, over the epochs."""
+"""Training curves: the columns of plots/training.csv over the epochs."""
 
 from pathlib import Path
 from typing import Final
@@ -24,10 +24,10 @@ _PANELS: Final[tuple[tuple[str, _Lines], ...]] = (
 
 
 def draw_training(path: Path) -> Figure:
-    """One panel for each kind of column that the table holds; raises DataError when it holds none or is damaged."""
+    """Draw one panel per kind of column in the table; raises DataError if there is none or the table is damaged."""
     rows = read_table(path, ["epoch"])
-    held = set(rows[0]) if rows else set()
-    panels = [(title, [line for line in lines if line[0] in held]) for title, lines in _PANELS]
+    columns = set(rows[0]) if rows else set()
+    panels = [(title, [line for line in lines if line[0] in columns]) for title, lines in _PANELS]
     panels = [(title, lines) for title, lines in panels if lines]
     if not panels:
         raise DataError(f"{path}: holds no training curve; run `dvc repro`")
@@ -37,11 +37,11 @@ def draw_training(path: Path) -> Figure:
         for column, name, color in lines:
             values = numbers(path, rows, column)
             axes.plot(epochs, values, color=color, label=f"{name}: {values[-1]:.3g}", marker="o", markersize=3)
-        _dress(axes, title)
+        _finish_axes(axes, title)
     return figure
 
 
-def _dress(axes: Axes, title: str) -> None:
+def _finish_axes(axes: Axes, title: str) -> None:
     axes.set_title(title)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -26,12 +26,12 @@ class Camera:
         return cls(width_px, height_px, focal_px, focal_px, width_px / 2.0, height_px / 2.0)
 
     def resized(self, width_px: int, height_px: int) -> "Camera":
-        """The same view in another resolution."""
+        """The camera with the same field of view at another resolution."""
         x, y = width_px / self.width_px, height_px / self.height_px
         return Camera(width_px, height_px, self.fx_px * x, self.fy_px * y, self.cx_px * x, self.cy_px * y)
 
     def project(self, points_camera_m: Array) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
-        """Project points (N, 3) [m, camera frame] to u, v (N,) float64 [px] and whether the image holds them.
+        """Project points (N, 3) [m, camera frame] to u, v (N,) float64 [px] and to visible (N,) bool, inside the image.
 
         Points behind the camera have u = v = nan and are not visible.
         """
@@ -46,9 +46,9 @@ class Camera:
     def pixels_of(
         self, columns_camera_m: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """Which points (3, N) [m, camera frame], as columns, the image holds; row and column of each one's pixel.
+        """Indices (V,) of the points (3, N) [m, camera frame] inside the image, and the row and column of their pixels.
 
-        As `project` says it, faster: what is left or right of the image is not followed up.
+        The same pixels as from `project`, but faster: rows are computed only for points within the image's columns.
         """
         x, y, z = columns_camera_m
         ahead = np.flatnonzero(x > 0)

@@ -35,24 +35,24 @@ class Lidar:
 
 @dataclass(frozen=True)
 class Anomaly:
-    """What an ANOMALY file says of the unusual object; it may exist in the town without any sensor seeing it."""
+    """The anomalous object as an ANOMALY file describes it. It may exist without being in view of any sensor."""
 
     size: str | None = None
     blueprint: str | None = None
     kind: str | None = None
-    """Simulator only: `geometry`, `appearance` or `both`, that by which it differs from normality."""
+    """Simulator only: how it differs from normal objects: by `geometry`, `appearance` or `both`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One camera and LiDAR sample. Frames are x forward, y left, z up; lengths in metres; class 255 = unknown.
+    """One camera and LiDAR sample. Axes are x forward, y left, z up; lengths in metres; class 255 = unknown.
 
-    image (H, W, 3) uint8 RGB; points (N, 4) float32 x, y, z, intensity in the LiDAR's frame, or in the vehicle's where
+    image (H, W, 3) uint8 RGB; points (N, 4) float32 x, y, z, intensity in the LiDAR's frame, or in the vehicle's if
     several LiDARs are merged; point_class (N,) uint8; pixel_class (H, W) uint8; depth_m (H, W) float32 planar,
     sky = 1000; camera_SE3_lidar (4, 4) float64 from the points' frame; voxels (M, 4) uint16 ix, iy, iz, class id of
-    the full clouds of all the vehicle's sensors (AnoVox's grid); world_SE3_ego (4, 4) float64 or None when the pose is
-    not known. `cloud_sizes`: of several LiDARs, how many points each has; they follow one another in the order of
-    `lidars`. `camera_name` tells the cameras of a vehicle apart; it is empty where one camera was chosen.
+    the full clouds of all the vehicle's sensors (AnoVox's grid); world_SE3_ego (4, 4) float64, None if unknown.
+    `cloud_sizes`: number of points per LiDAR if there are several; their clouds are concatenated in the order of
+    `lidars`. `camera_name` identifies one of several cameras; it is empty if the reader was told which camera to use.
     """
 
     scenario: str

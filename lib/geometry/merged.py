@@ -1,4 +1,4 @@
-"""Clouds of several LiDARs in one array, and each one's points again."""
+"""Merging the clouds of several LiDARs into one array, and splitting it again."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ Pose = tuple[Vector, Vector]
 
 
 def merge_clouds(clouds: Sequence[Cloud], poses: Sequence[Pose]) -> npt.NDArray[np.float32]:
-    """Clouds (N, 4), each in its LiDAR's frame [m], one after another: (sum N, 4) float32 in the vehicle's frame.
+    """Concatenate clouds (N, 4), each in its LiDAR's frame [m], to (sum N, 4) float32 in the vehicle's frame.
 
     `poses`: location and rotation of each LiDAR as in sensor_setup.json.
     """
@@ -23,9 +23,9 @@ def merge_clouds(clouds: Sequence[Cloud], poses: Sequence[Pose]) -> npt.NDArray[
 
 
 def split_clouds(points: Cloud, sizes: Sequence[int] | npt.NDArray[np.integer], poses: Sequence[Pose]) -> list[Cloud]:
-    """Each LiDAR's points (N, 4) in its own frame [m], from points (sum N, 4) as `merge_clouds` makes them.
+    """Undo `merge_clouds`: split points (sum N, 4) into one cloud (N, 4) per LiDAR, each in its own frame [m].
 
-    The points of a single LiDAR are in its frame already and come back as they are.
+    The points of a single LiDAR are already in its frame and are returned unchanged.
     """
     if len(poses) == 1:
         return [points]

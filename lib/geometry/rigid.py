@@ -1,4 +1,4 @@
-"""Rigid transforms as 4 x 4 float64 matrices; `a_SE3_b` takes points of frame b to frame a."""
+"""Rigid transforms as 4 x 4 float64 matrices; `a_SE3_b` maps points of frame b to frame a."""
 
 from typing import Final
 
@@ -8,11 +8,12 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.float64]
 
 BLOCK_POINTS: Final = 16_384
-"""Points in one matrix product: few enough that BLAS starts no threads, which wait for each other on a busy core."""
+"""Points per matrix product. Small enough that BLAS starts no threads, which would wait for each other on busy cores.
+"""
 
 
 def yaw_transform(yaw_rad: float, translation_m: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Matrix:
-    """Transform (4, 4): turn counter-clockwise about z (x forward, y left, z up), then translate."""
+    """Transform (4, 4): rotate counter-clockwise about z (x forward, y left, z up), then translate."""
     cosine, sine = float(np.cos(yaw_rad)), float(np.sin(yaw_rad))
     transform = np.eye(4)
     transform[:2, :2] = [[cosine, -sine], [sine, cosine]]
@@ -45,19 +46,19 @@ def invert(transform: Matrix) -> Matrix:
     """Inverse (4, 4) of a rigid transform."""
     inverse = np.eye(4)
     inverse[:3, :3] = transform[:3, :3].T
-    # Not by BLAS, whose last digit differs from processor to processor and would show in the sample's files.
+    # Without BLAS: its last digit differs between processors, and the sample's files must not.
     inverse[:3, 3] = -(transform[:3, :3] * transform[:3, 3:]).sum(axis=0)
     return inverse
 
 
 def apply(transform: Matrix, points_m: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Points (..., 3) [m] taken through a transform (4, 4)."""
+    """Apply a transform (4, 4) to points (..., 3) [m]; float64."""
     points = np.asarray(points_m, dtype=np.float64)
     return np.asarray(points @ transform[:3, :3].T + transform[:3, 3], dtype=np.float64)
 
 
 def apply_to_columns(transform: Matrix, columns_m: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """`apply` for points as columns (3, N) [m], several times faster for a cloud."""
+    """Apply a transform (4, 4) to points as columns (3, N) [m]; for a cloud several times faster than `apply`."""
     moved = np.empty(columns_m.shape)
     for first in range(0, columns_m.shape[1], BLOCK_POINTS):
         block = slice(first, first + BLOCK_POINTS)

@@ -1,7 +1,7 @@
-"""AnoVox's voxel grid: 0.5 m cells, 1000 x 1000 x 64, to the bit as its voxeliser (voxelize_separate.py) makes it.
+"""AnoVox's voxel grid: 0.5 m cells, 1000 x 1000 x 64, bit for bit as AnoVox's voxelize_separate.py computes it.
 
-The grid *subtracts* a sensor's location, so its z lies the sensor's height twice below the truth: AnoVox's convention,
-reproduced here, not a calibration.
+AnoVox *subtracts* a sensor's location instead of adding it, so voxels are too low by twice the sensor's height. This is
+AnoVox's convention and is reproduced here; it is no calibration.
 """
 
 import math
@@ -21,12 +21,12 @@ GRID_SHAPE: Final = (1000, 1000, 64)
 MONO_LOCATION: Final[Vector] = (0.0, 0.0, 1.8)
 OUTSIDE: Final = -1
 BLOCK_POINTS: Final = 16_384
-"""Points at a time: so many stay in the processor's cache."""
+"""Points per block: small enough for the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledCloud:
-    """A sensor's cloud for the grid: points (N, 3) float64 [m, sensor frame], class_ids (N,) uint8, the sensor's pose.
+    """One sensor's labelled cloud: points_m (N, 3) float64 [sensor frame], class_ids (N,) uint8, the sensor's pose.
 
     `location` [m] and `rotation` (roll, pitch, yaw) [degrees] as in sensor_setup.json.
     """
@@ -43,26 +43,26 @@ def points_to_grid(
     rotation: Vector = (0.0, 0.0, 0.0),
     voxel_size_m: float = VOXEL_SIZE_M,
 ) -> npt.NDArray[np.float64]:
-    """Points (N, 3 or more) [m, sensor frame] as (N, 3) float64 [m] from the grid's lowest corner."""
+    """Convert points (N, 3 or more) [m, sensor frame] to (N, 3) float64 [m], relative to the grid's lowest corner."""
     points = np.asarray(points_m)[:, :3]
     if any(rotation):
         points = (_grid_rotation(rotation) @ points.astype(np.float64).T).T
-    points = np.asarray(points, dtype=np.float64, order="F")  # what follows goes along the columns
+    points = np.asarray(points, dtype=np.float64, order="F")  # the steps below work column by column
     return points - np.asarray(location, dtype=np.float64) + voxel_size_m * np.array(GRID_SHAPE) / 2
 
 
 def points_to_voxels(
     points_m: npt.NDArray[np.floating], location: Vector = MONO_LOCATION, rotation: Vector = (0.0, 0.0, 0.0)
 ) -> npt.NDArray[np.int32]:
-    """Each point's voxel ix, iy, iz: (N, 3) int32; a point outside the grid has -1 in all three.
+    """Voxel indices ix, iy, iz of each point, (N, 3) int32; -1 in all three for a point outside the grid.
 
-    `points_m` (N, 3 or more) [m] in the frame of the LiDAR that stands at `location`, `rotation` (sensor_setup.json).
+    `points_m` (N, 3 or more) in the frame of the LiDAR whose pose is `location`, `rotation` (sensor_setup.json).
     """
     return grid_cells(points_to_grid(points_m, location, rotation))
 
 
 def voxel_keys(voxels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-    """One integer per voxel (M, 3 or more: ix, iy, iz): (M,) int64, in AnoVox's row order; -1 outside the grid."""
+    """One int64 key per voxel (M, 3 or more: ix, iy, iz), ascending in AnoVox's row order; -1 outside the grid."""
     ix, iy, iz = (voxels[:, axis].astype(np.int64) for axis in range(3))
     return np.where(ix < 0, OUTSIDE, ix + GRID_SHAPE[0] * (iy + GRID_SHAPE[1] * iz))
 
@@ -70,7 +70,7 @@ def voxel_keys(voxels: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
 def point_keys(
     points_m: npt.NDArray[np.floating], location: Vector = MONO_LOCATION, rotation: Vector = (0.0, 0.0, 0.0)
 ) -> npt.NDArray[np.int64]:
-    """`voxel_keys` of `points_to_voxels`, faster: (N,) int64 for points (N, 3 or more) [m, sensor frame]."""
+    """Voxel keys (N,) int64 of points (N, 3 or more) [m, sensor frame]: a faster voxel_keys(points_to_voxels(...))."""
     keys = np.empty(len(points_m), dtype=np.int64)
     for first in range(0, len(points_m), BLOCK_POINTS):
         block = slice(first, first + BLOCK_POINTS)
@@ -88,7 +88,7 @@ def point_keys(
 def nearest_to_corner(
     grid_points_m: npt.NDArray[np.float64], keys: npt.NDArray[np.int64], voxel_size_m: float = VOXEL_SIZE_M
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]:
-    """The occupied voxels' keys (M,), ascending, and the row of each one's point nearest to its lower corner (M,).
+    """Keys (M,) of the occupied voxels, ascending, and the row (M,) of the point nearest to each voxel's lower corner.
 
     `grid_points_m` (N, 3) from `points_to_grid`, `keys` (N,) from `voxel_keys`. On a tie the earlier row wins.
     """
@@ -102,9 +102,9 @@ def nearest_to_corner(
 
 
 def voxelize(clouds: Sequence[LabelledCloud], voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.uint16]:
-    """Occupied voxels (M, 4) uint16: ix, iy, iz, class id; x runs fastest, then y, then z.
+    """Occupied voxels (M, 4) uint16: ix, iy, iz, class id; x varies fastest, then y, then z.
 
-    A voxel is road line if any of its points is, else of the class of the point nearest to its lower corner.
+    A voxel is road line if any of its points is; otherwise it has the class of the point nearest to its lower corner.
     Points outside the grid are dropped. Another voxel size changes the grid's extent, not its shape, as in AnoVox.
     """
     if not clouds:
@@ -120,7 +120,7 @@ def voxelize(clouds: Sequence[LabelledCloud], voxel_size_m: float = VOXEL_SIZE_M
 
 
 def grid_cells(grid_points_m: npt.NDArray[np.float64], voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.int32]:
-    """The voxel of each point of `points_to_grid` (N, 3): (N, 3) int32, -1 in all three outside the grid."""
+    """Voxel indices (N, 3) int32 of points (N, 3) from `points_to_grid`; -1 in all three outside the grid."""
     cells, _ = _divmod(grid_points_m, voxel_size_m)
     extent_m = voxel_size_m * np.array(GRID_SHAPE)
     cells[((grid_points_m < 0) | (grid_points_m >= extent_m)).any(axis=1)] = OUTSIDE
@@ -130,7 +130,10 @@ def grid_cells(grid_points_m: npt.NDArray[np.float64], voxel_size_m: float = VOX
 def _divmod(
     points_m: npt.NDArray[np.float64], size_m: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Cells and places in the cell as AnoVox's np.divmod has them; for a power of two the same bits, faster."""
+    """np.divmod, as in AnoVox's code: cell index and offset within the cell.
+
+    For cell sizes that are powers of two, floor and subtraction give the same bits and are faster.
+    """
     if math.frexp(size_m)[0] != 0.5:
         return np.divmod(points_m, size_m)
     cells = np.floor(points_m / size_m)

@@ -1,4 +1,4 @@
-"""A detector's scores of validation frames, as they are and with pseudo-anomalies; the test has no part in them."""
+"""Scores of validation frames, original and with pseudo-anomalies, for calibration without any test data."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ SHIFT_STEP: Final = 1 / 256
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
+class _BatchScores:
     frame_B: Tensor
     image_fraction_B: Tensor
     points_B: Tensor
@@ -46,9 +46,9 @@ class _Judged:
 
 
 def validation_frames(folder: Path, params: SplitParams) -> tuple[list[Shard], list[FrameRef]]:
-    """The validation scenarios' shards, and their frames as training may use them, in the order of name and time.
+    """Shards of the validation scenarios, and their usable frames, ordered by name and time.
 
-    Raises ParamsError where there are none.
+    Raises ParamsError if there are none.
     """
     entries = read_index(folder)
     splits = assign_splits(entries, params)
@@ -57,8 +57,8 @@ def validation_frames(folder: Path, params: SplitParams) -> tuple[list[Shard], l
     refs = [FrameRef(n, int(index)) for n, shard in enumerate(shards) for index in training_frames(shard, params)]
     if not refs:
         raise ParamsError(
-            f"split.validation_fraction: got {params.validation_fraction}, which leaves no frame to calibrate by; "
-            "raise it or give more scenarios"
+            f"split.validation_fraction: got {params.validation_fraction}, which leaves no frame for calibration; "
+            "raise it or add more scenarios"
         )
     return shards, refs
 
@@ -66,14 +66,14 @@ def validation_frames(folder: Path, params: SplitParams) -> tuple[list[Shard], l
 def score_validation(
     scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], model_fingerprint: str, threads: Threads
 ) -> ValidationScores:
-    """Score all frames as they are, and `predict.validation_frames` with pseudo-anomalies in some of them.
+    """Score all original frames, and `predict.validation_frames` frames of which some have pseudo-anomalies.
 
-    These are drawn from all frames; where there are fewer, each comes several times, with other pseudo-anomalies.
+    The latter are drawn from all frames; if there are fewer, frames are repeated with other pseudo-anomalies.
     """
     size = scoring.params.batch_size
-    normal = list(threads.map(partial(_judged, scoring), _seeded(scoring, shards, refs, size, None)))
-    drawn = _drawn(refs, scoring.params.validation_frames)
-    pasted = list(threads.map(partial(_judged, scoring), _seeded(scoring, shards, drawn, size, SEED)))
+    normal = list(threads.map(partial(_score_batch, scoring), _seeded(scoring, shards, refs, size, None)))
+    chosen_refs = _draw_frames(refs, scoring.params.validation_frames)
+    pasted = list(threads.map(partial(_score_batch, scoring), _seeded(scoring, shards, chosen_refs, size, SEED)))
     return ValidationScores(
         model_fingerprint=model_fingerprint,
         outside_shift=scoring.outside_shift,
@@ -81,7 +81,7 @@ def score_validation(
         drive=np.array([ref.shard for ref in refs], dtype=np.int32),
         time_s=np.array([shards[ref.shard].time_s[ref.index] for ref in refs], dtype=np.float64),
         frame_score=_joined(normal, "frame_B", np.float32),
-        pasted_drive=np.array([ref.shard for ref in drawn], dtype=np.int32),
+        pasted_drive=np.array([ref.shard for ref in chosen_refs], dtype=np.int32),
         pasted_score=_joined(pasted, "frame_B", np.float32),
         pasted_image_fraction=_joined(pasted, "image_fraction_B", np.float32),
         pasted_points=_joined(pasted, "points_B", np.int32),
@@ -91,35 +91,33 @@ def score_validation(
 
 
 def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], threads: Threads) -> Scoring:
-    """The same, with points' scores outside the image lowered until as few normal points pass there as inside.
+    """Lower the scores of points outside the image until they have the same false positive rate as those inside.
 
-    Training looks at what the camera sees; elsewhere, more of what is normal looks odd. What passes is what a share
-    predict.outside_false_alarms of validation's normal points exceeds inside. At most predict.validation_frames are
-    looked at. Scores are never raised. Raises DataError where they are not finite.
+    Training covers only the camera's view, so that normal points outside it score higher. The rate is
+    predict.outside_false_alarms, measured on normal points of at most predict.validation_frames validation frames.
+    Scores are never raised. Raises DataError if they are not finite.
     """
-    share = scoring.params.outside_false_alarms
-    if share is None:
+    fraction = scoring.params.outside_false_alarms
+    if fraction is None:
         return scoring
-    drawn = _drawn(refs, min(len(refs), scoring.params.validation_frames))
-    frames = batches(shards, drawn, scoring.params.batch_size, scoring.device)
-    judged = list(threads.map(partial(_of_normal_points, scoring), frames))
-    inside, outside = (torch.cat(parts).numpy() for parts in zip(*judged, strict=True))
+    chosen_refs = _draw_frames(refs, min(len(refs), scoring.params.validation_frames))
+    frames = batches(shards, chosen_refs, scoring.params.batch_size, scoring.device)
+    scored = list(threads.map(partial(_of_normal_points, scoring), frames))
+    inside, outside = (torch.cat(parts).numpy() for parts in zip(*scored, strict=True))
     if not len(inside) or not len(outside):
         return scoring
-    passing_inside, passing_outside = (float(np.quantile(s, 1 - share, method="higher")) for s in (inside, outside))
+    passing_inside, passing_outside = (float(np.quantile(s, 1 - fraction, method="higher")) for s in (inside, outside))
     difference = passing_inside - passing_outside
     if not math.isfinite(difference):
-        raise DataError(
-            "the model's scores of validation's frames are not finite; train it anew (`dvc repro -f train`)"
-        )
-    # Downwards, so that equal scores outside do not pass; coarse, so that CUDA's last digits seldom show.
+        raise DataError("the model's scores of validation frames are not finite; train it again (`dvc repro -f train`)")
+    # Rounded down, so that equal scores outside stay below the threshold; coarse, to hide rounding errors of CUDA.
     shift = math.floor(difference / SHIFT_STEP) * SHIFT_STEP
     return replace(scoring, outside_shift=min(0.0, shift))
 
 
 @torch.inference_mode()
 def _of_normal_points(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tensor]:
-    """Scores of the cells of normal classes inside the image, and of those outside."""
+    """Scores of cells of normal classes inside the image, and of those outside."""
     views, _ = make_views(batch, scoring.grid)
     seen = views.seen_BRC
     normal = class_mask(views.point_class_BRC, NORMAL_IDS) & views.has_return_BRC
@@ -128,22 +126,22 @@ def _of_normal_points(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tens
 
 
 def in_view(views: Views, targets: Targets) -> tuple[Tensor, Tensor]:
-    """Of the pseudo-anomalies, what share of the image (B,) and how many points in view (B,) they take."""
+    """Size of the pseudo-anomalies: fraction of the image (B,) and number of points in view (B,)."""
     seen = views.seen_BRC
     points_B = ((targets.cell_BRC == 1) & seen).flatten(1).sum(1)
     return (targets.pixel_BHW == 1).flatten(1).float().mean(1), points_B
 
 
 def check_both_kinds(anomalous: npt.NDArray[np.bool_], remedy: str) -> None:
-    """Raise DataError unless some frames hold a pseudo-anomaly and some do not; `remedy`: what would give more."""
+    """Raise DataError unless some frames have a pseudo-anomaly and some do not; `remedy`: what to change."""
     if anomalous.all() or not anomalous.any():
         raise DataError(
-            "the validation frames give no frames both with and without pseudo-anomalies in view; "
+            "calibration needs validation frames with and without pseudo-anomalies in view, but one kind is missing; "
             f"raise split.validation_fraction or {remedy}"
         )
 
 
-def _drawn(refs: Sequence[FrameRef], count: int) -> list[FrameRef]:
+def _draw_frames(refs: Sequence[FrameRef], count: int) -> list[FrameRef]:
     generator = np.random.default_rng(SEED)
     rounds = -(-count // len(refs))
     order = np.concatenate([generator.permutation(len(refs)) for _ in range(rounds)])[:count]
@@ -158,8 +156,8 @@ def _seeded(
 
 
 @torch.inference_mode()
-def _judged(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Judged:
-    """A batch's scores; with a seed, pseudo-anomalies are pasted before."""
+def _score_batch(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _BatchScores:
+    """Score a batch; with a seed, pseudo-anomalies are pasted first."""
     batch, seed = seeded
     views, _ = make_views(batch, scoring.grid)
     targets = no_targets(views)
@@ -172,9 +170,9 @@ def _judged(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Judged:
     label_BRC = torch.where(scored_BRC, torch.where(targets.cell_BRC == 1, PASTED, NORMAL), NOT_SCORED)
     detections = detections_of(scoring, views)
     frame_B = frame_scores(detections, views, scoring.params)
-    return _Judged(frame_B, image_fraction_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
+    return _BatchScores(frame_B, image_fraction_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
 
 
-def _joined(parts: Sequence[_Judged], name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def _joined(parts: Sequence[_BatchScores], name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     tensors: list[Tensor] = [getattr(part, name) for part in parts]
     return torch.cat(tensors).cpu().numpy().astype(dtype)

@@ -1,6 +1,6 @@
-"""One score per frame from the logits of its range-view cells and pixels: what the most suspicious place amounts to.
+"""One score per frame from its highest logits of range-view cells and pixels.
 
-Of the cells, only those that both sensors see count.
+Only cells in the camera's view are used.
 Shape letters as in range_view.py; h, w: quarter-size pixels; K: seeds.
 """
 
@@ -17,10 +17,9 @@ SEEDS = 32
 def frame_scores(detections: Detections, views: Views, params: PredictParams) -> Tensor:
     """Score (B,) of each frame by predict.frame_score, a mean of the highest logits.
 
-    top_points: of the `frame_top_points` highest cells, wherever they are; points_or_pixels: that, or the mean of the
-    `frame_top_pixels` highest pixels where it is higher; pooled: of cells, after each took the mean of itself and its
-    near neighbours; cluster: of those near one point, at the place where that is most. Near: within
-    `frame_radius_m`.
+    top_points: mean of the `frame_top_points` highest cells; points_or_pixels: maximum of that and of the mean of the
+    `frame_top_pixels` highest pixels; pooled: top_points after averaging each cell with its neighbours within
+    `frame_radius_m`; cluster: the highest mean of cells within `frame_radius_m` of one cell.
     """
     seen = views.seen_BRC
     cell_BRC, top_points = detections.cell_BRC, params.frame_top_points
@@ -37,7 +36,7 @@ def frame_scores(detections: Detections, views: Views, params: PredictParams) ->
 
 
 def pooled(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor, radius_m: float) -> Tensor:
-    """Mean (B, R, C) of each seen cell and those of its 3 x 3 neighbours that are seen within a radius of it."""
+    """Mean (B, R, C) of each cell in view and its 3 x 3 neighbours that are in view and within the radius."""
     R, C = cell_BRC.shape[-2:]
     around = torch.nn.functional.pad(torch.cat([xyz_B3RC, cell_BRC[:, None], seen_BRC[:, None].float()], 1), (1,) * 4)
     total, count = torch.zeros_like(cell_BRC), torch.zeros_like(cell_BRC)
@@ -57,8 +56,9 @@ def _mean_of_highest(logits: Tensor, number: int) -> Tensor:
 
 
 def _densest_cluster(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor, params: PredictParams) -> Tensor:
-    """Around each of the SEEDS highest cells, mean of the highest within `frame_radius_m`; where there are fewer than
-    `frame_top_points`, the frame's lowest fills up. The best seed's (B,).
+    """Highest mean (B,), over the SEEDS highest cells, of the `frame_top_points` highest cells within `frame_radius_m`.
+
+    If there are fewer cells within the radius, the frame's lowest logit is used for the missing ones.
     """
     flat, xyz_BN3 = cell_BRC.flatten(1), xyz_B3RC.flatten(2).transpose(1, 2)
     seed_BK = flat.topk(min(SEEDS, flat.shape[1]), dim=1).indices

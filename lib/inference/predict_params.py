@@ -11,7 +11,7 @@ FrameScore = Literal["points_or_pixels", "top_points", "pooled", "cluster"]
 
 
 class PredictParams(Section):
-    """How the test scenarios are scored."""
+    """Scoring of the test scenarios."""
 
     blackout: Literal["none", "image", "lidar"]
     score: Score

@@ -1,4 +1,4 @@
-"""From the detector's logits to scores per point, pixel and frame. Higher = more anomalous, finite, raw."""
+"""From the detector's logits to scores per point, pixel and frame: finite, not normalized, higher = more anomalous."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -20,14 +20,14 @@ Scorer = Callable[[Views], Detections]
 
 
 class SensorLossScorer(Protocol):
-    """A scorer that can do without the image."""
+    """A scorer that can also score without the image."""
 
     def __call__(self, views: Views, /) -> Detections:
-        """Judge every cell and pixel."""
+        """Compute the logits of every cell and pixel."""
         ...
 
     def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
-        """Detections' cell_BRC and cell_class_BSRC as if no camera worked."""
+        """cell_BRC and cell_class_BSRC of Detections without the camera."""
         ...
 
 
@@ -41,16 +41,16 @@ class Scores:
 
 
 def score_both_ways(scorer: Scorer, views: Views) -> Detections:
-    """Mean logits of the street and of its mirror image, which is as good a street."""
-    here, there = scorer(views), _mirrored_back(scorer(mirrored(views)), views.image_B3HW.shape[-1])
-    return Detections(*((getattr(here, f.name) + getattr(there, f.name)) / 2 for f in fields(Detections)))
+    """Test-time augmentation: mean logits of the views and of the flipped views."""
+    plain, there = scorer(views), _mirrored_back(scorer(mirrored(views)), views.image_B3HW.shape[-1])
+    return Detections(*((getattr(plain, f.name) + getattr(there, f.name)) / 2 for f in fields(Detections)))
 
 
 def _mirrored_back(there: Detections, width_px: int) -> Detections:
-    """Detections in the mirror image as those of the street.
+    """Flip detections of flipped views back.
 
-    Where the width is no multiple of 4, the quarter-size pixels of the mirror image lie 1 to 3 pixels beside those of
-    the street: their logits are interpolated.
+    If the width is no multiple of 4, the flipped quarter-size pixels are shifted by 1 to 3 pixels: their logits are
+    interpolated.
     """
     beside_px = -width_px % PIXEL_STRIDE
     flipped = Detections(*(getattr(there, f.name).flip(-1) for f in fields(Detections)))
@@ -65,10 +65,10 @@ def _mirrored_back(there: Detections, width_px: int) -> Detections:
 
 
 def also_without_image(scorer: SensorLossScorer, fuses: bool, params: PredictParams) -> Scorer:
-    """Judge cells once more without the image, and take the mean of the logits by predict.without_image_weight.
+    """Score cells also without the image, and average the logits by predict.without_image_weight.
 
-    What the image makes look normal may still have an unusual shape. Pixels keep their logits, and so does a detector
-    that has one sensor, or loses one.
+    An object that looks normal in the image may have an unusual shape. Pixels are not affected, nor are detectors with
+    one sensor or with a blackout.
     """
     weight = params.without_image_weight
     if not fuses or params.blackout != "none" or weight == 0:
@@ -86,14 +86,14 @@ def also_without_image(scorer: SensorLossScorer, fuses: bool, params: PredictPar
 
 
 def for_sensors(params: PredictParams, fusion: Fusion) -> PredictParams:
-    """The params as they hold for a detector: pixels make no frame suspicious where no camera was looked at."""
+    """Adapt the params to the fusion: without a camera, frame scores do not use pixels."""
     if fusion == "lidar" and params.frame_score == "points_or_pixels":
         return params.model_copy(update={"frame_score": "top_points"})
     return params
 
 
 def upsampled(small_BHW: Tensor, size: tuple[int, ...]) -> Tensor:
-    """A quarter-size map (B, h, w) at the image's size (H, W)."""
+    """Upsample a quarter-size map (B, h, w) to the image's size (H, W), bilinearly."""
     whole = tuple(PIXEL_STRIDE * side for side in small_BHW.shape[1:])
     large_BHW = interpolate(small_BHW[:, None], size=whole, mode="bilinear", align_corners=False)[:, 0]
     return large_BHW[:, : size[0], : size[1]]
@@ -104,8 +104,8 @@ def scores_of(
 ) -> Scores:
     """Give every point its cell's logit, and every frame a score by `frame_scores`.
 
-    `cell_BP` as made by make_views; points outside the range view (padding) get 0. `outside_shift` is added to the
-    logits of cells outside the image, of which frames know nothing.
+    `cell_BP` as returned by make_views; points outside the range view (padding) get 0. `outside_shift` is added to the
+    logits of cells outside the image, which frame scores do not use.
     """
     seen = views.seen_BRC
     flat = torch.where(seen, detections.cell_BRC, detections.cell_BRC + outside_shift).flatten(1)

@@ -1,4 +1,4 @@
-"""Scores of whole shards: any scorer of views, in batches, on a device."""
+"""Scoring of whole shards by any scorer of views, in batches, on a device."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,8 +23,8 @@ from lib.views.sensor_dropout import without_image, without_lidar
 
 @dataclass(frozen=True, eq=False)
 class Scoring:
-    """How shards are scored: by which scorer, on which range view; `outside_shift` is added to the scores of points
-    outside the image.
+    """Configuration for scoring shards: scorer, range view, params, device; `outside_shift` is added to the scores of
+    points outside the image.
     """
 
     scorer: Scorer
@@ -36,15 +36,15 @@ class Scoring:
 
 
 def blacked_out(views: Views, sensor: Literal["none", "image", "lidar"]) -> Views:
-    """The views without what one sensor tells."""
-    lost_B = torch.ones_like(views.lidar_works_B)
+    """The views without one sensor, in all frames."""
+    lost_B = torch.ones_like(views.has_lidar_B)
     if sensor == "image":
         return without_image(views, lost_B)
     return without_lidar(views, lost_B) if sensor == "lidar" else views
 
 
 def detections_of(scoring: Scoring, views: Views) -> Detections:
-    """What the scorer finds in a batch: its anomaly logits are the scores."""
+    """Detections of a batch, with the score of predict.score in place of the anomaly logits."""
     views = blacked_out(views, scoring.params.blackout)
     with autocast(scoring.device, scoring.precision):
         detections = score_both_ways(scoring.scorer, views)
@@ -53,7 +53,7 @@ def detections_of(scoring: Scoring, views: Views) -> Detections:
 
 @torch.inference_mode()
 def score_shard(scoring: Scoring, shard: Shard) -> Scores:
-    """Scores of all frames of a shard, on the CPU."""
+    """Scores of all frames of a shard, moved to the CPU."""
     params = scoring.params
     parts: list[Scores] = []
     refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
@@ -68,7 +68,7 @@ def score_shard(scoring: Scoring, shard: Shard) -> Scores:
 
 @torch.inference_mode()
 def score_one_frame(scoring: Scoring, frame: Frame) -> Scores:
-    """Scores of a frame that is in memory (B = 1), on the CPU."""
+    """Scores of a frame in memory (B = 1), moved to the CPU."""
     return _score_batch(scoring, batch_of(frame).to(scoring.device))
 
 
@@ -79,7 +79,7 @@ def _score_batch(scoring: Scoring, batch: FrameBatch) -> Scores:
 
 
 def predictions_of(scoring: Scoring, shard: Shard, model_fingerprint: str) -> Predictions:
-    """A shard's scores as they are stored; on the CPU the same whatever else runs beside it."""
+    """A shard's scores as they are stored; on the CPU they do not depend on the number of threads."""
     scores = score_shard(scoring, shard)
     return Predictions(
         scenario=shard.scenario,

@@ -1,4 +1,4 @@
-"""Local cross-attention: a range-view cell asks the image around its projection.
+"""Local cross-attention of range-view cells to the image around their projections.
 
 Shape letters: B frames, F features, R x C range-view cells.
 """
@@ -19,10 +19,10 @@ POSITION_SCALE_M = 40.0
 
 
 class LocalCrossAttention(nn.Module):
-    """Let each cell ask the 3 x 3 coarse image cells around its projection; returns what its gate lets in.
+    """Gated attention of each range-view cell to the 3 x 3 coarse image cells around its projection.
 
-    Where in the window to look depends on what the cell is and, with a positional encoding, on where it is: errors of
-    the calibration and of the time shift the projection by amounts that depend on range and direction.
+    The attention weights depend on the cell's features and, with a positional encoding, on its position: errors of
+    calibration and timing shift projections by amounts that depend on range and direction.
     """
 
     def __init__(self, lidar_channels: int, image_channels: int, channels: int, encoding: Encoding) -> None:
@@ -35,24 +35,24 @@ class LocalCrossAttention(nn.Module):
         self.gate = nn.Conv2d(lidar_channels + channels, channels, 1)
 
     def forward(self, lidar: Tensor, xyz_B3RC: Tensor, coarse: Tensor, uv: Tensor, seen: Tensor) -> Tensor:
-        """Return image features (B, channels, R, C); xyz_B3RC [m]: the cells' points, camera axes."""
-        asking = lidar if self.encoding is None else lidar + self.encoding(xyz_B3RC).to(lidar.dtype)
-        query, place = self.query(asking).float(), self.place(asking).float()
+        """Return image features (B, channels, R, C); xyz_B3RC [m]: points of the cells, camera axes."""
+        query_input = lidar if self.encoding is None else lidar + self.encoding(xyz_B3RC).to(lidar.dtype)
+        query, place = self.query(query_input).float(), self.place(query_input).float()
         keys, values = self.key(coarse), self.value(coarse)
-        logits, answers = [], []
+        logits, sampled_values = [], []
         for number in range(WINDOW**2):
             step = constant((number % WINDOW - WINDOW // 2, number // WINDOW - WINDOW // 2), torch.float32, uv.device)
             shifted = uv + (step * COARSE_STRIDE)[:, None, None]
             logits.append((query * sample_image(keys, shifted, seen, COARSE_STRIDE)).sum(1) / query.shape[1] ** 0.5)
-            answers.append(sample_image(values, shifted, seen, COARSE_STRIDE))
+            sampled_values.append(sample_image(values, shifted, seen, COARSE_STRIDE))
         weight = torch.softmax(torch.stack(logits, 1) + place, dim=1)
-        attended = (weight[:, :, None] * torch.stack(answers, 1)).sum(1).to(lidar.dtype)
+        attended = (weight[:, :, None] * torch.stack(sampled_values, 1)).sum(1).to(lidar.dtype)
         gate = torch.sigmoid(self.gate(torch.cat([lidar, attended], dim=1)))
         return gate * attended
 
 
 class SineEncoding(nn.Module):
-    """Sines and cosines of x, y, z at fixed wavelengths, mixed: (B, 3, R, C) [m] -> (B, channels, R, C)."""
+    """Projected sines and cosines of x, y, z at fixed wavelengths: (B, 3, R, C) [m] -> (B, channels, R, C)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""From views to the features that heads judge. One U-Net looks at the surroundings: in the image where that is all
-there is, else in the range view, after the sensors have met.
+"""Backbones: from views to the features for the heads. One U-Net adds context: in the image if there is no LiDAR
+branch, else in the range view, after the fusion.
 
 Shape letters: B frames, F features, R x C range-view cells, h x w quarter-size pixels.
 """
@@ -16,7 +16,7 @@ PIXEL_STRIDE = 4
 
 
 class ImageBackbone(nn.Module):
-    """Looks at the image alone; a cell knows what lies around its projection."""
+    """Image-only backbone; a cell gets the image features at its projection."""
 
     def __init__(self, image_encoder: nn.Module, surroundings: nn.Module) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class ImageBackbone(nn.Module):
 
 
 class RangeViewBackbone(nn.Module):
-    """Looks at the range view, and at the image where there is an encoder for it; a pixel knows the cells on it."""
+    """Range-view backbone, with image features if there is an image encoder; a pixel gets the cells projected to it."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class RangeViewBackbone(nn.Module):
         return cells, on_image if image is None else torch.cat([image.coarse, on_image.to(image.coarse.dtype)], dim=1)
 
     def without_image(self, views: Views) -> Tensor:
-        """Features of cells (B, F, R, C) as if no camera worked; the image is not looked at."""
+        """Features of cells (B, F, R, C) without the camera; the image is not read."""
         return torch.as_tensor(self.surroundings(self.fusion(self._lidar(views), None, views)))
 
     def _lidar(self, views: Views) -> Tensor:

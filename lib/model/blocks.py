@@ -1,12 +1,13 @@
-"""The convolution blocks that both encoders are made of."""
+"""Convolution blocks of both encoders."""
 
 import torch
 from torch import Tensor, nn
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm; in training, a single value per channel, which has no variance, is normalized by the running
-    statistics, as in evaluation. (The deepest maps of one tiny image have one value.)
+    """Batch norm that in training normalizes a single value per channel, which has no variance, by running statistics.
+
+    The deepest maps of a single tiny image have one value per channel.
     """
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -43,6 +44,6 @@ class Residual(nn.Module):
 
 
 def upsample_add(coarse_BCHW: Tensor, fine_BCHW: Tensor) -> Tensor:
-    """Add coarse features, repeated to the fine size, to fine features of the same channels."""
+    """Add coarse features, upsampled by nearest neighbour, to fine features with the same channels."""
     size = fine_BCHW.shape[-2:]
     return nn.functional.interpolate(coarse_BCHW, size=size, mode="nearest") + fine_BCHW

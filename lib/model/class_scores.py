@@ -1,4 +1,4 @@
-"""Other scores in the place of the anomaly logits: how little the normal classes explain. Higher = more anomalous."""
+"""Anomaly scores from the class logits, instead of the anomaly logits. Higher = more anomalous."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from lib.model.model_params import Score
 
 
 def rescored(detections: Detections, score: Score) -> Detections:
-    """Put another score (see class_score; combined: plus the anomaly logit) in the place of the anomaly logits."""
+    """Replace the anomaly logits by another score (see class_score; combined: plus the anomaly logit)."""
     if score == "anomaly_logit":
         return detections
     cell_BRC = class_score(detections.cell_class_BSRC, score)
@@ -21,8 +21,7 @@ def rescored(detections: Detections, score: Score) -> Detections:
 
 
 def class_score(logits_BSRC: Tensor, score: Score) -> Tensor:
-    """How little (B, R, C) the logits (B, S, R, C) of the S normal classes explain.
-
+    """Anomaly score (B, R, C) from the logits (B, S, R, C) of the S normal classes.
     max_softmax: -log of the highest softmax (Hendrycks and Gimpel, ICLR 2017; the logarithm keeps float32 from ties);
     max_logit: -highest logit (Hendrycks et al., ICML 2022); energy: -logsumexp (Liu et al., NeurIPS 2020);
     rejected_by_all, combined: log-probability that each one-versus-all class rejects, sum of log(1 - sigmoid)

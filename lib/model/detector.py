@@ -1,9 +1,8 @@
 """The fusion detector: camera image and range view in, an anomaly logit per cell and per pixel out.
 
-It is put together by `build_detector` from parts that know nothing of one another: encoders, a fusion, a backbone that
-looks at the surroundings, heads. Every variant shares encoders, heads and recipe; the fusion alone decides what a cell
-knows when it is judged: image (what the camera shows at its projection), lidar (its surroundings in the range view),
-concat or cross_attention (both).
+`build_detector` assembles it from independent parts: encoders, a fusion, a backbone that adds context, heads. All
+variants have the same encoders, heads and recipe; only the fusion decides which features a cell gets: image (those of
+the image at its projection), lidar (those of the range view), concat or cross_attention (both).
 """
 
 from dataclasses import dataclass
@@ -22,12 +21,12 @@ from lib.model.unet import UNet
 from lib.views.range_view import RangeGrid, Views
 
 INITIAL_LOGIT = -2.0
-"""What an untrained head says: nearly all is normal."""
+"""Initial bias of the heads: nearly everything is normal."""
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """All that is needed to build the detector again."""
+    """Everything needed to rebuild the detector."""
 
     fusion: Fusion
     image_channels: int
@@ -41,11 +40,11 @@ class DetectorConfig:
 
     @property
     def fuses(self) -> bool:
-        """Whether both sensors are looked at, so that either may be lost."""
+        """Whether the detector uses both sensors, so that either may be missing."""
         return self.fusion not in ("image", "lidar")
 
     def grid(self, visible_columns: int | None = None) -> RangeGrid:
-        """Return the range view's pattern, of the whole turn or of the middle `visible_columns`."""
+        """Return the range view's layout, with all columns or only the middle `visible_columns`."""
         return RangeGrid(
             self.range_view_rows,
             self.range_view_columns,
@@ -61,7 +60,7 @@ class Detections:
 
     cell_BRC per range-view cell; cell_class_BSRC one-versus-all logits of the normal classes (labels.NORMAL_IDS);
     pixel_Bhw and pixel_class_BShw at a quarter of the image size, rounded up: quarter-size pixel k covers the pixels
-    [4 k, 4 k + 4), as far as there are any.
+    [4 k, 4 k + 4), fewer at the border.
     """
 
     cell_BRC: Tensor
@@ -71,7 +70,7 @@ class Detections:
 
 
 class Detector(nn.Module):
-    """Views -> Detections: a backbone makes features of cells and of pixels, and a head for each judges them."""
+    """Views -> Detections: a backbone computes features of cells and pixels, and one head for each computes logits."""
 
     def __init__(
         self,
@@ -89,29 +88,29 @@ class Detector(nn.Module):
         self.pixel_head = pixel_head
 
     def forward(self, views: Views) -> Detections:
-        """Judge every cell and pixel."""
+        """Compute the logits of every cell and pixel."""
         return self.heads(*self.features(views))
 
     def features(self, views: Views) -> tuple[Tensor, Tensor]:
-        """Features that the heads judge: of cells (B, F, R, C) and of quarter-size pixels (B, F, h, w)."""
+        """Inputs of the heads: features of cells (B, F, R, C) and of quarter-size pixels (B, F, h, w)."""
         cells, pixels = self.backbone(views)
         return cells, torch.as_tensor(self.pixel_mix(pixels))
 
     def features_without_image(self, views: Views) -> Tensor:
-        """Features of cells (B, F, R, C) as if no camera worked; the image is not looked at. Needs the LiDAR."""
+        """Features of cells (B, F, R, C) without the camera; the image is not read. Needs a LiDAR branch."""
         assert isinstance(self.backbone, RangeViewBackbone)
         return self.backbone.without_image(views)
 
     def heads(self, cells: Tensor, pixels: Tensor) -> Detections:
-        """Judge features."""
+        """Compute the logits from features."""
         return Detections(*self.cell_logits(cells), *_logits(self.pixel_head, pixels))
 
     def cell_logits(self, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Detections' cell_BRC and cell_class_BSRC of features of cells."""
+        """cell_BRC and cell_class_BSRC of Detections from features of cells."""
         return _logits(self.cell_head, cells)
 
     def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
-        """Detections' cell_BRC and cell_class_BSRC as if no camera worked."""
+        """cell_BRC and cell_class_BSRC of Detections without the camera."""
         return self.cell_logits(self.features_without_image(views))
 
 
@@ -139,7 +138,7 @@ def build_detector(config: DetectorConfig) -> Detector:
 
 
 def quarter_size(map_BHW: Tensor) -> Tensor:
-    """What the middles of quarter-size pixels show (B, h, w), or where the image ends before, its last pixels."""
+    """Downsample a map (B, H, W) to (B, h, w): the value at the middle of each quarter-size pixel."""
     half = PIXEL_STRIDE // 2
     rows, columns = (
         torch.arange(half, side + half, PIXEL_STRIDE, device=map_BHW.device).clamp(max=side - 1)

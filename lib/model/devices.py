@@ -1,4 +1,4 @@
-"""Which device computes, and in which precision."""
+"""Choice of the device and precision."""
 
 import os
 from collections.abc import Iterator
@@ -24,19 +24,19 @@ def choose_device(wanted: Literal["auto", "cpu", "cuda"], number: int = 0) -> to
 
 
 def choose_precision(wanted: Literal["auto", "float32", "bfloat16"], device: torch.device) -> Precision:
-    """Return the precision of matrix work; `auto` is bfloat16 where the device has units for it, else float32."""
+    """Return the precision of matrix products; `auto` is bfloat16 if the device has native support, else float32."""
     if wanted != "auto":
         return wanted
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    # oneDNN computes it; torch.cpu._is_avx512_bf16_supported() does not know a limit set by ONEDNN_MAX_CPU_ISA.
+    # Ask oneDNN, which computes it: torch.cpu._is_avx512_bf16_supported() ignores ONEDNN_MAX_CPU_ISA.
     has_onednn = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
     fast = has_onednn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return "bfloat16" if fast else "float32"
 
 
 def choose_compiled(wanted: Literal["auto", "off"], device: torch.device) -> bool:
-    """Say whether torch.compile pays: on CUDA, where the compiler (Triton) is installed."""
+    """Return whether to use torch.compile: on CUDA with Triton installed, unless `off`."""
     return wanted == "auto" and device.type == "cuda" and find_spec("triton") is not None
 
 
@@ -58,6 +58,6 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 
 def make_deterministic(seed: int) -> None:
-    """Seed torch and ask for deterministic algorithms. On CUDA some kernels have none: those only warn."""
+    """Seed torch, and set cuBLAS's workspace so that its products are reproducible."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(seed)

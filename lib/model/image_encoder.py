@@ -20,9 +20,9 @@ class ImageFeatures:
 class ImageEncoder(nn.Module):
     """Image (B, 3, H, W) in [0, 1] -> ImageFeatures.
 
-    Sizes are rounded up: the last cell of a side that is no multiple of the stride lies partly outside of the image.
-    The coarse map also carries what strides 8 and 16 see. The fine map is a mix of both, of a local fine one and of the
-    coarse one.
+    Sizes are rounded up: if a side is no multiple of the stride, its last cell is partly outside the image. The coarse
+    map includes features from strides 8 and 16. The fine map is the sum of projections of local fine features and of
+    the coarse map.
     """
 
     def __init__(self, channels: int, mixed_channels: int) -> None:

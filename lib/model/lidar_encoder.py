@@ -1,4 +1,4 @@
-"""Range view of the cloud -> one feature vector per cell, of what lies in and beside it."""
+"""Range view of the cloud -> one feature vector per cell, from its 7 x 7 neighbourhood."""
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +11,16 @@ RANGE_SCALE_M = 40.0
 
 
 def range_view_inputs(views: Views) -> Tensor:
-    """Cells as network inputs (B, 6, R, C): log range, |x|, y, z [scaled], intensity, whether anything came back.
+    """Network inputs (B, 6, R, C): log range, |x|, y, z [scaled], intensity, whether there is a return.
 
-    Training looks ahead only: without its sign, x tells of what lies behind what it tells of the street ahead. All 0
-    where the LiDAR does not work.
+    Training frames cover only the directions ahead; with |x|, points behind the vehicle look like points ahead. All
+    inputs are 0 without the LiDAR.
     """
     returned = views.has_return_BRC.float()
     log_range = torch.log1p(views.range_m_BRC) / 4.6
     x, y, z = (views.xyz_B3RC / RANGE_SCALE_M).unbind(1)
     inputs = torch.stack([log_range, x.abs(), y, z * 10, views.intensity_BRC, returned], dim=1)
-    return inputs * (returned * views.lidar_works_B[:, None, None])[:, None]
+    return inputs * (returned * views.has_lidar_B[:, None, None])[:, None]
 
 
 class LidarEncoder(nn.Sequential):

@@ -1,4 +1,4 @@
-"""The model file: safetensors with the detector's configuration, the scenarios it has seen, and a checksum inside."""
+"""The model file: safetensors with the detector's configuration, the scenarios it has seen, and a checksum."""
 
 import json
 import os
@@ -26,7 +26,7 @@ _CONFIG: Final = TypeAdapter(DetectorConfig)
 
 
 def save_detector(path: Path, detector: Detector, seen: Iterable[str] = ()) -> None:
-    """Write the detector whole or not at all; `seen`: the scenarios that trained or validated it."""
+    """Write the detector atomically; `seen`: scenarios that were used for training or validation."""
     arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in detector.state_dict().items()}
     about = {"config": asdict(detector.config), "seen": sorted(set(seen))}
     header = {"format": FORMAT, **about, "crc32": checksum(_text(about), arrays)}
@@ -34,12 +34,12 @@ def save_detector(path: Path, detector: Detector, seen: Iterable[str] = ()) -> N
 
 
 def load_detector(path: Path) -> Detector:
-    """Read a detector on the CPU. Raises DataError for a file that is missing, damaged or not a detector."""
+    """Read a detector onto the CPU. Raises DataError if the file is missing, damaged or not a detector."""
     header, state = _read(path)
     config = _config(path, header)
-    with torch.device("meta"):  # so that a configuration that lies about its size asks for no memory
-        promised = {name: value.shape for name, value in build_detector(config).state_dict().items()}
-    if promised != {name: value.shape for name, value in state.items()}:
+    with torch.device("meta"):  # allocates no memory, in case the configuration is damaged
+        expected = {name: value.shape for name, value in build_detector(config).state_dict().items()}
+    if expected != {name: value.shape for name, value in state.items()}:
         raise _damaged(path, "its weights are not those of its configuration")
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise DataError(f"{path}: holds weights that are NaN or infinite; {REMEDY} anew")
@@ -49,25 +49,25 @@ def load_detector(path: Path) -> Detector:
 
 
 def scenarios_seen(path: Path) -> frozenset[str]:
-    """The scenarios that trained or validated the detector of a file; raises DataError as `load_detector`."""
+    """Scenarios that were used for training or validation of a detector; raises DataError as `load_detector`."""
     return frozenset(_read(path)[0]["seen"])
 
 
 def check_unseen(path: Path, scenarios: Iterable[str]) -> None:
-    """Raise DataError where a detector has seen one of these scenarios, on which it is to be tested."""
+    """Raise DataError if a detector has seen one of these test scenarios."""
     seen = sorted(scenarios_seen(path) & set(scenarios))
     if seen:
         more = f" and {len(seen) - 1} more" if seen[1:] else ""
         raise DataError(
-            f"{path}: has trained on {seen[0]}{more}, which the split now tests, so that every score would flatter it; "
-            f"{REMEDY} with these params"
+            f"{path}: was trained on {seen[0]}{more}, which the split now uses for testing, so that metrics would be "
+            f"too good; {REMEDY} with these params"
         )
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The header, with `format`, `config` and `seen` in it, and the tensors of a model file."""
+    """Header (with `format`, `config` and `seen`) and tensors of a model file."""
     if not path.is_file():
-        problem = "in the model's place lies no file" if os.path.lexists(path) else "there is no model file"
+        problem = "not a file" if os.path.lexists(path) else "there is no model file"
         raise DataError(f"{path}: {problem}; {REMEDY}")
     try:
         arrays, metadata = read_arrays(path)
@@ -99,7 +99,7 @@ def _config(path: Path, header: Mapping[str, Any]) -> DetectorConfig:
         -90 <= config.lower_fov_deg < config.upper_fov_deg <= 90,
     )
     if not all(fits):
-        raise _damaged(path, "its configuration cannot be that of a detector")
+        raise _damaged(path, "its configuration is impossible for a detector")
     return config
 
 
@@ -113,5 +113,5 @@ def _text(header: Mapping[str, object]) -> str:
 
 
 def model_fingerprint(path: Path) -> str:
-    """Content hash of a model file, by which predictions know their model."""
+    """Content hash of a model file, which is stored with its predictions."""
     return file_digest(path)[:32]

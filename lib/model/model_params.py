@@ -1,4 +1,4 @@
-"""The section `model` of params.yaml, and the scores that a detector gives."""
+"""The section `model` of params.yaml, and the scores of a detector."""
 
 from typing import Annotated, Literal
 

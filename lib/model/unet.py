@@ -1,4 +1,4 @@
-"""A map of features -> the same with their surroundings (a small U-Net)."""
+"""A small U-Net, which adds context to a feature map."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Whether a frame's sources of labels say the same: LiDAR against camera, semantic LiDAR against the voxel grid."""
+"""Agreement of a frame's label sources: LiDAR with camera, semantic LiDAR with the voxel grid."""
 
 from dataclasses import dataclass, fields
 from typing import Final
@@ -14,10 +14,10 @@ from lib.geometry.rigid import BLOCK_POINTS, apply_to_columns
 from lib.geometry.voxels import OUTSIDE, point_keys
 
 DEPTH_TOLERANCE_M: Final = 0.5
-DEPTH_TOLERANCE_SHARE: Final = 0.05
+DEPTH_TOLERANCE_FRACTION: Final = 0.05
 FAR_M: Final = 999.0
-APART_M: Final = 0.05
-"""Sensors this far apart see around corners that hide points from the other one."""
+MIN_BASELINE_M: Final = 0.05
+"""Distance between LiDAR and camera from which one may see points that are hidden from the other (parallax)."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -30,26 +30,26 @@ _NEIGHBOURS: Final = (((_LATER, _ALL), (_EARLIER, _ALL)), ((_ALL, _LATER), (_ALL
 class Agreement:
     """Counts of points over some frames.
 
-    `projected`: in the camera's view; `same_depth`: of these, the ones whose depth the depth image confirms;
-    `compared`: of the projected, the ones that nothing hides from the camera and that both sensors label; `same_class`:
-    of these, the ones labelled alike.
+    `projected`: points in the camera's view; `same_depth`: those of them whose depth the depth image confirms;
+    `compared`: those of the projected that are not hidden from the camera and that both sensors label; `same_class`:
+    those of the compared with the same label.
 
-    The same away from outlines (the 3 x 3 pixels around hold one class and no step in depth): `off_outlines` of the
-    projected; `hidden` of these behind what the depth image shows, where camera and LiDAR stand apart, and 0 where they
-    do not; `off_outlines_same_depth`; `clear`, `clear_same` of `compared` and `same_class`.
+    Off outlines (the 3 x 3 pixels around have one class and no step in depth): `off_outlines` of the projected;
+    `hidden` of these, behind the surface in the depth image (0 if camera and LiDAR are at the same place);
+    `off_outlines_same_depth`; `clear`, `clear_same`: of `compared` and `same_class`.
 
-    `anomalous`: of `compared`, the points that either sensor calls an anomaly; `anomalous_same`: those that both do.
+    `anomalous`: those of `compared` that either sensor labels as an anomaly; `anomalous_same`: those that both do.
 
-    `anomaly_expected`: on pixels of anomalies, so many points would be seen if these were as often hit as other pixels
-    of their rows; `anomaly_hit`: so many are. (Both a mean of the LiDARs, which may all have the same rays.)
+    `anomaly_expected`: expected number of points on pixels of anomalies, if these were hit as often as other pixels of
+    their rows; `anomaly_hit`: actual number. (Both are means over the LiDARs, which may have identical rays.)
 
-    `pixels`; `unknown_pixels`: without a class; `sky_pixels`; `far_pixels`: with a class and the largest depth
-    that there is, as the sky has; `far_sky_pixels`: both.
+    `pixels`; `unknown_pixels`: without a class; `sky_pixels`; `far_pixels`: with a class and the maximum depth, as the
+    sky has; `far_sky_pixels`: both.
 
-    `labelled`: points of SEMANTIC-LIDAR, which is free of noise, within the voxel grid; `in_voxel`: of these, the ones
-    in an occupied voxel; `same_voxel`: of these, the ones whose voxel has the class of a point in it. (A voxel holds
-    several classes and names one: road line if there is one, else that of the point nearest to its lower corner.)
-    `voxels`: occupied ones, where the frame's LiDARs are all that fills the grid; `filled_voxels`: with a point.
+    `labelled`: points of SEMANTIC-LIDAR, which has no noise, within the voxel grid; `in_voxel`: those of them in an
+    occupied voxel; `same_voxel`: those of them whose voxel has the class of any point in it. (A voxel has one class:
+    road line if it contains one, else that of the point nearest to its lower corner.)
+    `voxels`: occupied voxels, if no other sensor contributes to the grid; `filled_voxels`: those of them with a point.
     """
 
     projected: int = 0
@@ -81,10 +81,10 @@ class Agreement:
 
 
 def read_agreement(read: ReadFrame) -> Agreement:
-    """Compare a frame's label sources, at the resolution it was recorded in; voxels once for cameras of one tick.
+    """Compare a frame's label sources at its original resolution; voxels only once for all cameras of a tick.
 
-    Wrong labels lower the agreement of classes, a wrong calibration that of depth and classes, a wrong grid that with
-    the voxels.
+    Wrong labels lower the agreement of classes, a wrong calibration that of depths and classes, a wrong grid that of
+    voxels.
     """
     with_camera = camera_agreement(read.frame)
     return with_camera if read.shares_cloud else with_camera + voxel_agreement(read)
@@ -93,12 +93,12 @@ def read_agreement(read: ReadFrame) -> Agreement:
 def camera_agreement(frame: Frame) -> Agreement:
     """Compare a frame's points with its camera."""
     uniform = _uniform_pixels(frame)
-    apart = len(frame.cloud_sizes) > 1 or float(np.linalg.norm(frame.camera_SE3_lidar[:3, 3])) > APART_M
+    has_baseline = len(frame.cloud_sizes) > 1 or float(np.linalg.norm(frame.camera_SE3_lidar[:3, 3])) > MIN_BASELINE_M
     counts, pixels = _label_counts(frame), []
     for first in range(0, len(frame.points), BLOCK_POINTS):
         block = slice(first, first + BLOCK_POINTS)
         columns_m = frame.points[block, :3].T.astype(np.float64, order="C")
-        found, same_depth_pixels = _block_agreement(frame, columns_m, frame.point_class[block], uniform, apart)
+        found, same_depth_pixels = _block_agreement(frame, columns_m, frame.point_class[block], uniform, has_baseline)
         counts += found
         pixels.append(same_depth_pixels)
     hits = np.bincount(np.concatenate(pixels), minlength=uniform.size).reshape(uniform.shape)
@@ -117,7 +117,7 @@ def _label_counts(frame: Frame) -> Agreement:
 
 
 def _anomaly_hits(frame: Frame, uniform: Bools, hits: npt.NDArray[np.int64]) -> Agreement:
-    """Points on anomalies and how many to expect; `hits` (H, W): points with the pixel's depth."""
+    """Actual and expected number of points on anomalies; `hits` (H, W): points with the pixel's depth."""
     anomalous = is_anomaly(frame.pixel_class)
     if not anomalous.any():
         return Agreement()
@@ -133,9 +133,9 @@ def _block_agreement(
     columns_m: npt.NDArray[np.float64],
     class_ids: npt.NDArray[np.uint8],
     uniform: Bools,
-    apart: bool,
+    has_baseline: bool,
 ) -> tuple[Agreement, npt.NDArray[np.intp]]:
-    """Agreement for points (3, N) of these classes (N,), and the pixel of each one whose depth the image confirms.
+    """Agreement for points (3, N) with classes (N,), and the flat pixel index of each point with confirmed depth.
 
     `uniform` (H, W): pixels off outlines.
     """
@@ -143,7 +143,7 @@ def _block_agreement(
     visible, row, column = frame.camera.pixels_of(columns_camera_m)
     pixel = row * frame.camera.width_px + column
     depth_m = columns_camera_m[0, visible]
-    tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_SHARE * depth_m
+    tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_FRACTION * depth_m
     beyond_m = depth_m - frame.depth_m.reshape(-1)[pixel]
     point_class, pixel_class = class_ids[visible], frame.pixel_class.reshape(-1)[pixel]
     hidden, same_depth = beyond_m > tolerance_m, np.abs(beyond_m) <= tolerance_m
@@ -161,7 +161,7 @@ def _block_agreement(
         compared=count(compared),
         same_class=count(same),
         off_outlines=count(off_outlines),
-        hidden=count(hidden & off_outlines) if apart else 0,
+        hidden=count(hidden & off_outlines) if has_baseline else 0,
         off_outlines_same_depth=count(same_depth & off_outlines),
         clear=count(compared & off_outlines),
         clear_same=count(same & off_outlines),
@@ -172,8 +172,8 @@ def _block_agreement(
 
 
 def _uniform_pixels(frame: Frame) -> Bools:
-    """Pixels (H, W) whose 3 x 3 surroundings hold one class and no step in depth."""
-    step_m = DEPTH_TOLERANCE_SHARE * frame.depth_m
+    """Pixels (H, W) whose 3 x 3 neighbourhood has one class and no step in depth."""
+    step_m = DEPTH_TOLERANCE_FRACTION * frame.depth_m
     step_m += DEPTH_TOLERANCE_M
     outline = np.zeros(frame.pixel_class.shape, dtype=np.bool_)
     for first, second in _NEIGHBOURS:
@@ -213,7 +213,7 @@ def voxel_agreement(read: ReadFrame) -> Agreement:
 def _in_grid(
     clouds: LidarClouds, lidar: Lidar, voxels: npt.NDArray[np.uint16]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Class ids (K,) of the semantic points within the grid's extent, and the row (K,) of each one's voxel."""
+    """Class ids (K,) of the semantic points within the grid's extent, and the rows (K,) of their voxels."""
     semantic_points = clouds.semantic_points
     if semantic_points is None:
         return np.empty(0), np.empty(0, dtype=np.int64)

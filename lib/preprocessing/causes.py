@@ -1,4 +1,4 @@
-"""Why camera and LiDAR disagree: what would have to be otherwise in a scenario's frames for them to agree."""
+"""Causes of disagreement between camera and LiDAR: the change of a scenario's frames that makes them agree best."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,25 +22,25 @@ from lib.geometry.rigid import rotation_about
 from lib.preprocessing.agreement import Agreement, camera_agreement
 
 MAX_POINTS: Final = 8_000
-"""Points of a LiDAR that are tried out, evenly spread."""
+"""Points per LiDAR that candidates are scored on, evenly subsampled."""
 TICKS: Final = 2
 MIN_ROAD_POINTS: Final = 20
 MIN_SEEN: Final = 0.25
-AGREE: Final = 0.95
-MOSTLY: Final = 0.85
-"""Of classes where depth is not known, so that hidden points count, too."""
+MIN_SCORE: Final = 0.95
+MIN_CLASS_SCORE: Final = 0.85
+"""Minimum agreement of classes when depth is ignored, so that hidden points count too."""
 NOISE_M: Final = 0.1
-"""A LiDAR's usual noise."""
+"""A LiDAR's typical noise."""
 SCALES: Final = (0.001, 0.01, 0.1, 0.2, 0.3048, 0.5, 0.8, 0.9, 1.1, 1.25, 2.0, 3.2808, 5.0, 10.0, 100.0, 1000.0)
 SAME_SCALE: Final = 1.05
 TURNS_DEG: Final = (180.0, 90.0, -90.0, *(sign * float(turn) for turn in range(1, 46) for sign in (1, -1)))
 TILTS_DEG: Final = tuple(sign * tilt for tilt in (1.0, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 90.0) for sign in (1, -1))
-MOVES_M: Final = tuple(
+SHIFTS_M: Final = tuple(
     sign * move for move in (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.8, 2.0, 2.4, 3.0, 3.6) for sign in (1, -1)
 )
 FOCAL_SCALES: Final = tuple(np.round(np.geomspace(0.4, 2.5, 61), 4).tolist())
-IMAGE_MOVES: Final = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.16, 0.2, 0.25)
-"""Of the image's width or height."""
+IMAGE_SHIFTS: Final = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.16, 0.2, 0.25)
+"""Fractions of the image's width or height."""
 
 Points = npt.NDArray[np.float32]
 Change = Callable[[ReadFrame], Frame]
@@ -48,7 +48,7 @@ Change = Callable[[ReadFrame], Frame]
 
 @dataclass(frozen=True)
 class Cause:
-    """A likely cause of disagreement: a stable name for programs, what is so, and what to do about it."""
+    """A likely cause of disagreement: a stable name for programs, a description, and a remedy."""
 
     name: str
     what: str
@@ -56,42 +56,43 @@ class Cause:
 
 
 def likeliest_cause(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame] = ()) -> Cause:
-    """The one change by which depth and classes of some frames of a scenario, at least one, agree best.
+    """Find the single change with which depths and classes of some frames of a scenario (at least one) agree best.
 
-    `neighbours`: frames of the ticks before and after, in case a sensor is late. Of several LiDARs, those that disagree
-    with the cameras are looked at alone, if others agree. Where no change helps, the cause says what disagrees.
+    `neighbours`: frames of the previous and next ticks, in case a sensor is delayed. If some of several LiDARs disagree
+    with the cameras and others agree, only one that disagrees is examined. If no change helps, the cause describes what
+    disagrees.
     """
     if all(np.ptp(read.frame.depth_m) == 0 for read in reads):
         return Cause("wrong_depth", "DEPTH_CAM shows one depth everywhere", "take it from the archive again")
-    thinned, others = [_thinned(read) for read in reads], [_thinned(read) for read in neighbours]
-    lidars = {lidar: [_of_one(read, lidar) for read in thinned] for lidar in thinned[0].frame.lidars}
-    agree = {lidar: _score(alone, lambda read: read.frame) >= AGREE for lidar, alone in lidars.items()}
+    subsampled, others = [_subsampled(read) for read in reads], [_subsampled(read) for read in neighbours]
+    lidars = {lidar: [_single_lidar(read, lidar) for read in subsampled] for lidar in subsampled[0].frame.lidars}
+    agree = {lidar: _score(single, lambda read: read.frame) >= MIN_SCORE for lidar, single in lidars.items()}
     if len(set(agree.values())) < 2:
-        return _cause(thinned, others)
+        return _cause(subsampled, others)
     wrong = next(lidar for lidar in lidars if not agree[lidar])
-    cause = _cause(lidars[wrong], [_of_one(read, wrong) for read in others])
+    cause = _cause(lidars[wrong], [_single_lidar(read, wrong) for read in others])
     x, y, z = wrong.location
     at = f"of the LiDAR at ({x:g}, {y:g}, {z:g}), yaw {wrong.rotation[2]:g}, alone"
     return replace(cause, what=f"{at}: {cause.what}")
 
 
-def _cause(thinned: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) -> Cause:
-    before = _score(thinned, lambda read: read.frame)
+def _cause(subsampled: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) -> Cause:
+    before = _score(subsampled, lambda read: read.frame)
     best, found = before, None
-    for change, cause in (*_late(thinned, neighbours), *_candidates(thinned)):
-        score = _score(thinned, change)
-        # A small change that helps a little must not hide the right one: only what mends at least half counts.
+    for change, cause in (*_other_ticks(subsampled, neighbours), *_candidates(subsampled)):
+        score = _score(subsampled, change)
+        # Only changes that remove at least half of the disagreement: small improvements must not hide the right one.
         if score > best + 0.002 and 1 - score <= 0.5 * (1 - before):
             best, found = score, cause
-    return found or _unexplained(thinned)
+    return found or _unexplained(subsampled)
 
 
 def cause_in(
     scenarios: Sequence[tuple[Path, ScenarioConfig | None]], sensors: Sensors, frame_ids: Sequence[int] = ()
 ) -> Cause | None:
-    """The likeliest cause in scenarios, some ticks of each read anew; None where none of these frames can be read.
+    """Likeliest cause in some scenarios, from a few ticks of each; None if none of these frames can be read.
 
-    `frame_ids`: where it shows; empty: everywhere.
+    `frame_ids`: ids of the affected frames; empty: all.
     """
     reads, neighbours = [], []
     for path, config in scenarios:
@@ -107,17 +108,17 @@ def cause_in(
     return likeliest_cause(reads, neighbours) if reads else None
 
 
-def _late(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
-    """Sensors whose files are those of the tick before or after."""
+def _other_ticks(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
+    """Candidates: sensors whose files are those of the previous or next tick."""
     by_camera: dict[tuple[str, str], dict[int, ReadFrame]] = {}
     for each in (*neighbours, *reads):
         by_camera.setdefault((each.frame.scenario, each.frame.camera_name), {})[each.frame.frame_id] = each
 
     def other(read: ReadFrame, step: int) -> ReadFrame | None:
-        there = by_camera[read.frame.scenario, read.frame.camera_name]
-        ticks = sorted(there)
+        frames = by_camera[read.frame.scenario, read.frame.camera_name]
+        ticks = sorted(frames)
         place = ticks.index(read.frame.frame_id) + step
-        return there[ticks[place]] if 0 <= place < len(ticks) else None
+        return frames[ticks[place]] if 0 <= place < len(ticks) else None
 
     for step, side in ((1, "before"), (-1, "after")):
         if not any(other(read, step) for read in reads):
@@ -146,7 +147,7 @@ def _with_clouds(frame: Frame, other: ReadFrame) -> Frame:
 
 
 def _relabelled(read: ReadFrame, labelling: ReadFrame) -> ReadFrame:
-    """The frame's points with the labels that another frame's SEMANTIC-LIDAR gives them."""
+    """Relabel the frame's points by another frame's SEMANTIC-LIDAR."""
     parts = zip(read.clouds, labelling.clouds, read.frame.lidars, strict=True)
     class_ids = [
         transfer_labels(
@@ -158,24 +159,24 @@ def _relabelled(read: ReadFrame, labelling: ReadFrame) -> ReadFrame:
 
 
 def _score(reads: Sequence[ReadFrame], change: Change) -> float:
-    """The share of the points off outlines on which depth and classes agree, the worse of both."""
+    """Fraction of points off outlines whose depths agree, or whose classes agree: the lower of the two."""
     total = sum((camera_agreement(change(read)) for read in reads), Agreement())
     seen = total.off_outlines - total.hidden
     if seen < MIN_SEEN * total.off_outlines or not seen:
-        return 0.0  # most points are hidden, or none is in view: nothing agrees
+        return 0.0  # most points are hidden, or none is in view
     depth = total.off_outlines_same_depth / seen
-    # Clouds of another scale find no labels in SEMANTIC-LIDAR, so that only depth can tell.
+    # Clouds at a wrong scale get no labels from SEMANTIC-LIDAR; then only depth can be compared.
     return min(depth, total.clear_same / total.clear) if total.clear >= MIN_SEEN * seen else depth
 
 
 def _candidates(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
     yield from _wrong_scale(reads)
     reversed_ = "DEPTH_CAM has its red and blue channels exchanged"
-    yield _with_depth(_exchanged), Cause("wrong_depth", reversed_, "exchange them, or take the archive's own files")
+    yield _with_depth(_swap_red_blue), Cause("wrong_depth", reversed_, "exchange them, or take the archive's own files")
     negate_y = np.diag([1.0, -1.0, 1.0])
     remedy = "AnoVox's clouds are x forward, y left, z up: negate y, or take the archive's own files"
     yield (
-        _moved(negate_y),
+        _transformed(negate_y),
         Cause("mirrored_clouds", "the clouds are mirrored, with y to the right (or the images are)", remedy),
     )
     for turn_deg in TURNS_DEG:
@@ -183,40 +184,43 @@ def _candidates(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
         side = "left" if turn_deg > 0 else "right"
         amount = "half a turn" if turn_deg == 180 else f"{abs(turn_deg):g} degrees to the {side}"
         remedy = "turn them back, or correct the LiDAR's rotation in sensor_setup.json"
-        yield _moved(rotation), Cause("turned_clouds", f"the clouds are turned by about {amount}", remedy)
+        yield _transformed(rotation), Cause("turned_clouds", f"the clouds are turned by about {amount}", remedy)
     for name, axis in (("pitch", (0.0, 1.0, 0.0)), ("roll", (1.0, 0.0, 0.0))):
         for tilt_deg in TILTS_DEG:
             rotation = rotation_about(np.array(axis), -np.deg2rad(tilt_deg))
             remedy = "turn them back; the pipeline reads LiDARs that stand upright"
             yield (
-                _moved(rotation),
+                _transformed(rotation),
                 Cause("tilted_clouds", f"the clouds have a {name} of about {tilt_deg:g} degrees", remedy),
             )
     for number, (positive, negative) in enumerate((("ahead", "back"), ("to the left", "to the right"), ("up", "down"))):
-        for move_m in MOVES_M:
+        for move_m in SHIFTS_M:
             offset_m = np.eye(3)[number] * -move_m
             what = f"the clouds lie about {abs(move_m):g} m too far {positive if move_m > 0 else negative}"
             remedy = "move them back, or correct the LiDAR's location in sensor_setup.json"
-            yield _moved(np.eye(3), offset_m), Cause("moved_clouds", what, remedy)
+            yield _transformed(np.eye(3), offset_m), Cause("moved_clouds", what, remedy)
     yield from _other_axes()
     yield from _wrong_camera(reads[0].frame)
 
 
 def _wrong_scale(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
-    """Clouds or depth images of another unit look alike, but only wrong clouds have the road at another height."""
+    """Candidates: clouds or depth images in another unit. Only scaled clouds have the road at a wrong height."""
     scale = _ground_scale(reads)
     of_clouds = scale is None or not 1 / SAME_SCALE < scale < SAME_SCALE
     for factor in SCALES:
         if of_clouds:
             what = f"the clouds are {factor:g} times as large as they should be"
-            yield _moved(np.eye(3) / factor), Cause("scaled_clouds", what, "write LIDAR and SEMANTIC-LIDAR in metres")
+            yield (
+                _transformed(np.eye(3) / factor),
+                Cause("scaled_clouds", what, "write LIDAR and SEMANTIC-LIDAR in metres"),
+            )
         else:
             what, remedy = f"DEPTH_CAM shows {factor:g} times the true depth", "take DEPTH_CAM from the archive again"
             yield _with_depth(partial(np.multiply, np.float32(1 / factor))), Cause("wrong_depth", what, remedy)
 
 
 def _other_axes() -> Iterator[tuple[Change, Cause]]:
-    """Clouds whose x, y, z are another one's, or point the other way; turns about one axis come before."""
+    """Candidates: clouds with permuted or negated axes. Rotations about one axis are tried earlier."""
     for order in permutations(range(3)):
         for signs in product((1, -1), repeat=3):
             names = ", ".join(
@@ -227,13 +231,13 @@ def _other_axes() -> Iterator[tuple[Change, Cause]]:
                 axes[axis, row] = sign
             what = f"the clouds have other axes: their columns are {names}, where AnoVox has x, y, z"
             yield (
-                _moved(axes),
+                _transformed(axes),
                 Cause("other_axes", what, "write x forward, y left, z up, or take the archive's own files"),
             )
 
 
 def _ground_scale(reads: Sequence[ReadFrame]) -> float | None:
-    """How deep below its LiDAR the road lies, as a share of the height at which the LiDAR is said to stand."""
+    """Measured height of the LiDAR above the road, relative to its stated height; None without road points."""
     found = []
     for read in reads:
         for cloud, lidar, classes in zip(read.clouds, read.frame.lidars, read.class_ids_by_lidar, strict=True):
@@ -246,18 +250,20 @@ def _ground_scale(reads: Sequence[ReadFrame]) -> float | None:
 def _wrong_camera(frame: Frame) -> Iterator[tuple[Change, Cause]]:
     camera = frame.camera
     for scale in FOCAL_SCALES:
-        said, fits = (
+        stated, fitting = (
             float(np.rad2deg(2 * np.arctan(camera.width_px / 2 / fx))) for fx in (camera.fx_px, camera.fx_px * scale)
         )
-        what = f"the camera's field of view is about {fits:.0f} degrees, where sensor_setup.json has {said:.0f}"
+        what = f"the camera's field of view is about {fitting:.0f} degrees, where sensor_setup.json has {stated:.0f}"
 
         def zoomed(read: ReadFrame, scale: float = scale) -> Frame:
-            now = read.frame.camera
-            return replace(read.frame, camera=replace(now, fx_px=now.fx_px * scale, fy_px=now.fy_px * scale))
+            current = read.frame.camera
+            return replace(
+                read.frame, camera=replace(current, fx_px=current.fx_px * scale, fy_px=current.fy_px * scale)
+            )
 
         yield zoomed, Cause("wrong_field_of_view", what, "correct camera_fov in sensor_setup.json")
     sides = ((1, camera.width_px, ("right", "left")), (0, camera.height_px, ("down", "up")))
-    moves = sorted({(axis, round(share * size), names) for axis, size, names in sides for share in IMAGE_MOVES})
+    moves = sorted({(axis, round(fraction * size), names) for axis, size, names in sides for fraction in IMAGE_SHIFTS})
     for axis, move_px, (positive, negative) in moves:
         for sign in (1, -1):
             what = f"DEPTH_CAM and SEMANTIC-CAM lie about {move_px} pixels too far {positive if sign > 0 else negative}"
@@ -278,14 +284,14 @@ def _unexplained(reads: Sequence[ReadFrame]) -> Cause:
     depth = total.off_outlines_same_depth / max(1, total.off_outlines - total.hidden)
     endless = _with_depth(
         lambda depth_m: np.full_like(depth_m, DEPTH_MAX_M)
-    )  # hides no point, so that all classes count
+    )  # no point is hidden, so that all classes are compared
     classes_alone = sum((camera_agreement(endless(read)) for read in reads), Agreement())
     classes = classes_alone.clear_same / max(1, classes_alone.clear)
-    if depth >= AGREE:
+    if depth >= MIN_SCORE:
         what = "SEMANTIC-CAM and SEMANTIC-LIDAR name different classes where their depths agree"
         remedy = "one of them is of other frames or has other class ids: take both from the archive again"
         return Cause("wrong_classes", what, remedy)
-    if classes >= MOSTLY:
+    if classes >= MIN_CLASS_SCORE:
         return Cause(
             "wrong_depth", "DEPTH_CAM does not fit, though classes do", "take DEPTH_CAM from the archive again"
         )
@@ -296,8 +302,8 @@ def _unexplained(reads: Sequence[ReadFrame]) -> Cause:
     return Cause("other_frames", what, remedy)
 
 
-def _thinned(read: ReadFrame) -> ReadFrame:
-    """The frame with some of the points of each LiDAR."""
+def _subsampled(read: ReadFrame) -> ReadFrame:
+    """The frame with at most about MAX_POINTS points per LiDAR."""
     steps = [max(1, len(cloud.points) // MAX_POINTS) for cloud in read.clouds]
     clouds = tuple(replace(cloud, points=cloud.points[::step]) for cloud, step in zip(read.clouds, steps, strict=True))
     classes = [ids[::step] for ids, step in zip(read.class_ids_by_lidar, steps, strict=True)]
@@ -311,28 +317,28 @@ def _thinned(read: ReadFrame) -> ReadFrame:
     return replace(read, frame=frame, clouds=clouds)
 
 
-def _of_one(read: ReadFrame, lidar: Lidar) -> ReadFrame:
-    """The frame with the cloud of one of its LiDARs."""
+def _single_lidar(read: ReadFrame, lidar: Lidar) -> ReadFrame:
+    """The frame with the cloud of a single LiDAR."""
     number = read.frame.lidars.index(lidar)
     clouds = read.clouds[number : number + 1]
-    alone = replace(
+    single = replace(
         read.frame,
         lidars=(lidar,),
         point_class=read.class_ids_by_lidar[number],
         cloud_sizes=(len(clouds[0].points),) if read.frame.cloud_sizes else (),
         points=np.empty((len(clouds[0].points), 4), dtype=np.float32),
     )
-    return replace(read, frame=replace(alone, points=_merged(alone, [clouds[0].points])), clouds=clouds)
+    return replace(read, frame=replace(single, points=_merged(single, [clouds[0].points])), clouds=clouds)
 
 
 def _merged(frame: Frame, clouds: Sequence[Points]) -> Points:
     if not frame.cloud_sizes:
-        return clouds[0]  # of a single LiDAR, which stay in its frame
+        return clouds[0]  # a single LiDAR's cloud stays in its own frame
     return merge_clouds(clouds, [(lidar.location, lidar.rotation) for lidar in frame.lidars])
 
 
-def _moved(turn: npt.NDArray[np.float64], offset_m: npt.NDArray[np.float64] | None = None) -> Change:
-    """Each LiDAR's points p become turn p + offset_m, in its own frame."""
+def _transformed(turn: npt.NDArray[np.float64], offset_m: npt.NDArray[np.float64] | None = None) -> Change:
+    """Change that maps each LiDAR's points p to turn p + offset_m, in its own frame."""
 
     def change(read: ReadFrame) -> Frame:
         clouds = []
@@ -349,8 +355,8 @@ def _with_depth(change: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float
     return lambda read: replace(read.frame, depth_m=change(read.frame.depth_m).astype(np.float32))
 
 
-def _exchanged(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Depth (H, W) [m] whose image had its red and blue channels exchanged."""
+def _swap_red_blue(depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Depth (H, W) [m] after swapping the red and blue channels of its image."""
     steps = np.rint(depth_m.astype(np.float64) / DEPTH_MAX_M * DEPTH_STEPS).astype(np.int64)
     exchanged = (steps & 255) << 16 | steps & 0xFF00 | steps >> 16
     return np.asarray(DEPTH_MAX_M * exchanged / DEPTH_STEPS, dtype=np.float32)

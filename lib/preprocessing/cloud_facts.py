@@ -1,4 +1,4 @@
-"""What a LiDAR's clouds show of themselves: intensities, how far round and down it looked, where the road lies."""
+"""Plausibility of a LiDAR's clouds: intensities, coverage of azimuth and elevation, height of the road."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -13,27 +13,27 @@ from lib.geometry.frame import Lidar
 
 SECTORS: Final = 36
 MIN_POINTS: Final = 10 * SECTORS
-"""A cloud with fewer points may leave sectors empty by chance."""
+"""A cloud with fewer points may have empty sectors by chance."""
 BANDS: Final = 5
-"""Bands of elevation between a LiDAR's lowest ray and HORIZON_DEG: there, rays meet the ground."""
+"""Bands of elevation between a LiDAR's lowest ray and HORIZON_DEG, where rays hit the ground."""
 MIN_POINTS_IN_CELLS: Final = 20 * SECTORS * BANDS
 HORIZON_DEG: Final = -6.0
 MIN_ROAD_POINTS: Final = 20
 ROAD_RANGE_M: Final = 12.0
 ROAD_TOLERANCE_M: Final = 0.75
-"""How far the road around may lie from where the LiDAR's height has it: hills, and noise."""
+"""Tolerated difference between the road's height and the LiDAR's stated height, for hills and noise."""
 
 
 @dataclass(frozen=True)
 class CloudFacts:
-    """Facts about some clouds.
+    """Counts over some clouds.
 
-    `clouds`: those with at least MIN_POINTS points; of these, summed: `sectors`, of their SECTORS sectors of 10 degrees
-    around the LiDAR the ones with a point; `one_intensity`, those whose points all have the same. `cells`, `filled`: of
-    clouds with at least MIN_POINTS_IN_CELLS points, sectors times BANDS of elevation below the horizon, and those with
-    a point. `lowest_intensity`, `highest_intensity`: of
-    all points. `points`, `sky_points`: all, and those that are called sky. `roads`: clouds with road or road lines near
-    the LiDAR; `level_roads`: those of them whose road lies where the LiDAR's height has it.
+    `clouds`: clouds with at least MIN_POINTS points; summed over these: `sectors`, the 10-degree sectors around the
+    LiDAR that have a point; `one_intensity`, clouds whose points all have the same intensity. `cells`, `filled`: over
+    clouds with at least MIN_POINTS_IN_CELLS points, cells (SECTORS x BANDS below the horizon) and those with a point.
+    `lowest_intensity`, `highest_intensity`: of all points. `points`, `sky_points`: all points, and those labelled as
+    sky. `roads`: clouds with road or road lines near the LiDAR; `level_roads`: those of them whose road is at the
+    height that the LiDAR's pose implies.
     """
 
     clouds: int = 0
@@ -64,7 +64,7 @@ def cloud_facts(
 
 
 def _facts(points: npt.NDArray[np.float32], lidar: Lidar, class_ids: npt.NDArray[np.uint8]) -> CloudFacts:
-    x_m, y_m, z_m, intensity = np.ascontiguousarray(points.T)  # columns that lie together are faster
+    x_m, y_m, z_m, intensity = np.ascontiguousarray(points.T)  # contiguous columns are faster
     ground_range_m = np.sqrt(x_m * x_m + y_m * y_m)
     many = len(points) >= MIN_POINTS
     sector = ((np.arctan2(y_m, x_m) / (2 * np.pi) + 0.5) * SECTORS).astype(np.int64) % SECTORS
@@ -89,7 +89,7 @@ def _facts(points: npt.NDArray[np.float32], lidar: Lidar, class_ids: npt.NDArray
 
 
 def _filled(sector: npt.NDArray[np.int64], elevation_deg: npt.NDArray[np.float32], lidar: Lidar) -> int | None:
-    """How many cells of sector and band hold points; None with few points, or where rays do not reach all bands."""
+    """Number of cells (sector and band) with points; None if there are few points or a band without rays."""
     step_deg = (HORIZON_DEG - lidar.lower_fov_deg) / BANDS
     rays_deg = np.linspace(lidar.lower_fov_deg, lidar.upper_fov_deg, lidar.channels)
     edges_deg = lidar.lower_fov_deg - 1e-6 + step_deg * np.arange(BANDS + 1)

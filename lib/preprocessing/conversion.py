@@ -19,7 +19,7 @@ from lib.common.terminal import log
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame
 from lib.preprocessing.conversion_cache import ConvertedScenario, Place, files_state, keep, take
-from lib.preprocessing.judgement import Source
+from lib.preprocessing.label_checks import Source
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
 from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics
@@ -31,8 +31,8 @@ from lib.shards.storage import bring_lz4
 
 @dataclass(frozen=True)
 class ScenarioPlan:
-    """What is known of a scenario before its frames are read: the sizes (height, width) of its cameras' images, the
-    size of its largest cloud, what is wrong with it, and what its files looked like (see conversion_cache).
+    """A scenario before its frames are read: the sizes (height, width) of its cameras' images, the size of its largest
+    cloud, findings, and the state of its files (see conversion_cache).
     """
 
     path: Path
@@ -46,9 +46,9 @@ class ScenarioPlan:
 
 @dataclass(frozen=True)
 class Job:
-    """One scenario to convert: images to height x width, clouds to max_points, stored as `storage` says.
+    """One scenario to convert: images to height x width, clouds to max_points, in the format of `storage`.
 
-    `place`: where it is kept from run to run; None where it is not.
+    `place`: its cache entry; None to convert without the cache.
     """
 
     plan: ScenarioPlan
@@ -62,8 +62,8 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class ConvertedData:
-    """A data set's index, its statistics by scenario, each scenario's folder and configuration, the content of
-    metrics/data.json, and how many of its scenarios an earlier run has converted.
+    """A data set's index, statistics by scenario, each scenario's folder and configuration, the content of
+    metrics/data.json, and the number of scenarios taken from the cache.
     """
 
     entries: tuple[ShardEntry, ...]
@@ -76,13 +76,13 @@ class ConvertedData:
 def convert_data_set(
     root: Path, folder: Path, params: PreprocessParams, workers: int, cache: Cache | None = None
 ) -> ConvertedData:
-    """Write the shards of every usable scenario below `root`, and index.csv, into `folder`; name what is left out.
+    """Write the shards of every usable scenario below `root`, and index.csv, into `folder`; log what is skipped.
 
-    Shards are taken from `cache` where an earlier run has made them of the same files, in the same way; new ones are
-    put there, each as soon as its scenario is finished. The result is the same with and without.
+    Shards are taken from `cache` if an earlier run made them from the same files with the same params and code; new
+    ones are stored there as soon as their scenario is finished. The result is the same with and without the cache.
 
-    Raises DataError when there is no scenario or no usable frame, ParamsError when images of several sizes meet
-    without preprocess.image_height and image_width.
+    Raises DataError if there is no scenario or no usable frame, ParamsError if images have several sizes and
+    preprocess.image_height and image_width are not set.
     """
     findings = _Findings()
     paths = find_scenarios(root, findings.add)
@@ -97,7 +97,7 @@ def convert_data_set(
         if not plans:
             raise DataError(_nothing_usable(root, [finding.message for finding in findings.found]))
         jobs = _jobs(plans, folder, params, cache)
-        converted = run_tasks(pool, _kept_or_converted, jobs, "converting", "scenario", _log_frames)
+        converted = run_tasks(pool, _cached_or_converted, jobs, "converting", "scenario", _log_frames)
     entries = tuple(entry for scenario in converted for entry in scenario.entries)
     skipped_frames = [frame for scenario in converted for frame in scenario.skipped]
     if not entries:
@@ -119,7 +119,7 @@ def convert_data_set(
 
 @dataclass
 class _Findings:
-    """What was found wrong so far, each said in the log."""
+    """Collects findings and logs each of them."""
 
     found: list[Finding] = field(default_factory=list)
 
@@ -131,7 +131,7 @@ class _Findings:
 
 def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | Finding:
     path, config, sensors = task
-    state = files_state(path)  # before any file is read, so that a change meanwhile shows
+    state = files_state(path)  # before any file is read, so that later changes are noticed
     try:
         scenario = open_scenario(path, config, sensors)
     except ScenarioError as error:
@@ -152,7 +152,7 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, cac
     max_points = params.max_points or padded_length(_largest_usable_cloud(plans))
     storage = Storage(params.compression, params.point_dtype)
     if storage.compression == "lz4":
-        bring_lz4()  # so that its version counts
+        bring_lz4()  # imported here, so that its version is part of the code's fingerprint
     code = code_fingerprint()
 
     def place(plan: ScenarioPlan) -> Place | None:
@@ -171,7 +171,7 @@ def _largest_usable_cloud(plans: list[ScenarioPlan]) -> int:
     )
 
 
-def _kept_or_converted(job: Job) -> ConvertedScenario:
+def _cached_or_converted(job: Job) -> ConvertedScenario:
     if job.place is None:
         return _convert(job)
     converted = take(job.place, job.folder)
@@ -208,7 +208,7 @@ def _convert(job: Job) -> ConvertedScenario:
 
 
 def shard_file(frame: Frame) -> str:
-    """The name of the shard that a frame goes to: its scenario's, and its camera's where there are several."""
+    """File name of a frame's shard: the scenario's name, and the camera's if there are several."""
     return f"{frame.scenario}_{frame.camera_name}.h5" if frame.camera_name else f"{frame.scenario}.h5"
 
 

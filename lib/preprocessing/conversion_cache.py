@@ -1,4 +1,4 @@
-"""Converted scenarios kept from run to run: what is kept, by what it was made from, and when it may be."""
+"""Cache of converted scenarios between runs: its entries, their keys, and when a scenario may be cached."""
 
 import os
 from collections import Counter
@@ -17,7 +17,7 @@ from lib.preprocessing.evidence import Evidence
 from lib.preprocessing.statistics import BadFrame, Statistics
 from lib.shards.index import ShardEntry
 
-_BY_NAMES: Final = {
+_DECIDED_BY_NAMES: Final = {
     Reason.MISSING_IMAGE,
     Reason.MISSING_DEPTH,
     Reason.MISSING_PIXEL_LABELS,
@@ -25,14 +25,14 @@ _BY_NAMES: Final = {
     Reason.MISSING_POINT_LABELS,
     Reason.DUPLICATE_FRAME,
 }
-"""What the names of the files alone decide: read again, they would say the same."""
+"""Reasons that depend only on file names, so that reading again would give the same result."""
 
 
 @dataclass(frozen=True, eq=False)
 class ConvertedScenario:
-    """A scenario's shards, one per camera, its counts and skipped frames; no `entries` when no frame could be used.
+    """A scenario's shards, one per camera, its statistics and skipped frames; no `entries` if no frame is usable.
 
-    `reused`: taken from what an earlier run has kept.
+    `reused`: taken from the cache.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ConvertedScenario:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a scenario's shards are kept: `key` is made from the params, the code and `state`, that of its files."""
+    """A scenario's place in the cache: `key` is a hash of the params, the code and `state`, the state of its files."""
 
     cache: Cache
     key: str
@@ -52,9 +52,7 @@ class Place:
 
 
 def files_state(scenario: Path) -> str | None:
-    """Fingerprint of the names, sizes, times of change and inodes of a scenario's files; None where they are not to be
-    had.
-    """
+    """Fingerprint of the names, sizes, modification times and inodes of a scenario's files; None if unreadable."""
     try:
         folders = [scenario, *(path for path in scenario.iterdir() if path.is_dir())]
         files = [
@@ -68,18 +66,18 @@ def files_state(scenario: Path) -> str | None:
 
 
 def take(place: Place, folder: Path) -> ConvertedScenario | None:
-    """Put a scenario's kept shards into a folder; None where there are none, or damaged ones."""
+    """Copy a scenario's cached shards into a folder; None if there are none or they are damaged."""
     note = place.cache.take(place.key, folder)
-    return None if note is None else _from_note(note)
+    return None if note is None else _from_json(note)
 
 
 def keep(place: Place, converted: ConvertedScenario, scenario: Path, folder: Path) -> None:
-    """Keep the shards of a scenario, unless its files have changed meanwhile or one of them could not be read.
+    """Store the shards of a scenario, unless its files have changed since or one of them could not be read.
 
-    What cannot be read may be whole at the next try, which times and sizes do not show.
+    An unreadable file may become readable without a change of its size or time.
     """
-    if all(frame.reason in _BY_NAMES for frame in converted.skipped) and files_state(scenario) == place.state:
-        place.cache.put(place.key, [folder / entry.file for entry in converted.entries], _note(converted))
+    if all(frame.reason in _DECIDED_BY_NAMES for frame in converted.skipped) and files_state(scenario) == place.state:
+        place.cache.put(place.key, [folder / entry.file for entry in converted.entries], _to_json(converted))
 
 
 def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
@@ -87,8 +85,8 @@ def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
         return [(Path(entry.path), entry.stat()) for entry in entries if not entry.is_dir()]
 
 
-def _note(converted: ConvertedScenario) -> dict[str, Any]:
-    """All of it but the shards, in JSON's terms."""
+def _to_json(converted: ConvertedScenario) -> dict[str, Any]:
+    """Everything but the shards, as JSON types."""
     counts = converted.statistics
     return {
         "name": converted.name,
@@ -107,7 +105,7 @@ def _note(converted: ConvertedScenario) -> dict[str, Any]:
     }
 
 
-def _from_note(note: Mapping[str, Any]) -> ConvertedScenario:
+def _from_json(note: Mapping[str, Any]) -> ConvertedScenario:
     counts = note["statistics"]
     return ConvertedScenario(
         note["name"],

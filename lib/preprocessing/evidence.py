@@ -1,4 +1,4 @@
-"""What frames show of whether their labels and calibration are right; lib.preprocessing.rules says what is too bad."""
+"""Evidence on whether labels and calibration of frames are right; lib.preprocessing.rules has the limits."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -16,7 +16,7 @@ from lib.preprocessing.pictures import PictureCounts, picture_counts
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """Points by where their labels come from (LabelSource)."""
+    """Number of points by the source of their labels (LabelSource)."""
 
     by_row: int = 0
     by_direction: int = 0
@@ -28,13 +28,13 @@ class LabelCounts:
 
     @property
     def points(self) -> int:
-        """All of them."""
+        """Total number of points."""
         return self.by_row + self.by_direction + self.by_voxel + self.unlabelled
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """Frames whose neighbour of the tick before was read, too, and how many have just its image or its cloud."""
+    """Frames whose previous tick was read too (`sequels`), and how many of them have an identical image or cloud."""
 
     sequels: int = 0
     images: int = 0
@@ -46,7 +46,7 @@ class Repeats:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Counts over some frames; points and voxels that cameras of one tick share count once."""
+    """Counts over some frames; points and voxels common to the cameras of a tick count once."""
 
     labels: LabelCounts = field(default_factory=LabelCounts)
     agreement: Agreement = field(default_factory=Agreement)
@@ -70,7 +70,7 @@ class Evidence:
 
     @classmethod
     def from_dict(cls, counts: dict[str, Any]) -> "Evidence":
-        """What `dataclasses.asdict` made of it, also by way of JSON."""
+        """Inverse of `dataclasses.asdict`, also after a round trip through JSON."""
         pictures: dict[str, Any] = {**counts["pictures"]}
         pictures |= {key: tuple(pictures[key]) for key in ("plants", "sky")}  # JSON has lists only
         return cls(
@@ -83,9 +83,9 @@ class Evidence:
 
 
 def frame_evidence(read: ReadFrame, before: Frame | None = None) -> Evidence:
-    """Evidence of one frame, at the resolution it was recorded in.
+    """Evidence of one frame, at its original resolution.
 
-    `before`: the same camera's frame of the tick before, if that was read.
+    `before`: the same camera's frame of the previous tick, if it was read.
     """
     agreement, pictures = read_agreement(read), picture_counts(read.frame, before)
     repeats = Repeats() if before is None else _repeats(read.frame, before)

@@ -1,10 +1,10 @@
-"""Label sources and their agreement, scenario by scenario: plots/scenarios.csv and the log of preprocess."""
+"""Label sources and their agreement by scenario, for plots/scenarios.csv and the log of preprocess."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lib.anovox.format import layout
-from lib.preprocessing.judgement import Objection
+from lib.preprocessing.label_checks import Objection
 from lib.preprocessing.statistics import Statistics, label_metrics, worst_scenarios
 from lib.shards.index import ShardEntry
 
@@ -41,7 +41,7 @@ _WHAT: Final = {
 
 
 def scenario_rows(entries: Sequence[ShardEntry], by_scenario: Mapping[str, Statistics]) -> list[dict[str, Any]]:
-    """One row of SCENARIO_COLUMNS per scenario, its cameras together; a share of nothing is left empty."""
+    """One row of SCENARIO_COLUMNS per scenario, over all its cameras; undefined fractions are empty."""
     shards: dict[str, list[ShardEntry]] = {}
     for entry in entries:
         shards.setdefault(entry.scenario, []).append(entry)
@@ -60,33 +60,33 @@ def scenario_rows(entries: Sequence[ShardEntry], by_scenario: Mapping[str, Stati
 
 
 def objection_sentence(found: Sequence[Objection]) -> str:
-    """Why preprocess stops: what speaks against the labels and calibration, the first with what to do about it."""
+    """Error message of preprocess: all objections, and the remedy for the first."""
     first, *others = found
     more = f" (also: {'; '.join(each.what for each in others)})" if others else ""
     return (
-        f"labels: {first.what}{more}; {first.remedy}; `python -m tools.check` says more, and `preprocess.trust_labels: "
-        "true` goes on all the same"
+        f"labels: {first.what}{more}; {first.remedy}; `python -m tools.check` has details; `preprocess.trust_labels: "
+        "true` ignores these checks"
     )
 
 
 def agreement_metrics(by_scenario: Mapping[str, Statistics], objections: int, trusted: bool) -> dict[str, float | bool]:
-    """metrics/labels.json: the agreements of a data set, how much speaks against it, and whether it was trusted."""
+    """Content of metrics/labels.json: agreements of a data set, number of objections, and whether it was trusted."""
     metrics = label_metrics(sum(by_scenario.values(), Statistics()))
-    shares = {name: metrics[key] for name, key in _AGREEMENTS.items() if key in metrics}
-    return {**shares, "objections": objections, "trust_labels": trusted}
+    values = {name: metrics[key] for name, key in _AGREEMENTS.items() if key in metrics}
+    return {**values, "objections": objections, "trust_labels": trusted}
 
 
 def class_text(kind: str, class_id: int) -> str:
-    """A class id that AnoVox does not define as people read it: a number, in the old sample layout a colour."""
+    """Text for a class id that AnoVox does not define: a number, or a colour in the old sample layout."""
     return f"#{class_id:06x}" if kind in layout.OLD_FILE_ENDINGS else str(class_id)
 
 
 def label_sentences(by_scenario: Mapping[str, Statistics]) -> list[str]:
-    """For the log: the scenarios that do worst, class ids by file kind that AnoVox does not define."""
+    """Log messages on the scenarios with the worst agreement and on class ids that AnoVox does not define."""
     sentences = [
-        f"labels: {_WHAT[key]} in {name}: {share:.2%}"
-        for key, (name, share) in worst_scenarios(by_scenario).items()
-        if key in _WHAT and (key != "unlabelled_fraction" or share > 0)
+        f"labels: {_WHAT[key]} in {name}: {value:.2%}"
+        for key, (name, value) in worst_scenarios(by_scenario).items()
+        if key in _WHAT and (key != "unlabelled_fraction" or value > 0)
     ]
     for name, statistics in sorted(by_scenario.items()):
         for kind in sorted({kind for kind, _ in statistics.undefined_ids}):

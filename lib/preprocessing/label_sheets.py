@@ -1,6 +1,6 @@
-"""The label proof sheet: the user's own images with the LiDAR points drawn on them in class colours.
+"""Label proof sheets: images of the data set with the LiDAR points drawn on them in class colours.
 
-Where labels and calibration are right, points lie on what they are coloured as.
+If labels and calibration are right, the colours of the points match the objects under them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ SHEET_WIDTH_IN: Final = 13.0
 DPI: Final = 110
 INK, MUTED, PAPER = "#1c1c1c", "#5f5f5f", "#ffffff"
 LEGEND_PAPER: Final = "#2e2e2e"
-"""Dark as the pictures that the points lie on: colours look the same on both."""
+"""As dark as the images under the points, so that colours look the same on both."""
 
 _KIND_NAMES: Final = {
     ScenarioType.NORMALITY: "normality",
@@ -44,9 +44,9 @@ class Example:
 
 
 def write_label_sheets(shards: Path, entries: Sequence[ShardEntry], folder: Path, seed: int = 0) -> tuple[Path, ...]:
-    """Draw `anomalies.png` and `normality.png`, each of up to four frames, from as many scenarios as there are.
+    """Draw `anomalies.png` and `normality.png`, each with up to four frames, of different scenarios if possible.
 
-    A sheet for which the data have no frame is not written. The choice depends on the index and `seed` alone.
+    A sheet without any frame is not written. The selection depends only on the index and `seed`.
     """
     written = []
     for name, wanted, title in [
@@ -64,9 +64,9 @@ def write_label_sheets(shards: Path, entries: Sequence[ShardEntry], folder: Path
 
 
 def _choose(shards: Path, entries: Sequence[ShardEntry], anomalous: bool, seed: int) -> list[Example]:
-    """Frames with (or without) a labelled anomaly; a scenario comes again only after all others that have one.
+    """Choose frames with (or without) a labelled anomaly, of different scenarios as far as possible.
 
-    Of a scenario's cameras, the one that shows most of the anomaly is taken, or any one where there is none.
+    Of a scenario's cameras, the one with most anomalous pixels is used, or a random one for frames without an anomaly.
     """
     generator = np.random.default_rng([seed, int(anomalous)])
     usable: dict[str, list[ShardEntry]] = {}
@@ -91,7 +91,7 @@ def _choose(shards: Path, entries: Sequence[ShardEntry], anomalous: bool, seed: 
 
 
 def _clearest(shard: Shard, candidates: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
-    """The frames whose anomaly covers most of the image, in order of time."""
+    """The frames whose anomaly covers most pixels, in order of time."""
     pixels = np.array([is_anomaly(shard.pixel_class[index]).sum() for index in candidates])
     return np.sort(candidates[np.argsort(-pixels, kind="stable")[:count]])
 

@@ -1,4 +1,4 @@
-"""Whether a camera's image shows what its labels say: edges where classes and depth change, plants redder than sky."""
+"""Agreement of a camera's image with its labels: edges where classes and depth change, plants redder than the sky."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,12 +12,12 @@ from lib.common.labels import SKY, TERRAIN, VEGETATION, is_anomaly
 from lib.geometry.frame import Frame
 
 ROWS: Final = 128
-"""About as many rows of an image are looked at, evenly spread: enough, and of AnoVox's size a quarter."""
+"""Approximate number of rows that are examined per image, evenly spread: a quarter of those of AnoVox's images."""
 MIN_PIXELS: Final = 100
 OUTLINE_M: Final = 0.5
-OUTLINE_SHARE: Final = 0.1
+OUTLINE_FRACTION: Final = 0.1
 ONE_COLOR_STEP: Final = 1
-"""The strong step of an image that shows one colour, up to the rounding of a codec."""
+"""Maximum strong step of an image with a single colour, to allow for rounding in a codec."""
 _COLORS: Final = 256
 
 ColorSums = tuple[int, int, int, int]
@@ -30,20 +30,21 @@ Counts = npt.NDArray[np.int64]
 class PictureCounts:
     """Sums over some images.
 
-    A *fit* is the AUROC with which the difference of colour between neighbouring pixels tells pairs across an outline
-    from pairs within an object; each image's counts as often as it has pairs across outlines. `outline_pairs`: pairs
-    across outlines of class or depth; `true_fit`: with the outlines where they are; `mirrored_fit`, `quarter_fit`,
-    `half_fit`, `three_quarters_fit`: with the outlines mirrored, or moved round by a part of the width, for comparison.
+    A *fit* is the AUROC with which the colour difference between neighbouring pixels separates pairs across an outline
+    from pairs within an object, weighted by the image's number of pairs across outlines. `outline_pairs`: pairs across
+    outlines of class or depth; `true_fit`: with the outlines at their true place; `mirrored_fit`, `quarter_fit`,
+    `half_fit`, `three_quarters_fit`: with the outlines mirrored, or rolled by a fraction of the width, for comparison.
 
-    Over images whose neighbour of the tick before was read, too: `sequel_pairs`; `late_fit`, with the outlines of the
-    tick before, less the fit with its own; `early_fit`, the image of the tick before with these outlines, less its fit
-    with its own.
+    Over images whose previous tick was read too: `sequel_pairs`; `late_fit`: fit of the image with the outlines of the
+    previous tick, minus that with its own; `early_fit`: fit of the previous image with these outlines, minus that with
+    its own.
 
-    `anomaly_pairs`, `anomaly_fit`: the same as outline_pairs and true_fit of the outlines of anomalies alone.
+    `anomaly_pairs`, `anomaly_fit`: as outline_pairs and true_fit, for outlines of anomalies only.
 
-    `strong_step`: sum of the colour differences that one pair in a hundred exceeds; `one_color`: images in which that
-    is next XX, `as_class`: pixels that read as a depth or class image have just their depth or class.
-    `plants`, `sky`: sums of red, green, blue of plants (vegetation, terrain) and of the sky, and how many pixels.
+    `strong_step`: sum over images of the 99th percentile of colour differences; `one_color`: images in which it is at
+    most ONE_COLOR_STEP; `pixels`; `brightness`: sum of all channels; `clipped`: channels at 255; `as_depth`,
+    `as_class`: pixels that are coded like their depth in DEPTH_CAM, or like their class in SEMANTIC-CAM. `plants`,
+    `sky`: sums of red, green and blue over plants (vegetation, terrain) and over the sky, and their pixels.
     """
 
     images: int = 0
@@ -76,13 +77,13 @@ class PictureCounts:
 
     @property
     def gap(self) -> float | None:
-        """By how much edges fit the outlines better than at best elsewhere, in AUROC; None without outlines."""
+        """AUROC of the true outlines minus the best AUROC of misplaced ones; None without outlines."""
         elsewhere = max(self.mirrored_fit, self.quarter_fit, self.half_fit, self.three_quarters_fit)
         return (self.true_fit - elsewhere) / self.outline_pairs if self.outline_pairs else None
 
     @property
     def looks_mirrored(self) -> bool:
-        """Whether the edges of the image lie where outlines would be if it were mirrored, more than anywhere else."""
+        """Whether mirrored outlines fit the image's edges best."""
         others = self.true_fit, self.quarter_fit, self.half_fit, self.three_quarters_fit
         return self.mirrored_fit > max(others)
 
@@ -93,7 +94,7 @@ class PictureCounts:
 
     @property
     def redness(self) -> tuple[float, float] | None:
-        """(red - blue) / mean colour, of plants and of the sky; None where images lack either."""
+        """(red - blue) / mean colour, of plants and of the sky; None if the images lack either."""
         if min(self.plants[3], self.sky[3]) < MIN_PIXELS:
             return None
         plants, sky = (3 * (red - blue) / max(1, red + green + blue) for red, green, blue, _ in (self.plants, self.sky))
@@ -101,9 +102,9 @@ class PictureCounts:
 
 
 def picture_counts(frame: Frame, before: Frame | None = None) -> PictureCounts:
-    """Count a frame's image, at the resolution it was recorded in.
+    """Counts of one frame's image, at its original resolution.
 
-    `before`: the same camera's frame of the tick before, if that was read.
+    `before`: the same camera's frame of the previous tick, if it was read.
     """
     step = max(1, len(frame.image) // ROWS)
     image, class_ids = frame.image[1::step], frame.pixel_class[1::step]
@@ -162,36 +163,36 @@ def _pairs(array: npt.NDArray[Any]) -> tuple[tuple[npt.NDArray[Any], npt.NDArray
 
 
 def _differences(frame: Frame) -> list[Colors]:
-    """The largest difference of a colour of each pair of `_pairs`."""
+    """Largest channel difference of each pair of `_pairs`."""
     return [_difference(first, second) for first, second in _pairs(frame.image)]
 
 
 def _difference(first: Colors, second: Colors) -> Colors:
-    """Largest difference of a colour (h, w); channel by channel, many times as fast as over the last axis."""
+    """Largest channel difference (h, w); computed by channel, which is many times faster than over the last axis."""
     red, green, blue = (np.maximum(first, second) - np.minimum(first, second)).transpose(2, 0, 1)
     return np.asarray(np.maximum(np.maximum(red, green), blue))
 
 
 def _outlines(frame: Frame) -> list[Bools]:
-    """The pairs of `_pairs` between which class or depth changes."""
+    """Pairs of `_pairs` between which class or depth changes."""
     outlines = []
     for (near_m, far_m), (first, second) in zip(_pairs(frame.depth_m), _pairs(frame.pixel_class), strict=True):
-        apart = np.abs(near_m - far_m) > OUTLINE_M + OUTLINE_SHARE * np.minimum(near_m, far_m)
+        apart = np.abs(near_m - far_m) > OUTLINE_M + OUTLINE_FRACTION * np.minimum(near_m, far_m)
         outlines.append(np.asarray(apart | (first != second)))
     return outlines
 
 
 def _outlines_of_anomalies(frame: Frame) -> list[Bools]:
-    """The pairs of `_pairs` of which one pixel shows an anomaly and the other one does not."""
+    """Pairs of `_pairs` with one anomalous and one normal pixel."""
     return [np.asarray(first != second) for first, second in _pairs(is_anomaly(frame.pixel_class))]
 
 
 def _fit(
     differences: Sequence[Colors], every: Counts, across: Sequence[Bools], besides: Sequence[Bools] | None = None
 ) -> float:
-    """AUROC of colour differences for pairs across an outline against the others, less those `besides`; 0.5 without.
+    """AUROC of colour differences between pairs `across` an outline and the others; 0.5 if there are none.
 
-    `every`: histogram of the differences.
+    `every`: histogram (256,) of all differences; `besides`: pairs to exclude from the others, by default `across`.
     """
     outside = _histogram(differences, across)
     inside = every - (outside if besides is None else _histogram(differences, besides))
@@ -202,7 +203,7 @@ def _fit(
 
 
 def _histogram(differences: Sequence[Colors], chosen: Sequence[Bools] | None = None) -> Counts:
-    """How many pairs, of the chosen ones, differ by so much: (256,)."""
+    """Histogram (256,) of the differences, of the chosen pairs."""
     parts = differences if chosen is None else [each[here] for each, here in zip(differences, chosen, strict=True)]
     counts = np.zeros(_COLORS, dtype=np.int64)
     for part in parts:
@@ -211,14 +212,14 @@ def _histogram(differences: Sequence[Colors], chosen: Sequence[Bools] | None = N
 
 
 def _as_depth(image: Colors, depth_m: npt.NDArray[np.float32]) -> int:
-    """Pixels of an image (h, w, 3) that are coded as a DEPTH_CAM image codes their depth (h, w)."""
+    """Number of pixels of an image (h, w, 3) that encode their depth (h, w) [m] as a DEPTH_CAM image does."""
     red, green, blue = (image[..., channel].astype(np.int64) for channel in range(3))
     read_m = (red + 256 * green + 65536 * blue) * (DEPTH_MAX_M / DEPTH_STEPS)
     return int(np.count_nonzero(np.abs(read_m - depth_m) < 1e-3))
 
 
 def _color_sums(image: Colors, chosen: Bools) -> tuple[int, int, int, int]:
-    """Sums of red, green and blue of the chosen pixels, and how many they are."""
+    """Sums of red, green and blue over the chosen pixels, and their number."""
     red, green, blue = image[chosen].sum(axis=0, dtype=np.int64).tolist()
     return red, green, blue, int(np.count_nonzero(chosen))
 

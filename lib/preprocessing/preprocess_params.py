@@ -8,7 +8,7 @@ from lib.common.params import ImageSize, Section
 
 
 class PreprocessParams(Section):
-    """From AnoVox files to shards; null keeps what the data has."""
+    """From AnoVox files to shards; null uses the data's own sizes."""
 
     sensors: Literal["forward", "all"]
     image_height: ImageSize | None

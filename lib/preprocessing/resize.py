@@ -1,4 +1,4 @@
-"""Images and labels of a frame in another resolution, the intrinsics following."""
+"""Resizing of a frame's images and labels, with the intrinsics."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from lib.geometry.frame import Frame
 
 
 def resize_frame(frame: Frame, height: int, width: int) -> Frame:
-    """The frame with images (height, width): the picture antialiased, labels and depth taken from the nearest pixel."""
+    """Resize a frame's images to (height, width): the camera image antialiased, labels and depth by nearest pixel."""
     if (height, width) == (frame.camera.height_px, frame.camera.width_px):
         return frame
     picture = Image.fromarray(frame.image).resize((width, height), Image.Resampling.BILINEAR)
@@ -25,7 +25,7 @@ def resize_frame(frame: Frame, height: int, width: int) -> Frame:
 
 
 def _nearest(pixels: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
-    """Each new pixel takes the value of the old pixel that holds its centre."""
+    """Nearest-neighbour resize: each new pixel has the value of the old pixel that contains its centre."""
     rows = ((np.arange(height) + 0.5) * pixels.shape[0] / height).astype(np.int64)
     columns = ((np.arange(width) + 0.5) * pixels.shape[1] / width).astype(np.int64)
     return np.ascontiguousarray(pixels[rows][:, columns])

@@ -1,4 +1,4 @@
-"""What a data set holds and whether its labels and calibration agree: the numbers of metrics/data.json."""
+"""Statistics of a data set's contents and of the agreement of its labels and calibration, for metrics/data.json."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -36,14 +36,14 @@ WORST: Final[Mapping[str, Callable[..., str]]] = {
     "voxel_agreement": min,
     "unlabelled_fraction": max,
 }
-"""The shares of `label_metrics` that are watched scenario by scenario, and which one is worst."""
+"""Keys of `label_metrics` that are compared between scenarios, and whether the lowest or highest is worst."""
 
 Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class BadFrame:
-    """A frame that by itself breaks a rule of lib.preprocessing.rules, named `rule`."""
+    """A single frame that breaks the rule `rule` of lib.preprocessing.rules."""
 
     rule: str
     camera: str
@@ -55,10 +55,10 @@ class BadFrame:
 class Statistics:
     """Counts over some frames. `point_classes` and `pixel_classes` (256,) int64 count by class id.
 
-    `anomaly_sizes` and `anomaly_distances` count the frames in which a sensor sees an anomaly; `undefined_ids` frames
-    by (file kind, class id in no table), `frames_with_undefined_ids` each once. `cloud_sizes`: points of each cloud;
+    `anomaly_sizes` and `anomaly_distances` count frames in which a sensor sees an anomaly; `undefined_ids`: frames by
+    (file kind, undefined class id); `frames_with_undefined_ids`: frames with any. `cloud_sizes`: points of each cloud;
     `farthest_m`: range of the farthest point. `by_camera`: evidence by the camera's name. `contents`: digests of the
-    frames' images and clouds, `label_contents`: of depths and classes.
+    frames' images and clouds; `label_contents`: of depths and classes.
     """
 
     frames: int = 0
@@ -99,14 +99,14 @@ class Statistics:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """Of all cameras together."""
+        """Evidence over all cameras."""
         return Evidence.total(self.by_camera.values())
 
 
 def frame_statistics(read: ReadFrame, before: Frame | None = None) -> Statistics:
-    """Counts of one frame, at the resolution it was recorded in; a cloud that several cameras share counts once.
+    """Statistics of one frame, at its original resolution; a cloud common to several cameras counts once.
 
-    `before`: the same camera's frame of the tick before, if that was read.
+    `before`: the same camera's frame of the previous tick, if it was read.
     """
     frame = read.frame
     evidence = frame_evidence(read, before)
@@ -146,7 +146,7 @@ def data_metrics(
     skipped_scenarios: Iterable[ScenarioReason],
     notices: Iterable[Notice],
 ) -> dict[str, dict[str, int | float]]:
-    """metrics/data.json: counts and shares under stable keys, all finite; a share of nothing is left out."""
+    """Content of metrics/data.json: counts and fractions under stable keys, all finite; undefined ones are omitted."""
     total = sum(by_scenario.values(), Statistics())
     types, frames, scenarios = Counter(scenario_types), Counter(skipped_frames), Counter(skipped_scenarios)
     noticed = Counter(notices)
@@ -169,13 +169,13 @@ def data_metrics(
             "smallest_cloud": min(total.cloud_sizes, default=0),
             "largest_cloud": max(total.cloud_sizes, default=0),
             "farthest_m": round(total.farthest_m, 1),
-            "labelled_fraction": _share(points - int(total.point_classes[UNKNOWN]), points) or 0.0,
-            "anomaly_fraction": _share(_anomalous(total.point_classes), points) or 0.0,
+            "labelled_fraction": _fraction(points - int(total.point_classes[UNKNOWN]), points) or 0.0,
+            "anomaly_fraction": _fraction(_anomalous(total.point_classes), points) or 0.0,
         },
-        "pixels": {"anomaly_fraction": _share(_anomalous(total.pixel_classes), pixels) or 0.0},
+        "pixels": {"anomaly_fraction": _fraction(_anomalous(total.pixel_classes), pixels) or 0.0},
         "labels": {
             **label_metrics(total),
-            **{f"worst_{key}": share for key, (_, share) in worst_scenarios(by_scenario).items()},
+            **{f"worst_{key}": value for key, (_, value) in worst_scenarios(by_scenario).items()},
             "frames_with_undefined_ids": total.frames_with_undefined_ids,
         },
         "point_class_fraction": {
@@ -187,38 +187,38 @@ def data_metrics(
 
 
 def label_metrics(statistics: Statistics) -> dict[str, float]:
-    """Where point labels come from and whether the sources agree: shares; a share of nothing is left out.
+    """Fractions of point labels by source, and agreements of the sources; undefined ones are omitted.
 
-    docs/check.md says what each one means and what value to expect.
+    docs/check.md explains each and its expected value.
     """
     evidence = statistics.evidence
     labels, counts, clouds = evidence.labels, evidence.agreement, evidence.clouds
     gap = evidence.pictures.gap
-    shares = {
-        "row_match_fraction": _share(labels.by_row, labels.points),
-        "direction_match_fraction": _share(labels.by_direction, labels.points),
-        "voxel_label_fraction": _share(labels.by_voxel, labels.points),
-        "unlabelled_fraction": _share(int(statistics.point_classes[UNKNOWN]), labels.points),
-        "depth_agreement": _share(counts.same_depth, counts.projected),
-        "class_agreement": _share(counts.same_class, counts.compared),
-        "depth_agreement_off_outlines": _share(counts.off_outlines_same_depth, counts.off_outlines - counts.hidden),
-        "class_agreement_off_outlines": _share(counts.clear_same, counts.clear),
-        "anomaly_agreement": _share(counts.anomalous_same, counts.anomalous),
-        "hidden_fraction": _share(counts.hidden, counts.off_outlines),
+    fractions = {
+        "row_match_fraction": _fraction(labels.by_row, labels.points),
+        "direction_match_fraction": _fraction(labels.by_direction, labels.points),
+        "voxel_label_fraction": _fraction(labels.by_voxel, labels.points),
+        "unlabelled_fraction": _fraction(int(statistics.point_classes[UNKNOWN]), labels.points),
+        "depth_agreement": _fraction(counts.same_depth, counts.projected),
+        "class_agreement": _fraction(counts.same_class, counts.compared),
+        "depth_agreement_off_outlines": _fraction(counts.off_outlines_same_depth, counts.off_outlines - counts.hidden),
+        "class_agreement_off_outlines": _fraction(counts.clear_same, counts.clear),
+        "anomaly_agreement": _fraction(counts.anomalous_same, counts.anomalous),
+        "hidden_fraction": _fraction(counts.hidden, counts.off_outlines),
         "image_agreement": None if gap is None else round(gap, 6),
-        "voxel_agreement": _share(counts.same_voxel, counts.in_voxel),
-        "in_voxel_fraction": _share(counts.in_voxel, counts.labelled),
-        "around_fraction": _share(clouds.sectors, SECTORS * clouds.clouds),
+        "voxel_agreement": _fraction(counts.same_voxel, counts.in_voxel),
+        "in_voxel_fraction": _fraction(counts.in_voxel, counts.labelled),
+        "around_fraction": _fraction(clouds.sectors, SECTORS * clouds.clouds),
     }
-    return {key: share for key, share in shares.items() if share is not None}
+    return {key: value for key, value in fractions.items() if value is not None}
 
 
 def worst_scenarios(by_scenario: Mapping[str, Statistics]) -> dict[str, tuple[str, float]]:
-    """For each key of WORST the scenario that does worst, and its share; a key that no scenario has is left out."""
-    shares = {name: label_metrics(statistics) for name, statistics in sorted(by_scenario.items())}
+    """For each key of WORST, the worst scenario and its value; keys that no scenario has are omitted."""
+    fractions = {name: label_metrics(statistics) for name, statistics in sorted(by_scenario.items())}
     worst: dict[str, tuple[str, float]] = {}
     for key, choose in WORST.items():
-        known = {name: share[key] for name, share in shares.items() if key in share}
+        known = {name: value[key] for name, value in fractions.items() if key in value}
         if known:
             name = choose(known, key=known.__getitem__)
             worst[key] = name, known[name]
@@ -226,13 +226,13 @@ def worst_scenarios(by_scenario: Mapping[str, Statistics]) -> dict[str, tuple[st
 
 
 def _ranges_m(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Distances (N,) [m] of points (N, 4) from their origin; column by column, many times as fast as row by row."""
+    """Distances (N,) [m] of points (N, 4) from the origin; by columns, which is many times faster than by rows."""
     x, y, z = points[:, 0], points[:, 1], points[:, 2]
     return np.asarray(np.sqrt(x * x + y * y + z * z), dtype=np.float32)
 
 
 def _distance_band(range_m: npt.NDArray[np.floating]) -> str:
-    """The band that holds the median range of an anomaly's points (K,)."""
+    """Name of the distance band of the median range (K,) [m] of an anomaly's points."""
     if not len(range_m):
         return CAMERA_ONLY
     median_m = float(np.median(range_m))
@@ -243,5 +243,5 @@ def _anomalous(classes: Counts) -> int:
     return int(classes[is_anomaly(np.arange(256, dtype=np.uint8))].sum())
 
 
-def _share(part: int, whole: int) -> float | None:
+def _fraction(part: int, whole: int) -> float | None:
     return round(part / whole, 6) if whole else None

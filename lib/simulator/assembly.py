@@ -1,4 +1,4 @@
-"""Objects of several materials, and their gathering into a scene with few parts."""
+"""Objects of several materials, and merging them into few parts of a scene."""
 
 import math
 from collections import defaultdict
@@ -14,7 +14,7 @@ from lib.simulator.shapes import Float, Mesh, merge, scaled
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A mesh of one material and one class, in its object's frame: origin on the ground, x forward [m]."""
+    """A mesh with one material and class, in its object's frame: origin on the ground, x forward [m]."""
 
     mesh: Mesh
     material: Material
@@ -25,7 +25,7 @@ Object = tuple[Piece, ...]
 
 
 def pieces(class_id: int, *meshes_by_material: tuple[Material, list[Mesh]]) -> Object:
-    """An object of one class: per material one merged mesh; materials without a mesh are left out."""
+    """An object of one class, with one merged mesh per material; materials without a mesh are skipped."""
     return tuple(Piece(merge(meshes), material, class_id) for material, meshes in meshes_by_material if meshes)
 
 
@@ -56,15 +56,15 @@ def posed(thing: Object, x: float, y: float, yaw_rad: float = 0.0, z: float = 0.
 
 
 def part(mesh: Mesh, material: Material, class_id: int, instance_id: int) -> Part:
-    """A scene's part of a mesh."""
+    """A part of a scene from a mesh."""
     vertices = np.ascontiguousarray(mesh.vertices_m, dtype=np.float32)
     return Part(vertices, np.ascontiguousarray(mesh.faces, dtype=np.int32), material, class_id, instance_id)
 
 
 class SceneParts:
-    """Gathers a scene's pieces; those of one material, class and instance become one part.
+    """Collects the pieces of a scene; pieces with the same material, class and instance become one part.
 
-    Instance 0 is for what AnoVox does not count (road, buildings, vegetation ...); things get 1, 2, 3 ...
+    Instance id 0 is for classes without instances in AnoVox (road, buildings, vegetation ...); objects get 1, 2, 3 ...
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class SceneParts:
         self._instances = 0
 
     def next_instance(self) -> int:
-        """An instance id that no other thing has."""
+        """A new instance id."""
         self._instances += 1
         return self._instances
 
@@ -83,7 +83,7 @@ class SceneParts:
             self._meshes[piece.material, piece.class_id, instance_id].append(piece.mesh)
 
     def add_actor(self, thing: Object, x: float, y: float, yaw_rad: float, speed_mps: float) -> None:
-        """Add an object that drives or walks straight on from x, y."""
+        """Add an object that moves straight ahead from x, y at constant speed."""
         instance = self.next_instance()
         parts = tuple(part(piece.mesh, piece.material, piece.class_id, instance) for piece in thing)
         self._actors.append(Actor(parts, (x, y), yaw_rad, speed_mps))
@@ -94,7 +94,7 @@ class SceneParts:
         return tuple(self._actors)
 
     def static_parts(self) -> tuple[Part, ...]:
-        """Everything that stands still."""
+        """All parts that do not move."""
         return tuple(
             part(merge(meshes), material, class_id, instance)
             for (material, class_id, instance), meshes in self._meshes.items()

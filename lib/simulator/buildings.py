@@ -28,7 +28,7 @@ Generator = np.random.Generator
 
 
 def add_buildings(parts: SceneParts, street: Street, rng: Generator, density: float) -> None:
-    """Add both sides' buildings (a share `density` of the frontage), borders, and what closes the view."""
+    """Add buildings on both sides (on the fraction `density` of the frontage), borders, and a backdrop at the ends."""
     for sign in (-1, 1):
         detached = chance(rng, 0.35)
         for start, end in street.runs(sign):
@@ -132,7 +132,7 @@ def house(rng: Generator, width_m: float) -> Object:
 
 
 def _add_border(parts: SceneParts, street: Street, sign: int, rng: Generator) -> None:
-    """What divides the sidewalk from the land: wall, fence, hedge, guard rail at the kerb, or nothing."""
+    """Add a border between sidewalk and land: wall, fence, hedge, guard rail at the kerb, or nothing."""
     style = int(rng.choice(6, p=(0.40, 0.14, 0.14, 0.12, 0.12, 0.08)))
     if style == 0:
         return
@@ -156,7 +156,7 @@ def _add_border(parts: SceneParts, street: Street, sign: int, rng: Generator) ->
 def _upright(
     street: Street, start: float, end: float, d: float, width: float, height: float, foot: float = 0.0
 ) -> Mesh:
-    """A wall-like body along the street, standing on the sidewalk's height plus foot."""
+    """A wall-like body along the street, whose bottom is `foot` [m] above the sidewalk."""
     low, high = street.kerb_m + foot - (0.05 if foot == 0 else 0.0), street.kerb_m + foot + height
     a, b = d - width / 2, d + width / 2
     skin = ribbon(street, start, end, [(a, low), (a + 1e-3, high), (b - 1e-3, high), (b, low)], 5.0)
@@ -207,7 +207,7 @@ def _guard_rail(street: Street, start: float, end: float, d: float) -> list[Piec
 
 
 def _add_backdrop(parts: SceneParts, street: Street, rng: Generator, density: float) -> None:
-    """Buildings or woods across the street's far ends, so that the view does not end in nothing."""
+    """Add buildings or woods across both ends of the street, so that the view is closed."""
     for s in (FRONT_M + 12.0, BACK_M - 12.0):
         facing = street.heading(s) + (np.pi / 2 if s < 0 else -np.pi / 2)
         if chance(rng, density):

@@ -1,6 +1,6 @@
-"""What lies on streets and makes false alarms: covers, puddles, stains, cracks, repairs, leaves, litter.
+"""Normal clutter on streets that may cause false alarms: covers, puddles, stains, cracks, repairs, leaves, litter.
 
-Flat things keep to heights of 1 to 8 mm, each kind its own, so that no two share a plane.
+Flat objects have heights of 1 to 8 mm, a different one per kind, so that no two are in the same plane.
 """
 
 from collections.abc import Callable
@@ -33,8 +33,8 @@ def drain(rng: Generator) -> Object:
     return pieces(ROAD, (CRACK, [box((0.36, 0.46, 0.002), (0.0, 0.0, 0.0015))]), (MANHOLE, bars))
 
 
-def _blot(rng: Generator, radius_m: float, stretch: float, points: int = 16) -> Float:
-    """An outline of soft lobes."""
+def _lobed_outline(rng: Generator, radius_m: float, stretch: float, points: int = 16) -> Float:
+    """A random smooth outline (points, 2) [m] with lobes, counter-clockwise."""
     angle = np.arange(points) * 2 * np.pi / points
     waves = sum(rng.uniform(0.05, 0.2) * np.sin(k * angle + rng.uniform(0, 6.3)) for k in (1, 2, 3, 5))
     reach = radius_m * (1 + waves)
@@ -42,8 +42,10 @@ def _blot(rng: Generator, radius_m: float, stretch: float, points: int = 16) -> 
 
 
 def puddle(rng: Generator) -> Object:
-    """Standing water: it mirrors the sky and swallows the LiDAR's rays."""
-    return pieces(ROAD, (PUDDLE, [fan(_blot(rng, float(rng.uniform(0.3, 1.3)), float(rng.uniform(1.0, 2.2))), 0.0025)]))
+    """Standing water, which mirrors the sky and returns few of the LiDAR's rays."""
+    return pieces(
+        ROAD, (PUDDLE, [fan(_lobed_outline(rng, float(rng.uniform(0.3, 1.3)), float(rng.uniform(1.0, 2.2))), 0.0025)])
+    )
 
 
 def oil_stain(rng: Generator) -> Object:
@@ -51,12 +53,12 @@ def oil_stain(rng: Generator) -> Object:
     blots = []
     for _ in range(int(rng.integers(1, 5))):
         x, y = rng.uniform(-0.5, 0.5, 2).tolist()
-        blots.append(moved(fan(_blot(rng, float(rng.uniform(0.06, 0.4)), 1.0), 0.002), (x, y, 0.0)))
+        blots.append(moved(fan(_lobed_outline(rng, float(rng.uniform(0.06, 0.4)), 1.0), 0.002), (x, y, 0.0)))
     return pieces(ROAD, (OIL, blots))
 
 
 def crack(rng: Generator) -> Object:
-    """A crack, now and then sealed with tar."""
+    """A crack in the asphalt."""
     count = int(rng.integers(6, 14))
     x = np.linspace(0.0, float(rng.uniform(1.5, 5.0)), count)
     y = rng.normal(0, 0.12, count).cumsum()
@@ -77,9 +79,9 @@ def leaves(rng: Generator) -> Object:
     place = rng.normal(0, reach / 2, (count, 2))
     angle, size = rng.uniform(0, 2 * np.pi, count), rng.uniform(0.03, 0.09, count)
     corners = np.empty((count, 4, 3))
-    for i, (turn, share) in enumerate(((0.0, 1.0), (np.pi / 2, 0.55), (np.pi, 1.0), (-np.pi / 2, 0.55))):
-        corners[:, i, 0] = place[:, 0] + share * size * np.cos(angle + turn)
-        corners[:, i, 1] = place[:, 1] + share * size * np.sin(angle + turn)
+    for i, (turn, radius_factor) in enumerate(((0.0, 1.0), (np.pi / 2, 0.55), (np.pi, 1.0), (-np.pi / 2, 0.55))):
+        corners[:, i, 0] = place[:, 0] + radius_factor * size * np.cos(angle + turn)
+        corners[:, i, 1] = place[:, 1] + radius_factor * size * np.sin(angle + turn)
     corners[:, :, 2] = 0.006 + rng.uniform(0, 0.01, (count, 1))
     start = 4 * np.arange(count)[:, None]
     faces = np.concatenate([start + np.array((0, 1, 2)), start + np.array((0, 2, 3))]).astype(np.int32)
@@ -94,12 +96,12 @@ def paper(rng: Generator) -> Object:
         x, y = rng.uniform(-0.6, 0.6, 2).tolist()
         sheet = box((float(rng.uniform(0.12, 0.45)), float(rng.uniform(0.1, 0.3)), 0.003), (0.0, 0.0, 0.008))
         sheets.append(moved(turned(sheet, float(rng.uniform(0, 3))), (x, y, 0.0)))
-    look = (
+    material = (
         advert(rng)
         if chance(rng, 0.3)
         else plain(varied(rng, (0.78, 0.77, 0.73) if chance(rng, 0.6) else (0.52, 0.40, 0.28)))
     )
-    return pieces(DYNAMIC, (look, sheets))
+    return pieces(DYNAMIC, (material, sheets))
 
 
 def bottles(rng: Generator) -> Object:
@@ -136,7 +138,7 @@ ROAD_SPOTS: tuple[tuple[float, Callable[[Generator], Object]], ...] = (
     (0.06, paper),
     (0.04, bottles),
 )
-"""What lies on a road, by share."""
+"""Clutter on roads, with weights."""
 
 
 def road_spot(rng: Generator) -> Object:
@@ -146,5 +148,5 @@ def road_spot(rng: Generator) -> Object:
 
 
 def litter(rng: Generator) -> Object:
-    """What lies about on sidewalks."""
+    """Random litter on sidewalks."""
     return (leaves, paper, bottles, carton)[int(rng.choice(4, p=(0.4, 0.3, 0.2, 0.1)))](rng)

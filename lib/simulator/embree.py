@@ -1,7 +1,7 @@
-"""Intel Embree's C API, as much of it as the sensors need.
+"""Bindings to the part of Intel Embree's C API that the sensors need, through ctypes.
 
-The library is the one that embreex brings. embreex's own wrapper copies a mesh number by number through Python, which
-took as long as casting all rays at it; here Embree reads NumPy's memory. Layouts and constants: Embree 4, rtcore*.h.
+The library is the one in the package embreex. embreex's own wrapper copies meshes element by element in Python, which
+took as long as casting all rays; here Embree reads NumPy's memory directly. Layouts and constants: Embree 4, rtcore*.h.
 """
 
 import ctypes
@@ -23,23 +23,23 @@ _INDEX_BUFFER, _VERTEX_BUFFER = 0, 1
 _UINT3, _FLOAT3 = 0x5003, 0x9003
 _ROBUST: Final = 4
 _ONE_THREAD: Final = b"threads=1"
-"""Built by several threads, a BVH's order of triangles, and with it the winner of a tie, may differ from run to run."""
+"""With several threads, the order of triangles in the BVH, and so the winner of a tie, may differ from run to run."""
 
 _LANES: Final = 16
 _ROWS: Final = 24
-"""Rows of RTCRayHit16 (20, or 21 by build option), each a value of 16 rays; the others are to spare."""
-_ORIGIN, _NEAR, _WAY, _TIME, _FAR, _MASK, _FLAGS = slice(0, 3), 3, slice(4, 7), 7, 8, 9, 11
+"""Rows of RTCRayHit16 (20, or 21 by build option), each one value of 16 rays; the remaining rows are padding."""
+_ORIGIN, _NEAR, _DIRECTION, _TIME, _FAR, _MASK, _FLAGS = slice(0, 3), 3, slice(4, 7), 7, 8, 9, 11
 _NORMAL, _TRIANGLE_ID, _IDS = slice(12, 15), 17, slice(17, 20)
 _PACKET_BYTES: Final = _ROWS * _LANES * 4
-_PACKETS_AT_A_TIME: Final = 256
-"""As many as the processor's cache holds."""
+_PACKETS_PER_BLOCK: Final = 256
+"""Packets that fit into the processor's cache."""
 _ALIGNMENT: Final = 64
 _NO_HIT: Final = 0xFFFFFFFF
 _FAR_AWAY: Final = np.float32(1e37)
 
 
 class TriangleScene:
-    """Triangles that rays are cast at: vertices (V, 3) float32, faces (T, 3) int32, T > 0. Not changed once built."""
+    """An immutable set of triangles for ray casting: vertices (V, 3) float32, faces (T, 3) int32, T > 0."""
 
     def __init__(self, vertices: Float32, faces: Int32) -> None:
         assert vertices.shape[1:] == faces.shape[1:] == (3,) and len(faces)
@@ -63,48 +63,48 @@ class TriangleScene:
         api.rtcCommitScene(self._scene)
         error = api.rtcGetDeviceError(device)
         if error:
-            raise DataError(f"Intel Embree could not build a scene (its error {error}); try a lower execution.workers")
+            raise DataError(f"Intel Embree could not build a scene (error {error}); try a lower execution.workers")
 
     def first_hits(
         self, origins: Float32, directions: Float32, limit: Float32 | None
     ) -> tuple[Float32, Int32, Float32]:
-        """What rays hit first: distance (N,) in lengths of the direction; triangle (N,), -1 for none; normal (3, N).
+        """First hits: distance (N,) in units of the direction's length; triangle (N,), -1 for none; normal (3, N).
 
-        Origins (3, N) or (3, 1), directions (3, N); only hits within `limit` (N,) count. Where nothing is hit, the
-        distance is the limit and the normal 0; other normals have any length and either side.
+        Origins (3, N) or (3, 1), directions (3, N); hits beyond `limit` (N,) are ignored. Without a hit, the distance
+        is the limit and the normal 0. Normals are not normalized and may point to either side.
         """
         count = directions.shape[1]
         distance, normal = np.empty(count, dtype=np.float32), np.empty((3, count), dtype=np.float32)
         triangle = np.empty(count, dtype=np.int32)
         packets = _packets(count)
         rows, ids = packets.transpose(1, 0, 2), packets.view(np.uint32).transpose(1, 0, 2)
-        for start in range(0, count, _LANES * _PACKETS_AT_A_TIME):
-            rays = slice(start, min(start + _LANES * _PACKETS_AT_A_TIME, count))
+        for start in range(0, count, _LANES * _PACKETS_PER_BLOCK):
+            rays = slice(start, min(start + _LANES * _PACKETS_PER_BLOCK, count))
             _fill(rows, ids, origins, directions, limit, rays)
             ids[_IDS], rows[_NORMAL] = _NO_HIT, 0
-            _each_packet(_api().rtcIntersect16, self._scene, packets, rays.stop - start)
+            _query(_api().rtcIntersect16, self._scene, packets, rays.stop - start)
             distance[rays] = rows[_FAR].reshape(-1)[: rays.stop - start]
             triangle[rays] = ids[_TRIANGLE_ID].reshape(-1)[: rays.stop - start].view(np.int32)
             normal[:, rays] = rows[_NORMAL].reshape(3, -1)[:, : rays.stop - start]
         return distance, triangle, normal
 
     def blocked(self, origins: Float32, directions: Float32, limit: Float32) -> npt.NDArray[np.bool_]:
-        """Whether anything lies on each ray (3, N) within `limit` (N,)."""
+        """Whether each ray (3, N) hits anything within `limit` (N,)."""
         count = directions.shape[1]
         hit = np.empty(count, dtype=bool)
         packets = _packets(count)
         rows, ids = packets.transpose(1, 0, 2), packets.view(np.uint32).transpose(1, 0, 2)
-        for start in range(0, count, _LANES * _PACKETS_AT_A_TIME):
-            rays = slice(start, min(start + _LANES * _PACKETS_AT_A_TIME, count))
+        for start in range(0, count, _LANES * _PACKETS_PER_BLOCK):
+            rays = slice(start, min(start + _LANES * _PACKETS_PER_BLOCK, count))
             _fill(rows, ids, origins, directions, limit, rays)
-            _each_packet(_api().rtcOccluded16, self._scene, packets, rays.stop - start)
+            _query(_api().rtcOccluded16, self._scene, packets, rays.stop - start)
             hit[rays] = rows[_FAR].reshape(-1)[: rays.stop - start] < 0
         return hit
 
 
 def _packets(rays: int) -> Float32:
-    """Room (packets, _ROWS, 16) for so many rays, or for as many as are cast at a time; not filled."""
-    packets = min(-(-rays // _LANES), _PACKETS_AT_A_TIME)
+    """Uninitialized, aligned packets (packets, _ROWS, 16) for the given number of rays, at most one block."""
+    packets = min(-(-rays // _LANES), _PACKETS_PER_BLOCK)
     memory = np.empty(packets * _PACKET_BYTES + _ALIGNMENT, dtype=np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     aligned = memory[start : start + packets * _PACKET_BYTES].view(np.float32)
@@ -119,18 +119,18 @@ def _fill(
     limit: Float32 | None,
     rays: slice,
 ) -> None:
-    """Write rays to packets, seen row by row: `rows`, and `ids` the same memory as integers."""
-    _lay(rows[_ORIGIN], origins if origins.shape[1] == 1 else origins[:, rays])
-    _lay(rows[_WAY], directions[:, rays])
+    """Write rays to packets. `rows` is the view of the packets by rows; `ids` is the same memory as integers."""
+    _write_rows(rows[_ORIGIN], origins if origins.shape[1] == 1 else origins[:, rays])
+    _write_rows(rows[_DIRECTION], directions[:, rays])
     if limit is None:
         rows[_FAR] = _FAR_AWAY
     else:
-        _lay(rows[_FAR, None], limit[None, rays])
+        _write_rows(rows[_FAR, None], limit[None, rays])
     rows[_NEAR] = rows[_TIME] = 0
     ids[_MASK], ids[_FLAGS] = _NO_HIT, 0
 
 
-def _lay(rows: Float32, values: Float32) -> None:
+def _write_rows(rows: Float32, values: Float32) -> None:
     """Write values (k, N) or (k, 1) to rows (k, packets, 16)."""
     if values.shape[1] == 1:
         rows[...] = values[:, :, None]
@@ -141,8 +141,8 @@ def _lay(rows: Float32, values: Float32) -> None:
         rows[:, whole, :rest] = values[:, whole * _LANES :]
 
 
-def _each_packet(query: "ctypes._NamedFuncPointer", scene: int, packets: Float32, rays: int) -> None:
-    """Have Embree answer the first so many rays."""
+def _query(query: "ctypes._NamedFuncPointer", scene: int, packets: Float32, rays: int) -> None:
+    """Run an Embree query on the first `rays` rays of the packets."""
     whole, rest = divmod(rays, _LANES)
     start, every = packets.ctypes.data, _LANES_USED[_LANES].ctypes.data
     for packet in range(start, start + whole * _PACKET_BYTES, _PACKET_BYTES):
@@ -152,7 +152,7 @@ def _each_packet(query: "ctypes._NamedFuncPointer", scene: int, packets: Float32
 
 
 _LANES_USED: Final = np.array([[-(lane < used) for lane in range(_LANES)] for used in range(_LANES + 1)], np.int32)
-"""Row n tells Embree to answer the first n rays of a packet."""
+"""Row n is the mask that selects the first n rays of a packet."""
 
 
 @cache
@@ -160,13 +160,13 @@ def _device() -> int:
     """Embree's device of this process."""
     device = _api().rtcNewDevice(_ONE_THREAD)
     if device is None:
-        raise DataError(f"Intel Embree cannot start on this computer (its error {_api().rtcGetDeviceError(None)})")
+        raise DataError(f"Intel Embree cannot start on this computer (error {_api().rtcGetDeviceError(None)})")
     return int(device)
 
 
 @cache
 def _api() -> ctypes.PyDLL:
-    """The functions of the Embree that embreex is linked to, found through embreex."""
+    """The functions of the Embree library that embreex is linked to."""
     api = ctypes.PyDLL(rtcore_scene.__file__)
     pointer, number, size = ctypes.c_void_p, ctypes.c_uint, ctypes.c_size_t
     signatures = {
@@ -189,5 +189,5 @@ def _api() -> ctypes.PyDLL:
             function = getattr(api, name)
             function.restype, function.argtypes = answer, arguments
     except AttributeError as error:
-        raise DataError(f"embreex: Intel Embree 4 cannot be reached through it ({error}); reinstall embreex") from None
+        raise DataError(f"embreex: does not give access to Intel Embree 4 ({error}); reinstall embreex") from None
     return api

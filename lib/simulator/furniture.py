@@ -156,10 +156,10 @@ def barrier(rng: Generator) -> Object:
         return pieces(STATIC, (_WHITE_RED, boards), (DARK_STEEL, posts + feet))
     outline = hull([(-length / 2, 0.0, 0.30, 0.25, 0.14), (length / 2, 0.0, 0.30, 0.25, 0.14)])
     top = hull([(-length / 2, 0.28, 0.85, 0.14, 0.09), (length / 2, 0.28, 0.85, 0.14, 0.09)])
-    look = _CONE_ORANGE if chance(rng, 0.5) else _CONE_WHITE
+    material = _CONE_ORANGE if chance(rng, 0.5) else _CONE_WHITE
     if style == 2:
-        look = Material(Texture.CONCRETE, varied(rng, (0.58, 0.57, 0.55)), (0.4, 0.4, 0.4), 2.0)
-    return pieces(STATIC, (look, [turned(mesh, np.pi / 2) for mesh in (outline, top)]))
+        material = Material(Texture.CONCRETE, varied(rng, (0.58, 0.57, 0.55)), (0.4, 0.4, 0.4), 2.0)
+    return pieces(STATIC, (material, [turned(mesh, np.pi / 2) for mesh in (outline, top)]))
 
 
 def bus_shelter(rng: Generator) -> Object:
@@ -234,7 +234,7 @@ def luggage(rng: Generator) -> Object:
 
 
 def street_lamp(rng: Generator, lit: bool) -> tuple[Object, Object]:
-    """A lamp post (class pole) reaching out towards x, and its head (a thing of its own: at night it gives light)."""
+    """A lamp post (class pole) reaching towards x, and its lamp, a separate object, which emits light at night."""
     height, reach = float(rng.uniform(5.5, 8.5)), float(rng.uniform(0.8, 2.2))
     post = [rod((0, 0, -0.1), (0, 0, height), 0.09, 0.055), rod((0, 0, height - 0.05), (reach, 0, height + 0.25), 0.04)]
     if chance(rng, 0.25):
@@ -253,7 +253,7 @@ def utility_pole(rng: Generator) -> Object:
     )
 
 
-_SIGN_LOOKS = (
+_SIGN_COLORS = (
     ((0.80, 0.08, 0.08), (0.92, 0.92, 0.90)),
     ((0.10, 0.25, 0.62), (0.92, 0.92, 0.90)),
     ((0.92, 0.75, 0.08), (0.08, 0.08, 0.08)),
@@ -273,7 +273,7 @@ def traffic_sign(rng: Generator) -> Object:
         plates.append(moved(plate, (0.05, 0.0, z)))
         mark = turned(turned(cylinder(size * 0.72, 0.01, sides), turn), np.pi / 2, axis=1)
         marks.append(moved(mark, (0.066, 0.0, z)))
-    first, second = _SIGN_LOOKS[int(rng.integers(len(_SIGN_LOOKS)))]
+    first, second = _SIGN_COLORS[int(rng.integers(len(_SIGN_COLORS)))]
     rim = Material(Texture.PLAIN, varied(rng, first, 0.02), lidar_reflectivity=0.95)
     face = Material(Texture.POSTER if chance(rng, 0.4) else Texture.PLAIN, second, first, 0.12, lidar_reflectivity=0.95)
     back = [moved(mesh, (-0.012, 0.0, 0.0)) for mesh in plates]
@@ -285,12 +285,12 @@ def direction_board(rng: Generator) -> Object:
     """A big direction sign on two posts, facing x."""
     width, height = float(rng.uniform(1.8, 3.0)), float(rng.uniform(1.0, 1.6))
     ground = ((0.08, 0.30, 0.62), (0.08, 0.40, 0.22), (0.90, 0.90, 0.88))[int(rng.integers(3))]
-    look = Material(
+    material = Material(
         Texture.POSTER, ground, (0.9, 0.9, 0.88) if ground[0] < 0.5 else (0.1, 0.1, 0.1), 0.45, lidar_reflectivity=0.95
     )
     posts = [rod((0, s * width * 0.35, -0.1), (0, s * width * 0.35, 2.2 + height), 0.05) for s in (-1, 1)]
     return pieces(POLE, (STEEL, posts)) + pieces(
-        TRAFFIC_SIGN, (look, [box((0.05, width, height), (0.06, 0.0, 2.2 + height / 2))])
+        TRAFFIC_SIGN, (material, [box((0.05, width, height), (0.06, 0.0, 2.2 + height / 2))])
     )
 
 
@@ -311,7 +311,7 @@ def traffic_light(rng: Generator, arm_m: float) -> Object:
                 moved(turned(cylinder(0.10, 0.03, 10), np.pi / 2, axis=1), (x + 0.11, y, z + 0.30 - 0.30 * i))
             )
     colors = ((0.95, 0.08, 0.06), (0.95, 0.62, 0.05), (0.10, 0.85, 0.35))
-    looks = [
+    materials = [
         Material(
             Texture.PLAIN,
             color if i == state else (color[0] * 0.2, color[1] * 0.2, color[2] * 0.2),
@@ -320,5 +320,5 @@ def traffic_light(rng: Generator, arm_m: float) -> Object:
         for i, color in enumerate(colors)
     ]
     return pieces(POLE, (DARK_STEEL, posts)) + pieces(
-        TRAFFIC_LIGHT, (BLACK_PLASTIC, boxes), *zip(looks, lamps, strict=True)
+        TRAFFIC_LIGHT, (BLACK_PLASTIC, boxes), *zip(materials, lamps, strict=True)
     )

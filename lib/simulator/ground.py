@@ -1,4 +1,4 @@
-"""The street's surfaces: road and its markings, kerbs, sidewalks, verges, the land beyond."""
+"""The street's surfaces: road with markings, kerbs, sidewalks, verges and the land beyond."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ _KERB_WIDTH_M = 0.15
 
 
 def add_ground(parts: SceneParts, street: Street, rng: Generator) -> None:
-    """Add all surfaces; the road is z = 0, sidewalks and what lies behind them are as high as the kerb."""
+    """Add all surfaces; the road is at z = 0, sidewalks and the land behind them at the kerb's height."""
     road, grass = asphalt(rng), lawn(rng)
     far = np.array([[-_FAR_M], [_FAR_M]]), np.array([[-_FAR_M, _FAR_M]])
     flat = np.broadcast_arrays(*far)
@@ -39,7 +39,7 @@ def add_ground(parts: SceneParts, street: Street, rng: Generator) -> None:
 
 
 def _strip(street: Street, sign: int, near: float, far: float, near_z: float, far_z: float) -> list[Mesh]:
-    """A strip of one side between two distances from the centre line, left out at the side street's mouth."""
+    """A strip of one side between two distances from the centre line, with a gap at the side street."""
     profile = [(sign * near, near_z), (sign * far, far_z)]
     if sign < 0:
         profile.reverse()
@@ -127,7 +127,7 @@ def _bay_lines(street: Street, sign: int, rng: Generator) -> list[Mesh]:
 
 
 def _crossing(street: Street, rng: Generator) -> list[Mesh]:
-    """A zebra crossing with stop lines, now and then."""
+    """A zebra crossing with stop lines, on 35 % of the streets."""
     if not chance(rng, 0.35):
         return []
     start = float(rng.uniform(5.0, 45.0))

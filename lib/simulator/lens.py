@@ -1,4 +1,4 @@
-"""From light to a picture: exposure, rain, blur and vignette of the lens, noise of the sensor, gamma."""
+"""From light to an image: exposure, rain, lens blur and vignette, sensor noise, gamma."""
 
 from typing import Final
 
@@ -16,32 +16,32 @@ _STREAKS_PER_MEGAPIXEL: Final = {"SOFT_RAIN": 1500, "MID_RAIN": 3000, "HARD_RAIN
 
 
 def develop(light: Float32, weather: Weather, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """The picture (H, W, 3) uint8 RGB that a camera makes of linear light (3, H, W)."""
-    picture = light * _exposure(light, weather)
+    """Convert linear light (3, H, W) to a camera image (H, W, 3) uint8 RGB."""
+    image = light * _exposure(light, weather)
     for preset, amount in _STREAKS_PER_MEGAPIXEL.items():
         if preset in weather.preset:
-            _draw_rain(picture, amount, rng)
-    picture = _blurred(picture) * _vignette(*picture.shape[1:])
-    shown = np.sqrt(1 - np.exp(np.float32(-1.35) * picture))
+            _draw_rain(image, amount, rng)
+    image = _blurred(image) * _vignette(*image.shape[1:])
+    shown = np.sqrt(1 - np.exp(np.float32(-1.35) * image))
     shown += np.float32(weather.camera_noise) * rng.standard_normal(shown.shape, dtype=np.float32)
     pixels = (np.clip(shown, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
     return np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
 
 
 def _exposure(light: Float32, weather: Weather) -> np.float32:
-    """Gain of an automatic exposure that meters all but the brightest."""
+    """Gain of an automatic exposure, which clips the brightest pixels before metering."""
     metered = float(np.minimum(light, np.float32(1)).mean())
     low, high = _GAIN_LIMITS
     target = _TARGET_NIGHT if weather.night else _TARGET_DAY
     return np.float32(np.clip(target / max(metered, 1e-6), low, high))
 
 
-def _blurred(picture: Float32) -> Float32:
-    """The lens's blur, less than a pixel wide; it softens the steps of outlines that one ray per pixel leaves."""
-    padded = np.pad(picture, ((0, 0), (1, 1), (0, 0)), mode="edge")
-    picture = picture + _BLUR * (padded[:, :-2] + padded[:, 2:] - 2 * picture)
-    padded = np.pad(picture, ((0, 0), (0, 0), (1, 1)), mode="edge")
-    return np.asarray(picture + _BLUR * (padded[:, :, :-2] + padded[:, :, 2:] - 2 * picture))
+def _blurred(image: Float32) -> Float32:
+    """Blur of the lens, less than a pixel wide. It softens the aliased edges of one ray per pixel."""
+    padded = np.pad(image, ((0, 0), (1, 1), (0, 0)), mode="edge")
+    image = image + _BLUR * (padded[:, :-2] + padded[:, 2:] - 2 * image)
+    padded = np.pad(image, ((0, 0), (0, 0), (1, 1)), mode="edge")
+    return np.asarray(image + _BLUR * (padded[:, :, :-2] + padded[:, :, 2:] - 2 * image))
 
 
 def _vignette(height: int, width: int) -> Float32:
@@ -51,9 +51,9 @@ def _vignette(height: int, width: int) -> Float32:
     return np.asarray(1 - np.float32(0.45) * squared, dtype=np.float32)
 
 
-def _draw_rain(picture: Float32, streaks_per_megapixel: int, rng: np.random.Generator) -> None:
-    """Lighten the picture along falling drops, in place."""
-    height, width = picture.shape[1:]
+def _draw_rain(image: Float32, streaks_per_megapixel: int, rng: np.random.Generator) -> None:
+    """Draw rain streaks into the image (3, H, W), in place."""
+    height, width = image.shape[1:]
     count = max(1, round(streaks_per_megapixel * height * width / 1e6 * (768 / width)))
     length = max(3, height // 22)
     slant = rng.normal(0.0, 0.12)
@@ -65,5 +65,5 @@ def _draw_rain(picture: Float32, streaks_per_megapixel: int, rng: np.random.Gene
     cover = np.zeros((height, width), dtype=np.float32)
     strength = np.broadcast_to(rng.uniform(0.08, 0.30, (count, 1)), row.shape).astype(np.float32)
     np.maximum.at(cover, (row[inside], column[inside]), strength[inside])
-    drop = np.float32(1.25) * picture.mean(axis=(1, 2), keepdims=True) + np.float32(0.03)
-    picture += cover * (drop - picture)
+    drop = np.float32(1.25) * image.mean(axis=(1, 2), keepdims=True) + np.float32(0.03)
+    image += cover * (drop - image)

@@ -1,4 +1,4 @@
-"""What normal surfaces look like, and how variedly."""
+"""Materials of normal surfaces, with random variation."""
 
 from typing import Final
 
@@ -98,7 +98,7 @@ def chance(rng: Generator, probability: float) -> bool:
 
 
 def body_color(rng: Generator) -> Color:
-    """A vehicle's paint colour: mostly white, black and greys; now and then yellow, orange, lime or violet."""
+    """A vehicle's paint colour: mostly white, black and greys; rarely yellow, orange, lime or violet."""
     weights, colors = zip(*_BODY_COLORS, strict=True)
     return varied(rng, colors[int(rng.choice(len(colors), p=weights))], 0.03)
 
@@ -187,7 +187,7 @@ def lawn(rng: Generator) -> Material:
 
 
 def foliage(rng: Generator) -> Material:
-    """Leaves: greens, now and then autumn's yellow and red."""
+    """Leaves: mostly green, sometimes yellow or red as in autumn."""
     if chance(rng, 0.12):
         color = varied(rng, ((0.55, 0.40, 0.10), (0.48, 0.20, 0.08))[int(rng.integers(2))])
     else:

@@ -1,4 +1,4 @@
-"""Where sensors are said to stand, and where they do: sets of sensors moved apart and badly calibrated."""
+"""Stated and true sensor poses: sensor sets with LiDAR offsets and calibration errors."""
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
 
 
 def sensor_set(params: SimulateParams) -> SensorSet:
-    """The sensor set at the size asked for, as sensor_setup.json names it, the LiDARs `lidar_offset_m` from their
-    places in AnoVox; one LiDAR frame is a tick's share of `points_per_second`.
+    """The sensor set as stated in sensor_setup.json, with the LiDARs shifted by `lidar_offset_m` from AnoVox's poses.
+
+    One LiDAR frame has points_per_second / TICKS_PER_SECOND rays.
     """
     rays = params.lidar_channels * params.lidar_rays_per_channel
     cameras, lidars = SENSOR_POSES[params.sensor_set]
@@ -29,30 +30,30 @@ def sensor_set(params: SimulateParams) -> SensorSet:
 
 
 def extrinsics(pose: SensorPose) -> Matrix:
-    """Where a sensor is said to stand: (4, 4) in the vehicle's frame."""
+    """Stated extrinsics (4, 4) of a sensor in the vehicle's frame."""
     return vehicle_SE3_sensor(pose.location, pose.rotation)
 
 
 def true_lidar_extrinsics(plan: ScenarioPlan, params: SimulateParams) -> tuple[Matrix, ...]:
-    """Where the LiDARs do stand in a scenario, (4, 4) each in the vehicle's frame.
+    """True extrinsics of the LiDARs in a scenario, (4, 4) each in the vehicle's frame.
 
-    Each is turned by `calibration_jitter_deg` about an axis and shifted by `calibration_jitter_m` in a direction of its
-    own, drawn at random for the scenario, from where sensor_setup.json says.
+    They differ from sensor_setup.json by a rotation of `calibration_jitter_deg` about a random axis and a shift of
+    `calibration_jitter_m` in a random direction, drawn per scenario and LiDAR.
     """
     rng = np.random.default_rng([params.seed, 12, plan.index])
-    said = [extrinsics(pose) for pose in sensor_set(params).lidars]
+    stated = [extrinsics(pose) for pose in sensor_set(params).lidars]
     if params.calibration_jitter_deg == params.calibration_jitter_m == 0:
-        return tuple(said)
-    return tuple(vehicle_SE3_lidar @ _misplaced(params, rng) for vehicle_SE3_lidar in said)
+        return tuple(stated)
+    return tuple(vehicle_SE3_lidar @ _random_displacement(params, rng) for vehicle_SE3_lidar in stated)
 
 
-def _misplaced(params: SimulateParams, rng: np.random.Generator) -> Matrix:
-    """A transform (4, 4) of the size asked for: rotation axis and direction uniform on the sphere."""
+def _random_displacement(params: SimulateParams, rng: np.random.Generator) -> Matrix:
+    """A transform (4, 4) of the size in the params; rotation axis and shift direction are uniform on the sphere."""
     axis, direction = (vector / np.linalg.norm(vector) for vector in rng.normal(size=(2, 3)))
-    misplaced = np.eye(4)
-    misplaced[:3, :3] = rotation_about(axis, float(np.deg2rad(params.calibration_jitter_deg)))
-    misplaced[:3, 3] = params.calibration_jitter_m * direction
-    return misplaced
+    displacement = np.eye(4)
+    displacement[:3, :3] = rotation_about(axis, float(np.deg2rad(params.calibration_jitter_deg)))
+    displacement[:3, 3] = params.calibration_jitter_m * direction
+    return displacement
 
 
 def _shifted(pose: SensorPose, offset_m: tuple[float, float, float]) -> SensorPose:

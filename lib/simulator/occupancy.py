@@ -1,7 +1,7 @@
-"""Who may stand where: the ego's route, the spot an anomaly takes or would take, and the ground already taken.
+"""Placement of objects: the ego's route, the spot of the anomaly, and the ground already occupied.
 
-Every scenario, with or without an anomaly, draws its spot in the same way and keeps it and the view of it clear in
-the same way, so that nothing but the anomaly itself tells the two apart.
+All scenarios, with or without an anomaly, draw a spot and keep it and the view of it clear in the same way, so that
+only the anomaly itself distinguishes them.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ EGO_HALF_WIDTH_M = 1.15
 CLEAR_AHEAD_M = 3.6
 _EGO_BEHIND_M = 4.5
 _APPROACH = 2.0
-"""Above 1: the ego ends nearer to the spot than a uniform draw would have it, so that small things come in view."""
+"""An exponent above 1 ends the route nearer to the spot than a uniform draw, so that small objects are visible."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """The ego's way: straight on from (0, d) of the street; travel_m is driven within the scenario's frames."""
+    """The ego's route: straight ahead from (0, d) in street coordinates; travel_m is driven during the scenario."""
 
     d: float
     yaw_rad: float
@@ -29,15 +29,16 @@ class Route:
     travel_m: float
     duration_s: float
 
-    def position(self, share: float) -> tuple[float, float]:
-        """World x, y after a share (0 to 1) of the way."""
-        reach = share * self.travel_m
+    def position(self, fraction: float) -> tuple[float, float]:
+        """World x, y after a fraction (0 to 1) of the route."""
+        reach = fraction * self.travel_m
         return reach * float(np.cos(self.yaw_rad)), self.d + reach * float(np.sin(self.yaw_rad))
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Where the anomaly stands or would stand: street coordinates of its middle, its ground's height, its reach.
+    """Position reserved for the anomaly or normal content: street coordinates s, d [m], ground height z [m], extent
+    [m].
 
     place is `lane`, `road`, `parking`, `sidewalk` or `verge`.
     """
@@ -51,19 +52,19 @@ class Spot:
 
     @property
     def radius_m(self) -> float:
-        """Reach of the footprint around the middle."""
+        """Radius [m] of the footprint around the centre."""
         return 0.5 * self.extent_m + 0.1
 
 
 class Occupancy:
-    """Rectangles of street coordinates that are taken, and points that must stay free to see."""
+    """Occupied rectangles in street coordinates, and points that must not be occluded."""
 
     def __init__(self, sight: Float) -> None:
         self._taken = np.empty((0, 4))
         self._sight = sight
 
     def take(self, s_low: float, s_high: float, d_low: float, d_high: float, blocks_view: bool = True) -> bool:
-        """Take a rectangle if it is free (and, for what blocks the view, leaves the spot in sight)."""
+        """Occupy a rectangle if it is free and, if it blocks the view, does not occlude the spot; return success."""
         taken = self._taken
         overlap = (taken[:, 0] < s_high) & (taken[:, 1] > s_low) & (taken[:, 2] < d_high) & (taken[:, 3] > d_low)
         if overlap.any():
@@ -76,12 +77,12 @@ class Occupancy:
         return True
 
     def reserve(self, s_low: float, s_high: float, d_low: float, d_high: float) -> None:
-        """Take a rectangle whatever stands there."""
+        """Occupy a rectangle without checks."""
         self._taken = np.concatenate([self._taken, [[s_low, s_high, d_low, d_high]]])
 
 
 def draw_route(street: Street, params: SimulateParams, rng: np.random.Generator) -> Route:
-    """A lane of the ego's direction and a speed that brings it past several metres, but not past the spot."""
+    """Draw a lane and a speed with which the ego drives several metres, but not past the spot."""
     lane = int(rng.integers(street.right_lanes))
     low, high = params.anomaly_distance_m
     travel = min(float(rng.uniform(4.0, 11.0)), 0.7 * (high - low))
@@ -97,21 +98,21 @@ def draw_route(street: Street, params: SimulateParams, rng: np.random.Generator)
 
 
 def waypoints(street: Street, route: Route) -> Float:
-    """The ego's lane (N, 2) [m, world]: every metre from the ego's start to the street's end."""
+    """Waypoints (N, 2) [m, world] of the ego's lane, 1 m apart, from its start to the street's end."""
     s = np.arange(0.0, FRONT_M)
     return np.column_stack(street.xy(s, np.full_like(s, route.d)))
 
 
 def draw_spot(street: Street, route: Route, params: SimulateParams, size: str, rng: np.random.Generator) -> Spot:
-    """A spot at the wanted distance in every frame, inside the camera's view, beside or ahead of the ego's path."""
+    """Draw a spot that in every frame is at the wanted distance, in view, and beside or ahead of the ego's path."""
     low, high = params.anomaly_distance_m
     extent = float(rng.uniform(*next(reach for name, reach in params.anomaly_sizes_m.items() if name == size)))
     half_view = 0.82 * np.deg2rad(params.camera_fov_deg) / 2
     margin = 0.02 * (high - low)
     for _ in range(10):
         place, d, z = _draw_place(street, route, extent, rng)
-        for share in rng.random(20).tolist():
-            last = low + margin + share**_APPROACH * (high - route.travel_m - low - 2 * margin)
+        for fraction in rng.random(20).tolist():
+            last = low + margin + fraction**_APPROACH * (high - route.travel_m - low - 2 * margin)
             s = _s_at_distance(street, route, d, last)
             if s is None or (place in ("sidewalk", "verge", "parking") and _in_mouth(street, s, d)):
                 continue
@@ -123,7 +124,7 @@ def draw_spot(street: Street, route: Route, params: SimulateParams, size: str, r
 
 
 def _draw_place(street: Street, route: Route, extent: float, rng: np.random.Generator) -> tuple[str, float, float]:
-    """Kind of place, d and the ground's height there."""
+    """Draw the kind of place, its d [m] and its ground height [m]."""
     draw = rng.random()
     sign = -1 if rng.random() < 0.65 else 1
     kerb, side = street.kerb(sign), street.side(sign)
@@ -142,7 +143,7 @@ def _draw_place(street: Street, route: Route, extent: float, rng: np.random.Gene
 
 
 def _s_at_distance(street: Street, route: Route, d: float, distance: float) -> float | None:
-    """The s ahead where d lies at this distance from the ego's last position; None where there is none."""
+    """The s ahead at which d has this distance [m] from the ego's last position; None if there is none."""
     x, y = route.position(1.0)
     ahead = distance**2 - (d - y) ** 2
     if ahead <= 1.0:
@@ -170,8 +171,8 @@ def _clear_of_path(street: Street, route: Route, spot: Spot) -> bool:
 
 def _in_view(street: Street, route: Route, spot: Spot, half_view_rad: float, low: float, high: float) -> bool:
     x, y = street.place(spot.s, spot.d)
-    for share in (0.0, 0.5, 1.0):
-        ego_x, ego_y = route.position(share)
+    for fraction in (0.0, 0.5, 1.0):
+        ego_x, ego_y = route.position(fraction)
         bearing = np.arctan2(y - ego_y, x - ego_x) - route.yaw_rad
         if abs(bearing) > half_view_rad or not low <= np.hypot(x - ego_x, y - ego_y) <= high:
             return False
@@ -180,19 +181,19 @@ def _in_view(street: Street, route: Route, spot: Spot, half_view_rad: float, low
 
 def sight_points(street: Street, route: Route, spot: Spot) -> Float:
     """Street coordinates (n, 2) along the lines of sight from the ego's positions to the spot's middle and edges."""
-    shares = np.linspace(0.05, 1.0, 24)[:, None]
+    fractions = np.linspace(0.05, 1.0, 24)[:, None]
     lines = []
-    for share in (0.0, 0.5, 1.0):
-        start = np.array([share * route.travel_m, route.d])
+    for fraction in (0.0, 0.5, 1.0):
+        start = np.array([fraction * route.travel_m, route.d])
         ahead = np.array([spot.s, spot.d]) - start
         across = np.array([-ahead[1], ahead[0]]) / max(float(np.hypot(*ahead)), 1e-6)
         for edge in (-0.8, 0.0, 0.8):
-            lines.append(start + shares * (ahead + edge * spot.radius_m * across))
+            lines.append(start + fractions * (ahead + edge * spot.radius_m * across))
     return np.concatenate(lines)
 
 
 def occupancy(street: Street, route: Route, spot: Spot) -> Occupancy:
-    """The ground taken before anything else is placed: the ego's path and the spot."""
+    """Occupancy before any object is placed: the ego's path and the spot."""
     ground = Occupancy(sight_points(street, route, spot))
     half = EGO_HALF_WIDTH_M + 0.25
     drift = abs(street.curvature) * route.travel_m**2 / 8

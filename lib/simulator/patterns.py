@@ -1,4 +1,4 @@
-"""Surface patterns as functions of the place on a surface, in periods of the pattern; exact or faded for large pixels.
+"""Surface patterns as functions of surface coordinates in periods of the pattern, antialiased by the pixel's size.
 
 Arrays are float32, (N,), colours (3, N) in linear light.
 """
@@ -13,14 +13,14 @@ from lib.simulator.raycast import Float32
 from lib.simulator.scene import Texture
 
 _ASPHALT: Final = np.array([[0.035], [0.036], [0.040]], dtype=np.float32)
-"""What shows through worn paint."""
+"""The colour under worn paint."""
 _CURTAIN: Final = np.array([[0.42], [0.38], [0.32]], dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """N points of one texture: u, v across the surface (v up on walls) and the pixel's size, in periods; albedo (3, N)
-    with the grain in it, color2 (3, N); the grain's coarse and fine part in [-1, 1].
+    """N points of one texture: u, v on the surface (v up on walls) and pixel size, in periods; albedo (3, N) including
+    the grain, color2 (3, N); coarse and fine parts of the grain in [-1, 1].
     """
 
     u: Float32
@@ -32,18 +32,18 @@ class Patch:
     fine: Float32
 
 
-def lerp(first: Float32, second: Float32, share: Float32) -> Float32:
-    """From first (share 0) to second (share 1)."""
-    return np.asarray(first + share * (second - first))
+def lerp(first: Float32, second: Float32, weight: Float32) -> Float32:
+    """Linear interpolation from first (weight 0) to second (weight 1)."""
+    return np.asarray(first + weight * (second - first))
 
 
-def kept(pixel: Float32) -> Float32:
-    """How much of a pattern a camera resolves, 1 to 0, by the pixel's size in periods of the pattern."""
+def resolved_fraction(pixel: Float32) -> Float32:
+    """Contrast (N,) that remains of a pattern, 1 to 0, given the pixel's size in periods of the pattern."""
     return np.asarray(np.clip((np.float32(0.8) - pixel) * np.float32(2), 0, 1))
 
 
 def bands(position: Float32, duty: float, pixel: Float32) -> Float32:
-    """Share of a pixel that bands of width `duty` in a period of 1 cover, exact for a box as wide as the pixel."""
+    """Fraction of a pixel covered by bands of width `duty` and period 1, exactly integrated over the pixel."""
     half = np.maximum(pixel, np.float32(1e-3)) * np.float32(0.5)
     covered = _bands_integral(position + half, duty) - _bands_integral(position - half, duty)
     return np.asarray(np.clip(covered / (2 * half), 0, 1))
@@ -55,7 +55,7 @@ def _bands_integral(position: Float32, duty: float) -> Float32:
 
 
 def hashed(i: Float32, j: Float32, salt: int) -> Float32:
-    """A random value (N,) in [0, 1) for each pair of whole numbers."""
+    """A pseudo-random value (N,) in [0, 1) for each pair of integers."""
     key = i.astype(np.int32).view(np.uint32) * np.uint32(73856093)
     key ^= j.astype(np.int32).view(np.uint32) * np.uint32(19349663) + np.uint32(salt * 83492791 & 0xFFFFFFFF)
     key ^= key >> np.uint32(15)
@@ -74,7 +74,9 @@ def _asphalt(patch: Patch) -> Float32:
 def _concrete(patch: Patch) -> Float32:
     joints = np.maximum(bands(patch.u, 0.03, patch.pixel), bands(patch.v, 0.03, patch.pixel))
     tone = hashed(np.floor(patch.u), np.floor(patch.v), 1) - np.float32(0.5)
-    return patch.albedo * ((1 - np.float32(0.5) * joints) * (1 + np.float32(0.16) * tone * kept(patch.pixel)))
+    return patch.albedo * (
+        (1 - np.float32(0.5) * joints) * (1 + np.float32(0.16) * tone * resolved_fraction(patch.pixel))
+    )
 
 
 def _grass(patch: Patch) -> Float32:
@@ -88,7 +90,7 @@ def _brick(patch: Patch) -> Float32:
     along = np.asarray(patch.u + np.float32(0.5) * np.mod(row, 2), dtype=np.float32)
     mortar = np.maximum(bands(along, 0.05, patch.pixel), bands(height, 0.14, pixel))
     tone = hashed(np.floor(along), row, 2) - np.float32(0.5)
-    bricks = patch.albedo * (1 + np.float32(0.5) * tone * kept(pixel))
+    bricks = patch.albedo * (1 + np.float32(0.5) * tone * resolved_fraction(pixel))
     grey = np.float32(0.35) * patch.albedo.mean(axis=0) + np.float32(0.14)
     return lerp(bricks, grey, np.float32(0.8) * mortar)
 
@@ -103,9 +105,9 @@ def _foliage(patch: Patch) -> Float32:
 
 def _wood(patch: Patch) -> Float32:
     tone = hashed(np.floor(patch.u), np.zeros_like(patch.u), 3) - np.float32(0.5)
-    grain = np.sin(patch.u * 25 + patch.coarse * 7) * np.float32(0.10) * kept(patch.pixel * 4)
+    grain = np.sin(patch.u * 25 + patch.coarse * 7) * np.float32(0.10) * resolved_fraction(patch.pixel * 4)
     gap = np.float32(0.6) * bands(patch.u, 0.06, patch.pixel)
-    gain = (1 - gap) * (1 + np.float32(0.3) * tone * kept(patch.pixel) + grain)
+    gain = (1 - gap) * (1 + np.float32(0.3) * tone * resolved_fraction(patch.pixel) + grain)
     return np.asarray(patch.albedo * gain)
 
 
@@ -116,17 +118,17 @@ def _paint_worn(patch: Patch) -> Float32:
 
 def _poster(patch: Patch) -> Float32:
     block = hashed(np.floor(patch.u), np.floor(patch.v / np.float32(0.6)), 4) > 0.55
-    share = np.float32(0.45) + (block - np.float32(0.45)) * kept(patch.pixel)
-    return lerp(patch.albedo, patch.color2, share)
+    weight = np.float32(0.45) + (block - np.float32(0.45)) * resolved_fraction(patch.pixel)
+    return lerp(patch.albedo, patch.color2, weight)
 
 
 def windows(patch: Patch) -> tuple[Float32, Float32, Float32]:
-    """A facade, one framed pane per period: albedo (3, N), and (N,) how much of a pixel is pane, and lit pane."""
+    """A facade with one framed pane per period: albedo (3, N), fraction of pane (N,), fraction of lit pane (N,)."""
     u, v, pixel = patch.u, patch.v, patch.pixel
     pane = bands(u - np.float32(0.25), 0.5, pixel) * bands(v - np.float32(0.30), 0.52, pixel)
     frame = bands(u - np.float32(0.21), 0.58, pixel) * bands(v - np.float32(0.25), 0.61, pixel) - pane
     column, row = np.floor(u), np.floor(v)
-    curtain = np.clip(hashed(column, row, 5) * 2 - 1, 0, 1) * kept(pixel)
+    curtain = np.clip(hashed(column, row, 5) * 2 - 1, 0, 1) * resolved_fraction(pixel)
     wall = patch.albedo * (1 - np.float32(0.3) * bands(v, 0.035, pixel))
     wall = lerp(wall, wall * np.float32(1.4) + np.float32(0.04), np.maximum(frame, 0))
     panes = lerp(patch.color2, _CURTAIN, np.float32(0.5) * curtain)
@@ -148,7 +150,7 @@ def _dots(patch: Patch) -> Float32:
     radius = np.float32(0.32)
     inside = np.clip((radius - np.sqrt(u * u + v * v)) / np.maximum(patch.pixel, np.float32(0.02)) + 0.5, 0, 1)
     mean = np.float32(np.pi) * radius**2
-    return np.asarray(mean + (inside - mean) * kept(patch.pixel), dtype=np.float32)
+    return np.asarray(mean + (inside - mean) * resolved_fraction(patch.pixel), dtype=np.float32)
 
 
 def _rings(patch: Patch) -> Float32:
@@ -171,7 +173,7 @@ def _hazard(patch: Patch) -> Float32:
 
 
 UNVARIED: Final = (Texture.PLAIN, Texture.METAL)
-"""Grain alone."""
+"""Textures without a pattern, only grain."""
 USUAL: Final[dict[int, Callable[[Patch], Float32]]] = {
     Texture.ASPHALT: _asphalt,
     Texture.CONCRETE: _concrete,
@@ -182,7 +184,7 @@ USUAL: Final[dict[int, Callable[[Patch], Float32]]] = {
     Texture.PAINT_WORN: _paint_worn,
     Texture.POSTER: _poster,
 }
-"""Albedo (3, N) of normal textures; `windows` beside them."""
+"""Functions for the albedo (3, N) of normal textures; `windows` is separate."""
 UNUSUAL: Final[dict[int, Callable[[Patch], Float32]]] = {
     Texture.STRIPES: _stripes,
     Texture.CHECKS: _checks,
@@ -192,4 +194,4 @@ UNUSUAL: Final[dict[int, Callable[[Patch], Float32]]] = {
     Texture.PLAID: _plaid,
     Texture.HAZARD: _hazard,
 }
-"""Share (N,) of color2."""
+"""Functions for the fraction (N,) of color2."""

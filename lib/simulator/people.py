@@ -27,7 +27,7 @@ Generator = np.random.Generator
 
 
 def pedestrian(rng: Generator, rain: bool = False) -> Object:
-    """Someone standing or walking: trousers, skirt or coat; bag, rucksack, hat or umbrella now and then."""
+    """A standing or walking person in trousers, skirt or coat; sometimes with bag, rucksack, hat or umbrella."""
     height = float(rng.uniform(1.05, 1.45) if chance(rng, 0.12) else rng.normal(1.72, 0.08))
     girth = float(rng.uniform(0.85, 1.2))
     stride = float(rng.uniform(0.12, 0.36)) if chance(rng, 0.65) else 0.03

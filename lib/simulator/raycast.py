@@ -1,4 +1,4 @@
-"""Rays against the parts of a scene.
+"""Ray casting against the parts of a scene.
 
 Vectors are (3, N) float32 arrays throughout the sensors, one row per axis: NumPy is several times faster on them than
 on (N, 3).
@@ -30,7 +30,7 @@ class Hits:
     normal: Float32
 
     def nearer(self, other: "Hits") -> "Hits":
-        """Of two casts of the same rays, the first hit of either."""
+        """Combine two casts of the same rays: the nearer hit of each ray."""
         closer = other.distance < self.distance
         return Hits(
             np.where(closer, other.distance, self.distance),
@@ -44,10 +44,10 @@ class Hits:
 
 
 class Geometry:
-    """A set of triangles that rays are cast at. Built once, never changed."""
+    """An immutable set of triangles for ray casting, with the part that each belongs to."""
 
     def __init__(self, vertices_m: Float32, faces: Int32, part: Int32) -> None:
-        """`vertices_m` (V, 3) [m], any frame; `faces` (T, 3), T > 0; `part` (T,): what Hits.part says of a face."""
+        """`vertices_m` (V, 3) [m], any frame; `faces` (T, 3), T > 0; `part` (T,): value of Hits.part for each face."""
         assert len(faces) == len(part)
         self._part = part
         self._triangles = TriangleScene(vertices_m, faces)
@@ -65,7 +65,7 @@ class Geometry:
         return Hits(np.where(hit, distance, np.float32(np.inf)), part, _facing(normal, directions))
 
     def blocked(self, origins_m: Float32, directions: Float32, reach: float) -> npt.NDArray[np.bool_]:
-        """Whether anything lies on each ray, up to `reach` lengths of its direction."""
+        """Whether each ray hits anything within `reach` lengths of its direction."""
         if directions.shape[1] == 0:
             return np.zeros(0, dtype=bool)
         limits = np.full(directions.shape[1], reach, dtype=np.float32)
@@ -79,9 +79,9 @@ def no_hits(count: int) -> Hits:
 
 
 def dot(a: Float32, b: Float32) -> Float32:
-    """Products (N,) of vectors (3, N), either of which may be a single one (3,) or (3, 1).
+    """Dot products (N,) of vectors (3, N), either of which may be a single one (3,) or (3, 1).
 
-    Not by BLAS: its rounding may depend on its threads.
+    Without BLAS, whose rounding may depend on its number of threads.
     """
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 

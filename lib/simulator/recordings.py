@@ -1,4 +1,4 @@
-"""A scene driven through: AnoVox recordings of one scenario, tick by tick."""
+"""AnoVox recordings of one scenario, tick by tick, while the ego drives through the scene."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -22,11 +22,11 @@ from lib.simulator.textures import ValueNoise
 from lib.simulator.world import SceneWorlds, world_SE3_ego
 
 _FIRST_FRAME_IDS: Final = 880, 1000
-"""Frame ids count CARLA's ticks; some scenarios so pass from three digits to four."""
+"""Range of the first frame id. Ids count CARLA's ticks; so in some scenarios they go from three digits to four."""
 
 
 def scenario_config(plan: ScenarioPlan, scene: Scene) -> ScenarioConfig:
-    """What the scenario configuration file and the simulator's notes say of a scenario."""
+    """Entry of a scenario in the configuration file and in simulator.json."""
     return ScenarioConfig(
         name=plan.name,
         type=plan.type,
@@ -38,7 +38,7 @@ def scenario_config(plan: ScenarioPlan, scene: Scene) -> ScenarioConfig:
 
 
 def scenario_definition(plan: ScenarioPlan, scene: Scene) -> ScenarioDefinition:
-    """The scenario with its drive, as AnoVox's configuration files hold it."""
+    """The scenario with its route, as in AnoVox's configuration files."""
     route_xy_m, anomaly_waypoint = scene.ego_route_xy_m, 0
     if scene.anomaly_position_m is not None:
         to_anomaly_m = np.linalg.norm(route_xy_m - scene.anomaly_position_m[:2], axis=1)
@@ -53,7 +53,7 @@ def scenario_definition(plan: ScenarioPlan, scene: Scene) -> ScenarioDefinition:
 
 
 def simulator_notes(plans: Iterable[ScenarioPlan], params: SimulateParams) -> dict[str, SimulatorNote]:
-    """What simulator.json says of the anomaly scenarios among `plans`."""
+    """Content of simulator.json for the anomaly scenarios among `plans`."""
     notes = {}
     for plan in plans:
         if plan.anomaly:
@@ -70,24 +70,24 @@ def frame_ids(plan: ScenarioPlan, params: SimulateParams) -> tuple[int, ...]:
 
 
 def ticks_between_frames(params: SimulateParams) -> int:
-    """CARLA ticks from one recorded frame to the next; the params hold a whole number of them."""
+    """CARLA ticks between recorded frames; the params are checked to give an integer."""
     return round(params.seconds_between_frames * TICKS_PER_SECOND)
 
 
 def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) -> Iterator[Recording]:
     """Drive the ego through the scene and yield `params.frames_per_scenario` recordings.
 
-    The LiDARs look `lidar_time_offset_s` after the cameras, from where they truly stand. Each sensor's labels are those
-    of what it saw; ACTION and ANOMALY are of the cameras' instant and the calibration in sensor_setup.json.
-    A pure function of its arguments. Raises ParamsError when the time between frames is not a whole number of ticks.
+    The LiDARs record `lidar_time_offset_s` after the cameras, from their true poses. Each sensor's labels match its own
+    measurements; ACTION and ANOMALY refer to the cameras' time and the stated calibration in sensor_setup.json.
+    A pure function of its arguments.
     """
     ticks, sensors = ticks_between_frames(params), sensor_set(params)
     present, noise = SceneWorlds(scene), ValueNoise(scene.texture_seed)
-    usual = SceneWorlds(without_anomaly(scene)) if plan.absent else present
+    without = SceneWorlds(without_anomaly(scene)) if plan.absent else present
     lidars = true_lidar_extrinsics(plan, params)
     for index, frame_id in enumerate(frame_ids(plan, params)):
         time_s = index * ticks / TICKS_PER_SECOND
-        worlds = usual if index in plan.absent else present
+        worlds = without if index in plan.absent else present
         world, pose = worlds.at(time_s), world_SE3_ego(scene, time_s)
         later, later_pose = world, pose
         if params.lidar_time_offset_s:
@@ -116,9 +116,10 @@ def _action(scene: Scene, plan: ScenarioPlan, sensors: SensorSet, pose: Matrix, 
 
 
 def _anomaly(scene: Scene, plan: ScenarioPlan, frame_id: int, *, alive: bool) -> dict[str, str] | None:
-    """Lines of an ANOMALY file, or None where the scene holds no anomaly.
+    """Keys and values of an ANOMALY file, or None if the scene has no anomaly.
 
-    Also of frames in which it is absent: not `alive`, but known, as AnoVox's files know of what no sensor sees.
+    Frames in which the anomaly is absent have the file too, with `alive` False, as AnoVox's files describe anomalies
+    that no sensor sees.
     """
     if scene.anomaly_class_id is None or scene.anomaly_position_m is None:
         return None

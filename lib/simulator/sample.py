@@ -19,8 +19,8 @@ from lib.simulator.simulate_params import SimulateParams
 def write_sample(root: Path, params: SimulateParams, workers: int) -> tuple[ScenarioConfig, ...]:
     """Write all scenarios, their configuration files and simulator.json below `root`, an existing folder.
 
-    Returns what was written. `workers` processes, 0 = one per core; the files are the same to the byte for any number.
-    Raises ParamsError before any work, DataError when a scenario cannot be written.
+    Returns the configurations. `workers`: processes, 0 = one per core; the files are byte-identical for any number.
+    Raises DataError if a scenario cannot be written.
     """
     ticks_between_frames(params)
     plans = plan_scenarios(params)

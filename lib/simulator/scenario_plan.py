@@ -1,4 +1,4 @@
-"""Which scenarios the sample holds: types, towns, weather and anomalies, in balanced shares."""
+"""The sample's scenarios: types, towns, weather and anomalies, in balanced numbers."""
 
 import uuid
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ KINDS = ("geometry", "appearance", "both")
 
 @dataclass(frozen=True)
 class AnomalyPlan:
-    """What kind of anomaly a scenario holds; `family` is a name of the catalogue that fits kind and size."""
+    """Size, kind and family of a scenario's anomaly; `family` is a name in the catalogue for this kind and size."""
 
     size: str
     kind: str
@@ -28,7 +28,7 @@ class AnomalyPlan:
 class ScenarioPlan:
     """One scenario of the sample; `name` is its folder, Scenario_<uuid>; NORMALITY has no anomaly.
 
-    `absent`: the numbers of the frames before the anomaly comes, or those when it is gone.
+    `absent`: indices of the frames in which the anomaly is absent, at the start or at the end.
     """
 
     name: str
@@ -43,10 +43,9 @@ class ScenarioPlan:
 def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
     """All scenarios, a pure function of the parameters.
 
-    Kinds and sizes are crossed in equal shares over the anomaly scenarios, families are cycled through within each
-    cell, night, fog and rain have the same shares in both types, and as many anomalies are absent at first as at last.
-    The order of the scenarios tells nothing.
-    Raises ParamsError if params name no size.
+    All combinations of kind and size are equally frequent, families are cycled within each combination, night, fog and
+    rain are equally frequent in both types, and absences are equally frequent at the start and at the end. The order
+    of the scenarios is random.
     """
     rng = np.random.default_rng([params.seed, 0])
     anomalies = _plan_anomalies(rng, params.anomaly_scenarios, sizes(params))
@@ -69,12 +68,12 @@ def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
 
 
 def sizes(params: SimulateParams) -> tuple[str, ...]:
-    """The sizes that anomalies come in, smallest first."""
+    """The sizes of anomalies, smallest first."""
     return tuple(size for size in ANOMALY_SIZES if size in params.anomaly_sizes_m)
 
 
 def _plan_anomalies(rng: np.random.Generator, count: int, sizes: tuple[str, ...]) -> list[AnomalyPlan]:
-    """Every kind with every size equally often (up to one), every family of a cell before any comes again."""
+    """Draw kinds and sizes equally often (up to one), and each family of a combination once before any is repeated."""
     cells = [(kind, size) for kind in KINDS for size in sizes]
     order = [cells[i] for _ in range(-(-count // len(cells))) for i in rng.permutation(len(cells)).tolist()][:count]
     used: dict[str, int] = {}
@@ -89,9 +88,9 @@ def _plan_anomalies(rng: np.random.Generator, count: int, sizes: tuple[str, ...]
 
 
 def _absences(rng: np.random.Generator, params: SimulateParams) -> list[range]:
-    """Of each anomaly scenario, in which frames the anomaly is absent: up to half of them, at the start or at the end.
+    """Frames of each anomaly scenario in which the anomaly is absent: up to half of them, at the start or at the end.
 
-    The share `absent_fraction` of the scenarios has such frames, as many at the start as at the end (up to one).
+    `absent_fraction` of the scenarios have such frames, half of these at the start and half at the end (up to one).
     """
     frames, count = params.frames_per_scenario, params.anomaly_scenarios
     order = rng.permutation(count).tolist()

@@ -1,4 +1,4 @@
-"""The simulator's scene: what scene_builder.py and anomalies/ build and what sensors.py looks at.
+"""The simulator's scene: built by scene_builder.py and anomalies/, recorded by sensors.py.
 
 World frame: x along the street in driving direction, y left, z up; metres; the road's surface is z = 0.
 """
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 
 class Texture(IntEnum):
-    """Surface patterns. Those from STRIPES on are unusual; pseudo-anomalies of the training use none of them."""
+    """Surface patterns. Those from STRIPES on occur on anomalies only; pseudo-anomalies use none of them."""
 
     PLAIN = 0  # one colour, slight value noise
     ASPHALT = 1  # fine dark grain, patches
@@ -35,7 +35,7 @@ class Texture(IntEnum):
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface looks. Colours are RGB in [0, 1]; `scale_m` is the pattern's period."""
+    """Appearance of a surface. Colours are RGB in [0, 1]; `scale_m` is the pattern's period [m]."""
 
     texture: Texture
     color: tuple[float, float, float]
@@ -45,7 +45,7 @@ class Material:
     emissive: float = 0.0
     lidar_reflectivity: float = 0.4
     camouflage: bool = False
-    """Take the look of the ground or wall that the camera would see without this surface: geometry-only anomalies."""
+    """Show the background that the camera would see without this surface, for geometry-only anomalies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Actor:
-    """Parts that move together: local frame (origin on the ground, x forward) to world by pose at time t."""
+    """Parts that move together. Their frame has its origin on the ground and x forward."""
 
     parts: tuple[Part, ...]
     start_xy_m: tuple[float, float]
@@ -72,7 +72,7 @@ class Actor:
 
 @dataclass(frozen=True)
 class Weather:
-    """Light and air of a scenario; `preset` is AnoVox's name for it, such as SOFT_RAIN_SUNSET."""
+    """Light and weather of a scenario; `preset` is AnoVox's name, such as SOFT_RAIN_SUNSET."""
 
     preset: str
     sun_direction: tuple[float, float, float]
@@ -86,12 +86,12 @@ class Weather:
     wetness: float
     """0 dry to 1 wet: darker, shinier ground."""
     camera_noise: float
-    """Standard deviation of the picture's noise, in [0, 1] units."""
+    """Standard deviation of the image noise, for pixel values in [0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One scenario before any sensor looks at it."""
+    """Everything in one scenario, before any sensor records it."""
 
     static_parts: tuple[Part, ...]
     actors: tuple[Actor, ...]
@@ -100,10 +100,10 @@ class Scene:
     ego_yaw_rad: float
     ego_speed_mps: float
     ego_route_xy_m: npt.NDArray[np.float64]
-    """(N, 2) waypoints of the ego's lane, 1 m apart; the ego drives past the first few of them."""
+    """(N, 2) waypoints of the ego's lane [m, world], 1 m apart, beyond what the ego drives."""
     texture_seed: int
     lidar_dropout: float
-    """Share of LiDAR rays without return by chance; puddles and glass lose more."""
+    """Fraction of LiDAR rays that are dropped at random; puddles and glass lose more."""
     anomaly_size: str | None = None
     anomaly_kind: str | None = None
     anomaly_blueprint: str | None = None
@@ -111,9 +111,9 @@ class Scene:
     anomaly_position_m: tuple[float, float, float] | None = None
     anomaly_yaw_rad: float | None = None
     usual_actors: tuple[Actor, ...] = ()
-    """What stands in the anomaly's place while it is absent; the anomaly is the last of `actors`."""
+    """Normal content in the anomaly's place while it is absent. The anomaly is the last of `actors`."""
 
 
 def without_anomaly(scene: Scene) -> Scene:
-    """The scene before its anomaly comes, or when it is gone."""
+    """The scene while its anomaly is absent."""
     return replace(scene, actors=(*scene.actors[:-1], *scene.usual_actors), usual_actors=())

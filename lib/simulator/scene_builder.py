@@ -1,4 +1,4 @@
-"""A scenario's plan made into a scene."""
+"""Building the scene of a planned scenario."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,10 +25,10 @@ from lib.simulator.weather import build_weather
 
 Generator = np.random.Generator
 GROUND_GAP_M: Final = 0.002
-"""Nothing shares the ground's plane."""
-NORMAL_CONTENT_SHARE: Final = 0.75
-"""How often a normal scene's spot holds something normal instead of nothing."""
-_BUILT_SHARE: Final = {
+"""Avoids objects in the plane of the ground."""
+NORMAL_CONTENT_FRACTION: Final = 0.75
+"""Fraction of normal scenes with an object on the spot; the others leave it empty."""
+_BUILDING_DENSITY: Final = {
     "Town01": 0.75, "Town02": 0.8, "Town03": 0.85, "Town04": 0.4, "Town05": 0.8, "Town06": 0.45, "Town07": 0.3,
     "Town10HD": 0.9,
 }  # fmt: skip
@@ -37,8 +37,8 @@ _BUILT_SHARE: Final = {
 def build_scene(plan: ScenarioPlan, params: SimulateParams) -> Scene:
     """The scene of one scenario, a pure function of plan and parameters.
 
-    Street, traffic, clutter and the spot are drawn in the same way with and without an anomaly; what stands on the spot
-    has a generator of its own. Where the anomaly is absent in some frames, the scene knows what stands there meanwhile.
+    Street, traffic, clutter and the spot are drawn in the same way with and without an anomaly; the content of the spot
+    has its own generator. If the anomaly is absent in some frames, the scene also has normal content for these.
     """
     rng = np.random.default_rng([params.seed, 2, plan.index])
     parts = SceneParts()
@@ -49,7 +49,7 @@ def build_scene(plan: ScenarioPlan, params: SimulateParams) -> Scene:
     spot = draw_spot(street, route, params, plan.anomaly.size if plan.anomaly else usual_size, rng)
     ground = occupancy(street, route, spot)
     add_ground(parts, street, rng)
-    add_buildings(parts, street, rng, _BUILT_SHARE[plan.town])
+    add_buildings(parts, street, rng, _BUILDING_DENSITY[plan.town])
     add_traffic(parts, street, route, ground, weather, rng)
     add_streetside(parts, street, route, ground, weather, rng)
 
@@ -78,19 +78,19 @@ def build_scene(plan: ScenarioPlan, params: SimulateParams) -> Scene:
         lidar_dropout=float(rng.beta(1.0, 30.0)),
         usual_actors=parts.actors[len(actors) :],
     )
-    return _named(scene, plan.anomaly, content, (x, y, z), yaw) if plan.anomaly else scene
+    return _with_anomaly_facts(scene, plan.anomaly, content, (x, y, z), yaw) if plan.anomaly else scene
 
 
 def _with_actor(parts: SceneParts, thing: Object, place_m: Point, yaw_rad: float) -> tuple[Actor, ...]:
-    """All actors, with one more where there is a thing."""
+    """Add an object, unless empty, as a standing actor, and return all actors."""
     x, y, z = place_m
     if thing:
         parts.add_actor(posed(thing, 0.0, 0.0, 0.0, z), x, y, yaw_rad, 0.0)
     return parts.actors
 
 
-def _named(scene: Scene, anomaly: AnomalyPlan, content: Object, place_m: Point, yaw_rad: float) -> Scene:
-    """The scene, that says what its anomaly is; blueprints are named as AnoVox's: static.prop.o_<name>_<class>."""
+def _with_anomaly_facts(scene: Scene, anomaly: AnomalyPlan, content: Object, place_m: Point, yaw_rad: float) -> Scene:
+    """The scene with the facts about its anomaly; blueprints are named as in AnoVox: static.prop.o_<name>_<class>."""
     x, y, z = place_m
     [word] = [label.name for label in LABELS if label.id == content[0].class_id]
     return replace(
@@ -127,8 +127,8 @@ _BESIDE: Final[tuple[tuple[float, Callable[[Generator], Object]], ...]] = (
 
 
 def normal_content(spot: Spot, heading_rad: float, rng: Generator) -> tuple[Object, float]:
-    """What a normal scene has on its spot, and its yaw: a thing that is common there and fits, or nothing."""
-    if not chance(rng, NORMAL_CONTENT_SHARE):
+    """Content of the spot in a normal scene, and its yaw [rad]: an object that is common there and fits, or nothing."""
+    if not chance(rng, NORMAL_CONTENT_FRACTION):
         return (), 0.0
     choices = _BESIDE if spot.place in ("sidewalk", "verge") else _ON_ROAD
     weights = np.array([weight for weight, _ in choices])

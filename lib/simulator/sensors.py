@@ -1,4 +1,4 @@
-"""The camera and the LiDAR: one scene, one instant, exact labels."""
+"""The camera and the LiDAR: recordings of a scene at one instant, with exact labels."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,27 +13,27 @@ from lib.geometry.camera import Camera
 from lib.geometry.rigid import Matrix
 from lib.simulator.lens import develop
 from lib.simulator.raycast import NO_PART, Float32, Hits, Int32, dot, length
-from lib.simulator.shading import View, camouflaged_light, picture_light
+from lib.simulator.shading import View, camouflaged_light, image_light
 from lib.simulator.textures import ValueNoise
 from lib.simulator.world import World
 
 SKY_DEPTH_M: Final = 1000.0
-_MORE_RAYS: Final = ((0.32, 0.16), (-0.32, -0.16))
-"""Places in a pixel on an outline, right of and below its centre [pixels]."""
+_EXTRA_RAYS: Final = ((0.32, 0.16), (-0.32, -0.16))
+"""Additional samples in pixels on outlines: offsets to the right of and below the centre [pixels]."""
 _OUTLINE_CONTRAST: Final = 0.05
-"""Step in brightness, as shown, from which an outline is softened."""
+"""Step in displayed brightness above which an outline is antialiased."""
 ATTENUATION_PER_M: Final = 0.004
 """CARLA's `atmosphere_attenuation_rate`: intensity falls with exp(-0.004 d)."""
 _WEAK_RETURN: Final = 0.05
-"""Intensity below which returns get lost: black paint, puddles, glass."""
+"""Intensity below which returns may be lost, as from black paint, puddles and glass."""
 _WET_LOSS: Final = 0.4
-"""Share of its reflectivity that level ground loses when it is wet."""
+"""Fraction of its reflectivity that horizontal ground loses when it is wet."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Cast:
-    """One sensor's rays (origin (3, 1), directions (3, N)) and what they meet: everything, and what lies behind
-    camouflaged parts.
+    """One sensor's rays (origin (3, 1), directions (3, N)), their first hits, and their hits without camouflaged parts
+    (`behind`).
     """
 
     origin_m: Float32
@@ -50,12 +50,12 @@ def sense_camera(
     noise: ValueNoise,
     rng: np.random.Generator,
 ) -> CameraRecording:
-    """Record the world with a pinhole camera: picture, planar depth, class and instance of each pixel's centre."""
+    """Record the world with a pinhole camera: image, planar depth, class and instance at each pixel's centre."""
     camera = Camera.from_fov(args.image_width, args.image_height, args.camera_fov)
     shape = camera.height_px, camera.width_px
     cast = _cast(world, world_SE3_camera, _camera_directions(camera))
     view = View(cast.origin_m, cast.directions, 1.0 / camera.fx_px, world_SE3_ego)
-    light = picture_light(world, view, cast.behind, noise)
+    light = image_light(world, view, cast.behind, noise)
     _soften_outlines(world, view, cast.behind.part.reshape(shape), world_SE3_camera, light, noise)
     _camouflage(world, cast, light)
     seen = cast.hits.part != NO_PART
@@ -74,11 +74,11 @@ def sense_camera(
 def sense_lidar(
     world: World, args: LidarArgs, world_SE3_lidar: Matrix, frames_per_second: int, rng: np.random.Generator
 ) -> LidarRecording:
-    """Record the world with a LiDAR that turns once in no time and sends a frame's share of its points per second.
+    """Record the world with a LiDAR whose full turn is instantaneous, with points_per_second / frames_per_second rays.
 
-    Rays without a return leave no row: the sky, what is beyond the range, chance losses (`Scene.lidar_dropout`) and,
-    more often, returns too weak. Intensity as in CARLA: reflectivity, angle of incidence, exp(-0.004 d).
-    A camouflaged surface returns the intensity of what is behind it.
+    Rays without a return have no row: those into the sky or beyond the range, random losses (`Scene.lidar_dropout`),
+    and weak returns. Intensity as in CARLA: reflectivity, angle of incidence, exp(-0.004 d).
+    A camouflaged surface returns the intensity of the background.
     """
     rays = lidar_directions(args, args.points_per_second // (frames_per_second * args.channels))
     cast = _cast(world, world_SE3_lidar, rays)
@@ -99,7 +99,7 @@ def sense_lidar(
 
 @lru_cache(maxsize=8)
 def _camera_directions(camera: Camera) -> npt.NDArray[np.float64]:
-    """Directions (3, H * W) of the pixels' centres in the camera's frame, 1 long ahead."""
+    """Directions (3, H * W) to the pixels' centres in the camera's frame, with x = 1."""
     ahead = camera.unproject(np.ones((camera.height_px, camera.width_px)))
     directions = np.ascontiguousarray(np.asarray(ahead, dtype=np.float64).reshape(-1, 3).T)
     directions.setflags(write=False)
@@ -108,8 +108,8 @@ def _camera_directions(camera: Camera) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def lidar_directions(args: LidarArgs, rays_per_channel: int) -> npt.NDArray[np.float64]:
-    """Unit directions (3, rays_per_channel * channels) in the sensor's frame: azimuth by azimuth, clockwise from
-    straight behind, each from the lowest channel up.
+    """Unit directions (3, rays_per_channel * channels) in the sensor's frame: by azimuth, clockwise from straight
+    behind, then by elevation, from the lowest channel up.
     """
     elevation = np.deg2rad(np.linspace(args.lower_fov, args.upper_fov, args.channels))
     azimuth = np.pi - 2 * np.pi * (np.arange(rays_per_channel) + 0.5) / rays_per_channel
@@ -133,9 +133,9 @@ def _cast(world: World, world_SE3_sensor: Matrix, rays: npt.NDArray[np.float64])
 def _soften_outlines(
     world: World, view: View, part: Int32, world_SE3_camera: Matrix, light: Float32, noise: ValueNoise
 ) -> None:
-    """Average the light (3, N) of pixels on visible outlines over more rays than the one through the centre, in place.
+    """Antialias visible outlines, in place: average the light (3, N) of their pixels over additional rays.
 
-    `part` (H, W): what each centre's ray hit.
+    `part` (H, W): the part hit by the ray through each pixel's centre.
     """
     shown = np.sqrt(light.max(axis=0)).reshape(part.shape)
     across = (part[:, 1:] != part[:, :-1]) & (np.abs(shown[:, 1:] - shown[:, :-1]) > _OUTLINE_CONTRAST)
@@ -146,13 +146,13 @@ def _soften_outlines(
     outline[1:] |= down
     outline[:-1] |= down
     pixels = np.flatnonzero(outline)
-    steps = [-right * world_SE3_camera[:3, 1] - below * world_SE3_camera[:3, 2] for right, below in _MORE_RAYS]
+    steps = [-right * world_SE3_camera[:3, 1] - below * world_SE3_camera[:3, 2] for right, below in _EXTRA_RAYS]
     shifts = np.array(steps, dtype=np.float32)[:, :, None] * np.float32(view.pixel_angle_rad)
     directions = np.concatenate(view.directions[:, pixels] + shifts, axis=1)
     hits = world.cast_opaque(view.origin_m, directions)
-    more = picture_light(world, replace(view, directions=directions), hits, noise)
-    total = light[:, pixels] + more.reshape(3, len(_MORE_RAYS), -1).sum(axis=1)
-    light[:, pixels] = total / (1 + len(_MORE_RAYS))
+    extra = image_light(world, replace(view, directions=directions), hits, noise)
+    total = light[:, pixels] + extra.reshape(3, len(_EXTRA_RAYS), -1).sum(axis=1)
+    light[:, pixels] = total / (1 + len(_EXTRA_RAYS))
 
 
 def _camouflage(world: World, cast: _Cast, light: Float32) -> None:
@@ -165,7 +165,7 @@ def _camouflage(world: World, cast: _Cast, light: Float32) -> None:
 
 
 def _intensity(world: World, cast: _Cast) -> Float32:
-    """Intensity (N,) in [0, 1] of each ray's return; 0 where there is none."""
+    """Intensity (N,) in [0, 1] of each ray's return; 0 without a return."""
     hidden = (cast.hits.distance < cast.behind.distance) & (cast.behind.part != NO_PART)
     part = np.where(hidden, cast.behind.part, cast.hits.part)
     normal = np.where(hidden, cast.behind.normal, cast.hits.normal)

@@ -1,4 +1,4 @@
-"""What the camera's rays bring home: surfaces under sun, sky, lamps and headlights, through fog.
+"""Light along the camera's rays: surfaces lit by sun, sky, lamps and headlights, seen through fog.
 
 Linear light, float32, vectors and colours (3, N), world frame.
 """
@@ -18,7 +18,7 @@ from lib.simulator.textures import Surface, SurfacePoints, ValueNoise, surface
 from lib.simulator.world import World
 
 CAMOUFLAGE_SHADING: Final = 0.18
-"""How much darker a camouflaged surface may get by its own shape."""
+"""Largest relative darkening of a camouflaged surface by its own shape."""
 _HEADLIGHT_PLACE_M: Final = (2.0, 0.0, 0.7)
 _HEADLIGHT_COLOR: Final = np.array([[1.0], [0.88], [0.66]], dtype=np.float32)
 _WINDOW_COLOR: Final = np.array([[0.50], [0.30], [0.12]], dtype=np.float32)
@@ -27,8 +27,8 @@ _MIN_MIRROR: Final = 0.03
 _RIPPLE: Final = 0.05
 """Largest tilt of wet ground's normals."""
 _LAMP_REACH_M: Final = 18.0
-_RAYS_AT_A_TIME: Final = 16384
-"""As many as the processor's cache holds."""
+_RAYS_PER_BLOCK: Final = 16384
+"""Rays per block: small enough for the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class _Points:
-    """Where M rays hit. forward: unit direction of the ray; facing: cosine between normal and the way back."""
+    """Hit points of M rays. forward: unit direction of the ray; facing: cosine between normal and -forward."""
 
     position_m: Float32
     normal: Float32
@@ -53,18 +53,18 @@ class _Points:
     part: npt.NDArray[np.int32]
 
 
-def picture_light(world: World, view: View, hits: Hits, noise: ValueNoise) -> Float32:
+def image_light(world: World, view: View, hits: Hits, noise: ValueNoise) -> Float32:
     """Light (3, N) along the view's rays, given their first hits on opaque parts."""
     light = Light.of(world.scene.weather)
     color = np.empty_like(view.directions)
-    for start in range(0, color.shape[1], _RAYS_AT_A_TIME):
-        rays = slice(start, start + _RAYS_AT_A_TIME)
+    for start in range(0, color.shape[1], _RAYS_PER_BLOCK):
+        rays = slice(start, start + _RAYS_PER_BLOCK)
         color[:, rays] = _light(world, view, light, view.directions[:, rays], hits.of(rays), noise)
     return color
 
 
 def camouflaged_light(light_behind: Float32, normal: Float32, forward: Float32, sun_direction: Float32) -> Float32:
-    """The light (3, N) of what lies behind a camouflaged surface, shaded a little by the surface's own shape."""
+    """Light (3, N) from the background of a camouflaged surface, slightly shaded by the surface's own shape."""
     toward_sun = np.float32(0.5) + np.float32(0.5) * dot(normal, sun_direction)
     toward_eye = np.abs(dot(normal, forward))
     shape = np.float32(0.6) * toward_sun + np.float32(0.4) * toward_eye
@@ -92,21 +92,21 @@ def _points(origin_m: Float32, forward: Float32, range_m: Float32, hits: Hits) -
 def _shade(world: World, view: View, light: Light, points: _Points, noise: ValueNoise) -> Float32:
     """Light (3, M) that leaves the points towards the camera."""
     table, night = world.table, world.scene.weather.night
-    look = _look(world, view, points, noise)
+    textured = _surface(world, view, points, noise)
     wet = _wetness(world, points, noise)
     incoming, sunlit = _daylight(world, light, points)
     if night:
         incoming += _headlights(points, view.world_SE3_ego) + _lamplight(world, points)
-    color = look.albedo * (1 - np.float32(0.5) * wet) * incoming
-    color += look.albedo * (np.float32(2.5 if night else 1.0) * table.emissive[points.part])
+    color = textured.albedo * (1 - np.float32(0.5) * wet) * incoming
+    color += textured.albedo * (np.float32(2.5 if night else 1.0) * table.emissive[points.part])
     if night:
-        color += look.lit * _WINDOW_COLOR
-    gloss = table.specular[points.part] + np.float32(0.8) * look.glass
+        color += textured.lit * _WINDOW_COLOR
+    gloss = table.specular[points.part] + np.float32(0.8) * textured.glass
     return _add_mirror(world, light, points, noise, color, np.minimum(np.maximum(gloss, wet), 1), sunlit)
 
 
-def _look(world: World, view: View, points: _Points, noise: ValueNoise) -> Surface:
-    """Textures at the points, in the frames that the textures are fixed to."""
+def _surface(world: World, view: View, points: _Points, noise: ValueNoise) -> Surface:
+    """Textures at the points, evaluated in the frames of their objects."""
     table, part = world.table, points.part
     cosine, sine, place_x, place_y = table.pose.take(part, axis=1)
     x, y, z = points.position_m
@@ -121,7 +121,7 @@ def _look(world: World, view: View, points: _Points, noise: ValueNoise) -> Surfa
 
 
 def _wetness(world: World, points: _Points, noise: ValueNoise) -> Float32:
-    """How wet each point is, in [0, 1]: rain gathers in hollows of the ground; soil, leaves and walls do not shine."""
+    """Wetness (M,) in [0, 1]: high in hollows of paved ground, low on soil, leaves and walls."""
     wetness = np.float32(world.scene.weather.wetness)
     wet = np.full(len(points.part), np.float32(0.12) * wetness)
     if wetness == 0:
@@ -136,7 +136,7 @@ def _wetness(world: World, points: _Points, noise: ValueNoise) -> Float32:
 
 
 def _daylight(world: World, light: Light, points: _Points) -> tuple[Float32, Float32]:
-    """Incoming light (3, M) of sun and sky, and the share (M,) of the sun that arrives."""
+    """Incoming light (3, M) of sun and sky, and the fraction (M,) of sunlight that is not shadowed."""
     up = points.normal[2]
     low = np.clip(points.position_m[2] / np.float32(0.8), 0, 1)
     sky_fraction = np.float32(0.72) + np.float32(0.28) * up
@@ -162,7 +162,7 @@ def _covered(world: World, points: _Points) -> npt.NDArray[np.intp]:
 
 
 def _lifted(points: _Points, chosen: npt.NDArray[np.intp]) -> Float32:
-    """The points a little above their surface, so that a ray from there does not hit it."""
+    """Positions (3, K) [m] slightly above the surface, so that a ray from there does not hit it."""
     lift = np.float32(4e-3) + np.float32(1e-4) * points.range_m[chosen]
     return np.asarray(points.position_m[:, chosen] + points.normal[:, chosen] * lift)
 
@@ -202,26 +202,26 @@ def _lamplight(world: World, points: _Points) -> Float32:
 def _add_mirror(
     world: World, light: Light, points: _Points, noise: ValueNoise, color: Float32, gloss: Float32, sunlit: Float32
 ) -> Float32:
-    """Mix in what shiny points mirror: sky, sun, and what stands in the mirrored ray's way."""
+    """Add reflections at shiny points: sky, sun, and objects along the reflected rays."""
     grazing = (1 - np.clip(points.facing, 0, 1)) ** 5
-    share = gloss * (np.float32(0.05) + np.float32(0.65) * grazing + np.float32(0.07) * gloss)
-    shiny = np.flatnonzero(share > _MIN_MIRROR)
+    weight = gloss * (np.float32(0.05) + np.float32(0.65) * grazing + np.float32(0.07) * gloss)
+    shiny = np.flatnonzero(weight > _MIN_MIRROR)
     way, normal = points.forward[:, shiny], points.normal[:, shiny]
     if world.scene.weather.wetness > 0:
         normal = _rippled(normal, points.position_m[:, shiny], noise)
     mirrored = way - 2 * dot(way, normal) * normal
     hits = world.cast_opaque(_lifted(points, shiny), mirrored)
-    found, open_ = np.flatnonzero(hits.part != NO_PART), np.flatnonzero(hits.part == NO_PART)
+    found, sky = np.flatnonzero(hits.part != NO_PART), np.flatnonzero(hits.part == NO_PART)
     image = np.empty_like(mirrored)
     image[:, found] = _glimpse(world, light, hits.of(found))
-    image[:, open_] = sky_light(light, mirrored[:, open_], noise)
+    image[:, sky] = sky_light(light, mirrored[:, sky], noise)
     spot = np.clip(dot(mirrored, light.sun_direction), 0, 1) ** 120 * sunlit[shiny] * gloss[shiny]
-    color[:, shiny] = lerp(color[:, shiny], image, share[shiny]) + (np.float32(1.5) * spot) * light.sun
+    color[:, shiny] = lerp(color[:, shiny], image, weight[shiny]) + (np.float32(1.5) * spot) * light.sun
     return color
 
 
 def _rippled(normal: Float32, position_m: Float32, noise: ValueNoise) -> Float32:
-    """Normals (3, K) of wet ground, tilted a little at random by its grain; others unchanged."""
+    """Normals (3, K), slightly tilted at random on horizontal ground; others unchanged."""
     tilt = np.float32(_RIPPLE) * (normal[2] > 0.9)
     sideways = noise(position_m * np.float32(23.0)) - np.float32(0.5)
     ahead = noise(position_m * np.float32(29.0) + np.float32(5.1)) - np.float32(0.5)
@@ -229,7 +229,7 @@ def _rippled(normal: Float32, position_m: Float32, noise: ValueNoise) -> Float32
 
 
 def _glimpse(world: World, light: Light, hits: Hits) -> Float32:
-    """Rough light (3, K) of what mirrored rays hit: no texture, no shadow."""
+    """Approximate light (3, K) from the hits of reflected rays: without texture and shadows."""
     sun = np.float32(0.5) * np.clip(dot(hits.normal, light.sun_direction), 0, 1) * light.sun
     glow = world.table.emissive[hits.part] * np.float32(2.5 if world.scene.weather.night else 1.0)
     incoming = np.float32(0.8) * light.ambient + sun + glow

@@ -1,6 +1,6 @@
-"""Triangle meshes in plain NumPy: the few primitives of which everything in a street is made.
+"""Triangle meshes in plain NumPy: the primitives of all objects in a street.
 
-All meshes are in metres; closed ones have their faces' normals pointing outwards.
+All meshes are in metres; the normals of closed ones point outwards.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ class Mesh:
 
 
 def merge(meshes: Iterable[Mesh]) -> Mesh:
-    """One mesh of several (at least one)."""
+    """Merge meshes (at least one) into one."""
     meshes = tuple(meshes)
     if len(meshes) == 1:
         return meshes[0]
@@ -33,7 +33,7 @@ def merge(meshes: Iterable[Mesh]) -> Mesh:
 
 
 def joined_faces(faces: Sequence[npt.NDArray[np.int32]], num_vertices: Sequence[int]) -> npt.NDArray[np.int32]:
-    """Faces (F, 3) of several meshes whose vertices, so many of each, stand one mesh after the other."""
+    """Merge faces of several meshes to (F, 3), for concatenated vertices; `num_vertices` of each mesh."""
     joined = np.concatenate(faces)
     starts = np.array([0, *accumulate(num_vertices[:-1])], dtype=np.int32)
     joined += np.repeat(starts, [len(part) for part in faces])[:, None]
@@ -92,7 +92,7 @@ def _loft_faces(rings: int, sides: int, capped: bool) -> npt.NDArray[np.int32]:
 
 
 def loft(rings_m: Float, capped: bool = True) -> Mesh:
-    """A skin over rings (R, S, 3) of S points, each counter-clockwise seen from the last one; convex caps."""
+    """A surface through rings (R, S, 3) of S points, counter-clockwise as seen from the last ring; convex caps."""
     rings, sides = rings_m.shape[:2]
     return Mesh(rings_m.reshape(-1, 3), _loft_faces(rings, sides, capped))
 
@@ -172,9 +172,9 @@ def tube(path_m: Sequence[Point] | Float, radius_m: float | Sequence[float] | Fl
 
 
 def _frames(path: list[list[float]]) -> tuple[Float, Float]:
-    """Two unit vectors (n, 3) across the path at each of its points, turning with it as little as may be.
+    """Two unit vectors (n, 3) perpendicular to the path at each of its points, with minimal rotation along it.
 
-    In plain numbers: paths are short, and a street has hundreds of them.
+    In plain Python, which is faster than NumPy for the hundreds of short paths of a street.
     """
     last = len(path) - 1
     sides, ups = [], []
@@ -238,14 +238,14 @@ def _triangulate(outline: tuple[tuple[float, float], ...]) -> tuple[tuple[int, i
 
 
 def standing(mesh: Mesh) -> Mesh:
-    """The mesh with its z axis laid along y: an extruded outline drawn in x, y becomes one in x, z, centred in y."""
+    """Rotate an extruded outline from the x, y plane to the x, z plane, centred in y."""
     upright = turned(mesh, np.pi / 2, axis=0)
     low, high = upright.vertices_m[:, 1].min(), upright.vertices_m[:, 1].max()
     return moved(upright, (0.0, -float(low + high) / 2, 0.0))
 
 
 def patch(x_m: Float, y_m: Float, z_m: Float) -> Mesh:
-    """An open surface over a grid x, y, z (R, C) [m]; faces look up where x rises with rows and y with columns."""
+    """An open surface over a grid x, y, z (R, C) [m]; normals point up if x rises with rows and y with columns."""
     rows, columns = x_m.shape
     return Mesh(np.stack([x_m, y_m, z_m], axis=2).reshape(-1, 3), _patch_faces(rows, columns))
 
@@ -266,7 +266,7 @@ def _ball(rows: int, sides: int) -> Mesh:
 
 
 def ball(radius_m: float, center_m: Point = (0.0, 0.0, 0.0), rows: int = 6, sides: int = 8) -> Mesh:
-    """A sphere (heads, tree crowns: normal things only; the sample's anomalies hold none)."""
+    """A sphere, for normal objects (heads, tree crowns); the sample's anomalies have none."""
     unit = _ball(rows, sides)
     return Mesh(unit.vertices_m * radius_m + center_m, unit.faces)
 
@@ -280,7 +280,7 @@ def rough_ball(rng: np.random.Generator, size_m: Point, center_m: Point, roughne
 
 
 def fan(outline_m: Float, z: float = 0.0) -> Mesh:
-    """A flat open surface on height z over a counter-clockwise outline (n, 2) that the origin sees in full."""
+    """A flat open surface at height z over a counter-clockwise outline (n, 2), star-shaped about the origin."""
     count = len(outline_m)
     vertices = np.zeros((count + 1, 3))
     vertices[1:, :2] = outline_m

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from lib.common.params import Fraction, ImageSize, Metres, Section, Seed
 
 TICKS_PER_SECOND = 10
-"""At which AnoVox records."""
+"""AnoVox's recording rate."""
 
 Offset = Annotated[float, Field(ge=-10, le=10)]
 Range = Annotated[tuple[Metres, Metres], Field(strict=False)]

@@ -11,15 +11,15 @@ from lib.simulator.scene import Weather
 from lib.simulator.textures import ValueNoise
 
 _CLOUD_OCTAVES: Final = ((1.0, 0.55), (2.3, 0.30), (5.1, 0.15))
-"""Rate and weight of each."""
+"""Frequency and weight of each octave."""
 _CLEAR_ZENITH: Final = np.array([[0.28], [0.42], [0.68]], dtype=np.float32)
-"""Colour overhead as a share of the horizon's."""
+"""Colour at the zenith relative to the horizon's."""
 _GREY_ZENITH: Final = np.full((3, 1), 0.8, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """A weather's light: colours and direction (3, 1); overcast in [0, 1]."""
+    """Light of a weather: colours and direction (3, 1); overcast in [0, 1]."""
 
     sun_direction: Float32
     sun: Float32
@@ -31,7 +31,7 @@ class Light:
 
     @classmethod
     def of(cls, weather: Weather) -> "Light":
-        """Light of a weather; its sky colour is what a picture shows at the horizon."""
+        """Light of a weather, whose sky colour is the displayed colour at the horizon."""
         direction, sun, ambient, shown = (
             np.array(color, dtype=np.float32)[:, None]
             for color in (weather.sun_direction, weather.sun_color, weather.ambient_color, weather.sky_color)
@@ -43,7 +43,7 @@ class Light:
 
 
 def sky_light(light: Light, directions: Float32, noise: ValueNoise) -> Float32:
-    """Light (3, N) from the sky along unit directions (3, N), world frame; below the horizon, the horizon's."""
+    """Light (3, N) from the sky along unit directions (3, N), world frame; below the horizon that of the horizon."""
     x, y, z = directions
     height = np.clip(z, 0, 1)
     color = lerp(light.horizon, light.zenith, np.sqrt(height))

@@ -1,4 +1,4 @@
-"""A street's course and cross-section, and the surfaces that follow from it."""
+"""A street's centre line and cross-section, and surfaces along it."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ BACK_M, FRONT_M = -100.0, 130.0
 
 @dataclass(frozen=True)
 class Side:
-    """One side of the road, widths in metres; parking_m is 0 where no parking lane is."""
+    """One side of the road, widths in metres; parking_m is 0 without a parking lane."""
 
     parking_m: float
     sidewalk_m: float
@@ -57,7 +57,7 @@ class Street:
         return self.walk_end(sign) + self.side(sign).verge_m
 
     def lane_center(self, lane: int) -> float:
-        """D of a lane's middle: lanes 0, 1 ... to the right of the centre line, -1, -2 ... to its left."""
+        """Position d [m] of a lane's centre; lanes 0, 1 ... are right of the centre line, -1, -2 ... left."""
         return -(lane + 0.5) * self.lane_m
 
     def heading(self, s: float) -> float:
@@ -81,7 +81,7 @@ class Street:
         return self.junction[:2] if self.junction and self.junction[2] == sign else None
 
     def runs(self, sign: int, start: float = BACK_M, end: float = FRONT_M) -> list[tuple[float, float]]:
-        """The stretches of s on this side without the side street."""
+        """Intervals of s on this side, without the mouth of the side street."""
         gap = self.opening(sign)
         if gap is None or gap[1] <= start or gap[0] >= end:
             return [(start, end)]
@@ -89,7 +89,7 @@ class Street:
 
 
 def draw_street(rng: np.random.Generator) -> Street:
-    """A street at random: 2 to 4 lanes, straight or gently curved, a side street now and then."""
+    """Draw a street: 2 to 4 lanes, straight or slightly curved, 35 % with a side street."""
     curvature = 0.0 if rng.random() < 0.5 else float(rng.choice((-1, 1)) / rng.uniform(150, 600))
     right_lanes, left_lanes = ((1, 1), (1, 1), (2, 1), (1, 2), (2, 2))[int(rng.integers(5))]
     junction = None
@@ -117,7 +117,7 @@ def draw_street(rng: np.random.Generator) -> Street:
 
 
 def ribbon(street: Street, start: float, end: float, profile: list[tuple[float, float]], step_m: float = 6.0) -> Mesh:
-    """A surface along the street from s = start to end, its cross-section given as (d, z), d rising: normals up."""
+    """A surface along the street from s = start to end, with cross-section points (d, z) in ascending d; normals up."""
     rows = max(2, round((end - start) / step_m) + 1) if street.curvature else 2
     s = np.linspace(start, end, rows)[:, None]
     d, z = np.array(profile, dtype=np.float64).T[:, None, :]
@@ -126,7 +126,7 @@ def ribbon(street: Street, start: float, end: float, profile: list[tuple[float, 
 
 
 def marks(street: Street, starts: Float, length_m: float, low_d: float, high_d: float, z: float) -> list[Mesh]:
-    """Flat rectangles of one size at several s (dashes, stripes), on height z."""
+    """Flat rectangles of one size at several s (dashes, stripes), at height z."""
     meshes = []
     for start in starts.tolist():
         s = np.array([[start], [start + length_m]])

@@ -1,4 +1,4 @@
-"""What stands and walks beside and on the road: poles, trees, furniture, people, two-wheelers, clutter."""
+"""Objects on and beside the road: poles, trees, furniture, people, two-wheelers, clutter."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ _CROWN_M = 3.2
 def add_streetside(
     parts: SceneParts, street: Street, route: Route, ground: Occupancy, weather: Weather, rng: Generator
 ) -> None:
-    """Add everything that is neither surface nor building nor vehicle with four wheels, wherever the ground is free."""
+    """Add everything but surfaces, buildings and cars, wherever the ground is free."""
     for sign in (-1, 1):
         _lamps(parts, street, ground, weather, sign, rng)
         _signs(parts, street, ground, sign, rng)
@@ -35,7 +35,7 @@ def add_streetside(
 
 
 def facing_road(street: Street, s: float, sign: int) -> float:
-    """Yaw of a thing whose front (x) looks from this side to the road."""
+    """Yaw [rad] of an object on this side whose front (x) faces the road."""
     return street.heading(s) - sign * np.pi / 2
 
 
@@ -50,7 +50,7 @@ def stand(
     yaw: float,
     counted: bool,
 ) -> bool:
-    """Put an object where it is free and hides no spot; say whether it was put. Counted things get an instance."""
+    """Place an object if the ground is free and the spot stays in view; return success. `counted`: with instance id."""
     turn = yaw - street.heading(s)
     low, high = bounds(posed(thing, 0.0, 0.0, turn))
     if not ground.take(s + low[0], s + high[0], d + low[1], d + high[1]):
@@ -65,7 +65,7 @@ def _in_mouth(street: Street, s: float, sign: int) -> bool:
 
 
 def _lamps(parts: SceneParts, street: Street, ground: Occupancy, weather: Weather, sign: int, rng: Generator) -> None:
-    """Street lamps at even distances; only the foot takes ground."""
+    """Add evenly spaced street lamps; only the foot occupies ground."""
     if chance(rng, 0.25):
         return
     post, head = furniture.street_lamp(rng, weather.night)
@@ -109,7 +109,7 @@ def _trees(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng:
 def _plant(
     parts: SceneParts, street: Street, ground: Occupancy, thing: Object, s: float, d: float, rng: Generator
 ) -> None:
-    """A plant takes the ground that it covers below the height of a lorry's mirrors."""
+    """Place a plant; it occupies the ground that it covers below the height of a lorry's mirrors."""
     turned = posed(thing, 0.0, 0.0, float(rng.uniform(0, 6.3)))
     vertices = np.concatenate([piece.mesh.vertices_m for piece in turned])
     low, high = (edge(vertices[vertices[:, 2] < _CROWN_M], axis=0) for edge in (np.min, np.max))
@@ -183,7 +183,7 @@ def _pedestrians(
 
 
 def _traffic_lights(parts: SceneParts, street: Street, ground: Occupancy, rng: Generator) -> None:
-    """At a side street's mouth, on both sides of the road."""
+    """Add traffic lights at a side street, on both sides of the road."""
     if street.junction is None or chance(rng, 0.4):
         return
     start, end, _ = street.junction
@@ -221,7 +221,7 @@ def _two_wheelers(parts: SceneParts, street: Street, route: Route, ground: Occup
 
 
 def _roadworks(parts: SceneParts, street: Street, ground: Occupancy, rng: Generator) -> None:
-    """A row of cones or barriers along the road's edge, now and then."""
+    """Add a row of cones or barriers along the road's edge, on 22 % of the streets."""
     if not chance(rng, 0.22):
         return
     sign, start = int(rng.choice((-1, 1))), float(rng.uniform(2, 45))
@@ -234,7 +234,7 @@ def _roadworks(parts: SceneParts, street: Street, ground: Occupancy, rng: Genera
 
 
 def _clutter(parts: SceneParts, street: Street, ground: Occupancy, rng: Generator) -> None:
-    """Flat things anywhere on the road (they take no ground), litter on road and sidewalks, painted signs."""
+    """Add flat objects on the road (they occupy no ground), litter on road and sidewalks, painted signs."""
     for s in rng.uniform(-15, 60, int(rng.poisson(14))).tolist():
         d = float(rng.uniform(-street.kerb(-1) + 0.4, street.kerb(1) - 0.4))
         yaw = street.heading(s) + float(rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.1))

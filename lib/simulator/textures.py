@@ -1,4 +1,4 @@
-"""Procedural surface patterns: colour at points of a surface, faded where a pixel is larger than the pattern.
+"""Procedural surface textures: colours at points of a surface, faded if a pixel is larger than the pattern.
 
 Arrays are float32 unless said otherwise, vectors (3, N), lengths in metres, colours linear light.
 """
@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.simulator.patterns import UNUSUAL, UNVARIED, USUAL, Patch, kept, lerp, windows
+from lib.simulator.patterns import UNUSUAL, UNVARIED, USUAL, Patch, lerp, resolved_fraction, windows
 from lib.simulator.raycast import Float32
 from lib.simulator.scene import Texture
 
@@ -41,8 +41,8 @@ class ValueNoise:
 
 @dataclass(frozen=True, eq=False)
 class SurfacePoints:
-    """N points to be coloured. position_m and normal (3, N) in the frame that the texture is fixed to; footprint_m (N,)
-    the size of a pixel on the surface; texture (N,) int32; color, color2 (3, N); scale_m (N,).
+    """N points to be coloured. position_m and normal (3, N) in the object's frame; footprint_m (N,): size of a pixel on
+    the surface; texture (N,) int32; color, color2 (3, N); scale_m (N,).
     """
 
     position_m: Float32
@@ -56,8 +56,8 @@ class SurfacePoints:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """What shading needs of N points: albedo (3, N); glass (N,) and lit (N,) in [0, 1], how much of the pixel is a
-    window pane that mirrors, and one behind which a light burns.
+    """Surface properties of N points for shading: albedo (3, N); glass (N,) and lit (N,) in [0, 1]: fraction of the
+    pixel that is a reflecting window pane, and a lit one.
     """
 
     albedo: Float32
@@ -106,8 +106,10 @@ def surface(points: SurfacePoints, noise: ValueNoise) -> Surface:
     """Colour the points by their textures."""
     coarse_amount, coarse_rate, fine_amount, fine_rate = _GRAINS.take(points.texture, axis=1)
     turned = _askew(points.position_m)
-    coarse = (noise(turned * coarse_rate) * 2 - 1) * kept(points.footprint_m * coarse_rate * np.float32(0.5))
-    fine = (noise(turned * fine_rate) * 2 - 1) * kept(points.footprint_m * fine_rate * np.float32(0.7))
+    coarse = (noise(turned * coarse_rate) * 2 - 1) * resolved_fraction(
+        points.footprint_m * coarse_rate * np.float32(0.5)
+    )
+    fine = (noise(turned * fine_rate) * 2 - 1) * resolved_fraction(points.footprint_m * fine_rate * np.float32(0.7))
     gain = np.maximum(1 + coarse_amount * coarse + fine_amount * fine, 0)
     albedo = points.color * gain
     glass = np.zeros(len(gain), dtype=np.float32)
@@ -141,7 +143,7 @@ def _patch(
 
 
 def _askew(points: Float32) -> Float32:
-    """The points turned, so that the noise's cells do not line up with walls and kerbs."""
+    """Rotate points (3, N), so that the noise's cells are not aligned with walls and kerbs."""
     x, y, z = points
     return np.stack(
         [

@@ -1,4 +1,4 @@
-"""Vehicles that drive and park."""
+"""Moving and parked vehicles."""
 
 from collections.abc import Callable
 
@@ -42,7 +42,7 @@ def driving_vehicle(rng: Generator, lights: bool) -> Object:
 def _drive_lane(
     parts: SceneParts, street: Street, route: Route, ground: Occupancy, lane: int, lights: bool, rng: Generator
 ) -> None:
-    """Vehicles of one lane: straight on at the lane's speed, so that their ways do not meet."""
+    """Add the vehicles of one lane. All move straight ahead at the same speed, so that they do not collide."""
     forward = lane >= 0
     speed = float(rng.uniform(2.0, 12.0)) if chance(rng, 0.8) else 0.0
     sweep = speed * route.duration_s
@@ -63,11 +63,11 @@ def _drive_lane(
 
 
 def _park(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng: Generator) -> None:
-    """A parking lane, more or less full."""
-    share = float(rng.uniform(0.25, 0.9))
+    """Add parked vehicles on a random fraction of a parking lane."""
+    occupied_fraction = float(rng.uniform(0.25, 0.9))
     s = _FIRST_M + float(rng.uniform(0, 5))
     while s < _LAST_M - 15:
-        if not chance(rng, share):
+        if not chance(rng, occupied_fraction):
             s += 5.5
             continue
         thing = vehicles.car(rng) if chance(rng, 0.93) else vehicles.lorry(rng)

@@ -59,9 +59,9 @@ def _conifer(rng: Generator) -> Object:
     tiers = int(rng.integers(4, 7))
     skirts = []
     for i in range(tiers):
-        share = i / tiers
-        skirt = cone(reach * (1 - share) * float(rng.uniform(0.9, 1.1)), 0.05, height * 1.6 / tiers, 9)
-        skirts.append(moved(skirt, (0.0, 0.0, height * (0.12 + 0.80 * share) * 0.9)))
+        level = i / tiers
+        skirt = cone(reach * (1 - level) * float(rng.uniform(0.9, 1.1)), 0.05, height * 1.6 / tiers, 9)
+        skirts.append(moved(skirt, (0.0, 0.0, height * (0.12 + 0.80 * level) * 0.9)))
     return pieces(
         VEGETATION, (BARK, [rod((0, 0, -0.1), (0, 0, height * 0.5), 0.02 * height, 0.05)]), (foliage(rng), skirts)
     )

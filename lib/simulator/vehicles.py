@@ -62,7 +62,7 @@ def saloon(rng: Generator, lights: bool = False, body: Material | None = None) -
 
 
 def suv(rng: Generator, lights: bool = False) -> Object:
-    """A high car or estate; now and then with a roof box, rails, or a roof of another colour."""
+    """A high car or estate; sometimes with a roof box, rails, or a roof of another colour."""
     length, width, height = rng.uniform(4.25, 4.95), rng.uniform(1.78, 1.96), rng.uniform(1.58, 1.86)
     body = car_paint(rng)
     roof = paint((0.06, 0.06, 0.07)) if chance(rng, 0.25) else None
@@ -104,7 +104,7 @@ def _passenger_car(
     lights: bool,
     roof: Material | None = None,
 ) -> Object:
-    """A car by its proportions: hood and boot as shares of the length, tail_slope [m] of the rear window."""
+    """A car by its proportions: hood and boot as fractions of the length, tail_slope [m] of the rear window."""
     front, rear, half = length / 2, -length / 2, width / 2
     belt = height * rng.uniform(0.60, 0.64)
     nose, clear = belt * rng.uniform(0.76, 0.86), rng.uniform(0.16, 0.22)

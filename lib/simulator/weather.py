@@ -1,4 +1,4 @@
-"""Light and air: weather presets and what they mean for the picture.
+"""Weather presets, and their light, fog, wetness and image noise.
 
 A preset is `[FOGGY_]<sky>_<time>`, sky one of CLEAR, CLOUDY, WET, WET_CLOUDY, SOFT_RAIN, MID_RAIN, HARD_RAIN and time
 one of NOON, SUNSET, NIGHT, for example SOFT_RAIN_SUNSET. Those without fog and night are AnoVox's 14, in its spelling.
@@ -32,7 +32,7 @@ def preset_name(rng: np.random.Generator, night: bool, fog: bool, rain: bool) ->
 
 
 def build_weather(preset: str, rng: np.random.Generator) -> Weather:
-    """The weather of a preset, its sun's place and its fog's thickness drawn at random."""
+    """The weather of a preset, with random sun direction and fog density."""
     name = _OUR_SPELLING.get(preset, preset).removeprefix("FOGGY_")
     sky, time = name.rsplit("_", 1)
     overcast, night, fog = _OVERCAST[sky], time == "NIGHT", preset.startswith("FOGGY_")
@@ -54,7 +54,7 @@ def build_weather(preset: str, rng: np.random.Generator) -> Weather:
 
 
 def _light(time: str, overcast: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sun, ambient and sky colour: clear and overcast ones mixed."""
+    """Sun, ambient and sky colour (3,) each, interpolated between clear and overcast."""
     clear = {
         "NOON": ((1.00, 0.96, 0.88), (0.42, 0.46, 0.52), (0.50, 0.67, 0.90)),
         "SUNSET": ((0.95, 0.62, 0.36), (0.34, 0.33, 0.38), (0.83, 0.62, 0.50)),

@@ -1,4 +1,4 @@
-"""A scene at one instant, ready for rays: static, moving and camouflaged triangles, and what their parts look like."""
+"""A scene at one instant, prepared for ray casting: triangles, and a table of the parts' properties."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,8 +19,8 @@ _LAMP_SIZE_M: Final = 2.0
 
 @dataclass(frozen=True, eq=False)
 class PartTable:
-    """What rays find at each of P parts: (P,) each; colours (3, P) in linear light; `pose` (4, P) cos yaw, sin yaw,
-    x, y of the frame that the part's texture is fixed to.
+    """Properties of P parts: (P,) each; colours (3, P) in linear light; `pose` (4, P): cos yaw, sin yaw, x, y of the
+    frame in which the part's texture is evaluated.
     """
 
     texture: Int32
@@ -37,7 +37,7 @@ class PartTable:
 
 @dataclass(frozen=True)
 class Lamp:
-    """A street lamp: where it hangs [m, world] and its linear colour."""
+    """A street lamp: its position [m, world] and linear colour."""
 
     position_m: tuple[float, float, float]
     color: tuple[float, float, float]
@@ -45,7 +45,7 @@ class Lamp:
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """A scene at one instant. `opaque` is what the camera truly sees, `camouflaged` what takes the look behind it."""
+    """A scene at one instant. `camouflaged` triangles show the background, `opaque` are all others."""
 
     scene: Scene
     table: PartTable
@@ -58,11 +58,11 @@ class World:
         return _first(self.opaque, origins_m, directions)
 
     def cast_camouflaged(self, origins_m: Float32, directions: Float32) -> Hits:
-        """First hits on camouflaged parts alone."""
+        """First hits on camouflaged parts only."""
         return _first(self.camouflaged, origins_m, directions)
 
     def shadowed(self, origins_m: Float32, directions: Float32, reach: float = 1e6) -> npt.NDArray[np.bool_]:
-        """Whether anything opaque lies on the rays (3, N); camouflaged parts cast no shadow."""
+        """Whether the rays (3, N) hit anything opaque; camouflaged parts cast no shadow."""
         blocked = np.zeros(directions.shape[1], dtype=bool)
         for geometry in self.opaque:
             left = np.flatnonzero(~blocked)
@@ -71,7 +71,7 @@ class World:
 
 
 class SceneWorlds:
-    """The worlds of one scene: what stands still is built once, what moves at each instant."""
+    """Builds the worlds of one scene: static geometry once, moving geometry for each instant."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
@@ -104,15 +104,15 @@ class SceneWorlds:
 
 def world_SE3_actor(actor: Actor, time_s: float) -> Matrix:
     """Pose (4, 4) of an actor `time_s` after the scene's start."""
-    return _driven(actor.start_xy_m, actor.yaw_rad, actor.speed_mps * time_s)
+    return _pose_after(actor.start_xy_m, actor.yaw_rad, actor.speed_mps * time_s)
 
 
 def world_SE3_ego(scene: Scene, time_s: float) -> Matrix:
     """Pose (4, 4) of the ego vehicle `time_s` after the scene's start."""
-    return _driven(scene.ego_start_xy_m, scene.ego_yaw_rad, scene.ego_speed_mps * time_s)
+    return _pose_after(scene.ego_start_xy_m, scene.ego_yaw_rad, scene.ego_speed_mps * time_s)
 
 
-def _driven(start_xy_m: tuple[float, float], yaw_rad: float, way_m: float) -> Matrix:
+def _pose_after(start_xy_m: tuple[float, float], yaw_rad: float, way_m: float) -> Matrix:
     x, y = start_xy_m
     return yaw_transform(yaw_rad, (x + way_m * float(np.cos(yaw_rad)), y + way_m * float(np.sin(yaw_rad)), 0.0))
 
@@ -127,9 +127,7 @@ def _first(geometries: Sequence[Geometry], origins_m: Float32, directions: Float
 
 
 def _geometry(placed: Sequence[tuple[int, Part, Matrix | None]], *, camouflage: bool) -> tuple[Geometry, ...]:
-    """One geometry of the parts that are, or are not, camouflaged, each at its pose (None: where it is); none if there
-    are none.
-    """
+    """One geometry of the parts that are, or are not, camouflaged, each at its pose (None: identity); or ()."""
     chosen = [item for item in placed if item[1].material.camouflage == camouflage and len(item[1].faces)]
     if not chosen:
         return ()
@@ -146,7 +144,7 @@ def _moved(pose: Matrix, vertices_m: Float32) -> Float32:
 
 
 def _texture_poses(poses: Sequence[Matrix | None]) -> Float32:
-    """PartTable's `pose` (4, P) of the parts' poses, None for those that stand where they were built."""
+    """`pose` (4, P) of PartTable from the parts' poses; None is the identity."""
     return _numbers([(1, 0, 0, 0) if p is None else (p[0, 0], p[1, 0], p[0, 3], p[1, 3]) for p in poses])
 
 
@@ -155,7 +153,7 @@ def _numbers(values: Sequence[object]) -> Float32:
 
 
 def _table(parts: Sequence[Part]) -> PartTable:
-    """The table of parts that all stand where they were built."""
+    """The table of parts, all with the identity as their pose."""
     materials = [part.material for part in parts]
     return PartTable(
         texture=np.array([material.texture for material in materials], dtype=np.int32),
@@ -172,7 +170,7 @@ def _table(parts: Sequence[Part]) -> PartTable:
 
 
 def _lamps(scene: Scene) -> tuple[Lamp, ...]:
-    """At night, what glows high above the street lights it; faces close together are one lamp."""
+    """Street lamps at night: emissive parts high above the street; faces close together are one lamp."""
     lamps: list[Lamp] = []
     for part in scene.static_parts if scene.weather.night else ():
         if part.material.emissive <= 0:

@@ -1,4 +1,4 @@
-"""docs/comparisons.json: two variants of one training seed on the same test, by `tools.compare`'s paired bootstrap."""
+"""docs/comparisons.json: paired differences between two variants with the same training seed, from `tools.compare`."""
 
 import json
 from collections.abc import Sequence
@@ -19,7 +19,9 @@ WANTED: Final = {("frame", "auroc"): "frame AUROC", ("point", "ap"): "point AP"}
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences of WANTED, over all anomalies (group "") and by kind; see lib.evaluation.comparison.Difference."""
+    """Differences of the metrics WANTED, over all anomalies (group "") and by kind; see
+    lib.evaluation.comparison.Difference.
+    """
 
     scale: str
     first: str
@@ -29,12 +31,12 @@ class Comparison:
 
     @property
     def key(self) -> tuple[str, str, str, int]:
-        """What there is one comparison of."""
+        """Unique identifier of a comparison."""
         return self.scale, self.first, self.second, self.seed
 
 
 def pairs_of(run: Run, finished: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs that a run completes; finished: names of the variants that have run with its scale and seed."""
+    """Pairs that a run completes; `finished`: names of the variants that have run with its scale and seed."""
     return [pair for pair in PAIRS if set(run.names) & set(pair) and set(pair) <= {*finished, *run.names}]
 
 
@@ -45,7 +47,7 @@ def comparison_of(run: Run, pair: tuple[str, str], compared: str) -> Comparison:
 
 
 def read_comparisons(path: Path) -> list[Comparison]:
-    """The comparisons of a file; none where there is no file. Raises DataError for a file that is not one of these."""
+    """Comparisons in a file; none if there is no file. Raises DataError if the file is damaged."""
     if not path.exists():
         return []
     try:
@@ -55,7 +57,7 @@ def read_comparisons(path: Path) -> list[Comparison]:
 
 
 def add_comparisons(path: Path, new: Sequence[Comparison]) -> list[Comparison]:
-    """Put comparisons into the file, in the place of those of the same pair and seed; returns all."""
+    """Add comparisons to the file, replacing those of the same pair and seed; returns all."""
     fresh = {comparison.key for comparison in new}
     found = [old for old in read_comparisons(path) if old.key not in fresh] + list(new)
     if new:

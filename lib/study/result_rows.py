@@ -17,10 +17,9 @@ NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "ap_low", "ap_high",
 
 @dataclass(frozen=True)
 class Row:
-    """A finished run: what was changed in params.yaml at which commit, its metrics (level -> number), its wall time.
+    """A finished run: its commit, changes of params.yaml, metrics (level -> name -> value) and wall time.
 
-    trivial: frame AUROC of the evaluation's trivial baselines, where it has any. events: what a detector finds at one
-    false alarm a minute.
+    trivial: frame AUROC of the trivial scores. events: event metrics at one false alarm a minute.
     """
 
     scale: str
@@ -41,7 +40,7 @@ class Row:
 
 
 def row_of(run: Run, name: str, revision: str, evaluated: dict[str, Any], minutes: float) -> Row:
-    """Take what the tables need from a metrics/evaluate.json."""
+    """Make a row from the content of metrics/evaluate.json."""
     events = evaluated.get("events", {})
     return Row(
         scale=run.scale,
@@ -58,7 +57,7 @@ def row_of(run: Run, name: str, revision: str, evaluated: dict[str, Any], minute
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a file; none where there is no file. Raises DataError for a file that is not one of these."""
+    """Rows in a file; none if there is no file. Raises DataError if the file is damaged."""
     if not path.exists():
         return []
     try:
@@ -68,7 +67,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def add_rows(path: Path, new: list[Row]) -> list[Row]:
-    """Put rows into the file, in the place of those of the same identifier; returns all."""
+    """Add rows to the file, replacing those of the same identifier; returns all."""
     fresh = {row.id for row in new}
     rows = [row for row in read_rows(path) if row.id not in fresh] + new
     write_json(path, [asdict(row) for row in rows])

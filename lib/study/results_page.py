@@ -1,4 +1,4 @@
-"""docs/results.md: tables between two marks, made from the rows; what stands around them is written by hand."""
+"""docs/results.md: tables between two marks, generated from the rows; the text around them is written by hand."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ WITH_INTERVAL: Final = COLUMNS[:2]
 HEADS: Final = ("frame AUROC", "point AP", "point AUROC", "voxel AUROC", "voxel AP", "detection rate")
 SHOWN: Final = (*row_names("concat"), "lidar", "image", "cross_attention", *(f"concat {name}" for name in METHODS))
 """Rows of the page. docs/results.json has all."""
-OF_ONE_ROW: Final = ("train.seed", "model.fusion", "predict.blackout")
+ROW_PARAMS: Final = ("train.seed", "model.fusion", "predict.blackout")
 TITLES: Final[dict[Scale, str]] = {
     "default": "### Default scale",
     "large": "### Large scale",
@@ -28,7 +28,7 @@ TITLES: Final[dict[Scale, str]] = {
 
 
 def put_tables(path: Path, rows: Sequence[Row], comparisons: Sequence[Comparison]) -> None:
-    """Replace what stands between the marks of the page; raises DataError where it lacks them."""
+    """Replace the text between the marks of the page; raises DataError if it has no marks."""
     try:
         text = read_text(path)
     except OSError as error:
@@ -96,7 +96,7 @@ def _what(scale: Scale, rows: Sequence[Row]) -> str:
     objects = next((row.events["objects"] for row in rows if "objects" in row.events), None)
     counts += [f"{objects} objects"] if objects is not None else []
     usual = _texts(DATA[scale])
-    changed = [f"{k}={v}" for k, v in _texts(rows[0].changes).items() if k not in OF_ONE_ROW and usual.get(k) != v]
+    changed = [f"{k}={v}" for k, v in _texts(rows[0].changes).items() if k not in ROW_PARAMS and usual.get(k) != v]
     params = f" Other params: {', '.join(changed)}." if changed else ""
     detectors = [row.minutes for row in rows if row.name in VARIANTS]
     longest = f" The longest run of the pipeline took {max(detectors):g} minutes." if detectors else ""
@@ -104,7 +104,7 @@ def _what(scale: Scale, rows: Sequence[Row]) -> str:
 
 
 def _trivial(rows: Sequence[Row]) -> str:
-    """Frame AUROC of scores that know nothing of anomalies."""
+    """Sentence with the frame AUROC of the trivial scores."""
     known = next((row.trivial for row in rows if row.trivial), {})
     if not known:
         return ""
@@ -112,7 +112,7 @@ def _trivial(rows: Sequence[Row]) -> str:
 
 
 def missing(runs: Sequence[Run], rows: Sequence[Row]) -> list[Run]:
-    """The runs of which a row is not there yet, or by other params, in their order."""
+    """Runs with a row that is missing or was made with other params, in their order."""
     done = {row.id: _texts(row.changes) for row in rows}
     return [
         run

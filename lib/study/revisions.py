@@ -1,7 +1,7 @@
-"""What a Git revision or a DVC experiment made, taken from DVC's cache without touching the workspace.
+"""Outputs of a Git revision or a DVC experiment, read from DVC's cache without touching the workspace.
 
-DVC's cache: the content with the MD5 abcd... lies in files/md5/ab/cd...; a folder's is a JSON list of its files, in
-files/md5/ab/cd....dir. Which MD5 an output had, dvc.lock says.
+DVC's cache: the content with the MD5 abcd... is in files/md5/ab/cd...; a folder is a JSON list of its files, in
+files/md5/ab/cd....dir. dvc.lock has the MD5 of each output.
 """
 
 import json
@@ -21,7 +21,7 @@ _MD5: Final = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 def resolve(repository: Path, name: str) -> str:
-    """The commit of a DVC experiment or Git revision of this name; raises DataError when there is none, or several."""
+    """Commit of a DVC experiment or Git revision of this name; raises DataError if there is none or several."""
     refs = (
         line.split() for line in _git(repository, "for-each-ref", "--format=%(refname) %(objectname)", _EXPERIMENTS)
     )
@@ -39,10 +39,10 @@ def resolve(repository: Path, name: str) -> str:
 
 
 def link_output(repository: Path, cache: Path, name: str, output: str, folder: Path) -> None:
-    """Fill an empty folder with links to the files that an output, a folder, held at a revision or experiment.
+    """Fill an empty folder with links to the files of an output (a folder) at a revision or experiment.
 
-    `cache`: where DVC keeps its content (`dvc cache dir`). Raises DataError when the revision has no such output, or
-    the cache lacks it.
+    `cache`: DVC's cache folder (`dvc cache dir`). Raises DataError if the revision has no such output or it is not in
+    the cache.
     """
     commit = resolve(repository, name)
     text = "\n".join(_git(repository, "show", f"{commit}:dvc.lock"))
@@ -71,7 +71,7 @@ def _content(name: str, output: str, cache: Path, digest: str) -> Path:
     if not path.is_file():
         raise DataError(
             f"{name}: its {output} is not in DVC's cache, so it was made on another machine or removed; fetch it from "
-            "a remote (`dvc fetch`), or compare with `workspace`, the results that lie in the working tree"
+            "a remote (`dvc fetch`), or compare with `workspace`, the results in the working tree"
         )
     return path
 

@@ -1,4 +1,4 @@
-"""Runs of a study, in a clone of the repository that shares its DVC cache: nothing in the working tree changes."""
+"""Runs of a study, in a clone of the repository with the same DVC cache, so that the working tree is not changed."""
 
 import json
 import os
@@ -23,20 +23,22 @@ BASELINE_METRICS: Final = "data/baselines/metrics.json"
 
 
 def open_clone(repository: Path, folder: Path) -> str:
-    """Make or renew the clone at the repository's HEAD; returns the commit.
+    """Create or update the clone at the repository's HEAD; returns the commit.
 
-    Raises DataError where the pipeline has changes that are not committed, or the folder is something else.
+    Raises DataError if the pipeline has uncommitted changes, or the folder is not such a clone.
     """
     changed = _out(repository, "git", "status", "--porcelain", "--", *PIPELINE)
     if changed:
         first = changed.splitlines()[0].split(maxsplit=1)[-1]
-        raise DataError(f"{repository / first}: not committed; a study runs what is committed, so commit first")
+        raise DataError(
+            f"{repository / first}: has uncommitted changes; a study runs the committed state, so commit first"
+        )
     revision = _out(repository, "git", "rev-parse", "HEAD")
     if not folder.exists():
         _run(repository, "git", "clone", "-q", "--no-checkout", str(repository), str(folder))
         (folder / ".git" / "study").touch()
     if not (folder / ".git" / "study").is_file():
-        raise DataError(f"{folder}: exists and is no clone of a study; name another folder or remove it")
+        raise DataError(f"{folder}: exists and is not a clone of a study; choose another folder or remove it")
     _run(folder, "git", "fetch", "-q", "origin", "HEAD")
     _run(folder, "git", "checkout", "-q", "-f", "--detach", revision)
     cache = _out(repository, sys.executable, "-m", "dvc", "cache", "dir")
@@ -45,7 +47,7 @@ def open_clone(repository: Path, folder: Path) -> str:
 
 
 def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> list[Row]:
-    """Run it and return its rows; a detector's predictions are kept, to be compared. DataError where it fails."""
+    """Execute a run and return its rows; a detector's predictions are kept for comparisons. Raises DataError."""
     _run(clone, "git", "checkout", "-q", "-f", "--detach", revision)
     if run.kind == "baselines":
         start = time.monotonic()
@@ -68,7 +70,7 @@ def execute(run: Run, clone: Path, revision: str, kept_predictions: Path) -> lis
 
 
 def compare_with(run: Run, finished: Sequence[str], clone: Path, kept_predictions: Path) -> list[Comparison]:
-    """Compare a run that was just executed with those of its scale and seed that it makes a pair with."""
+    """Compare a run that was just executed with its partners in PAIRS, of the same scale and seed."""
     if run.kind != "detector":
         return []
     found = []
@@ -94,7 +96,7 @@ def _read(path: Path) -> Any:
 
 
 def _environment() -> dict[str, str]:
-    """The stages' `python` is the one that runs now; commits need a name; no hook's settings reach the clone."""
+    """Environment for commands in the clone: the current `python`, a committer, no Git or DVC settings of a hook."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     who = {f"GIT_{role}_{what}": "study@localhost" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -104,7 +106,7 @@ def _environment() -> dict[str, str]:
 def _run(folder: Path, *command: str) -> None:
     done = subprocess.run(command, cwd=folder, env=_environment(), check=False)  # noqa: S603
     if done.returncode:
-        raise DataError(f"{folder}: `{' '.join(command)}` failed; its last words are above")
+        raise DataError(f"{folder}: `{' '.join(command)}` failed; see its output above")
 
 
 def _out(folder: Path, *command: str) -> str:

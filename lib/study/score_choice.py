@@ -1,4 +1,4 @@
-"""Which of the scores is best, asked of validation frames with and without pseudo-anomalies; the test has no part."""
+"""Comparison of scores on validation frames with and without pseudo-anomalies, without any test data."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ SEED = 104_729
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One alternative: frame AUROC, its change against DEFAULT with a 95 % interval over scenarios, point metrics."""
+    """One alternative: frame AUROC, its difference to DEFAULT with a 95 % interval over scenarios, point metrics."""
 
     score: Score
     frame_score: FrameScore
@@ -52,8 +52,8 @@ class ScoreRow:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """Frame scores (F,) by alternative, point scores (N,) by score, their truth, and each frame's scenario (F,)."""
+class ScoredFrames:
+    """Frame scores (F,) by alternative, point scores (N,) by score, their truth, and scenario (F,) of each frame."""
 
     frames: dict[Alternative, npt.NDArray[np.float32]]
     points: dict[Score, npt.NDArray[np.float32]]
@@ -64,7 +64,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Trial:
-    """How validation frames are judged: `repeats` times, each time with other pseudo-anomalies."""
+    """Configuration: validation frames are scored `repeats` times, each time with other pseudo-anomalies."""
 
     slots: int
     repeats: int
@@ -75,7 +75,7 @@ class Trial:
 
 
 def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads: Threads) -> list[ScoreRow]:
-    """Judge the validation frames and rate all alternatives; raises DataError where only one kind of frame results."""
+    """Score the validation frames by all alternatives; raises DataError if all are anomalous or none is."""
     params = trial.predict.model_copy(update={"score": "anomaly_logit"})
     scorer = also_without_image(detector, detector.config.fuses, params)
     scoring = Scoring(scorer, detector.config.grid(), params, trial.device, trial.precision)
@@ -83,9 +83,9 @@ def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads:
         how: for_sensors(params.model_copy(update={"frame_score": how}), detector.config.fusion)
         for how in get_args(FrameScore)
     }
-    judged = partial(_judged, scoring, by_frame_score, trial)
-    parts = list(threads.map(judged, _batches(data, trial)))
-    together = Judged(
+    results = partial(_score_batch, scoring, by_frame_score, trial)
+    parts = list(threads.map(results, _batches(data, trial)))
+    together = ScoredFrames(
         frames={a: np.concatenate([part.frames[a] for part in parts]) for a in ALTERNATIVES},
         points={s: np.concatenate([part.points[s] for part in parts]) for s in get_args(Score)},
         frame_truth=np.concatenate([part.frame_truth for part in parts]),
@@ -96,16 +96,16 @@ def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads:
     return rate(together)
 
 
-def rate(judged: Judged) -> list[ScoreRow]:
+def rate(results: ScoredFrames) -> list[ScoreRow]:
     """Rows of all alternatives, the best frame AUROC first."""
-    truth, base, draws = judged.frame_truth, judged.frames[DEFAULT], _draws(judged)
+    truth, base, draws = results.frame_truth, results.frames[DEFAULT], _draws(results)
     resampled_base = _resampled_auroc(truth, base, draws)
     point = {
-        score: (float(roc_auc_score(judged.point_truth, s)), float(average_precision_score(judged.point_truth, s)))
-        for score, s in judged.points.items()
+        score: (float(roc_auc_score(results.point_truth, s)), float(average_precision_score(results.point_truth, s)))
+        for score, s in results.points.items()
     }
     rows = []
-    for (score, frame_score), values in judged.frames.items():
+    for (score, frame_score), values in results.frames.items():
         low, high = np.percentile(_resampled_auroc(truth, values, draws) - resampled_base, [2.5, 97.5])
         auroc = float(roc_auc_score(truth, values))
         change = auroc - float(roc_auc_score(truth, base))
@@ -113,21 +113,21 @@ def rate(judged: Judged) -> list[ScoreRow]:
     return sorted(rows, key=lambda row: -row.frame_auroc)
 
 
-def _draws(judged: Judged) -> npt.NDArray[np.int64]:
-    """How often each draw (D, F) of scenarios holds each frame; draws without both kinds are left out."""
+def _draws(results: ScoredFrames) -> npt.NDArray[np.int64]:
+    """Bootstrap over scenarios: number of times (D, F) that each draw has each frame; only draws with both kinds."""
     generator = np.random.default_rng(SEED)
-    _, member = np.unique(judged.scenario, return_inverse=True)
+    _, member = np.unique(results.scenario, return_inverse=True)
     scenarios = int(member.max()) + 1
     chosen = generator.integers(scenarios, size=(RESAMPLES, scenarios))
     drawn = np.stack([np.bincount(draw, minlength=scenarios) for draw in chosen])[:, member]
-    positives, total = drawn @ judged.frame_truth, drawn.sum(1)
+    positives, total = drawn @ results.frame_truth, drawn.sum(1)
     return np.asarray(drawn[(positives > 0) & (positives < total)])
 
 
 def _resampled_auroc(
     truth: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32], draws: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """AUROC of every draw (D, F) at once, ties counted half."""
+    """AUROC (D,) of all draws (D, F) at once; ties count half."""
     order = np.argsort(scores)
     ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
     positives, negatives = (np.add.reduceat(draws[:, order] * kind[order], ties, axis=1) for kind in (truth, ~truth))
@@ -136,7 +136,7 @@ def _resampled_auroc(
 
 
 def _batches(data: TrainingSet, trial: Trial) -> Iterator[tuple[FrameBatch, npt.NDArray[np.int64], int]]:
-    """Batches of validation frames, the number of each frame's shard, and a seed."""
+    """Batches of validation frames, the index of each frame's shard, and a seed."""
     size = trial.predict.batch_size
     for repeat in range(trial.repeats):
         for number, batch in enumerate(batches(data.shards, data.validation, size, trial.device)):
@@ -145,12 +145,12 @@ def _batches(data: TrainingSet, trial: Trial) -> Iterator[tuple[FrameBatch, npt.
 
 
 @torch.inference_mode()
-def _judged(
+def _score_batch(
     scoring: Scoring,
     by_frame_score: dict[FrameScore, PredictParams],
     trial: Trial,
     seeded: tuple[FrameBatch, npt.NDArray[np.int64], int],
-) -> Judged:
+) -> ScoredFrames:
     batch, scenario, seed = seeded
     generator = torch.Generator(scoring.device).manual_seed(seed)
     views, _ = make_views(batch, scoring.grid)
@@ -167,7 +167,7 @@ def _judged(
         for how, params in by_frame_score.items():
             frames[score, how] = frame_scores(scores, views, params).cpu().numpy()[counts]
     point_truth = (targets.cell_BRC[scored] == 1).cpu().numpy()
-    return Judged(frames, points, positive[counts], point_truth, scenario[counts])
+    return ScoredFrames(frames, points, positive[counts], point_truth, scenario[counts])
 
 
 def table(rows: Sequence[ScoreRow]) -> str:

@@ -1,4 +1,4 @@
-"""What a study runs: every variant and the field's baselines, each over training seeds, on data of its own seed."""
+"""Plan of a study: all variants and baselines, each with several training seeds, on data with a separate seed."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -10,7 +10,7 @@ Value = int | float | str
 TRAINING_SEEDS: Final = (1, 2, 3)
 VARIANTS: Final = ("concat", "lidar", "image", "cross_attention")
 LOST: Final = {"without image": "image", "without LiDAR": "lidar"}
-"""Rows of a variant of both sensors that is tested once more with one of them lost: predict.blackout."""
+"""Additional rows of variants with both sensors, which are also tested with predict.blackout."""
 SENSORS: Final = ("image", "lidar", "concat")
 METHODS: Final = ("nearest_neighbour", "mahalanobis", "max_softmax", "energy")
 BASELINES: Final = tuple(f"{sensors} {method}" for sensors in SENSORS for method in METHODS)
@@ -36,16 +36,17 @@ DATA: Final[dict[Scale, dict[str, Value]]] = {
         "preprocess.trust_labels": True,
     },
 }
-"""What each scale changes in params.yaml. The simulator's seeds are used for nothing else, so that no recipe was chosen
-on these tests. Large: 2760 scenarios (8280 frames) to train, 450 scenarios to test, and the frame score that validation
-there rates best. Apart: the default size, but camera and LiDAR stand apart, look at different times and are calibrated
-with an error, so that attention has much to mend, and preprocess, which would stop, is told to trust it."""
+"""Changes of params.yaml for each scale. These simulator seeds are used for nothing else, so that no choice was made on
+these tests. Large: 2760 scenarios (8280 frames) for training, 450 for testing, and the frame score that is best on its
+validation. Apart: the default size, but camera and LiDAR are at different places, record at different times and have a
+calibration error, which attention may compensate; preprocess would stop without trust_labels."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the pipeline (`detector`), and tests of the same model with a sensor lost; or all of the field's
-    baselines. Makes one row per name.
+    """One run of the pipeline (`detector`) with additional tests under blackout, or a run of all baselines.
+
+    Gives one row per name.
     """
 
     scale: Scale
@@ -56,11 +57,11 @@ class Run:
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """Identifiers of the rows it makes."""
+        """Identifiers of its rows."""
         return tuple(row_id(self.scale, name, self.seed) for name in self.names)
 
     def changes_of(self, name: str) -> dict[str, Value]:
-        """What a row's test changes in params.yaml."""
+        """Changes of params.yaml for a row."""
         lost = next((sensor for suffix, sensor in LOST.items() if name.endswith(f" {suffix}")), None)
         return dict(self.changes) | ({"predict.blackout": lost} if lost else {})
 
@@ -71,7 +72,7 @@ def row_id(scale: str, name: str, seed: int) -> str:
 
 
 def plan(scale: Scale, extra: dict[str, Value]) -> list[Run]:
-    """A scale's runs, the most important first; `extra` changes params in all of them (after the scale's own)."""
+    """Runs of a scale, the most important first; `extra`: further changes of params for all of them."""
     data = DATA[scale] | extra
     runs: list[Run] = []
     for seed in TRAINING_SEEDS[:1] if scale == "large" else TRAINING_SEEDS:
@@ -86,22 +87,22 @@ def plan(scale: Scale, extra: dict[str, Value]) -> list[Run]:
 
 
 def variants(scale: Scale) -> tuple[str, ...]:
-    """The detector's variants that a scale compares."""
+    """Variants of the detector in a scale."""
     return ("concat", "cross_attention") if scale == "apart" else VARIANTS
 
 
 def row_names(variant: str) -> tuple[str, ...]:
-    """A variant's rows: its own, and those with a sensor lost."""
+    """Names of a variant's rows: without and with a blackout."""
     return (variant,) if variant in ("image", "lidar") else (variant, *(f"{variant} {suffix}" for suffix in LOST))
 
 
 def command(run: Run) -> str:
-    """The command a user would type for a run's first row."""
+    """Command for a run's first row."""
     return commands(run)[0]
 
 
 def commands(run: Run) -> list[str]:
-    """What a user would type for all of a run: for a detector a command per row, of which the first one trains."""
+    """Commands for all rows of a run; for a detector one per row, of which the first one trains."""
     if run.kind == "baselines":
         return [f"dvc exp run {_settings(dict(run.changes))} preprocess && python -m tools.baselines"]
     first, *lost = run.names

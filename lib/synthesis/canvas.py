@@ -1,4 +1,4 @@
-"""Frames into which one thing after another is pasted, in both sensors.
+"""Frames into which objects are pasted one by one, consistently in both sensors.
 
 Shape letters as in range_view.py; P = H W; K = R C; L: layers.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from lib.synthesis.appearance import air_density, far_color, grain
+from lib.synthesis.appearance import far_color, haze_density, image_noise
 from lib.synthesis.targets import Targets
 from lib.views.range_view import RangeGrid, Views, cell_directions
 
@@ -18,13 +18,13 @@ INTENSITY_DECAY = 0.004  # CARLA's atmosphere, per metre
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The frames while slot after slot is pasted into them, as layers of numbers in float32 that change in place.
+    """A batch of frames that is modified in place, slot by slot. All layers are float32.
 
-    pixels_BLP: red, green, blue, class, depth [m], mark as in Targets, number of the last slot that
-    changed it. cells_BLK: direction x, y, z, flat number of the pixel it projects to (-1: unseen), range [m],
-    intensity, class, mark, number of the slot that made it anomalous.
-    What all slots share: origin_B3: the camera in the LiDAR's frame; far_color_B31; air_density_B1 [1/m]; grain_B1;
-    brightness_B1 of the whole image.
+    pixels_BLP: red, green, blue, class, depth [m], mark as in Targets, number of the last slot that changed the pixel.
+    cells_BLK: direction x, y, z, flat index of the pixel it projects to (-1: not in view), range [m], intensity, class,
+    mark, number of the slot that made the cell anomalous.
+    Common to all slots: origin_B3: the camera's position in the LiDAR's frame; far_color_B31; haze_density_B1 [1/m];
+    noise_std_B1; brightness_B1: mean of the whole image.
     """
 
     views: Views
@@ -33,13 +33,13 @@ class Scene:
     cells_BLK: Tensor
     origin_B3: Tensor
     far_color_B31: Tensor
-    air_density_B1: Tensor
-    grain_B1: Tensor
+    haze_density_B1: Tensor
+    noise_std_B1: Tensor
     brightness_B1: Tensor
 
 
 def open_scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor) -> Scene:
-    """Begin with frames in which nothing is pasted; uv_B2RC and seen_BRC as `project` gives them."""
+    """Create the scene of unmodified frames; uv_B2RC and seen_BRC as in Views.projection."""
     W = views.image_B3HW.shape[-1]
     pixels_BLHW = views.image_B3HW.new_empty(len(views.image_B3HW), 7, *views.depth_m_BHW.shape[1:])
     pixels_BLHW[:, :3], pixels_BLHW[:, 3], pixels_BLHW[:, 4] = (
@@ -64,14 +64,14 @@ def open_scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor)
         torch.cat([direction_B3RC, torch.stack(cells, dim=1)], dim=1).flatten(2),
         -views.lidar_offset_m_B3,
         far_color_B31,
-        air_density(views, far_color_B31),
-        grain(views),
+        haze_density(views, far_color_B31),
+        image_noise(views),
         views.image_B3HW.mean(dim=(1, 2, 3))[:, None],
     )
 
 
 def finished(scene: Scene) -> tuple[Views, Targets]:
-    """Return the frames as they are now, and what of them is anomalous."""
+    """Return the modified frames and their targets."""
     views = scene.views
     pixels_BLHW = scene.pixels_BLP.view(len(scene.pixels_BLP), -1, *views.depth_m_BHW.shape[1:])
     cells_BLRC = scene.cells_BLK.view(len(scene.cells_BLK), -1, *views.range_m_BRC.shape[1:])
@@ -95,5 +95,5 @@ def finished(scene: Scene) -> tuple[Views, Targets]:
 
 
 def anomalous(scene: Scene) -> Tensor:
-    """Say which frames (B,) hold an anomaly so far."""
+    """Return which frames (B,) bool contain an anomalous pixel or cell so far."""
     return (scene.pixels_BLP[:, 5] == 1).any(1) | (scene.cells_BLK[:, 7] == 1).any(1)

@@ -1,4 +1,4 @@
-"""Pseudo-anomalies and negatives of each kind, each where it shows well: what a picture sheet of them is drawn from."""
+"""Clearly visible examples of each kind of pseudo-anomaly and negative, for the sheet of tools/pseudo_anomalies.py."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lib.synthesis.canvas import finished, open_scene
 from lib.synthesis.families import TRAINING, VALIDATION, Families
-from lib.synthesis.ground_negatives import paste_blemishes
+from lib.synthesis.ground_negatives import paste_ground_negatives
 from lib.synthesis.misfits import paste_misfits
 from lib.synthesis.placing import Slot
 from lib.synthesis.pseudo_anomalies import paste_kind
@@ -30,15 +30,15 @@ KINDS: Final[dict[str, Slot | Literal["misfit", "shadow", "dirt", "transplant"]]
 }
 FAMILIES: Final[dict[str, Families]] = {"training": TRAINING, "validation": VALIDATION}
 NEGATIVES: Final = ("shadow", "dirt", "transplant")
-LARGEST_SHARE: Final = 0.12
-_CHANGED: Final = 0.03
+MAX_IMAGE_FRACTION: Final = 0.12
+_MIN_COLOR_CHANGE: Final = 0.03
 SEED: Final = 32_452_843
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A frame with one thing pasted: image (H, W, 3) in [0, 1] and range view (R, C) [m], 0 = no return; which pixels
-    and cells it took.
+    """A frame with one pasted object: image (H, W, 3) in [0, 1], range_m (R, C) with 0 = no return, and the pixels
+    (H, W) and cells (R, C) that the object changed.
     """
 
     kind: str
@@ -51,8 +51,8 @@ class Example:
 
 @torch.no_grad()
 def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
-    """`each` examples per kind and families, of the frames of a batch; where it shows largest, but not all over."""
-    everywhere_B = torch.ones_like(views.lidar_works_B)
+    """Yield `each` examples per kind and family: the frames in which it is largest, below MAX_IMAGE_FRACTION."""
+    everywhere_B = torch.ones_like(views.has_lidar_B)
     for kind, what in KINDS.items():
         for number, (name, families) in enumerate(FAMILIES.items()):
             generator = torch.Generator(views.image_B3HW.device).manual_seed(SEED + number)
@@ -67,14 +67,14 @@ def examples(views: Views, grid: RangeGrid, each: int) -> Iterator[Example]:
                 if what == "misfit":
                     paste_misfits(scene, everywhere_B, 0, generator)
                 else:
-                    paste_blemishes(scene, everywhere_B, everywhere_B & (what == "dirt"), generator)
+                    paste_ground_negatives(scene, everywhere_B, everywhere_B & (what == "dirt"), generator)
                 pasted, targets = finished(scene)
             marked = targets.pixel_BHW == 1
-            changed = (pasted.image_B3HW - views.image_B3HW).abs().mean(1) > _CHANGED
+            changed = (pasted.image_B3HW - views.image_B3HW).abs().mean(1) > _MIN_COLOR_CHANGE
             pixels_BHW = changed if what in NEGATIVES else marked
             cells_BRC = (targets.cell_BRC == 1) | (pasted.range_m_BRC != views.range_m_BRC)
-            share_B = pixels_BHW.flatten(1).float().mean(1)
-            order = torch.where(share_B <= LARGEST_SHARE, share_B, 0.0).argsort(descending=True)[:each]
+            fraction_B = pixels_BHW.flatten(1).float().mean(1)
+            order = torch.where(fraction_B <= MAX_IMAGE_FRACTION, fraction_B, 0.0).argsort(descending=True)[:each]
             for frame in order.tolist():
                 image = _array(pasted.image_B3HW[frame].permute(1, 2, 0))
                 ranges = _array(pasted.range_m_BRC[frame])

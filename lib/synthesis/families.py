@@ -1,6 +1,6 @@
-"""Families of shapes and surfaces that pseudo-anomalies are drawn from: training's and, apart from them, validation's.
+"""Families of shapes and surfaces that pseudo-anomalies are drawn from, disjoint for training and validation.
 
-A detector is judged on validation by shapes and surfaces that it did not train on, as it is on the test.
+So validation scores a detector on shapes and surfaces that it did not train on, as the test does.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from lib.synthesis.pseudo_textures import random_textures
 from lib.synthesis.solids import Solids, random_solids
-from lib.synthesis.validation_solids import random_crystals
-from lib.synthesis.validation_textures import random_ornaments
+from lib.synthesis.validation_solids import random_validation_solids
+from lib.synthesis.validation_textures import random_validation_textures
 
 
 class Textures(Protocol):
@@ -28,9 +28,10 @@ class Textures(Protocol):
 
 @dataclass(frozen=True)
 class Families:
-    """What draws B solids, by centres and extents (B, 3) [m], and B textures, by extents and which need a pattern.
+    """Functions that draw shapes and surfaces.
 
-    misfits: whether misfits (misfits.py) are pasted besides.
+    solids: from centres (B, 3) [m], extents (B, 3) [m] and a generator; textures: from extents, which frames (B,) need
+    a pattern, and a generator; misfits: whether misfits (misfits.py) are pasted as well.
     """
 
     solids: Callable[[Tensor, Tensor, torch.Generator], Solids]
@@ -39,4 +40,4 @@ class Families:
 
 
 TRAINING: Final = Families(random_solids, random_textures, misfits=True)
-VALIDATION: Final = Families(random_crystals, random_ornaments, misfits=False)
+VALIDATION: Final = Families(random_validation_solids, random_validation_textures, misfits=False)

@@ -1,8 +1,9 @@
-"""Misfits: objects of another frame, resized, stretched or turned upside down until nothing normal has their shape.
+"""Misfits: objects of another frame, resized, stretched or turned upside down so that no normal object has their shape.
 
-They are as rich in shape and look as the street's own objects, and as blurred and noisy: neither a loud look nor the
-pasting gives them away. All of an object is scaled about its foot as if it were as far away as that.
+They have the detail, blur and noise of real objects, so that neither a striking surface nor pasting artefacts reveal
+them. The whole object is scaled about its foot point, as if all of it were at the foot's distance.
 Shape letters as in range_view.py; h, w: a window around the misfit; N: its pixels or cells, flattened.
+Names: source_ is the object in its own frame, target_ where it is pasted.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lib.common.labels import BICYCLE, BUS, CAR, DYNAMIC, MOTORCYCLE, PEDESTRIAN, RIDER, STATIC, TRUCK, UNKNOWN
-from lib.synthesis.appearance import air_density, blended, far_color, hazed
+from lib.synthesis.appearance import blended, far_color, haze_density, hazed
 from lib.synthesis.canvas import INTENSITY_DECAY, RANGE_NOISE_M, Scene
 from lib.synthesis.objects import choose_cells, class_mask, class_rarity, same_object
 from lib.synthesis.placing import LARGE_WINDOW, MAX_EXTENT_M, free_spots
@@ -21,58 +22,56 @@ from lib.views.range_view import RangeGrid, Views, cell_column, cell_row, rolled
 from lib.views.tensors import constant
 
 SHAPED_CLASSES = (PEDESTRIAN, RIDER, CAR, TRUCK, BUS, MOTORCYCLE, BICYCLE, STATIC, DYNAMIC)
-NEAREST_M, FARTHEST_M = 3.0, 20.0  # where objects are taken from
-FEWEST_CELLS = 5  # that show an object well enough
+MIN_SOURCE_M, MAX_SOURCE_M = 3.0, 20.0  # range of the objects that are copied
+MIN_CELLS = 5  # of a copied object
 MIN_SIZE_M = 0.5
 MIN_FACTOR, MAX_FACTOR, MAX_STRETCH = 0.15, 1.8, 3.0
-USUAL_FACTOR, USUAL_STRETCH = 1.65, 1.8  # within these, a shape may be normal: it is turned upside down
-FLIPPED = 0.35
+USUAL_FACTOR, USUAL_STRETCH = 1.65, 1.8  # within both, the shape may be normal: it is turned upside down as well
+FLIPPED_FRACTION = 0.35
 SMALLEST_RANGE_M = 0.5
-CLEAR_AIR = 0.03  # density [1/m] of the air from which an object's picture is too hazy to be taken elsewhere
-FEWEST_PIXELS = 8  # of a misfit: less of it does not show
-HALVED_BELOW, HALVES = 0.7, 2  # pictures that shrink to less are halved first, and once more
+MAX_SOURCE_HAZE = 0.03  # haze density [1/m]: in denser haze, an object's colours do not fit another place
+MIN_PIXELS = 8  # of a misfit: smaller ones would not be visible
+HALVED_BELOW, HALVES = 0.7, 2  # scale below which the image is halved before sampling, against aliasing; at most twice
 
 
 @dataclass(frozen=True, eq=False)
 class _Misfits:
-    """One per frame, with nothing in front of it, in windows of the image and of the range view.
+    """One misfit per frame, without occlusion, in windows of the image and of the range view.
 
-    look_B3N: colours, before haze; depth_m_BN planar; in_pixel_BN, in_cell_BN: where it is; range_m_BN; intensity_BN as
-    seen from taken_at_m_BN; smooth_B1: how much of its picture's grain was lost in shrinking, 0 to 1.
+    color_B3N: colours, before haze; depth_m_BN planar; in_pixel_BN, in_cell_BN: the misfit's mask; range_m_BN;
+    intensity_BN as measured at source_range_m_BN; smooth_B1: fraction of the image noise that shrinking removed.
     """
 
     pixels: Window
-    look_B3N: Tensor
+    color_B3N: Tensor
     depth_m_BN: Tensor
     in_pixel_BN: Tensor
     smooth_B1: Tensor
     cells: Window
     range_m_BN: Tensor
     intensity_BN: Tensor
-    taken_at_m_BN: Tensor
+    source_range_m_BN: Tensor
     in_cell_BN: Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class _Object:
-    """An object of each frame, where there_B: its class, the foot_B3 that it stands on, and its size as the LiDAR sees
-    them [m].
-    """
+    """One object per frame, where exists_B: its class, foot point (B, 3) and size [m] as measured by the LiDAR."""
 
     class_B: Tensor
     foot_B3: Tensor
     width_m_B: Tensor
     height_m_B: Tensor
-    there_B: Tensor
+    exists_B: Tensor
 
     def holds(self, x_m_BN: Tensor, y_m_BN: Tensor, class_BN: Tensor) -> Tensor:
-        """Say of points in the LiDAR's place whether they are the object's."""
-        return same_object(x_m_BN, y_m_BN, class_BN, self.foot_B3, self.class_B) & self.there_B[:, None]
+        """Return which points (B, N) [m, relative to the LiDAR, camera axes] belong to the object."""
+        return same_object(x_m_BN, y_m_BN, class_BN, self.foot_B3, self.class_B) & self.exists_B[:, None]
 
 
 @dataclass(frozen=True, eq=False)
 class _Shape:
-    """Factors by which an object is made wider and higher, and whether it is turned upside down: (B, 1)."""
+    """Scale factors of an object's width and height, and whether it is turned upside down; (B, 1) each."""
 
     across_B1: Tensor
     up_B1: Tensor
@@ -80,28 +79,28 @@ class _Shape:
 
 
 def paste_misfits(scene: Scene, wanted_B: Tensor, number: int, generator: torch.Generator) -> None:
-    """Put an object of another frame, in another shape, on the ground of each wanted frame, in both sensors.
+    """Paste a reshaped object of another frame onto the ground of the frames `wanted_B`, in both sensors.
 
-    Where there is no such object, no ground in reach or no clear air around the object, the frame stays as it is.
-    `number`: the slot's, in the targets.
+    A frame stays unchanged if there is no such object, no ground in reach, or too much haze around the object.
+    `number`: the slot number in the targets.
     """
     views = scene.views
-    donor = rolled(views, min(2, len(wanted_B) - 1))  # not the transplant's, unless there are but two
+    donor = rolled(views, min(2, len(wanted_B) - 1))  # with 3 or more frames, not the transplant's donor
     spot_B3, free_B = free_spots(views, generator)
     misfits = _random_misfits(views, donor, spot_B3, scene.grid, generator)
-    clear_B = (air_density(donor, far_color(donor)) < CLEAR_AIR).squeeze(1)
+    clear_B = (haze_density(donor, far_color(donor)) < MAX_SOURCE_HAZE).squeeze(1)
     image_B3N, class_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
         misfits.pixels.take(scene.pixels_BLP), [3, 1, 1, 1, 1], dim=1
     )
     depth_BN = depth_B1N[:, 0]
     hit_BN = misfits.in_pixel_BN & (misfits.depth_m_BN < depth_BN) & (misfits.depth_m_BN > SMALLEST_RANGE_M)
-    shown_B1 = (wanted_B & free_B & clear_B & (hit_BN.sum(1) >= FEWEST_PIXELS))[:, None]
+    shown_B1 = (wanted_B & free_B & clear_B & (hit_BN.sum(1) >= MIN_PIXELS))[:, None]
     hit_BN &= shown_B1
-    look_B3N = hazed(misfits.look_B3N, misfits.depth_m_BN, scene.far_color_B31, scene.air_density_B1, generator)
-    grain_B1 = scene.grain_B1 * misfits.smooth_B1
+    color_B3N = hazed(misfits.color_B3N, misfits.depth_m_BN, scene.far_color_B31, scene.haze_density_B1, generator)
+    noise_std_B1 = scene.noise_std_B1 * misfits.smooth_B1
     hit_B1N = hit_BN[:, None]
     painted = (
-        blended(image_B3N, look_B3N, hit_BN, grain_B1, misfits.pixels.size, generator),
+        blended(image_B3N, color_B3N, hit_BN, noise_std_B1, misfits.pixels.size, generator),
         torch.where(hit_B1N, float(UNKNOWN), class_B1N),
         torch.where(hit_B1N, misfits.depth_m_BN[:, None], depth_B1N),
         torch.where(hit_B1N, 1.0, mark_B1N),
@@ -115,7 +114,7 @@ def paste_misfits(scene: Scene, wanted_B: Tensor, number: int, generator: torch.
     new_m_BN = torch.addcmul(misfits.range_m_BN, noise_BN, RANGE_NOISE_M * misfits.smooth_B1)
     in_front_BN = (range_m_BN == 0) | (new_m_BN < range_m_BN)
     met_BN = misfits.in_cell_BN & shown_B1 & (new_m_BN > SMALLEST_RANGE_M) & in_front_BN
-    reflected_BN = misfits.intensity_BN * torch.exp(INTENSITY_DECAY * (misfits.taken_at_m_BN - new_m_BN))
+    reflected_BN = misfits.intensity_BN * torch.exp(INTENSITY_DECAY * (misfits.source_range_m_BN - new_m_BN))
     after = (
         pixel_BN,
         torch.where(met_BN, new_m_BN, range_m_BN),
@@ -130,24 +129,23 @@ def paste_misfits(scene: Scene, wanted_B: Tensor, number: int, generator: torch.
 def _random_misfits(
     views: Views, donor: Views, spot_B3: Tensor, grid: RangeGrid, generator: torch.Generator
 ) -> _Misfits:
-    """Draw an object of each of the donor's frames, and its new shape, to stand on a spot of the frame.
-
-    spot_B3 [m]: LiDAR's place, camera axes.
+    """Choose an object of each donor frame and a new shape, and place it at spot_B3 [m, relative to the LiDAR, camera
+    axes].
     """
-    found = _find(donor, generator)
+    found = _choose_object(donor, generator)
     W = views.image_B3HW.shape[-1]
     distance_m_B = (spot_B3 + views.lidar_offset_m_B3)[:, 0].clamp(min=1.0)
-    shape = _reshaped(found, 0.7 * W / LARGE_WINDOW * distance_m_B / views.intrinsics_B4[:, 0], generator)
+    shape = _random_shape(found, 0.7 * W / LARGE_WINDOW * distance_m_B / views.intrinsics_B4[:, 0], generator)
     return _Misfits(
         *_in_image(views, donor, found, shape, spot_B3), *_in_range_view(grid, donor, found, shape, spot_B3)
     )
 
 
-def _find(donor: Views, generator: torch.Generator) -> _Object:
-    """Choose objects: of each class as often, rather near ones."""
+def _choose_object(donor: Views, generator: torch.Generator) -> _Object:
+    """Choose one object per frame, with equal probability per class and a preference for near ones."""
     seen_BRC = donor.seen_BRC
     range_m_BK, class_BK = donor.range_m_BRC.flatten(1), donor.point_class_BRC.flatten(1)
-    near_BK = seen_BRC.flatten(1) & (range_m_BK > NEAREST_M) & (range_m_BK < FARTHEST_M)
+    near_BK = seen_BRC.flatten(1) & (range_m_BK > MIN_SOURCE_M) & (range_m_BK < MAX_SOURCE_M)
     rarity_BK = class_rarity(donor.point_class_BRC).flatten(1) / range_m_BK.square().clamp(min=1.0)
     seed_B, found_B = choose_cells(class_mask(class_BK, SHAPED_CLASSES) * near_BK * rarity_BK, generator)
     xyz_B3K = donor.xyz_B3RC.flatten(2)
@@ -158,25 +156,25 @@ def _find(donor: Views, generator: torch.Generator) -> _Object:
     low_B3 = torch.where(own_BK[:, None], xyz_B3K, torch.inf).amin(2)
     high_B3 = torch.where(own_BK[:, None], xyz_B3K, -torch.inf).amax(2)
     middle_B3, size_B3 = (low_B3 + high_B3) / 2, high_B3 - low_B3
-    there_B = found_B & (count_B >= FEWEST_CELLS)
+    exists_B = found_B & (count_B >= MIN_CELLS)
     foot_B3 = torch.cat([middle_B3[:, :2], low_B3[:, 2:]], dim=1)
     return _Object(
         class_B,
-        torch.where(there_B[:, None], foot_B3, 1.0),
-        torch.where(there_B, size_B3[:, 1], 1.0).clamp(min=0.1),
-        torch.where(there_B, size_B3[:, 2], 1.0).clamp(min=0.1),
-        there_B,
+        torch.where(exists_B[:, None], foot_B3, 1.0),
+        torch.where(exists_B, size_B3[:, 1], 1.0).clamp(min=0.1),
+        torch.where(exists_B, size_B3[:, 2], 1.0).clamp(min=0.1),
+        exists_B,
     )
 
 
-def _reshaped(found: _Object, largest_m_B: Tensor, generator: torch.Generator) -> _Shape:
-    """Draw a size, evenly by its logarithm, and a stretch."""
+def _random_shape(found: _Object, largest_m_B: Tensor, generator: torch.Generator) -> _Shape:
+    """Draw a log-uniform size and a stretch."""
     drawn_3B = torch.rand(3, len(largest_m_B), generator=generator, device=largest_m_B.device)
     size_m_B = MIN_SIZE_M * (largest_m_B.clamp(min=MIN_SIZE_M, max=MAX_EXTENT_M) / MIN_SIZE_M) ** drawn_3B[0]
     factor_B = (size_m_B / torch.maximum(found.width_m_B, found.height_m_B)).clamp(MIN_FACTOR, MAX_FACTOR)
     stretch_B = MAX_STRETCH ** (2 * drawn_3B[1] - 1)
     usual_B = _within(factor_B, USUAL_FACTOR) & _within(stretch_B, USUAL_STRETCH)
-    flipped_B = usual_B | (drawn_3B[2] < FLIPPED)
+    flipped_B = usual_B | (drawn_3B[2] < FLIPPED_FRACTION)
     return _Shape((factor_B * stretch_B.rsqrt())[:, None], (factor_B * stretch_B.sqrt())[:, None], flipped_B[:, None])
 
 
@@ -187,36 +185,36 @@ def _within(ratio_B: Tensor, factor: float) -> Tensor:
 def _in_image(
     views: Views, donor: Views, found: _Object, shape: _Shape, spot_B3: Tensor
 ) -> tuple[Window, Tensor, Tensor, Tensor, Tensor]:
-    """What of _Misfits concerns the image."""
+    """Return the fields of _Misfits that concern the image."""
     H, W = views.image_B3HW.shape[-2:]
-    here_u_B1, here_v_B1, here_m_B1, here_fx_B1, here_fy_B1 = _seen_at(views, spot_B3)
-    there_u_B1, there_v_B1, there_m_B1, there_fx_B1, there_fy_B1 = _seen_at(donor, found.foot_B3)
-    across_B1 = shape.across_B1 * (here_fx_B1 / here_m_B1) / (there_fx_B1 / there_m_B1)
-    up_B1 = shape.up_B1 * (here_fy_B1 / here_m_B1) / (there_fy_B1 / there_m_B1)
-    height_px_B1 = found.height_m_B[:, None] * there_fy_B1 / there_m_B1
-    middle_B = (here_v_B1 - up_B1 * height_px_B1 / 2).squeeze(1)
-    window = window_around(middle_B, here_u_B1.squeeze(1), window_size((H, W), LARGE_WINDOW), (H, W))
-    column_Bw = (there_u_B1 + (window.column_Bw + 0.5 - here_u_B1) / across_B1).floor()
-    climb_Bh = (here_v_B1 - window.row_Bh - 0.5) / up_B1
-    row_Bh = (there_v_B1 - torch.where(shape.flipped_B1, height_px_B1 - climb_Bh, climb_Bh)).floor()
+    target_u_B1, target_v_B1, target_m_B1, target_fx_B1, target_fy_B1 = _seen_at(views, spot_B3)
+    source_u_B1, source_v_B1, source_m_B1, source_fx_B1, source_fy_B1 = _seen_at(donor, found.foot_B3)
+    across_B1 = shape.across_B1 * (target_fx_B1 / target_m_B1) / (source_fx_B1 / source_m_B1)
+    up_B1 = shape.up_B1 * (target_fy_B1 / target_m_B1) / (source_fy_B1 / source_m_B1)
+    height_px_B1 = found.height_m_B[:, None] * source_fy_B1 / source_m_B1
+    middle_B = (target_v_B1 - up_B1 * height_px_B1 / 2).squeeze(1)
+    window = window_around(middle_B, target_u_B1.squeeze(1), window_size((H, W), LARGE_WINDOW), (H, W))
+    column_Bw = (source_u_B1 + (window.column_Bw + 0.5 - target_u_B1) / across_B1).floor()
+    climb_Bh = (target_v_B1 - window.row_Bh - 0.5) / up_B1
+    row_Bh = (source_v_B1 - torch.where(shape.flipped_B1, height_px_B1 - climb_Bh, climb_Bh)).floor()
     inside_BN = _pairs((row_Bh >= 0) & (row_Bh < H), (column_Bw >= 0) & (column_Bw < W))
     row_Bh, column_Bw = row_Bh.clamp(0, H - 1).long(), column_Bw.clamp(0, W - 1).long()
     source_BN = (row_Bh[:, :, None] * W + column_Bw[:, None]).flatten(1)
     depth_m_BN = donor.depth_m_BHW.flatten(1).gather(1, source_BN)
-    aside_Bw = (donor.intrinsics_B4[:, 2:3] - column_Bw - 0.5) / there_fx_B1
+    aside_Bw = (donor.intrinsics_B4[:, 2:3] - column_Bw - 0.5) / source_fx_B1
     offset_m_B3 = donor.lidar_offset_m_B3
     y_m_BN = depth_m_BN * aside_Bw.repeat(1, row_Bh.shape[1]) - offset_m_B3[:, 1:2]
     class_BN = donor.pixel_class_BHW.flatten(1).gather(1, source_BN)
     own_BN = found.holds(depth_m_BN - offset_m_B3[:, :1], y_m_BN, class_BN) & inside_BN
     smaller_B1 = torch.minimum(across_B1, up_B1)
     gain_B11 = (brightness(views) / brightness(donor)).clamp(0.3, 3.0).flatten(2)
-    look_B3N = _sampled(donor.image_B3HW, row_Bh, column_Bw, smaller_B1) * gain_B11
-    new_depth_m_BN = here_m_B1 + shape.across_B1 * (depth_m_BN - there_m_B1)
-    return window, look_B3N, new_depth_m_BN, own_BN, (1 - smaller_B1).clamp(min=0.0)
+    color_B3N = _sampled(donor.image_B3HW, row_Bh, column_Bw, smaller_B1) * gain_B11
+    new_depth_m_BN = target_m_B1 + shape.across_B1 * (depth_m_BN - source_m_B1)
+    return window, color_B3N, new_depth_m_BN, own_BN, (1 - smaller_B1).clamp(min=0.0)
 
 
 def _seen_at(views: Views, place_B3: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Where the camera sees places of the LiDAR's frame: column, row [px], depth [m]; and its fx, fy; (B, 1) each."""
+    """Project positions (B, 3) [m, relative to the LiDAR]: column, row [px], depth [m], fx, fy [px]; (B, 1) each."""
     fx_B1, fy_B1, cx_B1, cy_B1 = views.intrinsics_B4[..., None].unbind(1)
     x_B1, y_B1, z_B1 = (place_B3 + views.lidar_offset_m_B3)[..., None].unbind(1)
     x_B1 = x_B1.clamp(min=1.0)
@@ -224,7 +222,7 @@ def _seen_at(views: Views, place_B3: Tensor) -> tuple[Tensor, Tensor, Tensor, Te
 
 
 def _sampled(image_B3HW: Tensor, row_Bh: Tensor, column_Bw: Tensor, scale_B1: Tensor) -> Tensor:
-    """Colours (B, 3, N) at crossings of rows and columns, of pictures halved as often as the scale asks for."""
+    """Colours (B, 3, N) at a grid of rows and columns, from the image pyramid's level that fits the scale (B, 1)."""
     levels, firsts = [image_B3HW], [0]
     while len(levels) <= HALVES and min(levels[-1].shape[-2:]) > 1:
         firsts.append(firsts[-1] + levels[-1].shape[-2] * levels[-1].shape[-1])
@@ -252,35 +250,37 @@ def _halved(maps: Tensor) -> Tensor:
 def _in_range_view(
     grid: RangeGrid, donor: Views, found: _Object, shape: _Shape, spot_B3: Tensor
 ) -> tuple[Window, Tensor, Tensor, Tensor, Tensor]:
-    """What of _Misfits concerns the range view."""
+    """Return the fields of _Misfits that concern the range view."""
     R, C = grid.rows, grid.visible_columns
-    here_row_B1, here_column_B1, here_flat_m_B1 = _cell_at(spot_B3, grid)
-    there_row_B1, there_column_B1, there_flat_m_B1 = _cell_at(found.foot_B3, grid)
+    target_row_B1, target_column_B1, target_flat_m_B1 = _cell_at(spot_B3, grid)
+    source_row_B1, source_column_B1, source_flat_m_B1 = _cell_at(found.foot_B3, grid)
     top_B3 = torch.cat([found.foot_B3[:, :2], found.foot_B3[:, 2:] + found.height_m_B[:, None]], dim=1)
-    height_rows_B1 = there_row_B1 - _cell_at(top_B3, grid)[0]
-    nearer_B1 = there_flat_m_B1 / here_flat_m_B1
-    window = window_around(here_row_B1.squeeze(1), here_column_B1.squeeze(1), (R, max(1, C // LARGE_WINDOW)), (R, C))
-    away_Bw = (window.column_Bw + 0.5 - here_column_B1) / (nearer_B1 * shape.across_B1)
-    column_Bw = (there_column_B1 + away_Bw).floor()
-    climb_Bh = (here_row_B1 - window.row_Bh) / (nearer_B1 * shape.up_B1)
-    row_Bh = (there_row_B1 - torch.where(shape.flipped_B1, height_rows_B1 - climb_Bh, climb_Bh)).round()
+    height_rows_B1 = source_row_B1 - _cell_at(top_B3, grid)[0]
+    nearer_B1 = source_flat_m_B1 / target_flat_m_B1
+    window = window_around(
+        target_row_B1.squeeze(1), target_column_B1.squeeze(1), (R, max(1, C // LARGE_WINDOW)), (R, C)
+    )
+    away_Bw = (window.column_Bw + 0.5 - target_column_B1) / (nearer_B1 * shape.across_B1)
+    column_Bw = (source_column_B1 + away_Bw).floor()
+    climb_Bh = (target_row_B1 - window.row_Bh) / (nearer_B1 * shape.up_B1)
+    row_Bh = (source_row_B1 - torch.where(shape.flipped_B1, height_rows_B1 - climb_Bh, climb_Bh)).round()
     inside_BN = _pairs((row_Bh >= 0) & (row_Bh < R), (column_Bw >= 0) & (column_Bw < C))
     row_Bh, column_Bw = row_Bh.clamp(0, R - 1).long(), column_Bw.clamp(0, C - 1).long()
     source_BN = (row_Bh[:, :, None] * C + column_Bw[:, None]).flatten(1)
 
-    def taken(cells_BRC: Tensor) -> Tensor:
+    def from_source(cells_BRC: Tensor) -> Tensor:
         return cells_BRC.flatten(1).gather(1, source_BN)
 
-    taken_at_m_BN = taken(donor.range_m_BRC)
-    x_m_BN, y_m_BN = (taken(donor.xyz_B3RC[:, axis]) for axis in range(2))
-    own_BN = found.holds(x_m_BN, y_m_BN, taken(donor.point_class_BRC)) & inside_BN & (taken_at_m_BN > 0)
-    here_m_B1, there_m_B1 = (place_B3.norm(dim=1, keepdim=True) for place_B3 in (spot_B3, found.foot_B3))
-    range_m_BN = here_m_B1 + shape.across_B1 * (taken_at_m_BN - there_m_B1)
-    return window, range_m_BN, taken(donor.intensity_BRC), taken_at_m_BN, own_BN
+    source_range_m_BN = from_source(donor.range_m_BRC)
+    x_m_BN, y_m_BN = (from_source(donor.xyz_B3RC[:, axis]) for axis in range(2))
+    own_BN = found.holds(x_m_BN, y_m_BN, from_source(donor.point_class_BRC)) & inside_BN & (source_range_m_BN > 0)
+    target_m_B1, source_m_B1 = (place_B3.norm(dim=1, keepdim=True) for place_B3 in (spot_B3, found.foot_B3))
+    range_m_BN = target_m_B1 + shape.across_B1 * (source_range_m_BN - source_m_B1)
+    return window, range_m_BN, from_source(donor.intensity_BRC), source_range_m_BN, own_BN
 
 
 def _cell_at(place_B3: Tensor, grid: RangeGrid) -> tuple[Tensor, Tensor, Tensor]:
-    """Row and column of the range view, as fractions, in which places lie, and how far away they are on the ground."""
+    """Fractional row and column of positions (B, 3) in the range view, and horizontal distance [m]; (B, 1) each."""
     x_B, y_B, z_B = place_B3.unbind(1)
     flat_m_B = (x_B.square() + y_B.square()).sqrt().clamp(min=1.0)
     return cell_row(flat_m_B, z_B, grid)[:, None], cell_column(place_B3, grid)[:, None], flat_m_B[:, None]

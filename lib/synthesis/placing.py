@@ -1,6 +1,6 @@
-"""What each slot of each frame holds, where it stands and how large it is.
+"""Kind, position and size of the pseudo-anomaly in each slot of each frame.
 
-The first slot holds all that is large in the image, the others only what is small: their windows can be small too.
+Only the first slot may be large in the image; the windows of the others can then be small, which is faster.
 Shape letters as in range_view.py; S: slots; K = R C cells.
 """
 
@@ -20,13 +20,13 @@ from lib.views.tensors import Rows, constant
 MIN_DISTANCE_M, MAX_DISTANCE_M = 3.5, 26.0
 MIN_EXTENT_M, MAX_EXTENT_M = 0.35, 4.0
 MIN_REPAINTED_M = 0.9
-LARGE_WINDOW, SMALL_WINDOW = 2, 4  # the image's height and width, divided by
-SMALL_FILL = 0.7  # of the height of a small window: as much as what counts as small may take
-SMALL_REACH = 0.45  # of the width of a small window: as far aside as a repainted small object may reach
+LARGE_WINDOW, SMALL_WINDOW = 2, 4  # divisors of the image's height and width
+SMALL_FILL = 0.7  # largest height of a small object, as a fraction of the small window's height
+SMALL_REACH = 0.45  # largest radius of a small repainted object, as a fraction of the small window's width
 
 
 class Slot(IntEnum):
-    """What a slot holds."""
+    """Kind of a slot's pseudo-anomaly."""
 
     NOTHING = 0
     BOTH = 1
@@ -36,10 +36,11 @@ class Slot(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Placed(Rows):
-    """What one slot, or one after the other, holds in each frame.
+    """Contents of one slot, or of several slots one after another, in each frame.
 
-    kind_B: a Slot each; solids and their full extent_B3 [m]; anchor_B3: the point of the LiDAR frame on which they
-    stand, and its class_B; whole_B: not what is within the solid, but all of the object at the anchor is repainted.
+    kind_B: values of Slot; solids and their full extent_B3 [m]; anchor_B3: the point [m, relative to the LiDAR] on
+    which they stand, and its class_B; whole_B: repaint the whole object at the anchor, not only what is inside the
+    solid.
     """
 
     kind_B: Tensor
@@ -52,7 +53,7 @@ class Placed(Rows):
 
 @dataclass(frozen=True, eq=False)
 class _Plan:
-    """Kinds, and the coins that decide on place and size (S, B)."""
+    """Kinds, and random decisions on position and size; (S, B) each."""
 
     kind_SB: Tensor
     on_object_SB: Tensor
@@ -61,20 +62,20 @@ class _Plan:
 
 
 def place(views: Views, seen_BRC: Tensor, kind_SB: Tensor, families: Families, generator: torch.Generator) -> Placed:
-    """Draw where the slots' kinds (S, B) stand, and how, B = S B; `seen_BRC`: which cells the camera sees."""
+    """Draw positions and solids for the kinds (S, B) of all slots, stacked to S B rows; `seen_BRC`: cells in view."""
     (slots, B), device = kind_SB.shape, kind_SB.device
     in_reach_BK = (seen_BRC & (views.range_m_BRC > MIN_DISTANCE_M) & (views.range_m_BRC < MAX_DISTANCE_M)).flatten(1)
     class_BK, weight_BK = views.point_class_BRC.flatten(1), views.range_m_BRC.flatten(1).clamp(min=1.0) ** 1.5
     ground_BK = class_mask(class_BK, GROUND_CLASSES) & in_reach_BK
-    thing_BK = class_mask(class_BK, OBJECT_CLASSES) & in_reach_BK
+    object_BK = class_mask(class_BK, OBJECT_CLASSES) & in_reach_BK
 
     coin_CSB = torch.rand(3, slots, B, generator=generator, device=device)
-    on_object_SB = (kind_SB == Slot.APPEARANCE) & (coin_CSB[0] < 0.5) & thing_BK.any(1)
+    on_object_SB = (kind_SB == Slot.APPEARANCE) & (coin_CSB[0] < 0.5) & object_BK.any(1)
     whole_SB = on_object_SB & (coin_CSB[1] < 0.6)
-    thing_weight_BK = thing_BK * weight_BK * class_rarity(class_BK)
-    weight_SBK = torch.where(on_object_SB[..., None], thing_weight_BK, ground_BK * weight_BK)
+    object_weight_BK = object_BK * weight_BK * class_rarity(class_BK)
+    weight_SBK = torch.where(on_object_SB[..., None], object_weight_BK, ground_BK * weight_BK)
     small_SBK = _chance_of_small(views, kind_SB, whole_SB)
-    # The first slot is large as often as all of them would be.
+    # The first slot is large with the probability that any slot would be.
     large_fraction_SB = 1 - (weight_SBK * small_SBK).sum(2) / weight_SBK.sum(2).clamp(min=1e-6)
     expected_B = torch.where(kind_SB == Slot.NOTHING, 0.0, large_fraction_SB).sum(0)
     large_SB = (coin_CSB[2] < expected_B) & (torch.arange(slots, device=device) == 0)[:, None]
@@ -90,7 +91,7 @@ def place(views: Views, seen_BRC: Tensor, kind_SB: Tensor, families: Families, g
 
 
 def free_spots(views: Views, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw a spot (B, 3) of the ground that both sensors see [m, LiDAR's place], and say whether there is any (B,)."""
+    """Draw a ground point (B, 3) [m, relative to the LiDAR] in view of both sensors, and whether there is any (B,)."""
     seen_BRC = views.seen_BRC
     range_m_BK = views.range_m_BRC.flatten(1)
     in_reach_BK = seen_BRC.flatten(1) & (range_m_BK > MIN_DISTANCE_M) & (range_m_BK < MAX_DISTANCE_M)
@@ -100,14 +101,14 @@ def free_spots(views: Views, generator: torch.Generator) -> tuple[Tensor, Tensor
 
 
 def draw_kinds(slots: int, B: int, clean_fraction: float, generator: torch.Generator, device: torch.device) -> Tensor:
-    """What the slots hold (S, B): anomalies only in frames that are not clean, and one there for sure.
+    """Draw the slots' kinds (S, B). Clean frames have no anomaly, the others at least one.
 
-    As many frames are clean as the fraction says; where that is no whole number, one more or less by chance, and none
-    where it is less than one, so that the smallest batches have something to find.
+    The number of clean frames is clean_fraction * B, rounded up or down at random; below one it is 0, so that even the
+    smallest batches contain an anomaly.
     """
-    luck = torch.rand((), generator=generator, device=device)
+    offset = torch.rand((), generator=generator, device=device)
     clean = clean_fraction * B
-    anomalous_B = torch.arange(B, device=device) >= (clean - luck if clean >= 1 else 0)
+    anomalous_B = torch.arange(B, device=device) >= (clean - offset if clean >= 1 else 0)
     anomalous_B = anomalous_B[torch.randperm(B, generator=generator, device=device)]
     leading = constant((0.0, 0.4, 0.2, 0.4), torch.float32, device)
     chances = constant((0.3, 0.28, 0.12, 0.3), torch.float32, device)
@@ -118,7 +119,7 @@ def draw_kinds(slots: int, B: int, clean_fraction: float, generator: torch.Gener
 
 
 def _drawn(chances: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Draw so many numbers as torch.multinomial does, without its look at the chances' values."""
+    """Draw `count` indices like torch.multinomial, without its check of the values, which waits for the device."""
     exponential = torch.empty(count, len(chances), device=chances.device).exponential_(generator=generator)
     return (chances / exponential).argmax(1)
 
@@ -128,9 +129,9 @@ def _smallest_m(kind_SB: Tensor) -> Tensor:
 
 
 def _chance_of_small(views: Views, kind_SB: Tensor, whole_SB: Tensor) -> Tensor:
-    """How likely (S, B, K) what stands on a cell is small in the image, extents being drawn evenly by their logarithm.
+    """Probability (S, B, K) that an object of log-uniform size is small in the image if it stands on a cell.
 
-    An object that is repainted whole is small or is not.
+    For an object that is repainted as a whole it is 0 or 1.
     """
     H, W = views.image_B3HW.shape[-2:]
     depth_BK = (views.xyz_B3RC[:, 0] + views.lidar_offset_m_B3[:, 0, None, None]).flatten(1).clamp(min=1.0)
@@ -145,7 +146,7 @@ def _chance_of_small(views: Views, kind_SB: Tensor, whole_SB: Tensor) -> Tensor:
 def _solids_at(
     views: Views, anchor_G3: Tensor, small_G: Tensor, plan: _Plan, families: Families, generator: torch.Generator
 ) -> tuple[Solids, Tensor]:
-    """Solids on anchors, and their extents; `small_G`: the chance there to be small. G = S B."""
+    """Draw solids at the anchors, and their extents (G, 3) [m]; `small_G`: probability to be small. G = S B."""
     device, G = anchor_G3.device, len(anchor_G3)
     H, W = views.image_B3HW.shape[-2:]
     drawn_CG = torch.rand(6, G, generator=generator, device=device)
@@ -154,9 +155,9 @@ def _solids_at(
     repainted_G, on_object_G = (plan.kind_SB == Slot.APPEARANCE).flatten(), plan.on_object_SB.flatten()
     smallest_m_G = _smallest_m(plan.kind_SB).flatten()
     upper_G = torch.lerp(small_G, torch.ones_like(small_G), drawn_CG[0])
-    share_G = torch.where(plan.large_SB.flatten(), upper_G, small_G * drawn_CG[0])
-    share_G = torch.where(plan.whole_SB.flatten(), drawn_CG[0], share_G)
-    largest_m_G = smallest_m_G * (MAX_EXTENT_M / smallest_m_G) ** share_G
+    size_G = torch.where(plan.large_SB.flatten(), upper_G, small_G * drawn_CG[0])
+    size_G = torch.where(plan.whole_SB.flatten(), drawn_CG[0], size_G)
+    largest_m_G = smallest_m_G * (MAX_EXTENT_M / smallest_m_G) ** size_G
     thinnest_G1 = torch.where(repainted_G, 0.5, 0.2)[:, None]
     ratio_G3 = thinnest_G1 + (1 - thinnest_G1) * drawn_CG[1:4].T
     ratio_G3 = ratio_G3 / ratio_G3.amax(1, keepdim=True)
@@ -164,8 +165,8 @@ def _solids_at(
     flat_G = repainted_G & ~on_object_G
     height_m_G = torch.where(flat_G, 0.5, extent_G3[:, 2])
     extent_G3 = torch.cat([extent_G3[:, :2], height_m_G[:, None]], dim=1)
-    afloat_G = (drawn_CG[4] < 0.15) & ~flat_G & ~on_object_G
-    lift_G = torch.where(afloat_G, drawn_CG[5] * 1.5, -0.06 * drawn_CG[5])
+    floating_G = (drawn_CG[4] < 0.15) & ~flat_G & ~on_object_G
+    lift_G = torch.where(floating_G, drawn_CG[5] * 1.5, -0.06 * drawn_CG[5])
     rise_G = torch.where(flat_G | on_object_G, 0.0, 0.45 * height_m_G + lift_G)
     center_G3 = torch.cat([anchor_G3[:, :2], (anchor_G3[:, 2] + rise_G)[:, None]], dim=1)
     return families.solids(center_G3, extent_G3, generator), extent_G3

@@ -1,10 +1,10 @@
-"""Pseudo-anomalies pasted consistently into image and cloud: what the detector learns to find without seeing one.
+"""Pseudo-anomalies pasted consistently into image and cloud: the detector's positive examples.
 
-Each of several slots per frame (placing.py) holds one of: a solid with an unusual look (both sensors see it), a
+Each of several slots per frame (placing.py) holds one of: a solid with an unusual surface (visible to both sensors), a
 camouflaged solid (geometry only), a repainted patch of ground or of an object (appearance only), or nothing. Only the
-first slot casts shadows: their rays cost most. Negatives come before, in frames with and without anomalies:
-transplanted normal objects (transplant.py), shadows of nothing in sight and dirt (ground_negatives.py).
-Misfits (misfits.py), further anomalies, come after.
+first slot casts shadows, as their rays cost most. Negatives are pasted first, into frames with and without anomalies:
+transplanted normal objects (transplant.py), shadows of objects out of sight and dirt (ground_negatives.py).
+Misfits (misfits.py), further anomalies, are pasted last.
 Shape letters as in range_view.py; h, w: a window around the object; N = h w flattened; P = H W; K = R C; L: layers.
 """
 
@@ -27,7 +27,7 @@ from lib.synthesis.appearance import (
 )
 from lib.synthesis.canvas import INTENSITY_DECAY, RANGE_NOISE_M, Scene, anomalous, finished, open_scene
 from lib.synthesis.families import Families, Textures
-from lib.synthesis.ground_negatives import paste_blemishes
+from lib.synthesis.ground_negatives import paste_ground_negatives
 from lib.synthesis.misfits import paste_misfits
 from lib.synthesis.objects import class_mask, same_object
 from lib.synthesis.placing import LARGE_WINDOW, SMALL_WINDOW, Placed, Slot, draw_kinds, place
@@ -38,18 +38,18 @@ from lib.synthesis.windows import Window, above_at_1_m, aside_at_1_m, window_aro
 from lib.views.range_view import RangeGrid, Views, cell_column
 from lib.views.tensors import Rows, constant
 
-GROUND_ALBEDO = 0.38  # what streets reflect, by which the ground's brightness tells the exposure
-VISIBLE_CHANGE = 0.06  # mean absolute change of colour from which a repainted pixel counts as anomalous
+GROUND_ALBEDO = 0.38  # typical of streets; exposure = brightness of the ground / albedo
+VISIBLE_CHANGE = 0.06  # mean absolute change of colour above which a repainted pixel counts as anomalous
 REPAINTED_WITHIN_M = 0.6  # how far a point may be from the surface that the camera sees at its projection
 
 
 @dataclass(frozen=True)
 class Mix:
-    """How much is pasted: at most so many `slots` of pseudo-anomalies per frame, and fractions of the frames.
+    """How much is pasted: the maximum number of pseudo-anomalies per frame (`slots`), and fractions of the frames.
 
-    clean: without pseudo-anomalies; misfit: of those with pseudo-anomalies, and a misfit besides, where the families
-    have misfits and one can be made; ground_negative: a shadow of nothing in sight, or dirt; transplant: normal objects
-    of other frames. The defaults are those of frames that a detector is calibrated by.
+    clean: without pseudo-anomalies; misfit: fraction of the frames with pseudo-anomalies that get a misfit as well, if
+    the families have misfits and one can be made; ground_negative: with a shadow of an object out of sight, or dirt;
+    transplant: with a normal object of another frame. The defaults are those of the calibration set.
     """
 
     slots: int
@@ -60,12 +60,13 @@ class Mix:
 
 
 @dataclass(frozen=True, eq=False)
-class _Aimed(Rows):
-    """What slots hold, and how the rays through the windows around it meet it. Nothing of it depends on what else is in
-    the frame: slots of one size of windows are worked out together, one after the other, B = S B.
+class _SlotRays(Rows):
+    """Contents of slots, and the intersections of the rays through the windows around them.
 
-    pixels, and ray_B3N: their directions (camera axes, x = 1); spans: where those rays are inside; enter_BN, facing_BN:
-    the first of them; cells, and cell_enter_m_BN: the same of the range view.
+    This does not depend on what else is in the frame, so that all slots with the same window size are computed
+    together, stacked to S B rows. pixels and ray_B3N: window in the image and its rays (camera axes, x = 1); spans:
+    intervals in which the rays are inside; enter_BN, facing_BN: the first entry; cells, cell_enter_m_BN: window in the
+    range view and its first entry.
     """
 
     placed: Placed
@@ -90,8 +91,8 @@ def paste_pseudo_anomalies(
     """Paste random pseudo-anomalies and negatives into a batch."""
     B, device = len(views.image_B3HW), views.image_B3HW.device
     if B > 1:
-        luck_B = torch.rand(B, generator=generator, device=device)
-        views = transplant(views, luck_B < mix.transplant_fraction, generator)
+        drawn_B = torch.rand(B, generator=generator, device=device)
+        views = transplant(views, drawn_B < mix.transplant_fraction, generator)
 
     def kinds() -> Tensor:
         return draw_kinds(mix.slots, B, mix.clean_fraction, generator, device)
@@ -102,10 +103,10 @@ def paste_pseudo_anomalies(
 def paste_kind(
     views: Views, grid: RangeGrid, kind: Slot, families: Families, generator: torch.Generator
 ) -> tuple[Views, Targets]:
-    """Paste one pseudo-anomaly of a kind into every frame, to look at."""
+    """Paste one pseudo-anomaly of a kind into every frame, for inspection."""
     kind_SB = torch.full((1, len(views.image_B3HW)), int(kind), device=views.image_B3HW.device)
-    alone = Mix(slots=1, clean_fraction=0.0, misfit_fraction=0.0, ground_negative_fraction=0.0)
-    return _pasted(views, grid, alone, lambda: kind_SB, families, generator)
+    single = Mix(slots=1, clean_fraction=0.0, misfit_fraction=0.0, ground_negative_fraction=0.0)
+    return _pasted(views, grid, single, lambda: kind_SB, families, generator)
 
 
 def _pasted(
@@ -119,11 +120,11 @@ def _pasted(
     uv_B2RC, seen_BRC = views.projection
     scene = open_scene(views, grid, uv_B2RC, seen_BRC)
     if mix.ground_negative_fraction:
-        lucky_2B = torch.rand(2, len(views.image_B3HW), generator=generator, device=uv_B2RC.device)
-        paste_blemishes(scene, lucky_2B[0] < mix.ground_negative_fraction, lucky_2B[1] < 0.5, generator)
+        drawn_2B = torch.rand(2, len(views.image_B3HW), generator=generator, device=uv_B2RC.device)
+        paste_ground_negatives(scene, drawn_2B[0] < mix.ground_negative_fraction, drawn_2B[1] < 0.5, generator)
     returns_BK = views.has_return_BRC.flatten(1)
-    luck_BK = torch.rand(returns_BK.shape, generator=generator, device=returns_BK.device)
-    donors_BS = (luck_BK * returns_BK).topk(mix.slots, dim=1).indices
+    drawn_BK = torch.rand(returns_BK.shape, generator=generator, device=returns_BK.device)
+    donors_BS = (drawn_BK * returns_BK).topk(mix.slots, dim=1).indices
     intensity_BS, range_m_BS = (
         each.flatten(1).gather(1, donors_BS) for each in (views.intensity_BRC, views.range_m_BRC)
     )
@@ -131,41 +132,41 @@ def _pasted(
     placed = place(views, seen_BRC, kinds(), families, generator)
     textures = families.textures(placed.extent_B3, placed.kind_B == Slot.APPEARANCE, generator)
     sun_B3 = random_sun(len(placed.kind_B), generator, placed.kind_B.device)
-    for number, aimed in enumerate(_slot_by_slot(scene, placed, textures, sun_B3)):
-        _paste_pixels(scene, aimed, number, generator)
-        _paste_cells(scene, aimed, number, reflectivity_BS[:, number], generator)
+    for number, rays in enumerate(_slot_by_slot(scene, placed, textures, sun_B3)):
+        _paste_pixels(scene, rays, number, generator)
+        _paste_cells(scene, rays, number, reflectivity_BS[:, number], generator)
     if families.misfits and mix.misfit_fraction:
-        luck_B = torch.rand(len(views.image_B3HW), generator=generator, device=returns_BK.device)
-        paste_misfits(scene, (luck_B < mix.misfit_fraction) & anomalous(scene), mix.slots, generator)
+        drawn_B = torch.rand(len(views.image_B3HW), generator=generator, device=returns_BK.device)
+        paste_misfits(scene, (drawn_B < mix.misfit_fraction) & anomalous(scene), mix.slots, generator)
     return finished(scene)
 
 
-def _slot_by_slot(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor) -> Iterator[_Aimed]:
+def _slot_by_slot(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor) -> Iterator[_SlotRays]:
     B = len(scene.origin_B3)
-    yield _aimed(scene, placed[:B], textures[:B], sun_B3[:B], LARGE_WINDOW)
+    yield _cast_rays(scene, placed[:B], textures[:B], sun_B3[:B], LARGE_WINDOW)
     if len(sun_B3) > B:
-        others = _aimed(scene, placed[B:], textures[B:], sun_B3[B:], SMALL_WINDOW)
+        others = _cast_rays(scene, placed[B:], textures[B:], sun_B3[B:], SMALL_WINDOW)
         for start in range(0, len(others.sun_B3), B):
             yield others[start : start + B]
 
 
-def _aimed(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor, share: int) -> _Aimed:
-    """Aim at what slots hold, in windows of the maps' sizes divided by `share`."""
+def _cast_rays(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor, divisor: int) -> _SlotRays:
+    """Intersect the rays of both sensors with the slots' solids, in windows of 1 / `divisor` of the maps' sizes."""
     views, slots = scene.views, len(sun_B3) // len(scene.origin_B3)
     origin_B3 = scene.origin_B3.repeat(slots, 1)
     H, W = views.image_B3HW.shape[-2:]
     intrinsics_B4 = views.intrinsics_B4.repeat(slots, 1)
-    pixels = window_in_image(placed.solids.center_B3 - origin_B3, intrinsics_B4, window_size((H, W), share), (H, W))
+    pixels = window_in_image(placed.solids.center_B3 - origin_B3, intrinsics_B4, window_size((H, W), divisor), (H, W))
     linear = _rays(pixels, intrinsics_B4)
     axes = constant((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), torch.float32, sun_B3.device).view(1, 3, 3)
     ray_B3N = linear(axes.expand(len(sun_B3), 3, 3), torch.zeros_like(sun_B3))
     within = spans(placed.solids, origin_B3, linear, sun_B3)
     R, C = views.range_m_BRC.shape[1:]
     column_B = cell_column(placed.solids.center_B3, scene.grid)
-    cells = window_around(torch.zeros_like(column_B), column_B, (R, max(1, C // share)), (R, C))
+    cells = window_around(torch.zeros_like(column_B), column_B, (R, max(1, C // divisor)), (R, C))
     direction_B3N = cells.take(scene.cells_BLK[:, :3].repeat(slots, 1, 1))
     cell_enter_m_BN = entry(placed.solids, torch.zeros_like(origin_B3), along(direction_B3N))
-    return _Aimed(placed, textures, sun_B3, pixels, ray_B3N, within, *within.first(), cells, cell_enter_m_BN)
+    return _SlotRays(placed, textures, sun_B3, pixels, ray_B3N, within, *within.first(), cells, cell_enter_m_BN)
 
 
 def _rays(window: Window, intrinsics_B4: Tensor) -> Linear:
@@ -181,36 +182,36 @@ def _rays(window: Window, intrinsics_B4: Tensor) -> Linear:
     return linear
 
 
-def _paste_pixels(scene: Scene, aimed: _Aimed, number: int, generator: torch.Generator) -> None:
+def _paste_pixels(scene: Scene, rays: _SlotRays, number: int, generator: torch.Generator) -> None:
     """Paint the solids, the repainted surfaces and the first slot's shadows into a window of the image."""
-    placed, window, facing_BN = aimed.placed, aimed.pixels, aimed.facing_BN
+    placed, window, facing_BN = rays.placed, rays.pixels, rays.facing_BN
     image_B3N, class_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
         window.take(scene.pixels_BLP), [3, 1, 1, 1, 1], dim=1
     )
     ground_B1N = class_mask(class_B1N, GROUND_CLASSES).float()
     depth_BN = depth_B1N[:, 0]
-    surface_B3N = torch.addcmul(scene.origin_B3[..., None], aimed.ray_B3N, depth_B1N)
+    surface_B3N = torch.addcmul(scene.origin_B3[..., None], rays.ray_B3N, depth_B1N)
 
     solid_B1 = ((placed.kind_B == Slot.BOTH) | (placed.kind_B == Slot.GEOMETRY))[:, None]
     decal_B1 = (placed.kind_B == Slot.APPEARANCE)[:, None]
-    in_front_BN = (aimed.enter_BN < depth_BN) & solid_B1
+    in_front_BN = (rays.enter_BN < depth_BN) & solid_B1
     same_BN = same_object(surface_B3N[:, 0], surface_B3N[:, 1], class_B1N[:, 0], placed.anchor_B3, placed.class_B)
-    hit_BN = in_front_BN | (decal_B1 & torch.where(placed.whole_B[:, None], same_BN, aimed.spans.hold(depth_BN)))
-    new_depth_BN = torch.where(in_front_BN, aimed.enter_BN, depth_BN)
+    hit_BN = in_front_BN | (decal_B1 & torch.where(placed.whole_B[:, None], same_BN, rays.spans.hold(depth_BN)))
+    new_depth_BN = torch.where(in_front_BN, rays.enter_BN, depth_BN)
     from_center_B3 = scene.origin_B3 - placed.solids.center_B3
-    offset_B3N = torch.addcmul(from_center_B3[..., None], aimed.ray_B3N, new_depth_BN[:, None])
+    offset_B3N = torch.addcmul(from_center_B3[..., None], rays.ray_B3N, new_depth_BN[:, None])
 
     ground = ground_of(image_B3N, ground_B1N[:, 0])
     exposure_B1 = ground.brightness(scene.brightness_B1) / GROUND_ALBEDO
     light_BN = torch.where(decal_B1, relief(image_B3N, hit_BN), shading(facing_BN, generator))
-    look_B3N = aimed.textures.colors(offset_B3N) * (exposure_B1 * light_BN)[:, None]
+    color_B3N = rays.textures.colors(offset_B3N) * (exposure_B1 * light_BN)[:, None]
     camouflage_B3N = camouflage(image_B3N, ground, facing_BN, generator)
-    look_B3N = torch.where((placed.kind_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, look_B3N)
-    look_B3N = hazed(look_B3N, new_depth_BN, scene.far_color_B31, scene.air_density_B1, generator)
+    color_B3N = torch.where((placed.kind_B == Slot.GEOMETRY)[:, None, None], camouflage_B3N, color_B3N)
+    color_B3N = hazed(color_B3N, new_depth_BN, scene.far_color_B31, scene.haze_density_B1, generator)
     below_B3N = image_B3N
     if number == 0:
-        below_B3N = _shadowed(image_B3N, ground_B1N, surface_B3N, placed, aimed.sun_B3, generator)
-    painted_B3N = blended(below_B3N, look_B3N, hit_BN, scene.grain_B1, window.size, generator)
+        below_B3N = _shadowed(image_B3N, ground_B1N, surface_B3N, placed, rays.sun_B3, generator)
+    painted_B3N = blended(below_B3N, color_B3N, hit_BN, scene.noise_std_B1, window.size, generator)
 
     changed_BN = (painted_B3N - image_B3N).abs().mean(1) > VISIBLE_CHANGE
     mark_BN = torch.where(changed_BN | ~decal_B1, 1.0, float(UNSURE))
@@ -241,17 +242,19 @@ def _shadowed(
     return image_B3N * (1 - dark_BN[:, None] * ground_B1N)
 
 
-def _paste_cells(scene: Scene, aimed: _Aimed, number: int, reflectivity_B: Tensor, generator: torch.Generator) -> None:
+def _paste_cells(
+    scene: Scene, rays: _SlotRays, number: int, reflectivity_B: Tensor, generator: torch.Generator
+) -> None:
     """Put the solids into a window of the range view, and mark the cells on repainted surfaces.
 
-    `reflectivity_B`: that of a random cell, for what is not camouflaged.
+    `reflectivity_B`: reflectivity of a random cell, used for solids that are not camouflaged.
     """
-    placed, window, t_BN = aimed.placed, aimed.cells, aimed.cell_enter_m_BN
+    placed, window, t_BN = rays.placed, rays.cells, rays.cell_enter_m_BN
     layers_BLN = window.take(scene.cells_BLK)
     forward_BN, _, _, pixel_BN, range_m_BN, intensity_BN, class_BN, mark_BN, slot_BN = layers_BLN.unbind(1)
     solid_B1 = ((placed.kind_B == Slot.BOTH) | (placed.kind_B == Slot.GEOMETRY))[:, None]
     returns_BN = range_m_BN > 0
-    # A ray that came back empty may be lost by chance, not by the sky behind it: most of them return now.
+    # A ray without a return may have been dropped by noise rather than by the sky, so only 90 % of them get one.
     returned_BN = returns_BN | (torch.rand(t_BN.shape, generator=generator, device=t_BN.device) < 0.9)
     nearer_BN = (t_BN < range_m_BN) | (~returns_BN & torch.isfinite(t_BN))
     hit_BN = solid_B1 & returned_BN & nearer_BN
@@ -259,8 +262,8 @@ def _paste_cells(scene: Scene, aimed: _Aimed, number: int, reflectivity_B: Tenso
     noise_BN = torch.randn(t_BN.shape, generator=generator, device=t_BN.device)
     noisy_m_BN = torch.where(hit_BN, torch.addcmul(t_BN, noise_BN, spread_m_B1).clamp_(min=0.5), range_m_BN)
     behind_BN = returns_BN & (placed.kind_B == Slot.GEOMETRY)[:, None]
-    # Reflectivities that the data itself shows: where its intensity knows nothing but the distance (CARLA's own LiDAR),
-    # so do the pasted returns.
+    # Reflectivities are taken from the data. If its intensities depend on distance alone, as those of CARLA's LiDAR do,
+    # so do those of the pasted returns.
     behind_reflectivity_BN = intensity_BN * torch.exp(INTENSITY_DECAY * range_m_BN)
     reflected_BN = torch.where(behind_BN, behind_reflectivity_BN, reflectivity_B[:, None])
     reflected_BN = reflected_BN * torch.exp(-INTENSITY_DECAY * noisy_m_BN)

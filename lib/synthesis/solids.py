@@ -1,7 +1,7 @@
-"""Random solids for pseudo-anomalies: unions of convex parts, each half-spaces cut out of an ellipsoid.
+"""Random solids for pseudo-anomalies: unions of convex parts, each an ellipsoid cut by half-spaces.
 
-Rays from one point, and parallel rays, meet many planes at the cost of one matrix product: from one point, the inverse
-of the distance to a plane is linear in the direction; along one direction, the distance is linear in the place.
+Rays from one point, or parallel rays, are intersected with many planes by one matrix product: from one point, the
+inverse distance to a plane is linear in the direction; along one direction, the distance is linear in the origin.
 Shape letters: B frames, M parts, Q half-spaces, N rays or points. None of the simulator's anomalies is built this way.
 """
 
@@ -36,10 +36,10 @@ class Solids(Rows):
 
 @dataclass(frozen=True, eq=False)
 class Spans(Rows):
-    """Where rays from one point are inside of each part: between enter_BMN and leave_BMN, in units of the direction.
+    """Interval in which each ray from one point is inside each part: enter_BMN to leave_BMN, in units of the direction.
 
-    enter is infinite where a ray misses, or starts inside. facing_BMN: cosine, 0 if negative, between the surface there
-    and a light (anything at a miss).
+    enter is infinite if a ray misses or starts inside. facing_BMN: cosine between the surface normal at the entry and
+    the direction to the light, clamped to 0 (undefined at a miss).
     """
 
     enter_BMN: Tensor
@@ -47,26 +47,26 @@ class Spans(Rows):
     facing_BMN: Tensor
 
     def first(self) -> tuple[Tensor, Tensor]:
-        """Where rays enter the solid (B, N), infinite at a miss, and how its surface faces the light there."""
+        """Distance (B, N) at which rays enter the solid, infinite at a miss, and the cosine to the light there."""
         enter_BN = self.enter_BMN.amin(1)
         facing_BMN = torch.where(self.enter_BMN == enter_BN[:, None], self.facing_BMN, 0.0)
         return enter_BN, facing_BMN.amax(1).nan_to_num_(0.0)
 
     def hold(self, distance_BN: Tensor) -> Tensor:
-        """Say of the points at such distances along the rays whether they are inside (B, N)."""
+        """Return whether the points at the given distances along the rays are inside (B, N)."""
         distance_B1N = distance_BN[:, None]
         return ((self.enter_BMN <= distance_B1N) & (distance_B1N <= self.leave_BMN)).any(1)
 
 
 @dataclass(frozen=True, eq=False)
-class _Met:
-    """Where rays meet the parts' ball (not a number: nowhere) and planes, and which of the planes is entered last.
+class _Intersections:
+    """Distances at which rays meet the parts' ball (nan: never) and planes, and which plane is entered last.
 
     entered_BMQN: 1 or 0; origin_BM3 and direction_BM3N in the parts' coordinates.
     """
 
-    round_enter_BMN: Tensor
-    round_leave_BMN: Tensor
+    ball_enter_BMN: Tensor
+    ball_leave_BMN: Tensor
     plane_enter_BMN: Tensor
     plane_leave_BMN: Tensor
     entered_BMQN: Tensor
@@ -75,7 +75,7 @@ class _Met:
 
 
 def random_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generator) -> Solids:
-    """Draw solids that fit in boxes of the given full extents [m] around centres [m], turned about the vertical."""
+    """Draw solids that fit into boxes of the given full extents [m] around centres [m], rotated about the vertical."""
     B, M, Q = len(center_B3), PARTS, HALF_SPACES
     device = center_B3.device
 
@@ -83,14 +83,14 @@ def random_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generat
         return torch.rand(*shape, generator=generator, device=device)
 
     present_BM = torch.arange(M, device=device) < (uniform(B, 1) * M).ceil().clamp(min=1)
-    alone_B1 = present_BM.sum(1, keepdim=True) == 1
-    scale_BM3 = extent_B3[:, None] / 2 * torch.where(alone_B1[..., None], 1.0, 0.35 + 0.5 * uniform(B, M, 3))
+    single_B1 = present_BM.sum(1, keepdim=True) == 1
+    scale_BM3 = extent_B3[:, None] / 2 * torch.where(single_B1[..., None], 1.0, 0.35 + 0.5 * uniform(B, M, 3))
     room_BM3 = extent_B3[:, None] / 2 - scale_BM3
     yaw_BM = uniform(B, M) * 2 * torch.pi
     tilt_BM = (uniform(B, M) - 0.5) * 0.8
     rotation_BM33 = _rotation_z(yaw_BM) @ _rotation_x(tilt_BM)
     shift_BM3 = (uniform(B, M, 3) * 2 - 1) * room_BM3
-    # A missing part lies inside a present one, so that every frame has the same number of parts.
+    # Every frame needs the same number of parts: a missing part is a copy of the first one.
     first = torch.zeros_like(present_BM, dtype=torch.int64)
     keep = torch.where(present_BM, torch.arange(M, device=device), first)[..., None]
 
@@ -113,34 +113,34 @@ def random_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generat
 
 
 def along(direction_B3N: Tensor) -> Linear:
-    """Return the linear functions of given directions, or of points."""
+    """Return a Linear that evaluates at given directions or points (B, 3, N)."""
     return lambda vectors_BK3, constants_BK: torch.baddbmm(constants_BK[..., None], vectors_BK3, direction_B3N)
 
 
 def spans(solids: Solids, origin_B3: Tensor, linear: Linear, light_B3: Tensor) -> Spans:
-    """Where rays from an origin per frame are inside the parts; `linear` stands for their directions."""
-    rays = _met(solids, origin_B3, linear)
-    enter_BMN = torch.maximum(rays.round_enter_BMN, rays.plane_enter_BMN)
-    leave_BMN = torch.minimum(rays.round_leave_BMN, rays.plane_leave_BMN)
+    """Intersect rays from one origin per frame with the parts; `linear` evaluates at the rays' directions."""
+    rays = _intersect(solids, origin_B3, linear)
+    enter_BMN = torch.maximum(rays.ball_enter_BMN, rays.plane_enter_BMN)
+    leave_BMN = torch.minimum(rays.ball_leave_BMN, rays.plane_leave_BMN)
     enter_BMN = torch.where((enter_BMN < leave_BMN) & (enter_BMN > NEAREST), enter_BMN, torch.inf)
     return Spans(enter_BMN, leave_BMN, _facing(solids, rays, light_B3))
 
 
 def entry(solids: Solids, origin_B3: Tensor, linear: Linear) -> Tensor:
-    """As the first of spans, the distances (B, N) alone."""
-    rays = _met(solids, origin_B3, linear)
-    enter_BMN = torch.maximum(rays.round_enter_BMN, rays.plane_enter_BMN)
-    leave_BMN = torch.minimum(rays.round_leave_BMN, rays.plane_leave_BMN)
+    """Distances (B, N) at which rays enter the solids: `spans(...).first()[0]` without the rest."""
+    rays = _intersect(solids, origin_B3, linear)
+    enter_BMN = torch.maximum(rays.ball_enter_BMN, rays.plane_enter_BMN)
+    leave_BMN = torch.minimum(rays.ball_leave_BMN, rays.plane_leave_BMN)
     return torch.where((enter_BMN < leave_BMN) & (enter_BMN > NEAREST), enter_BMN, torch.inf).amin(1)
 
 
-def _met(solids: Solids, origin_B3: Tensor, linear: Linear) -> _Met:
+def _intersect(solids: Solids, origin_B3: Tensor, linear: Linear) -> _Intersections:
     B, M, Q = solids.offset_BMQ.shape
     origin_BM3 = _to_local(solids, origin_B3)
     room_BMQ = solids.offset_BMQ - (solids.normal_BMQ3 @ origin_BM3[..., None]).squeeze(-1)
     inverse_BMQ3 = _world_normals(solids) / torch.where(room_BMQ.abs() < TINY, TINY, room_BMQ)[..., None]
-    # A ray enters the half-spaces that its origin is outside of at the last plane, 1 / the smallest inverse, and leaves
-    # the others at the first one, 1 / the largest.
+    # A ray is inside all half-spaces from the last plane that it enters (the smallest inverse distance) to the first
+    # plane that it leaves (the largest). It enters those half-spaces that its origin is outside of.
     constants, vectors = _faces(room_BMQ < 0, torch.zeros_like(room_BMQ), -inverse_BMQ3)
     pull_BM3 = (origin_BM3[:, :, None] @ solids.to_local_BM33).squeeze(2)
     products = linear(
@@ -150,34 +150,34 @@ def _met(solids: Solids, origin_B3: Tensor, linear: Linear) -> _Met:
     face_B2MQN = products[:, : 2 * M * Q].view(B, 2, M, Q, -1)
     direction_BM3N = products[:, 2 * M * Q : -M].view(B, M, 3, -1)
     nearest_B2MN = face_B2MQN.amax(3)
-    round_enter, round_leave = _through_ball(
+    ball_enter, ball_leave = _through_ball(
         direction_BM3N.square().sum(2), products[:, -M:], origin_BM3.square().sum(2)[..., None]
     )
-    return _Met(
-        round_enter,
-        round_leave,
+    return _Intersections(
+        ball_enter,
+        ball_leave,
         (-nearest_B2MN[:, 0]).clamp_(min=1 / FARTHEST).reciprocal_(),
         nearest_B2MN[:, 1].clamp(min=1 / FARTHEST).reciprocal_(),
-        # Numbers, not truth values: several times as fast on the CPU.
+        # ge_ on floats, not a comparison to bool: several times faster on the CPU.
         (face_B2MQN[:, 0] - nearest_B2MN[:, 0, :, None]).ge_(0),
         origin_BM3,
         direction_BM3N,
     )
 
 
-def _facing(solids: Solids, rays: _Met, light_B3: Tensor) -> Tensor:
+def _facing(solids: Solids, rays: _Intersections, light_B3: Tensor) -> Tensor:
     unit_BMQ3 = torch.nn.functional.normalize(_world_normals(solids), dim=-1)
     plane_BMQ1 = unit_BMQ3 @ light_B3[:, None, :, None]
     plane_BMN = (rays.entered_BMQN * (plane_BMQ1 + 1)).amax(2) - 1
-    touched_BM3N = torch.addcmul(rays.origin_BM3[..., None], rays.direction_BM3N, rays.round_enter_BMN[:, :, None])
+    touched_BM3N = torch.addcmul(rays.origin_BM3[..., None], rays.direction_BM3N, rays.ball_enter_BMN[:, :, None])
     outward_BM3N = solids.to_local_BM33.transpose(2, 3) @ touched_BM3N
     towards_BMN = (light_B3[:, None, None] @ outward_BM3N).squeeze(2)
-    round_BMN = towards_BMN * torch.rsqrt(outward_BM3N.square().sum(2).clamp_(min=1e-12))
-    return torch.where(rays.plane_enter_BMN > rays.round_enter_BMN, plane_BMN, round_BMN).clamp_(min=0)
+    ball_BMN = towards_BMN * torch.rsqrt(outward_BM3N.square().sum(2).clamp_(min=1e-12))
+    return torch.where(rays.plane_enter_BMN > rays.ball_enter_BMN, plane_BMN, ball_BMN).clamp_(min=0)
 
 
 def shaded(solids: Solids, points_B3N: Tensor, light_B3: Tensor) -> Tensor:
-    """Say of points [m] whether a part lies between them and a light far away (B, N); not those inside of it."""
+    """Return which points (B, 3, N) [m] are in the shadow of a part under parallel light; none inside the part."""
     B, M, Q = solids.offset_BMQ.shape
     center_BM3 = (solids.center_B3[:, None] + solids.part_center_BM3)[..., None]
     shift_BM3 = -(solids.to_local_BM33 @ center_BM3).squeeze(-1)
@@ -195,15 +195,16 @@ def shaded(solids: Solids, points_B3N: Tensor, light_B3: Tensor) -> Tensor:
     plane_B2MN = products[:, : 2 * M * Q].view(B, 2, M, Q, -1).amax(3)
     local_BM3N = products[:, 2 * M * Q :].view(B, M, 3, -1)
     pull_BMN = (light_BM3[:, :, None] @ local_BM3N).squeeze(2)
-    round_enter, round_leave = _through_ball(light_BM3.square().sum(2)[..., None], pull_BMN, local_BM3N.square().sum(2))
-    enter, leave = torch.maximum(round_enter, plane_B2MN[:, 0]), torch.minimum(round_leave, -plane_B2MN[:, 1])
+    ball_enter, ball_leave = _through_ball(light_BM3.square().sum(2)[..., None], pull_BMN, local_BM3N.square().sum(2))
+    enter, leave = torch.maximum(ball_enter, plane_B2MN[:, 0]), torch.minimum(ball_leave, -plane_B2MN[:, 1])
     return ((enter < leave) & (enter > NEAREST)).any(1)
 
 
 def _faces(entered_BMQ: Tensor, constant_BMQ: Tensor, vector_BMQ3: Tensor) -> tuple[Tensor, Tensor]:
-    """Linear functions (B, 2 M Q) of rays: the planes' given ones where entered, then the others', negative.
+    """Constants (B, 2 M Q) and vectors (B, 2 M Q, 3) of linear functions: of the planes entered, then of those left.
 
-    Functions of the wrong kind are minus infinity, so that the largest of each kind is that of the entry or the exit.
+    Those of planes left are negated. A plane of the wrong kind has the constant -inf, so that the maximum over the
+    planes of one kind gives the entry or the exit.
     """
     kind_B2MQ = torch.stack([entered_BMQ, ~entered_BMQ], dim=1)
     constant_B2MQ = torch.where(kind_B2MQ, torch.stack([constant_BMQ, -constant_BMQ], dim=1), -torch.inf)
@@ -212,17 +213,17 @@ def _faces(entered_BMQ: Tensor, constant_BMQ: Tensor, vector_BMQ3: Tensor) -> tu
 
 
 def _through_ball(speed2: Tensor, pull: Tensor, distance2: Tensor) -> tuple[Tensor, Tensor]:
-    """Where rays enter and leave the unit ball; not a number where they miss: no comparison holds then.
+    """Distances at which rays enter and leave the unit ball; nan at a miss, with which every comparison is False.
 
-    Of direction and origin: |direction|^2, their product, |origin|^2.
+    `speed2` = |direction|^2, `pull` = direction . origin, `distance2` = |origin|^2.
     """
     squared = torch.addcmul(pull.square(), speed2, distance2 - 1, value=-1)
-    root = squared * squared.rsqrt()  # torch's sqrt is slow on the CPU where it is not a number
+    root = squared * squared.rsqrt()  # torch's sqrt of negative numbers is slow on the CPU
     return (-pull - root) / speed2, (root - pull) / speed2
 
 
 def _world_normals(solids: Solids) -> Tensor:
-    """Normals (B, M, Q, 3), as long as they happen to be."""
+    """Normals (B, M, Q, 3) in world axes, not normalized."""
     return solids.normal_BMQ3 @ solids.to_local_BM33
 
 

@@ -7,13 +7,13 @@ from torch import Tensor
 
 from lib.views.range_view import Views
 
-UNSURE = 255
+UNSURE = 255  # ignored in losses and scores
 MAX_SLOTS = 17  # train.pseudo_anomalies_per_frame is 16 at most; the last is the misfit
 
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """Where the pseudo-anomalies are. 0 normal, 1 anomalous, 255 unsure (not scored).
+    """Labels of pseudo-anomalies: 0 normal, 1 anomalous, 255 unsure (ignored).
 
     pixel_BHW uint8; cell_BRC uint8 (range view); cell_object_BRC int64: number of the slot that made the cell
     anomalous, -1 elsewhere.
@@ -25,7 +25,7 @@ class Targets:
 
 
 def no_targets(views: Views) -> Targets:
-    """Targets without any pseudo-anomaly."""
+    """Targets of frames without pseudo-anomalies."""
     return Targets(
         torch.zeros_like(views.pixel_class_BHW),
         torch.zeros_like(views.point_class_BRC),

@@ -1,4 +1,4 @@
-"""Normal objects of one frame pasted into another, in both sensors: what is unusual here only by its place."""
+"""Transplants: normal objects of one frame pasted into another, in both sensors. Only their place is unusual."""
 
 from dataclasses import replace
 
@@ -12,9 +12,9 @@ MAX_DISTANCE_M = 30.0
 
 
 def transplant(views: Views, wanted_B: Tensor, generator: torch.Generator) -> Views:
-    """Paste an object of the frame before in the batch at the same place, where nothing nearer hides it.
+    """Paste an object of the previous frame of the batch at the same position, unless something nearer hides it.
 
-    `wanted_B` says which frames receive one. Class labels travel along, the brightness follows the receiving frame.
+    `wanted_B`: frames that receive one. Class labels are copied too; the brightness is adapted to the receiving frame.
     """
     donor = rolled(views, 1)
     near = donor.has_return_BRC & (donor.range_m_BRC < MAX_DISTANCE_M)

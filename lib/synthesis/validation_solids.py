@@ -1,4 +1,4 @@
-"""Validation's solids: bundles of double pyramids. Neither training nor the simulator's anomalies know such shapes.
+"""Validation solids: bundles of double pyramids, a shape of neither training nor the simulator's anomalies.
 
 Shape letters as in solids.py: B frames, M parts, Q half-spaces.
 """
@@ -9,22 +9,25 @@ from torch import Tensor
 from lib.synthesis.solids import Solids
 from lib.views.tensors import constant
 
-SPINDLES = 4
+MAX_PARTS = 4
 MAX_SIDES = 6
-SLIMMEST, WIDEST = 0.2, 0.42  # sine of the faces' slope; wider ones would reach out of their ball
+MIN_SLOPE, MAX_SLOPE = (
+    0.2,
+    0.42,
+)  # sine of the faces' slope; larger ones would reach out of the unit ball
 TIP = 0.98
 
 
-def random_crystals(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generator) -> Solids:
+def random_validation_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generator) -> Solids:
     """Draw bundles of 1 to 4 double pyramids, their tips cut or not, that fit in boxes of full extents [m]."""
-    B, M, device = len(center_B3), SPINDLES, center_B3.device
+    B, M, device = len(center_B3), MAX_PARTS, center_B3.device
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, device=device)
 
     count_B1 = 1 + (M * uniform(B, 1)).long()
     number_M = torch.arange(M, device=device)
-    # A missing part is the first one again, so that every frame has the same number of parts.
+    # Every frame needs the same number of parts: a missing part is a copy of the first one.
     keep_BM = torch.where(number_M < count_B1, number_M, 0)
     length_BM1 = torch.where(number_M == 0, 1.0, 0.5 + 0.5 * uniform(B, M))[..., None]
     half_BM3 = length_BM1 * extent_B3[:, None] / 2
@@ -33,7 +36,7 @@ def random_crystals(center_B3: Tensor, extent_B3: Tensor, generator: torch.Gener
 
     sides_BM1 = 3 + ((MAX_SIDES - 2) * uniform(B, M, 1)).long()
     angle_BMS = 2 * torch.pi * (torch.arange(MAX_SIDES, device=device) % sides_BM1) / sides_BM1
-    slope_BM1 = SLIMMEST + (WIDEST - SLIMMEST) * uniform(B, M, 1)
+    slope_BM1 = MIN_SLOPE + (MAX_SLOPE - MIN_SLOPE) * uniform(B, M, 1)
     level_BM1 = (1 - slope_BM1.square()).sqrt()
     rising_BMS = slope_BM1.expand_as(angle_BMS)
     upper_BMS3 = torch.stack([level_BM1 * angle_BMS.cos(), level_BM1 * angle_BMS.sin(), rising_BMS], dim=-1)
@@ -51,7 +54,7 @@ def random_crystals(center_B3: Tensor, extent_B3: Tensor, generator: torch.Gener
 
 
 def random_axes(B: int, M: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Right angles turned at random: (B, M, 3, 3), rows are unit vectors, the last one evenly distributed."""
+    """Random orthonormal axes (B, M, 3, 3), as rows; the last one is uniformly distributed on the sphere."""
     first, other = torch.randn(2, B, M, 3, generator=generator, device=device)
     along = torch.nn.functional.normalize(first, dim=-1)
     aside = torch.nn.functional.normalize(torch.linalg.cross(along, other), dim=-1)

@@ -8,12 +8,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class FrameBatch:
-    """B frames as stored. Frames: x forward, y left, z up; lengths in metres; class 255 = unknown or padding.
+    """B frames as stored. Axes: x forward, y left, z up; lengths in metres; class 255 = unknown or padding.
 
-    image_BHW3 uint8; points_BP4 float32 (x, y, z, intensity, LiDAR frame; merged clouds of several LiDARs: in the
-    axes of the vehicle with the camera as origin, from where a range view of them makes sense); num_points_B int64;
-    point_class_BP uint8;
-    pixel_class_BHW uint8; depth_m_BHW float16; intrinsics_B4 float32 (fx, fy, cx, cy) [px];
+    image_BHW3 uint8; points_BP4 float32 (x, y, z, intensity): in the LiDAR's frame, or, for merged clouds, in the
+    vehicle's axes with the camera as origin, as a range view needs a single centre; num_points_B int64;
+    point_class_BP uint8; pixel_class_BHW uint8; depth_m_BHW float16; intrinsics_B4 float32 (fx, fy, cx, cy) [px];
     camera_SE3_lidar_B44 float32.
     """
 
@@ -27,7 +26,7 @@ class FrameBatch:
     camera_SE3_lidar_B44: Tensor
 
     def to(self, device: torch.device) -> "FrameBatch":
-        """Copy to a device, without waiting where the memory is pinned."""
+        """Copy to a device, asynchronously if the memory is pinned."""
         return FrameBatch(*(tensor.to(device, non_blocking=True) for tensor in self.tensors()))
 
     def pin_memory(self) -> "FrameBatch":

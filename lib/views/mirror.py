@@ -1,4 +1,4 @@
-"""The street seen in a mirror, for both sensors at once."""
+"""Horizontal flip of both sensors at once."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from lib.views.tensors import constant
 
 
 def mirrored(views: Views) -> Views:
-    """Swap left and right of image and range view, and turn y around; projections still meet their pixels."""
+    """Flip image and range view horizontally and negate y, so that cells still project to their pixels."""
     fx, fy, cx, cy = views.intrinsics_B4.unbind(1)
     turned = constant((1.0, -1.0, 1.0), torch.float32, views.lidar_offset_m_B3.device)
     return replace(

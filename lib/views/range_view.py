@@ -1,4 +1,4 @@
-"""The two views the detector works on: the camera image, and the cloud as a range view with the camera in its middle.
+"""The detector's inputs: the camera image, and the cloud as a range view centred on the camera's direction.
 
 Shape letters: B frames, P points, R range-view rows (elevation, top first), C range-view columns (azimuth, left first),
 H and W image rows and columns.
@@ -18,9 +18,9 @@ NO_RETURN_M = 0.0
 
 @dataclass(frozen=True)
 class RangeGrid:
-    """The range view's pattern: `rows` from upper_fov_deg down to lower_fov_deg, `columns` over the whole turn.
+    """Layout of the range view: `rows` from upper_fov_deg down to lower_fov_deg, `columns` over 360 degrees.
 
-    Only the middle `visible_columns` are kept (an even number); the camera looks at their centre.
+    Only the middle `visible_columns` (an even number) are used; the camera looks at their centre.
     """
 
     rows: int
@@ -35,11 +35,11 @@ class Views:
     """Camera image and range view of B frames, with labels; camera frame axes, lengths in metres.
 
     image_B3HW float32 in [0, 1]; depth_m_BHW float32 planar; pixel_class_BHW uint8;
-    xyz_B3RC float32: the nearest point of each cell, LiDAR origin, turned to the camera's axes; range_m_BRC (0 = no
+    xyz_B3RC float32: the nearest point of each cell, relative to the LiDAR, in the camera's axes; range_m_BRC (0 = no
     return); intensity_BRC; point_class_BRC uint8 (255 = no return or unknown);
     intrinsics_B4 float32 (fx, fy, cx, cy) [px]; lidar_offset_m_B3 float32: the LiDAR's origin in the camera frame;
-    image_works_B bool: otherwise the image is black, and cells are outside of what it shows;
-    lidar_works_B bool: otherwise cells have their places, but the detector learns nothing else of them.
+    has_image_B bool: if False, the image is black and the detector reads no image features at the cells;
+    has_lidar_B bool: if False, the cells keep their positions, but the detector gets no LiDAR features.
     """
 
     image_B3HW: Tensor
@@ -51,14 +51,15 @@ class Views:
     point_class_BRC: Tensor
     intrinsics_B4: Tensor
     lidar_offset_m_B3: Tensor
-    image_works_B: Tensor
-    lidar_works_B: Tensor
+    has_image_B: Tensor
+    has_lidar_B: Tensor
 
     @property
     def projection(self) -> tuple[Tensor, Tensor]:
-        """Where the cells' points lie in the image, uv_B2RC float32 [px], and whether it shows them (B, R, C) bool.
+        """Projections of the cells' points, uv_B2RC float32 [px], and whether they lie inside the image, bool (B, R,
+        C).
 
-        Computed once. (functools.cached_property takes a lock, at which torch.compile stops.)
+        Computed once. Not by functools.cached_property: older Pythons' takes a lock, which torch.compile cannot trace.
         """
         if "_projection" not in self.__dict__:
             self.__dict__["_projection"] = self._project()
@@ -76,24 +77,24 @@ class Views:
 
     @property
     def seen_BRC(self) -> Tensor:
-        """Cells (B, R, C) bool that the camera sees."""
+        """Cells (B, R, C) bool in the camera's view."""
         return self.projection[1]
 
     @property
     def has_return_BRC(self) -> Tensor:
-        """Cells (B, R, C) bool in which the LiDAR saw something."""
+        """Cells (B, R, C) bool with a LiDAR return."""
         return self.range_m_BRC > NO_RETURN_M
 
 
 def rolled(views: Views, places: int) -> Views:
-    """Give each frame what the frame so many places before it in the batch shows."""
+    """Shift the frames by `places` along the batch, cyclically (torch.roll)."""
     return Views(**{field.name: getattr(views, field.name).roll(places, 0) for field in fields(views)})
 
 
 def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
     """Build the views, and each point's cell (B, P) int64: row * visible_columns + column, -1 outside the grid.
 
-    Where several points share a cell the nearest is seen; the others keep the cell's number.
+    If several points fall into a cell, the view holds the nearest; the others still have the cell's index.
     """
     rotation_B33 = batch.camera_SE3_lidar_B44[:, :3, :3]
     xyz_B3P = rotation_B33 @ batch.points_BP4[..., :3].transpose(1, 2).contiguous()
@@ -125,8 +126,8 @@ def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
         point_class_BRC=picked(batch.point_class_BP, UNKNOWN),
         intrinsics_B4=batch.intrinsics_B4,
         lidar_offset_m_B3=batch.camera_SE3_lidar_B44[:, :3, 3],
-        image_works_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
-        lidar_works_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
+        has_image_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
+        has_lidar_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
     )
     return views, cell_BP
 
@@ -143,21 +144,19 @@ def _cells(xyz_B3P: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: Rang
 
 
 def cell_row(flat_m: Tensor, z_m: Tensor, grid: RangeGrid) -> Tensor:
-    """Return the row in which points of any shape lie, as a fraction, by their distance on the ground and their height
-    above the LiDAR [m].
-    """
+    """Fractional row of points (any shape), given their horizontal distance from and height above the LiDAR [m]."""
     upper, lower = grid.upper_fov_deg * pi / 180, grid.lower_fov_deg * pi / 180
     return (upper - torch.atan2(z_m, flat_m)) / (upper - lower) * (grid.rows - 1)
 
 
 def cell_column(xyz_B3: Tensor, grid: RangeGrid) -> Tensor:
-    """Return the column (B,) in which points lie, as a fraction; below 0 or beyond the last one outside the grid."""
+    """Fractional column (B,) of points (B, 3); below 0 or above the last column if outside the grid."""
     turn = 0.5 - torch.atan2(xyz_B3[:, 1], xyz_B3[:, 0]) / (2 * pi)
     return turn * grid.columns - (grid.columns - grid.visible_columns) // 2
 
 
 def cell_directions(grid: RangeGrid, device: torch.device) -> Tensor:
-    """Unit vectors (3, R, C) float32 through the cells' centres, camera axes."""
+    """Unit vectors (3, R, C) float32 from the LiDAR through the cells' centres, in the camera's axes."""
     row = torch.arange(grid.rows, device=device) / max(grid.rows - 1, 1)
     elevation = (grid.upper_fov_deg - row * (grid.upper_fov_deg - grid.lower_fov_deg)) * pi / 180
     first = (grid.columns - grid.visible_columns) // 2
@@ -169,7 +168,7 @@ def cell_directions(grid: RangeGrid, device: torch.device) -> Tensor:
 
 
 def columns_aside(views: Views) -> Tensor:
-    """How far left [m] of the camera's axis each pixel column (B, W) float32 looks at 1 m ahead, camera axes."""
+    """Offset (B, W) float32 [m] to the left of the optical axis at 1 m depth, for each pixel column."""
     fx, _, cx, _ = views.intrinsics_B4[:, :, None].unbind(1)
     column = torch.arange(views.image_B3HW.shape[3], device=views.image_B3HW.device) + 0.5
     return (cx - column) / fx

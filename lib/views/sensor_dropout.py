@@ -1,4 +1,4 @@
-"""Frames that lose a sensor: by chance in training, so that the detector can do without; in prediction, to see if so.
+"""Frames without one sensor: at random in training (modality dropout), for all test frames in prediction (blackout).
 
 Shape letters as in range_view.py.
 """
@@ -12,21 +12,21 @@ from lib.views.range_view import Views
 
 
 def without_image(views: Views, lost_B: Tensor) -> Views:
-    """Turn the images of some frames (B,) bool black, and let nobody look at them."""
+    """Make the images of the frames `lost_B` (B,) bool black, and mark them as missing."""
     return replace(
         views,
         image_B3HW=torch.where(lost_B[:, None, None, None], 0.0, views.image_B3HW),
-        image_works_B=views.image_works_B & ~lost_B,
+        has_image_B=views.has_image_B & ~lost_B,
     )
 
 
 def without_lidar(views: Views, lost_B: Tensor) -> Views:
-    """Take from some frames (B,) bool all that the LiDAR tells, but where its points are."""
-    return replace(views, lidar_works_B=views.lidar_works_B & ~lost_B)
+    """Mark the LiDAR of the frames `lost_B` (B,) bool as missing. Its points stay, as the places to predict for."""
+    return replace(views, has_lidar_B=views.has_lidar_B & ~lost_B)
 
 
 def drop_modality(views: Views, fraction: float, generator: torch.Generator) -> Views:
-    """Take one sensor, either with the same chance, from a random `fraction` of the frames."""
+    """Remove one sensor, image or LiDAR with equal probability, from a random `fraction` of the frames."""
     if fraction == 0:
         return views
     B, device = len(views.image_B3HW), views.image_B3HW.device

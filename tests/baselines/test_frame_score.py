@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.baselines.baseline_runs import BaselineParams, _suited_to_validation
+from lib.baselines.baseline_runs import BaselineParams, _with_best_frame_score
 from lib.common.labels import UNKNOWN
 from lib.inference.shard_scoring import Scoring
 from lib.model.backbones import PIXEL_STRIDE
@@ -46,7 +46,7 @@ def test_validation_chooses(tmp_path, scorer, wanted):
     own = BaselineParams(**dict(params))
     method = params.predict.model_copy(update={"score": "combined"})
     scoring = Scoring(scorer, grid, method, CPU, "float32")
-    suited = _suited_to_validation(scoring, data, "concat", own)
+    suited = _with_best_frame_score(scoring, data, "concat", own)
     assert suited.params == method.model_copy(update={"frame_score": wanted})
     assert suited.outside_shift == pytest.approx(-3 if scorer is sees_cells_alone else 0, abs=0.01)
-    assert _suited_to_validation(scoring, data, "lidar", own).params.frame_score == "top_points"
+    assert _with_best_frame_score(scoring, data, "lidar", own).params.frame_score == "top_points"

@@ -1,4 +1,4 @@
-"""The data doctor on a good sample and on spoilt ones."""
+"""The check of a good sample and of damaged ones."""
 
 import shutil
 from pathlib import Path

@@ -44,7 +44,7 @@ def test_captions():
     long_name = ScoredFrame("Scenario_8b4ae5f1-a941-46a0", 3, 996, 4.214, "positive", SEEN, GROUPS)
     assert describe(long_name) == (
         "8b4ae5f1, frame 996",
-        "animal, Small, differs by shape and look, 8.2 m, 143 pixels, 25 points",
+        "animal, Small, differs by shape and surface, 8.2 m, 143 pixels, 25 points",
     )
     assert describe(FRAMES[5]) == ("a, frame 20", "no anomaly in view")
     assert standing(FRAMES[0], FRAMES) == "score 5.00: above 3 of 3 normal frames (100 %)"
@@ -57,8 +57,8 @@ def test_captions():
 def test_surprise_is_how_rare_a_score_is_among_normal_ones(normal, scores):
     yardstick = NormalScores(np.sort(np.array(normal, dtype=np.float32)))
     found = yardstick.surprise(np.array(scores, dtype=np.float32))
-    share = [(sum(n >= s for n in normal) + 1) / (len(normal) + 1) for s in scores]
-    np.testing.assert_allclose(found, -np.log10(share), atol=1e-12)
+    detection_rate = [(sum(n >= s for n in normal) + 1) / (len(normal) + 1) for s in scores]
+    np.testing.assert_allclose(found, -np.log10(detection_rate), atol=1e-12)
     assert (found >= 0).all()
 
 

@@ -19,10 +19,10 @@ OWN = (4.5, 0.0, 0.4)
 
 
 def metrics_of(point):
-    threshold, rate, share = point
+    threshold, rate, detection_rate = point
     return {
-        **{"threshold": threshold, "false_alarms_per_minute": rate, "detection_rate": share},
-        **{"detection_rate_low": share, "detection_rate_high": share, "first_detection_m": 5.0},
+        **{"threshold": threshold, "false_alarms_per_minute": rate, "detection_rate": detection_rate},
+        **{"detection_rate_low": detection_rate, "detection_rate_high": detection_rate, "first_detection_m": 5.0},
     }
 
 
@@ -30,7 +30,10 @@ def metrics_of(point):
 def draw(tmp_path):
     def drawn(own=OWN, validation=None, minutes=1.0, table=TABLE):
         """The figure of a table of (threshold, rate, share), and its two panels."""
-        rows = "".join(f"{threshold},{rate},{share},{share},{share},5.0\n" for threshold, rate, share in table)
+        rows = "".join(
+            f"{threshold},{rate},{detection_rate},{detection_rate},{detection_rate},5.0\n"
+            for threshold, rate, detection_rate in table
+        )
         block = {"objects": 10, "normal_minutes": minutes, **(metrics_of(own) if own else {})}
         if validation:
             block["at_validation_threshold"] = metrics_of(validation)
@@ -67,7 +70,9 @@ def test_operating_points_lie_on_the_curve(draw, validation, place):
     curve, (own, chosen) = curve_and_points(axes)
     assert chosen == pytest.approx(place) and own[1] == 0.4
     assert own in curve and chosen in curve
-    assert curve == sorted(curve) and [share for _, share in curve] == sorted(share for _, share in curve)
+    assert curve == sorted(curve) and [detection_rate for _, detection_rate in curve] == sorted(
+        detection_rate for _, detection_rate in curve
+    )
 
 
 def test_a_rate_that_the_table_rounds_up_is_no_higher_one(draw):
@@ -96,7 +101,7 @@ def test_a_staircase_rises_and_keeps_every_outcome(drawn):
     outcomes = [Outcome(threshold, rate, -threshold, 0.0, 1.0) for threshold, rate in drawn]
     steps = staircase(outcomes)
     assert [step.threshold for step in steps] == sorted((o.threshold for o in outcomes), reverse=True)
-    assert [step.share for step in steps] == sorted(o.share for o in outcomes)
+    assert [step.detection_rate for step in steps] == sorted(o.detection_rate for o in outcomes)
     for step in steps:
         assert step.rate == max(o.rate for o in outcomes if o.threshold >= step.threshold)
 

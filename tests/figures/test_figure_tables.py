@@ -44,8 +44,8 @@ def test_training_draws_the_columns_there_are(write):
     [
         ("", "lacks the column epoch"),
         ("epoch,what\n1,2\n", "holds no training curve"),
-        ("epoch,train_loss\n1,high\n", "the column train_loss holds what is no number"),
-        ("epoch,train_loss\n1\n", "the column train_loss holds what is no number"),
+        ("epoch,train_loss\n1,high\n", "the column train_loss has a value that is not a number"),
+        ("epoch,train_loss\n1\n", "the column train_loss has a value that is not a number"),
     ],
 )
 def test_a_training_table_that_cannot_be_drawn(write, text, message):
@@ -76,7 +76,7 @@ def test_curves_carry_numbers_intervals_and_chance(write):
         assert labels == ["point in view: 0.750 [0.700, 0.800]", "chance: 0.500"]
         figure = draw_precision_recall(pr, metrics)
         labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["point in view: 0.500 [0.400, 0.600], chance 0.1", "chance: the share of anomalous"]
+    assert labels == ["point in view: 0.500 [0.400, 0.600], chance 0.1", "chance: the fraction of anomalous"]
     assert [0.1, 0.1] in [np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines]
 
 

@@ -161,5 +161,5 @@ def test_scores_that_are_not_finite_are_a_sentence(data):
     def scorer(views):
         return replace(louder_outside(0.0)(views), cell_BRC=torch.full_like(views.range_m_BRC, torch.nan))
 
-    with pytest.raises(DataError, match="not finite; train it anew"):
+    with pytest.raises(DataError, match="not finite; train it again"):
         matched(replace(scoring_of(0.0), scorer=scorer), data)

@@ -71,7 +71,7 @@ def test_a_cloud_beyond_all_others_changes_every_shard_and_so_do_params(data, ca
 
 
 @pytest.mark.parametrize("name", ["note.json", f"{MONO_STATIC.name}.h5"])
-def test_what_is_damaged_on_the_shelf_is_made_anew(data, cache, name):
+def test_a_damaged_cache_entry_is_made_again(data, cache, name):
     reused(data, cache)
     place = the_entry(cache, MONO_STATIC.name)
     for change in (lambda content: content[: len(content) // 2], lambda content: content.replace(b"1", b"2", 1)):

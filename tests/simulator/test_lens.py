@@ -20,10 +20,10 @@ def developed(light: np.ndarray, seed: int = 0, **changes: Any) -> np.ndarray:
 def test_a_picture_is_rgb_and_keeps_its_colours():
     light = grey(0.1)
     light[0] = 0.4
-    picture = developed(light)
-    assert picture.dtype == np.uint8 and picture.shape == (HEIGHT, WIDTH, 3) and picture.flags.c_contiguous
-    assert (picture[..., 0] > picture[..., 1] + 50).all()
-    np.testing.assert_array_equal(picture[..., 1], picture[..., 2])
+    image = developed(light)
+    assert image.dtype == np.uint8 and image.shape == (HEIGHT, WIDTH, 3) and image.flags.c_contiguous
+    assert (image[..., 0] > image[..., 1] + 50).all()
+    np.testing.assert_array_equal(image[..., 1], image[..., 2])
 
 
 def test_exposure_evens_out_bright_and_dark_days_within_limits():
@@ -40,8 +40,8 @@ def test_noise_has_the_weathers_strength():
 
 
 def test_corners_are_darker():
-    picture = developed(grey(0.2))
-    assert picture[0, 0, 0] < picture[HEIGHT // 2, WIDTH // 2, 0] - 5
+    image = developed(grey(0.2))
+    assert image[0, 0, 0] < image[HEIGHT // 2, WIDTH // 2, 0] - 5
 
 
 def test_blur_keeps_the_light_and_spreads_a_point_by_a_pixel():

@@ -138,8 +138,8 @@ def test_a_turned_sensor_sees_the_same_places():
 
 
 def test_dropout_loses_its_fraction():
-    kept = len(scan(small_scene(lidar_dropout=0.25)).lidar) / len(scan(small_scene()).lidar)
-    assert kept == pytest.approx(0.75, abs=0.02)
+    resolved_fraction = len(scan(small_scene(lidar_dropout=0.25)).lidar) / len(scan(small_scene()).lidar)
+    assert resolved_fraction == pytest.approx(0.75, abs=0.02)
 
 
 def test_weak_returns_get_lost_and_intensity_falls_with_distance():

@@ -5,7 +5,7 @@ from lib.common.labels import CAR, STATIC
 from lib.geometry.rigid import yaw_transform
 from lib.simulator.raycast import Hits
 from lib.simulator.scene import Material, Scene, Texture
-from lib.simulator.shading import CAMOUFLAGE_SHADING, View, camouflaged_light, picture_light
+from lib.simulator.shading import CAMOUFLAGE_SHADING, View, camouflaged_light, image_light
 from lib.simulator.sky import Light, sky_light
 from lib.simulator.textures import ValueNoise
 from lib.simulator.world import SceneWorlds
@@ -24,7 +24,7 @@ def looking_at(*targets_m: tuple) -> View:
 def light_at(scene: Scene, *targets_m: tuple) -> np.ndarray:
     """Light (3, N) from the eye towards the targets."""
     view, world = looking_at(*targets_m), SceneWorlds(scene).at(0.0)
-    return picture_light(world, view, world.cast_opaque(view.origin_m, view.directions), NOISE)
+    return image_light(world, view, world.cast_opaque(view.origin_m, view.directions), NOISE)
 
 
 def luminance(scene: Scene, *targets_m: tuple) -> np.ndarray:
@@ -61,7 +61,7 @@ def test_under_a_car_it_is_dark_even_without_sun():
     lights = []
     for scene in (small_scene(weather=grey_sky), small_scene(table, weather=grey_sky)):
         world = SceneWorlds(scene).at(0.0)
-        lights.append(picture_light(world, view, world.cast_opaque(view.origin_m, view.directions), NOISE).mean())
+        lights.append(image_light(world, view, world.cast_opaque(view.origin_m, view.directions), NOISE).mean())
     assert lights[1] < 0.6 * lights[0]
 
 
@@ -129,7 +129,7 @@ def light_from(world, view: View, hits: Hits, index: int) -> np.ndarray:
     """Light along one of several rays that start at different places."""
     ray = slice(index, index + 1)
     one = View(view.origin_m[:, ray], view.directions[:, ray], view.pixel_angle_rad, view.world_SE3_ego)
-    return picture_light(world, one, hits.of(ray), NOISE)[:, 0]
+    return image_light(world, one, hits.of(ray), NOISE)[:, 0]
 
 
 def test_camouflage_shades_a_little_and_never_brightens():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.simulator.patterns import UNUSUAL, bands, hashed, kept
+from lib.simulator.patterns import UNUSUAL, bands, hashed, resolved_fraction
 from lib.simulator.scene import Texture
 from lib.simulator.textures import LATTICE, SurfacePoints, ValueNoise, surface
 
@@ -69,7 +69,9 @@ def test_hash_is_uniform_and_takes_negative_cells():
 
 
 def test_kept_fades_out_before_a_pixel_holds_a_period():
-    assert kept(np.array([0.0, 0.3, 0.55, 0.8, 5.0], dtype=np.float32)) == pytest.approx([1, 1, 0.5, 0, 0], abs=1e-6)
+    assert resolved_fraction(np.array([0.0, 0.3, 0.55, 0.8, 5.0], dtype=np.float32)) == pytest.approx(
+        [1, 1, 0.5, 0, 0], abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("texture", Texture)

@@ -46,12 +46,12 @@ def test_mirrored_clouds_stop_preprocess_unless_trusted(tmp_path):
         cloud = np.load(path)
         np.save(path, cloud * np.array([1, -1, 1, 1], dtype=cloud.dtype))
     set_params(tmp_path, execution={"workers": 1})
-    words = "the clouds are mirrored", "negate y", "`preprocess.trust_labels: true` goes on all the same"
+    words = "the clouds are mirrored", "negate y", "`preprocess.trust_labels: true` ignores these checks"
     assert_one_sentence(run(tmp_path, "preprocess"), *words)
     assert not (tmp_path / "data" / "shards").exists() and not (tmp_path / "metrics" / "labels.json").exists()
     set_params(tmp_path, preprocess={"trust_labels": True}, execution={"workers": 1})
     trusted = run(tmp_path, "preprocess")
-    assert trusted.returncode == 0 and "labels, trusted all the same: in Scenario_" in trusted.stdout
+    assert trusted.returncode == 0 and "labels, ignored by preprocess.trust_labels: in Scenario_" in trusted.stdout
     labels = json.loads((tmp_path / "metrics" / "labels.json").read_text())
     assert labels["trust_labels"] is True and labels["objections"] >= 1 and labels["class_agreement"] < 0.9
 

@@ -124,4 +124,4 @@ def test_without_the_library_the_stage_says_what_to_install(project, monkeypatch
         run_stage(main)
     assert caught.value.code == 1 and not Path("data/shards").exists()
     sentence = capsys.readouterr().err.splitlines()[-1]
-    assert sentence.startswith("error: the data hold .pcd files") and "pip install pypcd4" in sentence
+    assert sentence.startswith("error: the data set has .pcd files") and "pip install pypcd4" in sentence

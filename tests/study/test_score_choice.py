@@ -12,7 +12,7 @@ from lib.model.parallel import Threads
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from lib.study import score_choice
-from lib.study.score_choice import ALTERNATIVES, DEFAULT, Judged, Trial, compare_scores, rate, table
+from lib.study.score_choice import ALTERNATIVES, DEFAULT, ScoredFrames, Trial, compare_scores, rate, table
 from lib.training.recipe import TrainingSet
 from tests.all_params import all_params
 from tests.shard_data import write_street_shards
@@ -25,7 +25,7 @@ def judged(frames=60, scenarios=20):
     generator = np.random.default_rng(0)
     truth = generator.random(frames) < 0.5
     points = generator.random(400) < 0.1
-    return Judged(
+    return ScoredFrames(
         frames={
             a: (generator.normal(size=frames) + 4 * truth * (a == BETTER)).astype(np.float32) for a in ALTERNATIVES
         },

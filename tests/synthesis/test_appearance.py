@@ -1,4 +1,4 @@
-"""What pasted things take from the picture around them: air, grain."""
+"""What pasted objects take from the image around them: haze and noise."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lib.common.labels import CAR, SKY
-from lib.synthesis.appearance import air_density, blended, far_color, grain
+from lib.synthesis.appearance import blended, far_color, haze_density, image_noise
 from lib.synthesis.targets import no_targets
 from lib.training.augmentation import augment
 from lib.views.range_view import make_views
@@ -36,21 +36,21 @@ def test_the_density_of_fog_is_found(density):
     veil = 1 - torch.exp(-density * views.depth_m_BHW)
     image = torch.where((views.pixel_class_BHW == SKY)[:, None], fog, torch.lerp(views.image_B3HW, fog, veil[:, None]))
     foggy = replace(views, image_B3HW=image)
-    found = air_density(foggy, far_color(foggy))
+    found = haze_density(foggy, far_color(foggy))
     assert found.flatten().tolist() == pytest.approx([density] * 4, abs=0.004)
 
 
-def test_without_anything_at_a_middle_distance_the_air_is_clear():
+def test_without_anything_at_a_middle_distance_no_haze_is_estimated():
     views, _ = make_views(flat_street(2), GRID)
     near = replace(views, depth_m_BHW=torch.full_like(views.depth_m_BHW, 8.0))
-    assert (air_density(near, far_color(near)) == 0).all()
+    assert (haze_density(near, far_color(near)) == 0).all()
 
 
 @pytest.mark.parametrize("deviation", [0.005, 0.02, 0.04])
 def test_the_image_noise_is_found(deviation):
     views = street()
     image = 0.4 + deviation * torch.randn(views.image_B3HW.shape, generator=generator())
-    assert grain(replace(views, image_B3HW=image)).flatten().tolist() == pytest.approx([deviation] * 4, rel=0.1)
+    assert image_noise(replace(views, image_B3HW=image)).flatten().tolist() == pytest.approx([deviation] * 4, rel=0.1)
 
 
 def test_what_is_pasted_is_as_noisy_as_the_image():

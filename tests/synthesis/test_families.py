@@ -3,8 +3,8 @@ import torch
 
 from lib.synthesis.families import TRAINING, VALIDATION
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
-from lib.synthesis.validation_solids import random_crystals
-from lib.synthesis.validation_textures import COLORS, random_ornaments
+from lib.synthesis.validation_solids import random_validation_solids
+from lib.synthesis.validation_textures import COLORS, random_validation_textures
 from lib.views.range_view import make_views
 from tests.synthesis.solid_points import contains
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
@@ -42,10 +42,10 @@ def texture_sheet(families, seed=0, frames=60):
     return draw.colors(offset.flatten(1).expand(frames, 3, -1).contiguous()).view(frames, 3, 80, 80)
 
 
-def ornaments(seed=0, frames=60):
-    """What the validation's sheet of that seed is drawn by."""
+def textures(seed=0, frames=60):
+    """The validation textures that texture_sheet draws with the same seed."""
     generator = torch.Generator().manual_seed(seed)
-    return random_ornaments(torch.full((frames, 3), 2.0), torch.ones(frames, dtype=torch.bool), generator)
+    return random_validation_textures(torch.full((frames, 3), 2.0), torch.ones(frames, dtype=torch.bool), generator)
 
 
 def spread_of_shift(sheet):
@@ -57,7 +57,7 @@ def spread_of_shift(sheet):
 def test_validation_textures_are_none_of_trainings():
     """Each kind of validation's changes more within centimetres than training's do as a rule."""
     training, validation = texture_sheet(TRAINING), texture_sheet(VALIDATION)
-    kind = ornaments().kind_B
+    kind = textures().kind_B
     assert (validation.flatten(2).var(2).sum(1) > 1e-4).all(), "none is plain"
     assert validation.min() >= 0 and validation.max() <= 1
     usual = spread_of_shift(training).median()
@@ -66,7 +66,7 @@ def test_validation_textures_are_none_of_trainings():
 
 
 def test_halves_of_tiles_have_colors_of_their_own_and_no_row_comes_again():
-    drawn = ornaments(frames=40)
+    drawn = textures(frames=40)
     for number in (drawn.kind_B == 1).nonzero().flatten().tolist():
         one = drawn[number : number + 1]
         line = (torch.arange(24) - 12).repeat_interleave(2)
@@ -83,16 +83,16 @@ def test_halves_of_tiles_have_colors_of_their_own_and_no_row_comes_again():
 
 
 def test_mosaics_and_speckles_have_more_colors_than_training_mixes():
-    sheet, kind = texture_sheet(VALIDATION), ornaments().kind_B
+    sheet, kind = texture_sheet(VALIDATION), textures().kind_B
     for number in (1, 2):
         for each in sheet[kind == number]:
             assert 4 <= len(each.flatten(1).unique(dim=1).T) <= COLORS
 
 
-def test_crystals_stay_in_their_box():
+def test_validation_solids_stay_in_their_box():
     generator = torch.Generator().manual_seed(2)
     extent = 0.4 + 3 * torch.rand(FRAMES, 3, generator=generator)
-    solids = random_crystals(torch.zeros(FRAMES, 3), extent, generator)
+    solids = random_validation_solids(torch.zeros(FRAMES, 3), extent, generator)
     inside = (torch.rand(FRAMES, 3, 3000, generator=generator) - 0.5) * 2 * extent[..., None]
     found = contains(solids, inside)
     assert found.any(1).float().mean() > 0.95

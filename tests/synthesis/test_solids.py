@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.synthesis.solids import along, entry, random_solids, shaded, spans
-from lib.synthesis.validation_solids import random_crystals
+from lib.synthesis.validation_solids import random_validation_solids
 from tests.synthesis.solid_points import contains
 
-FAMILIES = pytest.mark.parametrize("draw", [random_solids, random_crystals])
+FAMILIES = pytest.mark.parametrize("draw", [random_solids, random_validation_solids])
 SEEDS = st.integers(0, 10_000)
 
 

@@ -16,14 +16,14 @@ SKIPPED = {"name": "torch", "skip_reason": "Dependency not found on PyPI and cou
     ("packages", "status", "words"),
     [
         ([SOUND], 0, "no known vulnerability in 1 packages"),
-        ([SOUND, FLAWED], 1, "old 1.0: PYSEC-1, mended in 1.1, 2.0"),
+        ([SOUND, FLAWED], 1, "old 1.0: PYSEC-1, fixed in 1.1, 2.0"),
         ([SOUND, SKIPPED], 2, "NOT DONE for 1 of 2 packages; the first: torch: Dependency not found"),
         ([FLAWED, SKIPPED], 1, "NOT DONE for 1 of 2 packages"),
-        ([], 2, "NOT DONE: pip-audit looked at no package"),
+        ([], 2, "NOT DONE: pip-audit checked no package"),
     ],
 )
 def test_judgement(packages, status, words):
-    found, lines = audit.scorer({"dependencies": packages})
+    found, lines = audit.verdict({"dependencies": packages})
     assert found == status and words in "\n".join(lines)
 
 

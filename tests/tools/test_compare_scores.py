@@ -54,7 +54,7 @@ def test_every_alternative_is_rated_whatever_the_test_holds(project):
     result = run(project, "--repeats", "4")
     assert tested and result.returncode == 0, result.stderr
     first, head, _, *rows = result.stdout.splitlines()
-    assert first == "2 validation frames, judged 4 times; models/detector.safetensors"
+    assert first == "2 validation frames, scored 4 times; models/detector.safetensors"
     assert head.startswith("| predict.score | predict.frame_score | frame AUROC |")
     assert {tuple(row.strip("| ").split(" | ")[:2]) for row in rows} == set(ALTERNATIVES)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.synthesis.examples import FAMILIES, KINDS, LARGEST_SHARE, examples
+from lib.synthesis.examples import FAMILIES, KINDS, MAX_IMAGE_FRACTION, examples
 from lib.views.range_view import make_views
 from tests.processes import environment
 from tests.shard_data import write_street_shards
@@ -28,7 +28,7 @@ def test_examples_hold_what_their_label_says():
     for example in found:
         if example.kind in NORMAL:
             continue
-        assert 0 < example.pixels.mean() <= LARGEST_SHARE, example.kind
+        assert 0 < example.pixels.mean() <= MAX_IMAGE_FRACTION, example.kind
         closest = np.abs(before - example.image).mean((1, 2, 3)).argmin()
         moved = example.range_m != views.range_m_BRC[closest].numpy()
         assert moved.any() == (example.kind != "appearance only")

@@ -38,7 +38,7 @@ def test_what_is_not_committed_is_not_run(project):
     result = study(project, "default", "--runs", "1")
     params.write_text(before)
     assert result.returncode == 1
-    assert "params.yaml: not committed" in result.stderr and "Traceback" not in result.stderr
+    assert "params.yaml: has uncommitted changes" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_a_study_goes_on_where_it_stopped_and_leaves_the_working_tree_alone(project):
@@ -82,5 +82,5 @@ def test_variants_of_one_seed_are_compared(project):
 def test_a_run_that_fails_is_named_and_no_row_is_left(project):
     before = (project.root / "docs" / "results.json").read_bytes()
     result = study(project, "default", "--only", "image", "--runs", "1", "-S", "train.epochs=none")
-    assert result.returncode == 1 and "failed; its last words are above" in result.stderr
+    assert result.returncode == 1 and "failed; see its output above" in result.stderr
     assert (project.root / "docs" / "results.json").read_bytes() == before

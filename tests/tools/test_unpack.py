@@ -25,9 +25,9 @@ def test_it_says_what_it_did_and_what_was_there(tmp_path, monkeypatch, capsys):
     next((tmp_path / "my data").rglob("*.png")).unlink()
     run(monkeypatch, archive, tmp_path / "my data")
     line = capsys.readouterr().out
-    assert line.startswith("1 file (0.0 MB) unpacked to ") and line.endswith(f"; {files - 1} were there already\n")
+    assert line.startswith("1 file (0.0 MB) unpacked to ") and line.endswith(f"; {files - 1} existed already\n")
     run(monkeypatch, archive, tmp_path / "my data")
-    assert capsys.readouterr().out == f"nothing to do: all {files} files are in {tmp_path / 'my data'} already\n"
+    assert capsys.readouterr().out == f"nothing to do: all {files} files are already in {tmp_path / 'my data'}\n"
 
 
 def test_mistakes_are_one_sentence(tmp_path, monkeypatch, capsys):
@@ -52,7 +52,7 @@ def test_sound_archives_are_unpacked_beside_damaged_ones_and_the_exit_status_tel
         assert caught.value.code == 1
         said = capsys.readouterr()
         first, second, last = said.err.splitlines()
-        assert first.startswith(f"error: {page}: neither a .tar.gz nor a .zip archive by its first bytes")
+        assert first.startswith(f"error: {page}: neither a .tar.gz nor a .zip archive, according to its first bytes")
         assert second.startswith(f"error: {cut}: damaged or incomplete")
         assert last == "error: 2 of 3 archives refused, for the reasons above"
     assert said.out.startswith("nothing to do: all ") and said.out.count("\n") == 1
@@ -69,4 +69,4 @@ def test_an_interruption_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as caught:
         run(monkeypatch, tmp_path / "a.zip", tmp_path)
     assert caught.value.code == 130
-    assert capsys.readouterr().err == "\ninterrupted: run the same command again to go on\n"
+    assert capsys.readouterr().err == "\ninterrupted: run the same command again to resume\n"

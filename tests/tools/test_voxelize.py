@@ -61,10 +61,10 @@ def fails(run, capsys):
 
 def test_missing_grids_come_out_byte_for_byte(root, run):
     out, left_out = run(root)
-    assert out == f"8 voxel grids written to {root}; 0 were there already\n" and left_out == []
+    assert out == f"8 voxel grids written to {root}; 0 existed already\n" and left_out == []
     assert tree(root / "archive [1]") == tree(GOLDEN)
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*.npy")}
-    assert run(root)[0] == f"0 voxel grids written to {root}; 8 were there already\n"
+    assert run(root)[0] == f"0 voxel grids written to {root}; 8 existed already\n"
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*.npy")} == before
 
 
@@ -102,7 +102,7 @@ def test_existing_grids_are_never_overwritten(root, run):
     (folder / "VOXEL_GRID_1000.npy").write_bytes(b"mine")
     (folder / "VOXEL_GRID_0996.npy").write_bytes(b"mine too")
     out, _ = run(root)
-    assert out.startswith("6 voxel grids written") and "2 were there already" in out
+    assert out.startswith("6 voxel grids written") and "2 existed already" in out
     assert {path.name for path in folder.iterdir()} == {f"VOXEL_GRID_{n}.npy" for n in ("0996", "1000", "1004")}
     assert (folder / "VOXEL_GRID_1000.npy").read_bytes() == b"mine"
 
@@ -127,7 +127,7 @@ def test_what_lies_in_a_grids_place_and_is_no_file_is_named(root, run):
     folder.mkdir()
     os.mkfifo(folder / "VOXEL_GRID_1000.npy")
     _, [line] = run(root)
-    assert line == f"left out: {folder / 'VOXEL_GRID_1000.npy'}: in a grid's place, and no file; move it away"
+    assert line == f"left out: {folder / 'VOXEL_GRID_1000.npy'}: not a file, but has a grid's name; move it away"
 
 
 def test_nothing_is_written_through_a_link_in_the_output(root, run, tmp_path):
@@ -152,7 +152,7 @@ def test_what_cannot_be_voxelized_is_named_and_stops_nothing_else(root, run, fai
         for name, data in GRIDS.items()
         if other.name not in name and not (MONO_STATIC.name in name and ("_996." in name or "_1004." in name))
     }
-    assert len(left_out) == 3 and out.endswith("; 3 frames or scenarios left out, named above\n")
+    assert len(left_out) == 3 and out.endswith("; 3 frames or scenarios left out, see the messages above\n")
     assert any("frame 996 of" in line and "missing" in line for line in left_out)
     assert any("frame 1004 of" in line and "1004.npy: " in line for line in left_out)
     assert any(line.startswith(f"left out: {other}/sensor_setup.json: not valid JSON") for line in left_out)
@@ -160,10 +160,10 @@ def test_what_cannot_be_voxelized_is_named_and_stops_nothing_else(root, run, fai
 
 def test_mistakes_are_one_sentence(root, fails, tmp_path):
     assert "there is no such folder" in fails(tmp_path / "nowhere")
-    assert "whose scenarios it would double" in fails(root, "--output", root / "grids")
+    assert "where its scenarios would be duplicates" in fails(root, "--output", root / "grids")
     for setup in root.rglob("sensor_setup.json"):
         setup.write_text("{")
-    assert fails(root) == f"{root}: no grid could be made; the lines above say why"
+    assert fails(root) == f"{root}: no grid could be computed; the messages above say why"
     (tmp_path / "file").touch()
     assert "cannot be written" in fails(GOLDEN, "--output", tmp_path / "file")
 

@@ -17,7 +17,7 @@ def test_a_fraction_of_the_frames_loses_one_sensor_and_never_both():
     views, _ = make_views(flat_street(1), GRID)
     many = type(views)(*(getattr(views, f.name).expand(400, *getattr(views, f.name).shape[1:]) for f in fields(views)))
     dropped = drop_modality(many, 0.4, generator())
-    black, deaf = dropped.image_B3HW.flatten(1).amax(1) == 0, ~dropped.lidar_works_B
+    black, deaf = dropped.image_B3HW.flatten(1).amax(1) == 0, ~dropped.has_lidar_B
     assert not (black & deaf).any()
     assert 0.14 < black.float().mean() < 0.26 and 0.14 < deaf.float().mean() < 0.26
     kept = ~black

@@ -1,8 +1,8 @@
-"""Unpacking downloaded archives (.tar.gz, .zip) that nobody has to trust.
+"""Unpacking of untrusted downloaded archives (.tar.gz, .zip).
 
-All of every archive is checked before anything is written: names stay inside the target, there are plain files and
-folders only, sizes are those of data and not of a bomb, the disk has room. An archive that fails is refused as a whole;
-the others are unpacked. Each file appears whole; a run that was interrupted goes on where it stopped.
+Each archive is checked completely before anything is written: all paths stay inside the target folder, all members are
+plain files and folders, no size is that of a decompression bomb, and the disk has room. An archive that fails is
+refused as a whole; the others are unpacked. Files are written atomically; an interrupted run can be resumed.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ _ENDING: Final = re.compile(r"(\.tar)?\.(gz|tgz|zip)$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What a run did: files and bytes written, files that had been there already, archives that were refused."""
+    """Result of a run: files and bytes written, files that existed before, archives refused."""
 
     files: int
     num_bytes: int
@@ -39,7 +39,7 @@ class Unpacked:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be done for an archive: its files that are not there yet, with their sizes."""
+    """Work for one archive: its number of files, and the missing ones with their sizes [bytes]."""
 
     archive: Path
     files: int
@@ -47,17 +47,18 @@ class _Plan:
 
 
 def unpack(archives: Sequence[Path], root: Path, refuse: Callable[[DataError], object] | None = None) -> Unpacked:
-    """Unpack archives into the folder `root`; empty folders are left out, owners, modes and times are not restored.
+    """Unpack archives into the folder `root`. Empty folders, owners, modes and times are not restored.
 
-    Files that lie in no folder with a town in its name, in an archive that has one in its own, are put into a folder
-    named after the archive: without configuration files, that name alone tells the town.
+    If an archive has a town in its name but its folders do not, its files go into a folder named after the archive:
+    without configuration files, only that name gives the town.
 
-    A file that is there already with the same content is kept. An archive is refused when it is damaged or not safe, or
-    when something else lies where its files belong: `refuse` is told why, and the other archives are unpacked. Without
-    `refuse`, the first such DataError is raised. Raises DataError when the disk lacks room, before anything is written.
+    Existing files with the same content are left unchanged. An archive is refused if it is damaged or unsafe, or if
+    other content exists in place of its files: `refuse` is called with the DataError, and the other archives are
+    unpacked. Without `refuse`, the first such DataError is raised. Raises DataError, before anything is written, if the
+    disk lacks room.
     """
     refusals = _Refusals(refuse)
-    with _alone(root):
+    with _exclusive_lock(root):
         sizes: dict[Path, int] = {}
         for archive in dict.fromkeys(archives):
             with refusals.collected(archive):
@@ -73,7 +74,7 @@ def unpack(archives: Sequence[Path], root: Path, refuse: Callable[[DataError], o
         with _progress("unpacking", sum(sizes[plan.archive] for plan in unfinished)) as bar:
             for plan in unfinished:
                 with refusals.collected(plan.archive):
-                    for size in _carry_out(plan, root, bar.update):
+                    for size in _extract(plan, root, bar.update):
                         written.append(size)
     before = sum(plan.files - len(plan.missing) for plan in plans)
     return Unpacked(len(written), sum(written), before, len(refusals.archives))
@@ -88,7 +89,7 @@ class _Refusals:
 
     @contextmanager
     def collected(self, archive: Path) -> Iterator[None]:
-        """Refuse the archive for a DataError in the block."""
+        """Context manager that refuses the archive if its block raises DataError."""
         try:
             yield
         except DataError as error:
@@ -98,8 +99,8 @@ class _Refusals:
             self._refuse(error)
 
 
-def _place(archive: Path, file: PackedFile) -> PurePosixPath:
-    """Where a file goes, below the folder to unpack to."""
+def _relative_target(archive: Path, file: PackedFile) -> PurePosixPath:
+    """Path of a file relative to the folder to unpack to."""
     inside = PurePosixPath(_ENDING.sub("", archive.name)) / file.path
     return inside if town_in(inside) and not town_in(file.path) else file.path
 
@@ -109,18 +110,18 @@ def _size(archive: Path) -> int:
     return archive.stat().st_size
 
 
-def _carry_out(plan: _Plan, root: Path, advance: Advance) -> Iterator[int]:
-    """Write the missing files, and yield each one's size."""
+def _extract(plan: _Plan, root: Path, advance: Advance) -> Iterator[int]:
+    """Write the missing files, and yield the size of each [bytes]."""
     for file in packed_files(plan.archive, advance):
-        # Another archive of this run may have brought the same file meanwhile.
-        if file.path in plan.missing and not _is_there(plan.archive, file, root):
-            with atomic_file(root / _place(plan.archive, file)) as partial, partial.open("wb") as target:
+        # Another archive of this run may have written the same file since the plan was made.
+        if file.path in plan.missing and not _exists(plan.archive, file, root):
+            with atomic_file(root / _relative_target(plan.archive, file)) as partial, partial.open("wb") as target:
                 target.writelines(file.chunks())
             yield file.size
 
 
 def _plan(archive: Path, root: Path, advance: Advance) -> _Plan:
-    """Read all of an archive; raises DataError if one of its files may not be unpacked."""
+    """Read an archive to its end; raises DataError if one of its files cannot be unpacked safely."""
     missing: dict[PurePosixPath, int] = {}
     files: set[PurePosixPath] = set()
     folders: set[PurePosixPath] = set()
@@ -129,28 +130,28 @@ def _plan(archive: Path, root: Path, advance: Advance) -> _Plan:
             raise DataError(f"{archive}: holds {str(file.path)!r} more than once; {REMEDY}")
         files.add(file.path)
         folders.update(file.path.parents)
-        if _is_there(archive, file, root):
-            remove_stale_lock(root / _place(archive, file))
+        if _exists(archive, file, root):
+            remove_stale_lock(root / _relative_target(archive, file))
         else:
             missing[file.path] = file.size
             for _ in file.chunks():
-                pass  # to the end: damage shows here, before anything is written
+                pass  # reads to the end to find damage before anything is written
     if not files:
         raise DataError(f"{archive}: holds no file; {REMEDY}")
     return _Plan(archive, len(files), missing)
 
 
-def _is_there(archive: Path, file: PackedFile, root: Path) -> bool:
-    """Whether the file lies below `root` already; raises DataError where something else does."""
+def _exists(archive: Path, file: PackedFile, root: Path) -> bool:
+    """Whether the file already exists below `root`; raises DataError if something else exists in its place."""
     try:
         return _compare(archive, file, root)
     except OSError as error:
-        target = root / _place(archive, file)
-        raise DataError(f"{target}: cannot be looked at ({error.strerror}); check its permissions") from None
+        target = root / _relative_target(archive, file)
+        raise DataError(f"{target}: cannot be read ({error.strerror}); check its permissions") from None
 
 
 def _compare(archive: Path, file: PackedFile, root: Path) -> bool:
-    below = _place(archive, file)
+    below = _relative_target(archive, file)
     target = root / below
     for place in [*reversed([root / parent for parent in below.parents if parent.name]), target]:
         if place.is_symlink():
@@ -159,12 +160,12 @@ def _compare(archive: Path, file: PackedFile, root: Path) -> bool:
             raise DataError(f"{place}: is a file where {archive} has a folder; remove it or unpack elsewhere")
     if not target.exists():
         return False
-    if not target.is_file() or target.stat().st_size != file.size or not _same(target, file):
-        raise DataError(f"{target}: is there with another content than in {archive}; remove it or unpack elsewhere")
+    if not target.is_file() or target.stat().st_size != file.size or not _same_content(target, file):
+        raise DataError(f"{target}: exists with other content than in {archive}; remove it or unpack elsewhere")
     return True
 
 
-def _same(target: Path, file: PackedFile) -> bool:
+def _same_content(target: Path, file: PackedFile) -> bool:
     with open_file(target) as existing:
         return all(existing.read(len(chunk)) == chunk for chunk in file.chunks())
 
@@ -184,19 +185,21 @@ def _progress(title: str, num_bytes: int) -> "tqdm[Any]":
 
 
 @contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    """Make the folder and keep other unpackings out of it: two would write the same half-written files."""
+def _exclusive_lock(root: Path) -> Iterator[None]:
+    """Create and lock the folder: two processes would write to the same partial files."""
     is_new = not root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
         folder = os.open(root, os.O_RDONLY)
     except OSError as error:
-        raise DataError(f"{root}: cannot be made a folder to unpack to ({error.strerror})") from None
+        raise DataError(f"{root}: the folder cannot be created ({error.strerror})") from None
     try:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DataError(f"{root}: another unpacking is at work there; wait until it has ended") from None
+            raise DataError(
+                f"{root}: another process is unpacking into this folder; wait until it has finished"
+            ) from None
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise

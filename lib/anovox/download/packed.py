@@ -1,6 +1,6 @@
-"""The files in a downloaded archive (.tar.gz, .zip), read once from front to back and checked one by one.
+"""Iteration over the files of a downloaded archive (.tar.gz, .zip), in one pass and with checks of each file.
 
-Refused are paths that lead out of the archive, links, devices, and sizes that only an archive made to fill disks has.
+Refused are paths that lead out of the archive, links, devices and decompression bombs.
 """
 
 import gzip
@@ -22,15 +22,16 @@ from lib.common.reading import open_file
 MAX_RATIO: Final = 100
 HARMLESS_BYTES: Final = 10_000_000
 MAX_NAME, MAX_DEPTH, MAX_PART = 2_000, 32, 200
-"""Characters, folders and bytes of a folder's name: file systems take 255, and hidden names are longer."""
+"""Characters of a path, its depth, and bytes of one component. File systems allow 255; partial files have longer names.
+"""
 MAX_FILES: Final = 1_000_000
-"""Of a .zip archive, whose directory is read as a whole."""
+"""Limit for .zip archives, whose directory is read as a whole."""
 CHUNK_BYTES: Final = 1 << 20
 MAX_PADDING_BYTES: Final = 1 << 20
 _ZIP_TAIL_BYTES: Final = 66_000
-"""In which the end of a .zip archive lies, its longest comment included."""
-_UNTOLD: Final = 1 << 16
-"""A .zip archive's first count of its files wraps here, unless it is 65,535, and a second one counts."""
+"""Enough for a .zip archive's end record with the longest possible comment."""
+_ZIP_COUNT_MODULUS: Final = 1 << 16
+"""The 16-bit count of files in a .zip archive's end record wraps here; 65,535 refers to the zip64 record's count."""
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZIP_MAGICS: Final = (b"PK\x03\x04", b"PK\x05\x06")
 REMEDY: Final = "download it again"
@@ -44,7 +45,7 @@ _READ_ERRORS: Final = (
 
 @dataclass(frozen=True)
 class PackedFile:
-    """A file of the archive that is being read: its path in there, its size, its content in chunks."""
+    """A file of the archive being read: its path in the archive, size [bytes] and content in chunks."""
 
     path: PurePosixPath
     size: int
@@ -52,32 +53,32 @@ class PackedFile:
 
 
 def packed_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
-    """The files of an archive; the content of each can be read only until the next one is asked for.
+    """Iterate over the files of an archive; the content of each can be read only until the next one is requested.
 
-    `advance` is told, step by step, how many bytes of the archive have been dealt with. Raises DataError for an archive
-    that is damaged or not safe.
+    `advance` is called with the number of bytes of the archive processed since its last call. Raises DataError if the
+    archive is damaged or unsafe.
     """
     reader = _tar_files if archive_kind(archive) == "tar.gz" else _zip_files
-    with _damage_named(archive):
+    with _damage_as_data_error(archive):
         yield from reader(archive, advance)
 
 
 def archive_kind(archive: Path) -> Literal["tar.gz", "zip"]:
-    """What an archive is by its first bytes; raises DataError for anything else."""
+    """Kind of an archive, from its first bytes; raises DataError if it is neither."""
     try:
         with open_file(archive) as file:
-            magic = file.read(4) or b""  # None of one of the system's own that has nothing to say now
+            magic = file.read(4) or b""  # special files without data return None
     except OSError as error:
         raise refused(archive, error) or DataError(f"{archive}: cannot be read ({error.strerror})") from None
     if magic.startswith(GZIP_MAGIC):
         return "tar.gz"
     if magic in ZIP_MAGICS:
         return "zip"
-    raise DataError(f"{archive}: neither a .tar.gz nor a .zip archive by its first bytes; {REMEDY}")
+    raise DataError(f"{archive}: neither a .tar.gz nor a .zip archive, according to its first bytes; {REMEDY}")
 
 
 @contextmanager
-def _damage_named(archive: Path) -> Iterator[None]:
+def _damage_as_data_error(archive: Path) -> Iterator[None]:
     try:
         yield
     except DataError:
@@ -89,16 +90,16 @@ def _damage_named(archive: Path) -> Iterator[None]:
 
 
 def _path(archive: Path, name: str, is_folder: bool) -> PurePosixPath:
-    """A member's path below the target; raises DataError where it could leave it or is no sensible name."""
+    """Path of a member; raises DataError if it could lead out of the target folder or is not a plausible name."""
     if len(name) > MAX_NAME or name.count("/") > MAX_DEPTH or max(map(_bytes, name.split("/"))) > MAX_PART:
         raise DataError(f"{archive}: holds {name[:60]!r}..., a path too long for a file; do not trust it")
     path = PurePosixPath(name)
     drive = PureWindowsPath(name).drive
-    strange = drive or "\\" in name or not name.isprintable() or not (path.name or is_folder)
-    if path.is_absolute() or ".." in path.parts or strange:
+    suspicious = drive or "\\" in name or not name.isprintable() or not (path.name or is_folder)
+    if path.is_absolute() or ".." in path.parts or suspicious:
         raise DataError(f"{archive}: holds {name!r}, which is not a path inside the archive; do not trust it")
     if any(part.startswith(".") and part.endswith(".partial") for part in path.parts):
-        raise DataError(f"{archive}: holds {name!r}, a name for half-written files; {REMEDY}")
+        raise DataError(f"{archive}: holds {name!r}, a name reserved for partial files; {REMEDY}")
     return path
 
 
@@ -114,17 +115,17 @@ def _check_ratio(archive: Path, unpacked: int, packed: int) -> None:
     if unpacked > HARMLESS_BYTES and unpacked > MAX_RATIO * packed:
         raise DataError(
             f"{archive}: {readable_size(packed)} in it would become {readable_size(unpacked)} or more, over "
-            f"{MAX_RATIO} times as much, as only in an archive made to fill disks; do not trust it"
+            f"{MAX_RATIO} times as much, as in a decompression bomb; do not trust it"
         )
 
 
 def readable_size(num_bytes: int) -> str:
-    """A number of bytes for the eye."""
+    """Format a number of bytes in MB or GB."""
     return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e8 else f"{num_bytes / 1e6:.1f} MB"
 
 
-class _LittlePadding:
-    """A file to read, in which little padding may follow the compressed data: GzipFile reads it zero by zero."""
+class _LimitedPadding:
+    """File wrapper that limits the zero padding after the compressed data, which GzipFile reads byte by byte."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self._raw, self._zeros = raw, 0
@@ -139,12 +140,12 @@ class _LittlePadding:
 
 
 class _TarStream:
-    """The decompressed stream as tarfile reads it: nothing large at once, nothing beyond what the archive may hold."""
+    """Decompressed stream for tarfile that limits the size of each read and the compression ratio."""
 
     def __init__(self, archive: Path, raw: IO[bytes], advance: Advance) -> None:
         self._archive, self._raw, self._advance = archive, raw, advance
         self._size, self._reported = archive.stat().st_size, 0
-        self._stream = gzip.GzipFile(fileobj=cast(IO[bytes], _LittlePadding(raw)), mode="rb")
+        self._stream = gzip.GzipFile(fileobj=cast(IO[bytes], _LimitedPadding(raw)), mode="rb")
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= CHUNK_BYTES:
@@ -173,7 +174,7 @@ def _tar_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
         stream = _TarStream(archive, raw, advance)
         with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r:") as tar:
             while (member := tar.next()) is not None:
-                cast(Any, tar).members.clear()  # or it would remember each one
+                cast(Any, tar).members.clear()  # tarfile would keep every member in memory
                 path = _path(archive, member.name, member.isdir())
                 if not (member.isdir() or member.isreg()) or member.issparse() or member.size < 0:
                     raise _refuse(archive, member.name, _tar_kind(member))
@@ -182,7 +183,7 @@ def _tar_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
                     yield PackedFile(path, member.size, partial(_tar_chunks, archive, tar, member))
         while rest := stream.read(CHUNK_BYTES):
             if rest.strip(b"\0"):
-                raise tarfile.ReadError("it goes on after a damaged header")
+                raise tarfile.ReadError("data follow a damaged header")
 
 
 def _tar_kind(member: tarfile.TarInfo) -> str:
@@ -192,23 +193,23 @@ def _tar_kind(member: tarfile.TarInfo) -> str:
 
 
 def _tar_chunks(archive: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
-    with _damage_named(archive):
+    with _damage_as_data_error(archive):
         content = tar.extractfile(member)
         assert content is not None
-        yield from _exactly(content, member.size)
+        yield from _of_declared_size(content, member.size)
 
 
 def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
     with open_file(archive) as raw:
-        promised = _promised_members(archive, raw)
+        declared = _declared_members(archive, raw)
         with zipfile.ZipFile(raw) as file:
-            yield from _zip_members(archive, file, promised, advance)
+            yield from _zip_members(archive, file, declared, advance)
 
 
-def _zip_members(archive: Path, file: zipfile.ZipFile, promised: int, advance: Advance) -> Iterator[PackedFile]:
+def _zip_members(archive: Path, file: zipfile.ZipFile, declared: int, advance: Advance) -> Iterator[PackedFile]:
     members = file.infolist()
-    if promised not in (len(members), len(members) % _UNTOLD):
-        raise zipfile.BadZipFile("its directory lacks files that it counts")
+    if declared not in (len(members), len(members) % _ZIP_COUNT_MODULUS):
+        raise zipfile.BadZipFile("its directory lists another number of files than it declares")
     _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
     for member in members:
         folder = member.orig_filename.endswith("/")  # is_dir() raises IndexError for an empty name
@@ -225,10 +226,10 @@ def _zip_members(archive: Path, file: zipfile.ZipFile, promised: int, advance: A
     advance(archive.stat().st_size - sum(member.compress_size for member in members))
 
 
-def _promised_members(archive: Path, raw: IO[bytes]) -> int:
-    """How many files the end of a .zip archive counts; zipfile itself does not compare it with those found.
+def _declared_members(archive: Path, raw: IO[bytes]) -> int:
+    """Number of files that the end record of a .zip archive declares; zipfile does not compare it with those found.
 
-    Raises DataError where its directory lists more files than memory should be spent on.
+    Raises DataError if the directory lists more than MAX_FILES files, to bound the memory that zipfile needs.
     """
     size = raw.seek(0, os.SEEK_END)
     before_tail = max(0, size - _ZIP_TAIL_BYTES)
@@ -238,7 +239,7 @@ def _promised_members(archive: Path, raw: IO[bytes]) -> int:
     large = tail.rfind(b"PK\x06\x06", 0, end)
     number = int.from_bytes
     count, listed_bytes = number(tail[end + 10 : end + 12], "little"), number(tail[end + 12 : end + 16], "little")
-    if large >= 0 and count == _UNTOLD - 1:
+    if large >= 0 and count == _ZIP_COUNT_MODULUS - 1:
         count = number(tail[large + 32 : large + 40], "little")
     if large >= 0 and listed_bytes == 0xFFFFFFFF:
         listed_bytes = number(tail[large + 40 : large + 48], "little")
@@ -252,12 +253,12 @@ def _promised_members(archive: Path, raw: IO[bytes]) -> int:
 
 
 def _zip_chunks(archive: Path, file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
-    with _damage_named(archive), file.open(member) as content:
-        yield from _exactly(content, member.file_size)
+    with _damage_as_data_error(archive), file.open(member) as content:
+        yield from _of_declared_size(content, member.file_size)
 
 
-def _exactly(content: IO[bytes], size: int) -> Iterator[bytes]:
-    """A member's content; raises EOFError unless it is as long as was declared."""
+def _of_declared_size(content: IO[bytes], size: int) -> Iterator[bytes]:
+    """Content of a member in chunks; raises EOFError unless its length is `size`."""
     seen = 0
     while chunk := content.read(CHUNK_BYTES):
         seen += len(chunk)

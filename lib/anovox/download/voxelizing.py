@@ -1,4 +1,4 @@
-"""VOXEL_GRID files where a download lacks them, made from the other sensors as AnoVox's voxelize_separate.py does."""
+"""Missing VOXEL_GRID files, computed from the other sensors as by AnoVox's voxelize_separate.py."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from lib.common.outputs import atomic_file
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.voxels import voxel_keys
 
-SAME_GRID = 0.9
-"""Of the voxels: so many must be those that are computed."""
+MIN_COMMON_FRACTION = 0.9
+"""Fraction of voxels that an existing grid and the computed one must have in common."""
 
 
 @dataclass(frozen=True)
 class VoxelizedScenario:
-    """Grids written, grids that had been there, and a sentence for each frame or scenario left out."""
+    """Number of grids written, number that existed before, and a message per frame or scenario left out."""
 
     written: int
     before: int
@@ -36,15 +36,18 @@ class VoxelizedScenario:
 def voxelize_data_set(
     root: Path, output: Path | None, voxel_size_m: float, workers: int, log: Callable[[str], None]
 ) -> tuple[VoxelizedScenario, ...]:
-    """Write the missing grids of all scenarios below `root`, each file whole, none over another.
+    """Write the missing grids of all scenarios below `root`, atomically, without overwriting any.
 
-    They go into the scenarios, or into folders of the same names below `output`. `workers`: 0 = one per core. What is
-    left out is told to `log`. Raises DataError when there is no scenario or `output` lies within `root`.
+    They go into the scenario folders, or into folders of the same names below `output`. `workers`: 0 = one per core.
+    `log` gets a message for whatever is left out. Raises DataError if there is no scenario or `output` is inside
+    `root`.
     """
     if output is not None and output.resolve() == root.resolve():
         output = None
     if output is not None and output.resolve().is_relative_to(root.resolve()):
-        raise DataError(f"{output}: lies within {root}, whose scenarios it would double; write to a folder outside it")
+        raise DataError(
+            f"{output}: is inside {root}, where its scenarios would be duplicates; choose a folder outside it"
+        )
 
     def report(finding: Finding) -> None:
         log(finding.message)
@@ -72,8 +75,8 @@ def _voxelize_scenario(voxel_size_m: float, task: tuple[Path, ScenarioConfig | N
         problem = "a symbolic link, through which no grid is written; write to another folder with --output"
         return VoxelizedScenario(0, 0, (f"left out: {folder}: {problem}",))
     existing = {layout.frame_id_of(file): file for file in folder.glob("*.npy")}
-    if other := _other_grids(scenario, existing, voxel_size_m):
-        return VoxelizedScenario(0, 0, (f"left out: {other}",))
+    if problem_found := _grid_problem(scenario, existing, voxel_size_m):
+        return VoxelizedScenario(0, 0, (f"left out: {problem_found}",))
     written, before, left_out = 0, 0, list[str]()
     for frame_id in _frame_ids(scenario):
         if frame_id in existing:
@@ -90,11 +93,11 @@ def _voxelize_scenario(voxel_size_m: float, task: tuple[Path, ScenarioConfig | N
     return VoxelizedScenario(written, before, tuple(left_out))
 
 
-def _other_grids(scenario: Scenario, existing: Mapping[int | None, Path], voxel_size_m: float) -> str | None:
-    """What is wrong with grids that are there: one is no file, or the first that can be computed is another one."""
+def _grid_problem(scenario: Scenario, existing: Mapping[int | None, Path], voxel_size_m: float) -> str | None:
+    """Message about existing grids: one is not a file, or the first that can be recomputed differs; None if sound."""
     for file in existing.values():
         if not file.is_file():
-            return f"{file}: in a grid's place, and no file; move it away"
+            return f"{file}: not a file, but has a grid's name; move it away"
     for frame_id, file in existing.items():
         if frame_id is not None and frame_id in scenario.frame_ids:
             try:
@@ -102,14 +105,14 @@ def _other_grids(scenario: Scenario, existing: Mapping[int | None, Path], voxel_
             except FileError:
                 continue
             common = len(np.intersect1d(voxel_keys(computed), voxel_keys(found)))
-            if common < SAME_GRID * max(len(computed), len(found)):
-                return f"{file}: a grid of another voxel size, or of other sensors; delete it, or give another --output"
+            if common < MIN_COMMON_FRACTION * max(len(computed), len(found)):
+                return f"{file}: a grid of another voxel size or of other sensors; delete it or choose another --output"
             break
     return None
 
 
 def _frame_ids(scenario: Scenario) -> list[int]:
-    """Ticks of which any sensor recorded something that can fill the grid."""
+    """Ticks at which any sensor recorded data for the grid."""
     kinds = (layout.SEMANTIC_LIDAR, layout.DEPTH, layout.SEMANTIC)
     folders = [s.folder for s in scenario.setup.sensors if s.saved and s.kind in kinds]
     listings = [scenario.files[folder] for folder in folders if folder in scenario.files]

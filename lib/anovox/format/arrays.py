@@ -1,4 +1,4 @@
-"""The header of an .npy file, read without trust: nothing is run, nothing is loaded, nothing large is asked for."""
+"""Safe reading of .npy headers: nothing is executed or unpickled, and no large memory is allocated."""
 
 import ast
 import math
@@ -15,14 +15,14 @@ from lib.common.reading import open_file
 MAGIC: Final = b"\x93NUMPY"
 MAX_HEADER_BYTES: Final = 10_000
 MAX_DIMENSIONS: Final = 8
-NUMBERS: Final = re.compile(r"[<>|=]?[fiu][1248]")
-# What Python's and NumPy's parsers raise over words that are no header.
-_DAMAGE: Final = (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError, OverflowError)
+NUMERIC_TYPE: Final = re.compile(r"[<>|=]?[fiu][1248]")
+# Exceptions of Python's and NumPy's parsers for a text that is not a header.
+_PARSE_ERRORS: Final = (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What an .npy file says it holds, and `start`: the byte at which its data begin."""
+    """Header of an .npy file, and `start`: the offset [bytes] of its data."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -31,15 +31,14 @@ class ArrayHeader:
 
     @property
     def num_bytes(self) -> int:
-        """The size of the data."""
+        """Size of the data according to the header."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def read_header(path: Path) -> ArrayHeader:
     """Read the header of an .npy file (format 1.0 to 3.0) of plain numbers.
 
-    Raises ValueError that says what is wrong: no such header, or an array of anything but numbers; OSError as
-    `open_file`.
+    Raises ValueError if there is no such header or the array does not hold numbers; OSError as `open_file`.
     """
     with open_file(path) as file:
         start = file.read(len(MAGIC) + 2)
@@ -50,17 +49,17 @@ def read_header(path: Path) -> ArrayHeader:
         text = file.read(length) if length <= MAX_HEADER_BYTES else b""
     if len(text) != length:
         raise ValueError("not a readable .npy array (its header is cut off or too long)")
-    return ArrayHeader(*_described(text), len(start) + width + length)
+    return ArrayHeader(*_parsed(text), len(start) + width + length)
 
 
 @lru_cache(maxsize=64)
-def _described(text: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
-    """What a header says: dtype, shape, whether in Fortran's order; remembered, as many files say the same."""
+def _parsed(text: bytes) -> tuple[np.dtype[Any], tuple[int, ...], bool]:
+    """Parse a header: dtype, shape, whether in Fortran order. Cached, as many files have the same header."""
     try:
         fields = ast.literal_eval(text.decode("latin-1").strip())
         shape, fortran_order, descr = fields["shape"], fields["fortran_order"], fields["descr"]
-        dtype = np.dtype(descr) if isinstance(descr, str) and NUMBERS.fullmatch(descr) else None
-    except _DAMAGE:
+        dtype = np.dtype(descr) if isinstance(descr, str) and NUMERIC_TYPE.fullmatch(descr) else None
+    except _PARSE_ERRORS:
         raise ValueError("not a readable .npy array (its header is damaged)") from None
     if descr in ("O", "|O"):
         raise ValueError("the array holds pickled Python objects, which are never loaded")

@@ -1,4 +1,4 @@
-"""Point clouds by the ending of their file: AnoVox's .npy; .pcd of the old sample layout; .ply, as CARLA saves them."""
+"""Point clouds in any of three formats: AnoVox's .npy, .pcd of the old sample layout, .ply as CARLA saves them."""
 
 from pathlib import Path
 from typing import Final
@@ -17,9 +17,9 @@ _SIZES: Final = {".npy": files.lidar_size, ".pcd": pcd_size, ".ply": ply_size}
 
 
 def read_lidar(path: Path) -> npt.NDArray[np.float32]:
-    """Read a LIDAR or PCD file: (N, 4) float32 x, y, z [m, sensor frame], intensity (.pcd, .ply: 0 where it has none).
+    """Read a LIDAR or PCD file: (N, 4) float32 x, y, z [m, sensor frame], intensity (0 if a .pcd or .ply has none).
 
-    Raises FileError for a file that cannot be used.
+    Raises FileError if the file cannot be used.
     """
     if path.suffix == ".npy":
         return files.read_lidar(path)
@@ -54,12 +54,12 @@ def read_semantic_lidar(path: Path, anomaly_id: int) -> npt.NDArray[np.float64]:
 
 
 def cloud_size(path: Path) -> int:
-    """Number of points of a LIDAR or PCD file by its header alone; raises FileError as `read_lidar` for a bad one."""
+    """Number of points of a LIDAR or PCD file, from its header; raises FileError if the header is damaged."""
     return _SIZES[path.suffix](path)
 
 
 def check_semantic_cloud(path: Path) -> None:
-    """Check a SEMANTIC-LIDAR file by its header and size alone; raises FileError as its reader would."""
+    """Check only the header and size of a SEMANTIC-LIDAR file; raises FileError as its reader would."""
     if path.suffix == ".npy":
         files.check_array(path, files.SEMANTIC_LIDAR)
     else:
@@ -67,7 +67,7 @@ def check_semantic_cloud(path: Path) -> None:
 
 
 def undefined_classes(path: Path) -> tuple[int, ...]:
-    """The class ids, or colours as 0xRRGGBB, ascending, of a readable semantic cloud that AnoVox does not define."""
+    """Class ids, or colours as 0xRRGGBB, of a readable semantic cloud that AnoVox does not define; ascending."""
     if path.suffix == ".npy":
         return files.undefined_ids(files.array_ids(path))
     cloud = _read(path)

@@ -20,8 +20,9 @@ BENCHMARK_COLORS: Final[Mapping[int, tuple[int, int, int]]] = {
 
 
 def anomaly_id_of(blueprint: str | None) -> int:
-    """The class id behind (245, 0, 0), which all anomalies share: by the blueprint's last word
-    (static.prop.o_barbedwire_special -> 32), else 100, AnoVox's `anomaly`.
+    """Class id of pixels with the colour (245, 0, 0), which all anomalies share.
+
+    Given by the blueprint's last word (static.prop.o_barbedwire_special -> 32), else 100, AnoVox's `anomaly`.
     """
     word = (blueprint or "").rpartition("_")[2].lower()
     return next((label.id for label in LABELS if label.name == word and label.id in range(29, 35)), GENERIC_ANOMALY_ID)
@@ -50,7 +51,7 @@ def colors_of_class_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint
 
 
 def undefined_colors(colors: npt.NDArray[np.uint8]) -> tuple[int, ...]:
-    """The colours (..., 3) RGB that are no class's, as 0xRRGGBB, ascending."""
+    """Those of the colours (..., 3) RGB that belong to no class, as 0xRRGGBB, ascending."""
     unknown = class_ids_of_colors(colors, GENERIC_ANOMALY_ID) == UNKNOWN
     return tuple(int(key) for key in np.unique(color_keys(colors[unknown])))
 

@@ -16,7 +16,7 @@ from lib.common.outputs import write_text
 from lib.geometry.frame import ScenarioType
 
 SPAWN_HEIGHT_M: Final = 0.6
-"""CARLA's vehicles drop onto the road from here."""
+"""Height at which CARLA's vehicles are spawned; they drop onto the road."""
 NPC_AMOUNTS: Final[Mapping[str, tuple[int, int]]] = {
     "Town01": (100, 200),
     "Town02": (50, 100),
@@ -32,11 +32,11 @@ NPC_AMOUNTS: Final[Mapping[str, tuple[int, int]]] = {
 
 @dataclass(frozen=True, eq=False)
 class ScenarioDefinition:
-    """A scenario and the drive planned for it.
+    """A scenario and its planned route.
 
     route_xy_m (N, 2) float64: the ego's waypoints, 1 m apart [m, world, y left]; `ego_yaw_rad`: its heading at the
-    first one; `anomaly_waypoint`: the number of the waypoint at the anomaly; `anomaly_yaw_rad`: how the anomaly is
-    turned. Angles count anticlockwise. Of a NORMALITY scenario, the last two are not used.
+    first one; `anomaly_waypoint`: index of the waypoint at the anomaly; `anomaly_yaw_rad`: the anomaly's heading.
+    Angles are counter-clockwise. The last two are not used for NORMALITY scenarios.
     """
 
     config: ScenarioConfig
@@ -94,5 +94,5 @@ def _spawn_point(place_xy_m: npt.NDArray[np.float64], yaw_rad: float) -> dict[st
 
 
 def _location(place_xy_m: npt.NDArray[np.float64], z_m: float) -> dict[str, float]:
-    """A place in CARLA's world, y to the right."""
+    """A location in CARLA's world, y to the right."""
     return {"x": carla_number(place_xy_m[0]), "y": carla_number(-place_xy_m[1]), "z": carla_number(z_m)}

@@ -1,4 +1,4 @@
-"""Scenario_Configuration_Files: each scenario's type, town and weather; and the simulator's own notes beside them."""
+"""Scenario_Configuration_Files: type, town and weather of each scenario; anomaly kinds from simulator.json."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -23,11 +23,11 @@ _TYPES: Final = {
 
 
 def read_configurations(root: Path, report: Report) -> dict[str, ScenarioConfig]:
-    """What the `Scenario_Configuration_Files` below `root` say, by scenario folder name; empty where there are none.
+    """Configurations from the `Scenario_Configuration_Files` below `root`, by scenario folder name.
 
-    Of the simulator's scenarios, `anomaly_kind` is from `simulator.json`. A damaged file goes to `report` and counts as
-    absent, and so do all entries of a scenario that contradict each other: the type of such scenarios is then read from
-    their files. A copy of the same entry is none.
+    `anomaly_kind` of the simulator's scenarios comes from `simulator.json`. Damaged files are reported and ignored, and
+    so are contradicting entries of one scenario, whose type is then read from its own files. Equal copies of an entry
+    are no contradiction.
     """
     configuration_paths, note_paths = list[Path](), list[Path]()
     for folder in walk(root, lambda _: None):  # find_scenarios reports what cannot be listed
@@ -36,18 +36,18 @@ def read_configurations(root: Path, report: Report) -> dict[str, ScenarioConfig]
             configuration_paths += found
         else:
             note_paths += [path for path in found if path.name == SIMULATOR_NOTES]
-    configs = _uncontradicted(configuration_paths, _named_configurations, report)
-    notes = _uncontradicted(note_paths, lambda path: read_simulator_notes(path).items(), report)
+    configs = _consistent_entries(configuration_paths, _named_configurations, report)
+    notes = _consistent_entries(note_paths, lambda path: read_simulator_notes(path).items(), report)
     return {
         name: replace(config, anomaly_kind=notes[name].anomaly_kind) if name in notes else config
         for name, config in configs.items()
     }
 
 
-def _uncontradicted(
+def _consistent_entries(
     paths: Iterable[Path], read: Callable[[Path], Iterable[tuple[str, Entry]]], report: Report
 ) -> dict[str, Entry]:
-    """The entries of all readable files by scenario, without those that another entry contradicts."""
+    """Entries of all readable files by scenario, without scenarios whose entries contradict each other."""
     entries: dict[str, Entry] = {}
     contradicted: set[str] = set()
     for path in paths:
@@ -56,10 +56,10 @@ def _uncontradicted(
         except DataError as error:
             report(Finding(Notice.BAD_CONFIGURATION, str(error)))
             continue
-        told: set[str] = set()
+        reported: set[str] = set()
         for name, entry in found:
-            if entries.setdefault(name, entry) != entry and name not in told:
-                told.add(name)
+            if entries.setdefault(name, entry) != entry and name not in reported:
+                reported.add(name)
                 contradicted.add(name)
                 message = f"{path}: contradicts another configuration of {name}; neither is used, remove one"
                 report(Finding(Notice.BAD_CONFIGURATION, message))
@@ -71,7 +71,7 @@ def _named_configurations(path: Path) -> list[tuple[str, ScenarioConfig]]:
 
 
 def configurations_in(path: Path) -> list[ScenarioConfig]:
-    """The entries of one configuration file; raises DataError that names the file and what is wrong."""
+    """Entries of one configuration file; raises DataError if it is damaged."""
     document = files.read_json(path)
     try:
         definition = document["scenario_definition"]

@@ -1,4 +1,4 @@
-"""What ACTION and ANOMALY files say: the ego's pose and speed, the unusual object."""
+"""Contents of ACTION and ANOMALY files: the ego's pose and speed, and the anomalous object."""
 
 import json
 from collections.abc import Mapping
@@ -26,21 +26,21 @@ _MIRROR_Y: Final = np.diag([1.0, -1.0, 1.0, 1.0])
 
 @dataclass(frozen=True, eq=False)
 class EgoState:
-    """The ego at one tick: world_SE3_ego (4, 4) [m, y left] and speed [m/s]; None where the file does not say."""
+    """The ego at one tick: world_SE3_ego (4, 4) [m, y left] and speed [m/s]; None if not in the file."""
 
     world_SE3_ego: Matrix | None
     speed_mps: float | None
 
 
 def mirrored(transform: Matrix) -> Matrix:
-    """A rigid transform (4, 4) between CARLA's left-handed frames (y right) and ours (y left), in either direction."""
+    """Convert a rigid transform (4, 4) between CARLA's left-handed frames (y right) and y left; its own inverse."""
     return np.asarray(_MIRROR_Y @ transform @ _MIRROR_Y, dtype=np.float64)
 
 
 def ego_state(values: Mapping[str, str], vehicle_SE3_lidar: Matrix) -> EgoState:
-    """Pose and speed from ACTION's values; raises ValueError that names the key which cannot be used.
+    """Pose and speed from ACTION's values; raises ValueError with the name of a key that cannot be parsed.
 
-    `vehicle_SE3_lidar` (4, 4): where the LiDAR of ACTION's matrix stands (SensorSetup.action_pose).
+    `vehicle_SE3_lidar` (4, 4): pose of the LiDAR whose matrix is in ACTION (SensorSetup.action_pose).
     """
     pose = None
     if LIDAR_MATRIX in values:
@@ -49,9 +49,9 @@ def ego_state(values: Mapping[str, str], vehicle_SE3_lidar: Matrix) -> EgoState:
 
 
 def anomaly_of(values: Mapping[str, str]) -> Anomaly:
-    """The unusual object from ANOMALY's values; its size in AnoVox's spelling whatever the case in the file.
+    """The anomalous object from ANOMALY's values; its size in AnoVox's spelling, regardless of the case in the file.
 
-    The file of a braking vehicle has the keys of an ACTION file: `vehicle_type_id` in place of `anomaly_type_id`.
+    The file of a braking vehicle has the keys of an ACTION file: `vehicle_type_id` instead of `anomaly_type_id`.
     """
     canonical = {size.lower(): size for size in ANOMALY_SIZES}
     return Anomaly(

@@ -1,4 +1,4 @@
-"""The ego and an unusual object in the words of AnoVox's generator (Scenarios/Util.py): ACTION and ANOMALY lines."""
+"""Lines of ACTION files as AnoVox's generator (Scenarios/Util.py) writes them."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from lib.anovox.format.ego_state import CAMERA_MATRIX, KMH_PER_MPS, LIDAR_MATRIX
 from lib.geometry.rigid import invert
 
 EGO_ACTOR_ID: Final = 10_000
-"""Above all instance ids of the simulator's scenes; the ego is never in its own pictures."""
+"""Larger than all instance ids of the simulator's scenes; the ego is never visible in its own images."""
 EGO_BLUEPRINT: Final = "vehicle.lincoln.mkz_2020"
 DRIVING_THROTTLE: Final = 0.4
 _WHEELS: Final = ("FR", "FL", "BR", "BL")
@@ -30,25 +30,25 @@ _PHYSICS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def carla_number(value: float) -> float:
-    """A number as CARLA, which counts in float32, hands it to Python; zero is never negative."""
+    """Round a number to float32, as CARLA does; -0.0 becomes 0.0."""
     return float(np.float32(value)) + 0.0
 
 
 def carla_tuple(values: Iterable[float]) -> str:
-    """Numbers of CARLA as AnoVox prints a location or a velocity: `(1.5, 0.10000000149011612, 0.0)`."""
+    """Format numbers as AnoVox prints a location or a velocity: `(1.5, 0.10000000149011612, 0.0)`."""
     return str(tuple(carla_number(value) for value in values))
 
 
 def action_values(
     frame_id: int, scenario_id: str, ego: EgoState, vehicle_SE3_camera: Matrix, vehicle_SE3_lidar: Matrix
 ) -> dict[str, str]:
-    """All lines of an ACTION file, in AnoVox's order, for an ego whose pose and speed are known and steady.
+    """All keys and values of an ACTION file, in AnoVox's order, for an ego of known pose and constant speed.
 
-    AnoVox's visualizer reads the first eight by their position. `vehicle_SE3_camera`, `vehicle_SE3_lidar` (4, 4): the
-    sensors whose matrices the file holds (SensorSetup.action_pose).
+    AnoVox's visualizer reads the first eight by their position. `vehicle_SE3_camera`, `vehicle_SE3_lidar` (4, 4): poses
+    of the sensors whose matrices the file holds (SensorSetup.action_pose).
     """
     pose, speed_mps = ego.world_SE3_ego, ego.speed_mps
-    assert pose is not None and speed_mps is not None, "ACTION always tells pose and speed"
+    assert pose is not None and speed_mps is not None, "ACTION files always hold pose and speed"
     velocity_mps = [carla_number(speed_mps * part) for part in mirrored(pose)[:3, 0].tolist()]
     values = {
         "frame_id": str(frame_id),

@@ -1,6 +1,6 @@
-"""AnoVox's files one by one: decoding, and every check that a damaged file can fail.
+"""Readers of AnoVox's single files, with all checks for damaged files.
 
-Each reader raises FileError (a DataError) whose sentence names the file, what is wrong and what to do.
+Each reader raises FileError (a DataError), whose message names the file, what is wrong and what to do.
 """
 
 import json
@@ -27,15 +27,15 @@ DEPTH_STEPS: Final = 2**24 - 1
 DEPTH_MAX_M: Final = 1000.0
 MAX_CLOUD_BYTES: Final = 256_000_000
 MAX_ROWS: Final = 4_000_000
-"""Of a cloud or grid; the densest LiDARs record less than a million points in a tenth of a second."""
+"""Of a cloud or grid; the densest LiDARs record fewer than a million points in 0.1 s."""
 MAX_PIXELS: Final = 4096 * 4096
-"""Of an image, of which one takes half a gigabyte to read; AnoVox's have 0.4 million, large cameras 12 million."""
+"""Of an image; one of this size takes 0.5 GB to read. AnoVox's have 0.4 million, large cameras 12 million."""
 MAX_COORDINATE_M: Final = 10_000.0
 MAX_TEXT_BYTES: Final = 16_000_000
 MAX_FRAME_TEXT_BYTES: Final = 1_000_000
 PNG_TAIL_BYTES: Final = 1024
 JPEG_MAGIC: Final = b"\xff\xd8\xff"
-# Whatever Pillow raises over a damaged file.
+# Exceptions that Pillow raises for damaged files.
 _IMAGE_DAMAGE: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, struct.error, zlib.error, MemoryError),
     *(Image.DecompressionBombError, Warning),
@@ -43,14 +43,14 @@ _IMAGE_DAMAGE: Final = (
 _ALL_IDS: Final = np.arange(256, dtype=np.uint8)
 _KNOWN_OR_UNKNOWN: Final = np.where(is_known(_ALL_IDS), _ALL_IDS, np.uint8(UNKNOWN)).tobytes()
 REMEDY: Final = "unpack the archive again or delete the file"
-"""For files that are cut off or damaged: only there another copy of the same file can help."""
+"""For truncated or damaged files, where another copy of the file can help."""
 CORRECT: Final = "correct the file or delete it"
-"""For files that are whole and hold what AnoVox never writes: another copy of the archive would hold the same."""
+"""For intact files with values that AnoVox never writes, where another copy would hold the same."""
 
 
 @dataclass(frozen=True)
 class ArrayKind:
-    """What the .npy files of one kind hold: their four columns, and the number types (dtype.kind and bytes) read."""
+    """A kind of .npy file: its four columns, and the accepted number types (dtype.kind and bytes)."""
 
     name: str
     columns: str
@@ -65,7 +65,7 @@ ANY_ARRAY: Final = ArrayKind("array", "x, y, z, class id", (*SEMANTIC_LIDAR.type
 
 
 class Reason(StrEnum):
-    """Why a frame cannot be used; the keys by which metrics/data.json counts them."""
+    """Why a frame cannot be used; also the keys of the counts in metrics/data.json."""
 
     MISSING_IMAGE = "missing_image"
     MISSING_DEPTH = "missing_depth"
@@ -92,7 +92,7 @@ class FileError(DataError):
 
 
 def unreadable(path: Path, reason: Reason, problem: str, error: BaseException) -> DataError:
-    """The error for a file whose reading raised `error`: a FileError, unless the next file would fail as well."""
+    """Error for a file whose reading raised `error`: FileError, or DataError if other files would fail as well."""
     if is_of_the_process(error):
         return refused(path, error) or DataError(f"{path}: {problem}")
     return FileError(path, reason, *(system_refusal(error) or (problem, REMEDY)))
@@ -102,7 +102,7 @@ def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
     """Read RGB-CAM or INSTANCE-CAM: (H, W, 3) uint8."""
     pixels = read_png(path, height, width)
     if pixels.ndim == 2:
-        raise FileError(path, Reason.DAMAGED_IMAGE, "a grey picture, where red, green and blue are needed", CORRECT)
+        raise FileError(path, Reason.DAMAGED_IMAGE, "a grey image, but red, green and blue are needed", CORRECT)
     return pixels.astype(np.uint8, copy=False)
 
 
@@ -110,7 +110,7 @@ def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
     """Read DEPTH_CAM: (H, W) float64 planar depth [m], sky = 1000."""
     colors = np.empty(3 * height * width + 1, dtype=np.uint8)
     colors[:-1], colors[-1] = read_rgb(path, height, width).reshape(-1), 0
-    # A little-endian number of four bytes at every third byte: red, green, blue, and the next one's red.
+    # View each pixel's three bytes and the next pixel's red as one little-endian uint32, then mask the latter.
     steps = np.ndarray((height, width), "<u4", colors, strides=(3 * width, 3)) & 0xFFFFFF
     depth_m = np.asarray(DEPTH_MAX_M * steps, dtype=np.float64)
     depth_m /= DEPTH_STEPS
@@ -120,7 +120,7 @@ def read_depth(path: Path, height: int, width: int) -> npt.NDArray[np.float64]:
 def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     """Read LIDAR: (N, 4) float32 x forward, y left, z up [m, sensor frame], intensity."""
     values = _read_array(path, LIDAR)
-    # A float64 beyond float32's range becomes infinite, which is refused below, as is a NaN.
+    # A float64 beyond float32's range becomes infinite; check_coordinates refuses infinite values and NaN.
     with np.errstate(over="ignore", invalid="ignore"):
         cloud = _row_major(values)
     check_coordinates(path, cloud)
@@ -130,9 +130,9 @@ def read_lidar(path: Path) -> npt.NDArray[np.float32]:
 def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
     """Read SEMANTIC-LIDAR: (N, 4) float64 x, y, z [m, sensor frame], class id (undefined ids become 255).
 
-    In the order in which it is stored, column after column as AnoVox writes it: nothing needs it row by row.
+    In the memory order of the file (AnoVox's is column-major), which saves a copy.
     """
-    with np.errstate(invalid="ignore"):  # a NaN is refused below
+    with np.errstate(invalid="ignore"):  # check_coordinates refuses NaN
         cloud = _read_array(path, SEMANTIC_LIDAR).astype(np.float64, copy=False)
     check_coordinates(path, cloud)
     cloud[:, 3] = byte_ids(path, cloud[:, 3])
@@ -150,7 +150,7 @@ def read_voxels(path: Path) -> npt.NDArray[np.uint16]:
 
 
 def byte_ids(path: Path, ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Class ids (N,) of any number type as uint8; those that AnoVox does not define become 255."""
+    """Convert class ids (N,) of any number type to uint8; those that AnoVox does not define become 255."""
     byte_ids = np.clip(ids, 0, UNKNOWN).astype(np.uint8)
     if not np.array_equal(byte_ids, ids):
         if not np.array_equal(ids, np.rint(ids)):
@@ -160,18 +160,18 @@ def byte_ids(path: Path, ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def array_ids(path: Path) -> npt.NDArray[Any]:
-    """The class ids (N,) of a readable SEMANTIC-LIDAR or VOXEL_GRID file as they stand in it."""
+    """Unchanged class ids (N,) of a readable SEMANTIC-LIDAR or VOXEL_GRID file."""
     return np.asarray(_read_array(path, ANY_ARRAY)[:, 3])
 
 
 def undefined_ids(class_ids: npt.NDArray[Any]) -> tuple[int, ...]:
-    """Those of the class ids (any shape), ascending, that AnoVox does not define; 255, unknown, is none of them."""
+    """Those of the class ids (any shape) that AnoVox does not define, ascending; without 255 (unknown)."""
     defined = {label.id for label in LABELS} | {UNKNOWN}
     return tuple(int(class_id) for class_id in np.unique(class_ids) if int(class_id) not in defined)
 
 
 def png_size(path: Path) -> tuple[int, int]:
-    """Height and width of a PNG by its header alone; raises FileError when it is none."""
+    """Height and width of a PNG, from its header; raises FileError if it is not a PNG."""
     try:
         with open_file(path) as file:
             head = file.read(24)
@@ -187,12 +187,12 @@ def png_size(path: Path) -> tuple[int, int]:
 
 
 def lidar_size(path: Path) -> int:
-    """Number of points of a LIDAR file by its header alone; raises FileError as `read_lidar` would for a bad header."""
+    """Number of points of a LIDAR file, from its header; raises FileError if the header is damaged."""
     return _array_header(path, LIDAR).shape[0]
 
 
 def check_image(path: Path, height: int, width: int) -> None:
-    """Check a PNG by its size, its first and its last bytes alone; raises FileError as its reader would."""
+    """Check only the size, first and last bytes of a PNG; raises FileError as its reader would."""
     _check_png_size(path, height, width)
     try:
         with open_file(path) as file:
@@ -205,17 +205,17 @@ def check_image(path: Path, height: int, width: int) -> None:
 
 
 def check_array(path: Path, kind: ArrayKind) -> None:
-    """Check an .npy file (N, 4) by its header and size alone; raises FileError as its reader would."""
+    """Check only the header and size of an .npy file (N, 4); raises FileError as its reader would."""
     _array_header(path, kind)
 
 
 def check_text(path: Path) -> None:
-    """Check an ACTION or ANOMALY file by its size alone; raises FileError as its reader would."""
+    """Check only the size of an ACTION or ANOMALY file; raises FileError as its reader would."""
     try:
         size = check_regular(path).st_size
         check_not_empty(path, b"." * min(1, size))
         if size > MAX_FRAME_TEXT_BYTES:
-            problem = f"{size} bytes of text, of which no such file has more than {MAX_FRAME_TEXT_BYTES}"
+            problem = f"{size} bytes of text, but such files have at most {MAX_FRAME_TEXT_BYTES}"
             raise FileError(path, Reason.BAD_TEXT, problem)
     except OSError as error:
         raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None
@@ -224,7 +224,7 @@ def check_text(path: Path) -> None:
 def read_key_values(path: Path, last_key: str = "") -> dict[str, str]:
     """Read the `key ; value` lines of an ACTION or ANOMALY file, in order.
 
-    A file that neither ends with a line's end nor holds `last_key` is cut off, as its last line may be.
+    A file that neither ends with a newline nor holds `last_key` counts as truncated.
     """
     text = _read_text(path, MAX_FRAME_TEXT_BYTES)
     if not text.endswith("\n") and last_key not in text:
@@ -237,9 +237,9 @@ def read_key_values(path: Path, last_key: str = "") -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def read_json(path: Path, most: int = MAX_TEXT_BYTES) -> Any:
-    """Read a JSON file of AnoVox (sensor_setup.json, a scenario configuration) of at most so many bytes."""
-    text = _read_text(path, most)
+def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:
+    """Read a JSON file of AnoVox (sensor_setup.json, a scenario configuration) of at most `max_bytes`."""
+    text = _read_text(path, max_bytes)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -247,19 +247,19 @@ def read_json(path: Path, most: int = MAX_TEXT_BYTES) -> Any:
 
 
 def known_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Class ids (any shape) with those that AnoVox does not define replaced by 255 (unknown)."""
-    known = bytearray(class_ids.tobytes()).translate(_KNOWN_OR_UNKNOWN)  # several times as fast as NumPy's take
+    """Replace class ids (any shape) that AnoVox does not define by 255 (unknown)."""
+    known = bytearray(class_ids.tobytes()).translate(_KNOWN_OR_UNKNOWN)  # several times faster than NumPy's take
     return np.frombuffer(known, dtype=np.uint8).reshape(class_ids.shape)
 
 
 def check_not_empty(path: Path, content: bytes | str) -> None:
-    """Raise FileError when a file holds nothing; `content`: at least its first byte, if there is one."""
+    """Raise FileError if a file is empty; `content`: at least its first byte, if there is one."""
     if not content:
         raise FileError(path, Reason.EMPTY_FILE, "the file is empty (0 bytes)")
 
 
 def check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
-    """Raise FileError when a cloud (N, 4) holds a value that is not finite or a point that no LiDAR can reach."""
+    """Raise FileError if a cloud (N, 4) holds a value that is not finite or a point beyond any LiDAR's range."""
     lowest, highest = float(cloud.min()), float(cloud.max())  # NaN if any is
     if not np.isfinite([lowest, highest]).all():
         raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values", CORRECT)
@@ -269,14 +269,14 @@ def check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
 
 
 def read_png(path: Path, height: int, width: int) -> npt.NDArray[Any]:
-    """The pixels of a PNG of this size: grey (H, W), of 8 or 16 bits, or (H, W, 3) RGB of 8; alpha is left out.
+    """Read a PNG of the given size: (H, W) uint8 or uint16 grey, or (H, W, 3) uint8 RGB; alpha is dropped.
 
-    Decoded after its header showed the size, so that no file can ask for more memory than that. Raises FileError.
+    The size in the header is checked before decoding, which bounds the memory. Raises FileError.
     """
     _check_png_size(path, height, width)
     try:
         return png.read_pixels(path, height, width)
-    except png.OtherPixelsError as error:
+    except png.UnsupportedPixelsError as error:
         raise FileError(path, Reason.DAMAGED_IMAGE, str(error), CORRECT) from None
     except _IMAGE_DAMAGE as error:
         problem = f"the image cannot be decoded ({' '.join(str(error).split())[:200]})"
@@ -294,7 +294,7 @@ def _check_png_size(path: Path, height: int, width: int) -> None:
 
 
 def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
-    """The header of an .npy file, checked: (N, 4) of the kind's number types, and as much data as it promises."""
+    """Header of an .npy file, checked: shape (N, 4), a number type of the kind, and a file size that fits."""
     try:
         size = check_regular(path).st_size
         check_not_empty(path, b"." * min(1, size))
@@ -307,34 +307,34 @@ def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
         raise FileError(path, Reason.BAD_ARRAY, str(error)) from None
     shape, size = header.shape, size - header.start
     if len(shape) != 2 or shape[1] != 4 or header.dtype.str[1:] not in kind.types:
-        raise FileError(path, Reason.BAD_ARRAY, *_another_array(header, kind))
+        raise FileError(path, Reason.BAD_ARRAY, *_shape_problem(header, kind))
     if shape[0] == 0:
         raise FileError(path, Reason.BAD_ARRAY, "the array is empty (0 rows)")
     if size != header.num_bytes:
-        raise FileError(path, Reason.BAD_ARRAY, f"{size} bytes of data where its header promises {shape[0]} rows")
+        raise FileError(path, Reason.BAD_ARRAY, f"{size} bytes of data, but its header declares {shape[0]} rows")
     if shape[0] > MAX_ROWS:
-        problem = f"{shape[0]} rows, of which no such file has more than {MAX_ROWS}"
+        problem = f"{shape[0]} rows, but such files have at most {MAX_ROWS}"
         raise FileError(path, Reason.BAD_ARRAY, problem, CORRECT)
     return header
 
 
-def _another_array(header: ArrayHeader, kind: ArrayKind) -> tuple[str, str]:
-    """What is wrong with an array that is none of its kind, and what to do about it."""
+def _shape_problem(header: ArrayHeader, kind: ArrayKind) -> tuple[str, str]:
+    """Problem and remedy for an array of another shape or number type than its kind's."""
     problem = f"{header.dtype} array of shape {header.shape}, but {kind.name} is (N, 4): {kind.columns}"
     types = " or ".join(np.dtype(name).name for name in kind.types)
     if len(header.shape) != 2:
-        return problem, "write the array anew in two dimensions"
+        return problem, "rewrite the array in two dimensions"
     if header.shape[0] == 4 and header.shape[1] != 4:
         return problem, "write its transpose"
     if header.shape[1] > 4:
-        return problem, "write these four columns alone, if the file has them"
+        return problem, "write only these four columns, if the file has them"
     if header.shape[1] < 4:
         return problem, "add the columns that are missing"
-    return f"{problem}, as {types}", f"write it anew as {np.dtype(kind.types[0]).name}"
+    return f"{problem}, as {types}", f"rewrite it as {np.dtype(kind.types[0]).name}"
 
 
 def _read_array(path: Path, kind: ArrayKind) -> npt.NDArray[Any]:
-    """The array (N, 4) as it is on disk: row-major or, as AnoVox writes clouds, column-major."""
+    """Read an array (N, 4) in the memory order of the file; AnoVox's clouds are column-major."""
     header = _array_header(path, kind)
     try:
         with open_file(path) as file:
@@ -347,7 +347,7 @@ def _read_array(path: Path, kind: ArrayKind) -> npt.NDArray[Any]:
 
 
 def _row_major(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """The array (N, 4) in C's order; column by column, which is 2.5 times as fast as NumPy's own copy."""
+    """Copy an array (N, 4) to C order as float32, column by column: 2.5 times faster than NumPy's own copy."""
     if array.flags.c_contiguous and array.dtype == np.float32:
         return array
     copy = np.empty(array.shape, dtype=np.float32)
@@ -356,9 +356,9 @@ def _row_major(array: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return copy
 
 
-def _read_text(path: Path, most: int) -> str:
+def _read_text(path: Path, max_bytes: int) -> str:
     try:
-        check_not_empty(path, text := read_text(path, most))
+        check_not_empty(path, text := read_text(path, max_bytes))
         return text
     except (OSError, UnicodeDecodeError) as error:
         raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None

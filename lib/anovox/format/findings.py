@@ -1,6 +1,7 @@
-"""What can be wrong with a download, by name: the keys of metrics/data.json and the sentences of the log.
+"""Problems of a download: their names, which are keys of metrics/data.json, and their log messages.
 
-A `Reason` (lib.anovox.format.files) costs a frame, a `ScenarioReason` a scenario, a `Notice` neither.
+A frame with a `Reason` (lib.anovox.format.files) and a scenario with a `ScenarioReason` cannot be used; a `Notice` is
+only a warning.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from lib.common.errors import DataError
 
 
 class ScenarioReason(StrEnum):
-    """Why a scenario cannot be used; the keys by which metrics/data.json counts them."""
+    """Why a scenario cannot be used; also the keys of the counts in metrics/data.json."""
 
     MISSING_SENSOR_SETUP = "missing_sensor_setup"
     BAD_SENSOR_SETUP = "bad_sensor_setup"
@@ -24,7 +25,7 @@ class ScenarioReason(StrEnum):
 
 
 class Notice(StrEnum):
-    """What is wrong without costing a scenario or a frame; the keys by which metrics/data.json counts them."""
+    """Problems despite which all frames are used; also the keys of the counts in metrics/data.json."""
 
     UNREADABLE_FOLDER = "unreadable_folder"
     SYMLINK_LOOP = "symlink_loop"
@@ -40,7 +41,7 @@ class Notice(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: its name, for the counts, and the sentence for the log."""
+    """One problem: its name, for the counts, and its log message."""
 
     reason: ScenarioReason | Notice
     message: str

@@ -1,6 +1,6 @@
-"""Folders of a download: where its scenarios lie, and the files of each scenario by frame.
+"""Folders of a download: its scenarios, and the files of each scenario by frame.
 
-Whatever cannot be listed is reported and left out, so that one folder never stops the others.
+Folders that cannot be listed are reported and skipped, so that one folder never stops the others.
 """
 
 import errno
@@ -17,7 +17,7 @@ from lib.common.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class FrameFiles:
-    """A folder's files by frame id, ascending; `duplicates`: ids of more than one file, absent from `paths`."""
+    """A folder's files by frame id, ascending; `duplicates`: ids with several files, which are not in `paths`."""
 
     paths: Mapping[int, Path]
     duplicates: Mapping[int, tuple[Path, ...]]
@@ -26,8 +26,8 @@ class FrameFiles:
 def find_scenarios(root: Path, report: Report) -> tuple[Path, ...]:
     """All `Scenario_*` folders below `root`, at any depth, sorted by name.
 
-    Symbolic links are followed, none twice. Folders that cannot be listed, and scenarios of a name met before or of
-    strange characters, go to `report`. Raises DataError when `root` is missing or holds no scenario.
+    Symbolic links are followed, but no folder is visited twice. Folders that cannot be listed, and scenarios with a
+    duplicate name or forbidden characters, go to `report`. Raises DataError if `root` is missing or has no scenario.
     """
     remedy = "set data.root to a folder that holds Scenario_* folders"
     if not root.is_dir():
@@ -36,7 +36,7 @@ def find_scenarios(root: Path, report: Report) -> tuple[Path, ...]:
     found: dict[str, Path] = {}
     for folder in walk(root, report):
         if layout.is_scenario_name(folder.name) and not is_plain(folder.name):
-            problem = "its name holds characters that have a meaning for web pages, tables or shells, or too many"
+            problem = "its name is too long or has characters with a meaning in web pages, tables or shells"
             message = f"{folder}: left out, since {problem}; rename the folder"
             report(Finding(ScenarioReason.STRANGE_NAME, message))
         elif layout.is_scenario_name(folder.name):
@@ -50,7 +50,7 @@ def find_scenarios(root: Path, report: Report) -> tuple[Path, ...]:
 
 
 def walk(root: Path, report: Report) -> Iterator[Path]:
-    """Folders at and below `root`, in order of their paths: no hidden ones, no insides of scenarios, none twice."""
+    """Folders at and below `root`, ordered by path; hidden folders and those inside scenarios are skipped."""
     waiting, seen = [root], set[Path]()
     while waiting:
         folder = waiting.pop()
@@ -66,7 +66,7 @@ def walk(root: Path, report: Report) -> Iterator[Path]:
 
 
 def _subfolders(folder: Path, report: Report) -> list[Path] | None:
-    """Folders in a folder, by name, links to folders included; None, and a report, where it cannot be listed."""
+    """Subfolders by name, including links to folders; None, after a report, if the folder cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
@@ -78,7 +78,7 @@ def _subfolders(folder: Path, report: Report) -> list[Path] | None:
 
 
 def _is_folder(entry: os.DirEntry[str], report: Report) -> bool:
-    """Say whether an entry is a folder to walk into; a link to itself or to a folder around it is reported."""
+    """Return whether to descend into an entry; links to themselves or to a parent folder are reported."""
     try:
         is_folder = entry.is_dir()
         loops = (
@@ -89,7 +89,7 @@ def _is_folder(entry: os.DirEntry[str], report: Report) -> bool:
     except OSError as error:
         loops, is_folder = error.errno == errno.ELOOP, False
         if not loops:
-            message = f"{entry.path}: cannot be looked at ({error.strerror}); check its permissions"
+            message = f"{entry.path}: cannot be read ({error.strerror}); check its permissions"
             report(Finding(Notice.UNREADABLE_FOLDER, message))
     if loops:
         message = f"{entry.path}: a symbolic link that leads back to itself, left out; remove it"
@@ -98,9 +98,9 @@ def _is_folder(entry: os.DirEntry[str], report: Report) -> bool:
 
 
 def list_files(scenario: Path) -> dict[str, FrameFiles]:
-    """The files of a scenario's sensor, VOXEL_GRID, ANOMALY and ACTION folders, by folder name.
+    """Files of a scenario's sensor, VOXEL_GRID, ANOMALY and ACTION folders, by folder name.
 
-    Raises ScenarioError when one of these folders, or the scenario's own, cannot be listed.
+    Raises ScenarioError if the scenario's folder or one of these cannot be listed.
     """
     try:
         folders = sorted(folder for folder in scenario.iterdir() if layout.ending_of(folder.name) and folder.is_dir())

@@ -1,4 +1,4 @@
-"""Which sensors fill AnoVox's voxel grid, and with which points."""
+"""AnoVox's voxel grid from a tick's LiDARs and depth cameras."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -19,10 +19,10 @@ DepthCamera = tuple[SensorPose, Camera, npt.NDArray[np.float64], npt.NDArray[np.
 def voxel_grid(
     lidars: Sequence[SemanticLidar], cameras: Iterable[DepthCamera], voxel_size_m: float = VOXEL_SIZE_M
 ) -> npt.NDArray[np.uint16]:
-    """The voxel grid (M, 4) uint16 of one tick, as AnoVox's voxeliser fills it.
+    """Voxel grid (M, 4) uint16 of one tick, equal to AnoVox's.
 
     `lidars`: pose and SEMANTIC-LIDAR (N, 4) of each pose; `cameras`: pose, intrinsics, depth (H, W) [m] and class ids
-    (H, W). Where a pose has both, the LiDAR's cloud alone counts.
+    (H, W). A camera is ignored if a LiDAR has the same pose.
     """
     covered = {pose for pose, _ in lidars}
     clouds = [LabelledCloud(c[:, :3], c[:, 3].astype(np.uint8), pose.location, pose.rotation) for pose, c in lidars]
@@ -33,7 +33,7 @@ def voxel_grid(
 def depth_cloud(
     pose: SensorPose, camera: Camera, depth_m: npt.NDArray[np.float64], class_ids: npt.NDArray[np.uint8]
 ) -> LabelledCloud:
-    """A depth camera's cloud up to 100 m, through the pixels' upper left corners, as AnoVox makes it."""
+    """Cloud of a depth camera up to 100 m, with rays through the pixels' upper left corners, as in AnoVox."""
     column, row = np.meshgrid(np.arange(camera.width_px), np.arange(camera.height_px))
     y_m = -(column - camera.cx_px) * depth_m / camera.fx_px
     z_m = -(row - camera.cy_px) * depth_m / camera.fy_px

@@ -1,7 +1,7 @@
-"""Every folder and file name of AnoVox's layouts.
+"""Folder and file names of AnoVox's layouts.
 
 Release: `Scenario_<uuid>/<sensor>/<sensor>_<frame>.<ending>` with `<sensor>` = `<type><location><rotation>_<hash of
-args>`, spaces, brackets and commas included; VOXEL_GRID, ANOMALY, ACTION and ROUTE_MAP folders carry no pose.
+args>`, with spaces, brackets and commas; names of VOXEL_GRID, ANOMALY, ACTION and ROUTE_MAP folders have no pose.
 Old sample: `Scenario_<id>/<folder>/<folder>_<frame>.<ending>` with the OLD_ names, VOXEL_GRID and ANOMALY.
 """
 
@@ -18,7 +18,7 @@ from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
 SCENARIO_PREFIX: Final = "Scenario_"
 CONFIGURATION_FOLDER: Final = "Scenario_Configuration_Files"
 NO_BLUEPRINT: Final = "---"
-"""What a configuration file says in place of the blueprint of a scenario without an anomaly."""
+"""Placeholder in configuration files for the blueprint of scenarios without an anomaly."""
 SENSOR_SETUP: Final = "sensor_setup.json"
 
 RGB: Final = "RGB-CAM"
@@ -61,7 +61,7 @@ OLD_FILE_ENDINGS: Final[Mapping[str, str]] = {
 }
 
 CLOUD_ENDINGS: Final = (".npy", ".pcd", ".ply")
-"""In which a cloud may be stored; AnoVox's own is .npy in the release and .pcd in the old sample layout."""
+"""Formats in which a cloud may be stored; AnoVox has .npy in its release and .pcd in the old sample layout."""
 
 _FRAME_ID = re.compile(r"_(\d{1,18})$")
 _SENSOR_NAME = re.compile(
@@ -74,8 +74,8 @@ _TOWN = re.compile(r"Town\d\d(HD)?")
 def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs) -> str:
     """Folder name of a sensor, such as `RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858`.
 
-    Sensors of equal arguments share the number at its end, which is spread as Python's abs(hash()) that AnoVox takes,
-    but does not change from run to run.
+    The number at the end is a hash of the sensor's arguments. AnoVox's is Python's abs(hash()), which changes from run
+    to run; this one does not.
     """
     digest = hashlib.sha256(json.dumps(asdict(args), sort_keys=True).encode()).digest()
     args_hash = abs(int.from_bytes(digest[:8], "big", signed=True))
@@ -83,7 +83,7 @@ def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs
 
 
 def parse_sensor_name(folder: str) -> tuple[str, SensorPose] | None:
-    """Sensor type and pose from a folder's name as `sensor_name` makes it; None for a folder of another name."""
+    """Sensor type and pose from a folder's name in the form of `sensor_name`; None for other names."""
     match = _SENSOR_NAME.fullmatch(folder)
     if match is None:
         return None
@@ -106,36 +106,36 @@ def frame_file(sensor: str, frame_id: int, ending: str) -> str:
 
 
 def kind_of(folder: str) -> str:
-    """What a scenario's folder of this name holds: RGB-CAM, ..., SEMANTIC_IMG; empty where it is none of AnoVox's."""
+    """Kind of a scenario's folder, by its name: RGB-CAM, ..., SEMANTIC_IMG; empty for folders that AnoVox has not."""
     return (
         folder if folder in OLD_FILE_ENDINGS else next((kind for kind in FILE_ENDINGS if folder.startswith(kind)), "")
     )
 
 
 def ending_of(folder: str) -> str:
-    """AnoVox's own ending of the files in a scenario's folder of this name; empty where the folder is none of its."""
+    """File ending that AnoVox uses in a scenario's folder of this name; empty for folders that AnoVox has not."""
     kind = kind_of(folder)
     return OLD_FILE_ENDINGS.get(kind) or FILE_ENDINGS.get(kind, "")
 
 
 def endings_of(folder: str) -> tuple[str, ...]:
-    """The endings of the files that are read in a scenario's folder of this name."""
+    """File endings that are read in a scenario's folder of this name."""
     clouds = (LIDAR, SEMANTIC_LIDAR, OLD_LIDAR, OLD_SEMANTIC_LIDAR)
     return CLOUD_ENDINGS if kind_of(folder) in clouds else (ending_of(folder),)
 
 
 def frame_id_of(path: Path) -> int | None:
-    """The trailing integer of a frame's file name (sorts 996 before 1000), or None for another kind of file."""
+    """The trailing integer of a frame's file name, or None for other files."""
     match = _FRAME_ID.search(path.stem)
     return int(match.group(1)) if match else None
 
 
 def town_in(path: PurePath) -> str:
-    """The town in the name of the scenario's nearest folder that has one (AnoVox_Static_Mono_Town10HD); else empty."""
+    """Town in the name of the nearest parent folder that has one (AnoVox_Static_Mono_Town10HD); else empty."""
     found = (_TOWN.search(name) for name in reversed(path.parent.parts))
     return next((match[0] for match in found if match), "")
 
 
 def is_scenario_name(name: str) -> bool:
-    """Say whether a folder of this name is a scenario."""
+    """Return whether a folder of this name is a scenario."""
     return name.startswith(SCENARIO_PREFIX) and name != CONFIGURATION_FOLDER

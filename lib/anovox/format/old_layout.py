@@ -1,8 +1,8 @@
-"""AnoVox's old sample layout, the paper's first download: its names, its sensors, and classes written as colours.
+"""AnoVox's old sample layout, the paper's first download: its names and sensors, and classes stored as colours.
 
-One camera and one LiDAR at the default pose, no sensor_setup.json; `<folder>/<folder>_<frame>.<ending>`. Colours are
-those of AnoVox's palette, or of the palette in its benchmark's voxelize_groundtruth.py; clouds are x forward, y left,
-z up, as that script's rotation of the depth cloud onto them shows.
+It has one camera and one LiDAR at the default pose, no sensor_setup.json, and files
+`<folder>/<folder>_<frame>.<ending>`. Colours are those of AnoVox's palette, or of the palette in its benchmark's
+voxelize_groundtruth.py. Clouds are x forward, y left, z up: that script rotates the depth cloud accordingly.
 """
 
 from collections.abc import Mapping
@@ -24,16 +24,16 @@ from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
 from lib.anovox.format.sensor_setup import Sensor, SensorSetup
 from lib.geometry.voxels import voxel_keys
 
-MIN_IN_VOXEL_SHARE: Final = 0.9
+MIN_IN_VOXEL_FRACTION: Final = 0.9
 
 
 def is_old_layout(scenario: Path, listing: Mapping[str, FrameFiles]) -> bool:
-    """Say whether a scenario folder is one of the old sample layout, which has no setup and folders of its own."""
+    """Return whether a scenario has the old sample layout: its folder names and no sensor_setup.json."""
     return not layout.OLD_FILE_ENDINGS.keys().isdisjoint(listing) and not (scenario / layout.SENSOR_SETUP).exists()
 
 
 def old_sensor_setup() -> SensorSetup:
-    """AnoVox's default camera and LiDAR at the default pose; the images have the last word on their size."""
+    """AnoVox's default camera and LiDAR at the default pose; image sizes are corrected by the files later."""
     placed: list[tuple[str, str, CameraArgs | LidarArgs]] = [
         (layout.OLD_RGB, layout.RGB, CameraArgs()),
         (layout.OLD_DEPTH, layout.DEPTH, CameraArgs()),
@@ -45,28 +45,28 @@ def old_sensor_setup() -> SensorSetup:
 
 
 def adapted_files(path: Path, listing: Mapping[str, FrameFiles]) -> tuple[dict[str, FrameFiles], tuple[Finding, ...]]:
-    """A scenario's files with ACTION_STATE under ACTION, and without a VOXEL_GRID that lies elsewhere than the points.
+    """Rename ACTION_STATE to ACTION, and drop VOXEL_GRID if it does not match the points.
 
-    AnoVox's scripts of that time laid the grid another way (its benchmark's voxelize_groundtruth.py does not subtract
-    the sensor's location). The first frame with both files tells; a grid left out is computed from SEMANTIC_PCD.
+    AnoVox's scripts of that time placed the grid differently (its benchmark's voxelize_groundtruth.py does not subtract
+    the sensor's location). The first frame with both files decides. A dropped grid is computed from SEMANTIC_PCD later.
     """
     adapted = dict(listing)
     if layout.OLD_ACTION in adapted:
         adapted[layout.ACTION] = adapted.pop(layout.OLD_ACTION)
-    share = _in_voxel_fraction(listing)
-    if share is None or share >= MIN_IN_VOXEL_SHARE:
+    fraction = _in_voxel_fraction(listing)
+    if fraction is None or fraction >= MIN_IN_VOXEL_FRACTION:
         return adapted, ()
     adapted.pop(layout.VOXEL_GRID)
     grid, points = path / layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR
     message = (
-        f"{grid}: holds only {share:.0%} of the cells in which {points} has points, so it is laid otherwise than in "
-        f"AnoVox's release; the grid is computed from {points} instead"
+        f"{grid}: holds only {fraction:.0%} of the cells in which {points} has points, so it is not placed as "
+        f"in AnoVox's release; the grid is computed from {points} instead"
     )
     return adapted, (Finding(Notice.VOXEL_GRID_MISFIT, message),)
 
 
 def _in_voxel_fraction(listing: Mapping[str, FrameFiles]) -> float | None:
-    """Share of the voxels that the points occupy which the stored grid holds; None where no frame tells."""
+    """Fraction of the voxels occupied by points that are in the stored grid; None if no frame has both files."""
     if not {layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR} <= listing.keys():
         return None
     grids, clouds = (listing[folder].paths for folder in (layout.VOXEL_GRID, layout.OLD_SEMANTIC_LIDAR))
@@ -82,16 +82,16 @@ def _in_voxel_fraction(listing: Mapping[str, FrameFiles]) -> float | None:
 
 
 def write_semantic_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
-    """Write SEMANTIC_IMG from (H, W) uint8 class ids; which anomaly a pixel shows is lost."""
+    """Write SEMANTIC_IMG from (H, W) uint8 class ids; all anomaly classes become one colour."""
     writing.write_rgb(path, colors_of_class_ids(class_ids))
 
 
 def write_lidar(path: Path, points: npt.NDArray[np.float32], intensity: bool = False) -> None:
-    """Write PCD from (N, 4) x, y, z, intensity; Open3D, which AnoVox used, leaves the intensity out."""
+    """Write PCD from (N, 4) x, y, z, intensity; by default without intensity, as by Open3D, which AnoVox used."""
     write_pcd(path, StoredCloud(points[:, :3], points[:, 3] if intensity else None))
 
 
 def write_semantic_lidar(path: Path, points: npt.NDArray[np.float64]) -> None:
-    """Write SEMANTIC_PCD from (N, 4) x, y, z, class id; coordinates become float32, which anomaly it is is lost."""
+    """Write SEMANTIC_PCD from (N, 4) x, y, z, class id; as float32, and all anomaly classes become one colour."""
     colors = colors_of_class_ids(points[:, 3].astype(np.uint8))
     write_pcd(path, StoredCloud(points[:, :3].astype(np.float32), colors=colors))

@@ -1,4 +1,4 @@
-"""Recordings -> AnoVox's old sample layout: the mirror of what reads it."""
+"""Recordings -> AnoVox's old sample layout, for tests of its reader."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,10 +11,10 @@ from lib.common.outputs import atomic_folder
 
 
 def write_old_scenario(data_root: Path, config: ScenarioConfig, recordings: Iterable[Recording]) -> Path:
-    """Write one scenario of a camera and a LiDAR at the default pose below `data_root`, whole or not at all.
+    """Write one scenario of a camera and a LiDAR at the default pose below `data_root`, atomically.
 
-    Lost: calibration, instances, intensity, which of the anomalies it is, float64 coordinates of labelled points.
-    Raises DataError when the scenario exists already.
+    The layout has no place for calibration, instances, intensity, the anomaly's class and float64 coordinates.
+    Raises DataError if the scenario exists.
     """
     target = data_root / config.name
     if target.exists():

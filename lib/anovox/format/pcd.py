@@ -1,7 +1,7 @@
-"""Point Cloud Data files (.pcd) of AnoVox's old sample layout, read and written through pypcd4.
+"""Point Cloud Data files (.pcd) of AnoVox's old sample layout, read and written with pypcd4.
 
-A header is checked against the file's size before the library reads any data, so that no file can ask for more memory
-than it fills on disk. Format: https://pointclouds.org/documentation/tutorials/pcd_file_format.html
+The header is checked against the file's size before pypcd4 reads any data, so that memory is bounded by the file size.
+Format: https://pointclouds.org/documentation/tutorials/pcd_file_format.html
 """
 
 import os
@@ -21,19 +21,19 @@ from lib.common.reading import open_file
 MAX_HEADER_LINES: Final = 64
 MAX_LINE_BYTES: Final = 1024
 MAX_NUMBERS: Final = 256
-"""Of a point: all fields with their counts."""
+"""Numbers per point, over all fields and their counts."""
 MAX_ASCII_NUMBER: Final = 32
 MAX_LZF_RATIO: Final = 100
-"""LZF stores at most 264 bytes in 3."""
+"""LZF compresses at most 264 bytes to 3."""
 COLOR_FIELDS: Final = ("rgb", "rgba")
-# Whatever pypcd4 and NumPy raise over a damaged file.
+# Exceptions that pypcd4 and NumPy raise for damaged files.
 DAMAGE: Final = (OSError, ValueError, LookupError, RuntimeError, TypeError, struct.error, MemoryError)
 
 
 @dataclass(frozen=True, eq=False)
 class StoredCloud:
-    """A cloud of a .pcd or .ply file: points_m (N, 3) float32 or float64; intensity (N,) float32, colors (N, 3) uint8
-    RGB and class_ids (N,) float64, or None.
+    """Cloud of a .pcd or .ply file: points_m (N, 3) float32 or float64 [sensor frame]; intensity (N,) float32, colors
+    (N, 3) uint8 RGB and class_ids (N,) float64, each None if not in the file.
     """
 
     points_m: npt.NDArray[np.floating]
@@ -43,7 +43,7 @@ class StoredCloud:
 
 
 def require_pcd_library() -> None:
-    """Raise DataError, which says what to install, when pypcd4 is missing."""
+    """Raise DataError with the command to install it if pypcd4 is missing."""
     _pypcd4()
 
 
@@ -51,7 +51,7 @@ def read_pcd(path: Path) -> StoredCloud:
     """Read a .pcd file (ascii, binary or binary_compressed); fields other than x, y, z, intensity and rgb are
     ignored, and so is padding (`_`).
 
-    Raises FileError when the file is damaged or holds no x, y, z.
+    Raises FileError if the file is damaged or has no x, y, z.
     """
     library = _pypcd4()
     try:
@@ -64,10 +64,10 @@ def read_pcd(path: Path) -> StoredCloud:
     except DAMAGE as error:
         raise _unreadable(path, error) from None
     if len(data) != metadata.points:
-        raise _damaged(path, f"{len(data)} points of data where its header promises {metadata.points}")
+        raise _damaged(path, f"{len(data)} points of data, but its header declares {metadata.points}")
     names = data.dtype.names or ()
     color = next((data[name] for name in COLOR_FIELDS if name in names), None)
-    with np.errstate(invalid="ignore", over="ignore"):  # bytes that are no numbers: `check_coordinates` refuses them
+    with np.errstate(invalid="ignore", over="ignore"):  # `check_coordinates` refuses NaN and infinite values
         points_m = np.stack([data[axis] for axis in "xyz"], axis=1)
         intensity = data["intensity"].astype(np.float32) if "intensity" in names else None
     return StoredCloud(
@@ -78,7 +78,7 @@ def read_pcd(path: Path) -> StoredCloud:
 
 
 def pcd_size(path: Path) -> int:
-    """Number of points of a .pcd file by its header alone; raises FileError as `read_pcd` would for a bad header."""
+    """Number of points of a .pcd file, from its header; raises FileError if the header is damaged."""
     library = _pypcd4()
     try:
         with open_file(path) as file:
@@ -90,7 +90,7 @@ def pcd_size(path: Path) -> int:
 
 
 def write_pcd(path: Path, cloud: StoredCloud, encoding: str = "binary") -> None:
-    """Write a cloud as Open3D does: x y z, then intensity and rgb (packed into a float32) where there are any."""
+    """Write a cloud as Open3D does: x y z, then intensity and rgb (packed into a float32) unless None."""
     library = _pypcd4()
     columns = dict(zip("xyz", cloud.points_m.T, strict=True))
     if cloud.intensity is not None:
@@ -106,14 +106,14 @@ def _pypcd4() -> ModuleType:
         import pypcd4
     except ImportError:
         raise DataError(
-            "the data hold .pcd files, and the package that reads them is missing; "
+            "the data set has .pcd files, but the package pypcd4, which reads them, is missing; "
             "install it: python -m pip install pypcd4"
         ) from None
     return pypcd4
 
 
 def _checked_header(path: Path, file: BinaryIO, library: ModuleType) -> Any:
-    """pypcd4's MetaData of a file whose header is whole and promises no more than the file holds."""
+    """pypcd4's MetaData of a file, after checking that the header is complete and declares what the file holds."""
     lines: list[str] = []
     check_not_empty(path, file.read(1))
     file.seek(0)
@@ -136,29 +136,29 @@ def _checked_header(path: Path, file: BinaryIO, library: ModuleType) -> Any:
     if metadata.points == 0:
         raise _damaged(path, "the cloud is empty (0 points)")
     if metadata.points > MAX_ROWS:
-        raise _damaged(path, f"its header promises more than {MAX_ROWS} points")
+        raise _damaged(path, f"its header declares more than {MAX_ROWS} points")
     _check_size(path, file, metadata)
     return metadata
 
 
 def _check_size(path: Path, file: BinaryIO, metadata: Any) -> None:
-    """Compare the data that follow the header with what it promises."""
+    """Compare the size of the data with what the header declares."""
     size = os.fstat(file.fileno()).st_size - file.tell()
     expected = metadata.points * sum(size * count for size, count in zip(metadata.size, metadata.count, strict=True))
     numbers = metadata.points * sum(metadata.count)
     if max(size, expected) > MAX_CLOUD_BYTES:
         raise _damaged(path, f"{max(size, expected)} bytes of points, more than the {MAX_CLOUD_BYTES} of any LiDAR")
-    promise = f"its header promises {metadata.points} points"
+    promise = f"its header declares {metadata.points} points"
     if metadata.data.value == "ascii":
         if not 2 * numbers - 1 <= size <= (MAX_ASCII_NUMBER + 1) * numbers:
-            raise _damaged(path, f"{size} bytes of text where {promise}")
+            raise _damaged(path, f"{size} bytes of text, but {promise}")
     elif metadata.data.value == "binary":
         if size < expected:
-            raise _damaged(path, f"{size} bytes of data where {promise} ({expected} bytes)")
+            raise _damaged(path, f"{size} bytes of data, but {promise} ({expected} bytes)")
     else:
         compressed, uncompressed = struct.unpack("<II", file.read(8))
         if compressed > size - 8 or uncompressed != expected or uncompressed > MAX_LZF_RATIO * compressed:
-            raise _damaged(path, f"{size} bytes of compressed data do not fit where {promise}")
+            raise _damaged(path, f"{size} bytes of compressed data, which do not match, as {promise}")
 
 
 def _packed(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Polygon files (.ply), as CARLA and Open3D save point clouds.
 
-The header is checked against the file's size before any data is read, so that no file can ask for more memory than it
-fills on disk. Format: http://paulbourke.net/dataformats/ply/
+The header is checked against the file's size before any data is read, so that memory is bounded by the file size.
+Format: http://paulbourke.net/dataformats/ply/
 """
 
 import os
@@ -30,13 +30,13 @@ TYPES: Final = {
 BYTE_ORDERS: Final = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
 INTENSITY_NAMES: Final = ("I", "intensity", "scalar_intensity", "scalar_Intensity")
 CLASS_NAMES: Final = ("ObjTag", "objtag")
-# Whatever NumPy raises over a damaged file.
+# Exceptions that NumPy raises for damaged files.
 _DAMAGE: Final = (OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True)
 class _Header:
-    """`format` (ascii, ...), the number of points, a point's fields, and the byte at which the data start."""
+    """`format` (ascii, ...), number of points, fields of a point, and offset [bytes] of the data."""
 
     format: str
     points: int
@@ -47,13 +47,13 @@ class _Header:
 def read_ply(path: Path) -> StoredCloud:
     """Read a .ply file (ascii, binary); properties other than x, y, z, intensity, colour and ObjTag are ignored.
 
-    Raises FileError when the file is damaged or holds no x, y, z.
+    Raises FileError if the file is damaged or has no x, y, z.
     """
     try:
         with open_file(path) as file:
             header = _checked_header(path, file)
             if header.format == "ascii":
-                with catch_warnings(action="ignore", category=UserWarning):  # of empty lines, which do not count
+                with catch_warnings(action="ignore", category=UserWarning):  # about empty lines, which are skipped
                     columns = np.loadtxt(file, np.float64, max_rows=header.points, ndmin=2, comments=None)
                 data = dict(zip(header.dtype.names or (), columns.T, strict=True))
                 number = len(columns)
@@ -66,12 +66,12 @@ def read_ply(path: Path) -> StoredCloud:
     except _DAMAGE as error:
         raise _unreadable(path, error) from None
     if number != header.points:
-        raise _damaged(path, f"{number} points of data where its header promises {header.points}")
+        raise _damaged(path, f"{number} points of data, but its header declares {header.points}")
     return _stored_cloud(path, data)
 
 
 def ply_size(path: Path) -> int:
-    """Number of points of a .ply file by its header alone; raises FileError as `read_ply` would for a bad header."""
+    """Number of points of a .ply file, from its header; raises FileError if the header is damaged."""
     try:
         with open_file(path) as file:
             return _checked_header(path, file).points
@@ -85,7 +85,7 @@ def _stored_cloud(path: Path, data: dict[str, npt.NDArray[Any]]) -> StoredCloud:
     def first(names: tuple[str, ...]) -> npt.NDArray[Any] | None:
         return next((data[name] for name in names if name in data), None)
 
-    with np.errstate(invalid="ignore", over="ignore"):  # bytes that are no numbers: `check_coordinates` refuses them
+    with np.errstate(invalid="ignore", over="ignore"):  # `check_coordinates` refuses NaN and infinite values
         points_m = np.stack([data[axis] for axis in "xyz"], axis=1)
         points_m = np.asarray(points_m, dtype=np.float64 if points_m.dtype.itemsize == 8 else np.float32)
         intensity, classes = first(INTENSITY_NAMES), first(CLASS_NAMES)
@@ -123,16 +123,16 @@ def _checked_header(path: Path, file: BinaryIO) -> _Header:
     if size > MAX_CLOUD_BYTES:
         raise _damaged(path, f"{size} bytes of points, more than the {MAX_CLOUD_BYTES} of any LiDAR")
     if size < least:
-        raise _damaged(path, f"{size} bytes of data where its header promises {points} points")
+        raise _damaged(path, f"{size} bytes of data, but its header declares {points} points")
     return header
 
 
 def _vertices(path: Path, lines: list[list[str]]) -> tuple[int, list[tuple[str, str]]]:
-    """Number and fields (name, type) of the points, which come first in a point cloud's file."""
+    """Number and fields (name, type) of the points, the first element of a point cloud's file."""
     if not lines or len(lines[0]) != 3 or lines[0][:2] != ["element", "vertex"] or not lines[0][2].isdecimal():
         raise _damaged(path, "its header does not begin with the points (element vertex)")
     if len(lines[0][2]) > 12 or not 0 < (points := int(lines[0][2])) <= MAX_ROWS:
-        raise _damaged(path, f"its header promises {lines[0][2][:20]} points, not 1 to {MAX_ROWS}")
+        raise _damaged(path, f"its header declares {lines[0][2][:20]} points, not 1 to {MAX_ROWS}")
     fields: list[tuple[str, str]] = []
     for line in lines[1:]:
         if line[0] == "element":

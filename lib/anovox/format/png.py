@@ -1,7 +1,7 @@
-"""PNG files: the checks of their chunks, and plain ones decoded two to three times as fast as by Pillow, to the same
-pixels.
+"""Checked and fast decoding of PNG files.
 
-By kornia-rs, whose decoder is memory-safe Rust. Without it, Pillow decodes everything.
+kornia-rs, a memory-safe decoder in Rust, decodes plain PNGs two to three times faster than Pillow, to the same pixels.
+Pillow decodes the others, and all of them if kornia-rs is not installed.
 """
 
 import io
@@ -26,33 +26,33 @@ MAGIC: Final = b"\x89PNG\r\n\x1a\n"
 END: Final = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 _HEADER_BYTES: Final = 29
 _MODES: Final = {b"\x08\x00\x00\x00\x00": ("mono", 1), b"\x08\x02\x00\x00\x00": ("rgb", 3)}
-"""By the end of a header: 8 bits, grey or three colours, compressed and filtered as all PNG are, not interlaced."""
+"""By the end of the header: 8 bits, grey or RGB, standard compression and filter, not interlaced."""
 _PILLOW_MODES: Final = ("L", "LA", "RGB", "RGBA", "P")
-_MOST_PIXEL_BYTES: Final = 8
+_MAX_BYTES_PER_PIXEL: Final = 8
 _SLACK_BYTES: Final = 1 << 20
 
 
-class OtherPixelsError(ValueError):
-    """A sound PNG of pixels that none of AnoVox's have."""
+class UnsupportedPixelsError(ValueError):
+    """A valid PNG with a pixel format that AnoVox does not use."""
 
 
 def read_pixels(path: Path, height: int, width: int) -> npt.NDArray[Any]:
-    """The pixels of a PNG of this size: grey (H, W), of 8 or 16 bits, or (H, W, 3) RGB of 8; alpha is left out.
+    """Read a PNG of the given size: (H, W) uint8 or uint16 grey, or (H, W, 3) uint8 RGB; alpha is dropped.
 
-    Every chunk has to match its checksum, which the decoders leave out. Raises ValueError and whatever else Pillow
-    raises over a damaged file, OSError as `read_bytes`.
+    Checks the checksum of every chunk, which the decoders do not. Raises ValueError and whatever Pillow raises for
+    damaged files; OSError as `read_bytes`.
     """
-    content = read_bytes(path, _most_bytes(height, width))
+    content = read_bytes(path, _max_bytes(height, width))
     kinds = list(_checked_chunks(content))
     if kinds[0] != b"IHDR" or kinds.count(b"IHDR") > 1:
-        raise ValueError("its header is not there once, and first")
+        raise ValueError("it does not begin with its only header")
     mode, channels = _MODES.get(content[24:_HEADER_BYTES], ("", 0))
     if decode_image_png_u8 is not None and mode and b"acTL" not in kinds:
         try:
             pixels: npt.NDArray[Any] = decode_image_png_u8(content, (height, width), mode)
             return pixels[:, :, 0] if channels == 1 else pixels
-        except Exception:  # it raises no narrower one
-            return _by_pillow(content)  # or it says what is wrong
+        except Exception:  # kornia-rs raises no narrower class
+            return _by_pillow(content)  # which decodes it or has the better error message
     return _by_pillow(content)
 
 
@@ -61,12 +61,12 @@ def _by_pillow(content: bytes) -> npt.NDArray[Any]:
         if image.mode.startswith("I"):
             return np.asarray(image).astype(np.uint16)
         if image.mode not in _PILLOW_MODES:
-            raise OtherPixelsError(f"pixels of mode {image.mode}, not grey or RGB")
+            raise UnsupportedPixelsError(f"pixels of mode {image.mode}, not grey or RGB")
         return np.array(image.convert("L" if image.mode in ("L", "LA") else "RGB"))
 
 
 def _checked_chunks(content: bytes) -> Iterator[bytes]:
-    """The kinds of a PNG's chunks, to its end; raises ValueError where one does not match its checksum."""
+    """Kinds of a PNG's chunks; raises ValueError if one does not match its checksum or the end is missing."""
     view, place, kind = memoryview(content), len(MAGIC), b""
     while kind != b"IEND":
         length = int.from_bytes(view[place : place + 4], "big")
@@ -81,6 +81,6 @@ def _checked_chunks(content: bytes) -> Iterator[bytes]:
         place = end + 4
 
 
-def _most_bytes(height: int, width: int) -> int:
-    """More than a PNG of this size needs, even where nothing could be compressed."""
-    return height * (1 + width * _MOST_PIXEL_BYTES) * 9 // 8 + _SLACK_BYTES
+def _max_bytes(height: int, width: int) -> int:
+    """Upper bound of the file size of a PNG of this size, even if nothing can be compressed."""
+    return height * (1 + width * _MAX_BYTES_PER_PIXEL) * 9 // 8 + _SLACK_BYTES

@@ -1,4 +1,4 @@
-"""What AnoVox's sensors record, in the terms of its files: what the writer writes and the file readers return."""
+"""Recordings of AnoVox's sensors, in the terms of its files: input of the writers, output of the readers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ LIDAR_SENSORS = ("LIDAR", "SEMANTIC-LIDAR")
 
 @dataclass(frozen=True)
 class SensorPose:
-    """A place on the vehicle: location [m] and (roll, pitch, yaw) [degrees], CARLA's left-handed vehicle frame."""
+    """A pose on the vehicle: location [m] and (roll, pitch, yaw) [degrees], in CARLA's left-handed vehicle frame."""
 
     location: tuple[float, float, float] = (0, 0, 1.8)
     rotation: tuple[float, float, float] = (0, 0, 0)
@@ -47,7 +47,7 @@ class LidarArgs:
 
 @dataclass(frozen=True)
 class SensorSet:
-    """Where the cameras and LiDARs of a vehicle stand; mono: one pose with both."""
+    """Poses of the cameras and LiDARs of a vehicle; the default is mono: one pose with both."""
 
     cameras: tuple[SensorPose, ...] = (SensorPose(),)
     lidars: tuple[SensorPose, ...] = (SensorPose(),)
@@ -56,7 +56,7 @@ class SensorSet:
 
     @property
     def poses(self) -> tuple[SensorPose, ...]:
-        """All poses in AnoVox's order, those with a LiDAR first; the matrices in ACTION files are of the last one."""
+        """All poses in AnoVox's order, LiDARs first; ACTION files hold the matrices of the last one."""
         return tuple(dict.fromkeys((*self.lidars, *self.cameras)))
 
 
@@ -89,7 +89,7 @@ class Recording:
     """One tick: a recording per camera and LiDAR pose, in the SensorSet's order.
 
     `action` and `anomaly` (None in normality) are the `key ; value` lines of ACTION and ANOMALY files, in order.
-    route_map (192, 192) uint8: the route seen from above, 0 or 255. The writer derives the voxel grid.
+    route_map (192, 192) uint8: the route from above, 0 or 255. The writer computes the voxel grid.
     """
 
     frame_id: int
@@ -102,9 +102,9 @@ class Recording:
 
 @dataclass(frozen=True)
 class ScenarioConfig:
-    """What Scenario_Configuration_Files say of a scenario: `name` is its folder, Scenario_<uuid>.
+    """A scenario's entry in Scenario_Configuration_Files; `name` is its folder, Scenario_<uuid>.
 
-    `anomaly_kind` is the simulator's alone (simulator_notes.py): by what the anomaly differs from normality.
+    `anomaly_kind`: how the anomaly differs from normal objects; known for the simulator only (simulator_notes.py).
     """
 
     name: str

@@ -1,17 +1,17 @@
-"""Names that come with the data and end in file names, tables, web pages and pictures: none of them may do anything."""
+"""Safe names: names from the data end up in file names, tables, web pages and figures, where they must do no harm."""
 
 import re
 from typing import Final
 
 MAX_CHARACTERS: Final = 120
-_STRANGE: Final = re.compile(r"[^\w .,:()\[\]#/-]|^[-=+@]")
+_FORBIDDEN: Final = re.compile(r"[^\w .,:()\[\]#/-]|^[-=+@]")
 
 
 def is_plain(name: str) -> bool:
-    """Say whether a name is letters, digits and marks that mean nothing to HTML, spreadsheets, shells and TeX."""
-    return len(name) <= MAX_CHARACTERS and name.isprintable() and not _STRANGE.search(name)
+    """Return whether a name has only letters, digits and marks without a meaning in HTML, spreadsheets, shells, TeX."""
+    return len(name) <= MAX_CHARACTERS and name.isprintable() and not _FORBIDDEN.search(name)
 
 
 def plain(text: str) -> str:
-    """A text that `is_plain`: other characters become `_`, and what is too long is cut."""
-    return _STRANGE.sub("_", text[:MAX_CHARACTERS])
+    """Make a text `is_plain`: replace other characters by `_` and truncate it."""
+    return _FORBIDDEN.sub("_", text[:MAX_CHARACTERS])

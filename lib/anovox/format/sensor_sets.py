@@ -1,4 +1,4 @@
-"""The sensor sets of AnoVox's downloads: at which poses cameras and LiDARs stand.
+"""The sensor sets of AnoVox's downloads: the poses of their cameras and LiDARs.
 
 Source: EgoVehicleSetup.py of AnoVox's generator. `rotation` is (roll, pitch, yaw) [degrees], yaw clockwise seen from
 above; `location` [m] has y to the right.

@@ -1,4 +1,4 @@
-"""sensor_setup.json: which sensors stand where, grouped by pose."""
+"""sensor_setup.json: the sensors of a vehicle, grouped by pose."""
 
 import json
 import math
@@ -20,7 +20,7 @@ REMEDY: Final = "take the file from the archive again"
 
 @dataclass(frozen=True)
 class Sensor:
-    """One entry of sensor_setup.json: its folder (the entry's key), type, place and arguments."""
+    """One entry of sensor_setup.json: its folder (the entry's key), type, pose and arguments."""
 
     folder: str
     kind: str
@@ -49,7 +49,7 @@ class LidarRig:
 
 @dataclass(frozen=True)
 class SensorSetup:
-    """The cameras and LiDARs of a vehicle in the file's order, those included whose data were not saved."""
+    """The cameras and LiDARs of a vehicle in the file's order, including those whose data were not saved."""
 
     sensors: tuple[Sensor, ...]
 
@@ -74,19 +74,19 @@ class SensorSetup:
         return tuple(rigs.values())
 
     def without(self, folders: Collection[str]) -> "SensorSetup":
-        """The setup in which the sensors of these folders count as not saved."""
+        """Copy of the setup in which the sensors of these folders are marked as not saved."""
         return SensorSetup(tuple(replace(s, saved=s.saved and s.folder not in folders) for s in self.sensors))
 
     def action_pose(self, kind: str) -> SensorPose | None:
-        """The pose of the RGB-CAM or LIDAR whose matrix ACTION files hold, or None where there is none.
+        """Pose of the RGB-CAM or LIDAR (`kind`) whose matrix ACTION files hold; None if there is no such sensor.
 
-        AnoVox's generator (Scenarios/Util.py) takes the last one it spawned, saved or not: the last in the file.
+        AnoVox's generator (Scenarios/Util.py) uses the last one it spawned, saved or not: the last in the file.
         """
         return next((sensor.pose for sensor in reversed(self.sensors) if sensor.kind == kind), None)
 
 
 def sensor_setup(sensors: SensorSet) -> SensorSetup:
-    """The setup of a sensor set, as AnoVox lists it: all six sensor types pose by pose, saved or not."""
+    """Setup of a sensor set as AnoVox writes it: all six sensor types at each pose, saved or not."""
     placed: list[tuple[str, SensorPose, CameraArgs | LidarArgs, bool]] = []
     for pose in sensors.poses:
         placed += [(kind, pose, sensors.camera_args, pose in sensors.cameras) for kind in CAMERA_SENSORS]
@@ -96,10 +96,10 @@ def sensor_setup(sensors: SensorSet) -> SensorSetup:
 
 
 def sensor_setup_of_folders(folders: Iterable[str]) -> SensorSetup:
-    """The setup that the folders' names tell of, with AnoVox's default arguments; other folders are left out.
+    """Setup from the names of sensor folders, with AnoVox's default arguments; other folders are ignored.
 
-    ACTION files hold the matrices of the last camera and LiDAR in AnoVox's order, saved or not. So the poses of one of
-    its sensor sets come in that set's order, with what was not saved; those of another in the order of their numbers.
+    ACTION files hold the matrices of the last camera and LiDAR in AnoVox's order, saved or not. So if the poses are
+    those of one of AnoVox's sensor sets, they get that set's order and its unsaved sensors; otherwise they are sorted.
     """
     named = {folder: layout.parse_sensor_name(folder) for folder in folders}
     by_place = {parsed: folder for folder, parsed in named.items() if parsed is not None}
@@ -116,9 +116,9 @@ def sensor_setup_of_folders(folders: Iterable[str]) -> SensorSetup:
 
 
 def read_sensor_setup(path: Path) -> SensorSetup:
-    """Read and check sensor_setup.json; sensors of other types than AnoVox's six are left out.
+    """Read and check sensor_setup.json; sensors of other types than AnoVox's six are ignored.
 
-    Raises ScenarioError that names the file, the sensor and what is wrong.
+    Raises ScenarioError, whose message names the file, the sensor and what is wrong.
     """
     try:
         document = files.read_json(path, MAX_SETUP_BYTES)
@@ -174,15 +174,15 @@ def _sensor(folder: str, entry: Any) -> Sensor | None:
 
 
 def _check_pose(path: Path, sensor: Sensor, others: Sequence[Sensor]) -> None:
-    """Raise ScenarioError unless the sensor goes with the saved sensors of its pose."""
+    """Raise ScenarioError if the sensor conflicts with another saved sensor of its pose."""
     for other in others:
         if not (sensor.saved and other.saved) or sensor.pose != other.pose:
             continue
         if sensor.kind == other.kind:
-            problem = f"a second {sensor.kind} at the pose of {other.folder!r}, and which one counts is not clear"
+            problem = f"a second {sensor.kind} at the pose of {other.folder!r}, so it is unclear which one to use"
             message = f"{path}: sensor {sensor.folder!r}: {problem}; set save_data of one of them to false"
             raise ScenarioError(ScenarioReason.TWO_SENSORS_AT_ONE_POSE, message)
-        # Their sizes are those of the images, whatever stands here (lib.anovox.reading.measured).
+        # Image sizes are not compared: they are read from the images later (lib.anovox.reading.measured).
         views = [args.camera_fov for args in (sensor.args, other.args) if isinstance(args, CameraArgs)]
         if len(set(views)) > 1:
             problem = "its field of view differs from that of the other cameras of its pose"
@@ -221,7 +221,7 @@ def _lidar_args(args: Mapping[str, Any]) -> LidarArgs:
     numbers: dict[str, Any] = {f.name: _number(args[f.name], f.name) for f in fields(LidarArgs) if f.name in args}
     lidar = LidarArgs(**{**numbers, "channels": channels})
     if not (-90 <= lidar.lower_fov < lidar.upper_fov <= 90 and lidar.range > 0 and lidar.noise_stddev >= 0):
-        raise ValueError("its range, upper_fov, lower_fov or noise_stddev cannot be those of a LiDAR")
+        raise ValueError("its range, upper_fov, lower_fov or noise_stddev is impossible for a LiDAR")
     return lidar
 
 

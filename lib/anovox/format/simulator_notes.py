@@ -1,6 +1,6 @@
-"""simulator.json: what the simulator knows of its scenarios and AnoVox's files have no place for.
+"""simulator.json: facts about the simulator's scenarios for which AnoVox's files have no place.
 
-It lies beside the scenarios: `{"Scenario_<uuid>": {"anomaly_kind": "both", "absent_frames": [903, 908]}}`.
+It is next to the scenarios: `{"Scenario_<uuid>": {"anomaly_kind": "both", "absent_frames": [903, 908]}}`.
 """
 
 import json
@@ -19,26 +19,26 @@ SIMULATOR_NOTES: Final = "simulator.json"
 
 @dataclass(frozen=True)
 class SimulatorNote:
-    """A scenario's anomaly: by what it differs from normality, and the ids of the frames in which it is absent."""
+    """A scenario's anomaly: how it differs from normal objects, and the ids of the frames in which it is absent."""
 
     anomaly_kind: str
     absent_frames: tuple[int, ...] = ()
 
 
 def write_simulator_notes(root: Path, notes: Mapping[str, SimulatorNote]) -> None:
-    """Write simulator.json below `root`: a note per anomaly scenario, by the name of its folder."""
+    """Write simulator.json into `root`: one note per anomaly scenario, by the name of its folder."""
     document = {name: asdict(note) for name, note in sorted(notes.items())}
     write_text(root / SIMULATOR_NOTES, json.dumps(document, indent=1) + "\n")
 
 
 def read_simulator_notes(path: Path) -> dict[str, SimulatorNote]:
-    """Read simulator.json; raises DataError that names the file and what is wrong."""
+    """Read simulator.json; raises DataError if it is damaged."""
     document = files.read_json(path)
     try:
         return {str(name): _note(entry) for name, entry in document.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"not the simulator's notes ({type(error).__name__}: {str(error)[:200]})"
-        remedy = "run the stage `simulate` again, or delete it: by what the anomalies differ is then unknown"
+        remedy = "run the stage `simulate` again, or delete it: the anomalies' kinds are then unknown"
         raise DataError(f"{path}: {problem}; {remedy}") from None
 
 

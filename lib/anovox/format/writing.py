@@ -1,4 +1,4 @@
-"""AnoVox's files one by one: encoding. `files` has the readers."""
+"""Writers of AnoVox's single files; `files` has the readers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +17,13 @@ def write_rgb(path: Path, image: npt.NDArray[np.uint8]) -> None:
 
 
 def write_depth(path: Path, depth_m: npt.NDArray[np.float64]) -> None:
-    """Write DEPTH_CAM from (H, W) planar depth [m]; what lies beyond 1000 m becomes 1000."""
+    """Write DEPTH_CAM from (H, W) planar depth [m], clipped to 1000 m."""
     steps = _depth_steps(depth_m)
     _write_png(path, np.stack([steps & 255, steps >> 8 & 255, steps >> 16], axis=-1).astype(np.uint8))
 
 
 def depth_as_stored(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """What `read_depth` returns of a depth image (H, W) [m] that `write_depth` wrote."""
+    """Depth (H, W) [m] after a round trip through `write_depth` and `read_depth`."""
     return np.asarray(DEPTH_MAX_M * _depth_steps(depth_m) / DEPTH_STEPS, dtype=np.float64)
 
 
@@ -42,13 +42,13 @@ def write_route_map(path: Path, route_map: npt.NDArray[np.uint8]) -> None:
 
 
 def write_cloud(path: Path, cloud: npt.NDArray[np.floating]) -> None:
-    """Write LIDAR or SEMANTIC-LIDAR from (N, 4), column after column as AnoVox does."""
+    """Write LIDAR or SEMANTIC-LIDAR from (N, 4), column-major as AnoVox does."""
     with path.open("wb") as file:
         np.save(file, np.asfortranarray(cloud), allow_pickle=False)
 
 
 def write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write VOXEL_GRID, row after row."""
+    """Write VOXEL_GRID, row-major."""
     with path.open("wb") as file:
         np.save(file, np.ascontiguousarray(array), allow_pickle=False)
 

@@ -1,4 +1,4 @@
-"""Scenario folders -> Frames, one by one; a frame that cannot be used is named and left out."""
+"""Scenario folders -> Frames, one by one; a frame that cannot be used is reported and skipped."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,8 +37,8 @@ _MISSING: Final = {
 
 @dataclass(frozen=True, eq=False)
 class LidarClouds:
-    """What one LiDAR recorded, in its own frame: LIDAR (N, 4) float32 x, y, z [m], intensity; SEMANTIC-LIDAR (K, 4)
-    float64 x, y, z [m], class id, or None where there is none.
+    """Clouds of one LiDAR in its own frame: points (N, 4) float32 x, y, z [m], intensity from LIDAR; semantic_points
+    (K, 4) float64 x, y, z [m], class id from SEMANTIC-LIDAR, or None.
     """
 
     points: npt.NDArray[np.float32]
@@ -47,33 +47,32 @@ class LidarClouds:
 
 @dataclass(frozen=True, eq=False)
 class ReadFrame:
-    """A frame, how its points found their labels, and what its files hold that AnoVox does not define.
+    """A frame, the sources of its points' labels, and class ids in its files that AnoVox does not define.
 
-    `undefined_ids`: a label file's kind (SEMANTIC-CAM, SEMANTIC-LIDAR, VOXEL_GRID) -> the class ids in it that no table
-    knows (SEMANTIC_IMG, SEMANTIC_PCD: the colours, as 0xRRGGBB); in the frame they are 255. Kinds without such ids are
-    absent.
+    `undefined_ids`: kind of label file (SEMANTIC-CAM, SEMANTIC-LIDAR, VOXEL_GRID) -> undefined class ids in it
+    (SEMANTIC_IMG, SEMANTIC_PCD: colours as 0xRRGGBB), which are 255 in the frame. Kinds without such ids are absent.
     """
 
     frame: Frame
     point_labels: PointLabels
     undefined_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     shares_cloud: bool = False
-    """The frame before this one, of another camera at the same tick, has the same points and voxels."""
+    """Whether the previous frame, of another camera at the same tick, has the same points and voxels."""
     clouds: tuple[LidarClouds, ...] = ()
-    """Of each LiDAR of the frame, in order."""
+    """One per LiDAR of the frame, in order."""
     fills_grid: bool = False
-    """These LiDARs are all the sensors that fill the voxel grid."""
+    """Whether no other sensor contributes to the voxel grid."""
 
     @property
     def class_ids_by_lidar(self) -> list[npt.NDArray[np.uint8]]:
-        """The class ids (N,) of each LiDAR's points, in the order of `clouds`."""
+        """Class ids (N,) of each LiDAR's points, in the order of `clouds`."""
         ends = np.cumsum([len(cloud.points) for cloud in self.clouds])
         return np.split(self.frame.point_class, ends[:-1])
 
 
 @dataclass(frozen=True)
 class SkippedFrame:
-    """A frame that cannot be used: why, for the counts, and the sentence for the log."""
+    """A frame that cannot be used: the reason, for the counts, and the log message."""
 
     frame_id: int
     reason: Reason
@@ -82,7 +81,7 @@ class SkippedFrame:
 
 @dataclass(frozen=True, eq=False)
 class _Tick:
-    """What all cameras of a tick share: the points (N, 4), merged where there are several LiDARs, and the state."""
+    """Data common to all cameras at a tick: points (N, 4), merged if there are several LiDARs, and the ego's state."""
 
     points: npt.NDArray[np.float32]
     cloud_sizes: tuple[int, ...]
@@ -95,11 +94,11 @@ class _Tick:
 
 
 def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> Iterator[ReadFrame | SkippedFrame]:
-    """Read a scenario's frames in order, one in memory at a time; at each tick a frame per camera, in their order.
+    """Iterate over a scenario's frames, one in memory at a time: by tick, then by camera.
 
-    Files are matched by their frame id; `frame_ids` chooses some of the scenario's ticks. A frame that lacks its
-    image, depth, pixel labels, cloud or point labels, or one of whose files is damaged or there twice, comes as
-    SkippedFrame; without ACTION its pose is unknown, without ANOMALY its anomaly, and a missing VOXEL_GRID is computed.
+    Files are matched by their frame id; `frame_ids` selects some of the scenario's ticks. A frame is a SkippedFrame if
+    its image, depth, pixel labels, cloud or point labels are missing, damaged or duplicate. Without ACTION its pose is
+    None, without ANOMALY its anomaly; a missing VOXEL_GRID is computed.
     """
     for frame_id in scenario.frame_ids if frame_ids is None else frame_ids:
         try:
@@ -117,10 +116,10 @@ def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> I
 
 
 def largest_usable_cloud(scenarios: Iterable[tuple[int, Callable[[], Scenario]]]) -> int:
-    """Points of the largest cloud of all frames that can be used, 0 without one; of a data set, mostly one is read.
+    """Number of points of the largest cloud among all usable frames, 0 without one. Usually reads a single frame.
 
-    `scenarios`: the size of each one's largest cloud by the files' headers, which may be that of a damaged frame
-    (`largest_cloud`), and how to open it.
+    `scenarios`: for each, the size of its largest cloud according to the headers (`largest_cloud`), which may belong to
+    an unusable frame, and a function that opens it.
     """
     found = 0
     for largest, open_one in sorted(scenarios, key=itemgetter(0), reverse=True):
@@ -210,7 +209,7 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
 
 
 def _undefined_ids(labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
-    """ReadFrame's `undefined_ids`, from files and the class ids read of them; opens a file again only at need."""
+    """ReadFrame's `undefined_ids`, from files and the class ids read from them; rereads only files with unknown ids."""
     found: dict[str, set[int]] = {}
     for path, class_ids in labelled:
         if (class_ids == UNKNOWN).any():
@@ -220,7 +219,7 @@ def _undefined_ids(labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
 
 
 def _undefined_in(path: Path) -> tuple[int, ...]:
-    """The class ids, or colours as 0xRRGGBB, of a readable label file that AnoVox does not define."""
+    """Class ids, or colours as 0xRRGGBB, of a readable label file that AnoVox does not define."""
     kind = layout.kind_of(path.parent.name)
     if kind == layout.VOXEL_GRID:
         return files.undefined_ids(files.array_ids(path))
@@ -233,9 +232,9 @@ def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
 
 
 def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.uint16]:
-    """The voxel grid (M, 4) uint16 of a tick from its semantic LiDARs and, at poses without one, depth cameras.
+    """Voxel grid (M, 4) uint16 of a tick from its semantic LiDARs and, at poses without one, depth cameras.
 
-    Class ids that AnoVox does not define become 255. Raises FileError when one of their files is missing or damaged.
+    Class ids that AnoVox does not define become 255. Raises FileError if a required file is missing or damaged.
     """
     lidars = []
     for lidar in scenario.setup.lidars:
@@ -276,20 +275,20 @@ def _semantic(scenario: Scenario, rig: LidarRig, frame_id: int) -> Path | None:
 
 
 def optional_file(scenario: Scenario, folder: str | None, frame_id: int) -> Path | None:
-    """The file of a frame in one of its scenario's folders, or None; raises FileError where there are several."""
+    """File of a frame in one of its scenario's folders, or None; raises FileError if there are several."""
     found = scenario.files.get(folder) if folder is not None else None
     if found is None:
         return None
     if frame_id in found.duplicates:
         first, *others = found.duplicates[frame_id]
         names = ", ".join(other.name for other in others)
-        problem = f"frame {frame_id} is there more than once, also as {names}"
-        raise FileError(first, Reason.DUPLICATE_FRAME, problem, "keep the right one of the files")
+        problem = f"frame {frame_id} exists more than once, also as {names}"
+        raise FileError(first, Reason.DUPLICATE_FRAME, problem, "keep only the right file")
     return found.paths.get(frame_id)
 
 
 def required_file(scenario: Scenario, folder: str, kind: str, frame_id: int) -> Path:
-    """The file of a frame, of a `kind` such as RGB-CAM; raises FileError where it is missing or there are several."""
+    """File of a frame; raises FileError if it is missing or there are several. `kind`: sensor type such as RGB-CAM."""
     path = optional_file(scenario, folder, frame_id)
     if path is None:
         missing = scenario.path / layout.frame_file(folder, frame_id, layout.ending_of(folder))
@@ -297,6 +296,6 @@ def required_file(scenario: Scenario, folder: str, kind: str, frame_id: int) -> 
             missing,
             _MISSING[kind],
             "missing",
-            "unpack it from the archive if that holds it, or go on without this frame",
+            "unpack it from the archive if the archive has it, or continue without this frame",
         )
     return path

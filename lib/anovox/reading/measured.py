@@ -1,7 +1,7 @@
-"""What the files themselves say of the sensors, where sensor_setup.json is wrong or missing.
+"""Sensor properties measured from images and clouds, for a sensor_setup.json that is wrong or missing.
 
-AnoVox fills sensor_setup.json with its defaults while the sensors obey its `Definitions`; so image sizes, field of view
-and LiDAR channels can be others than stand there. The files have the last word, wherever they can tell.
+AnoVox writes its defaults to sensor_setup.json, while its sensors follow its `Definitions`. So image sizes, field of
+view and LiDAR channels may differ from that file. Where they can be measured, the measured values are used.
 """
 
 from collections import Counter
@@ -29,22 +29,24 @@ SECONDS_PER_TICK: Final = 0.1
 """AnoVox's FIXED_DELTA_SECONDS; file names count its ticks."""
 MAX_TIME_PAIRS: Final = 8
 MIN_SPEED_MPS: Final = 1.0
-STEADY_SPEED: Final = 0.2
-TIME_STEP_S: Final = 0.05
+MAX_SPEED_CHANGE: Final = 0.2
+TIME_ROUNDING_S: Final = 0.05
 
-FEW_POINTS: Final = 100
-SOUND_DEPTH: Final = 0.8
-"""Share of the points whose depth the depth image confirms (sound data: 0.96 to 0.99); below, the view is measured."""
-CLEARLY_BETTER: Final = 0.2
+MIN_POINTS: Final = 100
+MIN_CONFIRMED_FRACTION: Final = 0.8
+"""Fraction of points whose depth the depth image confirms (good data: 0.96 to 0.99). Below it, the field of view is
+estimated.
+"""
+MIN_IMPROVEMENT: Final = 0.2
 DEPTH_TOLERANCE: Final = 0.05
 DEPTH_TOLERANCE_M: Final = 0.3
-VIEWS_DEG: Final = np.arange(20.0, 150.5, 1.0)
+CANDIDATE_FOVS_DEG: Final = np.arange(20.0, 150.5, 1.0)
 
 MIN_ROWS: Final = 3
 LARGE_CLOUD: Final = 20_000
 ROW_GAP_DEG: Final = 0.05
-SAME_STEP: Final = 0.02
-SAME_ROW_DEG: Final = 0.05
+STEP_TOLERANCE: Final = 0.02
+ROW_TOLERANCE_DEG: Final = 0.05
 
 Listing = Mapping[str, FrameFiles]
 
@@ -52,9 +54,10 @@ Listing = Mapping[str, FrameFiles]
 def corrected(
     path: Path, setup: SensorSetup, listing: Listing, stated: bool
 ) -> tuple[SensorSetup, tuple[Finding, ...]]:
-    """The setup of the scenario `path` with the image sizes, fields of view and LiDAR channels that its files show.
+    """Correct the setup of the scenario `path` by image sizes, fields of view and LiDAR channels measured in its files.
 
-    A finding for each that differs; an image size is none where sensor_setup.json does not state one (`stated`).
+    Also returns a finding for each value that differs. `stated`: whether there is a sensor_setup.json; without one,
+    another image size is no finding.
     """
     args: dict[SensorPose, CameraArgs] = {}
     lidar_args: dict[SensorPose, LidarArgs] = {}
@@ -66,23 +69,23 @@ def corrected(
         lidar_args[rig.pose] = measured
         if measured != rig.args:
             message = (
-                f"{source}: {_said(stated)} {_rows(rig.args)} of the LiDAR, but the clouds show {_rows(measured)}; "
-                "nothing to do: the clouds count"
+                f"{source}: {_states(stated)} {_rows(rig.args)} of the LiDAR, but the clouds show {_rows(measured)}; "
+                "nothing to do: the value from the clouds is used"
             )
             findings.append(Finding(Notice.OTHER_LIDAR_CHANNELS, message))
     for camera in setup.cameras:
         sized = with_image_size(camera, listing)
         if stated and sized != camera.args:
-            said, shown = (f"{a.image_height} x {a.image_width}" for a in (camera.args, sized))
-            problem = f"says {said} pixels (height x width), but the images are {shown}"
-            message = f"{source}: {problem}; nothing to do: the images count"
+            stated_size, shown = (f"{a.image_height} x {a.image_width}" for a in (camera.args, sized))
+            problem = f"says {stated_size} pixels (height x width), but the images are {shown}"
+            message = f"{source}: {problem}; nothing to do: the images' size is used"
             findings.append(Finding(Notice.OTHER_IMAGE_SIZE, message))
         seen = _with_field_of_view(replace(camera, args=sized), setup.lidars, listing)
         args[camera.pose] = seen
         if seen.camera_fov != sized.camera_fov:
             message = (
-                f"{source}: {_said(stated)} a camera_fov of {sized.camera_fov:g} degrees, but depth images and clouds "
-                f"agree at {seen.camera_fov:g}; nothing to do: that counts"
+                f"{source}: {_states(stated)} a camera_fov of {sized.camera_fov:g} degrees, but depth images and "
+                f"clouds agree at {seen.camera_fov:g}; nothing to do: this value is used"
             )
             findings.append(Finding(Notice.OTHER_FIELD_OF_VIEW, message))
     once = {finding.reason: finding for finding in reversed(findings)}
@@ -94,7 +97,7 @@ def corrected(
 
 
 def with_image_size(rig: CameraRig, listing: Listing) -> CameraArgs:
-    """The camera's arguments with the size that most of its images have; as they are where no image can be read."""
+    """The camera's arguments with the size of most of its images; unchanged if no image can be read."""
     folder = rig.folders.get(layout.RGB, "")
     images = list(listing[folder].paths.values()) if folder in listing else []
     expected = rig.args.image_height, rig.args.image_width
@@ -106,22 +109,25 @@ def with_image_size(rig: CameraRig, listing: Listing) -> CameraArgs:
 
 
 def with_measured_rows(args: LidarArgs, cloud: npt.NDArray[np.float32]) -> LidarArgs:
-    """The LiDAR's arguments with the rows of points that its cloud (N, 4) shows.
+    """The LiDAR's arguments with channels and vertical field of view estimated from a cloud (N, 4).
 
-    Noise lies along the rays, so that the points of a channel have one elevation. Where the rows are those of `args`,
-    fewer of them (the uppermost see the sky alone), or no even rows at all, `args` are returned as they are.
+    Range noise does not change elevations, so that all points of a channel have the same. `args` are returned unchanged
+    if the cloud's elevations fit them, even with channels missing (the upper ones may see only sky), or if they are not
+    evenly spaced.
     """
     rows_deg = _rows_deg(cloud)
     if len(rows_deg) < MIN_ROWS:
         return args
     step_deg = float(np.median(np.diff(rows_deg)))
-    if not _even(rows_deg, rows_deg[0], step_deg):
+    if not _evenly_spaced(rows_deg, rows_deg[0], step_deg):
         return args
     stated_deg = (args.upper_fov - args.lower_fov) / max(1, args.channels - 1)
-    if abs(stated_deg - step_deg) <= SAME_STEP * step_deg and _even(rows_deg, args.lower_fov, stated_deg):
+    if abs(stated_deg - step_deg) <= STEP_TOLERANCE * step_deg and _evenly_spaced(rows_deg, args.lower_fov, stated_deg):
         return args
     channels = round((args.upper_fov - args.lower_fov) / step_deg) + 1
-    if channels <= MAX_CHANNELS and _even(rows_deg, args.lower_fov, (args.upper_fov - args.lower_fov) / (channels - 1)):
+    if channels <= MAX_CHANNELS and _evenly_spaced(
+        rows_deg, args.lower_fov, (args.upper_fov - args.lower_fov) / (channels - 1)
+    ):
         return replace(args, channels=channels)
     lower, upper = (round(float(end), 2) for end in (rows_deg[0], rows_deg[-1]))
     channels = round((upper - lower) / step_deg) + 1
@@ -129,7 +135,7 @@ def with_measured_rows(args: LidarArgs, cloud: npt.NDArray[np.float32]) -> Lidar
 
 
 def seconds_per_tick(listing: Listing) -> float:
-    """How much time lies between two frame ids: 0.1 s, or what speeds and positions in ACTION files show clearly."""
+    """Time between consecutive frame ids: 0.1 s, unless speeds and positions in ACTION files clearly show another."""
     paths = listing[layout.ACTION].paths if layout.ACTION in listing else {}
     pairs = list(pairwise(paths))
     estimates = []
@@ -137,13 +143,13 @@ def seconds_per_tick(listing: Listing) -> float:
         (start, start_mps), (end, end_mps) = (_position_and_speed(paths[frame_id]) for frame_id in (first, second))
         if start is None or end is None or min(start_mps, end_mps) < MIN_SPEED_MPS:
             continue
-        if abs(end_mps - start_mps) <= STEADY_SPEED * start_mps:
+        if abs(end_mps - start_mps) <= MAX_SPEED_CHANGE * start_mps:
             mean_mps = (start_mps + end_mps) / 2
             estimates.append(float(np.linalg.norm(end - start)) / mean_mps / (second - first))
     if not estimates:
         return SECONDS_PER_TICK
     measured_s = float(np.median(estimates))
-    rounded_s = round(round(measured_s / TIME_STEP_S) * TIME_STEP_S, 2)
+    rounded_s = round(round(measured_s / TIME_ROUNDING_S) * TIME_ROUNDING_S, 2)
     clear = rounded_s > 0 and abs(measured_s - rounded_s) <= 0.1 * rounded_s
     return rounded_s if clear else SECONDS_PER_TICK
 
@@ -151,20 +157,20 @@ def seconds_per_tick(listing: Listing) -> float:
 def field_of_view_deg(
     camera: CameraArgs, points_camera_m: npt.NDArray[np.float64], depth_m: npt.NDArray[np.float64]
 ) -> float:
-    """The horizontal field of view at which the points (N, 3) [m, camera frame] lie on the depth image (H, W) [m].
+    """Horizontal field of view at which points (N, 3) [m, camera frame] agree best with the depth image (H, W) [m].
 
     That of `camera`, unless another fits clearly better.
     """
     stated = confirmed_fraction(camera, camera.camera_fov, points_camera_m, depth_m)
-    if stated is None or stated >= SOUND_DEPTH:
+    if stated is None or stated >= MIN_CONFIRMED_FRACTION:
         return camera.camera_fov
     best = camera.camera_fov
-    for around in (VIEWS_DEG, np.arange(-1.0, 1.01, 0.1)):
-        views = around if around is VIEWS_DEG else np.round(best + around, 2)
-        shares = [confirmed_fraction(camera, float(view), points_camera_m, depth_m) or 0.0 for view in views]
-        fitting = views[np.array(shares) >= max(shares) - 0.005]
-        best, share = float(np.round(fitting.mean(), 1)), max(shares)
-    if share < SOUND_DEPTH or share < stated + CLEARLY_BETTER:
+    for around in (CANDIDATE_FOVS_DEG, np.arange(-1.0, 1.01, 0.1)):
+        views = around if around is CANDIDATE_FOVS_DEG else np.round(best + around, 2)
+        fractions = [confirmed_fraction(camera, float(view), points_camera_m, depth_m) or 0.0 for view in views]
+        fitting = views[np.array(fractions) >= max(fractions) - 0.005]
+        best, fraction = float(np.round(fitting.mean(), 1)), max(fractions)
+    if fraction < MIN_CONFIRMED_FRACTION or fraction < stated + MIN_IMPROVEMENT:
         return camera.camera_fov
     return float(round(best)) if abs(best - round(best)) < 0.35 else best
 
@@ -172,10 +178,10 @@ def field_of_view_deg(
 def confirmed_fraction(
     args: CameraArgs, view_deg: float, points_camera_m: npt.NDArray[np.float64], depth_m: npt.NDArray[np.float64]
 ) -> float | None:
-    """Share of the points in view whose depth the image confirms; None where they are too few to tell."""
+    """Fraction of points in view whose depth the depth image confirms; None if there are too few points."""
     camera = Camera.from_fov(args.image_width, args.image_height, view_deg)
     visible, row, column = camera.pixels_of(np.ascontiguousarray(points_camera_m.T))
-    if len(visible) < FEW_POINTS:
+    if len(visible) < MIN_POINTS:
         return None
     x_m = points_camera_m[visible, 0]
     apart_m = np.abs(depth_m[row, column] - x_m)
@@ -183,7 +189,7 @@ def confirmed_fraction(
 
 
 def _with_field_of_view(rig: CameraRig, lidars: Sequence[LidarRig], listing: Listing) -> CameraArgs:
-    """The camera's arguments with the field of view at which its depth image and the nearest LiDAR agree."""
+    """The camera's arguments with the field of view estimated from its depth image and the nearest LiDAR."""
     place = np.array(rig.pose.location)
     nearest = min(lidars, key=lambda lidar: float(np.linalg.norm(place - lidar.pose.location)), default=None)
     if nearest is None or layout.DEPTH not in rig.folders or layout.LIDAR not in nearest.folders:
@@ -195,7 +201,7 @@ def _with_field_of_view(rig: CameraRig, lidars: Sequence[LidarRig], listing: Lis
             vehicle_SE3_camera, vehicle_SE3_lidar = (
                 vehicle_SE3_sensor(pose.location, pose.rotation) for pose in (rig.pose, nearest.pose)
             )
-        except (FileError, ValueError):  # a roll or pitch, which open_scenario refuses
+        except (FileError, ValueError):  # ValueError: roll or pitch, which open_scenario refuses
             continue
         points_camera_m = apply(invert(vehicle_SE3_camera) @ vehicle_SE3_lidar, _sampled(cloud))
         return replace(rig.args, camera_fov=field_of_view_deg(rig.args, points_camera_m, depth_m))
@@ -219,23 +225,23 @@ def _first_cloud(rig: LidarRig, listing: Listing) -> npt.NDArray[np.float32] | N
 
 
 def _sampled(cloud: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Points (M, 3) of a cloud (N, 4); of a large one each 17th, which no number of channels is a multiple of."""
+    """Points (M, 3) of a cloud (N, 4); of a large one every 17th, as 17 divides no LiDAR's number of channels."""
     step = 17 if len(cloud) > LARGE_CLOUD else 1
     return cloud[::step, :3].astype(np.float64)
 
 
 def _rows_deg(cloud: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """The elevations [degrees], ascending, in which a cloud has points."""
+    """Elevations [degrees] of the rows of a cloud (N, 4), ascending."""
     xyz = _sampled(cloud)
     elevation = np.sort(np.rad2deg(np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1]))))
     starts = np.flatnonzero(np.diff(elevation, prepend=-np.inf) > ROW_GAP_DEG)
     return np.asarray(np.add.reduceat(elevation, starts) / np.diff(np.append(starts, len(elevation))), dtype=np.float64)
 
 
-def _even(rows_deg: npt.NDArray[np.float64], lower_deg: float, step_deg: float) -> bool:
-    """Say whether each row lies a whole number of steps above the lowest."""
+def _evenly_spaced(rows_deg: npt.NDArray[np.float64], lower_deg: float, step_deg: float) -> bool:
+    """Return whether each row is an integer number of steps above the lowest elevation."""
     steps = (rows_deg - lower_deg) / step_deg
-    return bool((np.abs(steps - np.rint(steps)) * step_deg <= SAME_ROW_DEG).all() and steps[0] > -0.5)
+    return bool((np.abs(steps - np.rint(steps)) * step_deg <= ROW_TOLERANCE_DEG).all() and steps[0] > -0.5)
 
 
 def _position_and_speed(path: Path) -> tuple[npt.NDArray[np.float64] | None, float]:
@@ -250,7 +256,7 @@ def _position_and_speed(path: Path) -> tuple[npt.NDArray[np.float64] | None, flo
 
 
 def _png_size(path: Path) -> tuple[int, int] | None:
-    """Height and width by a PNG's header; None where it is none, which the reader reports with its frame."""
+    """Height and width from a PNG's header; None if it is damaged, which the reader reports with its frame."""
     try:
         height, width = files.png_size(path)
     except FileError:
@@ -262,5 +268,5 @@ def _rows(args: LidarArgs) -> str:
     return f"{args.channels} channels from {args.lower_fov:g} to {args.upper_fov:g} degrees"
 
 
-def _said(stated: bool) -> str:
+def _states(stated: bool) -> str:
     return "says" if stated else "is missing, and AnoVox's default is"

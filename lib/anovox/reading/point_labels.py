@@ -1,7 +1,7 @@
-"""Class ids for the points of LIDAR, which carries none, from SEMANTIC-LIDAR or the voxel grid.
+"""Transfer of class ids to the points of LIDAR, which has none, from SEMANTIC-LIDAR or the voxel grid.
 
-SEMANTIC-LIDAR is a second sensor without noise. LIDAR's noise lies along the ray, so a point and its twin share their
-direction; their rows usually match, but nothing promises it.
+SEMANTIC-LIDAR is a second sensor without noise. LIDAR's noise is along the ray, so corresponding points have the same
+direction. Usually they also have the same row, but this is not guaranteed.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ RANGE_SLACK_M: Final = 0.05
 NO_VOXEL: Final = -1
 GOLDEN_RATIO: Final = np.uint64(0x9E3779B97F4A7C15)
 BLOCK_ROWS: Final = 16_384
-"""Rows compared at a time: small enough for the processor's cache, which makes row matching 2.5 times faster."""
+"""Rows per block: small enough for the processor's cache, which makes row matching 2.5 times faster."""
 
 Cloud = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 
 
 class LabelSource(IntEnum):
-    """Where a point's class comes from."""
+    """Source of a point's class."""
 
     NONE = 0
     ROW = 1
@@ -40,18 +40,18 @@ class LabelSource(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class PointLabels:
-    """class_ids (N,) uint8, 255 = none found; source (N,) uint8, a LabelSource each."""
+    """class_ids (N,) uint8, 255 = none found; source (N,) uint8, values of LabelSource."""
 
     class_ids: npt.NDArray[np.uint8]
     source: npt.NDArray[np.uint8]
 
     def count(self, source: LabelSource) -> int:
-        """Points whose class comes from this source."""
+        """Number of points whose class comes from this source."""
         return int(np.count_nonzero(self.source == source))
 
 
 def merged_labels(parts: Sequence[PointLabels]) -> PointLabels:
-    """The labels of several clouds, one after another."""
+    """Concatenate the labels of several clouds."""
     return PointLabels(np.concatenate([p.class_ids for p in parts]), np.concatenate([p.source for p in parts]))
 
 
@@ -64,43 +64,43 @@ def transfer_labels(
 ) -> PointLabels:
     """Label the points (N, 4) of a LIDAR cloud.
 
-    In this order: the same row of `semantic_points` (K, 4), where K = N and direction and range agree; the point of
-    `semantic_points` nearest in direction, where direction and range agree; the cell of `voxels` (M, 4) that holds
-    the point; else 255. Either source may be None. `pose` is the LiDAR's, for the voxel grid.
+    A point gets the class of the first that applies: the same row of `semantic_points` (K, 4), if K = N and direction
+    and range agree; the point of `semantic_points` nearest in direction, if direction and range agree; the voxel of
+    `voxels` (M, 4) that contains the point; else 255. Either source may be None. `pose` is the LiDAR's, for the grid.
     """
     class_ids = np.full(len(points), UNKNOWN, dtype=np.uint8)
     source = np.full(len(points), LabelSource.NONE, dtype=np.uint8)
-    open_rows = np.arange(len(points))
+    unlabelled = np.arange(len(points))
     if semantic_points is not None:
         semantic_ids = semantic_points[:, 3].astype(np.uint8)
         tolerance_m = NOISE_SIGMAS * noise_stddev_m + RANGE_SLACK_M
         if len(semantic_points) == len(points):
-            twins = _same_return(points, semantic_points, ROW_ANGLE_RAD, tolerance_m)
-            class_ids[twins], source[twins] = semantic_ids[twins], LabelSource.ROW
-            open_rows = np.flatnonzero(~twins)
-        if len(open_rows):
-            nearest = _nearest_directions(points[open_rows], semantic_points)
-            twins = _same_return(points[open_rows], semantic_points[nearest], NEIGHBOUR_ANGLE_RAD, tolerance_m)
-            class_ids[open_rows[twins]] = semantic_ids[nearest[twins]]
-            source[open_rows[twins]] = LabelSource.DIRECTION
-            open_rows = open_rows[~twins]
-    if voxels is not None and len(voxels) and len(open_rows):
-        rows = voxel_rows(points[open_rows], voxels, pose)
-        open_rows, rows = open_rows[rows != NO_VOXEL], rows[rows != NO_VOXEL]
-        class_ids[open_rows], source[open_rows] = voxels[rows, 3], LabelSource.VOXEL
+            matched = _same_return(points, semantic_points, ROW_ANGLE_RAD, tolerance_m)
+            class_ids[matched], source[matched] = semantic_ids[matched], LabelSource.ROW
+            unlabelled = np.flatnonzero(~matched)
+        if len(unlabelled):
+            nearest = _nearest_directions(points[unlabelled], semantic_points)
+            matched = _same_return(points[unlabelled], semantic_points[nearest], NEIGHBOUR_ANGLE_RAD, tolerance_m)
+            class_ids[unlabelled[matched]] = semantic_ids[nearest[matched]]
+            source[unlabelled[matched]] = LabelSource.DIRECTION
+            unlabelled = unlabelled[~matched]
+    if voxels is not None and len(voxels) and len(unlabelled):
+        rows = voxel_rows(points[unlabelled], voxels, pose)
+        unlabelled, rows = unlabelled[rows != NO_VOXEL], rows[rows != NO_VOXEL]
+        class_ids[unlabelled], source[unlabelled] = voxels[rows, 3], LabelSource.VOXEL
     return PointLabels(class_ids, source)
 
 
 def voxel_rows(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) -> npt.NDArray[np.int64]:
-    """The row of `voxels` (M, 4), M > 0, whose cell holds each point (N, 3 or more): (N,) int64, or NO_VOXEL.
+    """Row (N,) int64 of `voxels` (M, 4), M > 0, that contains each point (N, 3 or more) [m]; NO_VOXEL if none does.
 
-    `pose` is that of the LiDAR in whose frame the points are.
+    The points are in the frame of the LiDAR at `pose`.
     """
     return rows_of_keys(point_keys(points, pose.location, pose.rotation), voxels)
 
 
 def rows_of_keys(wanted: npt.NDArray[np.int64], voxels: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
-    """`voxel_rows` of points whose keys (N,) are known (lib.geometry.voxels.point_keys)."""
+    """`voxel_rows` for given keys (N,) of points (lib.geometry.voxels.point_keys)."""
     keys = voxel_keys(voxels)
     order = None
     if not (keys[1:] > keys[:-1]).all():  # AnoVox's own files ascend
@@ -110,19 +110,19 @@ def rows_of_keys(wanted: npt.NDArray[np.int64], voxels: npt.NDArray[np.uint16]) 
 
 
 def _places(keys: npt.NDArray[np.int64], wanted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where each of `wanted` (N,) stands in `keys` (M,), which ascend: (N,) int64, or NO_VOXEL.
+    """Index (N,) int64 of each of `wanted` (N,) in the ascending `keys` (M,); NO_VOXEL if absent.
 
-    By a hash table; only what another key has driven out of it is searched for.
+    Uses a hash table without collision handling, and a binary search for the few keys evicted from it.
     """
-    bits = (16 * len(keys)).bit_length()  # so many that few are driven out
+    bits = (16 * len(keys)).bit_length()  # large enough for few collisions
     table = np.full(1 << bits, NO_VOXEL)
     table[_hash(keys, bits)] = np.arange(len(keys))
     places = table[_hash(wanted, bits)]
     other = keys[places] != wanted
-    driven_out = np.flatnonzero(other & (places != NO_VOXEL))
+    evicted = np.flatnonzero(other & (places != NO_VOXEL))
     places[other] = NO_VOXEL
-    found = np.minimum(np.searchsorted(keys, wanted[driven_out]), len(keys) - 1)
-    places[driven_out] = np.where(keys[found] == wanted[driven_out], found, NO_VOXEL)
+    found = np.minimum(np.searchsorted(keys, wanted[evicted]), len(keys) - 1)
+    places[evicted] = np.where(keys[found] == wanted[evicted], found, NO_VOXEL)
     return places
 
 
@@ -132,7 +132,7 @@ def _hash(keys: npt.NDArray[np.int64], bits: int) -> npt.NDArray[np.int64]:
 
 
 def _same_return(points: Cloud, others: Cloud, max_angle_rad: float, max_range_m: float) -> Bools:
-    """Say row by row whether two clouds saw the same return: nearly the same direction, ranges within the noise."""
+    """Return whether rows of two clouds (N, 3 or more) are the same return: directions and ranges agree (N,)."""
     same = np.empty(len(points), dtype=np.bool_)
     for first in range(0, len(points), BLOCK_ROWS):
         block = slice(first, first + BLOCK_ROWS)
@@ -141,7 +141,7 @@ def _same_return(points: Cloud, others: Cloud, max_angle_rad: float, max_range_m
 
 
 def _same_return_block(points: Cloud, others: Cloud, max_angle_rad: float, max_range_m: float) -> Bools:
-    """Without normalised directions, which cost more: sin^2 of the angle between p and q is 1 - (p q)^2 / (p p q q)."""
+    """Avoids normalizing directions, which is slower: sin^2 of the angle between p and q is 1 - (p q)^2 / (p p q q)."""
     p, q = (np.ascontiguousarray(cloud[:, :3].T, dtype=np.float64) for cloud in (points, others))
     pp, qq, pq = (np.einsum("ij,ij->j", a, b) for a, b in ((p, p), (q, q), (p, q)))
     ppqq = pp * qq
@@ -150,7 +150,7 @@ def _same_return_block(points: Cloud, others: Cloud, max_angle_rad: float, max_r
 
 
 def _nearest_directions(points: Cloud, others: Cloud) -> npt.NDArray[np.int64]:
-    """For each point (N, 3 or more) the row (N,) of the other in the most similar direction."""
+    """Row (N,) of `others` (K, 3 or more) nearest in direction to each point (N, 3 or more)."""
     from scipy.spatial import cKDTree  # 0.2 s to import, and data whose rows match never need it
 
     return np.asarray(cKDTree(_directions(others)).query(_directions(points))[1], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What a scenario folder holds before any frame is read: its cameras, its LiDARs, their calibration and files."""
+"""Opening a scenario folder, before any frame is read: its cameras, LiDARs, calibration and files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ Sensors = Literal["forward", "all"]
 
 @dataclass(frozen=True, eq=False)
 class CameraView:
-    """One camera of a scenario. `camera_SE3_lidar` (4, 4) takes the points of the scenario's frames to its frame."""
+    """One camera of a scenario. `camera_SE3_lidar` (4, 4) maps the points of the scenario's frames to its frame."""
 
     name: str
     rig: CameraRig
@@ -38,13 +38,13 @@ class CameraView:
 
 @dataclass(frozen=True, eq=False)
 class Scenario:
-    """One scenario folder, the cameras chosen in it and the LiDARs that go with them.
+    """One scenario folder with its selected cameras and LiDARs.
 
-    `vehicle_SE3_points` (4, 4): the frame of the points, that of the LiDAR, or the vehicle's where there are several;
-    `vehicle_SE3_action` (4, 4): the LiDAR whose matrix ACTION files hold.
-    `files` maps a folder of the scenario to its files by frame id; `frame_ids` ascend and hold every tick that any of
-    the chosen sensors recorded; `seconds_per_tick` lie between two ids. `anomaly_id`: the class of the colour that all
-    anomalies share, where classes are stored as colours. `findings`: what is wrong with it and does not hinder.
+    `vehicle_SE3_points` (4, 4): frame of the points: the LiDAR's, or the vehicle's if there are several LiDARs;
+    `vehicle_SE3_action` (4, 4): pose of the LiDAR whose matrix ACTION files hold.
+    `files` maps a folder's name to its files by frame id; `frame_ids`: all ticks, ascending, at which any of the
+    selected sensors recorded; `seconds_per_tick`: time between consecutive ids. `anomaly_id`: class of the colour that
+    all anomalies share, if classes are stored as colours. `findings`: problems despite which the scenario is used.
     """
 
     path: Path
@@ -63,14 +63,14 @@ class Scenario:
 
 
 def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = "forward") -> Scenario:
-    """Read a scenario's sensor setup, as far as its files confirm it, and list its files.
+    """Read a scenario's sensor setup, correct it by its files, and list its files.
 
-    `forward`: the camera that looks most nearly forward and the LiDAR at its pose, or else the nearest one. `all`:
-    every camera with RGB, depth and semantic images, and every LiDAR. Cameras and LiDARs are paired by the calibration.
-    `config` None: the type is read from the files. Raises ScenarioError when the scenario cannot be used.
+    `sensors`: "forward" selects the camera whose yaw is nearest to 0 and the LiDAR nearest to it; "all" selects every
+    camera with RGB, depth and semantic images, and every LiDAR. Without `config`, the type is read from the files.
+    Raises ScenarioError if the scenario cannot be used.
     """
     listing = list_files(path)
-    config = config or _config_by_files(path, listing)
+    config = config or _config_from_files(path, listing)
     findings, old = tuple[Finding, ...](), is_old_layout(path, listing)
     if any(file.suffix == ".pcd" for found in listing.values() for file in found.paths.values()):
         require_pcd_library()
@@ -78,9 +78,9 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
         listing, findings = adapted_files(path, listing)
     setup, absent = _sensor_setup(path, listing, old)
     setup, measured = corrected(path, setup, listing, (path / layout.SENSOR_SETUP).exists())
-    blueprint = config.anomaly_blueprint or _config_by_files(path, listing).anomaly_blueprint
+    blueprint = config.anomaly_blueprint or _config_from_files(path, listing).anomaly_blueprint
     tick_s = seconds_per_tick(listing)
-    camera_rigs, lidar_rigs = _chosen(path, setup, sensors)
+    camera_rigs, lidar_rigs = _choose_sensors(path, setup, sensors)
     try:
         cameras, lidars = ([_extrinsics(rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
         action = _extrinsics(setup.action_pose(layout.LIDAR) or SensorPose())
@@ -110,7 +110,7 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
 
 
 def _frame_ids(path: Path, listing: Mapping[str, FrameFiles], rigs: Sequence[CameraRig | LidarRig]) -> tuple[int, ...]:
-    """Every tick that any of the sensors recorded, ascending."""
+    """All ticks, ascending, at which any of the sensors recorded."""
     held = [listing[folder] for rig in rigs for folder in rig.folders.values()]
     frame_ids = tuple(sorted({frame_id for found in held for frame_id in (*found.paths, *found.duplicates)}))
     if not frame_ids:
@@ -121,18 +121,18 @@ def _frame_ids(path: Path, listing: Mapping[str, FrameFiles], rigs: Sequence[Cam
 
 
 def camera_names(setup: SensorSetup) -> dict[SensorPose, str]:
-    """A name per camera pose that fits into a file name: its number in sensor_setup.json and its yaw [degrees]."""
+    """Name of each camera pose, usable in file names: its index in sensor_setup.json and its yaw [degrees]."""
     poses = dict.fromkeys(sensor.pose for sensor in setup.sensors if sensor.kind == layout.RGB)
     return {pose: f"camera{number}_yaw{pose.rotation[2]:g}" for number, pose in enumerate(poses)}
 
 
 def largest_cloud(scenario: Scenario) -> int:
-    """Points of the scenario's largest cloud, that of all its LiDARs, by the files' headers; 0 without any."""
+    """Number of points of the scenario's largest cloud, over all LiDARs, from the files' headers; 0 without any."""
     return max(cloud_sizes(scenario).values())
 
 
 def cloud_sizes(scenario: Scenario) -> dict[int, int]:
-    """Points of each frame's cloud, that of all LiDARs, by the files' headers; 0 without a readable one."""
+    """Number of points of each frame's cloud, over all LiDARs, from the files' headers; 0 without a readable one."""
     sizes = dict.fromkeys(scenario.frame_ids, 0)
     for rig in scenario.lidar_rigs:
         for frame_id, path in scenario.files[rig.folders[layout.LIDAR]].paths.items():
@@ -143,8 +143,8 @@ def cloud_sizes(scenario: Scenario) -> dict[int, int]:
     return sizes
 
 
-def _config_by_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioConfig:
-    """The type by the ANOMALY folder: none in normality; a vehicle is the dynamic kind. Labels have the last word."""
+def _config_from_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioConfig:
+    """Infer the type from the ANOMALY folder: absent means NORMALITY, a vehicle DYNAMIC, anything else STATIC."""
     blueprint, scenario_type = None, ScenarioType.NORMALITY
     for file in listing[layout.ANOMALY].paths.values() if layout.ANOMALY in listing else ():
         scenario_type = ScenarioType.STATIC
@@ -159,7 +159,7 @@ def _config_by_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioC
 
 
 def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles], old: bool) -> tuple[SensorSetup, tuple[Finding, ...]]:
-    """The setup without the sensors whose folder is not there, and a finding for each of these."""
+    """The setup without sensors whose folder is missing, and a finding for each of these."""
     source, findings = path / layout.SENSOR_SETUP, tuple[Finding, ...]()
     if old:
         setup, author = old_sensor_setup(), "AnoVox's old sample layout"
@@ -170,11 +170,11 @@ def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles], old: bool) -> t
         if not setup.sensors:
             message = f"{source}: missing, and no folder of the scenario is named as a sensor's; remove the scenario"
             raise ScenarioError(ScenarioReason.MISSING_SENSOR_SETUP, message)
-        problem = "missing, so poses are read off the folders' names, and the rest is AnoVox's default"
-        message = f"{source}: {problem}; put the file back if you have it"
+        problem = "missing, so poses are read from the folders' names, and the rest is AnoVox's default"
+        message = f"{source}: {problem}; restore the file if you have it"
         findings = (Finding(Notice.ASSUMED_SENSOR_SETUP, message),)
     absent = [sensor.folder for sensor in setup.sensors if sensor.saved and sensor.folder not in listing]
-    sentence = "there is no such folder, though {} names it; its data are left out, unpack it if the archive holds it"
+    sentence = "missing, though {} names this folder; its data are skipped, unpack it if the archive has it"
     messages = [f"{path / folder}: {sentence.format(author)}" for folder in absent]
     missing = (Finding(Notice.MISSING_SENSOR_FOLDER, message) for message in messages)
     return setup.without(absent), (*findings, *missing)
@@ -184,17 +184,19 @@ def _time_findings(path: Path, tick_s: float) -> Iterator[Finding]:
     if tick_s != SECONDS_PER_TICK:
         message = (
             f"{path}: speeds and positions in ACTION show {tick_s:g} s between frame ids, where AnoVox has "
-            f"{SECONDS_PER_TICK:g}; nothing to do: times follow ACTION"
+            f"{SECONDS_PER_TICK:g}; nothing to do: the value from ACTION is used"
         )
         yield Finding(Notice.OTHER_TIME_STEP, message)
 
 
-def _chosen(path: Path, setup: SensorSetup, sensors: Sensors) -> tuple[tuple[CameraRig, ...], tuple[LidarRig, ...]]:
+def _choose_sensors(
+    path: Path, setup: SensorSetup, sensors: Sensors
+) -> tuple[tuple[CameraRig, ...], tuple[LidarRig, ...]]:
     cameras = [rig for rig in setup.cameras if {layout.RGB, layout.DEPTH, layout.SEMANTIC} <= rig.folders.keys()]
     lidars = [rig for rig in setup.lidars if layout.LIDAR in rig.folders]
     if not cameras or not lidars:
         lacking = "LIDAR" if cameras else "RGB-CAM with DEPTH_CAM and SEMANTIC-CAM at its pose"
-        message = f"{path}: there is no saved {lacking} whose folder is there; unpack it if the archive holds it"
+        message = f"{path}: has no folder of a saved {lacking}; unpack it if the archive has it"
         raise ScenarioError(ScenarioReason.NO_SENSOR_PAIR, message)
     if sensors == "all":
         return tuple(cameras), tuple(lidars)

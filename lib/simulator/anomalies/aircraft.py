@@ -1,4 +1,4 @@
-"""Flying things on the ground: hulls of swept tubes, wings of extruded outlines; roughly in metres, noses along x.
+"""Aircraft on the ground: hulls of swept tubes, wings of extruded outlines; roughly in metres, noses along x.
 
 Each function returns meshes by material: the main surface first, then accents.
 """

@@ -92,8 +92,8 @@ def deer(rng: Generator) -> Groups:
             (x - 0.05, sign * 0.42, z + rng.uniform(0.6, 0.9)),
         ]
         antlers.append(tube(beam, [0.035, 0.028, 0.012], 5))
-        for share in np.linspace(0.35, 0.95, int(rng.integers(2, 5))).tolist():
-            foot = (x - 0.15, sign * (0.12 + 0.28 * share), z + 0.1 + 0.6 * share)
+        for fraction in np.linspace(0.35, 0.95, int(rng.integers(2, 5))).tolist():
+            foot = (x - 0.15, sign * (0.12 + 0.28 * fraction), z + 0.1 + 0.6 * fraction)
             antlers.append(rod(foot, (foot[0] + 0.2, foot[1] + sign * 0.05, foot[2] + 0.18), 0.02, 0.008, 4))
     return [meshes, antlers]
 

@@ -1,4 +1,4 @@
-"""Unusual textures and colours of anomalies; the training's pseudo-anomalies have none of the textures."""
+"""Unusual textures and colours of anomalies. Pseudo-anomalies have none of these textures."""
 
 from typing import Final
 
@@ -52,7 +52,7 @@ def pattern(rng: Generator, extent_m: float, reflectivity: float) -> Material:
 
 
 def unusual(rng: Generator, extent_m: float, parts: int) -> list[Material]:
-    """Looks of an unusual shape's parts: patterned (mostly), in loud plain colours, or of wood."""
+    """Materials of an unusual shape's parts: patterned (mostly), in bright plain colours, or wooden."""
     style = rng.random()
     if style < 0.15:
         wood = timber(rng)
@@ -65,8 +65,8 @@ def unusual(rng: Generator, extent_m: float, parts: int) -> list[Material]:
     return [pattern(rng, extent_m, 0.4), *[accent] * (parts - 1)]
 
 
-def sheet_look(rng: Generator, extent_m: float, reflectivity: float) -> Material:
-    """A sheet's look: patterned, or one loud colour that roads do not have."""
+def sheet_material(rng: Generator, extent_m: float, reflectivity: float) -> Material:
+    """A sheet's material: patterned, or one bright colour that roads do not have."""
     if chance(rng, 0.75):
         return pattern(rng, extent_m, reflectivity)
     loud = _COLORS[int(rng.integers(8))]
@@ -74,5 +74,5 @@ def sheet_look(rng: Generator, extent_m: float, reflectivity: float) -> Material
 
 
 def camouflage() -> Material:
-    """The look of what lies behind: visible by its geometry only."""
+    """A material that shows the background: visible by its geometry only."""
     return Material(Texture.PLAIN, (0.4, 0.4, 0.4), lidar_reflectivity=0.3, camouflage=True)

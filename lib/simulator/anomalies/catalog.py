@@ -1,7 +1,7 @@
-"""The anomalies: families, which kinds and sizes they serve, and how they are built.
+"""The catalogue of anomalies: families, their kinds and sizes, and how they are built.
 
-`geometry` and `both` take any family of unusual shapes; `appearance` takes thin sheets on the ground, and normal
-things of about the wanted size, in an unusual look.
+`geometry` and `both` use all families of unusual shapes; `appearance` uses thin sheets on the ground, and normal
+objects of about the wanted size with an unusual surface.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import numpy as np
 from lib.common.labels import ANOMALY_SIZES
 from lib.simulator import clutter, furniture, people, vehicles
 from lib.simulator.anomalies import aircraft, animals, falling, home, nature, sheets, special
-from lib.simulator.anomalies.anomaly_surfaces import camouflage, pattern, sheet_look, unusual
+from lib.simulator.anomalies.anomaly_surfaces import camouflage, pattern, sheet_material, unusual
 from lib.simulator.assembly import Object, Piece, bounds, posed, resized
 from lib.simulator.materials import BLACK_PLASTIC, CHROME, GLASS, HEADLIGHT, NUMBER_PLATE, RIM, TAIL_LIGHT, TYRE, chance
 from lib.simulator.scene import Texture
@@ -21,7 +21,7 @@ from lib.simulator.shapes import Float, Mesh, extrude, merge, turned
 
 Generator = np.random.Generator
 HOME, ANIMAL, NATURE, SPECIAL, AIRPLANE, FALLING = range(29, 35)
-_KEPT_LOOKS: Final = frozenset((GLASS, TYRE, RIM, HEADLIGHT, TAIL_LIGHT, NUMBER_PLATE, BLACK_PLASTIC, CHROME))
+_NOT_REPAINTED: Final = frozenset((GLASS, TYRE, RIM, HEADLIGHT, TAIL_LIGHT, NUMBER_PLATE, BLACK_PLASTIC, CHROME))
 _GROUND_REFLECTIVITY: Final = 0.2
 
 
@@ -37,7 +37,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A family of thin things on the ground: its class and outlines."""
+    """A family of thin sheets on the ground: its class and outlines."""
 
     name: str
     class_id: int
@@ -46,7 +46,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Body:
-    """A normal thing that carries an unusual look, and the sizes it comes in."""
+    """A normal object that gets an unusual surface, and the sizes it comes in."""
 
     name: str
     build: Callable[[Generator], Object]
@@ -106,7 +106,7 @@ BODIES: Final = (
 
 
 def families(kind: str, size: str) -> tuple[str, ...]:
-    """Names of the families that serve a kind and size."""
+    """Names of the families for a kind and size."""
     assert size in ANOMALY_SIZES
     if kind == "appearance":
         return tuple(sheet.name for sheet in SHEETS) + tuple(body.name for body in BODIES if size in body.sizes)
@@ -127,8 +127,10 @@ def _standing(shape: Shape, kind: str, extent_m: float, rng: Generator) -> Objec
     groups = [merge(meshes) for meshes in shape.build(rng)]
     if shape.topples and chance(rng, 0.3):
         groups = [turned(mesh, np.pi / 2, axis=0) for mesh in groups]
-    looks = [camouflage()] * len(groups) if kind == "geometry" else unusual(rng, extent_m, len(groups))
-    return fitted(tuple(Piece(mesh, look, shape.class_id) for mesh, look in zip(groups, looks, strict=True)), extent_m)
+    materials = [camouflage()] * len(groups) if kind == "geometry" else unusual(rng, extent_m, len(groups))
+    return fitted(
+        tuple(Piece(mesh, material, shape.class_id) for mesh, material in zip(groups, materials, strict=True)), extent_m
+    )
 
 
 def _lying(sheet: Sheet, extent_m: float, rng: Generator) -> Object:
@@ -136,20 +138,20 @@ def _lying(sheet: Sheet, extent_m: float, rng: Generator) -> Object:
     size = np.ptp(np.concatenate(outlines), axis=0).max()
     thick = float(rng.uniform(0.005, 0.010))
     flat = merge([extrude(outline * (extent_m / size), thick) for outline in outlines])
-    return fitted((Piece(flat, sheet_look(rng, extent_m, _GROUND_REFLECTIVITY), sheet.class_id),), extent_m)
+    return fitted((Piece(flat, sheet_material(rng, extent_m, _GROUND_REFLECTIVITY), sheet.class_id),), extent_m)
 
 
 def _painted(body: Body, extent_m: float, rng: Generator) -> Object:
-    """The thing's own LiDAR reflectivity stays, so that only the camera can tell."""
-    look = pattern(rng, extent_m, 0.4)
+    """Repaint an object but keep its LiDAR reflectivity, so that only the camera can detect it."""
+    material = pattern(rng, extent_m, 0.4)
     return fitted(
         tuple(
             replace(
                 piece,
                 class_id=SPECIAL,
                 material=piece.material
-                if piece.material in _KEPT_LOOKS or piece.material.texture == Texture.FOLIAGE
-                else replace(look, lidar_reflectivity=piece.material.lidar_reflectivity),
+                if piece.material in _NOT_REPAINTED or piece.material.texture == Texture.FOLIAGE
+                else replace(material, lidar_reflectivity=piece.material.lidar_reflectivity),
             )
             for piece in body.build(rng)
         ),
@@ -158,7 +160,7 @@ def _painted(body: Body, extent_m: float, rng: Generator) -> Object:
 
 
 def fitted(thing: Object, extent_m: float) -> Object:
-    """The object scaled to its largest extent and stood in the middle of z = 0."""
+    """Scale an object to the largest extent and centre it on z = 0."""
     low, high = bounds(thing)
     thing = resized(thing, extent_m / float((high - low).max()))
     low, high = bounds(thing)

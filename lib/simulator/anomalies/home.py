@@ -1,4 +1,4 @@
-"""Household things that have no place on a street: assemblies of boxes and lathe bodies, roughly in metres.
+"""Household objects that do not belong on a street: assemblies of boxes and lathe bodies, roughly in metres.
 
 Each function returns meshes by material: the main surface first, then accents.
 """

@@ -20,8 +20,8 @@ def fallen_tree(rng: Generator) -> Groups:
     )
     trunk = tube(path, radius * (1 - 0.6 * along), 8)
     branches = []
-    for share in rng.uniform(0.25, 0.98, int(rng.integers(6, 12))).tolist():
-        foot = np.array([np.interp(share, along, path[:, i]) for i in range(3)])
+    for fraction in rng.uniform(0.25, 0.98, int(rng.integers(6, 12))).tolist():
+        foot = np.array([np.interp(fraction, along, path[:, i]) for i in range(3)])
         out = np.array([rng.uniform(0.2, 0.7), rng.choice((-1, 1)) * rng.uniform(0.2, 0.9), rng.uniform(0.0, 0.7)])
         bend = foot + 0.5 * out + [0, 0, 0.08]
         branches.append(tube(np.stack([foot, bend, foot + out]), [radius * 0.4, radius * 0.25, 0.01], 5))

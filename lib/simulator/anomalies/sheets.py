@@ -1,6 +1,6 @@
-"""Thin things that lie on the ground: their outlines, drawn about the origin, counter-clockwise, of any scale.
+"""Outlines of thin sheets on the ground: around the origin, counter-clockwise, at any scale.
 
-Only their look gives them away: they are a few millimetres thick.
+They are a few millimetres thick, so that only their appearance is anomalous.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Things of building sites, playgrounds and fairs: rings, tubes, trusses, outlines; roughly in metres.
+"""Objects of building sites, playgrounds and fairs: rings, tubes, trusses, outlines; roughly in metres.
 
 Each function returns meshes by material: the main surface first, then accents.
 """

@@ -166,7 +166,7 @@ def test_damaged_images_are_refused(folder, kind, part):
     [
         ("jpeg", "a JPEG image, not a PNG", "take AnoVox's own PNG"),
         ("other size", "40 x 41 pixels (height x width), but its camera's images are 40 x 40", files.CORRECT),
-        ("one channel", "a grey picture, where red, green and blue are needed", files.CORRECT),
+        ("one channel", "a grey image, but red, green and blue are needed", files.CORRECT),
         ("bomb", "60000 x 60000 pixels", files.CORRECT),
     ],
 )
@@ -208,9 +208,9 @@ def bad_npy(folder, kind):
         ("pickled", "pickled Python objects, which are never loaded"),
         ("no rows", "empty (0 rows)"),
         ("not numpy", "not a readable .npy array"),
-        ("truncated", "where its header promises 50 rows"),
-        ("padded", "where its header promises 50 rows"),
-        ("bomb", "where its header promises 9000000000 rows"),
+        ("truncated", "but its header declares 50 rows"),
+        ("padded", "but its header declares 50 rows"),
+        ("bomb", "but its header declares 9000000000 rows"),
     ],
 )
 def test_damaged_arrays_are_refused(folder, kind, part):
@@ -220,9 +220,9 @@ def test_damaged_arrays_are_refused(folder, kind, part):
 @pytest.mark.parametrize(
     ("kind", "part", "remedy"),
     [
-        ("int32", "int32 array of shape (50, 4), but LIDAR is (N, 4): x, y, z, intensity", "write it anew as float32"),
+        ("int32", "int32 array of shape (50, 4), but LIDAR is (N, 4): x, y, z, intensity", "rewrite it as float32"),
         ("three columns", "shape (50, 3), but LIDAR is (N, 4)", "add the columns that are missing"),
-        ("flat", "shape (200,)", "write the array anew in two dimensions"),
+        ("flat", "shape (200,)", "rewrite the array in two dimensions"),
         ("nan", "NaN or infinite", files.CORRECT),
         ("infinite", "NaN or infinite", files.CORRECT),
         ("beyond float32", "NaN or infinite", files.CORRECT),

@@ -97,13 +97,13 @@ WIDE = {"fields": "x y z f", "size": "4 4 4 4", "type": "F F F F", "count": "1 1
 @pytest.mark.parametrize(
     ("content", "changes", "part"),
     [
-        (TWO_POINTS[:-1], {}, "23 bytes of data where its header promises 2 points (24 bytes)"),
+        (TWO_POINTS[:-1], {}, "23 bytes of data, but its header declares 2 points (24 bytes)"),
         (b"", {}, "0 bytes of data"),
-        (TWO_POINTS, {"points": 4 * 10**6}, "promises 4000000 points (48000000 bytes)"),
-        (TWO_POINTS, {"points": 10**12}, "its header promises more than 4000000 points"),
+        (TWO_POINTS, {"points": 4 * 10**6}, "declares 4000000 points (48000000 bytes)"),
+        (TWO_POINTS, {"points": 10**12}, "its header declares more than 4000000 points"),
         (TWO_POINTS, {"points": 0}, "the cloud is empty (0 points)"),
         (TWO_POINTS, {"points": -1}, "not a readable PCD file"),
-        (TWO_POINTS, {"points": "9" * 5000}, "promises more than 4000000 points"),
+        (TWO_POINTS, {"points": "9" * 5000}, "declares more than 4000000 points"),
         (TWO_POINTS, {"points": "many"}, "not a readable PCD file"),
         (TWO_POINTS, {"count": "1 1 1000000000"}, "do not agree, or count over 256 numbers"),
         (TWO_POINTS, {"size": "4 4"}, "do not agree"),
@@ -115,15 +115,19 @@ WIDE = {"fields": "x y z f", "size": "4 4 4 4", "type": "F F F F", "count": "1 1
         (TWO_POINTS, {"data": "zipped"}, "not a readable PCD file"),
         (b"1 2 3\n4.000 5\n", {"data": "ascii"}, "not a readable PCD file"),
         (b"1 2 3 4 5 6\n", {"data": "ascii"}, "not a readable PCD file"),
-        (b"1 2 3.00000\n", {"data": "ascii"}, "1 points of data where its header promises 2"),
+        (b"1 2 3.00000\n", {"data": "ascii"}, "1 points of data, but its header declares 2"),
         (b"1 2 3\n4 5 x\n", {"data": "ascii"}, "not a readable PCD file"),
         (b"            \n", {"data": "ascii"}, "PCD"),
-        (b"1 2 3\n" * 50, {"data": "ascii"}, "300 bytes of text where its header promises 2 points"),
-        (b"1 2 3\n", {"data": "ascii", "points": 10**6}, "6 bytes of text where its header promises 1000000 points"),
+        (b"1 2 3\n" * 50, {"data": "ascii"}, "300 bytes of text, but its header declares 2 points"),
+        (b"1 2 3\n", {"data": "ascii", "points": 10**6}, "6 bytes of text, but its header declares 1000000 points"),
         (struct.pack("<II", 4, 24) + b"abcd", {"data": "binary_compressed"}, "not a readable PCD file"),
-        (struct.pack("<II", 400, 24) + b"abcd", {"data": "binary_compressed"}, "do not fit"),
-        (struct.pack("<II", 4, 2**32 - 1) + b"abcd", {"data": "binary_compressed"}, "do not fit"),
-        (struct.pack("<II", 4, 48 * 10**6) + b"abcd", {"data": "binary_compressed", "points": 4 * 10**6}, "do not fit"),
+        (struct.pack("<II", 400, 24) + b"abcd", {"data": "binary_compressed"}, "which do not match"),
+        (struct.pack("<II", 4, 2**32 - 1) + b"abcd", {"data": "binary_compressed"}, "which do not match"),
+        (
+            struct.pack("<II", 4, 48 * 10**6) + b"abcd",
+            {"data": "binary_compressed", "points": 4 * 10**6},
+            "which do not match",
+        ),
         (TWO_POINTS, {"points": 4 * 10**6, **WIDE}, "bytes of points, more than the 256000000 of any LiDAR"),
         (b"\0", {"data": "binary_compressed"}, "not a readable PCD file"),
         (b"", {"fields": "x y z " + "f " * 100}, "do not agree"),
@@ -194,4 +198,4 @@ def test_a_missing_library_says_what_to_install(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: the data hold .pcd files") and "pip install pypcd4" in done.stderr
+    assert done.stderr.startswith("error: the data set has .pcd files") and "pip install pypcd4" in done.stderr

@@ -159,7 +159,7 @@ def test_without_semantic_pcd_the_voxel_grid_labels_the_points(old):
     shutil.rmtree(old / layout.OLD_SEMANTIC_LIDAR)
     scenario = open_scenario(old, None)
     [finding] = scenario.findings
-    assert finding.reason is Notice.MISSING_SENSOR_FOLDER and "old sample layout names it" in finding.message
+    assert finding.reason is Notice.MISSING_SENSOR_FOLDER and "old sample layout names this folder" in finding.message
     for read in whole_frames(scenario):
         assert set(np.unique(read.point_labels.source)) <= {LabelSource.VOXEL, LabelSource.NONE}
         assert read.point_labels.count(LabelSource.VOXEL) > 50
@@ -200,7 +200,7 @@ def test_a_release_scenario_without_sensor_setup_is_not_taken_for_an_old_one(tmp
         (layout.OLD_RGB, lambda p: p.write_bytes(b""), Reason.EMPTY_FILE, "empty (0 bytes)"),
         (layout.OLD_RGB, lambda p: p.write_bytes(p.read_bytes()[:99]), Reason.DAMAGED_IMAGE, "cannot be decoded"),
         (layout.OLD_LIDAR, lambda p: p.write_bytes(b""), Reason.EMPTY_FILE, "empty (0 bytes)"),
-        (layout.OLD_LIDAR, lambda p: p.write_bytes(p.read_bytes()[:-1]), Reason.BAD_ARRAY, "bytes of data where"),
+        (layout.OLD_LIDAR, lambda p: p.write_bytes(p.read_bytes()[:-1]), Reason.BAD_ARRAY, "bytes of data, but"),
         (layout.OLD_SEMANTIC_LIDAR, lambda p: p.write_bytes(b"DATA"), Reason.BAD_ARRAY, "not a readable PCD file"),
         (layout.OLD_LIDAR, lambda p: p.with_name("PCD_01000.pcd").write_bytes(b""), Reason.DUPLICATE_FRAME, "01000"),
         (layout.VOXEL_GRID, lambda p: p.write_bytes(b"x"), Reason.BAD_ARRAY, "VOXEL_GRID_1000.npy"),

@@ -98,7 +98,7 @@ CAMERA = "RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858"
         (LIDAR, "location", [0, 1e9, 0], "location is [0, 1000000000.0, 0], which is more than 100 m from the vehicle"),
         (LIDAR, "rotation", [10, 0, 0], "roll and pitch must be 0"),
         (LIDAR, "args", {"channels": 0}, "channels is 0"),
-        (LIDAR, "args", {"channels": 16, "upper_fov": -40}, "cannot be those of a LiDAR"),
+        (LIDAR, "args", {"channels": 16, "upper_fov": -40}, "is impossible for a LiDAR"),
         (CAMERA, "args", {}, "'image_height' is missing"),
         (CAMERA, "args", {"image_height": 48.5, "image_width": 72, "camera_fov": 90}, "image_height is 48.5"),
         (CAMERA, "args", {"image_height": 48, "image_width": 10**9, "camera_fov": 90}, "from 1 to 16777216"),
@@ -134,7 +134,10 @@ def test_an_unreadable_sensor_setup_is_named(tmp_path, content):
     assert caught.value.reason is ScenarioReason.BAD_SENSOR_SETUP
 
 
-@pytest.mark.parametrize(("kind", "part"), [("LIDAR", "no saved LIDAR"), ("DEPTH_CAM", "no saved RGB-CAM with DEPTH")])
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [("LIDAR", "no folder of a saved LIDAR"), ("DEPTH_CAM", "no folder of a saved RGB-CAM with DEPTH")],
+)
 def test_a_scenario_without_camera_and_lidar_is_refused(tmp_path, kind, part):
     path, setup = setup_of(golden_copy(tmp_path, MONO_STATIC))
     for entry in setup.values():
@@ -166,7 +169,7 @@ def test_folders_that_only_the_setup_names_are_noticed(tmp_path):
     shutil.rmtree(gone[0])
     scenario = open_scenario(path, None, "all")
     [finding] = scenario.findings
-    assert finding.reason is Notice.MISSING_SENSOR_FOLDER and finding.message.startswith(f"{gone[0]}: there is no such")
+    assert finding.reason is Notice.MISSING_SENSOR_FOLDER and finding.message.startswith(f"{gone[0]}: missing, though")
     assert [view.name for view in scenario.views] == ["camera2_yaw15"]
     assert open_scenario(path, None).views[0].rig.pose.rotation == (0, 0, 15)
 

@@ -208,7 +208,7 @@ def test_a_frame_that_is_there_twice_is_named(tmp_path, kind):
     reads = frames_of(path, "forward")
     [skipped] = [read for read in reads if isinstance(read, SkippedFrame)]
     assert (skipped.frame_id, skipped.reason, len(reads)) == (5000, Reason.DUPLICATE_FRAME, 2)
-    assert "frame 5000 is there more than once" in skipped.message and "keep the right one" in skipped.message
+    assert "frame 5000 exists more than once" in skipped.message and "keep only the right file" in skipped.message
 
 
 def test_lidars_beside_the_camera_are_placed_by_their_pose():

@@ -311,11 +311,11 @@ def test_an_action_file_cut_anywhere_gives_the_true_state_or_none(mono):
     ("kind", "array", "parts"),
     [
         (layout.LIDAR, lambda a: a[:, :3], ("shape (939, 3)", "add the columns that are missing")),
-        (layout.LIDAR, lambda a: np.column_stack([a, a[:, 0]]), ("(939, 5)", "write these four columns alone")),
+        (layout.LIDAR, lambda a: np.column_stack([a, a[:, 0]]), ("(939, 5)", "write only these four columns")),
         (layout.LIDAR, lambda a: a.T, ("(4, 939)", "write its transpose")),
-        (layout.LIDAR, lambda a: a.astype(np.float16), ("float16", "write it anew as float32")),
+        (layout.LIDAR, lambda a: a.astype(np.float16), ("float16", "rewrite it as float32")),
         (layout.SEMANTIC_LIDAR, lambda a: a[:, :3], ("x, y, z, class id", "add the columns that are missing")),
-        (layout.VOXEL_GRID, lambda a: a.astype(np.float32), ("float32", "write it anew as uint16")),
+        (layout.VOXEL_GRID, lambda a: a.astype(np.float32), ("float32", "rewrite it as uint16")),
     ],
 )
 def test_other_arrays_get_a_sentence_that_helps(mono, kind, array, parts):

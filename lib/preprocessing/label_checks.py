@@ -1,5 +1,5 @@
-"""Whether a data set's labels and calibration can be right: the rules of rules.py, by frame, camera, scenario and
-all together.
+"""Checks of a data set's labels and calibration: the rules of rules.py, applied to frames, cameras, scenarios and the
+whole data set.
 """
 
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from lib.preprocessing.rules import RULES, Level, Rule, hides_outlines
 from lib.preprocessing.statistics import BadFrame, Statistics
 
 MAX_BAD_FRAMES: Final = 0.05
-"""Of a camera's frames: so many may be bad by themselves before that stops the work; they are named in any case."""
+"""Fraction of a camera's frames that may be bad without stopping preprocess. Bad frames are always reported."""
 SCENARIOS_TOGETHER: Final = 4
 SAME_LABELS: Final = 0.5
-"""Of a scenario's frames: so many with the depths and classes of another one's make it a copy."""
+"""Fraction of a scenario's frames with the same depths and classes as another one's, above which it is a copy."""
 
 Source = tuple[Path, ScenarioConfig | None]
 """A scenario's folder and configuration."""
@@ -26,9 +26,11 @@ Source = tuple[Path, ScenarioConfig | None]
 
 @dataclass(frozen=True)
 class Objection:
-    """Why data cannot be right: a stable name, the scenarios (the worst first; none: all together), what is so, and
-    what to do about it. `needs_cause`: camera and LiDAR disagree, and lib.preprocessing.causes can say why; it shows in
-    `frame_ids` of the first scenario, where that are some of its frames.
+    """Why data cannot be right: a stable name, the scenarios (worst first; empty: the whole data set), a description
+    and a remedy.
+
+    `needs_cause`: camera and LiDAR disagree, and lib.preprocessing.causes can find out why. `frame_ids`: affected
+    frames of the first scenario, if not all are.
     """
 
     name: str
@@ -40,8 +42,8 @@ class Objection:
 
 
 @dataclass(frozen=True)
-class Unjudged:
-    """Scenarios of which something cannot be judged, or of which so few frames are bad that the work goes on."""
+class Undecided:
+    """Scenarios for which a check is impossible, or of which too few frames are bad to stop preprocess."""
 
     name: str
     scenarios: tuple[str, ...]
@@ -50,7 +52,7 @@ class Unjudged:
 
 @dataclass(frozen=True)
 class _Broken:
-    """A part of a scenario that breaks a rule: by how much, which part in words, and the frames where it is some."""
+    """A part of a scenario that breaks a rule: by how much, its description, and its frames if not all."""
 
     wrong: float
     scenario: str
@@ -59,13 +61,13 @@ class _Broken:
 
 
 def objections(by_scenario: Mapping[str, Statistics]) -> list[Objection]:
-    """All that speaks against a data set's labels and calibration."""
+    """All objections to a data set's labels and calibration."""
     found = [_applied(rule, by_scenario) for rule in RULES]
     return [objection for objection in (*found, _copies(by_scenario)) if objection is not None]
 
 
 def explained(objection: Objection, sources: Mapping[str, Source], sensors: Sensors) -> Objection:
-    """The objection with the likeliest cause, sought in the worst scenario, or in a few where all together are bad."""
+    """Add the likeliest cause, searched in the worst scenario, or in a few for an objection to the whole data set."""
     if not objection.needs_cause:
         return objection
     chosen = objection.scenarios[:1] or tuple(sources)[:SCENARIOS_TOGETHER]
@@ -75,25 +77,25 @@ def explained(objection: Objection, sources: Mapping[str, Source], sensors: Sens
     return replace(objection, name=cause.name, what=f"{objection.what}: {cause.what}", remedy=cause.remedy)
 
 
-def unjudged(by_scenario: Mapping[str, Statistics]) -> list[Unjudged]:
-    """What the data leave open."""
+def undecided(by_scenario: Mapping[str, Statistics]) -> list[Undecided]:
+    """Checks that the data leave undecided."""
     hidden = [name for name, found in sorted(by_scenario.items()) if hides_outlines(found.evidence)]
-    what = "night, fog or glare hides the outlines: whether the images belong to these labels cannot be judged"
-    left_open = [Unjudged("image_unjudged", tuple(hidden), what)] if hidden else []
+    what = "night, fog or glare hides the outlines: whether the images belong to these labels cannot be checked"
+    left_open = [Undecided("image_unjudged", tuple(hidden), what)] if hidden else []
     for rule in RULES:
         few = {
-            name: f"{_frames_told(bad)}, {rule.told(Evidence.total(frame.evidence for frame in bad))}"
+            name: f"{_frames_text(bad)}, {rule.describe(Evidence.total(frame.evidence for frame in bad))}"
             for name, found in sorted(by_scenario.items())
             for bad in _bad_by_camera(rule, found).values()
             if not _many(bad, found)
         }
         if few:
-            left_open.append(Unjudged(rule.name, tuple(few), f"in {next(iter(few.values()))}"))
+            left_open.append(Undecided(rule.name, tuple(few), f"in {next(iter(few.values()))}"))
     return left_open
 
 
 def _applied(rule: Rule, by_scenario: Mapping[str, Statistics]) -> Objection | None:
-    """The rule at the highest level at which it is broken, below that of all scenarios together."""
+    """Apply a rule to each scenario and, if none breaks it, to the whole data set."""
     broken: dict[str, _Broken] = {}
     for name, found in sorted(by_scenario.items()):
         parts = _broken_parts(rule, name, found)
@@ -108,12 +110,12 @@ def _applied(rule: Rule, by_scenario: Mapping[str, Statistics]) -> Objection | N
     together = Evidence.total(found.evidence for found in by_scenario.values())
     if rule.measure(together) is None:
         return None
-    what = f"in the {len(by_scenario)} scenarios together, {rule.told(together)}"
+    what = f"in the {len(by_scenario)} scenarios together, {rule.describe(together)}"
     return Objection(rule.name, (), what, rule.remedy, rule.needs_cause)
 
 
 def _broken_parts(rule: Rule, name: str, found: Statistics) -> list[_Broken]:
-    """Many of a camera's frames but not all, where that breaks the rule; else cameras; else the whole scenario."""
+    """Parts that break the rule: many but not all frames of a camera; else cameras; else the whole scenario."""
     some = [
         bad
         for bad in _bad_by_camera(rule, found).values()
@@ -125,7 +127,7 @@ def _broken_parts(rule: Rule, name: str, found: Statistics) -> list[_Broken]:
             _Broken(
                 rule.measure(evidence) or 0.0,
                 name,
-                f" ({_frames_told(bad)}), {rule.told(evidence)}",
+                f" ({_frames_text(bad)}), {rule.describe(evidence)}",
                 tuple(frame.frame_id for frame in bad),
             )
             for evidence, bad in parts
@@ -136,10 +138,10 @@ def _broken_parts(rule: Rule, name: str, found: Statistics) -> list[_Broken]:
     some_cameras = broken and (wrong is None or len(broken) < len(measured))
     if rule.lowest <= Level.CAMERA and rule.of_cameras and some_cameras:
         return [
-            _Broken(wrong, name, f" (camera {camera}), {rule.told(found.by_camera[camera])}")
+            _Broken(wrong, name, f" (camera {camera}), {rule.describe(found.by_camera[camera])}")
             for camera, wrong in broken.items()
         ]
-    return [] if wrong is None else [_Broken(wrong, name, f", {rule.told(found.evidence)}")]
+    return [] if wrong is None else [_Broken(wrong, name, f", {rule.describe(found.evidence)}")]
 
 
 def _bad_by_camera(rule: Rule, found: Statistics) -> dict[str, list[BadFrame]]:
@@ -154,7 +156,7 @@ def _many(bad: list[BadFrame], found: Statistics) -> bool:
     return len(bad) > MAX_BAD_FRAMES * found.by_camera[bad[0].camera].pictures.images
 
 
-def _frames_told(bad: list[BadFrame]) -> str:
+def _frames_text(bad: list[BadFrame]) -> str:
     first = bad[0]
     more = f" and {len(bad) - 1} more" if bad[1:] else ""
     camera = f" of camera {first.camera}" if first.camera else ""
@@ -162,11 +164,11 @@ def _frames_told(bad: list[BadFrame]) -> str:
 
 
 def _copies(by_scenario: Mapping[str, Statistics]) -> Objection | None:
-    """Scenarios that hold the same image or cloud, or mostly the same labels: they count twice, or train and test on
-    the same.
+    """Scenarios with an identical image or cloud, or mostly identical labels: they would leak training data into the
+    test, or count twice.
     """
     copies: dict[str, str] = {}
-    for contents, enough in (("contents", 0.0), ("label_contents", SAME_LABELS)):
+    for contents, min_fraction in (("contents", 0.0), ("label_contents", SAME_LABELS)):
         holder: dict[int, str] = {}
         for name, found in sorted(by_scenario.items()):
             shared: dict[str, int] = {}
@@ -175,11 +177,11 @@ def _copies(by_scenario: Mapping[str, Statistics]) -> Objection | None:
                 if first != name:
                     shared[first] = shared.get(first, 0) + 1
             for first, number in shared.items():
-                if number > enough * found.frames:
+                if number > min_fraction * found.frames:
                     copies.setdefault(name, first)
     if not copies:
         return None
     name, first = min(copies.items())
     more = f" (and {len(copies) - 1} more copies)" if len(copies) > 1 else ""
-    what = f"{name} holds the same recording as {first}, or parts of it{more}: a recording must be there only once"
+    what = f"{name} holds the same recording as {first}, or parts of it{more}: each recording must occur only once"
     return Objection("copied_scenario", tuple(sorted(copies)), what, "remove one of the two from data.root")

@@ -16,7 +16,7 @@ from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import is_anomaly
 from lib.doctor.survey import survey
 from lib.preprocessing.evidence import Evidence
-from lib.preprocessing.judgement import explained, objections, unjudged
+from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.pictures import PictureCounts
 from lib.preprocessing.statistics import Statistics
 from lib.simulator.sample import write_sample
@@ -52,7 +52,7 @@ def judged(root, sensors="forward"):
 
 
 def left_open(root):
-    return {each.name: each for each in unjudged(survey(root, "forward", 0, 1).statistics)}
+    return {each.name: each for each in undecided(survey(root, "forward", 0, 1).statistics)}
 
 
 def files_of(scenario, kind):
@@ -283,7 +283,7 @@ DAMAGES = {
     "road and sidewalk exchanged with buildings": (
         change_class_ids(lambda ids: np.where(ids == 1, 3, np.where(ids == 3, 1, ids))),
         "wrong_class_ids",
-        "what is called road",
+        "points labelled as road",
     ),
     "no class": (change_images(lambda image: np.full_like(image, 255), "SEMANTIC-CAM"), "unlabelled_pixels", "100.0%"),
     "depth as image": (copied_as_rgb("DEPTH_CAM"), "coded_image", "DEPTH_CAM"),
