@@ -13,8 +13,8 @@ from typing import Final
 import yaml
 
 from benchmarks.subject import Measure, Spread, Subject, Table, number_text
+from lib.common.cache import VARIABLE as SCRATCH
 from lib.common.errors import DataError
-from lib.common.scratch import VARIABLE as SCRATCH
 from lib.common.workers import available_cores
 
 ROOT: Final = Path(__file__).resolve().parents[1]

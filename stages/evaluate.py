@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from lib.common.cache import code_fingerprint, fingerprint, resumable_work
 from lib.common.errors import run_stage
 from lib.common.outputs import exclusive_lock, write_csv, write_json
 from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.paths import EVALUATE_METRICS, PREDICTIONS, SHARDS, SUMMARY, TABLES, VALIDATION_SCORES
-from lib.common.scratch import code_fingerprint, fingerprint, resumable_work
 from lib.common.terminal import log, log_to_stderr
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import ScoredScenario, scored_scenarios
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def _write(report: Report) -> None:
-    with exclusive_lock(EVALUATE_METRICS):
+    with exclusive_lock(EVALUATE_METRICS.parent):
         write_json(EVALUATE_METRICS, report.metrics)
         write_json(SUMMARY, summary_of(report.metrics))
         write_csv(TABLES / "roc.csv", ROC_COLUMNS, _rounded(report.roc))
@@ -74,7 +74,7 @@ def _key(scenarios: tuple[ScoredScenario, ...], params: EvaluateParams) -> str:
     read = [[_mark(s.shard, SHARD_KIND), _mark(s.predictions, PREDICTIONS_KIND)] for s in scenarios]
     names = [[s.scenario, s.camera] for s in scenarios]
     made_from = names, read, _mark(VALIDATION_SCORES, VALIDATION_KIND), params.model_dump(mode="json")
-    return fingerprint(*made_from, code_fingerprint())
+    return fingerprint(*made_from, code_fingerprint("evaluate"))
 
 
 def _mark(path: Path, kind: FileKind) -> str:

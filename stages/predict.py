@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from lib.common.cache import Cache, cache, code_fingerprint, fingerprint, store
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.paths import MODEL, PREDICTIONS, SHARDS, VALIDATION_SCORES
-from lib.common.scratch import Cache, cache, code_fingerprint, fingerprint, store
 from lib.common.terminal import log
 from lib.common.workers import available_cores
 from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
@@ -54,7 +54,7 @@ def main() -> None:
         if scoring.outside_shift:
             log(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
         made_from = model, params.predict.model_dump(mode="json"), scoring.outside_shift
-        how = device.type, precision, code_fingerprint()
+        how = device.type, precision, code_fingerprint("predict")
         keys = {
             entry.file: fingerprint(*made_from, *how, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
             for entry in test

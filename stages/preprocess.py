@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from lib.common.cache import cache, store
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import atomic_folder, write_csv, write_json
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
 from lib.common.paths import DATA_METRICS, LABEL_METRICS, LABEL_SHEETS, SCENARIO_TABLE, SHARDS
-from lib.common.scratch import cache, store
 from lib.common.terminal import log
 from lib.preprocessing.conversion import convert_data_set
 from lib.preprocessing.label_checks import explained, objections, undecided

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import partial
 
+from lib.common.cache import code_fingerprint, fingerprint, resumable_work
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import exclusive_lock, write_csv, write_json
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
 from lib.common.paths import MODEL, SHARDS, TRAIN_METRICS, TRAINING_LOG, TRAINING_TABLE
-from lib.common.scratch import code_fingerprint, fingerprint, resumable_work
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
 from lib.model.detector import Detector, DetectorConfig, build_detector
@@ -59,7 +59,7 @@ def _train(params: Params, group: ProcessGroup) -> None:
             checkpoints = Checkpoints(None, params.execution.checkpoint_seconds, asked)
             train_detector(detector, data, recipe, lambda history: None, checkpoints, group)
             return
-        with exclusive_lock(MODEL), resumable_work("train", _key(params, data, recipe, config)) as folder:
+        with exclusive_lock(MODEL.parent), resumable_work("train", _key(params, data, recipe, config)) as folder:
             log = _log()
             log.info("device %s, precision %s, %d parameters, %s", device, precision, _parameters(detector), config)
             log.info("%d processes; torch.compile: %s", group.size, "yes" if compiled else "no")
@@ -83,7 +83,7 @@ def _key(params: Params, data: TrainingSet, recipe: Recipe, config: DetectorConf
     shards = [[shard.path.name, shard.fingerprint] for shard in data.shards]
     sections = params.split.model_dump(mode="json"), params.train.model_dump(mode="json")
     computed = recipe.device.type, recipe.precision, recipe.compiled
-    return fingerprint(*sections, asdict(config), frames, shards, *computed, code_fingerprint())
+    return fingerprint(*sections, asdict(config), frames, shards, *computed, code_fingerprint("train"))
 
 
 def _write_summary(detector: Detector, data: TrainingSet, precision: Precision, history: Sequence[EpochRecord]) -> None:

@@ -1,16 +1,10 @@
-"""Outputs that are whole or not there: filled beside their place under a hidden name, moved into it when all went well.
+"""Outputs that are complete or absent: made beside their place under a hidden name, and moved there in the end.
 
-The hidden name is `.<name>.partial`, which .gitignore and .dvcignore leave out. What a killed run left under it, the
-next run removes; two runs at once never fill the same one. What stood in the place before, perhaps a read-only link
-into DVC's cache, is replaced, never changed.
-
-What no run has made is never removed, emptied or written through: a lock is ours when it is a plain file that is empty
-or says so; what lies under the other hidden names is ours when their lock says so; a folder in the place of an output
-is replaced when it holds nothing but what such an output holds.
+The hidden name is `.<name>.partial`; .gitignore and .dvcignore exclude it. The next run removes what a killed run has
+left there. What stood in the place before, perhaps a read-only link into DVC's cache, is replaced, never changed.
 """
 
 import csv
-import ctypes
 import errno
 import fcntl
 import io
@@ -18,8 +12,8 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
@@ -27,12 +21,9 @@ from typing import Any, Final
 from lib.common.errors import DataError, refused
 from lib.common.terminal import readable
 
+NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF}
+"""Errors of file systems without locks, or as NFS without locks on folders: there, users must not run two at once."""
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
-"""Of clusters' file systems that are mounted without locks: there, two runs at once are the user's care."""
-_MARK: Final = b"anovox-fusion: a run fills the hidden output beside this file\n"
-"""In the lock of an output, before anything lies under its hidden name."""
-_FROM_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
 
 class OccupiedError(DataError):
@@ -40,142 +31,53 @@ class OccupiedError(DataError):
 
 
 def partial_of(path: Path) -> Path:
-    """Where an output is filled before it takes its place."""
+    """Where an output is made before it is moved to its place."""
     return path.with_name(f".{path.name}.partial")
 
 
 @contextmanager
-def exclusive_lock(path: Path) -> Iterator[None]:
-    """Be the only run that makes `path`, until the end of the block or of the process.
+def exclusive_lock(folder: Path) -> Iterator[None]:
+    """Be the only run that works in a folder, until the end of the block or of the process; the folder is created.
 
-    Raises OccupiedError when another run makes it, DataError when its folder cannot be written.
+    Raises OccupiedError when another run works there, DataError when the folder cannot be created.
     """
-    with _lock(path, "run", fcntl.LOCK_NB):
+    with _locked(folder, is_folder=True, wait=False):
         yield
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A file to write that takes the place of `path`, and of what was there, when all went well; else it vanishes.
+    """A file to write, which replaces `path` if the block succeeds and is removed otherwise.
 
-    Waits while another run writes it. Raises DataError when it cannot be written, or when what lies there is neither a
-    file nor a link: a device, say.
+    Waits while another run writes it. Raises DataError when it cannot be written, or when `path` is neither a file nor
+    a link.
     """
-    _check_file(path)
-    with _lock(path, "writer") as lock, _whole(path, lock, _leave_it, Path.replace) as partial:
+    _check_replaceable(path, (stat.S_IFREG, stat.S_IFLNK), "file")
+    partial = partial_of(path)
+    with _locked(partial, is_folder=False, wait=True), _clean(partial), _sentence(path, _NO_ROOM):
         yield partial
-
-
-def remove_stale_lock(path: Path) -> None:
-    """Remove the lock that a run left beside a file, killed right after it had put the whole file in its place."""
-    if os.path.lexists(_lock_of(path, "writer")):
-        with suppress(DataError), _lock(path, "writer", fcntl.LOCK_NB):
-            pass
+        with _sentence(path):
+            partial.replace(path)
 
 
 @contextmanager
 def atomic_folder(path: Path, holds: Sequence[str] = (), sign: str = "") -> Iterator[Path]:
-    """A folder to fill that takes the place of `path`, and of what was there, when all went well; else it vanishes.
+    """A folder to fill, which replaces `path` if the block succeeds and is removed otherwise.
 
-    `holds`: the names, as patterns, of the files that lie in such a folder, and with a `/` at the end of the folders;
-    `sign`: one that always does. A folder in the place that holds anything else is refused. Raises DataError for that,
+    `holds`: patterns of the names of the files that such a folder holds, and with a `/` at the end of the folders;
+    `sign`: a file that it always holds. A folder that holds anything else is not replaced. Raises DataError for that,
     when it cannot be written, or when another run writes it.
     """
-
-    def put_in_place(folder: Path, place: Path) -> None:
-        _check_own(place, holds, sign)
-        _swap(folder, place)
-
-    with _lock(path, "run", fcntl.LOCK_NB) as lock:
-        _check_own(path, holds, sign)
-        with _whole(path, lock, Path.mkdir, put_in_place) as partial:
-            yield partial
-
-
-@contextmanager
-def temporary_folder(path: Path) -> Iterator[Path]:
-    """A hidden folder beside the file `path`, to make it in; it vanishes at the end.
-
-    Raises DataError when it cannot be written, or when another run writes it.
-    """
-    with (
-        _lock(path, "writer", fcntl.LOCK_NB) as lock,
-        _whole(path, lock, Path.mkdir, lambda *_: None) as partial,
-    ):
+    partial = partial_of(path)
+    _check_own(path, holds, sign)
+    with _locked(partial, is_folder=True, wait=False), _clean(partial), _sentence(path, _NO_ROOM):
+        with _sentence(path):
+            for left in partial.iterdir():  # by a killed run
+                _remove(left)
         yield partial
-
-
-def remove_leftovers(path: Path) -> None:
-    """Remove what a killed run has left of a folder half-written; nothing that no run has made, or that one holds."""
-    with suppress(DataError), _lock(path, "run", fcntl.LOCK_NB) as lock:
-        if _is_marked(lock):
-            _try_to_remove(partial_of(path))
-
-
-@contextmanager
-def _whole(
-    path: Path, lock: int, begin: Callable[[Path], object], put_in_place: Callable[[Path, Path], object]
-) -> Iterator[Path]:
-    partial = partial_of(path)
-    with _sentence(path):
-        _claim(path, lock)
-    try:
+        _check_own(path, holds, sign)
         with _sentence(path):
-            begin(partial)
-        with _sentence(path, _NO_ROOM):
-            yield partial
-        with _sentence(path):
-            put_in_place(partial, path)
-    finally:
-        _try_to_remove(partial)
-
-
-def _claim(path: Path, lock: int) -> None:
-    """Make the hidden names free: of what a killed run has left there, by its lock; raises DataError for other things.
-
-    The result that a run had moved aside stays until another one is in its place.
-    """
-    partial = partial_of(path)
-    if _is_marked(lock):
-        _remove(partial)
-        return
-    for hidden in (partial, _aside_of(path)):
-        if os.path.lexists(hidden):
-            raise DataError(f"{hidden}: in the way of {path.name}, and not known to be a run's; move it away")
-    os.pwrite(lock, _MARK, 0)
-
-
-def _is_marked(lock: int) -> bool:
-    return os.pread(lock, len(_MARK) + 1, 0) == _MARK
-
-
-def _check_own(path: Path, holds: Sequence[str], sign: str) -> None:
-    """Raise DataError unless a run may have made what lies in the place of a folder; a link's own name may go."""
-    if path.is_symlink() or not path.exists():
-        return
-    if not path.is_dir():
-        raise DataError(f"{path}: is no folder, and a folder is to be written there; move it away")
-    with _sentence(path):
-        kinds = {entry.name: "/" if entry.is_dir() and not entry.is_symlink() else "" for entry in path.iterdir()}
-    names = sorted(kinds)
-    strange = [name for name in names if not any(fnmatchcase(name + kinds[name], pattern) for pattern in holds)]
-    if strange:
-        raise DataError(f"{path}: holds {readable(strange[0])}, which no run puts there; move it away")
-    if names and sign and sign not in names:
-        raise DataError(f"{path}: lacks {sign}, which runs put there, so this folder is none of theirs; move it away")
-
-
-def _check_file(path: Path) -> None:
-    """Raise DataError unless a file may take this place."""
-    if not path.name:
-        raise DataError(f"{path}: is no name for a file; give one")
-    with _sentence(path):
-        if os.path.lexists(path) and stat.S_IFMT(path.lstat().st_mode) not in (stat.S_IFREG, stat.S_IFLNK):
-            raise DataError(f"{path}: is no file, and one is to be written there; give another name, or move it away")
-
-
-def _leave_it(_: Path) -> None:
-    """A file is begun by whoever writes it."""
+            _replace_folder(partial, path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -198,6 +100,30 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
     write_text(path, text.getvalue())
 
 
+def _check_own(path: Path, holds: Sequence[str], sign: str) -> None:
+    """Raise DataError unless a folder may be written here: a link is replaced itself."""
+    if path.is_symlink() or not path.exists():
+        return
+    _check_replaceable(path, (stat.S_IFDIR,), "folder")
+    with _sentence(path):
+        kinds = {entry.name: "/" if entry.is_dir() and not entry.is_symlink() else "" for entry in path.iterdir()}
+    names = sorted(kinds)
+    strange = [name for name in names if not any(fnmatchcase(name + kinds[name], pattern) for pattern in holds)]
+    if strange:
+        raise DataError(f"{path}: holds {readable(strange[0])}, which no run puts there; move it away")
+    if names and sign and sign not in names:
+        raise DataError(f"{path}: lacks {sign}, which runs put there, so this folder is none of theirs; move it away")
+
+
+def _check_replaceable(path: Path, kinds: Sequence[int], wanted: str) -> None:
+    """Raise DataError unless nothing is at this path, or something of one of these kinds (stat.S_IFMT)."""
+    if not path.name:
+        raise DataError(f"{path}: is no name for a {wanted}; give one")
+    with _sentence(path):
+        if os.path.lexists(path) and stat.S_IFMT(path.lstat().st_mode) not in kinds:
+            raise DataError(f"{path}: is no {wanted}, and one is to be written there; move it away")
+
+
 @contextmanager
 def _sentence(path: Path, errors: set[int] | None = None) -> Iterator[None]:
     """Turn the system's errors (all, or those with these numbers) into one that a user can mend."""
@@ -211,85 +137,75 @@ def _sentence(path: Path, errors: set[int] | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _lock(path: Path, name: str, wait: int = 0) -> Iterator[int]:
-    """Hold `path` by a lock on a hidden file beside it, which the system lets go when this process ends in any way.
-
-    The file's descriptor.
-    """
-    lock = _lock_of(path, name)
+def _locked(path: Path, is_folder: bool, wait: bool) -> Iterator[None]:
+    """Hold a file or folder, created if necessary, by the system's lock, which ends with this process at the latest."""
     with _sentence(path):
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        with ExitStack() as stack:
-            with _sentence(path):
-                file = _opened_lock(lock)
-                stack.callback(os.close, file)
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | wait)
-            except BlockingIOError:
-                raise OccupiedError(f"{path}: another run is writing it; wait for its end, or end it") from None
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise
-            if not _is_at(file, lock):
-                continue  # its last holder has removed it meanwhile
-            try:
-                yield file
-            finally:
-                with suppress(OSError):
-                    lock.unlink()
-            return
+        _check_replaceable(path, (stat.S_IFDIR if is_folder else stat.S_IFREG,), "folder" if is_folder else "file")
+        with _sentence(path):
+            descriptor = _opened(path, is_folder)
+        try:
+            if not _acquired(descriptor, path, wait):
+                raise OccupiedError(f"{path}: another run is writing it; wait for its end, or end it")
+            if _is_at(descriptor, path):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+        # Its last holder has moved or removed it meanwhile: begin again.
 
 
-def _opened_lock(lock: Path) -> int:
-    """Open a lock, made if need be: nothing is followed, emptied or written. Raises DataError for what is no lock."""
-    strange = DataError(f"{lock}: in the way of a lock, and not known to be a run's; move it away")
-    if os.path.lexists(lock) and not stat.S_ISREG(lock.lstat().st_mode):
-        raise strange
-    file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    if os.fstat(file).st_nlink > 1 or not _MARK.startswith(os.pread(file, len(_MARK) + 1, 0)):
-        os.close(file)
-        raise strange
-    return file
+def _opened(path: Path, is_folder: bool) -> int:
+    if is_folder:
+        path.mkdir(exist_ok=True)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
-def _lock_of(path: Path, name: str) -> Path:
-    return partial_of(path.with_name(f"{path.name}.{name}"))
-
-
-def _aside_of(path: Path) -> Path:
-    return partial_of(path.with_name(f"{path.name}.old"))
-
-
-def _is_at(file: int, path: Path) -> bool:
+def _acquired(descriptor: int, path: Path, wait: bool) -> bool:
     try:
-        return os.path.samestat(os.fstat(file), path.lstat())
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise DataError(f"{path}: cannot be locked ({error.strerror})") from None
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False
 
 
-def _swap(folder: Path, place: Path) -> None:
-    """Move a folder to its place: what stands there moves to the folder's, in the same instant where that can be."""
-    if not (place.exists() or place.is_symlink()):
+@contextmanager
+def _clean(partial: Path) -> Iterator[None]:
+    """Remove what is still at the hidden name at the end of the block."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            _remove(partial)
+
+
+def _replace_folder(folder: Path, place: Path) -> None:
+    """Move a folder to its place. What is there is moved aside first: no folder can replace one that is not empty."""
+    old = partial_of(place.with_name(f"{place.name}.old"))
+    if not os.path.lexists(place):
         folder.rename(place)
-    elif not _exchanged(folder, place):
-        old = _aside_of(place)
+        return
+    _remove(old)
+    place.rename(old)
+    try:
+        folder.rename(place)
+    except OSError:
+        old.rename(place)
+        raise
+    with suppress(OSError):
         _remove(old)
-        place.rename(old)
-        try:
-            folder.rename(place)
-        except OSError:
-            old.rename(place)
-            raise
-        _try_to_remove(old)
-
-
-def _exchanged(one: Path, other: Path) -> bool:
-    """Exchange two names, as Linux can on most of its file systems; Python has no function of its own for it."""
-    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
-    return renameat2 is not None and not renameat2(
-        _FROM_HERE, os.fsencode(one), _FROM_HERE, os.fsencode(other), _EXCHANGE
-    )
 
 
 def _remove(path: Path) -> None:
@@ -297,8 +213,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _try_to_remove(path: Path) -> None:
-    with suppress(OSError):
-        _remove(path)

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from lib.common.array_files import UNREADABLE, checksum, read_arrays, write_arrays
+from lib.common.cache import file_digest
 from lib.common.errors import DataError, refused
-from lib.common.scratch import file_digest
 from lib.common.terminal import readable
 from lib.model.detector import Detector, DetectorConfig, build_detector
 

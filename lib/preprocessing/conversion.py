@@ -13,8 +13,8 @@ from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, largest_usable_cloud, read_frames
 from lib.anovox.reading.scenario import Sensors, largest_cloud, open_scenario
+from lib.common.cache import Cache, code_fingerprint, fingerprint
 from lib.common.errors import DataError, ParamsError
-from lib.common.scratch import Cache, code_fingerprint, fingerprint
 from lib.common.terminal import log
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame
@@ -26,7 +26,6 @@ from lib.preprocessing.statistics import Statistics, data_metrics, frame_statist
 from lib.shards.index import ShardEntry, write_index
 from lib.shards.schema import Storage
 from lib.shards.shard_writer import ShardWriter, padded_length
-from lib.shards.storage import bring_lz4
 
 
 @dataclass(frozen=True)
@@ -151,9 +150,7 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, cac
     [(height, width)] = sizes
     max_points = params.max_points or padded_length(_largest_usable_cloud(plans))
     storage = Storage(params.compression, params.point_dtype)
-    if storage.compression == "lz4":
-        bring_lz4()  # imported here, so that its version is part of the code's fingerprint
-    code = code_fingerprint()
+    code = code_fingerprint("preprocess")
 
     def place(plan: ScenarioPlan) -> Place | None:
         if cache is None or plan.files_state is None:

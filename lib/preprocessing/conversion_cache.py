@@ -11,7 +11,7 @@ import numpy as np
 
 from lib.anovox.format.files import Reason
 from lib.anovox.reading.frames import SkippedFrame
-from lib.common.scratch import Cache, fingerprint
+from lib.common.cache import Cache, fingerprint
 from lib.geometry.frame import ScenarioType
 from lib.preprocessing.evidence import Evidence
 from lib.preprocessing.statistics import BadFrame, Statistics

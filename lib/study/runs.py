@@ -34,7 +34,7 @@ def open_clone(repository: Path, folder: Path) -> str:
             f"{repository / first}: has uncommitted changes; a study runs the committed state, so commit first"
         )
     revision = _out(repository, "git", "rev-parse", "HEAD")
-    if not folder.exists():
+    if not folder.exists() or not any(folder.iterdir()):
         _run(repository, "git", "clone", "-q", "--no-checkout", str(repository), str(folder))
         (folder / ".git" / "study").touch()
     if not (folder / ".git" / "study").is_file():

@@ -19,9 +19,9 @@ from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.array_files import read_state
+from lib.common.cache import file_digest
 from lib.common.errors import DataError, ParamsError
 from lib.common.reading import UnfitFileError, check_regular, open_file, read_bytes, read_text
-from lib.common.scratch import file_digest
 from lib.evaluation.voxel_files import read_frame_table
 from lib.figures.read_tables import read_metrics, read_table
 from lib.model.model_file import load_detector

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from lib.common.scratch import Cache
+from lib.common.cache import Cache
 from lib.preprocessing.conversion import convert_data_set
 from lib.preprocessing.label_report import label_sentences, scenario_rows
 from tests.all_params import all_params

@@ -5,12 +5,10 @@ plain files and folders, no size is that of a decompression bomb, and the disk h
 refused as a whole; the others are unpacked. Files are written atomically; an interrupted run can be resumed.
 """
 
-import fcntl
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -20,7 +18,7 @@ from tqdm import tqdm
 from lib.anovox.download.packed import REMEDY, Advance, PackedFile, archive_kind, packed_files, readable_size
 from lib.anovox.format.layout import town_in
 from lib.common.errors import DataError
-from lib.common.outputs import NO_LOCKS, atomic_file, remove_stale_lock
+from lib.common.outputs import atomic_file, exclusive_lock
 from lib.common.reading import open_file
 
 BLOCK_BYTES: Final = 4096
@@ -58,7 +56,7 @@ def unpack(archives: Sequence[Path], root: Path, refuse: Callable[[DataError], o
     disk lacks room.
     """
     refusals = _Refusals(refuse)
-    with _exclusive_lock(root):
+    with _locked(root):
         sizes: dict[Path, int] = {}
         for archive in dict.fromkeys(archives):
             with refusals.collected(archive):
@@ -130,9 +128,7 @@ def _plan(archive: Path, root: Path, advance: Advance) -> _Plan:
             raise DataError(f"{archive}: holds {str(file.path)!r} more than once; {REMEDY}")
         files.add(file.path)
         folders.update(file.path.parents)
-        if _exists(archive, file, root):
-            remove_stale_lock(root / _relative_target(archive, file))
-        else:
+        if not _exists(archive, file, root):
             missing[file.path] = file.size
             for _ in file.chunks():
                 pass  # reads to the end to find damage before anything is written
@@ -185,26 +181,13 @@ def _progress(title: str, num_bytes: int) -> "tqdm[Any]":
 
 
 @contextmanager
-def _exclusive_lock(root: Path) -> Iterator[None]:
-    """Create and lock the folder: two processes would write to the same partial files."""
+def _locked(root: Path) -> Iterator[None]:
+    """Be the only process that unpacks into the folder, which is removed if it is new and stays empty."""
     is_new = not root.exists()
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        folder = os.open(root, os.O_RDONLY)
-    except OSError as error:
-        raise DataError(f"{root}: the folder cannot be created ({error.strerror})") from None
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"{root}: another process is unpacking into this folder; wait until it has finished"
-            ) from None
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-        yield
+        with exclusive_lock(root):
+            yield
     finally:
-        os.close(folder)
-        if is_new and not any(root.iterdir()):
-            root.rmdir()
+        if is_new:
+            with suppress(OSError):
+                root.rmdir()
