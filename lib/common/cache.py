@@ -152,11 +152,7 @@ def prune(root: Path, days: float = KEPT_DAYS, num_bytes: int = KEPT_BYTES) -> N
 
     A file that has a link elsewhere takes no space here and does not count.
     """
-    entries = sorted(
-        (path for path in root.glob("*/*") if _KEY.fullmatch(path.name) and not path.is_symlink()),
-        key=_last_use,
-        reverse=True,
-    )
+    found = [path for path in root.glob("*/*") if _KEY.fullmatch(path.name) and not path.is_symlink()]
     oldest, total = time.time() - days * 86_400, 0
     for entry in sorted(found, key=_last_use, reverse=True):
         total += _own_bytes(entry)

@@ -41,7 +41,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
     Raises OccupiedError when another run works there, DataError when the folder cannot be created.
     """
-    with _locked(folder, is_folder=True, wait=False):
+    with _locked(folder, folder, is_folder=True, wait=False):
         yield
 
 
@@ -54,7 +54,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     _check_replaceable(path, (stat.S_IFREG, stat.S_IFLNK), "file")
     partial = partial_of(path)
-    with _locked(partial, is_folder=False, wait=True), _clean(partial), _sentence(path, _NO_ROOM):
+    with _locked(partial, path, is_folder=False, wait=True), _clean(partial), _sentence(path, _NO_ROOM):
         yield partial
         with _sentence(path):
             partial.replace(path)
@@ -70,7 +70,7 @@ def atomic_folder(path: Path, holds: Sequence[str] = (), sign: str = "") -> Iter
     """
     partial = partial_of(path)
     _check_own(path, holds, sign)
-    with _locked(partial, is_folder=True, wait=False), _clean(partial), _sentence(path, _NO_ROOM):
+    with _locked(partial, path, is_folder=True, wait=False), _clean(partial), _sentence(path, _NO_ROOM):
         with _sentence(path):
             for left in partial.iterdir():  # by a killed run
                 _remove(left)
@@ -137,17 +137,20 @@ def _sentence(path: Path, errors: set[int] | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(path: Path, is_folder: bool, wait: bool) -> Iterator[None]:
-    """Hold a file or folder, created if necessary, by the system's lock, which ends with this process at the latest."""
-    with _sentence(path):
+def _locked(path: Path, output: Path, is_folder: bool, wait: bool) -> Iterator[None]:
+    """Hold a file or folder, created if necessary, by the system's lock, which ends with this process at the latest.
+
+    Errors name the `output` that it is for.
+    """
+    with _sentence(output):
         path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         _check_replaceable(path, (stat.S_IFDIR if is_folder else stat.S_IFREG,), "folder" if is_folder else "file")
-        with _sentence(path):
+        with _sentence(output):
             descriptor = _opened(path, is_folder)
         try:
-            if not _acquired(descriptor, path, wait):
-                raise OccupiedError(f"{path}: another run is writing it; wait for its end, or end it")
+            if not _acquired(descriptor, output, wait):
+                raise OccupiedError(f"{output}: another run is writing it; wait for its end, or end it")
             if _is_at(descriptor, path):
                 yield
                 return

@@ -223,7 +223,7 @@ def test_a_folder_that_no_run_has_filled_is_not_replaced(tmp_path):
     for make in (Path.touch, os.mkfifo):
         place = tmp_path / make.__name__
         make(place)
-        with pytest.raises(DataError, match="is no folder, and a folder is to be written there"), atomic_folder(place):
+        with pytest.raises(DataError, match="is no folder, and one is to be written there"), atomic_folder(place):
             pytest.fail("entered")
         assert place.exists()
 
