@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lib.common.errors import ParamsError
-from lib.common.plain_yaml import read_yaml
+from lib.common.yaml_text import read_yaml
 from lib.common.reading import UnfitFileError, read_text
 from lib.common.terminal import readable
 
