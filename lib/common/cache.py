@@ -22,8 +22,8 @@ from typing import Any, Final
 
 from lib.common.errors import DataError
 from lib.common.outputs import OccupiedError, atomic_folder, exclusive_lock, write_json
-from lib.common.yaml_text import read_yaml
 from lib.common.reading import open_file, read_text
+from lib.common.yaml_text import read_yaml
 
 VARIABLE: Final = "ANOVOX_SCRATCH"
 KEPT_DAYS: Final = 30

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lib.common.errors import ParamsError
-from lib.common.yaml_text import read_yaml
 from lib.common.reading import UnfitFileError, read_text
 from lib.common.terminal import readable
+from lib.common.yaml_text import read_yaml
 
 MAX_BYTES: Final = 100_000
 MAX_PATH_CHARACTERS: Final = 1_000

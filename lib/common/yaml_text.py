@@ -1,4 +1,4 @@
-"""YAML 1.2, read as DVC reads it: by ruamel.yaml. (PyYAML reads version 1.1, where 1e-05 is a text and off is false.)"""
+"""YAML 1.2, read by ruamel.yaml as DVC does. PyYAML reads version 1.1, where 1e-05 is a text and off is false."""
 
 from typing import Any
 

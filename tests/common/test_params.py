@@ -219,7 +219,7 @@ def test_every_number_has_bounds_and_what_lies_beyond_is_refused(params_file, ke
                 assert f"{limit:g}" in sentence or str(limit) in sentence
 
 
-@pytest.mark.parametrize("digits", [39, 50, 5_000])
+@pytest.mark.parametrize("digits", [39, 50, 4_000])
 def test_endless_numbers_are_a_sentence(params_file, digits):
     text = OWN.read_text().replace("  epochs: 20", f"  epochs: {'9' * digits}")
     with pytest.raises(ParamsError, match=r"train\.epochs"):
