@@ -15,9 +15,7 @@ class Rows:
     from several threads, and in processes forked from this one.
     """
 
-    def __init__(
-        self, dataset: Any, dtype: npt.DTypeLike, buffer: npt.NDArray[np.uint8], places: Sequence[int] | None
-    ) -> None:
+    def __init__(self, dataset: Any, dtype: npt.DTypeLike, buffer: memoryview, places: Sequence[int] | None) -> None:
         """`places`: where each row begins in the bytes of the file; None where HDF5 is to read them."""
         self.dtype = np.dtype(dtype)
         self.shape: tuple[int, ...] = dataset.shape
@@ -52,6 +50,6 @@ class Rows:
     def stored(self, number: int) -> npt.NDArray[Any]:
         """A row in the type and the bytes it has in the file."""
         if self._places is not None:
-            return np.ndarray(self.shape[1:], self._stored_dtype, self._buffer.data, self._places[number])
+            return np.ndarray(self.shape[1:], self._stored_dtype, self._buffer, self._places[number])
         row: npt.NDArray[Any] = self._dataset[number]
         return row

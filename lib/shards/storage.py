@@ -30,7 +30,6 @@ _FILTERS: Final[dict[Compression, dict[str, Any]]] = {
     "gzip": {"shuffle": True, "compression": "gzip", "compression_opts": 1},
     "lz4": {"shuffle": True, "compression": LZ4_FILTER},
 }
-_KNOWN_FILTERS: Final = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE, LZ4_FILTER}
 _END_OF_FILE: Final = slice(28, 36)
 """Where an HDF5 file holds its length, in the layout that is written here (superblock 3)."""
 # Whatever h5py and NumPy raise over a damaged file.
@@ -186,7 +185,7 @@ def read_arrays(
         buffer = map_file(path)
         file = h5py.File(BytesReader(buffer), "r", rdcc_nbytes=0)
         _check_kind(path, kind, file)
-        if int.from_bytes(buffer[_END_OF_FILE].tobytes(), "little") != len(buffer):
+        if int.from_bytes(buffer[_END_OF_FILE], "little") != len(buffer):
             raise ValueError("it is not as long as it says")
         attributes = {key: _attribute(file, key) for key in file.attrs}
         arrays = {spec.name: _opened(file, buffer, spec) for spec in specs}
@@ -211,40 +210,35 @@ def _check_kind(path: Path, kind: FileKind, file: h5py.File) -> None:
         raise DataError(f"{path}: was written with schema {version}, this version reads {kind.version}; {kind.remedy}")
 
 
-def _opened(file: h5py.File, buffer: npt.NDArray[np.uint8], spec: ArraySpec) -> npt.NDArray[Any] | Rows:
+def _opened(file: h5py.File, buffer: memoryview, spec: ArraySpec) -> npt.NDArray[Any] | Rows:
     """A dataset as an array of the mapped file's own bytes, or by row; raises ValueError unless it is as written."""
-    dataset = file[spec.name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external or not dataset.shape:
-        raise ValueError(f"{spec.name} is no array as written")
-    rows, row_shape = dataset.shape[0], dataset.shape[1:]
-    matches = len(row_shape) == len(spec.row_shape) and all(
-        wanted in (-1, found) for wanted, found in zip(spec.row_shape, row_shape, strict=True)
+    dataset, wanted = file[spec.name], np.dtype(spec.dtype)
+    rows, *row_shape = dataset.shape
+    sizes_fit = len(row_shape) == len(spec.row_shape) and all(
+        want in (-1, found) for want, found in zip(spec.row_shape, row_shape, strict=True)
     )
-    wanted = np.dtype(spec.dtype)
     narrower = spec.by_row and dataset.dtype.kind == wanted.kind == "f" and np.can_cast(dataset.dtype, wanted)
-    if not matches or (dataset.dtype != wanted and not narrower):
+    if not sizes_fit or not (dataset.dtype == wanted or narrower):
         raise ValueError(f"{spec.name} is {str(dataset.dtype)[:60]} {dataset.shape}, not as written")
     row_bytes = dataset.dtype.itemsize * math.prod(row_shape)
+    misplaced = ValueError(f"{spec.name} does not lie in the file as written")
     if not spec.by_row:
-        place = 0 if rows * row_bytes == 0 else dataset.id.get_offset()
+        place = dataset.id.get_offset() if rows * row_bytes else 0
         if place is None or place + rows * row_bytes > len(buffer):
-            raise ValueError(f"{spec.name} does not lie in the file as written")
-        return np.ndarray(dataset.shape, wanted, buffer.data, place)
+            raise misplaced
+        return np.ndarray(dataset.shape, wanted, buffer, place)
     if dataset.chunks != (1, *row_shape) or dataset.id.get_num_chunks() != rows:
-        raise ValueError(f"{spec.name} is not stored by row, as written")
+        raise misplaced
     settings = dataset.id.get_create_plist()
-    filters = {settings.get_filter(number)[0] for number in range(settings.get_nfilters())}
-    if not filters <= _KNOWN_FILTERS:
-        raise ValueError(f"{spec.name} is not compressed as written")
-    if LZ4_FILTER in filters:
-        bring_lz4()
-    if filters:
+    if settings.get_nfilters():
+        if settings.get_filter_by_id(LZ4_FILTER):
+            bring_lz4()
         return Rows(dataset, wanted, buffer, None)
     chunks: list[Any] = []
     dataset.id.chunk_iter(chunks.append)
     places = [place for _, place in sorted((chunk.chunk_offset[0], chunk.byte_offset) for chunk in chunks)]
-    if {chunk.size for chunk in chunks} - {row_bytes} or max(places, default=0) + row_bytes > len(buffer):
-        raise ValueError(f"{spec.name} does not lie in the file as written")
+    if max(places, default=0) + row_bytes > len(buffer):
+        raise misplaced
     return Rows(dataset, wanted, buffer, places)
 
 
@@ -263,15 +257,10 @@ def _verify(kind: FileKind, file: h5py.File, arrays: Mapping[str, Any], attribut
         raise ValueError("its attributes do not match its fingerprint")
 
 
-def _fingerprint(
-    kind: FileKind,
-    attributes: Mapping[str, str | int | float],
-    checksums: Mapping[str, int],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> str:
-    """A hash of all that a file holds: its kind, attributes, and the content and shape of its arrays."""
-    content = json.dumps([kind.name, kind.version, attributes, checksums, shapes], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:32]
+def _fingerprint(kind: FileKind, *content: Mapping[str, Any]) -> str:
+    """A hash of all that a file holds: its kind, attributes, and the checksums and row shapes of its arrays."""
+    text = json.dumps([kind.name, kind.version, *content], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _bytes_of(array: npt.NDArray[Any]) -> memoryview:
