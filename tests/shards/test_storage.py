@@ -17,7 +17,7 @@ from lib.loading.frame_reader import FrameRef, read_batch
 from lib.shards.schema import Storage
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
-from tests.file_systems import no_more_files
+from tests.file_systems import file_size_limit, no_more_files
 from tests.shard_data import is_mapped
 from tests.shards.test_shards import PER_FRAME, assert_holds, frame
 
@@ -129,6 +129,20 @@ def test_broken_compressed_bytes_are_named_when_opened(tmp_path):
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"damaged or truncated .*run `dvc repro preprocess`"):
         read_shard(path)
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "lz4"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, compression):
+    path, storage = tmp_path / "a.h5", Storage(compression)
+    write_shard(path, FRAMES, 64, storage=storage)
+    whole = path.read_bytes()
+    path.unlink()
+    for room in range(0, len(whole), 1000):
+        with file_size_limit(room), pytest.raises(DataError, match=r"a\.h5: cannot be written .*check disk space"):
+            write_shard(path, FRAMES, 64, storage=storage)
+        assert list(tmp_path.iterdir()) == []
+    write_shard(path, FRAMES, 64, storage=storage)
+    assert path.read_bytes() == whole
 
 
 def test_points_beyond_float16_are_refused(tmp_path):
