@@ -1,6 +1,7 @@
 """Arrays that stay in their file until a row is asked for."""
 
 from collections.abc import Iterator, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,11 @@ class Rows:
 
     def __getitem__(self, key: Any) -> Any:
         first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
-        if not isinstance(first, int | np.integer):
+        try:
+            number = index(first)
+        except TypeError:
             return np.asarray(self)[key]
-        row = self.stored(range(len(self))[first]).astype(self.dtype, copy=False)
+        row = self.stored(number).astype(self.dtype, copy=False)
         return row[rest] if rest else row
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
