@@ -50,9 +50,22 @@ def limit_open_files(number: int) -> None:
 @contextmanager
 def no_more_files() -> Iterator[None]:
     """Let this process open no further file within the block."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    with _limit(resource.RLIMIT_NOFILE, 1):
+        yield
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Let no file that this process writes grow beyond so many bytes within the block."""
+    with _limit(resource.RLIMIT_FSIZE, size):
+        yield
+
+
+@contextmanager
+def _limit(kind: int, number: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (number, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(kind, (soft, hard))

@@ -1,5 +1,6 @@
 """Small shards of flat streets, for the tests of stages that need some."""
 
+import ctypes
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ import numpy as np
 from lib.common.labels import ROAD
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Frame, Lidar, ScenarioType
-from lib.shards.hdf5_files import FileMap
 from lib.shards.index import ShardEntry, frames_with_anomaly, write_index
 from lib.shards.schema import Storage
 from lib.shards.shard_reader import Shard
@@ -71,9 +71,9 @@ def write_street_shards(
 
 def is_mapped(array: Any) -> bool:
     """Say whether an array's bytes are a mapped file's own."""
-    while isinstance(array, np.ndarray):
-        array = array.base
-    return isinstance(array, FileMap)
+    while isinstance(array, np.ndarray | memoryview):
+        array = array.base if isinstance(array, np.ndarray) else array.obj
+    return isinstance(array, ctypes.Array)
 
 
 def shard_entry(shard: Shard) -> ShardEntry:

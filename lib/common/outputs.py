@@ -46,16 +46,27 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[Path]:
-    """A file to write, which replaces `path` if the block succeeds and is removed otherwise.
+def temporary_file(path: Path) -> Iterator[Path]:
+    """A hidden file to write beside `path`, which is removed at the end of the block unless it was moved away.
 
     Waits while another run writes it. Raises DataError when it cannot be written, or when `path` is neither a file nor
     a link.
     """
     _check_replaceable(path, (stat.S_IFREG, stat.S_IFLNK), "file")
     partial = partial_of(path)
-    with _locked(partial, path, is_folder=False, wait=True), _clean(partial), _sentence(path, _NO_ROOM):
+    with _locked(partial, path, is_folder=False, wait=True), _clean(partial):
         yield partial
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A file to write, which replaces `path` if the block succeeds and is removed otherwise.
+
+    Raises DataError as `temporary_file`.
+    """
+    with temporary_file(path) as partial:
+        with _sentence(path, _NO_ROOM):
+            yield partial
         with _sentence(path):
             partial.replace(path)
 

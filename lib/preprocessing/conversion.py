@@ -195,9 +195,7 @@ def _convert(job: Job) -> ConvertedScenario:
             path = job.folder / shard_file(frame)
             if path not in shards:
                 place = scenario.config.town, scenario.config.weather_preset
-                shards[path] = stack.enter_context(
-                    ShardWriter(path, frame, job.max_points, *place, job.storage, len(scenario.frame_ids))
-                )
+                shards[path] = stack.enter_context(ShardWriter(path, frame, job.max_points, *place, job.storage))
             shards[path].append(frame)
         ids_seen = np.any([shard.ids_seen for shard in shards.values()], axis=0)
         entries = tuple(shard.finish(ids_seen) for shard in shards.values())

@@ -8,9 +8,6 @@ import weakref
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from lib.common.reading import open_file
 
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
@@ -20,21 +17,8 @@ _LIBC.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 _FAILED: Final = ctypes.c_void_p(-1).value
 
 
-class FileMap:
-    """The owner of a map, which ends with it; `np.asarray` makes its array."""
-
-    def __init__(self, address: int, size: int) -> None:
-        self.__array_interface__: dict[str, Any] = {
-            "version": 3,
-            "shape": (size,),
-            "typestr": "|u1",
-            "data": (address, True),
-        }
-        weakref.finalize(self, _LIBC.munmap, address, size).atexit = False
-
-
-def map_file(path: Path) -> npt.NDArray[np.uint8]:
-    """Map a file: its bytes (n,) uint8, read-only. Raises OSError.
+def map_file(path: Path) -> memoryview:
+    """Map a file: its bytes, read-only, until nothing uses them. Raises OSError.
 
     By the system's own call: `mmap.mmap`, and so `np.memmap`, keeps a file descriptor until the map ends (before Python
     3.13), and data sets have more shards than a process may have open files.
@@ -43,19 +27,21 @@ def map_file(path: Path) -> npt.NDArray[np.uint8]:
         file = opened.fileno()
         size = os.fstat(file).st_size
         if size == 0:
-            return np.empty(0, np.uint8)  # which the system does not map
+            return memoryview(b"")  # which the system does not map
         address = _LIBC.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, file, 0)
         if address == _FAILED:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), str(path))
-    return np.asarray(FileMap(address, size))
+    content = (ctypes.c_ubyte * size).from_address(address)
+    weakref.finalize(content, _LIBC.munmap, address, size).atexit = False
+    return memoryview(content).cast("B").toreadonly()
 
 
 class BytesReader(io.RawIOBase):
-    """Bytes (n,) uint8 as a file to read from, for HDF5."""
+    """Bytes as a file to read from, for HDF5."""
 
-    def __init__(self, data: npt.NDArray[np.uint8]) -> None:
-        self._data, self._place = data.data, 0
+    def __init__(self, data: memoryview) -> None:
+        self._data, self._place = data, 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
         """Go to a byte."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from lib.common.errors import DataError, refused
 from lib.common.labels import is_anomaly
@@ -45,6 +46,9 @@ class ShardEntry:
     camera: str = ""
 
 
+_ENTRY: Final = TypeAdapter(ShardEntry)
+
+
 def frames_with_anomaly(shard: Shard) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Say which frames (F,) hold any point or pixel labelled as an anomaly."""
     seen = [
@@ -75,10 +79,9 @@ def read_index(folder: Path) -> tuple[ShardEntry, ...]:
     path = folder / INDEX_FILE
     try:
         rows = list(csv.DictReader(io.StringIO(read_text(path)), strict=True))
-        entries = tuple(_entry(row) for row in rows)
         if {row[CHECKSUM] for row in rows} != {_checksum(rows)}:
             raise ValueError("its lines do not match their checksum")
-        return entries
+        return tuple(_entry(row) for row in rows)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no index of shards; {SHARD_KIND.remedy}") from None
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
@@ -96,20 +99,7 @@ def _checksum(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def _entry(row: dict[str, str]) -> ShardEntry:
-    entry = ShardEntry(
-        scenario=row["scenario"],
-        type=ScenarioType(row["type"]),
-        file=row["file"],
-        frames=int(row["frames"]),
-        frames_with_anomaly=int(row["frames_with_anomaly"]),
-        image_height=int(row["image_height"]),
-        image_width=int(row["image_width"]),
-        max_points=int(row["max_points"]),
-        lidar_channels=int(row["lidar_channels"]),
-        town=row["town"],
-        weather=row["weather"],
-        camera=row["camera"],
-    )
+    entry = _ENTRY.validate_python(row)
     if entry.file in ("", ".", "..") or Path(entry.file).name != entry.file or not entry.file.isprintable():
         raise ValueError(f"{entry.file[:100]!r} is not the name of a file in this folder")
     if not entry.scenario or not 0 <= entry.frames_with_anomaly <= entry.frames or entry.frames < 1:

@@ -1,7 +1,6 @@
 """Read shards at memory speed."""
 
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,15 @@ from lib.common.errors import DataError
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.merged import split_clouds
-from lib.shards.lazy_arrays import StoredRows
-from lib.shards.schema import SHARD_KIND, lidar_prefixes, shard_arrays
+from lib.shards.rows import Rows
+from lib.shards.schema import SHARD_KIND, shard_arrays
 from lib.shards.storage import Attributes, read_arrays
 
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """One scenario's frames of one camera, F of them; the arrays are read-only memory maps, or, where the shard is
-    compressed or its points are narrower than float32, `StoredRows` that read frame by frame.
+    """One scenario's frames of one camera, F of them. The arrays are read-only memory maps: `Rows` are read frame by
+    frame, as `shard.image[index]`, and decompressed or widened to float32 where that is needed.
 
     frame_id (F,) int64; frame_digest (F, 2) uint64, of image and points (lib.shards.digests); image (F, h, w, 3)
     uint8; points (F, P, 4) float32 x, y, z [m, LiDAR frame, or vehicle frame where several LiDARs are merged],
@@ -45,13 +44,13 @@ class Shard:
     camera_SE3_lidar: npt.NDArray[np.float64]
     frame_id: npt.NDArray[np.int64]
     frame_digest: npt.NDArray[np.uint64]
-    image: npt.NDArray[np.uint8] | StoredRows
-    points: npt.NDArray[np.float32] | StoredRows
+    image: Rows
+    points: Rows
     num_points: npt.NDArray[np.int32]
     lidar_num_points: npt.NDArray[np.int32]
-    point_class: npt.NDArray[np.uint8] | StoredRows
-    pixel_class: npt.NDArray[np.uint8] | StoredRows
-    depth_m: npt.NDArray[np.float16] | StoredRows
+    point_class: Rows
+    pixel_class: Rows
+    depth_m: Rows
     voxels_flat: npt.NDArray[np.uint16]
     voxel_offsets: npt.NDArray[np.int64]
     world_SE3_ego: npt.NDArray[np.float64]
@@ -97,68 +96,26 @@ class Shard:
         return len(self.frame_id)
 
     def __reduce__(self) -> Any:
-        """Travel between processes as a path: the other side maps the file again instead of copying the arrays."""
-        return reopen_shard, (self.path,)
+        """Travel between processes as a path: the other side maps the verified file again and copies no array."""
+        return read_shard, (self.path, False)
 
 
 def read_shard(path: Path, verify: bool = True) -> Shard:
-    """Open a shard: its arrays are read-only maps of the file, or read it frame by frame; what is never touched is
-    never read.
+    """Open a shard; what is never touched is never read.
 
-    `verify` reads every array once and compares it with its checksum. Raises DataError when the file is missing,
+    `verify` reads every array once and finds out whether all is as written. Raises DataError when the file is missing,
     truncated, damaged or of another schema version.
     """
     arrays, attributes = read_arrays(path, SHARD_KIND, shard_arrays(), verify)
     try:
-        _check_rows(arrays)
-        shard = _shard(path, arrays, attributes)
-        if verify:
-            _check_values(shard)
-        return shard
+        return _shard(path, arrays, attributes)
     except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise DataError(f"{path}: damaged ({str(error)[:200]}); {SHARD_KIND.remedy}") from None
 
 
-def reopen_shard(path: Path) -> Shard:
-    """Open a shard that this program verified before."""
-    return read_shard(path, verify=False)
-
-
-def _check_rows(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Raise ValueError unless all arrays are of the same frames and sizes."""
-    frames = len(arrays["frame_id"])
-    expected = dict.fromkeys(arrays, frames) | {"voxel_offsets": frames + 1, "camera_SE3_lidar": 4}
-    expected["voxels_flat"] = len(arrays["voxels_flat"])
-    wrong = [name for name, rows in expected.items() if len(arrays[name]) != rows]
-    if wrong:
-        raise ValueError(f"{wrong[0]} has {len(arrays[wrong[0]])} rows where there should be {expected[wrong[0]]}")
-    for name, other in (("points", "point_class"), ("image", "pixel_class"), ("image", "depth_m")):
-        if arrays[other].shape != arrays[name].shape[: arrays[other].ndim]:
-            raise ValueError(f"{name} and {other} differ in size")
-
-
-def _check_values(shard: Shard) -> None:
-    """Raise ValueError unless counts fit the arrays and what the model sees is finite."""
-    counts, offsets = np.asarray(shard.num_points, dtype=np.int64), shard.voxel_offsets
-    if (counts < 0).any() or (counts > shard.points.shape[1]).any():
-        raise ValueError("num_points goes beyond the points")
-    if (shard.lidar_num_points < 0).any() or not np.array_equal(shard.lidar_num_points.sum(axis=1), counts):
-        raise ValueError("lidar_num_points does not sum up to num_points")
-    if offsets[0] != 0 or offsets[-1] != len(shard.voxels_flat) or (offsets[1:] < offsets[:-1]).any():
-        raise ValueError("voxel_offsets does not divide the voxels")
-    for name in ("points", "depth_m", "camera_SE3_lidar"):
-        if not np.isfinite(getattr(shard, name)).all():
-            raise ValueError(f"{name} holds NaN or infinite values")
-    lidars = [value for lidar in shard.lidars for value in astuple(lidar) if isinstance(value, float)]
-    if not np.isfinite([*astuple(shard.camera), *lidars]).all() or min(shard.camera.fx_px, shard.camera.fy_px) <= 0:
-        raise ValueError("the calibration is not finite")
-    if len(shard.lidars) != shard.lidar_num_points.shape[1] or min(lidar.channels for lidar in shard.lidars) < 1:
-        raise ValueError("its LiDARs do not fit lidar_num_points")
-
-
 def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
     a = attributes
-    arrays.setdefault("lidar_num_points", arrays["num_points"][:, None])
+    intrinsics, lidars = arrays.pop("intrinsics"), arrays.pop("lidars")
     anomaly = {field: str(a[f"anomaly_{field}"]) for field in ("size", "blueprint", "kind") if f"anomaly_{field}" in a}
     height, width = arrays["image"].shape[1:3]
     return Shard(
@@ -168,23 +125,14 @@ def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
         town=str(a["town"]),
         weather=str(a["weather"]),
         fingerprint=str(a["fingerprint"]),
-        camera=Camera(width, height, *(float(a[f"camera_{name}_px"]) for name in ("fx", "fy", "cx", "cy"))),
-        camera_name=str(a.get("camera_name", "")),
-        lidars=tuple(_lidar(a, prefix) for prefix in lidar_prefixes(int(a.get("lidars", 1)))),
+        camera=Camera(width, height, *intrinsics.tolist()),
+        camera_name=str(a["camera_name"]),
+        lidars=tuple(_lidar(*row) for row in lidars.tolist()),
         anomaly=Anomaly(**anomaly) if a["has_anomaly"] else None,
         **arrays,
     )
 
 
-def _lidar(a: Attributes, prefix: str) -> Lidar:
-    x_m, y_m, z_m, roll_deg, pitch_deg, yaw_deg = (
-        float(a[prefix + name]) for name in ("x_m", "y_m", "z_m", "roll_deg", "pitch_deg", "yaw_deg")
-    )
-    return Lidar(
-        channels=int(a[f"{prefix}channels"]),
-        upper_fov_deg=float(a[f"{prefix}upper_fov_deg"]),
-        lower_fov_deg=float(a[f"{prefix}lower_fov_deg"]),
-        range_m=float(a[f"{prefix}range_m"]),
-        location=(x_m, y_m, z_m),
-        rotation=(roll_deg, pitch_deg, yaw_deg),
-    )
+def _lidar(channels: float, upper_deg: float, lower_deg: float, range_m: float, *place: float) -> Lidar:
+    x_m, y_m, z_m, roll_deg, pitch_deg, yaw_deg = place
+    return Lidar(int(channels), upper_deg, lower_deg, range_m, (x_m, y_m, z_m), (roll_deg, pitch_deg, yaw_deg))

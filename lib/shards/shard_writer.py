@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,11 @@ from lib.common.labels import ANOMALY_IDS, UNKNOWN, class_counts
 from lib.geometry.frame import Frame, Lidar, ScenarioType
 from lib.shards.digests import digest
 from lib.shards.index import ShardEntry
-from lib.shards.schema import FRAME_ARRAYS, SHARD_KIND, Storage, lidar_prefixes, shard_arrays
-from lib.shards.storage import ArrayFileWriter, Attributes, Expected
+from lib.shards.schema import SHARD_KIND, Storage, shard_arrays
+from lib.shards.storage import ArrayFileWriter, Attributes
 
 POINTS_MULTIPLE = 64
 FLOAT16_MAX = float(np.finfo(np.float16).max)
-_FLOAT16_SMALLEST = float(np.finfo(np.float16).smallest_normal)
-_MANTISSA_BITS: Final = 23 - 10
-_EXPONENT_BIAS: Final = (127 - 15) << 23
 
 
 def padded_length(largest_cloud: int) -> int:
@@ -45,23 +42,21 @@ class ShardWriter:
         town: str = "",
         weather: str = "",
         storage: Storage = Storage(),  # noqa: B008 (frozen)
-        frames: int | None = None,
     ) -> None:
-        """Start a shard for frames like `first`, which is not written yet; `frames`: of these at most, and probably."""
+        """Start a shard for frames like `first`, which is not written yet."""
         self._path, self._storage = path, storage
         self._first, self._max_points, self._place = first, max_points, (town, weather)
-        height, width = first.camera.height_px, first.camera.width_px
-        self._specs = shard_arrays(height, width, max_points, len(first.lidars), storage)
         self._num_voxels, self._anomaly = 0, first.anomaly
         self._frames, self._frames_with_anomaly = 0, 0
         self.ids_seen: npt.NDArray[np.bool_] = np.zeros(256, dtype=bool)
         """(256,) bool: the class ids of the points and pixels so far."""
-        expected = None
-        if frames is not None:
-            expected = Expected(self._attributes(first.scenario_type), dict.fromkeys(FRAME_ARRAYS, frames))
-        self._file = ArrayFileWriter(path, SHARD_KIND, self._specs, expected)
+        camera = first.camera
+        specs = shard_arrays(camera.height_px, camera.width_px, max_points, len(first.lidars), storage.point_dtype)
+        self._file = ArrayFileWriter(path, SHARD_KIND, specs, storage.compression)
         self._file.append("voxel_offsets", [0])
         self._file.append("camera_SE3_lidar", first.camera_SE3_lidar)
+        self._file.append("intrinsics", [camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px])
+        self._file.append("lidars", [_lidar_row(lidar) for lidar in first.lidars])
 
     def __enter__(self) -> Self:
         return self
@@ -93,17 +88,21 @@ class ShardWriter:
         label says anomaly becomes an anomaly scenario: it must never train.
         """
         scenario_type = type_by_labels(self._first.scenario_type, ids_seen)
-        self._file.finish(self._attributes(scenario_type))
-        return self._entry(scenario_type)
-
-    def _attributes(self, scenario_type: ScenarioType) -> Attributes:
-        attributes = _attributes(self._first, *self._place) | {"has_anomaly": int(self._anomaly is not None)}
-        attributes["scenario_type"] = scenario_type.value
+        town, weather = self._place
+        attributes: Attributes = {
+            "scenario": self._first.scenario,
+            "scenario_type": scenario_type.value,
+            "camera_name": self._first.camera_name,
+            "town": town,
+            "weather": weather,
+            "has_anomaly": int(self._anomaly is not None),
+        }
         for field in ("size", "blueprint", "kind"):
             value = getattr(self._anomaly, field, None)
             if value is not None:
                 attributes[f"anomaly_{field}"] = value
-        return attributes
+        self._file.finish(attributes)
+        return self._entry(scenario_type)
 
     def _entry(self, scenario_type: ScenarioType) -> ShardEntry:
         town, weather = self._place
@@ -184,15 +183,14 @@ def _append_frame(file: ArrayFileWriter, frame: Frame, max_points: int, num_voxe
     file.append("num_points", [len(kept)])
     file.append("point_class", point_class)
     file.append("pixel_class", frame.pixel_class[None])
-    file.append("depth_m", as_float16(frame.depth_m)[None])
+    file.append("depth_m", frame.depth_m[None])
     file.append("voxels_flat", frame.voxels)
     file.append("voxel_offsets", [num_voxels])
     file.append("world_SE3_ego", (unknown_pose if frame.world_SE3_ego is None else frame.world_SE3_ego)[None])
     file.append("speed_mps", [np.nan if frame.speed_mps is None else frame.speed_mps])
     file.append("time_s", [np.nan if frame.time_s is None else frame.time_s])
-    if len(frame.lidars) > 1:
-        borders = np.searchsorted(kept, np.cumsum((0, *frame.cloud_sizes)))
-        file.append("lidar_num_points", np.diff(borders)[None])
+    borders = np.searchsorted(kept, np.cumsum((0, *(frame.cloud_sizes or (len(frame.points),)))))
+    file.append("lidar_num_points", np.diff(borders)[None])
     return point_class[0, : len(kept)]
 
 
@@ -201,48 +199,6 @@ def _check_same_sensors(first: Frame, frame: Frame) -> None:
     assert one == other and np.array_equal(frame.camera_SE3_lidar, first.camera_SE3_lidar), "one shard, one camera"
 
 
-def _attributes(frame: Frame, town: str, weather: str) -> Attributes:
-    camera = frame.camera
-    attributes: Attributes = {
-        "scenario": frame.scenario,
-        "town": town,
-        "weather": weather,
-        "camera_fx_px": float(camera.fx_px),
-        "camera_fy_px": float(camera.fy_px),
-        "camera_cx_px": float(camera.cx_px),
-        "camera_cy_px": float(camera.cy_px),
-    }
-    for prefix, lidar in zip(lidar_prefixes(len(frame.lidars)), frame.lidars, strict=True):
-        attributes |= _lidar_attributes(prefix, lidar)
-    if len(frame.lidars) > 1:
-        attributes["lidars"] = len(frame.lidars)
-    if frame.camera_name:
-        attributes["camera_name"] = frame.camera_name
-    return attributes
-
-
-def _lidar_attributes(prefix: str, lidar: Lidar) -> Attributes:
-    places = zip(
-        ("x_m", "y_m", "z_m", "roll_deg", "pitch_deg", "yaw_deg"), lidar.location + lidar.rotation, strict=True
-    )
-    return {
-        f"{prefix}channels": lidar.channels,
-        f"{prefix}upper_fov_deg": float(lidar.upper_fov_deg),
-        f"{prefix}lower_fov_deg": float(lidar.lower_fov_deg),
-        f"{prefix}range_m": float(lidar.range_m),
-        **{prefix + name: float(value) for name, value in places},
-    }
-
-
-def as_float16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """Values (any shape) as float16, to the nearest, ties to even: the bits of NumPy's astype.
-
-    Positive values of ordinary size are converted several times as fast as by NumPy.
-    """
-    if not values.size or not (values.min() >= _FLOAT16_SMALLEST and values.max() <= FLOAT16_MAX):
-        return values.astype(np.float16)
-    bits = np.ascontiguousarray(values).view(np.uint32)
-    rounded = bits + ((bits >> _MANTISSA_BITS) & 1)  # a tie goes up only from an odd number
-    rounded -= _EXPONENT_BIAS + 1 - (1 << (_MANTISSA_BITS - 1))
-    rounded >>= _MANTISSA_BITS
-    return rounded.astype(np.uint16).view(np.float16)
+def _lidar_row(lidar: Lidar) -> tuple[float, ...]:
+    field_of_view = lidar.upper_fov_deg, lidar.lower_fov_deg
+    return lidar.channels, *field_of_view, lidar.range_m, *lidar.location, *lidar.rotation

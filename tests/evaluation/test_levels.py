@@ -47,8 +47,8 @@ def test_levels_hold_what_their_names_say(scored):
         np.testing.assert_array_equal(level.positive_frame, np.repeat(np.arange(4), [len(p) for p in positives]))
     assert len(scores.levels["point"].positive) == 100 and len(scores.levels["point_all"].positive) == 200
     pixel = scores.levels["pixel"]
-    assert len(pixel.positive) == (shard.pixel_class == ANIMAL).sum()
-    assert len(pixel.positive) + len(pixel.negative) == (shard.pixel_class != AGENT_CAR).sum()
+    assert len(pixel.positive) == (np.asarray(shard.pixel_class) == ANIMAL).sum()
+    assert len(pixel.positive) + len(pixel.negative) == (np.asarray(shard.pixel_class) != AGENT_CAR).sum()
 
 
 def test_a_frame_is_positive_by_what_the_view_holds_not_by_its_anomaly_file(scored):

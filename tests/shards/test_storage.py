@@ -3,7 +3,6 @@
 import builtins
 import fcntl
 import pickle
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +11,18 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from lib.common.errors import DataError
-from lib.geometry.frame import Anomaly
 from lib.loading.frame_reader import FrameReader, FrameRef
-from lib.shards.lazy_arrays import StoredRows
 from lib.shards.schema import Storage
 from lib.shards.shard_reader import read_shard
-from lib.shards.shard_writer import ShardWriter, write_shard
-from tests.file_systems import no_more_files
+from lib.shards.shard_writer import write_shard
+from tests.file_systems import file_size_limit, no_more_files
 from tests.shard_data import is_mapped
-from tests.shards.test_shards import assert_holds, frame
+from tests.shards.test_shards import PER_FRAME, assert_holds, frame
 
 FRAMES = [frame(1), frame(2, 33), frame(3, 0)]
 ROUNDED = [replace(f, points=f.points.astype(np.float16).astype(np.float32)) for f in FRAMES]
-PER_FRAME = ("image", "points", "point_class", "pixel_class", "depth_m")
 STORAGES = [Storage(c, d) for c in ("none", "gzip", "lz4") for d in ("float32", "float16")]
 
 
@@ -51,34 +45,13 @@ def test_every_storage_gives_the_frames_back(stored):
     }
     for name in PER_FRAME:
         mapped = storage.compression == "none" and (name, storage.point_dtype) != ("points", "float16")
-        assert is_mapped(getattr(shard, name)) if mapped else isinstance(getattr(shard, name), StoredRows), name
+        assert is_mapped(getattr(shard, name)[1]) == mapped, name
 
 
 def test_equal_frames_make_equal_bytes(stored, tmp_path):
     path, storage = stored
     write_shard(tmp_path / "b" / "a.h5", FRAMES, 64, "Town03", "CLEAR", storage=storage)
     assert path.read_bytes() == (tmp_path / "b" / "a.h5").read_bytes()
-
-
-@pytest.mark.parametrize("expected", [3, 5, 2000])
-@pytest.mark.parametrize("surprise", [None, Anomaly("Tiny", "static.prop.something", "geometry")])
-def test_what_was_expected_of_a_shard_does_not_change_its_bytes(stored, tmp_path, expected, surprise):
-    path, storage = stored
-    frames = [*FRAMES[:-1], replace(FRAMES[-1], anomaly=surprise or FRAMES[-1].anomaly)]
-    write_shard(path, frames, 64, "Town03", "CLEAR", storage=storage)
-    other = tmp_path / "b" / "a.h5"
-    with ShardWriter(other, frames[0], 64, "Town03", "CLEAR", storage, expected) as writer:
-        for each in frames:
-            writer.append(each)
-        writer.finish(writer.ids_seen)
-    assert path.read_bytes() == other.read_bytes()
-    assert [entry.name for entry in other.parent.iterdir()] == ["a.h5"]
-
-
-def test_an_expected_shard_that_is_given_up_leaves_nothing_behind(tmp_path):
-    with ShardWriter(tmp_path / "b" / "a.h5", FRAMES[0], 64, frames=3) as writer:
-        writer.append(FRAMES[0])
-    assert not list((tmp_path / "b").iterdir())
 
 
 def test_the_fingerprint_is_of_the_content_not_of_its_packing(tmp_path):
@@ -141,7 +114,7 @@ def test_damage_in_a_compressed_array_is_found_when_opened(tmp_path):
     write_shard(path, FRAMES, 64, storage=Storage("gzip"))
     with h5py.File(path, "r+") as file:
         file["image"][1, 2, 3, 0] ^= 1
-    with pytest.raises(DataError, match=re.escape("damaged (image does not match its checksum)")):
+    with pytest.raises(DataError, match=r"damaged .*\(image does not match its checksum\)"):
         read_shard(path)
     assert len(read_shard(path, verify=False)) == 3
 
@@ -156,6 +129,20 @@ def test_broken_compressed_bytes_are_named_when_opened(tmp_path):
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"damaged or truncated .*run `dvc repro preprocess`"):
         read_shard(path)
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "lz4"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, compression):
+    path, storage = tmp_path / "a.h5", Storage(compression)
+    write_shard(path, FRAMES, 64, storage=storage)
+    whole = path.read_bytes()
+    path.unlink()
+    for room in range(0, len(whole), 1000):
+        with file_size_limit(room), pytest.raises(DataError, match=r"a\.h5: cannot be written .*check disk space"):
+            write_shard(path, FRAMES, 64, storage=storage)
+        assert list(tmp_path.iterdir()) == []
+    write_shard(path, FRAMES, 64, storage=storage)
+    assert path.read_bytes() == whole
 
 
 def test_points_beyond_float16_are_refused(tmp_path):
@@ -180,28 +167,17 @@ def test_without_its_package_lz4_says_what_to_install(tmp_path, monkeypatch):
         write_shard(tmp_path / "a.h5", FRAMES, 64, storage=Storage("lz4"))
 
 
-KEYS = st.one_of(
-    st.integers(-5, 4),
-    st.slices(5),
-    st.lists(st.integers(-5, 4), max_size=4).map(lambda rows: np.array(rows, dtype=np.int64)),
-    st.tuples(st.integers(-5, 4), st.slices(6)),
-    st.tuples(st.slices(5), st.slices(6), st.integers(0, 2)),
-    st.tuples(st.just(Ellipsis), st.integers(0, 2)),
-    st.lists(st.booleans(), min_size=5, max_size=5).map(np.array),
-)
+KEYS = (2, -1, np.int64(1), (0, slice(9)), (2, slice(None), 1), slice(1, 3), (..., 0), [2, 0], [True, False, True])
 
 
-@settings(max_examples=60)
-@given(KEYS)
-def test_rows_are_indexed_like_an_array(key):
-    source = np.arange(5 * 6 * 3, dtype=np.float16).reshape(5, 6, 3)
-    rows, array = StoredRows(source, np.float32), source.astype(np.float32)
-    assert (rows.shape, rows.ndim, len(rows), rows.dtype) == (array.shape, 3, 5, array.dtype)
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_rows_are_indexed_like_an_array(stored, key):
+    rows = read_shard(stored[0]).points
+    array = np.array(list(rows))
+    assert (rows.shape, rows.ndim, len(rows), rows.dtype) == (array.shape, 3, 3, array.dtype)
     assert np.array_equal(rows[key], array[key]) and rows[key].dtype == np.float32
 
 
-def test_rows_beyond_the_end_are_refused_as_an_arrays_are():
-    rows = StoredRows(np.zeros((3, 2), np.float16), np.float32)
+def test_rows_beyond_the_end_are_refused_as_an_arrays_are(stored):
     with pytest.raises(IndexError):
-        rows[3]
-    assert np.array_equal(np.asarray(rows), np.zeros((3, 2))) and len(list(rows)) == 3
+        read_shard(stored[0]).image[3]
