@@ -41,7 +41,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
     Raises OccupiedError when another run works there, DataError when the folder cannot be created.
     """
-    with _locked(folder, folder, is_folder=True, wait=False):
+    with _locked(folder.resolve(), folder, is_folder=True, wait=False):
         yield
 
 

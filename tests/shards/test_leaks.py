@@ -82,7 +82,7 @@ def test_frame_labels_that_are_the_scenarios_type_are_said():
     coincide = {"n": SOUND["n"], "s": dataclasses.replace(SOUND["s"], frames_with_anomaly=2)}
     check_labels(coincide, TYPES)
     [sentence] = type_sentences(coincide, TYPES)
-    assert "each frame of the 1 anomaly scenarios shows an anomaly" in sentence and "frame AUROC alone" in sentence
+    assert "each frame of the 1 anomaly scenarios shows an anomaly" in sentence and "frame AUROC only" in sentence
 
 
 @pytest.fixture
