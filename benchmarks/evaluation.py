@@ -10,13 +10,13 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from lib.evaluation.bootstrap import bootstrap, interval, resample_negatives, resample_scenarios
+from lib.evaluation.curves import auroc, average_precision, error_bounds, rank
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, precision_score, roc_auc_score
 
 from benchmarks.subject import Measure, Spread, Subject, Table, number_text
 from benchmarks.timing import alternate
 from lib.evaluation.anovox_protocol import AnovoxMetrics, anovox_metrics, shared_voxels
-from lib.evaluation.bootstrap import bootstrap, interval, resample_negatives, resample_scenarios
-from lib.evaluation.curves import auroc, average_precision, error_bounds, rank
 from lib.geometry.voxels import voxel_keys
 
 VOXELS: Final = (1_000, 3_000, 8_000)

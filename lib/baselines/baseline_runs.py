@@ -7,7 +7,7 @@ pixel and frame. Which frame score suits a method is asked of validation, as it 
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -24,8 +24,8 @@ from lib.common.params import DataParams, ExecutionParams, Sections
 from lib.common.workers import available_cores
 from lib.evaluation.calibration import pasted_truth
 from lib.evaluation.evaluate_params import EvaluateParams
-from lib.evaluation.inputs import ScoredScenario, scored_scenarios
-from lib.evaluation.levels import ScenarioScores, score_scenario
+from lib.evaluation.inputs import opened, scored_scenarios
+from lib.evaluation.levels import score_scenario
 from lib.evaluation.metrics_report import evaluate
 from lib.inference.calibration_set import check_both_kinds, matched_outside, score_validation
 from lib.inference.predict_params import PredictParams
@@ -178,8 +178,5 @@ def _predict(shards: Path, folder: Path, scoring: Scoring, params: BaselineParam
 
 
 def _evaluated(shards: Path, predictions: Path, params: BaselineParams) -> Any:
-    def read(scored: ScoredScenario) -> Iterator[ScenarioScores]:
-        yield score_scenario(*scored.read(), params.evaluate)
-
-    scenarios = scored_scenarios(shards, predictions, params.split)
-    return evaluate([partial(read, scored) for scored in scenarios], params.evaluate).metrics
+    read = opened(scored_scenarios(shards, predictions, params.split))
+    return evaluate((score_scenario(*pair, params.evaluate) for pair in read), params.evaluate).metrics

@@ -24,6 +24,7 @@ from lib.evaluation.levels import (
 )
 from lib.evaluation.truth import State
 from lib.geometry.rigid import apply
+from lib.shards.predictions import to_float16
 from lib.shards.shard_reader import Shard
 
 GIVES_AWAY: Final = 0.65
@@ -66,7 +67,7 @@ def gives_away(name: str, block: Mapping[str, float | int]) -> bool:
 
 def _frames(shard: Shard, rows: list[int], scores: ScenarioScores, of: _OfFrame, states: list[State]) -> LevelScores:
     found = [of(shard, i, p, _generator(shard, i)) for i, p in zip(rows, scores.points, strict=True)]
-    return frame_level(np.array(found, dtype=np.float32), states)
+    return frame_level(to_float16(np.array(found)), states)
 
 
 def _points_and_voxels(
@@ -75,7 +76,7 @@ def _points_and_voxels(
     """A voxel has the score of its point nearest to the lower corner."""
     points, voxels = [], []
     for i, p, v in zip(rows, scores.points, scores.voxels, strict=True):
-        found: Scores = of(shard, i, p, _generator(shard, i)).astype(np.float32)
+        found: Scores = to_float16(of(shard, i, p, _generator(shard, i)))
         points.append(known(found[p.in_view], p.classes[p.in_view]))
         voxels.append((found[v.center[v.in_view]], v.is_anomaly[v.in_view]))
     return level_of(points), level_of(voxels)

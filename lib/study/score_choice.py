@@ -18,6 +18,7 @@ from lib.inference.predict_params import FrameScore, PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, detections_of
 from lib.loading.loader import batches
+from lib.metrics.bootstrap import bootstrap, resample_scenarios
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
 from lib.model.devices import Precision
@@ -98,41 +99,29 @@ def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads:
 
 def rate(judged: Judged) -> list[ScoreRow]:
     """Rows of all alternatives, the best frame AUROC first."""
-    truth, base, draws = judged.frame_truth, judged.frames[DEFAULT], _draws(judged)
-    resampled_base = _resampled_auroc(truth, base, draws)
+    truth, base = judged.frame_truth, judged.frames[DEFAULT]
+    resampled_base = _resampled_auroc(judged, base)
     point = {
         score: (float(roc_auc_score(judged.point_truth, s)), float(average_precision_score(judged.point_truth, s)))
         for score, s in judged.points.items()
     }
     rows = []
     for (score, frame_score), values in judged.frames.items():
-        low, high = np.percentile(_resampled_auroc(truth, values, draws) - resampled_base, [2.5, 97.5])
+        low, high = np.nanpercentile(_resampled_auroc(judged, values) - resampled_base, [2.5, 97.5])
         auroc = float(roc_auc_score(truth, values))
         change = auroc - float(roc_auc_score(truth, base))
         rows.append(ScoreRow(score, frame_score, auroc, change, float(low), float(high), *point[score]))
     return sorted(rows, key=lambda row: -row.frame_auroc)
 
 
-def _draws(judged: Judged) -> npt.NDArray[np.int64]:
-    """How often each draw (D, F) of scenarios holds each frame; draws without both kinds are left out."""
-    generator = np.random.default_rng(SEED)
-    _, member = np.unique(judged.scenario, return_inverse=True)
-    scenarios = int(member.max()) + 1
-    chosen = generator.integers(scenarios, size=(RESAMPLES, scenarios))
-    drawn = np.stack([np.bincount(draw, minlength=scenarios) for draw in chosen])[:, member]
-    positives, total = drawn @ judged.frame_truth, drawn.sum(1)
-    return np.asarray(drawn[(positives > 0) & (positives < total)])
-
-
-def _resampled_auroc(
-    truth: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32], draws: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """AUROC of every draw (D, F) at once, ties counted half."""
-    order = np.argsort(scores)
-    ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-    positives, negatives = (np.add.reduceat(draws[:, order] * kind[order], ties, axis=1) for kind in (truth, ~truth))
-    beaten = np.cumsum(negatives, axis=1) - negatives / 2
-    return np.asarray((positives * beaten).sum(1) / (positives.sum(1) * negatives.sum(1)))
+def _resampled_auroc(judged: Judged, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """AUROC (R,) of the frames' scores (F,) in every resample of the scenarios, the same ones for all scores."""
+    _, scenario = np.unique(judged.scenario, return_inverse=True)
+    values, place = np.unique(scores, return_inverse=True)
+    counts = np.zeros((2, int(scenario.max()) + 1, len(values)))
+    np.add.at(counts, (judged.frame_truth.astype(int), scenario, place), 1)
+    weights = resample_scenarios([""] * counts.shape[1], RESAMPLES, np.random.default_rng(SEED))
+    return np.asarray(bootstrap(weights, positives=counts[1], negatives=counts[0])[0])
 
 
 def _batches(data: TrainingSet, trial: Trial) -> Iterator[tuple[FrameBatch, npt.NDArray[np.int64], int]]:

@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics
-
 from lib.evaluation.bootstrap import (
     bootstrap,
     choose_pivots,
@@ -13,6 +11,7 @@ from lib.evaluation.bootstrap import (
     resample_scenarios,
 )
 from lib.evaluation.curves import count_cells
+from sklearn import metrics
 
 
 def scenarios(generator, count, step):

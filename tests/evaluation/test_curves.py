@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn import metrics
-
 from lib.evaluation.curves import (
     auroc,
     average_precision,
@@ -13,6 +11,7 @@ from lib.evaluation.curves import (
     rank,
     roc_curve,
 )
+from sklearn import metrics
 
 # Few distinct scores, so that ties within and between the classes are the rule.
 few_scores = st.lists(st.integers(-4, 4), min_size=1, max_size=60)

@@ -6,9 +6,9 @@ import torch
 
 from lib.common.errors import TrainingError
 from lib.common.labels import NORMAL_IDS, ROAD, UNKNOWN
-from lib.evaluation import curves
 from lib.loading.frame_reader import FrameRef
 from lib.loading.loader import batches
+from lib.metrics import ranking
 from lib.model.detector import DetectorConfig, build_detector
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
@@ -156,4 +156,4 @@ def test_the_auroc_of_training_is_evaluations_to_the_bit(decimals):
     positive, negative = (
         generator.normal(m, 1, n).round(decimals).astype(np.float32) for m, n in ((1, 300), (0, 4000))
     )
-    assert auroc(positive, negative) == curves.auroc(curves.rank(positive, negative))
+    assert auroc(positive, negative) == ranking.auroc(ranking.rank(positive, negative))
