@@ -12,7 +12,7 @@ from lib.evaluation.anovox_protocol import ProtocolFrame, Way, scores_of_voxels,
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.truth import FrameTruth, State, frame_truth, groups
 from lib.geometry.frame import ScenarioType
-from lib.geometry.rigid import apply
+from lib.geometry.rigid import apply_to_columns
 from lib.geometry.voxels import grid_cells, nearest_to_corner, points_to_grid, voxel_keys
 from lib.shards.predictions import Predictions, to_float16
 from lib.shards.shard_reader import Shard
@@ -54,11 +54,14 @@ class SharedVoxels:
 
 @dataclass(frozen=True, eq=False)
 class FramePoints:
-    """A frame's used points (N, 4) x, y, z [m], intensity; their classes; whether the camera's image holds them."""
+    """A frame's used points (N, 4) x, y, z [m], intensity; their classes; whether the camera's image holds them, and
+    row and column of the pixel (V,) of those that it holds.
+    """
 
     points_m: npt.NDArray[np.float32]
     classes: npt.NDArray[np.uint8]
     in_view: Booleans
+    pixel: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,14 +167,24 @@ def level_of(pairs: list[tuple[Scores, Booleans]], frames: list[int] | None = No
 
 def points_in_view(shard: Shard, points_m: npt.NDArray[np.floating]) -> Booleans:
     """Say which points (N, 3 or more) [m, LiDAR frame] the camera's image holds (N,)."""
-    visible: Booleans = shard.camera.project(apply(shard.camera_SE3_lidar, points_m[:, :3]))[2]
-    return visible
+    return _project(shard, points_m)[0]
+
+
+def _project(
+    shard: Shard, points_m: npt.NDArray[np.floating]
+) -> tuple[Booleans, tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Which points the image holds, and row and column of the pixels of those."""
+    columns_m = points_m[:, :3].T.astype(np.float64)
+    visible, *pixel = shard.camera.pixels_of(apply_to_columns(shard.camera_SE3_lidar, columns_m))
+    in_view = np.zeros(len(points_m), dtype=bool)
+    in_view[visible] = True
+    return in_view, (pixel[0], pixel[1])
 
 
 def _points(shard: Shard, index: int) -> FramePoints:
     count = int(shard.num_points[index])
     points_m = shard.points[index, :count]
-    return FramePoints(points_m, shard.point_class[index, :count], points_in_view(shard, points_m))
+    return FramePoints(points_m, shard.point_class[index, :count], *_project(shard, points_m))
 
 
 def _shared_voxels(shard: Shard, index: int, points: FramePoints, scores: Scores, way: Way) -> SharedVoxels:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
-THRESHOLDS: Final = 500
+THRESHOLDS: Final = 1000
 
 
 def resample_scenarios(strata: Sequence[str], resamples: int, generator: np.random.Generator) -> Floats:
@@ -47,15 +47,20 @@ def bootstrap(weights: Floats, positives: Floats, negatives: Floats, thresholds:
     if len(cells) > thresholds:
         share = np.cumsum(positives[:, cells].sum(axis=0)) * thresholds // (positives.sum() + 1)
         start, middle = cells[np.append(True, share[1:] > share[:-1])], 0.5
-    merged = [np.add.reduceat(counts, start, axis=1) for counts in (positives, negatives)]
-    hits, false_alarms = (np.cumsum(m[:, ::-1], axis=1)[:, ::-1] - middle * m for m in merged)
-    found, reported, count = drawn @ hits, weights @ false_alarms, drawn @ merged[0]
+    hits, false_alarms = (np.add.reduceat(counts, start, axis=1) for counts in (positives, negatives))
+    count = drawn @ hits
+    found = _from_above(count) - middle * count
+    reported = weights @ (_from_above(false_alarms) - middle * false_alarms)
     total, negative_total = count.sum(axis=1), weights @ negatives.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         auroc = ((drawn @ wins) * weights).sum(axis=1) / (total * negative_total)
         precision = np.where(count > 0, found / (found + reported), 0.0)
         ap = (count * precision).sum(axis=1) / total
     return np.where((total == 0) | (negative_total == 0), np.nan, np.stack([auroc, ap]))
+
+
+def _from_above(counts: Floats) -> Floats:
+    return np.asarray(np.cumsum(counts[:, ::-1], axis=1)[:, ::-1])
 
 
 def interval(resampled: Floats) -> Floats:
