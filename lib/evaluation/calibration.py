@@ -94,7 +94,7 @@ def fit_calibrator(ranking: Ranking) -> Calibrator:
     model = LogisticRegression(C=WEAK, tol=1e-9, solver="newton-cholesky")
     model.fit(x, y, sample_weight=np.append(anomalous, items - anomalous))
     slope = float(model.coef_[0, 0]) / spread
-    return Calibrator(slope, float(model.intercept_[0]) - slope * middle)
+    return Calibrator(slope, float(model.intercept_[0] - slope * middle))
 
 
 def binned(calibrator: Calibrator, ranking: Ranking) -> Bins:

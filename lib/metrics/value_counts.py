@@ -23,6 +23,7 @@ class ValueCounts:
 
     def add(self, scenario: int, scores: npt.NDArray[np.float16]) -> None:
         """Count scores (N,) of a scenario, whose parts come one after another."""
+        assert scores.dtype == np.float16
         bits, counts = np.unique(scores.view(np.uint16), return_counts=True)
         if len(bits):
             self._parts.append((scenario, _CODE[bits], counts))

@@ -98,7 +98,7 @@ def test_validation_scores_missing_damaged_or_of_another_model(project):
     path.write_bytes(whole[: len(whole) // 2])
     fails(r"data/validation\.h5: damaged")
     write_validation(path, replace(made_up_validation(), model_fingerprint="another"))
-    fails("were made by 2 different models; run `dvc repro -f predict`")
+    fails(r"Scenario_a00\.h5: is of another model than validation\.h5; `dvc repro -f predict` scores all anew")
     write_validation(path, replace(made_up_validation(), drive=np.full(240, 99, dtype=np.int32)))
     fails(r"data/validation\.h5: damaged \(a frame is of no drive\)")
 
@@ -112,7 +112,7 @@ def test_predictions_of_a_training_scenario(project):
 
 def test_predictions_of_two_models(project):
     change_predictions(project / "data/predictions/Scenario_a03.h5", model_fingerprint="another")
-    fails(r"Scenario_a03\.h5: is of another model than Scenario_a00\.h5; `dvc repro -f predict` scores all anew")
+    fails(r"Scenario_a03\.h5: is of another model than validation\.h5; `dvc repro -f predict` scores all anew")
 
 
 def test_predictions_under_another_scenario_name(project):
