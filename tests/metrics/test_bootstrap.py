@@ -39,7 +39,8 @@ def test_resamples_match_scikit_learn_on_repeated_scores(step, limit, ap_error):
     generator = np.random.default_rng(3)
     drawn = scenarios(generator, 12, step)
     weights = resample_scenarios(["a"] * 5 + ["b"] * 7, 110, generator)
-    aurocs, aps = bootstrap(weights, *tables(drawn), thresholds=limit)
+    positives, negatives = tables(drawn)
+    aurocs, aps = bootstrap(weights, positives, negatives, limit)
     for row in range(0, 110, 9):
         expected_auroc, expected_ap = written_out(drawn, weights[row])
         assert aurocs[row] == pytest.approx(expected_auroc, abs=1e-12)
