@@ -171,6 +171,20 @@ def test_a_user_sees_one_sentence_and_a_failing_exit_status(project):
     assert result.stderr.startswith("error: data/shards/index.csv: ") and result.stderr.count("\n") == 1
 
 
+def test_sigterm_ends_it_at_once_and_leaves_nothing_behind(project):
+    code = (
+        "import os, signal\n"
+        "from lib.common.errors import run_stage\n"
+        "from stages import evaluate\n"
+        "evaluate.with_baselines = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "run_stage(evaluate.main)\n"
+    )
+    command, environment = [sys.executable, "-c", code], {"PYTHONPATH": python_path(ROOT)}
+    result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (143, "stopped: by SIGTERM; run it again to go on\n")
+    assert outputs(project) == {} and not list(project.rglob(".*.partial"))
+
+
 def test_test_scenarios_come_by_name(project):
     scenarios = scored_scenarios(Path("data/shards"), Path("data/predictions"), all_params().split)
     assert [s.scenario for s in scenarios] == sorted(s.scenario for s in scenarios)
