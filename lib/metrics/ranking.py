@@ -73,7 +73,9 @@ def fpr95(ranking: Ranking) -> float:
 def roc_curve(ranking: Ranking, max_rows: int) -> tuple[Floats, Floats]:
     """False and true positive rates (R,) of the ROC curve from (0, 0) to (1, 1), at most max_rows of its corners."""
     false_alarms, hits = (np.append(0, np.cumsum(c[::-1])) for c in (ranking.negatives, ranking.positives))
-    return _thin(false_alarms / false_alarms[-1], hits / hits[-1], max_rows)
+    rises = np.concatenate([[True], ranking.positives[::-1] > 0, [True]])
+    corner = rises[1:] | rises[:-1]  # else the curve comes and goes on level
+    return _thin(false_alarms[corner] / false_alarms[-1], hits[corner] / hits[-1], max_rows)
 
 
 def precision_recall_curve(ranking: Ranking, max_rows: int) -> tuple[Floats, Floats]:

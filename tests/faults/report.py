@@ -15,7 +15,7 @@ INTRODUCTION = """# Reliability
 
 Made by `make faults`, which does harm to small workspaces and clones in a temporary folder: real stages and real
 `dvc repro` of a sample of twelve frames, in which trainings note their state after each step; and, for the time to
-resume, a longer training. A killed training resumes, `preprocess` and `predict` go on with the next shard, and the other
+resume, a longer training. A killed training resumes, `preprocess` and `predict` go on with the next shard, the other
 stages start anew. Every moment, place and bit is drawn from a seed (`python -m tests.faults --help`). After each fault:
 
 - **lost**: an out is neither the old nor the new one, byte for byte, or a file in DVC's cache does not hold what its
