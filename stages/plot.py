@@ -13,7 +13,7 @@ from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.paths import DETECTIONS, EVALUATE_METRICS, FIGURES, PREDICTIONS, SHARDS, TABLES
 from lib.common.workers import processes_or_here, run_tasks
 from lib.evaluation.evaluate_params import EvaluateParams
-from lib.evaluation.inputs import ScoredScenario, scored_scenarios
+from lib.evaluation.inputs import ScoredScenario, opened, scored_scenarios
 from lib.figures.breakdown_figure import draw_breakdown
 from lib.figures.cases import CATEGORIES, Category, choose_cases, describe, standing
 from lib.figures.curves_figure import draw_precision_recall, draw_roc
@@ -61,7 +61,7 @@ def main() -> None:
         processes_or_here(params.execution.workers, len(CATEGORIES)) as pool,
     ):
         first = [pool.submit(draw_and_save, each) for each in _figures_of_tables(figures, params.plot.dpi)]
-        evidence = gather_evidence((s.read() for s in scenarios), len(scenarios), edges, params.evaluate)
+        evidence = gather_evidence(opened(scenarios), len(scenarios), edges, params.evaluate)
         histograms = partial(draw_scores, evidence.histograms, EVALUATE_METRICS)
         rest = [PlannedFigure(figures / "scores.png", histograms, params.plot.dpi)]
         for category in CATEGORIES:

@@ -18,9 +18,9 @@ from lib.inference.calibration_set import matched_outside, score_validation, val
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
+from lib.inference.threads import Threads
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import check_unseen, load_detector, model_fingerprint
-from lib.model.parallel import Threads
 from lib.shards.index import SHARD_FILES, ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits

@@ -13,7 +13,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.voxels import LabelledCloud, voxelize
 from lib.shards.index import write_index
-from lib.shards.predictions import Predictions, read_predictions, write_predictions
+from lib.shards.predictions import Predictions, read_predictions, to_float16, write_predictions
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
 from lib.shards.split import assign_splits
@@ -99,8 +99,8 @@ def made_up_scores(shard_path: Path, skill: float = 2.0) -> Predictions:
     shard = read_shard(shard_path)
     generator = np.random.default_rng(list(shard.scenario.encode()))
 
-    def scores(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return (generator.normal(size=classes.shape) + skill * is_anomaly(classes)).astype(np.float32)
+    def scores(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float16]:
+        return to_float16(generator.normal(size=classes.shape) + skill * is_anomaly(classes))
 
     point_score = scores(np.asarray(shard.point_class))
     used = np.arange(point_score.shape[1]) < shard.num_points[:, None]
@@ -113,7 +113,7 @@ def made_up_scores(shard_path: Path, skill: float = 2.0) -> Predictions:
         num_points=shard.num_points,
         point_score=point_score,
         pixel_score=scores(np.asarray(shard.pixel_class)),
-        frame_score=top.mean(axis=1).astype(np.float32),
+        frame_score=to_float16(top.mean(axis=1, dtype=np.float64)),
     )
 
 
@@ -131,12 +131,12 @@ def made_up_validation(
         drives=tuple((f"Scenario_v{n}", "") for n in range(scenarios)),
         drive=drive,
         time_s=np.tile(step_s * np.arange(frames), scenarios),
-        frame_score=generator.normal(size=len(drive)).astype(np.float32),
+        frame_score=to_float16(generator.normal(size=len(drive))),
         pasted_drive=drive,
-        pasted_score=(generator.normal(size=len(drive)) + skill * pasted).astype(np.float32),
+        pasted_score=to_float16(generator.normal(size=len(drive)) + skill * pasted),
         pasted_image_fraction=(0.01 * pasted).astype(np.float32),
         pasted_points=(20 * pasted).astype(np.int32),
-        point_score=(generator.normal(size=label.shape) + skill * label).astype(np.float32),
+        point_score=to_float16(generator.normal(size=label.shape) + skill * label),
         point_label=label,
     )
 

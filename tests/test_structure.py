@@ -20,6 +20,7 @@ STAGES = ("check", "simulate", "preprocess", "train", "predict", "evaluate", "pl
 # from its own folder and from those that stand before it here.
 FOLDERS = (
     "common",
+    "metrics",
     "geometry",
     "anovox/format",
     "anovox/reading",

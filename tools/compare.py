@@ -8,8 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 from lib.common.errors import DataError, run_stage
@@ -18,8 +17,8 @@ from lib.common.paths import PREDICTIONS, SHARDS
 from lib.common.terminal import readable
 from lib.evaluation.comparison import Difference, compare
 from lib.evaluation.evaluate_params import EvaluateParams
-from lib.evaluation.inputs import ScoredScenario, predicted_scenarios
-from lib.evaluation.levels import ScenarioScores, score_in_parts
+from lib.evaluation.inputs import opened, predicted_scenarios
+from lib.evaluation.levels import score_in_parts
 from lib.evaluation.pooling import ScoredTest, pool_test_set
 from lib.study.revisions import link_output
 
@@ -49,15 +48,9 @@ def main() -> None:
 def _scored(name: str, params: EvaluateParams) -> ScoredTest:
     with tempfile.TemporaryDirectory(prefix="compare-") as temporary:
         shards, predictions = _folders(name, Path(temporary))
-        scenarios = predicted_scenarios(shards, predictions)
-        checked: set[Path] = set()
-
-        def read(scored: ScoredScenario) -> Iterator[ScenarioScores]:
-            pair = scored.reread() if scored.shard in checked else scored.read()
-            checked.add(scored.shard)
-            return score_in_parts(*pair, params)
-
-        return pool_test_set([partial(read, scored) for scored in scenarios], params, ("frame", "point"))
+        read = opened(predicted_scenarios(shards, predictions))
+        parts = (part for pair in read for part in score_in_parts(*pair, params))
+        return pool_test_set(parts, params, ("frame", "point"))
 
 
 def _folders(name: str, temporary: Path) -> tuple[Path, Path]:

@@ -14,9 +14,9 @@ from lib.common.terminal import log
 from lib.common.workers import available_cores
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.inference.predict_params import PredictParams
+from lib.inference.threads import Threads
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import load_detector
-from lib.model.parallel import Threads
 from lib.shards.split_params import SplitParams
 from lib.study.score_choice import Trial, compare_scores, table
 from lib.training.train_params import TrainParams

@@ -7,7 +7,7 @@ detector, including averaging over flipped views. The frame score of each method
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -24,18 +24,18 @@ from lib.common.params import DataParams, ExecutionParams, Sections
 from lib.common.workers import available_cores
 from lib.evaluation.calibration import pasted_truth
 from lib.evaluation.evaluate_params import EvaluateParams
-from lib.evaluation.inputs import ScoredScenario, scored_scenarios
-from lib.evaluation.levels import ScenarioScores, score_scenario
+from lib.evaluation.inputs import opened, scored_scenarios
+from lib.evaluation.levels import score_scenario
 from lib.evaluation.metrics_report import evaluate
 from lib.inference.calibration_set import check_both_kinds, matched_outside, score_validation
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Scorer, also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
+from lib.inference.threads import Threads
 from lib.loading.dataset import batches
 from lib.model.detector import Detector, build_detector
 from lib.model.devices import choose_device, choose_precision, make_deterministic
 from lib.model.model_params import ModelParams, Score
-from lib.model.parallel import Threads
 from lib.shards.index import SHARD_FILES, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.shard_reader import read_shard
@@ -180,8 +180,5 @@ def _predict(shards: Path, folder: Path, scoring: Scoring, params: BaselineParam
 
 
 def _evaluated(shards: Path, predictions: Path, params: BaselineParams) -> Any:
-    def read(scored: ScoredScenario) -> Iterator[ScenarioScores]:
-        yield score_scenario(*scored.read(), params.evaluate)
-
-    scenarios = scored_scenarios(shards, predictions, params.split)
-    return evaluate([partial(read, scored) for scored in scenarios], params.evaluate).metrics
+    read = opened(scored_scenarios(shards, predictions, params.split))
+    return evaluate((score_scenario(*pair, params.evaluate) for pair in read), params.evaluate).metrics

@@ -4,6 +4,7 @@ Source: benchmark/voxelize_sensor_scores.py and benchmark/eval/{evaluate_voxels,
 (arXiv 2405.07865). docs/metrics.md says where its definitions differ from the field's.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -12,9 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.labels import ANOMALY_SIZES
-from lib.evaluation.counting import CountedScores, ScoreCounter, merge_counts
-from lib.evaluation.curves import Ranking, auroc, average_precision, error_bounds, fpr95
-from lib.evaluation.tallies import State, Tally
 from lib.geometry.voxels import (
     MONO_LOCATION,
     OUTSIDE,
@@ -23,14 +21,14 @@ from lib.geometry.voxels import (
     points_to_grid,
     voxel_keys,
 )
+from lib.metrics.ranking import Ranking, at_least, auroc, average_precision, fpr95, merged, rank
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
 Booleans = npt.NDArray[np.bool_]
 Way = Literal["centerpoint", "mean", "median"]
-_NORMAL, _ANOMALOUS = 0, 1
 _UNSEEN, _NO_SIZE = "unseen", ""
-_NO_LIMIT: Final = 1 << 62
+_MERGED_AT: Final = 64
 
 
 @dataclass(frozen=True)
@@ -63,16 +61,12 @@ class ProtocolFrame:
 
 @dataclass(frozen=True)
 class VoxelGroup:
-    """AnoVox's numbers for the shared voxels of some frames and, beside them, the exact FPR95 and the counts.
-
-    auroc_error: by how much AUROC can be off because there were too many distinct scores to tell all apart.
-    """
+    """AnoVox's numbers for the shared voxels of some frames and, beside them, the exact FPR95 and the counts."""
 
     metrics: AnovoxMetrics
     fpr95_exact: float
     anomalous_voxels: int
     normal_voxels: int
-    auroc_error: float
 
 
 @dataclass(frozen=True)
@@ -89,44 +83,6 @@ class ProtocolResult:
     anomalous_voxels_covered: float | None
 
 
-class ProtocolCounter:
-    """Counts frames one by one, in memory that does not grow with them; add each, then finish."""
-
-    def __init__(self, before: State | None = None) -> None:
-        """`before`: the state that an earlier run has noted."""
-        tallies, totals = (before["tallies"], before["totals"]) if before else ({}, [0, 0, 0, 0])
-        self._tallies = {name: Tally(columns=2, before=tally) for name, tally in tallies.items()}
-        self._shared, self._anomalous, self._true_voxels, self._true_anomalies = totals
-
-    def add(self, frame: ProtocolFrame) -> None:
-        """Count a frame's voxels."""
-        seen = frame.anomaly_in_view and frame.is_anomaly.any()
-        tally = self._tallies.setdefault((frame.size or _NO_SIZE) if seen else _UNSEEN, Tally(columns=2))
-        tally.add(frame.scores[~frame.is_anomaly], _NORMAL)
-        tally.add(frame.scores[frame.is_anomaly], _ANOMALOUS)
-        self._shared += len(frame.scores)
-        self._anomalous += int(frame.is_anomaly.sum())
-        self._true_voxels += frame.true_voxels
-        self._true_anomalies += frame.true_anomalies
-
-    def finish(self) -> ProtocolResult:
-        """AnoVox's groups: all frames; those in which a sensor and a shared voxel hold the anomaly; these by size."""
-        tables = {name: tally.finish() for name, tally in self._tallies.items()}
-        seen = {name: table for name, table in tables.items() if name != _UNSEEN}
-        return ProtocolResult(
-            normality_included=_group(list(tables.values())),
-            anomalies_only=_group(list(seen.values())),
-            by_size={size: _group([seen[size]]) for size in ANOMALY_SIZES if size in seen},
-            true_voxels_covered=_share(self._shared, self._true_voxels),
-            anomalous_voxels_covered=_share(self._anomalous, self._true_anomalies),
-        )
-
-    def state(self) -> State:
-        """All that was counted, to begin another one with."""
-        totals = [self._shared, self._anomalous, self._true_voxels, self._true_anomalies]
-        return {"tallies": {name: tally.state() for name, tally in self._tallies.items()}, "totals": totals}
-
-
 def anovox_protocol(frames: Iterable[ProtocolFrame]) -> ProtocolResult:
     """AnoVox's numbers for some frames, which may come one by one."""
     counter = ProtocolCounter()
@@ -135,18 +91,47 @@ def anovox_protocol(frames: Iterable[ProtocolFrame]) -> ProtocolResult:
     return counter.finish()
 
 
-def _group(tables: list[CountedScores]) -> VoxelGroup | None:
-    table = merge_counts(tables, _NO_LIMIT) if tables else None
-    if table is None or not table.counts.any(axis=0).all():
+class ProtocolCounter:
+    """Counts frames one by one, in memory that grows with the distinct scores alone; add each, then finish."""
+
+    def __init__(self) -> None:
+        """Count nothing yet."""
+        self._rankings = defaultdict[str, list[Ranking]](list)
+        self._true_voxels = self._true_anomalies = 0
+
+    def add(self, frame: ProtocolFrame) -> None:
+        """Count a frame's voxels."""
+        seen = frame.anomaly_in_view and frame.is_anomaly.any()
+        rankings = self._rankings[(frame.size or _NO_SIZE) if seen else _UNSEEN]
+        rankings.append(rank(frame.scores[frame.is_anomaly], frame.scores[~frame.is_anomaly]))
+        if len(rankings) == _MERGED_AT:
+            rankings[:] = [merged(rankings)]
+        self._true_voxels += frame.true_voxels
+        self._true_anomalies += frame.true_anomalies
+
+    def finish(self) -> ProtocolResult:
+        """AnoVox's groups: all frames; those in which a sensor and a shared voxel hold the anomaly; these by size."""
+        rankings = {name: merged(parts) for name, parts in self._rankings.items()}
+        seen = {name: ranking for name, ranking in rankings.items() if name != _UNSEEN}
+        anomalous, normal = (
+            sum(int(getattr(ranking, kind).sum()) for ranking in rankings.values())
+            for kind in ("positives", "negatives")
+        )
+        return ProtocolResult(
+            normality_included=_group(*rankings.values()),
+            anomalies_only=_group(*seen.values()),
+            by_size={size: _group(seen[size]) for size in ANOMALY_SIZES if size in seen},
+            true_voxels_covered=_share(anomalous + normal, self._true_voxels),
+            anomalous_voxels_covered=_share(anomalous, self._true_anomalies),
+        )
+
+
+def _group(*rankings: Ranking) -> VoxelGroup | None:
+    ranking = merged(rankings) if rankings else None
+    if ranking is None or not ranking.has_both:
         return None
-    ranking = _ranking(table)
-    return VoxelGroup(
-        metrics=_metrics(table, ranking),
-        fpr95_exact=fpr95(ranking),
-        anomalous_voxels=ranking.positive_count,
-        normal_voxels=ranking.negative_count,
-        auroc_error=error_bounds(ranking)[0],
-    )
+    counts = int(ranking.positives.sum()), int(ranking.negatives.sum())
+    return VoxelGroup(_metrics(ranking), fpr95(ranking), *counts)
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -192,7 +177,7 @@ def scores_of_voxels(
     """
     if way == "centerpoint":
         return scores[centers]
-    order = np.lexsort((scores, keys))
+    order = np.lexsort((scores, keys)) if way == "median" else np.argsort(keys, kind="stable")
     order = order[keys[order] != OUTSIDE]
     ordered = scores[order].astype(np.float64)
     starts = np.searchsorted(keys[order], occupied)
@@ -217,53 +202,37 @@ def anovox_metrics(scores: Floats, is_anomaly: Booleans) -> AnovoxMetrics | None
     at least 0.95. specificity: at the lowest score where precision and recall are nearest. f1_score and ppv: means
     over the thresholds 0.25, 0.30, ... 0.70, 0 where nothing exceeds one.
     """
-    counter = ScoreCounter(columns=2)
-    for column, chosen in ((_NORMAL, ~is_anomaly), (_ANOMALOUS, is_anomaly)):
-        counter.add(np.asarray(scores, dtype=np.float64)[chosen], column)
-    table = counter.finish()
-    return _metrics(table, _ranking(table)) if table.counts.any(axis=0).all() else None
+    ranking = rank(*(np.asarray(scores, dtype=np.float64)[chosen] for chosen in (is_anomaly, ~is_anomaly)))
+    return _metrics(ranking) if ranking.has_both else None
 
 
-def _ranking(table: CountedScores) -> Ranking:
-    rows = np.flatnonzero(table.counts[:, _ANOMALOUS])
-    below = np.append(0, np.cumsum(table.counts[:, _NORMAL]))
-    cells = np.diff(np.stack([below[rows], below[rows + 1]], axis=1).ravel(), prepend=0, append=below[-1])
-    return Ranking(table.values[rows], table.counts[rows, _ANOMALOUS], cells, table.dropped_bits == 0)
-
-
-def _metrics(table: CountedScores, ranking: Ranking) -> AnovoxMetrics:
-    below = np.concatenate([np.zeros((1, 2), dtype=np.int64), np.cumsum(table.counts, axis=0)])
-    normal, anomalous = below[-1]
-    threshold = _where_precision_meets_recall(below[-1] - below[:-1])
-    hits, false_alarms = _exceeding(table.values, below, np.arange(0.25, 0.75, 0.05))
-    reported = hits + false_alarms
+def _metrics(ranking: Ranking) -> AnovoxMetrics:
+    positives, negatives = int(ranking.positives.sum()), int(ranking.negatives.sum())
+    hits, false_alarms = _exceeding(ranking, np.arange(0.25, 0.75, 0.05))
+    # The same call as AnoVox's, so that the thresholds are the same floats; the last one lies just below 0.
+    fine_hits, fine_false_alarms = _exceeding(ranking, np.arange(1, -0.01, -0.01))
+    threshold = _where_precision_meets_recall(ranking)
     return AnovoxMetrics(
         auroc=auroc(ranking),
         aupr=average_precision(ranking),
-        fpr95=_fpr95(table.values, below),
-        specificity=float(below[threshold + 1, _NORMAL] / normal),
-        f1_score=float(np.mean(2 * hits / (reported + anomalous))),
-        ppv=float(np.mean(hits / np.maximum(reported, 1))),
+        fpr95=float(fine_false_alarms[np.argmax(fine_hits / positives >= 0.95)] / negatives),
+        specificity=float(ranking.negatives[: threshold + 1].sum() / negatives),
+        f1_score=float(np.mean(2 * hits / (hits + false_alarms + positives))),
+        ppv=float(np.mean(hits / np.maximum(hits + false_alarms, 1))),
     )
 
 
-def _exceeding(values: Floats, below: Integers, thresholds: Floats) -> tuple[Integers, Integers]:
-    """Numbers of positives and negatives that exceed each threshold; below (K + 1, 2): those under each of values."""
-    above = below[-1] - below[np.searchsorted(values, thresholds, side="right")]
-    return above[:, _ANOMALOUS], above[:, _NORMAL]
+def _exceeding(ranking: Ranking, thresholds: Floats) -> tuple[Integers, Integers]:
+    """Numbers of positives and negatives that exceed each threshold."""
+    first = np.searchsorted(ranking.values, thresholds, side="right")
+    hits, false_alarms = (np.append(at_least(c), 0)[first] for c in (ranking.positives, ranking.negatives))
+    return hits, false_alarms
 
 
-def _fpr95(values: Floats, below: Integers) -> float:
-    # The same call as AnoVox's, so that the thresholds are the same floats; the last one lies just below 0.
-    hits, false_alarms = _exceeding(values, below, np.arange(1, -0.01, -0.01))
-    first = int(np.argmax(hits / below[-1, _ANOMALOUS] >= 0.95))
-    return float(false_alarms[first] / below[-1, _NORMAL])
-
-
-def _where_precision_meets_recall(at_least: Integers) -> int:
-    """The lowest of the scores (its row) at which |precision - recall| (`>=`) is least; at_least (K, 2) score as high.
+def _where_precision_meets_recall(ranking: Ranking) -> int:
+    """The lowest of the scores (its row) at which |precision - recall| (`>=`) is least.
 
     Both are 0 where a negative scores highest of all, so such a score wins unless another threshold is exact too.
     """
-    hits = at_least[:, _ANOMALOUS]
-    return int(np.argmin(np.abs(hits / at_least.sum(axis=1) - hits / hits[0])))
+    hits = at_least(ranking.positives)
+    return int(np.argmin(np.abs(hits / (hits + at_least(ranking.negatives)) - hits / hits[0])))

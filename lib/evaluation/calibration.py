@@ -5,21 +5,24 @@ promise (of validation scenarios that the fit has not seen) stands beside what t
 """
 
 import logging
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
 
+from lib.evaluation.anovox_protocol import sigmoid
 from lib.evaluation.evaluate_params import EvaluateParams
-from lib.evaluation.levels import Level, LevelScores
+from lib.metrics.ranking import Ranking, merged, rank
 from lib.shards.validation_scores import NOT_SCORED, PASTED, ValidationScores
 
 CalibratedLevel = Literal["frame", "point"]
 EDGES: Final = np.array([0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 """Of the bins of predicted probability: finer where points are, nearly all of which are surely normal."""
-_STEPS: Final = 100
+WEAK: Final = 1e12
+"""How weakly the slope is held down: just enough where all scores are equal."""
 _LOG: Final = logging.getLogger(__name__)
 _Floats = npt.NDArray[np.floating]
 _Booleans = npt.NDArray[np.bool_]
@@ -34,7 +37,7 @@ class Calibrator:
 
     def probability(self, scores: _Floats) -> npt.NDArray[np.float64]:
         """Probabilities, of any shape, that what has these scores is anomalous."""
-        return _sigmoid(self.slope * scores.astype(np.float64) + self.intercept)
+        return sigmoid(self.slope * scores.astype(np.float64) + self.intercept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,42 +77,34 @@ class Calibration:
     promised: Bins
 
 
-def fit_calibrator(scores: _Floats, positive: _Booleans) -> Calibrator:
-    """Logistic regression of one variable on scores (N,) of both classes, by Newton's method.
+def fit_calibrator(ranking: Ranking) -> Calibrator:
+    """Logistic regression of one variable.
 
-    The targets lie off 0 and 1 by a count of one (Platt 1999), so that classes that do not overlap keep it finite.
+    The targets lie off 0 and 1 by a count of one (Platt 1999), so that classes that do not overlap keep it finite: each
+    score counts by its target as an anomaly, and by the rest as normal.
     """
-    middle, spread = float(scores.mean(dtype=np.float64)), float(scores.std(dtype=np.float64)) or 1.0
-    x = (scores.astype(np.float64) - middle) / spread
-    count = int(positive.sum())
-    target = np.where(positive, (count + 1) / (count + 2), 1 / (len(x) - count + 2))
-    weights = np.array([0.0, np.log((count + 1) / (len(x) - count + 1))])
-    loss = _loss(weights, x, target)
-    for _ in range(_STEPS):
-        error = _sigmoid(weights[0] * x + weights[1]) - target
-        curvature = (error + target) * (1 - error - target)
-        gradient = np.array([(error * x).sum(), error.sum()])
-        mixed = (curvature * x).sum()
-        hessian = np.array([[(curvature * x * x).sum(), mixed], [mixed, curvature.sum()]]) + 1e-9 * np.eye(2)
-        step, size = np.linalg.solve(hessian, gradient), 1.0
-        while size > 1e-6 and _loss(weights - size * step, x, target) > loss:
-            size /= 2
-        weights = weights - size * step
-        before, loss = loss, _loss(weights, x, target)
-        if before - loss <= 1e-12 * abs(loss):
-            break
-    slope = weights[0] / spread
-    return Calibrator(float(slope), float(weights[1] - slope * middle))
+    positives, negatives = ranking.positives, ranking.negatives
+    values, items = ranking.values.astype(np.float64), positives + negatives
+    middle = np.average(values, weights=items)
+    spread = math.sqrt(np.average((values - middle) ** 2, weights=items)) or 1.0
+    high, low = (positives.sum() + 1) / (positives.sum() + 2), 1 / (negatives.sum() + 2)
+    anomalous = positives * high + negatives * low
+    x = np.tile((values - middle) / spread, 2)[:, None]
+    y = np.repeat([True, False], len(values))
+    model = LogisticRegression(C=WEAK, tol=1e-9, solver="newton-cholesky")
+    model.fit(x, y, sample_weight=np.append(anomalous, items - anomalous))
+    slope = float(model.coef_[0, 0]) / spread
+    return Calibrator(slope, float(model.intercept_[0] - slope * middle))
 
 
-def binned(calibrator: Calibrator, scores: _Floats, positive: _Booleans) -> Bins:
-    """Scores (N,) and their truth, in bins of predicted probability."""
-    predicted = calibrator.probability(scores)
+def binned(calibrator: Calibrator, ranking: Ranking) -> Bins:
+    """Scores and their truth in bins of predicted probability."""
+    predicted, items = calibrator.probability(ranking.values), ranking.positives + ranking.negatives
     place, size = np.searchsorted(EDGES[1:-1], predicted, side="right"), len(EDGES) - 1
     return Bins(
-        items=np.bincount(place, minlength=size).astype(np.int64),
-        positives=np.bincount(place[positive], minlength=size).astype(np.int64),
-        predicted=np.bincount(place, predicted, minlength=size).astype(np.float64),
+        items=np.bincount(place, items, size).astype(np.int64),
+        positives=np.bincount(place, ranking.positives, size).astype(np.int64),
+        predicted=np.bincount(place, items * predicted, size).astype(np.float64),
     )
 
 
@@ -119,28 +114,19 @@ def calibrate(validation: ValidationScores, params: EvaluateParams) -> dict[Cali
     Each half of the validation scenarios is judged by a fit on the other: that is what is promised.
     """
     found: dict[CalibratedLevel, Calibration] = {}
+    names = sorted({scenario for scenario, _ in validation.drives})
+    half_of_drive = np.array([names.index(scenario) % 2 for scenario, _ in validation.drives])
     for level, (scores, positive, drive) in _items(validation, params).items():
-        scenarios = np.array([sorted({s for s, _ in validation.drives}).index(s) for s, _ in validation.drives])
-        halves = [scenarios[drive] % 2 == half for half in (0, 1)]
-        if any(len(np.unique(positive[half])) < 2 for half in halves):
+        halves = [
+            rank(*(scores[chosen & (half_of_drive[drive] == half)] for chosen in (positive, ~positive)))
+            for half in (0, 1)
+        ]
+        if not all(half.has_both for half in halves):
             _LOG.warning("calibration of %ss is left out: validation frames are too few or of one class", level)
             continue
-        fits = [fit_calibrator(scores[half], positive[half]) for half in halves]
-        first, second = (binned(fits[1 - n], scores[half], positive[half]) for n, half in enumerate(halves))
-        found[level] = Calibration(fit_calibrator(scores, positive), first + second)
+        first, second = (binned(fit_calibrator(halves[1 - n]), halves[n]) for n in (0, 1))
+        found[level] = Calibration(fit_calibrator(merged(halves)), first + second)
     return found
-
-
-def shown(
-    calibrations: Mapping[CalibratedLevel, Calibration], levels: Mapping[Level, LevelScores]
-) -> dict[CalibratedLevel, Bins]:
-    """A part of the test set in bins, by level."""
-    bins: dict[CalibratedLevel, Bins] = {}
-    for level, calibration in calibrations.items():
-        scores = levels[level]
-        positive = np.arange(len(scores.positive) + len(scores.negative)) < len(scores.positive)
-        bins[level] = binned(calibration.calibrator, np.concatenate([scores.positive, scores.negative]), positive)
-    return bins
 
 
 def pasted_truth(
@@ -166,12 +152,3 @@ def _items(
         "frame": (v.pasted_score[counts], enough[counts], v.pasted_drive[counts]),
         "point": (v.point_score[scored], v.point_label[scored] == PASTED, drive[scored]),
     }
-
-
-def _sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return 0.5 * (1 + np.tanh(0.5 * x))
-
-
-def _loss(weights: npt.NDArray[np.float64], x: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> float:
-    z = weights[0] * x + weights[1]
-    return float((np.logaddexp(0, z) - target * z).sum())

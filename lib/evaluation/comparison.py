@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
-from lib.evaluation.curves import auroc, average_precision
 from lib.evaluation.pooling import ScoredTest
-from lib.evaluation.pools import Pool, Positives
+from lib.evaluation.pools import ALL, Group, Pool
+from lib.metrics.ranking import auroc, average_precision
 
 NUMBERS: Final = ("auroc", "ap")
 GROUPED: Final = ("kind",)
@@ -51,11 +51,8 @@ def compare(first: ScoredTest, second: ScoredTest) -> list[Difference]:
     for level in (level for level in first.pools if level in second.pools):
         one, other = first.pools[level], second.pools[level]
         _check_alike(level, one, other)
-        found += _differences(level, "", (one, one.positives), (other, other.positives))
-        for (group, value), positives in sorted(one.groups.items()):
-            if group in GROUPED:
-                pair = (one, positives), (other, other.groups[group, value])
-                found += _differences(level, f"{group} {value}", *pair)
+        for group in (group for group in sorted(one.positives) if group == ALL or group[0] in GROUPED):
+            found += _differences(level, group, one, other)
     return found
 
 
@@ -64,25 +61,24 @@ def share_above(differences: npt.NDArray[np.float64]) -> float:
     return float((np.sign(differences).mean() + 1) / 2)
 
 
-def _differences(
-    level: str, group: str, first: tuple[Pool, Positives], second: tuple[Pool, Positives]
-) -> list[Difference]:
-    rankings = [pool.ranking(chosen) for pool, chosen in (first, second)]
-    resampled = second[0].resampled(second[1]) - first[0].resampled(first[1])
+def _differences(level: str, group: Group, first: Pool, second: Pool) -> list[Difference]:
+    rankings = [pool.ranking(group) for pool in (first, second)]
+    resampled = second.resampled(group) - first.resampled(group)
+    of = level, " ".join(group).strip()
+    counts = int(rankings[0].positives.sum()), int(rankings[0].negatives.sum())
     found = []
-    for row, (name, metric) in enumerate(zip(NUMBERS, (auroc, average_precision), strict=True)):
+    for row, (number, metric) in enumerate(zip(NUMBERS, (auroc, average_precision), strict=True)):
         changes = resampled[row][np.isfinite(resampled[row])]
         one, other = (metric(ranking) for ranking in rankings)
         low, high = np.percentile(changes, [2.5, 97.5]).tolist()
-        counts = rankings[0].positive_count, rankings[0].negative_count
-        change = Difference(level, group, name, one, other, other - one, low, high, share_above(changes), *counts)
-        found.append(change)
+        found.append(Difference(*of, number, one, other, other - one, low, high, share_above(changes), *counts))
     return found
 
 
 def _check_alike(level: str, first: Pool, second: Pool) -> None:
-    counts = [(int(p.positives.counts.sum()), int(p.negative_cells.sum())) for p in (first, second)]
-    if counts[0] != counts[1] or first.groups.keys() != second.groups.keys():
+    rankings = [pool.ranking() for pool in (first, second)]
+    counts = [(int(r.positives.sum()), int(r.negatives.sum())) for r in rankings]
+    if counts[0] != counts[1] or first.positives.keys() != second.positives.keys():
         raise DataError(
             f"level {level}: {counts[0][0]} anomalous and {counts[0][1]} normal items of the first, {counts[1][0]} and "
             f"{counts[1][1]} of the second; compare models with equal test data and evaluate params"

@@ -1,6 +1,6 @@
 """Which scenarios are tested, and whether the predictions are of exactly these shards."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,18 +53,7 @@ def scored_scenarios(shards: Path, predictions: Path, params: SplitParams) -> tu
         raise DataError(f"{predictions}: lacks {_some(missing)} of {len(test)} test shards; {REMEDY}")
     if foreign := sorted(found - {e.file for e in test}):
         raise DataError(f"{predictions}: holds {_some(foreign)}, not of the test scenarios; {REMEDY}")
-    _check_one_model([predictions / e.file for e in test])
     return tuple(ScoredScenario(e.scenario, e.camera, shards / e.file, predictions / e.file) for e in test)
-
-
-def _check_one_model(paths: Sequence[Path]) -> None:
-    """Raise DataError unless all predictions are of the same model."""
-    models: dict[str, Path] = {}
-    for path in paths:
-        models.setdefault(read_predictions(path, verify=False).model_fingerprint, path)
-    if len(models) > 1:
-        first, other, *_ = models.values()
-        raise DataError(f"{other}: is of another model than {first.name}; `dvc repro -f predict` scores all anew")
 
 
 def predicted_scenarios(shards: Path, predictions: Path) -> tuple[ScoredScenario, ...]:
@@ -77,6 +66,23 @@ def predicted_scenarios(shards: Path, predictions: Path) -> tuple[ScoredScenario
         raise DataError(f"{predictions}: holds {_some(foreign)}, not of the shards in {shards}; {REMEDY}")
     chosen = (e for e in entries if e.file in found)
     return tuple(ScoredScenario(e.scenario, e.camera, shards / e.file, predictions / e.file) for e in chosen)
+
+
+def opened(
+    scenarios: Iterable[ScoredScenario], model: str = "", source: str = ""
+) -> Iterator[tuple[Shard, Predictions]]:
+    """Open the scenarios one after another; raises DataError as `read`, or where their predictions are not all of one
+    model: that of this fingerprint, which the file `source` has, or else the first one's.
+    """
+    for scored in scenarios:
+        shard, predictions = scored.read()
+        if not model:
+            model, source = predictions.model_fingerprint, scored.predictions.name
+        if predictions.model_fingerprint != model:
+            raise DataError(
+                f"{scored.predictions}: is of another model than {source}; `dvc repro -f predict` scores all anew"
+            )
+        yield shard, predictions
 
 
 def check_predictions(path: Path, shard: Shard, predictions: Predictions) -> None:

@@ -8,20 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.labels import is_anomaly, is_ignored
-from lib.evaluation.anovox_protocol import Way, scores_of_voxels, shared_voxels
+from lib.evaluation.anovox_protocol import ProtocolFrame, Way, scores_of_voxels, shared_voxels, sigmoid
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.truth import FrameTruth, State, frame_truth, groups
 from lib.geometry.frame import ScenarioType
-from lib.geometry.rigid import apply
+from lib.geometry.rigid import apply_to_columns
 from lib.geometry.voxels import grid_cells, nearest_to_corner, points_to_grid, voxel_keys
-from lib.shards.predictions import Predictions
+from lib.shards.predictions import Predictions, to_float16
 from lib.shards.shard_reader import Shard
 
 Level = Literal["frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel"]
 LEVELS: Final[tuple[Level, ...]] = ("frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel")
 FRAMES_AT_ONCE: Final = 32
 
-Scores = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float16]
 Booleans = npt.NDArray[np.bool_]
 
 
@@ -54,11 +54,14 @@ class SharedVoxels:
 
 @dataclass(frozen=True, eq=False)
 class FramePoints:
-    """A frame's used points (N, 4) x, y, z [m], intensity; their classes; whether the camera's image holds them."""
+    """A frame's used points (N, 4) x, y, z [m], intensity; their classes; whether the camera's image holds them, and
+    row and column of the pixel (V,) of those that it holds.
+    """
 
     points_m: npt.NDArray[np.float32]
     classes: npt.NDArray[np.uint8]
     in_view: Booleans
+    pixel: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,13 @@ class ScenarioScores:
     points: tuple[FramePoints, ...]
     voxels: tuple[SharedVoxels, ...]
     baselines: dict[str, LevelScores] = field(default_factory=dict)
+
+    def protocol_frames(self) -> Iterator[ProtocolFrame]:
+        """What AnoVox's protocol looks at."""
+        for truth, voxels in zip(self.truth, self.voxels, strict=True):
+            scores = sigmoid(voxels.corner_score)
+            counts = voxels.true_voxels, voxels.true_anomalies
+            yield ProtocolFrame(scores, voxels.is_anomaly, truth.anywhere, self.anomaly_size, *counts)
 
 
 def score_scenario(shard: Shard, predictions: Predictions, params: EvaluateParams) -> ScenarioScores:
@@ -145,7 +155,7 @@ def frame_level(scores: Scores, states: list[State], left_out: bool = False) -> 
 def level_of(pairs: list[tuple[Scores, Booleans]], frames: list[int] | None = None) -> LevelScores:
     """Scores and labels of the scenario's frames, one after another; `frames` numbers them if some are absent."""
     if not pairs:
-        nothing = np.zeros(0, dtype=np.float32)
+        nothing = np.zeros(0, dtype=np.float16)
         return LevelScores(nothing, np.zeros(0, dtype=np.int64), nothing)
     numbers = np.arange(len(pairs)) if frames is None else np.array(frames)
     return LevelScores(
@@ -157,14 +167,24 @@ def level_of(pairs: list[tuple[Scores, Booleans]], frames: list[int] | None = No
 
 def points_in_view(shard: Shard, points_m: npt.NDArray[np.floating]) -> Booleans:
     """Say which points (N, 3 or more) [m, LiDAR frame] the camera's image holds (N,)."""
-    visible: Booleans = shard.camera.project(apply(shard.camera_SE3_lidar, points_m[:, :3]))[2]
-    return visible
+    return _project(shard, points_m)[0]
+
+
+def _project(
+    shard: Shard, points_m: npt.NDArray[np.floating]
+) -> tuple[Booleans, tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Which points the image holds, and row and column of the pixels of those."""
+    columns_m = points_m[:, :3].T.astype(np.float64)
+    visible, *pixel = shard.camera.pixels_of(apply_to_columns(shard.camera_SE3_lidar, columns_m))
+    in_view = np.zeros(len(points_m), dtype=bool)
+    in_view[visible] = True
+    return in_view, (pixel[0], pixel[1])
 
 
 def _points(shard: Shard, index: int) -> FramePoints:
     count = int(shard.num_points[index])
     points_m = shard.points[index, :count]
-    return FramePoints(points_m, shard.point_class[index, :count], points_in_view(shard, points_m))
+    return FramePoints(points_m, shard.point_class[index, :count], *_project(shard, points_m))
 
 
 def _shared_voxels(shard: Shard, index: int, points: FramePoints, scores: Scores, way: Way) -> SharedVoxels:
@@ -177,8 +197,8 @@ def _shared_voxels(shard: Shard, index: int, points: FramePoints, scores: Scores
     occupied, centers = nearest_to_corner(grid_m, keys)
     true_rows, rows = shared_voxels(voxel_keys(truth), occupied)
     return SharedVoxels(
-        score=scores_of_voxels(keys, occupied, centers, scores, way)[rows].astype(np.float32, copy=False),
-        corner_score=scores[centers[rows]].astype(np.float32, copy=False),
+        score=to_float16(scores_of_voxels(keys, occupied, centers, scores, way)[rows]),
+        corner_score=scores[centers[rows]],
         center=centers[rows],
         is_anomaly=anomalies[true_rows],
         in_view=np.isin(occupied[rows], keys[points.in_view]),

@@ -2,15 +2,15 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Final
 
 from lib.common.errors import DataError
 from lib.evaluation.anovox_protocol import ProtocolResult, VoxelGroup
-from lib.evaluation.calibration import CalibratedLevel, Calibration, calibrate
+from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration, binned, calibrate
 from lib.evaluation.evaluate_params import EvaluateParams
-from lib.evaluation.levels import LEVELS
+from lib.evaluation.levels import LEVELS, ScenarioScores
 from lib.evaluation.operating_points import operate
 from lib.evaluation.plot_tables import (
     BREAKDOWN_LEVELS,
@@ -21,9 +21,8 @@ from lib.evaluation.plot_tables import (
     roc_rows,
     score_rows,
 )
-from lib.evaluation.pooling import PooledFrame, ReadShard, ScoredTest, pool_test_set
+from lib.evaluation.pooling import PooledFrame, ScoredTest, pool_test_set
 from lib.evaluation.pools import level_metrics
-from lib.evaluation.progress import EvaluationCheckpoint
 from lib.evaluation.result_guards import check_scores, check_size
 from lib.evaluation.trivial_baselines import by_level, gives_away
 from lib.shards.validation_scores import ValidationScores
@@ -49,33 +48,31 @@ class Report:
 
 
 def evaluate(
-    shards: Sequence[ReadShard],
-    params: EvaluateParams,
-    validation: ValidationScores | None = None,
-    notes: EvaluationCheckpoint | None = None,
+    parts: Iterable[ScenarioScores], params: EvaluateParams, validation: ValidationScores | None = None
 ) -> Report:
-    """Evaluate the test set's shards (see pool_test_set); intervals resample whole scenarios.
+    """Evaluate the test set (see pool_test_set); intervals resample whole scenarios.
 
     With validation scores, thresholds and probabilities learned there are judged too. Raises DataError when no level
     has both positives and negatives.
     """
     calibrations = calibrate(validation, params) if validation else {}
-    test = pool_test_set(shards, params, BREAKDOWN_LEVELS, calibrations=calibrations, notes=notes)
+    test = pool_test_set(parts, params, BREAKDOWN_LEVELS)
     if not any(level in test.pools for level in LEVELS):
         raise DataError(_nothing_to_compute(test.frames))
     check_scores(test)
     check_size(test)
     pools, operating = test.pools, operate(test, validation)
+    reliability = {n: binned(c.calibrator, pools[n].ranking()) for n, c in calibrations.items() if n in pools}
     curves = [level for level in _CURVES if level in pools]
     return Report(
-        metrics=_rounded(_metrics(test, operating.block, calibrations, validation)),
+        metrics=_rounded(_metrics(test, operating.block, calibrations, reliability, validation)),
         roc=[row for level in curves for row in roc_rows(level, pools[level])],
         precision_recall=[row for level in curves for row in precision_recall_rows(level, pools[level])],
         scores=[row for level in ("frame", "point") if level in pools for row in score_rows(level, pools[level])],
         breakdown=breakdown_rows(pools),
         events=operating.events,
         first_detections=operating.first_detections,
-        reliability=reliability_rows(test.reliability, calibrations),
+        reliability=reliability_rows(reliability, calibrations),
     )
 
 
@@ -83,6 +80,7 @@ def _metrics(
     test: ScoredTest,
     events: Block,
     calibrations: Mapping[CalibratedLevel, Calibration],
+    reliability: Mapping[CalibratedLevel, Bins],
     validation: ValidationScores | None,
 ) -> Block:
     metrics: dict[str, int | float | Block] = {}
@@ -104,29 +102,25 @@ def _metrics(
     metrics["frames"] = {"total": len(test.frames)} | {s: states[s] for s in ("positive", "negative", "left_out")}
     if events:
         metrics["events"] = events
-    if calibration := _calibration_block(test, calibrations):
-        metrics["calibration"] = calibration
+    if reliability:
+        metrics["calibration"] = {level: _calibration(calibrations[level], bins) for level, bins in reliability.items()}
     if baselines := _baselines_block(test):
         metrics["baselines"] = baselines
     return metrics
 
 
-def _calibration_block(test: ScoredTest, calibrations: Mapping[CalibratedLevel, Calibration]) -> Block:
+def _calibration(calibration: Calibration, test: Bins) -> Block:
     """What validation promises of the probabilities, and what the test set shows."""
-    blocks: dict[str, Block] = {}
-    for level, bins in test.reliability.items():
-        if 0 < bins.positives.sum() < bins.items.sum():
-            made, promised = calibrations[level].calibrator, calibrations[level].promised
-            blocks[level] = {
-                "slope": made.slope,
-                "intercept": made.intercept,
-                "test_error": bins.error,
-                "error_at_fraction": bins.at_fraction(promised.share).error,
-                "validation_error": promised.error,
-                "positive_fraction": bins.share,
-                "validation_positive_fraction": promised.share,
-            }
-    return blocks
+    made, promised = calibration.calibrator, calibration.promised
+    return {
+        "slope": made.slope,
+        "intercept": made.intercept,
+        "test_error": test.error,
+        "error_at_fraction": test.at_fraction(promised.share).error,
+        "validation_error": promised.error,
+        "positive_fraction": test.share,
+        "validation_positive_fraction": promised.share,
+    }
 
 
 def _baselines_block(test: ScoredTest) -> Block:
@@ -159,8 +153,7 @@ def _anovox_block(result: ProtocolResult) -> Block:
 
 
 def _anovox_numbers(group: VoxelGroup) -> Block:
-    error = {"auroc_error": group.auroc_error} if group.auroc_error else {}
-    return {**asdict(group.metrics), "fpr95_exact": group.fpr95_exact, **error}
+    return {**asdict(group.metrics), "fpr95_exact": group.fpr95_exact}
 
 
 def _nothing_to_compute(frames: list[PooledFrame]) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration
-from lib.evaluation.curves import precision_recall_curve, roc_curve
 from lib.evaluation.levels import Level
 from lib.evaluation.pools import Pool, level_metrics
 from lib.evaluation.truth import GROUP_ORDER
+from lib.metrics.ranking import precision_recall_curve, roc_curve
 
 Row = dict[str, str | int | float]
 MAX_CURVE_ROWS: Final = 200
@@ -47,11 +47,11 @@ def breakdown_rows(pools: Mapping[str, Pool]) -> list[Row]:
     """Metrics of the positives of one group (of frames) against all negatives; groups without a positive are absent."""
     rows: list[Row] = []
     for level in (level for level in BREAKDOWN_LEVELS if level in pools):
-        groups = pools[level].groups
+        groups = pools[level].positives
         for name, order in GROUP_ORDER.items():
             found = {value for group, value in groups if group == name}
             for value in (v for v in order + tuple(sorted(found - set(order))) if v in found):
-                numbers = level_metrics(pools[level], groups[name, value])
+                numbers = level_metrics(pools[level], (name, value))
                 row: Row = {"level": level, "group": name, "value": value}
                 rows.append(row | {column: numbers[column] for column in _NUMBERS})
     return rows
@@ -64,9 +64,7 @@ def reliability_rows(
     rows: list[Row] = []
     for level, bins in test.items():
         promised = calibrations[level].promised
-        parts = {"validation": promised, "test": bins}
-        if 0 < bins.positives.sum() < bins.items.sum():
-            parts["test, its share known"] = bins.at_fraction(promised.share)
+        parts = {"validation": promised, "test": bins, "test, its share known": bins.at_fraction(promised.share)}
         for split, part in parts.items():
             columns = part.predicted.tolist(), part.positives.tolist(), part.items.tolist()
             for predicted, positives, items in (row for row in zip(*columns, strict=True) if row[2]):

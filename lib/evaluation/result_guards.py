@@ -1,33 +1,24 @@
 """What makes an evaluation's numbers meaningless, said before anybody believes them."""
 
 import logging
-from collections.abc import Iterable
 from typing import Final
 
 from lib.common.errors import DataError
 from lib.evaluation.levels import LEVELS
 from lib.evaluation.pooling import ScoredTest
+from lib.evaluation.pools import ALL
 
 FEW_SCENARIOS: Final = 10
 _LOG = logging.getLogger(__name__)
 
 
-def check_one_model(fingerprints: Iterable[str]) -> None:
-    """Raise DataError when predictions of several models lie in one folder."""
-    if len(found := set(fingerprints)) > 1:
-        raise DataError(
-            f"the predictions were made by {len(found)} different models; run `dvc repro -f predict` to score all test "
-            "scenarios by one"
-        )
-
-
 def check_scores(test: ScoredTest) -> None:
     """Raise DataError when all scores of a level are equal: its AUROC of 0.5 would only look like one."""
     for level in (level for level in LEVELS if level in test.pools):
-        scale = test.pools[level].scale
-        if scale.lowest == scale.highest:
+        values = test.pools[level].ranking().values
+        if len(values) == 1:
             raise DataError(
-                f"all {level} scores of the test set are {scale.lowest:g}: the model has collapsed or the predictions "
+                f"all {level} scores of the test set are {values[0]:g}: the model has collapsed or the predictions "
                 "are empty; look at metrics/train.json and train anew (`dvc repro -f train`)"
             )
 
@@ -40,7 +31,7 @@ def check_size(test: ScoredTest) -> None:
             "resampling one; raise split.test_fraction or give data.root more scenarios"
         )
     counts = {
-        level: (len(pool.positives.by_scenario), pool.negative_scenarios)
+        level: (pool.positives[ALL].scenarios, pool.negatives.scenarios)
         for level, pool in test.pools.items()
         if level in LEVELS
     }

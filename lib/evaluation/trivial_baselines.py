@@ -5,25 +5,18 @@ below 0.5 gives as much away as one far above it.
 """
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from lib.common.labels import is_anomaly, is_ignored
 from lib.evaluation.evaluate_params import EvaluateParams
-from lib.evaluation.levels import (
-    FramePoints,
-    LevelScores,
-    ScenarioScores,
-    Scores,
-    frame_level,
-    known,
-    level_of,
-)
-from lib.evaluation.truth import State
-from lib.geometry.rigid import apply
+from lib.evaluation.levels import Booleans, FramePoints, ScenarioScores, Scores, frame_level, level_of
+from lib.shards.predictions import to_float16
 from lib.shards.shard_reader import Shard
 
 GIVES_AWAY: Final = 0.65
@@ -32,18 +25,25 @@ CHANCE: Final = "random"
 """The baseline that shows what chance reaches on this test set; it knows nothing that could give a label away."""
 _CLUTTER_RANGE_M, _CLUTTER_HEIGHT_M = 30.0, 0.3
 
-_OfFrame = Callable[[Shard, int, FramePoints, np.random.Generator], float]
-_OfPoints = Callable[[Shard, int, FramePoints, np.random.Generator], npt.NDArray[np.floating]]
-
 
 def with_baselines(shard: Shard, scores: ScenarioScores, params: EvaluateParams) -> ScenarioScores:
-    """Add the trivial scores of the same frames, by `level.baseline`."""
+    """Add the trivial scores of the same frames, by `level.baseline`; a voxel has that of its point nearest to the
+    lower corner.
+    """
+    frames = defaultdict[str, list[float]](list)
+    items = defaultdict[str, list[tuple[Scores, Booleans]]](list)
     rows = np.searchsorted(shard.frame_id, scores.frame_id).tolist()
-    states = [t.state(params) for t in scores.truth]
-    levels = {f"frame.{name}": _frames(shard, rows, scores, of, states) for name, of in _FRAME.items()}
-    for name, of in _POINT.items():
-        levels[f"point.{name}"], levels[f"voxel.{name}"] = _points_and_voxels(shard, rows, scores, of)
-    return replace(scores, baselines=levels)
+    for index, points, voxels in zip(rows, scores.points, scores.voxels, strict=True):
+        kept = points.in_view & ~is_ignored(points.classes)
+        anomalous, center = is_anomaly(points.classes[kept]), voxels.center[voxels.in_view]
+        for name, found in _of_points(shard, index, points).items():
+            items[f"point.{name}"].append((to_float16(found[kept]), anomalous))
+            items[f"voxel.{name}"].append((to_float16(found[center]), voxels.is_anomaly[voxels.in_view]))
+        for name, score in _of_frame(shard, index, points).items():
+            frames[f"frame.{name}"].append(score)
+    states = [truth.state(params) for truth in scores.truth]
+    levels = {name: frame_level(to_float16(np.array(found)), states) for name, found in frames.items()}
+    return replace(scores, baselines=levels | {name: level_of(pairs) for name, pairs in items.items()})
 
 
 def by_level(blocks: Mapping[str, Mapping[str, float | int]]) -> dict[str, dict[str, Mapping[str, float | int]]]:
@@ -64,21 +64,32 @@ def gives_away(name: str, block: Mapping[str, float | int]) -> bool:
     return name != CHANCE and far and (block["auroc_low"] > 0.5 or block["auroc_high"] < 0.5)
 
 
-def _frames(shard: Shard, rows: list[int], scores: ScenarioScores, of: _OfFrame, states: list[State]) -> LevelScores:
-    found = [of(shard, i, p, _generator(shard, i)) for i, p in zip(rows, scores.points, strict=True)]
-    return frame_level(np.array(found, dtype=np.float32), states)
+def _of_frame(shard: Shard, index: int, points: FramePoints) -> dict[str, float]:
+    x, y, z, intensity = points.points_m[points.in_view].T
+    range_m = np.sqrt(x * x + y * y + z * z)
+    ground_m = np.quantile(z, 0.05) if len(z) else 0.0
+    return {
+        CHANCE: float(_generator(shard, index).random()),
+        "range": _mean(range_m),
+        "height": _mean(z),
+        "intensity": _mean(intensity),
+        "brightness": float(shard.image[index].mean()),
+        "frame_index": float(index),
+        "clutter": float(((range_m < _CLUTTER_RANGE_M) & (z > ground_m + _CLUTTER_HEIGHT_M)).sum()),
+    }
 
 
-def _points_and_voxels(
-    shard: Shard, rows: list[int], scores: ScenarioScores, of: _OfPoints
-) -> tuple[LevelScores, LevelScores]:
-    """A voxel has the score of its point nearest to the lower corner."""
-    points, voxels = [], []
-    for i, p, v in zip(rows, scores.points, scores.voxels, strict=True):
-        found: Scores = of(shard, i, p, _generator(shard, i)).astype(np.float32)
-        points.append(known(found[p.in_view], p.classes[p.in_view]))
-        voxels.append((found[v.center[v.in_view]], v.is_anomaly[v.in_view]))
-    return level_of(points), level_of(voxels)
+def _of_points(shard: Shard, index: int, points: FramePoints) -> dict[str, npt.NDArray[np.floating]]:
+    x, y, z, intensity = points.points_m.T
+    brightness = np.zeros(len(x))
+    brightness[points.in_view] = shard.image[index][points.pixel].mean(axis=1)
+    return {
+        CHANCE: _generator(shard, index).random(len(x)),
+        "range": np.sqrt(x * x + y * y + z * z),
+        "height": z,
+        "intensity": intensity,
+        "brightness": brightness,  # of the pixel that the point falls on; 0 outside the image
+    }
 
 
 def _generator(shard: Shard, index: int) -> np.random.Generator:
@@ -88,42 +99,3 @@ def _generator(shard: Shard, index: int) -> np.random.Generator:
 
 def _mean(values: npt.NDArray[np.floating]) -> float:
     return float(values.mean(dtype=np.float64)) if len(values) else 0.0
-
-
-def _range_m(points: FramePoints) -> npt.NDArray[np.floating]:
-    return np.asarray(np.linalg.norm(points.points_m[:, :3], axis=1))
-
-
-def _clutter(points: FramePoints) -> float:
-    """Number of points in view that stand out from the ground nearby."""
-    height_m = points.points_m[points.in_view, 2]
-    near = _range_m(points)[points.in_view] < _CLUTTER_RANGE_M
-    ground_m = np.quantile(height_m, 0.05) if len(height_m) else 0.0
-    return float((near & (height_m > ground_m + _CLUTTER_HEIGHT_M)).sum())
-
-
-def _brightness(shard: Shard, index: int, points: FramePoints, _: np.random.Generator) -> npt.NDArray[np.floating]:
-    """Brightness (N,) of the pixels that the points fall on, 0 outside the image."""
-    u, v, visible = shard.camera.project(apply(shard.camera_SE3_lidar, points.points_m[:, :3]))
-    found = np.zeros(len(u))
-    pixels = shard.image[index][v[visible].astype(np.int64), u[visible].astype(np.int64)]
-    found[visible] = pixels.mean(axis=1, dtype=np.float64)
-    return found
-
-
-_FRAME: Final[dict[str, _OfFrame]] = {
-    CHANCE: lambda shard, i, points, generator: float(generator.random()),
-    "range": lambda shard, i, points, generator: _mean(_range_m(points)[points.in_view]),
-    "height": lambda shard, i, points, generator: _mean(points.points_m[points.in_view, 2]),
-    "intensity": lambda shard, i, points, generator: _mean(points.points_m[points.in_view, 3]),
-    "brightness": lambda shard, i, points, generator: _mean(shard.image[i].reshape(-1, 3).mean(axis=1)),
-    "frame_index": lambda shard, i, points, generator: float(i),
-    "clutter": lambda shard, i, points, generator: _clutter(points),
-}
-_POINT: Final[dict[str, _OfPoints]] = {
-    CHANCE: lambda shard, i, points, generator: generator.random(len(points.points_m)),
-    "range": lambda shard, i, points, generator: _range_m(points),
-    "height": lambda shard, i, points, generator: points.points_m[:, 2],
-    "intensity": lambda shard, i, points, generator: points.points_m[:, 3],
-    "brightness": _brightness,
-}

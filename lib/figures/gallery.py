@@ -55,7 +55,7 @@ class Case:
     depth_m: npt.NDArray[np.floating]
     points_m: npt.NDArray[np.float64]
     point_surprise: npt.NDArray[np.float64]
-    point_score: npt.NDArray[np.float32]
+    point_score: npt.NDArray[np.float16]
     point_anomalous: npt.NDArray[np.bool_]
     in_view: npt.NDArray[np.bool_]
     camera: Camera

@@ -81,6 +81,6 @@ def _counts(level: LevelScores, edges: npt.NDArray[np.float64]) -> npt.NDArray[n
     return np.stack([np.histogram(scores, edges)[0] for scores in groups]).astype(np.int64)
 
 
-def _subsample(scores: npt.NDArray[np.float32], scenarios: int) -> npt.NDArray[np.float32]:
+def _subsample(scores: npt.NDArray[np.float16], scenarios: int) -> npt.NDArray[np.float32]:
     """Subsample evenly, so that all scenarios together have at most MAX_NORMAL_SCORES scores."""
-    return scores[:: max(1, -(-len(scores) * scenarios // MAX_NORMAL_SCORES))]
+    return scores[:: max(1, -(-len(scores) * scenarios // MAX_NORMAL_SCORES))].astype(np.float32)  # sorts faster

@@ -92,13 +92,14 @@ def nearest_to_corner(
 
     `grid_points_m` (N, 3) from `points_to_grid`, `keys` (N,) from `voxel_keys`. On a tie the earlier row wins.
     """
-    distance_squared = (_divmod(grid_points_m, voxel_size_m)[1] ** 2).sum(axis=1)
+    x, y, z = _divmod(grid_points_m, voxel_size_m)[1].T
     inside = np.flatnonzero(keys != OUTSIDE)
-    order = inside[np.lexsort((distance_squared[inside], keys[inside]))]
-    ordered = keys[order]
-    first = np.ones(len(ordered), dtype=bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    return ordered[first], order[first]
+    order = inside[np.argsort(keys[inside], kind="stable")]
+    ordered, distance_squared = keys[order], (x * x + y * y + z * z)[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    least = np.minimum.reduceat(distance_squared, starts)
+    nearest = np.flatnonzero(distance_squared == np.repeat(least, np.diff(starts, append=len(ordered))))
+    return ordered[starts], order[nearest[np.searchsorted(nearest, starts)]]
 
 
 def voxelize(clouds: Sequence[LabelledCloud], voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.uint16]:

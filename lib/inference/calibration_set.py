@@ -16,10 +16,11 @@ from lib.common.errors import DataError, ParamsError
 from lib.common.labels import NORMAL_IDS
 from lib.inference.frame_scores import frame_scores
 from lib.inference.shard_scoring import Scoring, detections_of
+from lib.inference.threads import Threads
 from lib.loading.dataset import batches
 from lib.loading.frame_reader import FrameRef
-from lib.model.parallel import Threads
 from lib.shards.index import open_entry, read_index
+from lib.shards.predictions import to_float16
 from lib.shards.shard_reader import Shard
 from lib.shards.split import assign_splits, training_frames
 from lib.shards.split_params import SplitParams
@@ -80,13 +81,13 @@ def score_validation(
         drives=tuple((shard.scenario, shard.camera_name) for shard in shards),
         drive=np.array([ref.shard for ref in refs], dtype=np.int32),
         time_s=np.array([shards[ref.shard].time_s[ref.index] for ref in refs], dtype=np.float64),
-        frame_score=_joined(normal, "frame_B", np.float32),
+        frame_score=to_float16(_joined(normal, "frame_B")),
         pasted_drive=np.array([ref.shard for ref in chosen_refs], dtype=np.int32),
-        pasted_score=_joined(pasted, "frame_B", np.float32),
-        pasted_image_fraction=_joined(pasted, "image_fraction_B", np.float32),
-        pasted_points=_joined(pasted, "points_B", np.int32),
-        point_score=_joined(pasted, "cell_BK", np.float32),
-        point_label=_joined(pasted, "label_BK", np.uint8),
+        pasted_score=to_float16(_joined(pasted, "frame_B")),
+        pasted_image_fraction=_joined(pasted, "image_fraction_B"),
+        pasted_points=_joined(pasted, "points_B").astype(np.int32),
+        point_score=to_float16(_joined(pasted, "cell_BK")),
+        point_label=_joined(pasted, "label_BK").astype(np.uint8),
     )
 
 
@@ -173,6 +174,6 @@ def _score_batch(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Ba
     return _BatchScores(frame_B, image_fraction_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
 
 
-def _joined(parts: Sequence[_BatchScores], name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def _joined(parts: Sequence[_BatchScores], name: str) -> npt.NDArray[Any]:
     tensors: list[Tensor] = [getattr(part, name) for part in parts]
-    return torch.cat(tensors).cpu().numpy().astype(dtype)
+    return torch.cat(tensors).cpu().numpy()

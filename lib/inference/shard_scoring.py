@@ -14,7 +14,7 @@ from lib.loading.frame_reader import FrameRef, batch_of
 from lib.model.class_scores import rescored
 from lib.model.detector import Detections
 from lib.model.devices import Precision, autocast
-from lib.shards.predictions import Predictions
+from lib.shards.predictions import Predictions, to_float16
 from lib.shards.shard_reader import Shard
 from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import RangeGrid, Views, make_views
@@ -85,9 +85,9 @@ def predictions_of(scoring: Scoring, shard: Shard, model_fingerprint: str) -> Pr
         scenario=shard.scenario,
         frame_id=np.asarray(shard.frame_id),
         num_points=np.asarray(shard.num_points),
-        point_score=scores.point_BP.numpy(),
-        pixel_score=scores.pixel_BHW.numpy(),
-        frame_score=scores.frame_B.numpy(),
+        point_score=to_float16(scores.point_BP.numpy()),
+        pixel_score=to_float16(scores.pixel_BHW.numpy()),
+        frame_score=to_float16(scores.frame_B.numpy()),
         shard_fingerprint=shard.fingerprint,
         model_fingerprint=model_fingerprint,
     )

@@ -11,13 +11,21 @@ from lib.common.errors import DataError
 from lib.shards.schema import ANY
 from lib.shards.storage import ArrayFileWriter, ArraySpec, FileKind, read_arrays
 
-PREDICTIONS_KIND: Final = FileKind("prediction file", 2, "run `dvc repro predict` to write the predictions anew")
+PREDICTIONS_KIND: Final = FileKind("prediction file", 3, "run `dvc repro predict` to write the predictions anew")
+
+
+_LARGEST: Final = np.finfo(np.float16).max
+
+
+def to_float16(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.float16]:
+    """Scores (of any shape) as they are stored and counted; finite ones beyond float16's range become its ends."""
+    return np.where(np.isinf(scores), scores, np.clip(scores, -_LARGEST, _LARGEST)).astype(np.float16)
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Scores of a shard's F frames, in its order: point_score (F, P) float32 (padding after num_points (F,) int32),
-    pixel_score (F, h, w) float32, frame_score (F,) float32; the fingerprints say which shard and model they are of.
+    """Scores of a shard's F frames, in its order: point_score (F, P) float16 (padding after num_points (F,) int32),
+    pixel_score (F, h, w) float16, frame_score (F,) float16; the fingerprints say which shard and model they are of.
     """
 
     scenario: str
@@ -25,9 +33,9 @@ class Predictions:
     model_fingerprint: str
     frame_id: npt.NDArray[np.int64]
     num_points: npt.NDArray[np.int32]
-    point_score: npt.NDArray[np.float32]
-    pixel_score: npt.NDArray[np.float32]
-    frame_score: npt.NDArray[np.float32]
+    point_score: npt.NDArray[np.float16]
+    pixel_score: npt.NDArray[np.float16]
+    frame_score: npt.NDArray[np.float16]
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -68,7 +76,7 @@ def _arrays(height: int = ANY, width: int = ANY, max_points: int = ANY) -> tuple
     return (
         ArraySpec("frame_id", "<i8"),
         ArraySpec("num_points", "<i4"),
-        ArraySpec("point_score", "<f4", (max_points,)),
-        ArraySpec("pixel_score", "<f4", (height, width)),
-        ArraySpec("frame_score", "<f4"),
+        ArraySpec("point_score", "<f2", (max_points,)),
+        ArraySpec("pixel_score", "<f2", (height, width)),
+        ArraySpec("frame_score", "<f2"),
     )

@@ -12,18 +12,18 @@ from lib.common.errors import DataError
 from lib.shards.schema import ANY
 from lib.shards.storage import ArrayFileWriter, ArraySpec, FileKind, read_arrays
 
-VALIDATION_KIND: Final = FileKind("file of validation scores", 2, "run `dvc repro predict` to write it anew")
+VALIDATION_KIND: Final = FileKind("file of validation scores", 3, "run `dvc repro predict` to write it anew")
 NORMAL, PASTED, NOT_SCORED = 0, 1, 255
 
 
 @dataclass(frozen=True, eq=False)
 class ValidationScores:
     """F frames as they are, in the order of `drives` (D of them: scenario and camera) and of time: drive (F,) int32,
-    time_s (F,) float64 (nan: unknown), frame_score (F,) float32.
+    time_s (F,) float64 (nan: unknown), frame_score (F,) float16.
 
-    G frames with pseudo-anomalies pasted into half of them: pasted_drive (G,) int32, pasted_score (G,) float32;
+    G frames with pseudo-anomalies pasted into half of them: pasted_drive (G,) int32, pasted_score (G,) float16;
     pasted_image_fraction (G,) float32, pasted_points (G,) int32: how much of them is in view; point_score (G, K)
-    float32 of K cells, point_label (G, K) uint8: NORMAL, PASTED, or NOT_SCORED (empty, out of view, unsure).
+    float16 of K cells, point_label (G, K) uint8: NORMAL, PASTED, or NOT_SCORED (empty, out of view, unsure).
     outside_shift: what was added to the scores of points outside the image, in the predictions that go with these.
     """
 
@@ -32,12 +32,12 @@ class ValidationScores:
     drives: tuple[tuple[str, str], ...]
     drive: npt.NDArray[np.int32]
     time_s: npt.NDArray[np.float64]
-    frame_score: npt.NDArray[np.float32]
+    frame_score: npt.NDArray[np.float16]
     pasted_drive: npt.NDArray[np.int32]
-    pasted_score: npt.NDArray[np.float32]
+    pasted_score: npt.NDArray[np.float16]
     pasted_image_fraction: npt.NDArray[np.float32]
     pasted_points: npt.NDArray[np.int32]
-    point_score: npt.NDArray[np.float32]
+    point_score: npt.NDArray[np.float16]
     point_label: npt.NDArray[np.uint8]
 
 
@@ -87,11 +87,11 @@ def _arrays(cells: int = ANY) -> tuple[ArraySpec, ...]:
     return (
         ArraySpec("drive", "<i4"),
         ArraySpec("time_s", "<f8"),
-        ArraySpec("frame_score", "<f4"),
+        ArraySpec("frame_score", "<f2"),
         ArraySpec("pasted_drive", "<i4"),
-        ArraySpec("pasted_score", "<f4"),
+        ArraySpec("pasted_score", "<f2"),
         ArraySpec("pasted_image_fraction", "<f4"),
         ArraySpec("pasted_points", "<i4"),
-        ArraySpec("point_score", "<f4", (cells,)),
+        ArraySpec("point_score", "<f2", (cells,)),
         ArraySpec("point_label", "|u1", (cells,)),
     )

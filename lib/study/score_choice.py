@@ -17,12 +17,13 @@ from lib.inference.frame_scores import frame_scores
 from lib.inference.predict_params import FrameScore, PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, detections_of
+from lib.inference.threads import Threads
 from lib.loading.dataset import batches
+from lib.metrics.bootstrap import bootstrap, resample_scenarios
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
 from lib.model.devices import Precision
 from lib.model.model_params import Score
-from lib.model.parallel import Threads
 from lib.synthesis.families import VALIDATION
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
 from lib.synthesis.targets import UNSURE
@@ -98,41 +99,29 @@ def compare_scores(detector: Detector, data: TrainingSet, trial: Trial, threads:
 
 def rate(results: ScoredFrames) -> list[ScoreRow]:
     """Rows of all alternatives, the best frame AUROC first."""
-    truth, base, draws = results.frame_truth, results.frames[DEFAULT], _draws(results)
-    resampled_base = _resampled_auroc(truth, base, draws)
+    truth, base = results.frame_truth, results.frames[DEFAULT]
+    resampled_base = _resampled_auroc(results, base)
     point = {
         score: (float(roc_auc_score(results.point_truth, s)), float(average_precision_score(results.point_truth, s)))
         for score, s in results.points.items()
     }
     rows = []
     for (score, frame_score), values in results.frames.items():
-        low, high = np.percentile(_resampled_auroc(truth, values, draws) - resampled_base, [2.5, 97.5])
+        low, high = np.nanpercentile(_resampled_auroc(results, values) - resampled_base, [2.5, 97.5])
         auroc = float(roc_auc_score(truth, values))
         change = auroc - float(roc_auc_score(truth, base))
         rows.append(ScoreRow(score, frame_score, auroc, change, float(low), float(high), *point[score]))
     return sorted(rows, key=lambda row: -row.frame_auroc)
 
 
-def _draws(results: ScoredFrames) -> npt.NDArray[np.int64]:
-    """Bootstrap over scenarios: number of times (D, F) that each draw has each frame; only draws with both kinds."""
-    generator = np.random.default_rng(SEED)
-    _, member = np.unique(results.scenario, return_inverse=True)
-    scenarios = int(member.max()) + 1
-    chosen = generator.integers(scenarios, size=(RESAMPLES, scenarios))
-    drawn = np.stack([np.bincount(draw, minlength=scenarios) for draw in chosen])[:, member]
-    positives, total = drawn @ results.frame_truth, drawn.sum(1)
-    return np.asarray(drawn[(positives > 0) & (positives < total)])
-
-
-def _resampled_auroc(
-    truth: npt.NDArray[np.bool_], scores: npt.NDArray[np.float32], draws: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """AUROC (D,) of all draws (D, F) at once; ties count half."""
-    order = np.argsort(scores)
-    ties = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))
-    positives, negatives = (np.add.reduceat(draws[:, order] * kind[order], ties, axis=1) for kind in (truth, ~truth))
-    beaten = np.cumsum(negatives, axis=1) - negatives / 2
-    return np.asarray((positives * beaten).sum(1) / (positives.sum(1) * negatives.sum(1)))
+def _resampled_auroc(results: ScoredFrames, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """AUROC (R,) of the frames' scores (F,) in every resample of the scenarios, the same ones for all scores."""
+    _, scenario = np.unique(results.scenario, return_inverse=True)
+    values, place = np.unique(scores, return_inverse=True)
+    counts = np.zeros((2, int(scenario.max()) + 1, len(values)))
+    np.add.at(counts, (results.frame_truth.astype(int), scenario, place), 1)
+    weights = resample_scenarios([""] * counts.shape[1], RESAMPLES, np.random.default_rng(SEED))
+    return np.asarray(bootstrap(weights, positives=counts[1], negatives=counts[0])[0])
 
 
 def _batches(data: TrainingSet, trial: Trial) -> Iterator[tuple[FrameBatch, npt.NDArray[np.int64], int]]:

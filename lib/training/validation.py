@@ -4,9 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from lib.common.errors import TrainingError
@@ -80,7 +79,7 @@ def validate(
         loss=sum(losses) / len(dataset),
         normal_score=score[~label].mean().item(),
         pseudo_anomaly_score=score[label].mean().item(),
-        point_auroc=auroc(score[label].numpy(), score[~label].numpy()),
+        point_auroc=float(roc_auc_score(label.numpy(), score.numpy())),
     )
 
 
@@ -96,17 +95,6 @@ def _score(detector: Detector, batch: FrameBatch, micro_batch: MicroBatch, recip
     scored_BRC = views.has_return_BRC & (targets.cell_BRC != UNSURE)
     mark_BRC = torch.where(scored_BRC, targets.cell_BRC, UNSURE)
     return _Scored(loss.item(), judged.cell_BRC.flatten().cpu(), mark_BRC.flatten().cpu())
-
-
-def auroc(positive: npt.NDArray[np.floating], negative: npt.NDArray[np.floating]) -> float:
-    """Share of the pairs of a positive (M,) and a negative score (N,) in which the positive one is higher.
-
-    Ties count half. Counted in integers, so that the order of the scores does not matter. Training has a function of
-    its own, so that a new metric in lib/evaluation trains nothing anew.
-    """
-    ascending = np.sort(negative)
-    below, at_most = np.searchsorted(ascending, positive, "left"), np.searchsorted(ascending, positive, "right")
-    return int(below.sum() + at_most.sum()) / (2 * len(positive) * len(negative))
 
 
 def _check_scores(score: Tensor, label: Tensor, epoch: int) -> None:

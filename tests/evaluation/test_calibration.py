@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
 
 from lib.evaluation.calibration import Bins, CalibratedLevel, binned, calibrate, fit_calibrator
-from lib.evaluation.levels import level_of
 from lib.evaluation.operating_points import validation_threshold
 from lib.evaluation.plot_tables import reliability_rows
+from lib.metrics.ranking import merged, rank
 from lib.shards.validation_scores import NORMAL
 from tests.all_params import all_params
 from tests.present import present
@@ -22,53 +22,62 @@ PARAMS = all_params().evaluate
 def drawn(count, share, skill=2.0, seed=0):
     generator = np.random.default_rng(seed)
     positive = generator.random(count) < share
-    return (generator.normal(size=count) + skill * positive).astype(np.float32), positive
+    scores = (generator.normal(size=count) + skill * positive).astype(np.float32)
+    return rank(scores[positive], scores[~positive])
 
 
-def test_the_fit_is_logistic_regression():
-    scores, positive = drawn(20_000, 0.3)
-    found = fit_calibrator(scores, positive)
-    reference = LogisticRegression(C=1e9, tol=1e-8).fit(scores[:, None], positive)
-    assert found.slope == pytest.approx(reference.coef_[0, 0], rel=1e-2)
-    assert found.intercept == pytest.approx(reference.intercept_[0], rel=1e-2)
+def test_the_fit_is_platts():
+    """Against the objective written out, and minimised by SciPy."""
+    for ranking in (drawn(200, 0.3), drawn(40, 0.5, skill=9.0), drawn(60, 0.0)):
+        positives, negatives = ranking.positives.sum(), ranking.negatives.sum()
+        target = (positives + 1) / (positives + 2), 1 / (negatives + 2)
+
+        def loss(weights, r=ranking, target=target):
+            z = weights[0] * r.values.astype(float) + weights[1]
+            parts = zip((r.positives, r.negatives), target, strict=True)
+            return sum((count * (np.logaddexp(0, z) - t * z)).sum() for count, t in parts)
+
+        found = fit_calibrator(ranking)
+        expected = minimize(loss, [0.1, 0.0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-12}).x
+        assert (found.slope, found.intercept) == pytest.approx(expected, abs=1e-5)
     # Two normal distributions, 2 apart: the truth is known.
-    assert found.slope == pytest.approx(2.0, abs=0.1)
-    assert found.intercept == pytest.approx(np.log(0.3 / 0.7) - 2.0, abs=0.1)
+    many = fit_calibrator(drawn(20_000, 0.3))
+    assert many.slope == pytest.approx(2.0, abs=0.1)
+    assert many.intercept == pytest.approx(np.log(0.3 / 0.7) - 2.0, abs=0.1)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.tuples(st.floats(-1e4, 1e4, width=32), st.booleans()), min_size=2, max_size=60),
-    st.floats(-50, 50),
+    st.lists(st.floats(-65504, 65504, width=16), max_size=40),
+    st.lists(st.floats(-9, 9, width=16), min_size=2, max_size=40),
 )
-def test_any_scores_give_finite_probabilities_in_their_order(items, shift):
-    scores = np.array([score for score, _ in items], dtype=np.float32)
-    positive = np.array([label for _, label in items])
-    calibrator = fit_calibrator(scores, positive)
-    predicted = calibrator.probability(np.sort(scores + np.float32(shift)))
+def test_any_scores_give_finite_probabilities_in_their_order(positive, negative):
+    ranking = rank(np.array(positive, dtype=np.float16), np.array(negative, dtype=np.float16))
+    calibrator = fit_calibrator(ranking)
+    predicted = calibrator.probability(ranking.values)
     assert np.isfinite([calibrator.slope, calibrator.intercept]).all()
     assert ((predicted >= 0) & (predicted <= 1)).all()
     assert (np.diff(predicted) * np.sign(calibrator.slope) >= 0).all()
 
 
 def test_what_is_calibrated_has_no_error_and_another_fraction_is_told_apart():
-    scores, positive = drawn(200_000, 0.2)
-    calibrator = fit_calibrator(scores, positive)
-    same = binned(calibrator, *drawn(200_000, 0.2, seed=1))
+    calibrator = fit_calibrator(drawn(200_000, 0.2))
+    same = binned(calibrator, drawn(200_000, 0.2, seed=1))
     assert same.error < 0.01 and same.share == pytest.approx(0.2, abs=0.01)
-    more = binned(calibrator, *drawn(200_000, 0.6, seed=2))
+    more = binned(calibrator, drawn(200_000, 0.6, seed=2))
     assert more.error > 0.1
     assert more.at_fraction(0.2).error < 0.02
 
 
 def test_bins_add_up_and_hold_every_item():
-    scores, positive = drawn(5_000, 0.3)
-    calibrator = fit_calibrator(scores, positive)
-    halves = [binned(calibrator, scores[part], positive[part]) for part in (slice(0, 1_999), slice(1_999, None))]
-    total, whole = halves[0] + halves[1], binned(calibrator, scores, positive)
-    assert np.array_equal(total.items, whole.items) and np.array_equal(total.positives, whole.positives)
-    assert total.predicted == pytest.approx(whole.predicted)
-    assert whole.items.sum() == 5_000 and whole.positives.sum() == positive.sum()
+    rankings = drawn(2_000, 0.3), drawn(3_000, 0.3, seed=1)
+    calibrator = fit_calibrator(rankings[0])
+    total, whole = (binned(calibrator, r) for r in rankings), binned(calibrator, merged(rankings))
+    first, second = total
+    assert np.array_equal((first + second).items, whole.items)
+    assert np.array_equal((first + second).positives, whole.positives)
+    assert (first + second).predicted == pytest.approx(whole.predicted)
+    assert whole.items.sum() == 5_000 and whole.positives.sum() == sum(r.positives.sum() for r in rankings)
     assert Bins(np.array([4]), np.array([1]), np.array([2.0])).error == 0.25
 
 
@@ -79,10 +88,8 @@ def test_validation_calibrates_frames_and_points_and_promises_by_the_other_half(
     assert found["point"].promised.items.sum() == 240 * 40
     assert found["point"].promised.share == pytest.approx(1 / 16)
     assert found["point"].promised.error < 0.02
-    test = level_of([(np.array([3.0, -2.0], dtype=np.float32), np.array([True, False]))])
-    bins: dict[CalibratedLevel, Bins] = {
-        "point": binned(found["point"].calibrator, np.append(test.positive, test.negative), np.array([True, False]))
-    }
+    test = rank(np.array([3.0], dtype=np.float16), np.array([-2.0], dtype=np.float16))
+    bins: dict[CalibratedLevel, Bins] = {"point": binned(found["point"].calibrator, test)}
     rows = reliability_rows(bins, found)
     assert [row["items"] for row in rows if row["split"] == "test"] == [1, 1]
     assert sum(int(row["items"]) for row in rows if row["split"] == "validation") == 240 * 40

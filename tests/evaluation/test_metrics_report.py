@@ -1,7 +1,6 @@
 import json
 import logging
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -21,12 +20,12 @@ PARAMS = EvaluateParams(
 
 
 def scores_of(path, params):
-    return [score_scenario(read_shard(path), made_up_scores(path), params)]
+    return score_scenario(read_shard(path), made_up_scores(path), params)
 
 
 def report_of(folder, scenarios, params=PARAMS):
     paths = [write_scenario(folder, f"Scenario_{i}", *scenario) for i, scenario in enumerate(scenarios)]
-    return evaluate([partial(scores_of, path, params) for path in paths], params)
+    return evaluate([scores_of(path, params) for path in paths], params)
 
 
 def scored(folder, scenarios):
@@ -161,7 +160,7 @@ def test_the_cameras_of_a_scenario_are_resampled_together(report, folder):
         for s in scored(folder, SCENARIOS):
             levels = {name: (level, level.negative) for name, level in s.levels.items()}
             one = {name: replace(level, negative=negative[::2]) for name, (level, negative) in levels.items()}
-            nothing = np.zeros(0, dtype=np.float32)
+            nothing = np.zeros(0, dtype=np.float16)
             other = {
                 name: LevelScores(nothing, np.zeros(0, dtype=np.int64), negative[1::2])
                 for name, (_, negative) in levels.items()
@@ -170,4 +169,4 @@ def test_the_cameras_of_a_scenario_are_resampled_together(report, folder):
             nobody = np.zeros(0)
             yield replace(s, levels=other, truth=(), groups=(), voxels=(), points=(), time_s=nobody, frame_score=nobody)
 
-    assert evaluate([in_parts], PARAMS) == report
+    assert evaluate(in_parts(), PARAMS) == report

@@ -1,5 +1,4 @@
 import logging
-from functools import partial
 
 import numpy as np
 import pytest
@@ -22,11 +21,11 @@ def paths(tmp_path_factory):
 
 
 def scores_of(path):
-    return [score_scenario(read_shard(path), made_up_scores(path), PARAMS)]
+    return score_scenario(read_shard(path), made_up_scores(path), PARAMS)
 
 
 def report(paths, validation=None):
-    return evaluate([partial(scores_of, path) for path in paths], PARAMS, validation)
+    return evaluate(map(scores_of, paths), PARAMS, validation)
 
 
 def test_the_curve_rises_and_passes_through_the_blocks_point(paths):

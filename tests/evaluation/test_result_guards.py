@@ -1,6 +1,5 @@
 import logging
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ from lib.common.errors import DataError
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import score_scenario
 from lib.evaluation.metrics_report import evaluate
-from lib.evaluation.result_guards import check_one_model
 from lib.geometry.frame import Anomaly
 from lib.shards.shard_reader import read_shard
 from tests.scored_sample import Ball, made_up_scores, write_scenario
@@ -30,9 +28,9 @@ def read(paths, **changes):
     def scores(path):
         predictions = made_up_scores(path)
         changed = {name: change(getattr(predictions, name)) for name, change in changes.items()}
-        return [score_scenario(read_shard(path), replace(predictions, **changed), PARAMS)]
+        return score_scenario(read_shard(path), replace(predictions, **changed), PARAMS)
 
-    return [partial(scores, path) for path in paths]
+    return map(scores, paths)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +53,3 @@ def test_few_scenarios_are_a_warning_with_their_number(paths, caplog):
     small = next(message for message in said if message.startswith("the test set is small"))
     assert "fewer than 10 scenarios" in small and "frame (1, 2), " in small and "point (1, 2)" in small
     assert any("its normal driving lasts 3 s, too short to hold one" in message for message in said)
-
-
-def test_predictions_of_several_models_are_an_error():
-    check_one_model(["a", "a"])
-    with pytest.raises(DataError, match="made by 2 different models; run `dvc repro -f predict`"):
-        check_one_model(["a", "b"])

@@ -14,8 +14,9 @@ from tests.faults.resuming import Resumed
 INTRODUCTION = """# Reliability
 
 `make faults` writes this page; do not edit it. It injects faults while real stages and real `dvc repro` run in
-temporary workspaces and clones, on a sample of twelve frames. Trainings write a checkpoint after each step, evaluations
-after each shard. A longer training measures the time to resume. Every moment, place and bit follows from a seed
+temporary workspaces and clones, on a sample of twelve frames. Trainings write a checkpoint after each step. A killed
+training resumes, `preprocess` and `predict` continue with the next shard, the other stages start anew. A longer
+training measures the time to resume. Every moment, place and bit follows from a seed
 (`python -m tests.faults --help`).
 
 A fault counts only if the stage meets it: not if the stage has ended, or does not read the damaged file. After each

@@ -21,7 +21,7 @@ from lib.model.model_file import save_detector
 from lib.preprocessing.conversion import convert_data_set
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.shards.index import INDEX_FILE
-from lib.shards.predictions import Predictions, write_predictions
+from lib.shards.predictions import Predictions, to_float16, write_predictions
 from lib.shards.shard_reader import read_shard
 from lib.simulator.mounting import sensor_set
 from lib.simulator.recordings import record_scenario, scenario_definition, simulator_notes
@@ -83,7 +83,7 @@ def _record(folder: Path, params: SimulateParams, plan: ScenarioPlan) -> Scenari
 def _scores(path: Path) -> Predictions:
     shard, generator = read_shard(path), np.random.default_rng(1)
     shapes = shard.point_class.shape, shard.pixel_class.shape, (len(shard),)
-    point_score, pixel_score, frame_score = (generator.normal(size=shape).astype(np.float32) for shape in shapes)
+    point_score, pixel_score, frame_score = (to_float16(generator.normal(size=shape)) for shape in shapes)
     return Predictions(
         scenario=shard.scenario,
         shard_fingerprint=shard.fingerprint,

@@ -1,10 +1,11 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lib.common.errors import DataError
-from lib.shards.predictions import Predictions, read_predictions, write_predictions
+from lib.shards.predictions import PREDICTIONS_KIND, Predictions, read_predictions, to_float16, write_predictions
 
 
 def predictions(seed=0, frames=3):
@@ -15,9 +16,9 @@ def predictions(seed=0, frames=3):
         model_fingerprint="model",
         frame_id=np.arange(frames),
         num_points=np.full(frames, 50, dtype=np.int32),
-        point_score=generator.normal(0, 30, (frames, 64)).astype(np.float32),
-        pixel_score=generator.normal(0, 30, (frames, 8, 12)).astype(np.float32),
-        frame_score=generator.normal(0, 30, frames).astype(np.float32),
+        point_score=generator.normal(0, 30, (frames, 64)).astype(np.float16),
+        pixel_score=generator.normal(0, 30, (frames, 8, 12)).astype(np.float16),
+        frame_score=generator.normal(0, 30, frames).astype(np.float16),
     )
 
 
@@ -58,4 +59,18 @@ def test_damaged_predictions_are_refused(tmp_path, cut):
 
 def test_missing_predictions_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"p\.h5: there is no such prediction file; run `dvc repro predict`"):
+        read_predictions(tmp_path / "p.h5")
+
+
+def test_scores_beyond_float16_stay_finite_and_ordered_and_what_is_not_finite_is_not_hidden():
+    scores = np.array([-np.inf, -1e30, -65520, -0.1, 0, 70000, np.inf, np.nan], dtype=np.float32)
+    expected = np.array([-np.inf, -65504, -65504, -0.1, 0, 65504, np.inf, np.nan], dtype=np.float16)
+    np.testing.assert_array_equal(to_float16(scores), expected)
+
+
+def test_predictions_of_another_version_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.shards.predictions.PREDICTIONS_KIND", replace(PREDICTIONS_KIND, version=2))
+    write_predictions(tmp_path / "p.h5", predictions())
+    monkeypatch.undo()
+    with pytest.raises(DataError, match=r"version 2, this .* version 3; run `dvc repro predict`"):
         read_predictions(tmp_path / "p.h5")

@@ -98,7 +98,7 @@ def test_validation_scores_missing_damaged_or_of_another_model(project):
     path.write_bytes(whole[: len(whole) // 2])
     fails(r"data/validation\.h5: damaged")
     write_validation(path, replace(made_up_validation(), model_fingerprint="another"))
-    fails("were made by 2 different models; run `dvc repro -f predict`")
+    fails(r"Scenario_a00\.h5: is of another model than validation\.h5; `dvc repro -f predict` scores all anew")
     write_validation(path, replace(made_up_validation(), drive=np.full(240, 99, dtype=np.int32)))
     fails(r"data/validation\.h5: damaged \(a frame is of no drive\)")
 
@@ -112,7 +112,7 @@ def test_predictions_of_a_training_scenario(project):
 
 def test_predictions_of_two_models(project):
     change_predictions(project / "data/predictions/Scenario_a03.h5", model_fingerprint="another")
-    fails(r"Scenario_a03\.h5: is of another model than Scenario_a00\.h5; `dvc repro -f predict` scores all anew")
+    fails(r"Scenario_a03\.h5: is of another model than validation\.h5; `dvc repro -f predict` scores all anew")
 
 
 def test_predictions_under_another_scenario_name(project):
@@ -169,6 +169,20 @@ def test_a_user_sees_one_sentence_and_a_failing_exit_status(project):
     )
     assert result.returncode == 1
     assert result.stderr.startswith("error: data/shards/index.csv: ") and result.stderr.count("\n") == 1
+
+
+def test_sigterm_ends_it_at_once_and_leaves_nothing_behind(project):
+    code = (
+        "import os, signal\n"
+        "from lib.common.errors import run_stage\n"
+        "from stages import evaluate\n"
+        "evaluate.with_baselines = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "run_stage(evaluate.main)\n"
+    )
+    command, environment = [sys.executable, "-c", code], {"PYTHONPATH": python_path(ROOT)}
+    result = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (143, "stopped: by SIGTERM; run it again to go on\n")
+    assert outputs(project) == {} and not list(project.rglob(".*.partial"))
 
 
 def test_test_scenarios_come_by_name(project):

@@ -1,7 +1,6 @@
 """Stages that are really killed, at any moment, and run again: the same bytes as if nothing had happened."""
 
 import random
-import re
 import signal
 import subprocess
 import sys
@@ -12,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.shards.predictions import read_predictions
 from tests.anovox_sample import golden_copy
 from tests.processes import environment
-from tests.scored_sample import change_predictions, write_sample
 from tests.shard_data import write_street_shards
 from tests.stages.test_train_predict import set_params
 
@@ -264,40 +261,3 @@ def test_predict_goes_on_with_the_shards_that_are_scored(tmp_path):
     assert pieces and f"{len(pieces)} of {len(whole)} shards were scored" in out
     assert contents(folder, "data/predictions") == whole and not kept(folder, "predict")
     assert {name: (folder / "data/predictions" / name).stat().st_ino for name in pieces} == pieces
-
-
-def killed_after_a_shard(folder):
-    """Kill an evaluation when it has noted something; what it has noted."""
-    run = start(folder, "evaluate")
-    while run.poll() is None and not checkpoints(folder, "evaluate"):
-        time.sleep(0.002)
-    run.kill()
-    finish(run)
-    return checkpoints(folder, "evaluate")
-
-
-@pytest.mark.slow
-def test_evaluate_goes_on_with_the_shards_that_are_counted(tmp_path):
-    for name in ("whole", "killed"):
-        write_sample(tmp_path / name)
-        set_params(tmp_path / name, execution={"checkpoint_seconds": 0})
-    assert finish(start(tmp_path / "whole", "evaluate"))[0] == 0
-    assert not checkpoints(tmp_path / "whole", "evaluate")
-    folder, outs = tmp_path / "killed", ("metrics", "plots")
-    next(found for _ in range(9) if (found := killed_after_a_shard(folder)))
-    assert contents(folder, *outs) == {}
-    path = folder / "data" / "predictions" / "Scenario_a03.h5"
-    own = read_predictions(path)
-    change_predictions(path, frame_score=own.frame_score + 1)
-    status, out, err = finish(start(folder, "evaluate"))
-    assert status == 0 and "going on" not in out, "other scores, though of the same shard and model"
-    assert contents(folder, *outs) != contents(tmp_path / "whole", *outs)
-    change_predictions(path, frame_score=own.frame_score)
-    set_params(folder, execution={"checkpoint_seconds": 0}, evaluate={"seed": 2})
-    status, out, err = finish(start(folder, "evaluate"))
-    assert status == 0 and "going on" not in out, "other params"
-    set_params(folder, execution={"checkpoint_seconds": 0}, evaluate={"seed": 1})
-    status, out, err = finish(start(folder, "evaluate"))
-    assert status == 0 and re.search(r"going on after shard \d of 8, first pass", out), err
-    assert contents(folder, *outs) == contents(tmp_path / "whole", *outs)
-    assert not checkpoints(folder, "evaluate") and not list(folder.rglob(".*.partial"))

@@ -3,15 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
 
 from lib.common.errors import DataError
+from lib.inference.threads import Threads
 from lib.loading.frame_reader import FrameRef
 from lib.model.detector import DetectorConfig, build_detector
-from lib.model.parallel import Threads
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
-from lib.study import score_choice
 from lib.study.score_choice import ALTERNATIVES, DEFAULT, ScoredFrames, Trial, compare_scores, rate, table
 from lib.training.recipe import TrainingSet
 from tests.all_params import all_params
@@ -46,15 +44,6 @@ def test_the_best_comes_first_and_its_interval_excludes_no_change():
     assert base.change == base.change_low == base.change_high == 0
     assert best.change == pytest.approx(best.frame_auroc - base.frame_auroc)
     assert table(rows).splitlines()[2].startswith("| energy | cluster | 1.000 | +0.4")
-
-
-def test_auroc_of_all_draws_at_once_is_that_of_each():
-    found = judged()
-    scores = found.frames[BETTER].round(0)
-    draws = score_choice._draws(found)
-    assert len(draws) == score_choice.RESAMPLES and len(set(scores)) < 20
-    expected = [roc_auc_score(found.frame_truth.repeat(draw), scores.repeat(draw)) for draw in draws[:50]]
-    assert score_choice._resampled_auroc(found.frame_truth, scores, draws[:50]) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from lib.evaluation.bootstrap import (
-    bootstrap,
-    choose_pivots,
-    interval,
-    merge_cells,
-    resample_negatives,
-    resample_scenarios,
-)
-from lib.evaluation.curves import count_cells
+from lib.metrics.bootstrap import bootstrap, cells_of, interval, resample_scenarios
 
 
 def scenarios(generator, count, step):
@@ -25,18 +17,12 @@ def scenarios(generator, count, step):
     return drawn
 
 
-def tables(drawn, pivots):
-    values = np.unique(np.concatenate([positives for positives, _ in drawn]))
-    chosen = choose_pivots(values, np.ones(len(values), dtype=np.int64), pivots)
-    rows = [[merge_cells(count_cells(values, np.sort(scores)), chosen) for scores in pair] for pair in drawn]
-    return np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-
-
-def resampled(weights, counts):
-    """AUROC and AP of every resample; scenarios without a positive are not handed over, as in pools."""
-    positives, negatives = counts
-    rows = np.flatnonzero(positives.any(axis=1))
-    return bootstrap(weights, positives[rows], rows, resample_negatives(weights, negatives))
+def tables(drawn):
+    """Positives and negatives (S, C) in cells."""
+    values = np.unique(np.concatenate([scores for pair in drawn for scores in pair]))
+    counts = np.array([[(s[:, None] == values).sum(axis=0) for s in pair] for pair in drawn])
+    cell = cells_of(counts[:, 0].sum(axis=0))
+    return counts.transpose(1, 0, 2) @ (cell[:, None] == np.arange(cell[-1] + 1)).astype(float)
 
 
 def written_out(drawn, weights):
@@ -48,16 +34,17 @@ def written_out(drawn, weights):
     return metrics.roc_auc_score(labels, scores), metrics.average_precision_score(labels, scores)
 
 
-@pytest.mark.parametrize(("step", "pivots", "tolerance"), [(0.25, 1000, 1e-12), (1e-6, 1000, 1e-12), (1e-6, 30, 0.006)])
-def test_resamples_match_scikit_learn_on_repeated_scores(step, pivots, tolerance):
+@pytest.mark.parametrize(("step", "limit", "ap_error"), [(0.25, 1000, 1e-12), (1e-6, 1000, 1e-12), (1e-6, 60, 6e-3)])
+def test_resamples_match_scikit_learn_on_repeated_scores(step, limit, ap_error):
     generator = np.random.default_rng(3)
     drawn = scenarios(generator, 12, step)
     weights = resample_scenarios(["a"] * 5 + ["b"] * 7, 110, generator)
-    aurocs, aps = resampled(weights, tables(drawn, pivots))
+    positives, negatives = tables(drawn)
+    aurocs, aps = bootstrap(weights, positives, negatives, limit)
     for row in range(0, 110, 9):
         expected_auroc, expected_ap = written_out(drawn, weights[row])
-        assert aurocs[row] == pytest.approx(expected_auroc, abs=tolerance)
-        assert aps[row] == pytest.approx(expected_ap, abs=tolerance)
+        assert aurocs[row] == pytest.approx(expected_auroc, abs=1e-12)
+        assert aps[row] == pytest.approx(expected_ap, abs=ap_error)
 
 
 def test_strata_keep_their_sizes_and_the_seed_decides():
@@ -69,17 +56,12 @@ def test_strata_keep_their_sizes_and_the_seed_decides():
     np.testing.assert_allclose(weights.mean(axis=0), 1.0, atol=0.15)
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=80), st.integers(1, 40))
-def test_pivots_cut_the_positives_into_equal_shares(counts, limit):
-    values, counts = np.arange(len(counts), dtype=np.float32), np.array(counts)
-    pivots = choose_pivots(values, counts, limit)
-    assert len(pivots) <= max(limit, 1) and (np.diff(pivots) > 0).all()
-    cells = np.zeros(2 * len(values) + 1, dtype=np.int64)
-    cells[1::2] = counts
-    merged = merge_cells(cells, pivots)
-    assert len(merged) == 2 * len(pivots) + 1 and merged.sum() == counts.sum()
-    assert merged[0::2].max() <= counts.sum() / limit
-    np.testing.assert_array_equal(merged[1::2], counts[pivots])
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=80))
+def test_each_value_with_positives_is_a_cell_and_what_lies_between_two_is_one(positives):
+    cell = cells_of(np.array(positives))
+    assert cell[0] == 0 and set(np.diff(cell)) <= {0, 1}
+    for left, right, same in zip(positives, positives[1:], np.diff(cell) == 0, strict=False):
+        assert same == (left == right == 0)
 
 
 def test_interval_covers_the_truth_about_as_often_as_it_says():
@@ -88,15 +70,14 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
         generator = np.random.default_rng(seed)
         drawn = [(generator.normal(1, 1, 6), generator.normal(0, 1, 12)) for _ in range(25)]
         weights = resample_scenarios(["a"] * 25, 300, generator)
-        found = interval(resampled(weights, tables(drawn, 1000)))
-        covered += found.auroc_low <= truth <= found.auroc_high
+        (low, high), _ = interval(bootstrap(weights, *tables(drawn)))
+        covered += low <= truth <= high
     assert 50 <= covered <= 60
 
 
 def test_resamples_without_a_class_are_left_out():
-    positives, negatives = np.array([[0, 2, 0], [0, 0, 0]]), np.array([[0, 0, 0], [4, 0, 1]])
+    positives, negatives = np.array([[0, 2.0, 0], [0, 0, 0]]), np.array([[0, 0, 0], [4.0, 0, 1]])
     weights = np.array([[2.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
-    aurocs, _ = resampled(weights, (positives, negatives))
-    np.testing.assert_array_equal(aurocs, [np.nan, np.nan, 0.8])
-    found = interval(resampled(weights, (positives, negatives)))
-    assert (found.auroc_low, found.auroc_high) == (0.8, 0.8)
+    found = bootstrap(weights, positives, negatives)
+    np.testing.assert_array_equal(found[0], [np.nan, np.nan, 0.8])
+    assert interval(found)[0].tolist() == [0.8, 0.8]

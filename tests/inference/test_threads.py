@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 import torch
 
-from lib.model.parallel import Threads
+from lib.inference.threads import Threads
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

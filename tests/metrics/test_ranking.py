@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from lib.evaluation.curves import (
+from lib.metrics.ranking import (
     auroc,
     average_precision,
-    count_cells,
     fpr95,
+    merged,
     precision_recall_curve,
     rank,
     roc_curve,
@@ -70,20 +70,13 @@ def test_curves_run_from_end_to_end(positive, negative):
     assert ((precision > 0) & (precision <= 1)).all()
 
 
-@given(either, either)
-def test_cells_add_up_over_files(positive, negative):
-    positive, negative = arrays(positive, sorted(negative))
-    values = np.unique(positive)
-    whole = count_cells(values, negative)
-    np.testing.assert_array_equal(whole, count_cells(values, negative[::2]) + count_cells(values, negative[1::2]))
-    assert whole.sum() == len(negative)
-
-
-def test_cells_of_a_small_example():
-    np.testing.assert_array_equal(
-        count_cells(np.array([1.0, 2.0]), np.array([0.0, 1.5, 2.0, 2.0, 3.0])), [1, 0, 1, 2, 1]
-    )
-    np.testing.assert_array_equal(count_cells(np.array([]), np.array([0.0, 2.0])), [2])
+@given(either, either, st.integers(1, 5))
+def test_rankings_of_parts_merge_to_that_of_all(positive, negative, parts):
+    positive, negative = arrays(positive, negative)
+    whole = rank(positive, negative)
+    found = merged([rank(positive[n::parts], negative[n::parts]) for n in range(parts)])
+    for name in ("values", "positives", "negatives"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
 
 
 def test_a_threshold_at_the_score_counts_as_reached():
