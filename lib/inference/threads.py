@@ -1,7 +1,7 @@
-"""CPU cores that work side by side, each with one torch thread.
+"""Threads that score side by side, with one torch thread each.
 
-Threads that share every small operation wait for each other more than they compute; threads with a part of the work
-each do not. And what one thread adds up does not depend on how many others there are.
+Torch's own threads divide every small operation and wait for each other. Threads that work on different shards do not,
+and no result depends on their number.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class Threads:
-    """So many threads; one means the calling thread itself (on CUDA, where the device works in parallel anyway)."""
+    """A pool of `count` threads; 1 is the calling thread itself (for CUDA, where the device works in parallel)."""
 
     def __init__(self, count: int) -> None:
         torch.set_num_threads(1)

@@ -2,18 +2,24 @@
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 from torch import Tensor
 
-from lib.common.array_files import UNREADABLE, checksum, read_arrays, write_arrays
 from lib.common.cache import file_digest
 from lib.common.errors import DataError, refused
+from lib.common.outputs import atomic_file
+from lib.common.reading import open_file
 from lib.common.terminal import readable
 from lib.model.detector import Detector, DetectorConfig, build_detector
 
@@ -23,14 +29,21 @@ MAX_CHANNELS: Final = 65_536
 MAX_COLUMNS: Final = 65_536
 REMEDY: Final = "run `dvc repro train`"
 _CONFIG: Final = TypeAdapter(DetectorConfig)
+_Arrays = Mapping[str, npt.NDArray[Any]]
+
+# Whatever safetensors, NumPy, torch and json raise over a damaged file.
+_UNREADABLE: Final = (
+    *(SafetensorError, OSError, LookupError, TypeError, ValueError, AttributeError),
+    *(RuntimeError, OverflowError, MemoryError),
+)
 
 
 def save_detector(path: Path, detector: Detector, seen: Iterable[str] = ()) -> None:
     """Write the detector atomically; `seen`: scenarios that were used for training or validation."""
     arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in detector.state_dict().items()}
     about = {"config": asdict(detector.config), "seen": sorted(set(seen))}
-    header = {"format": FORMAT, **about, "crc32": checksum(_text(about), arrays)}
-    write_arrays(path, arrays, {"detector": _text(header)})
+    header = {"format": FORMAT, **about, "crc32": _checksum(_text(about), arrays)}
+    _write_arrays(path, arrays, {"detector": _text(header)})
 
 
 def load_detector(path: Path) -> Detector:
@@ -70,15 +83,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         problem = "not a file" if os.path.lexists(path) else "there is no model file"
         raise DataError(f"{path}: {problem}; {REMEDY}")
     try:
-        arrays, metadata = read_arrays(path)
+        arrays, metadata = _read_arrays(path)
         header = json.loads(metadata["detector"])
         found, seen = header["format"], header.get("seen")
         state = {name: torch.from_numpy(value) for name, value in arrays.items()}
-    except UNREADABLE as error:
+    except _UNREADABLE as error:
         raise refused(path, error) or _damaged(path, error) from None
     if found != FORMAT:
         raise DataError(f"{path}: model format {readable(str(found)[:60])}, this version reads {FORMAT}; {REMEDY}")
-    if header.get("crc32") != checksum(_text({"config": header.get("config"), "seen": seen}), arrays):
+    if header.get("crc32") != _checksum(_text({"config": header.get("config"), "seen": seen}), arrays):
         raise DataError(f"{path}: damaged (the content does not match its checksum); {REMEDY}")
     if not isinstance(seen, list) or not all(isinstance(name, str) for name in seen):
         raise _damaged(path, "it does not say which scenarios it has seen")
@@ -115,3 +128,30 @@ def _text(header: Mapping[str, object]) -> str:
 def model_fingerprint(path: Path) -> str:
     """Content hash of a model file, which is stored with its predictions."""
     return file_digest(path)[:32]
+
+
+def _checksum(text: str, arrays: _Arrays) -> int:
+    """CRC-32 of a text, and of the arrays' names and bytes."""
+    found = zlib.crc32(text.encode())
+    for name, value in sorted(arrays.items()):
+        found = zlib.crc32(value.tobytes(), zlib.crc32(name.encode(), found))
+    return found
+
+
+def _write_arrays(path: Path, arrays: _Arrays, metadata: Mapping[str, str]) -> None:
+    """Write a file whole or not at all, also when the machine fails. Raises DataError or OSError."""
+    rows_first = {
+        name: np.asarray(value, order="C") for name, value in arrays.items()
+    }  # as safetensors takes them to be
+    content = save(rows_first, metadata=dict(metadata))
+    with atomic_file(path) as partial, partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read_arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+    """The arrays of a file and its metadata; raises one of _UNREADABLE."""
+    open_file(path).close()  # safetensors calls whatever the system refuses a missing file
+    with safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (not a dict)

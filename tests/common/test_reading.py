@@ -18,7 +18,6 @@ from lib.anovox.format.sensor_setup import read_sensor_setup
 from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
-from lib.common.array_files import read_state
 from lib.common.cache import file_digest
 from lib.common.errors import DataError, ParamsError
 from lib.common.reading import UnfitFileError, check_regular, open_file, read_bytes, read_text
@@ -52,7 +51,6 @@ READERS: dict[str, Callable[[Path], object]] = {
     "shard.h5": read_shard,
     "predictions.h5": read_predictions,
     "model.safetensors": load_detector,
-    "state.safetensors": lambda path: read_state(path, "key", "training"),
     "frames.json": read_frame_table,
     "table.csv": lambda path: read_table(path, ()),
     "metrics.json": read_metrics,

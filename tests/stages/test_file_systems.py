@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
 
 from lib.anovox.download.packed import packed_files
@@ -19,7 +18,6 @@ from lib.anovox.format import files
 from lib.anovox.format.pcd import StoredCloud, read_pcd, write_pcd
 from lib.anovox.format.ply import read_ply
 from lib.anovox.format.sensor_setup import read_sensor_setup
-from lib.common.array_files import read_state, write_state
 from lib.common.errors import DataError
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import load_detector, save_detector
@@ -113,9 +111,8 @@ def readers(tmp_path_factory):
     """Something that reads each kind of file."""
     folder = tmp_path_factory.mktemp("files")
     write_sample(folder, anomaly_scenarios=1, normality_scenarios=2)
-    model, state = folder / "detector.safetensors", folder / "state.safetensors"
+    model = folder / "detector.safetensors"
     save_detector(model, build_detector(DetectorConfig("lidar", 4, 4, 8, 16, 64, 15.0, -25.0)))
-    write_state(state, "key", {}, {"values": torch.zeros(2).numpy()})
     shards = folder / "data" / "shards"
     return {
         "shard": partial(read_shard, next(shards.glob("*.h5"))),
@@ -123,7 +120,6 @@ def readers(tmp_path_factory):
         "predictions": partial(read_predictions, next((folder / "data" / "predictions").glob("*.h5"))),
         "validation": partial(read_validation, folder / "data" / "validation.h5"),
         "model": partial(load_detector, model),
-        "state": partial(read_state, state, "key", "work"),
         **_anovox_files(folder),
     }
 
