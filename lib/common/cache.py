@@ -47,11 +47,11 @@ def file_digest(path: Path) -> str:
 
 def code_fingerprint(stage: str) -> str:
     """Hash of the code that a stage depends on in dvc.yaml, and of the versions of Python and required libraries."""
-    deps = read_yaml((_ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]["deps"]
+    deps = read_yaml(read_text(_ROOT / "dvc.yaml"))["stages"][stage]["deps"]
     code = [_ROOT / dep for dep in deps if Path(dep).parts[0] in ("lib", "stages")]
     files = {file for path in code for file in (path.rglob("*.py") if path.is_dir() else [path])}
     digests = {str(file.relative_to(_ROOT)): file_digest(file) for file in files}
-    required = re.findall(r"^[\w.-]+", (_ROOT / "requirements.in").read_text(encoding="utf-8"), re.MULTILINE)
+    required = re.findall(r"^[\w.-]+", read_text(_ROOT / "requirements.in"), re.MULTILINE)
     return fingerprint(digests, {name: _version(name) for name in required}, sys.version)
 
 

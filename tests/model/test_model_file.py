@@ -57,7 +57,7 @@ def test_a_model_knows_what_it_has_seen_and_is_not_tested_on_it(tmp_path):
     save_detector(path, build_detector(CONFIG), seen=["Scenario_b", "Scenario_a", "Scenario_a"])
     assert scenarios_seen(path) == {"Scenario_a", "Scenario_b"}
     check_unseen(path, ["Scenario_c"])
-    with pytest.raises(DataError, match=r"has trained on Scenario_a and 1 more, which the split now tests"):
+    with pytest.raises(DataError, match=r"was trained on Scenario_a and 1 more, which the split now uses"):
         check_unseen(path, ["Scenario_c", "Scenario_b", "Scenario_a"])
 
 
