@@ -29,6 +29,8 @@ VARIABLE: Final = "ANOVOX_SCRATCH"
 KEPT_DAYS: Final = 30
 KEPT_BYTES: Final = 20 << 30
 _ROOT: Final = Path(__file__).resolve().parents[2]
+_LIBRARIES: Final = ("torch", "numpy", "scipy", "h5py", "hdf5plugin", "pillow", "kornia-rs", "pypcd4", "scikit-learn")
+"""Libraries that results of stages with a cache depend on."""
 _EXPERIMENTS: Final = (".dvc", "tmp", "exps")
 _NOTE: Final = "note.json"
 _KEY: Final = re.compile(r"[0-9a-f]{32}(-\d+)?")
@@ -46,13 +48,12 @@ def file_digest(path: Path) -> str:
 
 
 def code_fingerprint(stage: str) -> str:
-    """Hash of the code that a stage depends on in dvc.yaml, and of the versions of Python and required libraries."""
+    """Hash of the code that a stage depends on in dvc.yaml, and of the versions of Python and libraries."""
     deps = read_yaml(read_text(_ROOT / "dvc.yaml"))["stages"][stage]["deps"]
     code = [_ROOT / dep for dep in deps if Path(dep).parts[0] in ("lib", "stages")]
     files = {file for path in code for file in (path.rglob("*.py") if path.is_dir() else [path])}
     digests = {str(file.relative_to(_ROOT)): file_digest(file) for file in files}
-    required = re.findall(r"^[\w.-]+", read_text(_ROOT / "requirements.in"), re.MULTILINE)
-    return fingerprint(digests, {name: _version(name) for name in required}, sys.version)
+    return fingerprint(digests, {name: _version(name) for name in _LIBRARIES}, sys.version)
 
 
 def _version(name: str) -> str | None:

@@ -162,7 +162,9 @@ def _locked(path: Path, output: Path, is_folder: bool, wait: bool) -> Iterator[N
         try:
             if not _acquired(descriptor, output, wait):
                 raise OccupiedError(f"{output}: another run is writing it; wait for its end, or end it")
-            if _is_at(descriptor, path):
+            if not is_folder and os.fstat(descriptor).st_nlink > 1:
+                path.unlink()  # another name of somebody's file, perhaps from an archive
+            elif _is_at(descriptor, path):
                 yield
                 return
         finally:

@@ -174,7 +174,6 @@ def test_the_code_of_a_stage_is_what_it_depends_on_in_the_pipeline(tmp_path, mon
         (tmp_path / name).write_text("")
     stages = "stages:\n  train:\n    deps: [data/shards, stages/train.py, lib/common]\n"
     (tmp_path / "dvc.yaml").write_text(stages)
-    (tmp_path / "requirements.in").write_text("# a comment\nnumpy\nnot-installed>=3\n")
     monkeypatch.setattr(module, "_ROOT", tmp_path)
     before = code_fingerprint("train")
     for name, changes in (("stages/plot.py", False), ("lib/training/loop.py", False), ("lib/common/paths.py", True)):

@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 
+from lib.common.outputs import partial_of
 from tests.faults.lab import Lab, Trial, difference, draws
 from tests.faults.workspace import outs_of
 from tests.fuzz.places import clear
 
-THINGS: Final = ("link", "link to nowhere", "link to a folder", "hard link", "file", "folder", "FIFO")
-HIDDEN: Final = (".{}.partial", ".{}.run.partial", ".{}.writer.partial", ".{}.old.partial")
+THINGS: Final = ("link", "link to nowhere", "link to a folder", "hard link", "FIFO")
 PLACES: Final = ("at a hidden name", "in an output folder", "in the scratch store")
 DAYS: Final = 400
 
@@ -31,9 +31,10 @@ def strangers(lab: Lab, stage: str, seed: int, number: int) -> Trial | None:
     put = _put(workspace.root, stage, place, theirs, random)
     if not put:
         return None
-    before = _seen([theirs, *put])
+    watched = [theirs] if place == "at a hidden name" else [theirs, *put]
+    before = _seen(watched)
     ended = workspace.stage(stage)
-    lost = None if _seen([theirs, *put]) == before else "something of a stranger has changed"
+    lost = None if _seen(watched) == before else "something of a stranger has changed"
     wrong = None if ended.status else difference(lab.new_contents, workspace, _others(stage, workspace.root, put))
     for path in put:
         clear(path)
@@ -61,15 +62,11 @@ def _put(root: Path, stage: str, place: str, theirs: Path, random: np.random.Gen
         path = folders[int(random.integers(len(folders)))] / "notes.txt"
     else:
         out = outs[int(random.integers(len(outs)))]
-        path = out.with_name(HIDDEN[int(random.integers(len(HIDDEN)))].format(out.name))
+        path = partial_of(out)
     thing = THINGS[int(random.integers(len(THINGS)))]
     path.parent.mkdir(parents=True, exist_ok=True)
     if thing == "hard link":
         path.hardlink_to(theirs / "letter")
-    elif thing == "file":
-        path.write_text("theirs")
-    elif thing == "folder":
-        shutil.copytree(theirs / "folder", path)
     elif thing == "FIFO":
         os.mkfifo(path)
     else:
@@ -78,9 +75,9 @@ def _put(root: Path, stage: str, place: str, theirs: Path, random: np.random.Gen
 
 
 def _fill_store(store: Path, theirs: Path) -> list[Path]:
-    """Old things of names like those of ours."""
+    """Old things beside those of ours, and a link with the name of one."""
     key = "0123456789abcdef" * 2
-    for name in (f"train/{key}", f"predict/{key}", f"preprocess/{key}", f"evaluate/{key}", "photos/2019"):
+    for name in ("train/notes", "predict/.git", "photos/2019"):
         (store / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(theirs / "folder", store / name)
     (store / "train" / key[::-1]).symlink_to(theirs / "folder")
