@@ -29,7 +29,7 @@ VARIABLE: Final = "ANOVOX_SCRATCH"
 KEPT_DAYS: Final = 30
 KEPT_BYTES: Final = 20 << 30
 _ROOT: Final = Path(__file__).resolve().parents[2]
-_LIBRARIES: Final = ("torch", "numpy", "scipy", "h5py", "hdf5plugin", "pillow", "kornia-rs", "pypcd4", "scikit-learn")
+_LIBRARIES: Final = ("torch", "numpy", "scipy", "h5py", "hdf5plugin", "pillow", "kornia-rs", "pypcd4")
 """Libraries that results of stages with a cache depend on."""
 _EXPERIMENTS: Final = (".dvc", "tmp", "exps")
 _NOTE: Final = "note.json"

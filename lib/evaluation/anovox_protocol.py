@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.labels import ANOMALY_SIZES
+from lib.common.ranking import Ranking, at_least, auroc, merged, rank
 from lib.geometry.voxels import (
     MONO_LOCATION,
     OUTSIDE,
@@ -21,7 +22,7 @@ from lib.geometry.voxels import (
     points_to_grid,
     voxel_keys,
 )
-from lib.metrics.ranking import Ranking, at_least, auroc, average_precision, fpr95, merged, rank
+from lib.metrics.curves import average_precision, fpr95
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]

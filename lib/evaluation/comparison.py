@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
+from lib.common.ranking import auroc
 from lib.evaluation.pooling import ScoredTest
 from lib.evaluation.pools import ALL, Group, Pool
-from lib.metrics.ranking import auroc, average_precision
+from lib.metrics.curves import average_precision
 
 NUMBERS: Final = ("auroc", "ap")
 GROUPED: Final = ("kind",)

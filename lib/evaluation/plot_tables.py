@@ -7,7 +7,7 @@ from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration
 from lib.evaluation.levels import Level
 from lib.evaluation.pools import Pool, level_metrics
 from lib.evaluation.truth import GROUP_ORDER
-from lib.metrics.ranking import precision_recall_curve, roc_curve
+from lib.metrics.curves import precision_recall_curve, roc_curve
 
 Row = dict[str, str | int | float]
 MAX_CURVE_ROWS: Final = 200

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.common.ranking import Counts, Floats, Ranking, auroc
 from lib.evaluation.levels import LevelScores
 from lib.metrics.bootstrap import bootstrap, cells_of, interval
-from lib.metrics.ranking import Counts, Floats, Ranking, auroc, average_precision, fpr95
+from lib.metrics.curves import average_precision, fpr95
 from lib.metrics.value_counts import VALUES, ValueCounts
 
 HISTOGRAM_BINS: Final = 60

@@ -133,6 +133,8 @@ def launched_group(environment: Mapping[str, str]) -> ProcessGroup | None:
 def _joined(group: ProcessGroup, meeting: str) -> Iterator[None]:
     """Be a member of torch.distributed's group: gloo for tensors on the CPU, NCCL for those on GPUs."""
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    if group.local_rank < torch.cuda.device_count():
+        torch.cuda.set_device(group.local_rank)
     distributed.init_process_group(backend, init_method=meeting, rank=group.rank, world_size=group.size)
     try:
         yield

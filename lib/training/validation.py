@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from lib.common.errors import TrainingError
+from lib.common.ranking import auroc, rank
 from lib.loading.dataset import ShardDataset, load_batches
 from lib.model.class_scores import rescored
 from lib.model.detector import Detector
@@ -79,7 +79,7 @@ def validate(
         loss=sum(losses) / len(dataset),
         normal_score=score[~label].mean().item(),
         pseudo_anomaly_score=score[label].mean().item(),
-        point_auroc=float(roc_auc_score(label.numpy(), score.numpy())),
+        point_auroc=auroc(rank(score[label].numpy(), score[~label].numpy())),
     )
 
 

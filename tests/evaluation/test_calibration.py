@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from lib.common.ranking import merged, rank
 from lib.evaluation.calibration import Bins, CalibratedLevel, binned, calibrate, fit_calibrator
 from lib.evaluation.operating_points import validation_threshold
 from lib.evaluation.plot_tables import reliability_rows
-from lib.metrics.ranking import merged, rank
 from lib.shards.validation_scores import NORMAL
 from tests.all_params import all_params
 from tests.present import present

@@ -16,7 +16,7 @@ CHANGED = {
     "lib/model/fusion.py": ["train", "predict"],
     "lib/training/losses.py": ["train"],
     "lib/inference/scores.py": ["predict"],
-    "lib/metrics/ranking.py": ["evaluate", "plot"],
+    "lib/metrics/curves.py": ["evaluate", "plot"],
     "lib/evaluation/pools.py": ["evaluate", "plot"],
     "lib/evaluation/evaluate_params.py": ["check", "evaluate", "plot"],
     "lib/training/train_params.py": ["check", "train"],
@@ -41,7 +41,7 @@ def test_which_stages_a_changed_module_makes_stale(project):
 
 
 def test_a_new_metric_evaluates_and_plots_alone(project):
-    change(project, "lib/metrics/ranking.py")
+    change(project, "lib/metrics/curves.py")
     assert stages_run(project.dvc("repro")) == ["evaluate", "plot"]
 
 

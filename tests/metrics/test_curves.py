@@ -4,15 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from lib.metrics.ranking import (
-    auroc,
-    average_precision,
-    fpr95,
-    merged,
-    precision_recall_curve,
-    rank,
-    roc_curve,
-)
+from lib.common.ranking import auroc, merged, rank
+from lib.metrics.curves import average_precision, fpr95, precision_recall_curve, roc_curve
 
 # Few distinct scores, so that ties within and between the classes are the rule.
 few_scores = st.lists(st.integers(-4, 4), min_size=1, max_size=60)
