@@ -12,10 +12,12 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import RLock
 from typing import Final, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from tqdm import tqdm
 
 from lib.common.errors import Stopped, TrainingError
 from lib.common.stopping import SIGNALS
@@ -187,6 +189,7 @@ def _run(work: Callable[[ProcessGroup], object], group: ProcessGroup, meeting: s
     end_with_parent()
     torch.set_num_threads(1)
     keep_freed_memory()
+    tqdm.set_lock(RLock())  # its own is shared by processes, and would be left behind when this one is killed
     connection.send("ready")
     try:
         with _joined(group, meeting):

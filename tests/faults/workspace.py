@@ -30,7 +30,9 @@ SMALL: Final[dict[str, Any]] = {
     "split.validation_fraction": 0.25,  # what is pasted into so coarse frames is easily missed
     "train.seed": 1,
     "train.epochs": 4,
-    "train.micro_batch": 4,
+    "train.micro_batch": 2,
+    "train.clean_fraction": 0.0,
+    "train.pseudo_anomalies_per_frame": 8,
     "execution.processes": 2,
     "evaluate.seed": 1,
     "plot.dpi": 110,

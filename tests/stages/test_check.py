@@ -70,9 +70,9 @@ def test_a_mistyped_value_costs_nothing(project, key):
 
 @pytest.mark.parametrize("target", ["evaluate", "plot"])
 def test_so_it_is_for_a_single_stage(project, target):
-    mistype(project, "train.epochs", "010")
+    mistype(project, "train.epochs", "1:30")
     done = project.run(*DVC, "repro", target)
-    assert done.returncode and "train.epochs: 010 is one thing to some versions of YAML" in done.stderr
+    assert done.returncode and "train.epochs: got '1:30'" in done.stderr
 
 
 @pytest.mark.parametrize("how", [[], ["--temp"]])
