@@ -73,7 +73,7 @@ def test_a_temporary_experiment_that_was_killed(project, tmp_path, uninterrupted
     monkeypatch.setenv("ANOVOX_SCRATCH", str(store))
     experiment = ("exp", "run", "--temp", *CHANGES, "--name", "one", "train")
     running = start(project, *experiment)
-    wait_for_checkpoint(store, running)
+    wait_for_checkpoint(store / "anovox-fusion", running)
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate()
     assert "going on after step" in project.dvc(*experiment)
