@@ -155,8 +155,8 @@ def test_a_step_that_the_device_cannot_hold_is_an_error(sample, monkeypatch):
     checkup = checked(sample, frames=1)
     diagnosis = found(checkup)["too_large_to_train"]
     assert not checkup.trainable and checkup.estimate is None
-    assert f"train.batch_size={PARAMS.train.batch_size} does not fit" in diagnosis.what
-    assert diagnosis.remedy == "lower train.batch_size" and page(checkup)
+    assert f"train.micro_batch={PARAMS.train.micro_batch} does not fit" in diagnosis.what
+    assert diagnosis.remedy == "lower train.micro_batch" and page(checkup)
 
 
 def test_images_of_several_sizes_need_a_size(copy):

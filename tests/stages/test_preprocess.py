@@ -221,7 +221,7 @@ def test_a_scenario_without_sensor_setup_is_read_by_its_folders_names_and_named(
     assert metrics["noticed"]["assumed_sensor_setup"] == metrics["noticed"]["other_lidar_channels"] == 1
     assert metrics["frames"] == before["frames"] and metrics["labels"] == before["labels"]
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith(f"noticed: {path}: missing, so poses are read off") for line in lines)
+    assert any(line.startswith(f"noticed: {path}: missing, so poses are read from") for line in lines)
     assert MONO_STATIC.name in {e.scenario for e in read_index(Path("data/shards"))}
 
 
