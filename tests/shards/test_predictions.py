@@ -72,5 +72,5 @@ def test_predictions_of_another_version_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("lib.shards.predictions.PREDICTIONS_KIND", replace(PREDICTIONS_KIND, version=2))
     write_predictions(tmp_path / "p.h5", predictions())
     monkeypatch.undo()
-    with pytest.raises(DataError, match=r"version 2, this .* version 3; run `dvc repro predict`"):
+    with pytest.raises(DataError, match=r"schema 2, this .* reads 3; run `dvc repro predict`"):
         read_predictions(tmp_path / "p.h5")
