@@ -108,7 +108,7 @@ def test_existing_grids_are_never_overwritten(root, run):
 
 
 def test_another_resolution_needs_another_output(root, run, fails, tmp_path):
-    assert fails(root, "--resolution", "0.2").startswith("--resolution 0.2: give --output too, since whoever reads")
+    assert fails(root, "--resolution", "0.2").startswith("--resolution 0.2: give --output too, because readers of")
     run(root, "--resolution", "0.2", "--output", tmp_path / "fine")
     grid = np.load(frame_path(tmp_path / "fine" / MONO_STATIC.name, "VOXEL_GRID", 1000))
     cloud = np.load(frame_path(MONO_STATIC, "SEMANTIC-LIDAR", 1000))
