@@ -91,5 +91,7 @@ def test_predict_refuses_a_model_that_trained_on_the_test_scenarios(tmp_path):
     set_params(tmp_path, train={"epochs": 1, "batch_size": 2})
     assert run(tmp_path, "train").returncode == 0
     set_params(tmp_path, split={"validation_fraction": 0.25, "test_fraction": 0.5})
-    assert_one_sentence(run(tmp_path, "predict"), "detector.safetensors", "was trained on Scenario_", "now uses for testing")
+    assert_one_sentence(
+        run(tmp_path, "predict"), "detector.safetensors", "was trained on Scenario_", "now uses for testing"
+    )
     assert not (tmp_path / "data" / "predictions").exists()
