@@ -32,14 +32,17 @@ def rotation_about(axis: npt.NDArray[np.float64], angle_rad: float) -> Matrix:
 def vehicle_SE3_sensor(location: tuple[float, float, float], rotation: tuple[float, float, float]) -> Matrix:
     """Extrinsics (4, 4) of an AnoVox sensor in the vehicle frame (x forward, y left, z up) [m].
 
-    `location` [m] and `rotation` (roll, pitch, yaw) [degrees] as in sensor_setup.json: CARLA's left-handed frame.
-    Roll and pitch are 0 in every shipped sensor set; others raise ValueError.
+    `location` [m] and `rotation` (roll, pitch, yaw) [degrees] as in sensor_setup.json: CARLA's left-handed frame, in
+    which a sensor is rolled first (clockwise seen from behind), then pitched (its nose up), then yawed (clockwise seen
+    from above).
     """
-    roll, pitch, yaw = rotation
-    if roll != 0 or pitch != 0:
-        raise ValueError(f"sensor rotation {list(rotation)}: roll and pitch must be 0")
+    roll_rad, pitch_rad, yaw_rad = (float(radians) for radians in np.deg2rad(rotation))
     x, y, z = location
-    return yaw_transform(-float(np.deg2rad(yaw)), (x, -y, z))
+    transform = yaw_transform(-yaw_rad, (x, -y, z))
+    if roll_rad or pitch_rad:
+        pitched = rotation_about(np.array([0.0, 1.0, 0.0]), -pitch_rad)
+        transform[:3, :3] = transform[:3, :3] @ pitched @ rotation_about(np.array([1.0, 0.0, 0.0]), roll_rad)
+    return transform
 
 
 def invert(transform: Matrix) -> Matrix:

@@ -11,14 +11,14 @@ RANGE_SCALE_M = 40.0
 
 
 def range_view_inputs(views: Views) -> Tensor:
-    """Network inputs (B, 6, R, C): log range, |x|, y, z [scaled], intensity, whether there is a return.
+    """Network inputs (B, 6, R, C): log range, |x|, y, z [scaled, range view's axes], intensity, whether any returned.
 
     Training frames cover only the directions ahead; with |x|, points behind the vehicle look like points ahead. All
     inputs are 0 without the LiDAR.
     """
     returned = views.has_return_BRC.float()
     log_range = torch.log1p(views.range_m_BRC) / 4.6
-    x, y, z = (views.xyz_B3RC / RANGE_SCALE_M).unbind(1)
+    x, y, z = (views.level_xyz_B3RC / RANGE_SCALE_M).unbind(1)
     inputs = torch.stack([log_range, x.abs(), y, z * 10, views.intensity_BRC, returned], dim=1)
     return inputs * (returned * views.has_lidar_B[:, None, None])[:, None]
 

@@ -51,7 +51,9 @@ def open_scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor)
     pixels_BLHW[:, 6].fill_(-1.0)
     returns_B1RC = views.has_return_BRC[:, None]
     direction_B3RC = views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None]
-    direction_B3RC = torch.where(returns_B1RC, direction_B3RC, cell_directions(grid, pixels_BLHW.device))
+    camera_R_level_B33, level_3RC = views.level_R_camera_B33.mT, cell_directions(grid, pixels_BLHW.device)
+    through_B3RC = (camera_R_level_B33 @ level_3RC.flatten(1)).view_as(direction_B3RC)
+    direction_B3RC = torch.where(returns_B1RC, direction_B3RC, through_B3RC)
     u_BRC, v_BRC = uv_B2RC.floor().unbind(1)
     pixel_BRC = torch.where(seen_BRC, v_BRC * W + u_BRC, -1.0)
     none_BRC = torch.zeros_like(views.range_m_BRC)

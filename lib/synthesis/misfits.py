@@ -137,7 +137,7 @@ def _random_misfits(
     distance_m_B = (spot_B3 + views.lidar_offset_m_B3)[:, 0].clamp(min=1.0)
     shape = _random_shape(found, 0.7 * W / LARGE_WINDOW * distance_m_B / views.intrinsics_B4[:, 0], generator)
     return _Misfits(
-        *_in_image(views, donor, found, shape, spot_B3), *_in_range_view(grid, donor, found, shape, spot_B3)
+        *_in_image(views, donor, found, shape, spot_B3), *_in_range_view(grid, views, donor, found, shape, spot_B3)
     )
 
 
@@ -248,14 +248,14 @@ def _halved(maps: Tensor) -> Tensor:
 
 
 def _in_range_view(
-    grid: RangeGrid, donor: Views, found: _Object, shape: _Shape, spot_B3: Tensor
+    grid: RangeGrid, views: Views, donor: Views, found: _Object, shape: _Shape, spot_B3: Tensor
 ) -> tuple[Window, Tensor, Tensor, Tensor, Tensor]:
     """Return the fields of _Misfits that concern the range view."""
     R, C = grid.rows, grid.visible_columns
-    target_row_B1, target_column_B1, target_flat_m_B1 = _cell_at(spot_B3, grid)
-    source_row_B1, source_column_B1, source_flat_m_B1 = _cell_at(found.foot_B3, grid)
+    target_row_B1, target_column_B1, target_flat_m_B1 = _cell_at(views, spot_B3, grid)
+    source_row_B1, source_column_B1, source_flat_m_B1 = _cell_at(donor, found.foot_B3, grid)
     top_B3 = torch.cat([found.foot_B3[:, :2], found.foot_B3[:, 2:] + found.height_m_B[:, None]], dim=1)
-    height_rows_B1 = source_row_B1 - _cell_at(top_B3, grid)[0]
+    height_rows_B1 = source_row_B1 - _cell_at(donor, top_B3, grid)[0]
     nearer_B1 = source_flat_m_B1 / target_flat_m_B1
     window = window_around(
         target_row_B1.squeeze(1), target_column_B1.squeeze(1), (R, max(1, C // LARGE_WINDOW)), (R, C)
@@ -279,11 +279,12 @@ def _in_range_view(
     return window, range_m_BN, from_source(donor.intensity_BRC), source_range_m_BN, own_BN
 
 
-def _cell_at(place_B3: Tensor, grid: RangeGrid) -> tuple[Tensor, Tensor, Tensor]:
+def _cell_at(views: Views, place_B3: Tensor, grid: RangeGrid) -> tuple[Tensor, Tensor, Tensor]:
     """Fractional row and column of positions (B, 3) in the range view, and horizontal distance [m]; (B, 1) each."""
-    x_B, y_B, z_B = place_B3.unbind(1)
+    level_B3 = views.levelled(place_B3)
+    x_B, y_B, z_B = level_B3.unbind(1)
     flat_m_B = (x_B.square() + y_B.square()).sqrt().clamp(min=1.0)
-    return cell_row(flat_m_B, z_B, grid)[:, None], cell_column(place_B3, grid)[:, None], flat_m_B[:, None]
+    return cell_row(flat_m_B, z_B, grid)[:, None], cell_column(level_B3, grid)[:, None], flat_m_B[:, None]
 
 
 def _pairs(rows_Bh: Tensor, columns_Bw: Tensor) -> Tensor:

@@ -162,7 +162,7 @@ def _cast_rays(scene: Scene, placed: Placed, textures: Textures, sun_B3: Tensor,
     ray_B3N = linear(axes.expand(len(sun_B3), 3, 3), torch.zeros_like(sun_B3))
     within = spans(placed.solids, origin_B3, linear, sun_B3)
     R, C = views.range_m_BRC.shape[1:]
-    column_B = cell_column(placed.solids.center_B3, scene.grid)
+    column_B = cell_column(views.levelled(placed.solids.center_B3), scene.grid)
     cells = window_around(torch.zeros_like(column_B), column_B, (R, max(1, C // divisor)), (R, C))
     direction_B3N = cells.take(scene.cells_BLK[:, :3].repeat(slots, 1, 1))
     cell_enter_m_BN = entry(placed.solids, torch.zeros_like(origin_B3), along(direction_B3N))

@@ -23,4 +23,5 @@ def mirrored(views: Views) -> Views:
         point_class_BRC=views.point_class_BRC.flip(-1),
         intrinsics_B4=torch.stack([fx, fy, views.image_B3HW.shape[-1] - cx, cy], dim=1),
         lidar_offset_m_B3=views.lidar_offset_m_B3 * turned,
+        level_R_camera_B33=views.level_R_camera_B33 * turned * turned[:, None],
     )

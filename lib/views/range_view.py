@@ -1,5 +1,8 @@
 """The detector's inputs: the camera image, and the cloud as a range view centred on the camera's direction.
 
+Points are in the camera's axes (x forward, y left, z up), relative to the LiDAR. The range view's own axes differ from
+these by roll and pitch only: its z is the LiDAR's axis of rotation, and the camera looks along azimuth 0.
+
 Shape letters: B frames, P points, R range-view rows (elevation, top first), C range-view columns (azimuth, left first),
 H and W image rows and columns.
 """
@@ -12,6 +15,7 @@ from torch import Tensor
 
 from lib.common.labels import UNKNOWN
 from lib.views.frame_batch import FrameBatch
+from lib.views.tensors import constant
 
 NO_RETURN_M = 0.0
 
@@ -20,7 +24,8 @@ NO_RETURN_M = 0.0
 class RangeGrid:
     """Layout of the range view: `rows` from upper_fov_deg down to lower_fov_deg, `columns` over 360 degrees.
 
-    Only the middle `visible_columns` (an even number) are used; the camera looks at their centre.
+    Only the middle `visible_columns` (an even number) are used; the camera looks at their centre. Rows are evenly
+    spaced, unless `elevations_deg` says where each of them is, the highest first.
     """
 
     rows: int
@@ -28,6 +33,7 @@ class RangeGrid:
     visible_columns: int
     upper_fov_deg: float
     lower_fov_deg: float
+    elevations_deg: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +44,7 @@ class Views:
     xyz_B3RC float32: the nearest point of each cell, relative to the LiDAR, in the camera's axes; range_m_BRC (0 = no
     return); intensity_BRC; point_class_BRC uint8 (255 = no return or unknown);
     intrinsics_B4 float32 (fx, fy, cx, cy) [px]; lidar_offset_m_B3 float32: the LiDAR's origin in the camera frame;
+    level_R_camera_B33 float32: rotation from the camera's axes to the range view's, the identity for a level camera;
     has_image_B bool: if False, the image is black and the detector reads no image features at the cells;
     has_lidar_B bool: if False, the cells keep their positions, but the detector gets no LiDAR features.
     """
@@ -51,6 +58,7 @@ class Views:
     point_class_BRC: Tensor
     intrinsics_B4: Tensor
     lidar_offset_m_B3: Tensor
+    level_R_camera_B33: Tensor
     has_image_B: Tensor
     has_lidar_B: Tensor
 
@@ -76,6 +84,16 @@ class Views:
         return torch.stack([u, v], dim=1), inside & self.has_return_BRC
 
     @property
+    def level_xyz_B3RC(self) -> Tensor:
+        """The cells' points (B, 3, R, C) [m], relative to the LiDAR, in the range view's axes: z is the height."""
+        return (self.level_R_camera_B33 @ self.xyz_B3RC.flatten(2)).view_as(self.xyz_B3RC)
+
+    def levelled(self, places_B3: Tensor) -> Tensor:
+        """Turn points (n B, 3) from the camera's axes to the range view's; n points of each frame, frame by frame."""
+        rotation_B33 = self.level_R_camera_B33.repeat(len(places_B3) // len(self.image_B3HW), 1, 1)
+        return (rotation_B33 @ places_B3[..., None])[..., 0]
+
+    @property
     def seen_BRC(self) -> Tensor:
         """Cells (B, R, C) bool in the camera's view."""
         return self.projection[1]
@@ -99,7 +117,8 @@ def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
     rotation_B33 = batch.camera_SE3_lidar_B44[:, :3, :3]
     xyz_B3P = rotation_B33 @ batch.points_BP4[..., :3].transpose(1, 2).contiguous()
     range_m_BP = xyz_B3P.square().sum(1).sqrt()
-    cell_BP = _cells(xyz_B3P, range_m_BP, batch.num_points_B, grid)
+    level_R_camera_B33 = level_rotation(rotation_B33)
+    cell_BP = _cells(level_R_camera_B33 @ xyz_B3P, range_m_BP, batch.num_points_B, grid)
 
     B, P = cell_BP.shape
     cells = grid.rows * grid.visible_columns
@@ -126,10 +145,19 @@ def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
         point_class_BRC=picked(batch.point_class_BP, UNKNOWN),
         intrinsics_B4=batch.intrinsics_B4,
         lidar_offset_m_B3=batch.camera_SE3_lidar_B44[:, :3, 3],
+        level_R_camera_B33=level_R_camera_B33,
         has_image_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
         has_lidar_B=torch.ones(B, dtype=torch.bool, device=cell_BP.device),
     )
     return views, cell_BP
+
+
+def level_rotation(camera_R_lidar_B33: Tensor) -> Tensor:
+    """Rotation (B, 3, 3) from the camera's axes to the range view's: z along the LiDAR's, x towards the camera's."""
+    up_B3 = camera_R_lidar_B33[:, :, 2]
+    ahead_B3 = constant((1.0, 0.0, 0.0), torch.float32, up_B3.device) - up_B3[:, :1] * up_B3
+    ahead_B3 = ahead_B3 / ahead_B3.norm(dim=1, keepdim=True)
+    return torch.stack([ahead_B3, torch.linalg.cross(up_B3, ahead_B3), up_B3], dim=1)
 
 
 def _cells(xyz_B3P: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: RangeGrid) -> Tensor:
@@ -145,20 +173,29 @@ def _cells(xyz_B3P: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: Rang
 
 def cell_row(flat_m: Tensor, z_m: Tensor, grid: RangeGrid) -> Tensor:
     """Fractional row of points (any shape), given their horizontal distance from and height above the LiDAR [m]."""
+    elevation = torch.atan2(z_m, flat_m)
+    if grid.elevations_deg:
+        descent = constant(tuple(-degrees * pi / 180 for degrees in grid.elevations_deg), torch.float32, z_m.device)
+        below = torch.searchsorted(descent, -elevation).clamp(1, grid.rows - 1)
+        before = descent[below - 1]
+        return below - 1 + (-elevation - before) / (descent[below] - before)
     upper, lower = grid.upper_fov_deg * pi / 180, grid.lower_fov_deg * pi / 180
-    return (upper - torch.atan2(z_m, flat_m)) / (upper - lower) * (grid.rows - 1)
+    return (upper - elevation) / (upper - lower) * (grid.rows - 1)
 
 
 def cell_column(xyz_B3: Tensor, grid: RangeGrid) -> Tensor:
-    """Fractional column (B,) of points (B, 3); below 0 or above the last column if outside the grid."""
+    """Fractional column (B,) of points (B, 3) in the range view's axes; below 0 or above the last column if outside."""
     turn = 0.5 - torch.atan2(xyz_B3[:, 1], xyz_B3[:, 0]) / (2 * pi)
     return turn * grid.columns - (grid.columns - grid.visible_columns) // 2
 
 
 def cell_directions(grid: RangeGrid, device: torch.device) -> Tensor:
-    """Unit vectors (3, R, C) float32 from the LiDAR through the cells' centres, in the camera's axes."""
-    row = torch.arange(grid.rows, device=device) / max(grid.rows - 1, 1)
-    elevation = (grid.upper_fov_deg - row * (grid.upper_fov_deg - grid.lower_fov_deg)) * pi / 180
+    """Unit vectors (3, R, C) float32 from the LiDAR through the cells' centres, in the range view's axes."""
+    if grid.elevations_deg:
+        elevation = constant(tuple(degrees * pi / 180 for degrees in grid.elevations_deg), torch.float32, device)
+    else:
+        row = torch.arange(grid.rows, device=device) / max(grid.rows - 1, 1)
+        elevation = (grid.upper_fov_deg - row * (grid.upper_fov_deg - grid.lower_fov_deg)) * pi / 180
     first = (grid.columns - grid.visible_columns) // 2
     column = torch.arange(grid.visible_columns, device=device) + first + 0.5
     azimuth = (0.5 - column / grid.columns) * 2 * pi

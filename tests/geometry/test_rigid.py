@@ -36,9 +36,17 @@ def test_sensors_to_the_left_look_to_the_left():
     assert ahead == pytest.approx([np.cos(np.deg2rad(15)), 1 + np.sin(np.deg2rad(15)), 1.8])
 
 
-def test_roll_and_pitch_are_refused():
-    with pytest.raises(ValueError, match="roll and pitch must be 0"):
-        vehicle_SE3_sensor((0, 0, 1.8), (0, 3, 0))
+@pytest.mark.parametrize("rotation", [(0, 0, -15), (10, 0, 0), (0, -20, 0), (3, -8, 130)])
+def test_rotations_are_those_of_carlas_matrix(rotation):
+    """LibCarla's Transform::GetMatrix, left-handed, with y turned to the left."""
+    (cr, cp, cy), (sr, sp, sy) = np.cos(np.deg2rad(rotation)), np.sin(np.deg2rad(rotation))
+    carla = [
+        [cp * cy, cy * sp * sr - sy * cr, -cy * sp * cr - sy * sr],
+        [cp * sy, sy * sp * sr + cy * cr, -sy * sp * cr + cy * sr],
+        [sp, -cp * sr, cp * cr],
+    ]
+    to_left = np.diag([1.0, -1.0, 1.0])
+    assert np.allclose(vehicle_SE3_sensor((0, 0, 0), rotation)[:3, :3], to_left @ carla @ to_left, rtol=0, atol=1e-12)
 
 
 @given(transforms)

@@ -6,9 +6,11 @@ import torch
 
 from lib.common.labels import CAR, ROAD, UNKNOWN
 from lib.geometry.camera import Camera
+from lib.geometry.rigid import invert, vehicle_SE3_sensor
 from lib.synthesis.targets import no_targets
 from lib.training.augmentation import augment
-from lib.views.range_view import cell_directions, columns_aside, make_views
+from lib.views.mirror import mirrored as mirror
+from lib.views.range_view import RangeGrid, cell_column, cell_directions, cell_row, columns_aside, make_views
 from tests.views.streets import GRID, HEIGHT_PX, WIDTH_PX, flat_street
 
 
@@ -37,6 +39,56 @@ def test_the_nearest_point_of_a_cell_is_seen():
     views, cell = make_views(batch, whole)
     assert cell[0, 0] == cell[0, -1]
     assert views.point_class_BRC.flatten(1)[0, cell[0, 0]] == 14
+
+
+def tilted_street(rotation: tuple[float, float, float]):
+    """The flat street, seen by a camera that is rolled, pitched and yawed [degrees]."""
+    batch = flat_street(2)
+    camera_SE3_lidar = torch.from_numpy(invert(vehicle_SE3_sensor((0, 0, 0), rotation))).float()
+    return replace(batch, camera_SE3_lidar_B44=camera_SE3_lidar.expand(2, 4, 4).contiguous())
+
+
+@pytest.mark.parametrize("rotation", [(5.0, 0.0, 0.0), (0.0, -20.0, 0.0), (-4.0, 12.0, 25.0)])
+def test_the_rows_of_a_tilted_camera_are_the_lidars_rings(rotation):
+    """Each ring stays in its row, and the network sees the ground as level as the LiDAR does."""
+    batch = tilted_street(rotation)
+    whole = replace(GRID, visible_columns=GRID.columns)
+    (_, level_cell), (views, cell) = make_views(flat_street(2), whole), make_views(batch, whole)
+    turned = round(rotation[2] / 360 * GRID.columns)  # to the right, so that everything lies further left
+    assert torch.equal(cell // whole.columns, level_cell // whole.columns)
+    assert ((level_cell - cell - turned + 1) % whole.columns).max() <= 2
+    heights = views.level_xyz_B3RC[:, 2][views.has_return_BRC]
+    assert (heights + 1.8).abs().max() < 1e-4
+    assert (views.xyz_B3RC[:, 2][views.has_return_BRC] + 1.8).abs().max() > 0.1
+
+
+def test_a_level_camera_changes_no_bit():
+    views, _ = make_views(tilted_street((0.0, 0.0, 33.0)), GRID)
+    assert torch.equal(views.level_R_camera_B33, torch.eye(3).expand(2, 3, 3))
+    assert torch.equal(views.level_xyz_B3RC, views.xyz_B3RC)
+
+
+def test_the_mirror_image_of_a_tilted_camera_is_level_as_well():
+    views, _ = make_views(tilted_street((8.0, -10.0, 20.0)), GRID)
+    heights = mirror(views).level_xyz_B3RC[:, 2][mirror(views).has_return_BRC]
+    assert (heights + 1.8).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("elevations_deg", [(), (3.0, 1.0, 0.0, -0.5, -4.0, -15.0)])
+def test_a_cells_direction_lies_in_the_middle_of_the_cell(elevations_deg):
+    grid = RangeGrid(6, 64, 64, 3.0, -15.0, elevations_deg)
+    x, y, z = cell_directions(grid, torch.device("cpu"))
+    expected_row = torch.arange(6.0)[:, None].expand(6, 64)
+    assert torch.allclose(cell_row(torch.hypot(x, y), z, grid), expected_row, atol=1e-4)
+    column = cell_column(torch.stack([x, y, z], dim=-1).flatten(0, 1), grid).view(6, 64)
+    assert torch.allclose(column, (torch.arange(64.0) + 0.5).expand(6, 64), atol=1e-3)
+
+
+def test_rows_of_uneven_rings_take_the_nearest_ring():
+    grid = RangeGrid(3, 64, 64, 2.0, -10.0, (2.0, 0.0, -10.0))
+    elevation = torch.deg2rad(torch.tensor([9.0, 1.2, 0.8, -4.9, -5.1, -30.0]))
+    row = cell_row(elevation.cos(), elevation.sin(), grid).round().clamp(0, 2)
+    assert row.tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_padding_has_no_cell():

@@ -198,11 +198,11 @@ def _with_field_of_view(rig: CameraRig, lidars: Sequence[LidarRig], listing: Lis
         try:
             depth_m = files.read_depth(depth_path, rig.args.image_height, rig.args.image_width)
             cloud = read_lidar(cloud_path)
-            vehicle_SE3_camera, vehicle_SE3_lidar = (
-                vehicle_SE3_sensor(pose.location, pose.rotation) for pose in (rig.pose, nearest.pose)
-            )
-        except (FileError, ValueError):  # ValueError: roll or pitch, which open_scenario refuses
+        except FileError:
             continue
+        vehicle_SE3_camera, vehicle_SE3_lidar = (
+            vehicle_SE3_sensor(pose.location, pose.rotation) for pose in (rig.pose, nearest.pose)
+        )
         points_camera_m = apply(invert(vehicle_SE3_camera) @ vehicle_SE3_lidar, _sampled(cloud))
         return replace(rig.args, camera_fov=field_of_view_deg(rig.args, points_camera_m, depth_m))
     return rig.args

@@ -81,12 +81,7 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
     blueprint = config.anomaly_blueprint or _config_from_files(path, listing).anomaly_blueprint
     tick_s = seconds_per_tick(listing)
     camera_rigs, lidar_rigs = _choose_sensors(path, setup, sensors)
-    try:
-        cameras, lidars = ([_extrinsics(rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
-        action = _extrinsics(setup.action_pose(layout.LIDAR) or SensorPose())
-    except ValueError as error:
-        message = f"{path / layout.SENSOR_SETUP}: {error}; such sensor sets are not supported, remove the scenario"
-        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
+    cameras, lidars = ([_extrinsics(rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
     vehicle_SE3_points = lidars[0] if len(lidars) == 1 else np.eye(4)
     names = camera_names(setup) if sensors == "all" else {}
     return Scenario(
@@ -100,7 +95,7 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
         lidar_rigs=lidar_rigs,
         lidars=tuple(_lidar(rig) for rig in lidar_rigs),
         vehicle_SE3_points=vehicle_SE3_points,
-        vehicle_SE3_action=action,
+        vehicle_SE3_action=_extrinsics(setup.action_pose(layout.LIDAR) or SensorPose()),
         files=listing,
         frame_ids=_frame_ids(path, listing, [*camera_rigs, *lidar_rigs]),
         findings=(*findings, *absent, *measured, *_time_findings(path, tick_s)),
