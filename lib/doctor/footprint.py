@@ -35,7 +35,6 @@ class Footprint:
     seconds_per_frame: float
     memory_bytes: int
     measured_memory: bool
-    parameters: int
 
 
 def training_footprint(config: DetectorConfig, shard: Shard, recipe: Recipe, processes: int) -> Footprint:
@@ -79,11 +78,11 @@ def _measure(config: DetectorConfig, path: Path, recipe: Recipe, group: ProcessG
         training_step(model, state, given, recipe, group)
     _wait(device)
     seconds = (time.perf_counter() - start) / (TIMED_STEPS * params.batch_size)
-    parameters = sum(value.numel() for value in state.detector.parameters())
     if device.type == "cuda":
-        return Footprint(seconds, torch.cuda.max_memory_reserved(device), True, parameters)
+        return Footprint(seconds, torch.cuda.max_memory_reserved(device), True)
+    parameters = sum(value.numel() for value in state.detector.parameters())
     one_process = sum(kept.values()) + ADAM_BYTES_PER_PARAMETER * parameters
-    return Footprint(seconds, one_process * group.size, False, parameters)
+    return Footprint(seconds, one_process * group.size, False)
 
 
 def _same(value: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.format.findings import Finding, ScenarioError, ScenarioReason
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
@@ -103,15 +103,9 @@ class Survey:
 
     def metrics(self) -> Metrics:
         """Content of metrics/data.json as preprocess would write it, for the frames read completely."""
-        reasons = [finding.reason for finding in self.findings]
-        return data_metrics(
-            self.statistics,
-            [scenario.type for scenario in self.scenarios],
-            [frame.reason for frame in self.skipped],
-            [reason for reason in reasons if isinstance(reason, ScenarioReason)]
-            + [ScenarioReason.NO_USABLE_FRAME] * len(self.unusable),
-            [reason for reason in reasons if isinstance(reason, Notice)],
-        )
+        problems = [problem.reason for problem in (*self.skipped, *self.findings)]
+        problems += [ScenarioReason.NO_USABLE_FRAME] * len(self.unusable)
+        return data_metrics(self.statistics, [scenario.type for scenario in self.scenarios], problems)
 
 
 def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int) -> Survey:

@@ -1,14 +1,14 @@
 """A folder of AnoVox scenarios -> a folder of shards and its index, in parallel, one frame at a time."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.format.findings import Finding, ScenarioError, ScenarioReason
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, largest_usable_cloud, read_frames
@@ -83,49 +83,38 @@ def convert_data_set(
     Raises DataError if there is no scenario or no usable frame, ParamsError if images have several sizes and
     preprocess.image_height and image_width are not set.
     """
-    findings = _Findings()
-    paths = find_scenarios(root, findings.add)
-    configs = read_configurations(root, findings.add)
+    findings: list[Finding] = []
+
+    def report(finding: Finding) -> None:
+        findings.append(finding)
+        kind = "skipped scenario" if isinstance(finding.reason, ScenarioReason) else "noticed"
+        log(f"{kind}: {finding.message}")
+
+    paths = find_scenarios(root, report)
+    configs = read_configurations(root, report)
     with processes_or_here(workers, len(paths)) as pool:
         tasks = [(path, configs.get(path.name), params.sensors) for path in paths]
         planned = run_tasks(pool, _plan, tasks, "listing", "scenario")
         plans = [plan for plan in planned if isinstance(plan, ScenarioPlan)]
         for plan in planned:
             for finding in plan.findings if isinstance(plan, ScenarioPlan) else [plan]:
-                findings.add(finding)
+                report(finding)
         if not plans:
-            raise DataError(_nothing_usable(root, [finding.message for finding in findings.found]))
+            raise DataError(_nothing_usable(root, findings))
         jobs = _jobs(plans, folder, params, cache)
         converted = run_tasks(pool, _cached_or_converted, jobs, "converting", "scenario", _log_frames)
-    entries = tuple(entry for scenario in converted for entry in scenario.entries)
-    skipped_frames = [frame for scenario in converted for frame in scenario.skipped]
-    if not entries:
-        raise DataError(_nothing_usable(root, [frame.message for frame in skipped_frames]))
+    usable = [scenario for scenario in converted if scenario.entries]
+    skipped = [frame for scenario in converted for frame in scenario.skipped]
+    if not usable:
+        raise DataError(_nothing_usable(root, skipped))
+    entries = tuple(entry for scenario in usable for entry in scenario.entries)
     write_index(folder, entries)
-    statistics = {scenario.name: scenario.statistics for scenario in converted if scenario.entries}
-    reasons = [finding.reason for finding in findings.found]
-    metrics = data_metrics(
-        statistics,
-        [scenario.entries[0].type for scenario in converted if scenario.entries],
-        [frame.reason for frame in skipped_frames],
-        [reason for reason in reasons if isinstance(reason, ScenarioReason)]
-        + [ScenarioReason.NO_USABLE_FRAME for scenario in converted if not scenario.entries],
-        [reason for reason in reasons if isinstance(reason, Notice)],
-    )
+    statistics = {scenario.name: scenario.statistics for scenario in usable}
+    problems = [problem.reason for problem in (*skipped, *findings)]
+    problems += [ScenarioReason.NO_USABLE_FRAME] * (len(converted) - len(usable))
+    metrics = data_metrics(statistics, [scenario.entries[0].type for scenario in usable], problems)
     sources = {s.name: (plan.path, plan.config) for s, plan in zip(converted, plans, strict=True)}
     return ConvertedData(entries, statistics, sources, metrics, sum(scenario.reused for scenario in converted))
-
-
-@dataclass
-class _Findings:
-    """Collects findings and logs each of them."""
-
-    found: list[Finding] = field(default_factory=list)
-
-    def add(self, finding: Finding) -> None:
-        self.found.append(finding)
-        kind = "skipped scenario" if isinstance(finding.reason, ScenarioReason) else "noticed"
-        log(f"{kind}: {finding.message}")
 
 
 def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | Finding:
@@ -148,7 +137,8 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, cac
             f"preprocess.image_height, preprocess.image_width: null, but the images differ in size ({shown}); set both"
         )
     [(height, width)] = sizes
-    max_points = params.max_points or padded_length(_largest_usable_cloud(plans))
+    clouds = ((plan.largest_cloud, plan.path, plan.config) for plan in plans)
+    max_points = params.max_points or padded_length(largest_usable_cloud(clouds, params.sensors))
     storage = Storage(params.compression, params.point_dtype)
     code = code_fingerprint("preprocess")
 
@@ -160,12 +150,6 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, cac
         return Place(cache, key, plan.files_state)
 
     return [Job(plan, folder, height, width, max_points, storage, place(plan)) for plan in plans]
-
-
-def _largest_usable_cloud(plans: list[ScenarioPlan]) -> int:
-    return largest_usable_cloud(
-        (plan.largest_cloud, partial(open_scenario, plan.path, plan.config, plan.sensors)) for plan in plans
-    )
 
 
 def _cached_or_converted(job: Job) -> ConvertedScenario:
@@ -212,5 +196,5 @@ def _log_frames(scenario: ConvertedScenario) -> None:
         log(f"skipped frame: {message}")
 
 
-def _nothing_usable(root: Path, messages: list[str]) -> str:
-    return f"{root}: no usable frame ({len(messages)} problems; the first: {messages[0]}); check data.root"
+def _nothing_usable(root: Path, problems: Sequence[Finding | SkippedFrame]) -> str:
+    return f"{root}: no usable frame ({len(problems)} problems; the first: {problems[0].message}); check data.root"

@@ -84,7 +84,7 @@ def undecided(by_scenario: Mapping[str, Statistics]) -> list[Undecided]:
     left_open = [Undecided("image_unjudged", tuple(hidden), what)] if hidden else []
     for rule in RULES:
         few = {
-            name: f"{_frames_text(bad)}, {rule.describe(Evidence.total(frame.evidence for frame in bad))}"
+            name: f"{_frames_text(bad)}, {rule.describe(_together(bad))}"
             for name, found in sorted(by_scenario.items())
             for bad in _bad_by_camera(rule, found).values()
             if not _many(bad, found)
@@ -107,7 +107,7 @@ def _applied(rule: Rule, by_scenario: Mapping[str, Statistics]) -> Objection | N
         worst = tuple(part.scenario for part in (first, *others))
         what = f"in {first.scenario}{more}{first.what}"
         return Objection(rule.name, worst, what, rule.remedy, rule.needs_cause, first.frame_ids)
-    together = Evidence.total(found.evidence for found in by_scenario.values())
+    together = sum((found.evidence for found in by_scenario.values()), Evidence())
     if rule.measure(together) is None:
         return None
     what = f"in the {len(by_scenario)} scenarios together, {rule.describe(together)}"
@@ -122,15 +122,10 @@ def _broken_parts(rule: Rule, name: str, found: Statistics) -> list[_Broken]:
         if _many(bad, found) and len(bad) < found.by_camera[bad[0].camera].pictures.images
     ]
     if some:
-        parts = [(Evidence.total(frame.evidence for frame in bad), bad) for bad in some]
+        wheres = [f" ({_frames_text(bad)}), {rule.describe(_together(bad))}" for bad in some]
         return [
-            _Broken(
-                rule.measure(evidence) or 0.0,
-                name,
-                f" ({_frames_text(bad)}), {rule.describe(evidence)}",
-                tuple(frame.frame_id for frame in bad),
-            )
-            for evidence, bad in parts
+            _Broken(rule.measure(_together(bad)) or 0.0, name, where, tuple(frame.frame_id for frame in bad))
+            for where, bad in zip(wheres, some, strict=True)
         ]
     measured = {camera: rule.measure(evidence) for camera, evidence in found.by_camera.items()}
     broken = {camera: wrong for camera, wrong in measured.items() if wrong is not None}
@@ -150,6 +145,10 @@ def _bad_by_camera(rule: Rule, found: Statistics) -> dict[str, list[BadFrame]]:
         if frame.rule == rule.name:
             bad.setdefault(frame.camera, []).append(frame)
     return bad
+
+
+def _together(bad: list[BadFrame]) -> Evidence:
+    return sum((frame.evidence for frame in bad), Evidence())
 
 
 def _many(bad: list[BadFrame], found: Statistics) -> bool:

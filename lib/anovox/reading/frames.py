@@ -1,6 +1,6 @@
 """Scenario folders -> Frames, one by one; a frame that cannot be used is reported and skipped."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
@@ -15,9 +15,10 @@ from lib.anovox.format.clouds import read_lidar, read_semantic_lidar
 from lib.anovox.format.ego_state import LIDAR_MATRIX, EgoState, anomaly_of, ego_state
 from lib.anovox.format.files import FileError, Reason
 from lib.anovox.format.grid import voxel_grid
+from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.format.sensor_setup import LidarRig
 from lib.anovox.reading.point_labels import PointLabels, merged_labels, transfer_labels
-from lib.anovox.reading.scenario import CameraView, Scenario, cloud_sizes
+from lib.anovox.reading.scenario import CameraView, Scenario, Sensors, cloud_sizes, open_scenario
 from lib.common.labels import UNKNOWN
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame
@@ -115,17 +116,17 @@ def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> I
                 yield SkippedFrame(frame_id, error.reason, str(error))
 
 
-def largest_usable_cloud(scenarios: Iterable[tuple[int, Callable[[], Scenario]]]) -> int:
+def largest_usable_cloud(scenarios: Iterable[tuple[int, Path, ScenarioConfig | None]], sensors: Sensors) -> int:
     """Number of points of the largest cloud among all usable frames, 0 without one. Usually reads a single frame.
 
     `scenarios`: for each, the size of its largest cloud according to the headers (`largest_cloud`), which may belong to
-    an unusable frame, and a function that opens it.
+    an unusable frame, and what `open_scenario` opens.
     """
     found = 0
-    for largest, open_one in sorted(scenarios, key=itemgetter(0), reverse=True):
+    for largest, path, config in sorted(scenarios, key=itemgetter(0), reverse=True):
         if largest <= found:
             break
-        scenario = open_one()
+        scenario = open_scenario(path, config, sensors)
         sizes = cloud_sizes(scenario)
         for frame_id in sorted(sizes, key=sizes.__getitem__, reverse=True):
             if sizes[frame_id] <= found:
