@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.labels import LABELS, UNKNOWN, is_anomaly
+from lib.common.labels import LABELS, UNKNOWN
 
 ANOMALY_COLOR: Final = (245, 0, 0)
 """Every anomaly has this colour in the old sample layout."""
@@ -39,15 +39,6 @@ def class_ids_of_colors(colors: npt.NDArray[np.uint8], anomaly_id: int) -> npt.N
     wanted = color_keys(colors)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return np.where(keys[place] == wanted, ids[place], np.uint8(UNKNOWN))
-
-
-def colors_of_class_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Palette colours (..., 3) RGB of class ids (...) as the old layout writes them: every anomaly (245, 0, 0)."""
-    colors = np.full((256, 3), 255, dtype=np.uint8)
-    for label in LABELS:
-        colors[label.id] = label.color
-    colors[is_anomaly(np.arange(256, dtype=np.uint8))] = ANOMALY_COLOR
-    return colors[class_ids]
 
 
 def undefined_colors(colors: npt.NDArray[np.uint8]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Point Cloud Data files (.pcd) of AnoVox's old sample layout, read and written with pypcd4.
+"""Point Cloud Data files (.pcd) of AnoVox's old sample layout, read with pypcd4.
 
 The header is checked against the file's size before pypcd4 reads any data, so that memory is bounded by the file size.
 Format: https://pointclouds.org/documentation/tutorials/pcd_file_format.html
@@ -89,18 +89,6 @@ def pcd_size(path: Path) -> int:
         raise _unreadable(path, error) from None
 
 
-def write_pcd(path: Path, cloud: StoredCloud, encoding: str = "binary") -> None:
-    """Write a cloud as Open3D does: x y z, then intensity and rgb (packed into a float32) unless None."""
-    library = _pypcd4()
-    columns = dict(zip("xyz", cloud.points_m.T, strict=True))
-    if cloud.intensity is not None:
-        columns["intensity"] = cloud.intensity
-    if cloud.colors is not None:
-        columns["rgb"] = _packed(cloud.colors)
-    types = [column.dtype for column in columns.values()]
-    library.PointCloud.from_points(list(columns.values()), list(columns), types).save(path, library.Encoding(encoding))
-
-
 def _pypcd4() -> ModuleType:
     try:
         import pypcd4
@@ -159,11 +147,6 @@ def _check_size(path: Path, file: BinaryIO, metadata: Any) -> None:
         compressed, uncompressed = struct.unpack("<II", file.read(8))
         if compressed > size - 8 or uncompressed != expected or uncompressed > MAX_LZF_RATIO * compressed:
             raise _damaged(path, f"{size} bytes of compressed data, which do not match, as {promise}")
-
-
-def _packed(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    red, green, blue = colors.astype(np.uint32).T
-    return np.asarray(red << 16 | green << 8 | blue, dtype=np.uint32).view(np.float32)
 
 
 def _unpacked(path: Path, packed: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

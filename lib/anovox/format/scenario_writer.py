@@ -45,10 +45,10 @@ def _write_recording(scenario: Path, sensors: SensorSet, recording: Recording) -
     for camera_pose, camera in zip(sensors.cameras, recording.cameras, strict=True):
         names = [layout.sensor_name(kind, camera_pose, sensors.camera_args) for kind in CAMERA_SENSORS]
         rgb, depth, semantic, instance = (_file(scenario, name, frame_id, ".png") for name in names)
-        writing.write_rgb(rgb, camera.rgb)
+        writing.write_png(rgb, camera.rgb)
         writing.write_depth(depth, camera.depth_m)
-        writing.write_class_image(semantic, camera.semantic)
-        writing.write_rgb(instance, camera.instance)
+        writing.write_png(semantic, camera.semantic)
+        writing.write_png(instance, camera.instance)
     for lidar_pose, lidar in zip(sensors.lidars, recording.lidars, strict=True):
         names = [layout.sensor_name(kind, lidar_pose, sensors.lidar_args) for kind in LIDAR_SENSORS]
         noisy, labelled = (_file(scenario, name, frame_id, ".npy") for name in names)
@@ -61,7 +61,7 @@ def _write_recording(scenario: Path, sensors: SensorSet, recording: Recording) -
     if recording.anomaly is not None:
         writing.write_key_values(_file(scenario, layout.ANOMALY, frame_id, ".csv"), recording.anomaly)
     if recording.route_map is not None:
-        writing.write_route_map(_file(scenario, layout.ROUTE_MAP, frame_id, ".png"), recording.route_map)
+        writing.write_png(_file(scenario, layout.ROUTE_MAP, frame_id, ".png"), recording.route_map)
 
 
 def _voxels(sensors: SensorSet, cameras: Sequence[CameraRecording], lidars: Sequence[LidarRecording]) -> Any:

@@ -11,15 +11,15 @@ from PIL import Image
 from lib.anovox.format.files import DEPTH_MAX_M, DEPTH_STEPS
 
 
-def write_rgb(path: Path, image: npt.NDArray[np.uint8]) -> None:
-    """Write RGB-CAM or INSTANCE-CAM from (H, W, 3) uint8."""
-    _write_png(path, image)
+def write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
+    """Write RGB-CAM or INSTANCE-CAM from (H, W, 3) uint8, SEMANTIC-CAM or ROUTE_MAP from (H, W) uint8."""
+    Image.fromarray(np.ascontiguousarray(pixels)).save(path, format="PNG", compress_level=1)
 
 
 def write_depth(path: Path, depth_m: npt.NDArray[np.float64]) -> None:
     """Write DEPTH_CAM from (H, W) planar depth [m], clipped to 1000 m."""
     steps = _depth_steps(depth_m)
-    _write_png(path, np.stack([steps & 255, steps >> 8 & 255, steps >> 16], axis=-1).astype(np.uint8))
+    write_png(path, np.stack([steps & 255, steps >> 8 & 255, steps >> 16], axis=-1).astype(np.uint8))
 
 
 def depth_as_stored(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -29,16 +29,6 @@ def depth_as_stored(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
 
 def _depth_steps(depth_m: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
     return np.rint(np.clip(depth_m / DEPTH_MAX_M, 0.0, 1.0) * DEPTH_STEPS).astype(np.uint32)
-
-
-def write_class_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
-    """Write SEMANTIC-CAM from (H, W) uint8 class ids."""
-    _write_png(path, class_ids)
-
-
-def write_route_map(path: Path, route_map: npt.NDArray[np.uint8]) -> None:
-    """Write ROUTE_MAP from (H, W) uint8, 0 or 255."""
-    _write_png(path, route_map)
 
 
 def write_cloud(path: Path, cloud: npt.NDArray[np.floating]) -> None:
@@ -58,7 +48,3 @@ def write_key_values(path: Path, values: Mapping[str, str]) -> None:
     assert all("\n" not in text for pair in values.items() for text in pair)
     assert all(key.strip() and ";" not in key for key in values)
     path.write_text("".join(f"{key} ; {value}\n" for key, value in values.items()), encoding="utf-8")
-
-
-def _write_png(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
-    Image.fromarray(np.ascontiguousarray(pixels)).save(path, format="PNG", compress_level=1)

@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 @given(sizes.flatmap(lambda size: hnp.arrays(np.uint8, (*size, 3))))
 def test_rgb_round_trip(folder, image):
-    writing.write_rgb(folder / "a.png", image)
+    writing.write_png(folder / "a.png", image)
     assert np.array_equal(files.read_rgb(folder / "a.png", *image.shape[:2]), image)
 
 
@@ -43,21 +43,21 @@ def test_depth_round_trip_is_exact(folder, steps):
 def test_depth_decodes_as_carla_encodes(folder):
     """1000 (R + 256 G + 65536 B) / (2^24 - 1); white is the sky."""
     pixels = np.array([[[255, 255, 255], [1, 0, 0], [0, 1, 0], [0, 0, 1]]], dtype=np.uint8)
-    writing.write_rgb(folder / "d.png", pixels)
+    writing.write_png(folder / "d.png", pixels)
     expected = np.array([[1.0, 1 / (2**24 - 1), 256 / (2**24 - 1), 65536 / (2**24 - 1)]]) * 1000
     assert np.allclose(files.read_depth(folder / "d.png", 1, 4), expected, rtol=1e-15)
 
 
 @given(sizes.flatmap(lambda size: hnp.arrays(np.uint8, size, elements=st.sampled_from(CLASS_IDS))))
 def test_class_image_round_trip(folder, class_ids):
-    writing.write_class_image(folder / "c.png", class_ids)
+    writing.write_png(folder / "c.png", class_ids)
     height, width = class_ids.shape
     assert np.array_equal(read_class_image(folder / "c.png", height, width, 100), class_ids)
 
 
 def test_class_ids_that_anovox_does_not_define_are_unknown_and_listed(folder):
     """None may turn into another class: not by overflow (270 = 14 + 256), nor by sign."""
-    writing.write_class_image(folder / "c.png", np.array([[33, 57, 117, 100, 255, 57]], dtype=np.uint8))
+    writing.write_png(folder / "c.png", np.array([[33, 57, 117, 100, 255, 57]], dtype=np.uint8))
     assert read_class_image(folder / "c.png", 1, 6, 100).tolist() == [[33, 255, 255, 100, 255, 255]]
     assert class_images.undefined_classes(folder / "c.png") == (57, 117)
     cloud = np.column_stack([np.ones((6, 3)), [14, -1, 270, 29, 1e9, 57]])
@@ -126,7 +126,7 @@ def assert_refused(read, path, reason, *parts, remedy="unpack the archive again 
 
 def bad_png(folder, kind):
     path = folder / f"{kind}.png"
-    writing.write_rgb(path, np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    writing.write_png(path, np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8))
     data = path.read_bytes()
     if kind == "truncated":
         path.write_bytes(data[: len(data) // 2])
@@ -137,9 +137,9 @@ def bad_png(folder, kind):
     elif kind == "text":
         path.write_text("<html>404 Not Found</html>")
     elif kind == "other size":
-        writing.write_rgb(path, np.zeros((40, 41, 3), dtype=np.uint8))
+        writing.write_png(path, np.zeros((40, 41, 3), dtype=np.uint8))
     elif kind == "one channel":
-        writing.write_class_image(path, np.zeros((40, 40), dtype=np.uint8))
+        writing.write_png(path, np.zeros((40, 40), dtype=np.uint8))
     elif kind == "bomb":
         path.write_bytes(data[:16] + (60000).to_bytes(4, "big") * 2 + data[24:])
     elif kind == "jpeg":
@@ -304,7 +304,7 @@ def test_a_folder_in_place_of_a_file_is_refused(folder):
 
 def test_an_image_that_pillow_warns_of_is_refused_without_a_word_from_pillow(folder, recwarn):
     path = folder / "x_1.png"
-    writing.write_class_image(path, np.ones((4, 6), dtype=np.uint8))
+    writing.write_png(path, np.ones((4, 6), dtype=np.uint8))
     data = path.read_bytes()
     animation = b"acTL" + bytes(3) + b"\2" + bytes(3) + b"\1"
     chunk = len(animation[4:]).to_bytes(4, "big") + animation + zlib.crc32(animation).to_bytes(4, "big")
