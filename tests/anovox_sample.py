@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.anovox.format import layout
-from lib.anovox.format.configuration_writer import ScenarioDefinition
+from lib.anovox.format.configurations import ScenarioDefinition
 from lib.anovox.format.recording import (
     CameraArgs,
     CameraRecording,

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from lib.anovox.format.configuration_writer import ScenarioDefinition, write_scenario_configuration
+from lib.anovox.format.configurations import ScenarioDefinition, write_scenario_configuration
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.format.scenario_writer import write_scenario
 from lib.anovox.format.simulator_notes import write_simulator_notes

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from lib.anovox.format import layout
-from lib.anovox.format.configuration_writer import ScenarioDefinition, write_scenario_configuration
+from lib.anovox.format.configurations import ScenarioDefinition, write_scenario_configuration
 from lib.anovox.format.pcd import StoredCloud
 from lib.anovox.format.scenario_writer import write_scenario
 from lib.anovox.format.simulator_notes import write_simulator_notes

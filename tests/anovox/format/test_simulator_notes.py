@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.anovox.format.configuration_writer import write_scenario_configuration
-from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.configurations import read_configurations, write_scenario_configuration
 from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.format.simulator_notes import (
     SIMULATOR_NOTES,
