@@ -107,9 +107,8 @@ def frame_file(sensor: str, frame_id: int, ending: str) -> str:
 
 def kind_of(folder: str) -> str:
     """Kind of a scenario's folder, by its name: RGB-CAM, ..., SEMANTIC_IMG; empty for folders that AnoVox has not."""
-    return (
-        folder if folder in OLD_FILE_ENDINGS else next((kind for kind in FILE_ENDINGS if folder.startswith(kind)), "")
-    )
+    found = next((kind for kind in FILE_ENDINGS if folder.startswith(kind)), "")
+    return folder if folder in OLD_FILE_ENDINGS else found
 
 
 def ending_of(folder: str) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from lib.anovox.format import class_images, clouds, files, writing
+from lib.anovox.format import files, writing
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.files import FileError, Reason
 from lib.common.labels import LABELS, UNKNOWN
@@ -58,16 +58,17 @@ def test_class_image_round_trip(folder, class_ids):
 def test_class_ids_that_anovox_does_not_define_are_unknown_and_listed(folder):
     """None may turn into another class: not by overflow (270 = 14 + 256), nor by sign."""
     writing.write_png(folder / "c.png", np.array([[33, 57, 117, 100, 255, 57]], dtype=np.uint8))
-    assert read_class_image(folder / "c.png", 1, 6, 100).tolist() == [[33, 255, 255, 100, 255, 255]]
-    assert class_images.undefined_classes(folder / "c.png") == (57, 117)
+    of_pixels, of_points, of_voxels = set(), set(), set()
+    assert read_class_image(folder / "c.png", 1, 6, 100, of_pixels).tolist() == [[33, 255, 255, 100, 255, 255]]
+    assert of_pixels == {57, 117}
     cloud = np.column_stack([np.ones((6, 3)), [14, -1, 270, 29, 1e9, 57]])
     writing.write_array(folder / "s.npy", cloud)
-    assert files.read_semantic_lidar(folder / "s.npy")[:, 3].tolist() == [14, 255, 255, 29, 255, 255]
-    assert clouds.undefined_classes(folder / "s.npy") == (-1, 57, 270, 10**9)
+    assert files.read_semantic_lidar(folder / "s.npy", of_points)[:, 3].tolist() == [14, 255, 255, 29, 255, 255]
+    assert of_points == {-1, 57, 270, 10**9}
     voxels = np.array([(1, 2, 3, 33), (1, 2, 4, 289), (1, 2, 5, 65535)], dtype=np.uint16)
     writing.write_array(folder / "v.npy", voxels)
-    assert files.read_voxels(folder / "v.npy")[:, 3].tolist() == [33, 255, 255]
-    assert files.undefined_ids(files.array_ids(folder / "v.npy")) == (289, 65535)
+    assert files.read_voxels(folder / "v.npy", of_voxels)[:, 3].tolist() == [33, 255, 255]
+    assert of_voxels == {289, 65535}
 
 
 rows = st.integers(1, 20)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lib.anovox.format import clouds, colors, old_layout, writing
-from lib.anovox.format.class_images import read_class_image, undefined_classes
+from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.files import FileError, Reason
 from lib.anovox.format.pcd import StoredCloud, read_pcd
 from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
@@ -124,8 +124,9 @@ def test_an_image_of_another_size_is_named(tmp_path):
 def test_colours_of_no_class_are_unknown_and_listed(tmp_path):
     path = tmp_path / "SEMANTIC_IMG_1.png"
     writing.write_png(path, np.array([[(128, 64, 128), (1, 2, 3), (255, 255, 255)]], dtype=np.uint8))
-    assert read_class_image(path, 1, 3, 100).tolist() == [[1, UNKNOWN, UNKNOWN]]
-    assert undefined_classes(path) == (0x010203, 0xFFFFFF)
+    undefined = set()
+    assert read_class_image(path, 1, 3, 100, undefined).tolist() == [[1, UNKNOWN, UNKNOWN]]
+    assert undefined == {0x010203, 0xFFFFFF}
 
 
 @pytest.mark.parametrize(
