@@ -55,57 +55,45 @@ def unpack(archives: Sequence[Path], root: Path, refuse: Callable[[DataError], o
     unpacked. Without `refuse`, the first such DataError is raised. Raises DataError, before anything is written, if the
     disk lacks room.
     """
-    refusals = _Refusals(refuse)
+    refusals: set[Path] = set()
+
+    @contextmanager
+    def or_refused(archive: Path) -> Iterator[None]:
+        try:
+            yield
+        except DataError as error:
+            if refuse is None:
+                raise
+            refusals.add(archive)
+            refuse(error)
+
     with _locked(root):
         sizes: dict[Path, int] = {}
         for archive in dict.fromkeys(archives):
-            with refusals.collected(archive):
-                sizes[archive] = _size(archive)
+            with or_refused(archive):
+                archive_kind(archive)
+                sizes[archive] = archive.stat().st_size
         plans: list[_Plan] = []
         with _progress("checking", sum(sizes.values())) as bar:
             for archive in sizes:
-                with refusals.collected(archive):
+                with or_refused(archive):
                     plans.append(_plan(archive, root, bar.update))
         _check_space(root, [size for plan in plans for size in plan.missing.values()])
         unfinished = [plan for plan in plans if plan.missing]
         written: list[int] = []
         with _progress("unpacking", sum(sizes[plan.archive] for plan in unfinished)) as bar:
             for plan in unfinished:
-                with refusals.collected(plan.archive):
+                with or_refused(plan.archive):
                     for size in _extract(plan, root, bar.update):
                         written.append(size)
     before = sum(plan.files - len(plan.missing) for plan in plans)
-    return Unpacked(len(written), sum(written), before, len(refusals.archives))
-
-
-class _Refusals:
-    """The archives that were refused."""
-
-    def __init__(self, refuse: Callable[[DataError], object] | None) -> None:
-        self.archives: set[Path] = set()
-        self._refuse = refuse
-
-    @contextmanager
-    def collected(self, archive: Path) -> Iterator[None]:
-        """Context manager that refuses the archive if its block raises DataError."""
-        try:
-            yield
-        except DataError as error:
-            if self._refuse is None:
-                raise
-            self.archives.add(archive)
-            self._refuse(error)
+    return Unpacked(len(written), sum(written), before, len(refusals))
 
 
 def _relative_target(archive: Path, file: PackedFile) -> PurePosixPath:
     """Path of a file relative to the folder to unpack to."""
     inside = PurePosixPath(_ENDING.sub("", archive.name)) / file.path
     return inside if town_in(inside) and not town_in(file.path) else file.path
-
-
-def _size(archive: Path) -> int:
-    archive_kind(archive)
-    return archive.stat().st_size
 
 
 def _extract(plan: _Plan, root: Path, advance: Advance) -> Iterator[int]:

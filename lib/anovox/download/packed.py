@@ -203,27 +203,27 @@ def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
     with open_file(archive) as raw:
         declared = _declared_members(archive, raw)
         with zipfile.ZipFile(raw) as file:
-            yield from _zip_members(archive, file, declared, advance)
+            members = file.infolist()
+            if declared not in (len(members), len(members) % _ZIP_COUNT_MODULUS):
+                raise zipfile.BadZipFile("its directory lists another number of files than it declares")
+            _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
+            for member in members:
+                folder = member.orig_filename.endswith("/")  # is_dir() raises IndexError for an empty name
+                path = _path(archive, member.orig_filename, folder)
+                _check_zip_member(archive, member)
+                if not folder:
+                    yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
+                advance(member.compress_size)
+            advance(archive.stat().st_size - sum(member.compress_size for member in members))
 
 
-def _zip_members(archive: Path, file: zipfile.ZipFile, declared: int, advance: Advance) -> Iterator[PackedFile]:
-    members = file.infolist()
-    if declared not in (len(members), len(members) % _ZIP_COUNT_MODULUS):
-        raise zipfile.BadZipFile("its directory lists another number of files than it declares")
-    _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
-    for member in members:
-        folder = member.orig_filename.endswith("/")  # is_dir() raises IndexError for an empty name
-        path = _path(archive, member.orig_filename, folder)
-        kind = stat.S_IFMT(member.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _refuse(archive, member.filename, "a link" if kind == stat.S_IFLNK else "a special file")
-        if member.flag_bits & 1:
-            raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it with its password yourself")
-        _check_ratio(archive, member.file_size, member.compress_size)
-        if not folder:
-            yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
-        advance(member.compress_size)
-    advance(archive.stat().st_size - sum(member.compress_size for member in members))
+def _check_zip_member(archive: Path, member: zipfile.ZipInfo) -> None:
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refuse(archive, member.filename, "a link" if kind == stat.S_IFLNK else "a special file")
+    if member.flag_bits & 1:
+        raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it with its password yourself")
+    _check_ratio(archive, member.file_size, member.compress_size)
 
 
 def _declared_members(archive: Path, raw: IO[bytes]) -> int:

@@ -45,9 +45,8 @@ def voxelize_data_set(
     if output is not None and output.resolve() == root.resolve():
         output = None
     if output is not None and output.resolve().is_relative_to(root.resolve()):
-        raise DataError(
-            f"{output}: is inside {root}, where its scenarios would be duplicates; choose a folder outside it"
-        )
+        problem = f"is inside {root}, where its scenarios would be duplicates"
+        raise DataError(f"{output}: {problem}; choose a folder outside it")
 
     def report(finding: Finding) -> None:
         log(finding.message)

@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lib.geometry.camera import Camera
 from lib.geometry.frame import ScenarioType
 
 CAMERA_SENSORS = ("RGB-CAM", "DEPTH_CAM", "SEMANTIC-CAM", "INSTANCE-CAM")
 LIDAR_SENSORS = ("LIDAR", "SEMANTIC-LIDAR")
 
 
-@dataclass(frozen=True)
-class SensorPose:
+class SensorPose(NamedTuple):
     """A pose on the vehicle: location [m] and (roll, pitch, yaw) [degrees], in CARLA's left-handed vehicle frame."""
 
     location: tuple[float, float, float] = (0, 0, 1.8)
@@ -27,6 +28,10 @@ class CameraArgs:
     image_height: int = 512
     image_width: int = 768
     camera_fov: float = 90.0
+
+    def intrinsics(self) -> Camera:
+        """The camera as a pinhole."""
+        return Camera.from_fov(self.image_width, self.image_height, self.camera_fov)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from lib.anovox.format.recording import (
 from lib.anovox.format.sensor_setup import sensor_setup, write_sensor_setup
 from lib.common.errors import DataError
 from lib.common.outputs import atomic_folder
-from lib.geometry.camera import Camera
 
 
 def write_scenario(
@@ -65,15 +64,10 @@ def _write_recording(scenario: Path, sensors: SensorSet, recording: Recording) -
 
 
 def _voxels(sensors: SensorSet, cameras: Sequence[CameraRecording], lidars: Sequence[LidarRecording]) -> Any:
-    args = sensors.camera_args
-    intrinsics = Camera.from_fov(args.image_width, args.image_height, args.camera_fov)
-    return voxel_grid(
-        [(pose, lidar.semantic_lidar) for pose, lidar in zip(sensors.lidars, lidars, strict=True)],
-        [
-            (pose, intrinsics, writing.depth_as_stored(c.depth_m), c.semantic)
-            for pose, c in zip(sensors.cameras, cameras, strict=True)
-        ],
-    )
+    intrinsics = sensors.camera_args.intrinsics()
+    labelled = [(pose, lidar.semantic_lidar) for pose, lidar in zip(sensors.lidars, lidars, strict=True)]
+    pictures = [(intrinsics, writing.depth_as_stored(camera.depth_m), camera.semantic) for camera in cameras]
+    return voxel_grid(labelled, [(pose, *picture) for pose, picture in zip(sensors.cameras, pictures, strict=True)])
 
 
 def _file(scenario: Path, sensor: str, frame_id: int, ending: str) -> Path:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
@@ -102,7 +102,7 @@ def sensor_setup_of_folders(folders: Iterable[str]) -> SensorSetup:
     poses = next((poses for poses in sets if set(poses) == found), None)
     sensors = [
         Sensor(folder, kind, pose, CameraArgs() if kind in CAMERA_SENSORS else LidarArgs(), saved=bool(folder))
-        for pose in poses or sorted(found, key=astuple)
+        for pose in poses or sorted(found)
         for kind in (*CAMERA_SENSORS, *LIDAR_SENSORS)
         if (folder := by_place.get((kind, pose), "")) or poses
     ]

@@ -19,7 +19,6 @@ from lib.anovox.format.grid import voxel_grid
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.point_labels import PointLabels, merged_labels, transfer_labels
 from lib.anovox.reading.scenario import CameraView, Scenario, Sensors, cloud_sizes, open_scenario
-from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame
 from lib.geometry.merged import merge_clouds
 from lib.geometry.voxels import VOXEL_SIZE_M
@@ -196,9 +195,10 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         for rig, cloud in zip(rigs, clouds, strict=True)
     ]
     several = len(clouds) > 1
-    poses = [(rig.pose.location, rig.pose.rotation) for rig in rigs]
     return _Tick(
-        points=merge_clouds([cloud.points for cloud in clouds], poses) if several else clouds[0].points,
+        points=merge_clouds([cloud.points for cloud in clouds], [rig.pose for rig in rigs])
+        if several
+        else clouds[0].points,
         cloud_sizes=tuple(len(cloud.points) for cloud in clouds) if several else (),
         labels=merged_labels(labels) if several else labels[0],
         voxels=voxels,
@@ -226,9 +226,8 @@ def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXE
             depth, semantic = (
                 required_file(scenario, rig.folders[kind], kind, frame_id) for kind in (layout.DEPTH, layout.SEMANTIC)
             )
-            camera = Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
             pictures = files.read_depth(depth, *size), read_class_image(semantic, *size, scenario.anomaly_id)
-            cameras.append((rig.pose, camera, *pictures))
+            cameras.append((rig.pose, rig.args.intrinsics(), *pictures))
     return voxel_grid(lidars, cameras, voxel_size_m)
 
 

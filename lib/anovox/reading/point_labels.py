@@ -96,7 +96,7 @@ def voxel_rows(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) 
 
     The points are in the frame of the LiDAR at `pose`.
     """
-    return rows_of_keys(point_keys(points, pose.location, pose.rotation), voxels)
+    return rows_of_keys(point_keys(points, *pose), voxels)
 
 
 def rows_of_keys(wanted: npt.NDArray[np.int64], voxels: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
