@@ -194,13 +194,14 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         transfer_labels(cloud.points, cloud.semantic_points, voxels, rig.pose, rig.args.noise_stddev)
         for rig, cloud in zip(rigs, clouds, strict=True)
     ]
-    several = len(clouds) > 1
+    merged, sizes = clouds[0].points, tuple[int, ...]()
+    if len(clouds) > 1:
+        merged = merge_clouds([cloud.points for cloud in clouds], [rig.pose for rig in rigs])
+        sizes = tuple(len(cloud.points) for cloud in clouds)
     return _Tick(
-        points=merge_clouds([cloud.points for cloud in clouds], [rig.pose for rig in rigs])
-        if several
-        else clouds[0].points,
-        cloud_sizes=tuple(len(cloud.points) for cloud in clouds) if several else (),
-        labels=merged_labels(labels) if several else labels[0],
+        points=merged,
+        cloud_sizes=sizes,
+        labels=merged_labels(labels),
         voxels=voxels,
         ego=_ego_state(scenario, frame_id),
         anomaly=_anomaly(scenario, frame_id),
