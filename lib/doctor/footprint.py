@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lib.common.errors import TrainingError
-from lib.loading.frame_reader import FrameReader, FrameRef
+from lib.loading.dataset import ShardDataset, load_batches
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.devices import choose_device
 from lib.shards.shard_reader import Shard, read_shard
@@ -54,11 +54,9 @@ def _measure(config: DetectorConfig, path: Path, recipe: Recipe, group: ProcessG
     device = recipe.device if recipe.device.type == "cpu" else choose_device("cuda", group.local_rank)
     params, shard = recipe.params, read_shard(path)
     [step] = divide([index % len(shard) for index in range(params.batch_size)], params.batch_size, params.micro_batch)
-    reader = FrameReader([shard])
-    given = [
-        (micro_batch, reader.read([FrameRef(0, index) for index in micro_batch.frames]).to(device))
-        for micro_batch in of_rank(step, group.rank, group.size)
-    ]
+    mine, dataset = of_rank(step, group.rank, group.size), ShardDataset([shard])
+    batches = load_batches(dataset, [micro_batch.frames for micro_batch in mine], device)
+    given = list(zip(mine, batches, strict=True))
     state = begin_training(build_detector(config), recipe, frames=(TIMED_STEPS + 1) * params.batch_size)
     model = loss_model(state.detector, recipe, group)
     if device.type == "cuda":
