@@ -191,14 +191,19 @@ def class_fractions(counts: Counts) -> dict[str, float]:
 
 
 def label_metrics(statistics: Statistics) -> dict[str, float]:
-    """Fractions of point labels by source, and agreements of the sources; undefined ones are omitted.
+    """`label_fractions` without those that are undefined."""
+    return {key: value for key, value in label_fractions(statistics).items() if value is not None}
+
+
+def label_fractions(statistics: Statistics) -> dict[str, float | None]:
+    """Fractions of point labels by source, and agreements of the sources; None where undefined.
 
     docs/check.md explains each and its expected value.
     """
     evidence = statistics.evidence
     labels, counts, clouds = evidence.labels, evidence.agreement, evidence.clouds
     gap = evidence.pictures.gap
-    fractions = {
+    return {
         "row_match_fraction": _fraction(labels.by_row, labels.points),
         "direction_match_fraction": _fraction(labels.by_direction, labels.points),
         "voxel_label_fraction": _fraction(labels.by_voxel, labels.points),
@@ -214,7 +219,6 @@ def label_metrics(statistics: Statistics) -> dict[str, float]:
         "in_voxel_fraction": _fraction(counts.in_voxel, counts.labelled),
         "around_fraction": _fraction(clouds.sectors, SECTORS * clouds.clouds),
     }
-    return {key: value for key, value in fractions.items() if value is not None}
 
 
 def worst_scenarios(by_scenario: Mapping[str, Statistics]) -> dict[str, tuple[str, float]]:

@@ -51,11 +51,8 @@ _ENTRY: Final = TypeAdapter(ShardEntry)
 
 def frames_with_anomaly(shard: Shard) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Say which frames (F,) hold any point or pixel labelled as an anomaly."""
-    seen = [
-        bool(is_anomaly(shard.point_class[i]).any() or is_anomaly(shard.pixel_class[i]).any())
-        for i in range(len(shard))
-    ]
-    return np.array(seen, dtype=bool)
+    labels = zip(shard.point_class, shard.pixel_class, strict=True)
+    return np.array([is_anomaly(points).any() or is_anomaly(pixels).any() for points, pixels in labels], dtype=bool)
 
 
 def open_entry(folder: Path, entry: ShardEntry, verify: bool = True) -> Shard:

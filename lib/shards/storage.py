@@ -156,6 +156,14 @@ class ArrayFileWriter:
         return refused(self._path, error, "written") or other
 
 
+def write_arrays(path: Path, kind: FileKind, specs: tuple[ArraySpec, ...], source: object, own: Attributes) -> None:
+    """Write a file of the arrays that an object has by their names, and of attributes."""
+    with ArrayFileWriter(path, kind, specs) as file:
+        for spec in specs:
+            file.append(spec.name, getattr(source, spec.name))
+        file.finish(own)
+
+
 def bring_lz4() -> None:
     """Teach HDF5 LZ4; raises DataError without the package that does it."""
     if not h5py.h5z.filter_avail(LZ4_FILTER):
