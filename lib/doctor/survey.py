@@ -2,20 +2,22 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lib.anovox.format import files, layout
+from lib.anovox.format.clouds import check_semantic_cloud, cloud_size
 from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.files import FileError
 from lib.anovox.format.findings import Finding, ScenarioError, ScenarioReason
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.reading.frames import ReadFrame, SkippedFrame, optional_file, read_frames, required_file
 from lib.anovox.reading.scenario import Scenario, Sensors, largest_cloud, open_scenario
 from lib.common.workers import processes_or_here, run_tasks
-from lib.doctor.frame_check import check_frames
 from lib.geometry.frame import Frame, ScenarioType
 from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics
 from lib.shards.index import ShardEntry
@@ -187,3 +189,39 @@ def _sensors_in_words(scenario: Scenario) -> str:
     words = [f"{n} camera{'s' * (n > 1)} of {height} x {width}" for (height, width), n in sorted(cameras.items())]
     words += [f"{n} LiDAR{'s' * (n > 1)} of {channels} channels" for channels, n in sorted(lidars.items())]
     return ", ".join(words)
+
+
+def check_frames(scenario: Scenario, frame_ids: Iterable[int]) -> Iterator[SkippedFrame]:
+    """Yield the frames that `read_frames` would skip, as far as names, sizes and headers show it.
+
+    One SkippedFrame per tick and camera, as from `read_frames`; nothing for frames whose files pass the check.
+    """
+    for frame_id in frame_ids:
+        try:
+            _check_tick(scenario, frame_id)
+        except FileError as error:
+            yield from [SkippedFrame(frame_id, error.reason, str(error))] * len(scenario.views)
+            continue
+        for view in scenario.views:
+            try:
+                for kind in (layout.RGB, layout.DEPTH, layout.SEMANTIC):
+                    path = required_file(scenario, view.rig.folders[kind], kind, frame_id)
+                    files.check_image(path, view.camera.height_px, view.camera.width_px)
+            except FileError as error:
+                yield SkippedFrame(frame_id, error.reason, str(error))
+
+
+def _check_tick(scenario: Scenario, frame_id: int) -> None:
+    """Check the files that are common to all cameras; raises FileError."""
+    for rig in scenario.lidar_rigs:
+        cloud_size(required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id))
+        semantic = optional_file(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)
+        if semantic is not None:
+            check_semantic_cloud(semantic)
+    voxels = optional_file(scenario, layout.VOXEL_GRID, frame_id)
+    if voxels is not None:
+        files.check_array(voxels, files.VOXEL_GRID)
+    for kind in (layout.ACTION, layout.ANOMALY):
+        text = optional_file(scenario, kind, frame_id)
+        if text is not None:
+            files.check_text(text)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lib.anovox.format import files, layout, writing
-from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.writing import write_scenario
 from lib.common.errors import run_stage
 from lib.geometry.frame import ScenarioType
 from lib.shards.index import read_index

@@ -30,9 +30,7 @@ MAX_LZF_RATIO: Final = 100
 """LZF compresses at most 264 bytes to 3."""
 COLOR_FIELDS: Final = ("rgb", "rgba")
 # Exceptions that pypcd4 and NumPy raise for damaged files.
-_DAMAGE: Final = (
-    *(OSError, ValueError, LookupError, RuntimeError, TypeError, struct.error, MemoryError, OverflowError),
-)
+_DAMAGE: Final = (OSError, ValueError, LookupError, RuntimeError, TypeError, struct.error, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True, eq=False)

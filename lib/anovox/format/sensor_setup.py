@@ -9,8 +9,15 @@ from typing import Any, Final, Generic, TypeVar
 
 from lib.anovox.format import files, layout
 from lib.anovox.format.findings import ScenarioError, ScenarioReason
-from lib.anovox.format.recording import CAMERA_SENSORS, LIDAR_SENSORS, CameraArgs, LidarArgs, SensorPose, SensorSet
-from lib.anovox.format.sensor_sets import SENSOR_POSES
+from lib.anovox.format.recording import (
+    CAMERA_SENSORS,
+    LIDAR_SENSORS,
+    SENSOR_POSES,
+    CameraArgs,
+    LidarArgs,
+    SensorPose,
+    SensorSet,
+)
 
 MAX_SETUP_BYTES: Final = 1_000_000
 MAX_CHANNELS: Final = 4_096

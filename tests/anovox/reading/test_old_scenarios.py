@@ -11,7 +11,7 @@ from lib.anovox.download.voxelizing import voxelize_data_set
 from lib.anovox.format import files, layout, writing
 from lib.anovox.format.files import Reason
 from lib.anovox.format.findings import Notice, ScenarioError, ScenarioReason
-from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.writing import write_scenario
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.point_labels import LabelSource
 from lib.anovox.reading.scenario import largest_cloud, open_scenario

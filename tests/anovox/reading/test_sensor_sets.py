@@ -13,8 +13,7 @@ from PIL import Image
 from lib.anovox.format import files, layout, writing
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.files import Reason
-from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
-from lib.anovox.format.sensor_sets import SENSOR_POSES, SensorSetName
+from lib.anovox.format.recording import SENSOR_POSES, CameraArgs, LidarArgs, SensorPose, SensorSet, SensorSetName
 from lib.anovox.format.sensor_setup import read_sensor_setup, sensor_setup, write_sensor_setup
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.scenario import largest_cloud, open_scenario
