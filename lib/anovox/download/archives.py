@@ -127,26 +127,22 @@ def _plan(archive: Path, root: Path, advance: Advance) -> _Plan:
 
 def _exists(archive: Path, file: PackedFile, root: Path) -> bool:
     """Whether the file already exists below `root`; raises DataError if something else exists in its place."""
-    try:
-        return _compare(archive, file, root)
-    except OSError as error:
-        target = root / _relative_target(archive, file)
-        raise DataError(f"{target}: cannot be read ({error.strerror}); check its permissions") from None
-
-
-def _compare(archive: Path, file: PackedFile, root: Path) -> bool:
     below = _relative_target(archive, file)
     target = root / below
-    for place in [*reversed([root / parent for parent in below.parents if parent.name]), target]:
-        if place.is_symlink():
-            raise DataError(f"{place}: is a symbolic link, through which {archive} may not write; unpack to its target")
-        if place != target and place.exists() and not place.is_dir():
-            raise DataError(f"{place}: is a file where {archive} has a folder; remove it or unpack elsewhere")
-    if not target.exists():
-        return False
-    if not target.is_file() or target.stat().st_size != file.size or not _same_content(target, file):
-        raise DataError(f"{target}: exists with other content than in {archive}; remove it or unpack elsewhere")
-    return True
+    try:
+        for place in [*reversed([root / parent for parent in below.parents if parent.name]), target]:
+            if place.is_symlink():
+                problem = f"is a symbolic link, through which {archive} may not write"
+                raise DataError(f"{place}: {problem}; unpack to its target")
+            if place != target and place.exists() and not place.is_dir():
+                raise DataError(f"{place}: is a file where {archive} has a folder; remove it or unpack elsewhere")
+        if not target.exists():
+            return False
+        if not target.is_file() or target.stat().st_size != file.size or not _same_content(target, file):
+            raise DataError(f"{target}: exists with other content than in {archive}; remove it or unpack elsewhere")
+        return True
+    except OSError as error:
+        raise DataError(f"{target}: cannot be read ({error.strerror}); check its permissions") from None
 
 
 def _same_content(target: Path, file: PackedFile) -> bool:
@@ -158,10 +154,8 @@ def _check_space(root: Path, sizes: Sequence[int]) -> None:
     needed = sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in sizes)
     free = shutil.disk_usage(root).free
     if needed > free:
-        raise DataError(
-            f"{root}: unpacking needs {readable_size(needed)}, but only {readable_size(free)} are free on its disk; "
-            "free some space or unpack to another disk"
-        )
+        problem = f"unpacking needs {readable_size(needed)}, but only {readable_size(free)} are free on its disk"
+        raise DataError(f"{root}: {problem}; free some space or unpack to another disk")
 
 
 def _progress(title: str, num_bytes: int) -> "tqdm[Any]":

@@ -22,8 +22,7 @@ from lib.common.reading import open_file
 MAX_RATIO: Final = 100
 HARMLESS_BYTES: Final = 10_000_000
 MAX_NAME, MAX_DEPTH, MAX_PART = 2_000, 32, 200
-"""Characters of a path, its depth, and bytes of one component. File systems allow 255; partial files have longer names.
-"""
+"""Characters of a path, its depth, and bytes of a component: of the 255 of file systems, partial files need some."""
 MAX_FILES: Final = 1_000_000
 """Limit for .zip archives, whose directory is read as a whole."""
 CHUNK_BYTES: Final = 1 << 20
@@ -113,10 +112,9 @@ def _refuse(archive: Path, name: str, what: str) -> DataError:
 
 def _check_ratio(archive: Path, unpacked: int, packed: int) -> None:
     if unpacked > HARMLESS_BYTES and unpacked > MAX_RATIO * packed:
-        raise DataError(
-            f"{archive}: {readable_size(packed)} in it would become {readable_size(unpacked)} or more, over "
-            f"{MAX_RATIO} times as much, as in a decompression bomb; do not trust it"
-        )
+        grown = f"{readable_size(packed)} in it would become {readable_size(unpacked)} or more"
+        problem = f"{grown}, over {MAX_RATIO} times as much, as in a decompression bomb"
+        raise DataError(f"{archive}: {problem}; do not trust it")
 
 
 def readable_size(num_bytes: int) -> str:

@@ -203,13 +203,12 @@ def check_array(path: Path, kind: ArrayKind) -> None:
 def check_text(path: Path) -> None:
     """Check only the size of an ACTION or ANOMALY file; raises FileError as its reader would."""
     try:
-        size = check_regular(path).st_size
-        check_not_empty(path, b"." * min(1, size))
-        if size > MAX_FRAME_TEXT_BYTES:
-            problem = f"{size} bytes of text, but such files have at most {MAX_FRAME_TEXT_BYTES}"
-            raise FileError(path, Reason.BAD_TEXT, problem)
+        size = _size(path)
     except OSError as error:
         raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None
+    if size > MAX_FRAME_TEXT_BYTES:
+        problem = f"{size} bytes of text, but such files have at most {MAX_FRAME_TEXT_BYTES}"
+        raise FileError(path, Reason.BAD_TEXT, problem)
 
 
 def read_key_values(path: Path, last_key: str = "") -> dict[str, str]:
@@ -292,12 +291,17 @@ def _check_png_size(path: Path, height: int, width: int) -> None:
         raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
 
 
+def _size(path: Path) -> int:
+    """Size of a file [bytes], which is not empty."""
+    size = check_regular(path).st_size
+    check_not_empty(path, b"." * min(1, size))
+    return size
+
+
 def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
     """Header of an .npy file, checked: shape (N, 4), a number type of the kind, and a file size that fits."""
     try:
-        size = check_regular(path).st_size
-        check_not_empty(path, b"." * min(1, size))
-        header = read_header(path)
+        size, header = _size(path), read_header(path)
     except FileError:
         raise
     except OSError as error:
@@ -312,8 +316,7 @@ def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
     if size != header.num_bytes:
         raise FileError(path, Reason.BAD_ARRAY, f"{size} bytes of data, but its header declares {shape[0]} rows")
     if shape[0] > MAX_ROWS:
-        problem = f"{shape[0]} rows, but such files have at most {MAX_ROWS}"
-        raise FileError(path, Reason.BAD_ARRAY, problem, CORRECT)
+        raise FileError(path, Reason.BAD_ARRAY, f"{shape[0]} rows, but such files have at most {MAX_ROWS}", CORRECT)
     return header
 
 

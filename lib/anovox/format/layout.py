@@ -41,22 +41,13 @@ OLD_SEMANTIC_LIDAR: Final = "SEMANTIC_PCD"
 OLD_ACTION: Final = "ACTION_STATE"
 
 FILE_ENDINGS: Final[Mapping[str, str]] = {
-    RGB: ".png",
-    DEPTH: ".png",
-    SEMANTIC: ".png",
-    INSTANCE: ".png",
-    LIDAR: ".npy",
-    SEMANTIC_LIDAR: ".npy",
-    VOXEL_GRID: ".npy",
-    ANOMALY: ".csv",
-    ACTION: ".csv",
+    **dict.fromkeys((RGB, DEPTH, SEMANTIC, INSTANCE), ".png"),
+    **dict.fromkeys((LIDAR, SEMANTIC_LIDAR, VOXEL_GRID), ".npy"),
+    **dict.fromkeys((ANOMALY, ACTION), ".csv"),
 }
 OLD_FILE_ENDINGS: Final[Mapping[str, str]] = {
-    OLD_RGB: ".png",
-    OLD_DEPTH: ".png",
-    OLD_SEMANTIC: ".png",
-    OLD_LIDAR: ".pcd",
-    OLD_SEMANTIC_LIDAR: ".pcd",
+    **dict.fromkeys((OLD_RGB, OLD_DEPTH, OLD_SEMANTIC), ".png"),
+    **dict.fromkeys((OLD_LIDAR, OLD_SEMANTIC_LIDAR), ".pcd"),
     OLD_ACTION: ".csv",
 }
 
