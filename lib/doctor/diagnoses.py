@@ -154,9 +154,7 @@ def _anomalies(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
             remedy = f"nothing: such frames count as normal (the first: {unseen[0].path.name})"
             yield Diagnosis(Severity.NOTE, "anomaly_unseen", what, remedy)
     if not survey.has_configurations:
-        what = (
-            "there is no Scenario_Configuration_Files folder: towns and weather are unknown, types are read from files"
-        )
+        what = "there is no Scenario_Configuration_Files folder: towns and weather are unknown, types read from files"
         remedy = "unpack that folder of the archive beside the scenarios, if you want results by weather"
         yield Diagnosis(Severity.NOTE, "no_configurations", what, remedy)
 

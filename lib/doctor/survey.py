@@ -125,13 +125,9 @@ def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int)
     scenarios = [found for found in surveyed if isinstance(found, SurveyedScenario)]
     findings += [found for found in surveyed if isinstance(found, Finding)]
     findings += [finding for scenario in scenarios for finding in scenario.findings]
-    return Survey(
-        root,
-        tuple(scenario for scenario in scenarios if scenario.usable_frames),
-        tuple(scenario for scenario in scenarios if not scenario.usable_frames),
-        tuple(findings),
-        bool(configs),
-    )
+    usable = tuple(scenario for scenario in scenarios if scenario.usable_frames)
+    unusable = tuple(scenario for scenario in scenarios if not scenario.usable_frames)
+    return Survey(root, usable, unusable, tuple(findings), bool(configs))
 
 
 def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:

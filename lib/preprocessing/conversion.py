@@ -18,7 +18,7 @@ from lib.common.errors import DataError, ParamsError
 from lib.common.terminal import log
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame
-from lib.preprocessing.conversion_cache import ConvertedScenario, Place, files_state, keep, take
+from lib.preprocessing.conversion_cache import ConvertedScenario, files_state, keep, take
 from lib.preprocessing.label_checks import Source
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
@@ -47,7 +47,7 @@ class ScenarioPlan:
 class Job:
     """One scenario to convert: images to height x width, clouds to max_points, in the format of `storage`.
 
-    `place`: its cache entry; None to convert without the cache.
+    `key`: of its entry in `cache`, which is None to convert without one.
     """
 
     plan: ScenarioPlan
@@ -56,7 +56,8 @@ class Job:
     width: int
     max_points: int
     storage: Storage
-    place: Place | None
+    cache: Cache | None
+    key: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,25 +141,21 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, cac
     clouds = ((plan.largest_cloud, plan.path, plan.config) for plan in plans)
     max_points = params.max_points or padded_length(largest_usable_cloud(clouds, params.sensors))
     storage = Storage(params.compression, params.point_dtype)
-    code = code_fingerprint("preprocess")
-
-    def place(plan: ScenarioPlan) -> Place | None:
-        if cache is None or plan.files_state is None:
-            return None
+    code, jobs = code_fingerprint("preprocess"), []
+    for plan in plans:
         scenario = str(plan.path), plan.files_state, plan.config and asdict(plan.config), plan.sensors
         key = fingerprint(*scenario, height, width, max_points, asdict(storage), code)
-        return Place(cache, key, plan.files_state)
-
-    return [Job(plan, folder, height, width, max_points, storage, place(plan)) for plan in plans]
+        cached = cache if plan.files_state else None
+        jobs.append(Job(plan, folder, height, width, max_points, storage, cached, key))
+    return jobs
 
 
 def _cached_or_converted(job: Job) -> ConvertedScenario:
-    if job.place is None:
-        return _convert(job)
-    converted = take(job.place, job.folder)
+    converted = take(job.cache, job.key, job.folder) if job.cache else None
     if converted is None:
         converted = _convert(job)
-        keep(job.place, converted, job.plan.path, job.folder)
+        if job.cache and files_state(job.plan.path) == job.plan.files_state:  # else they have changed meanwhile
+            keep(job.cache, job.key, converted, job.folder)
     return converted
 
 

@@ -41,15 +41,6 @@ class ConvertedScenario:
 _AS_JSON: Final = TypeAdapter(ConvertedScenario)
 
 
-@dataclass(frozen=True)
-class Place:
-    """A scenario's place in the cache: `key` is a hash of the params, the code and `state`, the state of its files."""
-
-    cache: Cache
-    key: str
-    state: str
-
-
 def files_state(scenario: Path) -> str | None:
     """Fingerprint of the names, sizes, modification times and inodes of a scenario's files; None if unreadable."""
     try:
@@ -64,20 +55,20 @@ def files_state(scenario: Path) -> str | None:
     return fingerprint(sorted(files))
 
 
-def take(place: Place, folder: Path) -> ConvertedScenario | None:
+def take(cache: Cache, key: str, folder: Path) -> ConvertedScenario | None:
     """Copy a scenario's cached shards into a folder; None if there are none or they are damaged."""
-    note = place.cache.take(place.key, folder)
+    note = cache.take(key, folder)
     return None if note is None else replace(_AS_JSON.validate_python(note), reused=True)
 
 
-def keep(place: Place, converted: ConvertedScenario, scenario: Path, folder: Path) -> None:
-    """Store the shards of a scenario, unless its files have changed since or one of them could not be read.
+def keep(cache: Cache, key: str, converted: ConvertedScenario, folder: Path) -> None:
+    """Store the shards of a scenario, unless one of its files could not be read.
 
     An unreadable file may become readable without a change of its size or time.
     """
-    if all(frame.reason in _DECIDED_BY_NAMES for frame in converted.skipped) and files_state(scenario) == place.state:
+    if all(frame.reason in _DECIDED_BY_NAMES for frame in converted.skipped):
         note = _AS_JSON.dump_python(converted, mode="json")
-        place.cache.put(place.key, [folder / entry.file for entry in converted.entries], note)
+        cache.put(key, [folder / entry.file for entry in converted.entries], note)
 
 
 def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:

@@ -181,12 +181,12 @@ def _classes(found: Evidence) -> float | None:
 
 def _classes_text(found: Evidence) -> str:
     counts, clouds = found.agreement, found.clouds
-    if _shortfall(counts.far_sky_pixels, counts.sky_pixels, MIN_PLAUSIBLE) is not None:
-        return f"{1 - counts.far_sky_pixels / counts.sky_pixels:.1%} of the pixels called sky have a finite depth"
-    if _shortfall(counts.far_sky_pixels, counts.far_pixels, MIN_PLAUSIBLE) is not None:
-        return f"{1 - counts.far_sky_pixels / counts.far_pixels:.1%} of the pixels without a depth are not called sky"
-    if _excess(clouds.sky_points, clouds.points, MAX_SKY_POINTS) is not None:
-        return f"{clouds.sky_points / clouds.points:.1%} of the points are called sky"
+    if near := _shortfall(counts.far_sky_pixels, counts.sky_pixels, MIN_PLAUSIBLE):
+        return f"{near:.1%} of the pixels called sky have a finite depth"
+    if other := _shortfall(counts.far_sky_pixels, counts.far_pixels, MIN_PLAUSIBLE):
+        return f"{other:.1%} of the pixels without a depth are not called sky"
+    if sky := _excess(clouds.sky_points, clouds.points, MAX_SKY_POINTS):
+        return f"{sky:.1%} of the points are called sky"
     return f"points labelled as road lie level with the ground in only {clouds.level_roads} of {clouds.roads} clouds"
 
 
