@@ -72,8 +72,7 @@ def run_tasks(
 ) -> list[Result]:
     """Results in the order of the tasks, with a progress bar; `report` gets each one as soon as it is there.
 
-    Raises the first error of a task, and DataError when a process died; tasks not begun by then are dropped, and the
-    pool takes no others.
+    Raises the first error of a task, and DataError when a process died; then the pool drops and takes no more tasks.
     """
     futures: list[Future[Result]] = []
 

@@ -78,7 +78,8 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
     device = choose_device(params.execution.device)
     precision = choose_precision(params.train.precision, device)
     with tempfile.TemporaryDirectory(prefix="check-") as folder:
-        made = _trial_shard(Path(folder) / "trial.h5", trial, params.preprocess, max_points)
+        storage = Storage(params.preprocess.compression, params.preprocess.point_dtype)
+        made = _trial_shard(Path(folder) / "trial.h5", trial, params.preprocess, max_points, storage)
         if made is None:
             return None
         shard, convert_seconds = made
@@ -86,7 +87,7 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
         recipe = Recipe(params.train, range_grid(config, shard), device, precision)
         processes = process_count(params.train, params.execution.processes, device)
         footprint = training_footprint(config, shard, recipe, processes)
-        frame_bytes, trial_frames = _frame_bytes(shard, _storage(params.preprocess)), len(shard)
+        frame_bytes, trial_frames = _frame_bytes(shard, storage), len(shard)
     usable = {name: trainable_frames(scenario.entry(), params.split) for name, scenario in scenarios.items()}
     training, validation = (sum(usable[n] for n, p in splits.items() if p == part) for part in ("train", "validation"))
     frames = sum(scenario.usable_frames for scenario in scenarios.values())
@@ -118,7 +119,7 @@ def _frame_bytes(shard: Shard, storage: Storage) -> int:
 
 
 def _trial_shard(
-    path: Path, trial: SurveyedScenario, params: PreprocessParams, max_points: int
+    path: Path, trial: SurveyedScenario, params: PreprocessParams, max_points: int, storage: Storage
 ) -> tuple[Shard, float] | None:
     """A shard with a few frames of a scenario's first camera, and the seconds per frame to resize and write it."""
     scenario = open_scenario(trial.path, trial.config, params.sensors)
@@ -130,12 +131,8 @@ def _trial_shard(
         return None
     (height, width), start = frames[0].image.shape[:2], time.perf_counter()
     size = params.image_height or height, params.image_width or width
-    write_shard(path, [resize_frame(frame, *size) for frame in frames], max_points, storage=_storage(params))
+    write_shard(path, [resize_frame(frame, *size) for frame in frames], max_points, storage=storage)
     return read_shard(path), (time.perf_counter() - start) / len(frames)
-
-
-def _storage(params: PreprocessParams) -> Storage:
-    return Storage(params.compression, params.point_dtype)
 
 
 def _read_seconds(survey: Survey) -> float:

@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,7 +67,7 @@ def _measure(config: DetectorConfig, path: Path, recipe: Recipe, group: ProcessG
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, _same):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         training_step(model, state, given[:1], recipe, group)
     _wait(device)
     start = time.perf_counter()
@@ -81,10 +80,6 @@ def _measure(config: DetectorConfig, path: Path, recipe: Recipe, group: ProcessG
     parameters = sum(value.numel() for value in state.detector.parameters())
     one_process = sum(kept.values()) + ADAM_BYTES_PER_PARAMETER * parameters
     return Footprint(seconds, one_process * group.size, False)
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _wait(device: torch.device) -> None:

@@ -79,11 +79,7 @@ class Agreement(Summed):
 
 
 def read_agreement(read: ReadFrame) -> Agreement:
-    """Compare a frame's label sources at its original resolution; voxels only once for all cameras of a tick.
-
-    Wrong labels lower the agreement of classes, a wrong calibration that of depths and classes, a wrong grid that of
-    voxels.
-    """
+    """Compare a frame's label sources at its original resolution; voxels only once for all cameras of a tick."""
     with_camera = camera_agreement(read.frame)
     return with_camera if read.shares_cloud else with_camera + voxel_agreement(read)
 

@@ -59,9 +59,8 @@ class Cause:
 def likeliest_cause(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame] = ()) -> Cause:
     """Find the single change with which depths and classes of some frames of a scenario (at least one) agree best.
 
-    `neighbours`: frames of the previous and next ticks, in case a sensor is delayed. If some of several LiDARs disagree
-    with the cameras and others agree, only one that disagrees is examined. If no change helps, the cause describes what
-    disagrees.
+    `neighbours`: frames of the previous and next ticks, in case a sensor is delayed. If only some LiDARs disagree with
+    the cameras, one of these is examined. If no change helps, the cause describes what disagrees.
     """
     if all(np.ptp(read.frame.depth_m) == 0 for read in reads):
         return Cause("wrong_depth", "DEPTH_CAM shows one depth everywhere", "take it from the archive again")

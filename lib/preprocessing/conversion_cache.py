@@ -26,10 +26,7 @@ _DECIDED_BY_NAMES: Final = {
 
 @dataclass(frozen=True, eq=False)
 class ConvertedScenario:
-    """A scenario's shards, one per camera, its statistics and skipped frames; no `entries` if no frame is usable.
-
-    `reused`: taken from the cache.
-    """
+    """A scenario's shards (none if no frame is usable), statistics and skipped frames; `reused`: from the cache."""
 
     name: str
     entries: tuple[ShardEntry, ...]

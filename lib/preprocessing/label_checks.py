@@ -1,6 +1,4 @@
-"""Checks of a data set's labels and calibration: the rules of rules.py, applied to frames, cameras, scenarios and the
-whole data set.
-"""
+"""Checks of labels and calibration: the rules of rules.py for frames, cameras, scenarios and the whole data set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -163,9 +161,7 @@ def _frames_text(bad: list[BadFrame]) -> str:
 
 
 def _copies(by_scenario: Mapping[str, Statistics]) -> Objection | None:
-    """Scenarios with an identical image or cloud, or mostly identical labels: they would leak training data into the
-    test, or count twice.
-    """
+    """Scenarios with an identical image or cloud, or mostly identical labels: they would leak, or count twice."""
     copies: dict[str, str] = {}
     for contents, min_fraction in (("contents", 0.0), ("label_contents", SAME_LABELS)):
         holder: dict[int, str] = {}

@@ -124,10 +124,7 @@ def write_shard(
     weather: str = "",
     storage: Storage = Storage(),  # noqa: B008 (frozen)
 ) -> ShardEntry:
-    """Write the frames of one scenario and camera as one shard (`ShardWriter`) and return its line of the index.
-
-    Raises DataError when no frame comes.
-    """
+    """Write frames as one shard (`ShardWriter`) and return its line of the index; raises DataError without a frame."""
     frames = iter(frames)
     first = next(frames, None)
     if first is None:

@@ -182,9 +182,8 @@ def read_arrays(
     """Open a file's arrays, read-only: memory maps, or `Rows`; and read its attributes.
 
     HDF5 reads from the map, too: no file stays open, as there may be more shards than a process may have open files,
-    and none is locked, as not every file system has locks. `verify` compares every array with its checksum and all of
-    it with its fingerprint. Raises DataError when the file is missing, damaged, of another kind or version, or refused
-    by the system.
+    and none is locked, as not every file system has locks. `verify` compares all with checksums and fingerprint.
+    Raises DataError when the file is missing, damaged, of another kind or version, or refused by the system.
     """
     if not path.is_file():
         problem = "in its place lies no file" if os.path.lexists(path) else f"there is no such {kind.name}"

@@ -48,12 +48,11 @@ def unpack(archives: Sequence[Path], root: Path, refuse: Callable[[DataError], o
     """Unpack archives into the folder `root`. Empty folders, owners, modes and times are not restored.
 
     If an archive has a town in its name but its folders do not, its files go into a folder named after the archive:
-    without configuration files, only that name gives the town.
+    without configuration files, only that name gives the town. Existing files with the same content stay as they are.
 
-    Existing files with the same content are left unchanged. An archive is refused if it is damaged or unsafe, or if
-    other content exists in place of its files: `refuse` is called with the DataError, and the other archives are
-    unpacked. Without `refuse`, the first such DataError is raised. Raises DataError, before anything is written, if the
-    disk lacks room.
+    An archive is refused if it is damaged or unsafe, or if other content exists in place of its files: `refuse` gets
+    the DataError, and the other archives are unpacked. Without `refuse`, that DataError is raised. Raises DataError,
+    before anything is written, if the disk lacks room.
     """
     refusals: set[Path] = set()
 

@@ -54,8 +54,7 @@ class PackedFile:
 def packed_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
     """Iterate over the files of an archive; the content of each can be read only until the next one is requested.
 
-    `advance` is called with the number of bytes of the archive processed since its last call. Raises DataError if the
-    archive is damaged or unsafe.
+    `advance` gets the number of bytes processed since its last call. Raises DataError for a damaged or unsafe archive.
     """
     reader = _tar_files if archive_kind(archive) == "tar.gz" else _zip_files
     with _damage_as_data_error(archive):

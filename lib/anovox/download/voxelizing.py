@@ -39,8 +39,7 @@ def voxelize_data_set(
     """Write the missing grids of all scenarios below `root`, atomically, without overwriting any.
 
     They go into the scenario folders, or into folders of the same names below `output`. `workers`: 0 = one per core.
-    `log` gets a message for whatever is left out. Raises DataError if there is no scenario or `output` is inside
-    `root`.
+    `log` gets a message for whatever is left out. Raises DataError without a scenario, or if `output` is in `root`.
     """
     if output is not None and output.resolve() == root.resolve():
         output = None

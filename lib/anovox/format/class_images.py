@@ -22,8 +22,7 @@ def read_class_image(
 
     A PNG with one channel holds ids (AnoVox's release). A PNG with several channels holds either ids in red, with green
     and blue 0 (CARLA's own writer), or colours of the palette (old sample layout). `anomaly_id` is the class of the
-    colour that all anomalies share. What AnoVox does not define goes to `undefined`. Raises FileError if the file
-    cannot be used.
+    colour that all anomalies share. What AnoVox does not define goes to `undefined`. Raises FileError.
     """
     pixels = files.read_png(path, height, width)
     ids = _ids(path, pixels)

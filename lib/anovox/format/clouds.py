@@ -35,8 +35,7 @@ def read_semantic_lidar(path: Path, anomaly_id: int, undefined: Undefined = None
     """Read a SEMANTIC-LIDAR or SEMANTIC_PCD file: (N, 4) float64 x, y, z [m, sensor frame], class id.
 
     In .pcd and .ply the class is the field ObjTag, or else the palette's colour; `anomaly_id` is the class of the
-    colour that all anomalies share. Ids and colours that AnoVox does not define become 255 and go to `undefined`.
-    Raises FileError.
+    colour that all anomalies share. What AnoVox does not define becomes 255 and goes to `undefined`. Raises FileError.
     """
     if path.suffix == ".npy":
         return files.read_semantic_lidar(path, undefined)

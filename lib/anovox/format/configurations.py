@@ -65,8 +65,7 @@ def read_configurations(root: Path, report: Report) -> dict[str, ScenarioConfig]
     """Configurations from the `Scenario_Configuration_Files` below `root`, by scenario folder name.
 
     `anomaly_kind` of the simulator's scenarios comes from `simulator.json`. Damaged files are reported and ignored, and
-    so are contradicting entries of one scenario, whose type is then read from its own files. Equal copies of an entry
-    are no contradiction.
+    so are entries of one scenario that differ: its type is then read from its own files.
     """
     configuration_paths, note_paths = list[Path](), list[Path]()
     for folder in walk(root, lambda _: None):  # find_scenarios reports what cannot be listed

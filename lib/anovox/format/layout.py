@@ -65,8 +65,7 @@ _TOWN = re.compile(r"Town\d\d(HD)?")
 def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs) -> str:
     """Folder name of a sensor, such as `RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858`.
 
-    The number at the end is a hash of the sensor's arguments. AnoVox's is Python's abs(hash()), which changes from run
-    to run; this one does not.
+    The number is a hash of the sensor's arguments; AnoVox's, Python's abs(hash()), changes from run to run.
     """
     digest = hashlib.sha256(json.dumps(asdict(args), sort_keys=True).encode()).digest()
     args_hash = abs(int.from_bytes(digest[:8], "big", signed=True))

@@ -32,14 +32,11 @@ def is_old_layout(scenario: Path, listing: Mapping[str, FrameFiles]) -> bool:
 
 def old_sensor_setup() -> SensorSetup:
     """AnoVox's default camera and LiDAR at the default pose; image sizes are corrected by the files later."""
-    placed: list[tuple[str, str, CameraArgs | LidarArgs]] = [
-        (layout.OLD_RGB, layout.RGB, CameraArgs()),
-        (layout.OLD_DEPTH, layout.DEPTH, CameraArgs()),
-        (layout.OLD_SEMANTIC, layout.SEMANTIC, CameraArgs()),
-        (layout.OLD_LIDAR, layout.LIDAR, LidarArgs()),
-        (layout.OLD_SEMANTIC_LIDAR, layout.SEMANTIC_LIDAR, LidarArgs()),
-    ]
-    return SensorSetup(tuple(Sensor(folder, kind, SensorPose(), args) for folder, kind, args in placed))
+    cameras = {layout.OLD_RGB: layout.RGB, layout.OLD_DEPTH: layout.DEPTH, layout.OLD_SEMANTIC: layout.SEMANTIC}
+    lidars = {layout.OLD_LIDAR: layout.LIDAR, layout.OLD_SEMANTIC_LIDAR: layout.SEMANTIC_LIDAR}
+    sensors = [Sensor(folder, kind, SensorPose(), CameraArgs()) for folder, kind in cameras.items()]
+    sensors += [Sensor(folder, kind, SensorPose(), LidarArgs()) for folder, kind in lidars.items()]
+    return SensorSetup(tuple(sensors))
 
 
 def adapted_files(path: Path, listing: Mapping[str, FrameFiles]) -> tuple[dict[str, FrameFiles], tuple[Finding, ...]]:

@@ -69,9 +69,8 @@ def write_scenario(
 ) -> Path:
     """Write one scenario folder below `data_root` and return its path.
 
-    Atomic: the folder appears under its name when it is complete. `recordings` is consumed one by one. The voxel grid
-    is computed from the semantic LiDARs and, at poses without one, from depth and semantic cameras.
-    Raises DataError if the scenario exists.
+    The folder appears when it is complete. `recordings` is consumed one by one. The voxel grid is computed from the
+    semantic LiDARs and, at poses without one, from depth and semantic cameras. Raises DataError if the scenario exists.
     """
     target = data_root / config.name
     if target.exists():

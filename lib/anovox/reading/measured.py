@@ -54,8 +54,7 @@ def corrected(
 ) -> tuple[SensorSetup, tuple[Finding, ...]]:
     """Correct the setup of the scenario `path` by image sizes, fields of view and LiDAR channels measured in its files.
 
-    Also returns a finding for each value that differs. `stated`: whether there is a sensor_setup.json; without one,
-    another image size is no finding.
+    Returns a finding for each value that differs. `stated`: there is a sensor_setup.json; else no size is a finding.
     """
     args: dict[SensorPose, CameraArgs] = {}
     lidar_args: dict[SensorPose, LidarArgs] = {}
@@ -106,9 +105,8 @@ def with_image_size(rig: CameraRig, listing: Listing) -> CameraArgs:
 def with_measured_rows(args: LidarArgs, cloud: npt.NDArray[np.float32]) -> LidarArgs:
     """The LiDAR's arguments with channels and vertical field of view estimated from a cloud (N, 4).
 
-    Range noise does not change elevations, so that all points of a channel have the same. `args` are returned unchanged
-    if the cloud's elevations fit them, even with channels missing (the upper ones may see only sky), or if they are not
-    evenly spaced.
+    Range noise does not change elevations: all points of a channel have the same. Unchanged if the elevations fit
+    `args`, even with channels missing (the upper ones may see only sky), or if they are not evenly spaced.
     """
     rows_deg = _rows_deg(cloud)
     if len(rows_deg) < MIN_ROWS:
