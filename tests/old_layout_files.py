@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pypcd4
 
 from lib.anovox.format import layout, writing
 from lib.anovox.format.colors import ANOMALY_COLOR, color_keys
 from lib.anovox.format.grid import voxel_grid
-from lib.anovox.format.pcd import StoredCloud
+from lib.anovox.format.pcd import StoredCloud, require_pcd_library
 from lib.anovox.format.recording import Recording, ScenarioConfig, SensorPose
 from lib.common.labels import LABELS, is_anomaly
 
@@ -78,4 +77,5 @@ def write_pcd(path: Path, cloud: StoredCloud, encoding: str = "binary") -> None:
     if cloud.colors is not None:
         columns["rgb"] = color_keys(cloud.colors).view(np.float32)
     types = [column.dtype for column in columns.values()]
-    pypcd4.PointCloud.from_points(list(columns.values()), list(columns), types).save(path, pypcd4.Encoding(encoding))
+    library = require_pcd_library()
+    library.PointCloud.from_points(list(columns.values()), list(columns), types).save(path, library.Encoding(encoding))

@@ -19,7 +19,7 @@ from lib.anovox.reading.frames import ReadFrame, SkippedFrame, optional_file, re
 from lib.anovox.reading.scenario import Scenario, Sensors, largest_cloud, open_scenario
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame, ScenarioType
-from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics
+from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
 from lib.shards.index import ShardEntry
 from lib.shards.shard_writer import type_by_labels
 
@@ -105,7 +105,8 @@ class Survey:
 
     def metrics(self) -> Metrics:
         """Content of metrics/data.json as preprocess would write it, for the frames read completely."""
-        problems = [problem.reason for problem in (*self.skipped, *self.findings)]
+        problems: list[Problem] = [frame.reason for frame in self.skipped]
+        problems += [finding.reason for finding in self.findings]
         problems += [ScenarioReason.NO_USABLE_FRAME] * len(self.unusable)
         return data_metrics(self.statistics, [scenario.type for scenario in self.scenarios], problems)
 

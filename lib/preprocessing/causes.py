@@ -252,8 +252,8 @@ def _zoomed(scale: float, read: ReadFrame) -> Frame:
 
 
 def _shifted(axis: int, move_px: int, read: ReadFrame) -> Frame:
-    depth_m, pixel_class = (np.roll(array, move_px, axis) for array in (read.frame.depth_m, read.frame.pixel_class))
-    return replace(read.frame, depth_m=depth_m, pixel_class=pixel_class)
+    depth_m = np.roll(read.frame.depth_m, move_px, axis)
+    return replace(read.frame, depth_m=depth_m, pixel_class=np.roll(read.frame.pixel_class, move_px, axis))
 
 
 def _unexplained(reads: Sequence[ReadFrame]) -> Cause:

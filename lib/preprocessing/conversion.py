@@ -22,7 +22,7 @@ from lib.preprocessing.conversion_cache import ConvertedScenario, files_state, k
 from lib.preprocessing.label_checks import Source
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
-from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics
+from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
 from lib.shards.index import ShardEntry, write_index
 from lib.shards.schema import Storage
 from lib.shards.shard_writer import ShardWriter, padded_length
@@ -111,7 +111,8 @@ def convert_data_set(
     entries = tuple(entry for scenario in usable for entry in scenario.entries)
     write_index(folder, entries)
     statistics = {scenario.name: scenario.statistics for scenario in usable}
-    problems = [problem.reason for problem in (*skipped, *findings)]
+    problems: list[Problem] = [frame.reason for frame in skipped]
+    problems += [finding.reason for finding in findings]
     problems += [ScenarioReason.NO_USABLE_FRAME] * (len(converted) - len(usable))
     metrics = data_metrics(statistics, [scenario.entries[0].type for scenario in usable], problems)
     sources = {s.name: (plan.path, plan.config) for s, plan in zip(converted, plans, strict=True)}

@@ -47,7 +47,8 @@ def write_label_sheets(shards: Path, entries: Sequence[ShardEntry], folder: Path
 
     A sheet without any frame is not written. The selection depends only on the index and `seed`.
     """
-    written, plain = list[Path](), {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}}
+    written: list[Path] = []
+    plain: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}}
     for name, wanted, having in (("anomalies", True, "with"), ("normality", False, "without")):
         examples = _choose(shards, entries, wanted, seed)
         if examples:

@@ -196,7 +196,8 @@ def _fit(
 def _histogram(differences: Sequence[Colors], chosen: Sequence[Bools] | None = None) -> Counts:
     """Histogram (256,) of the differences, of the chosen pairs."""
     parts = differences if chosen is None else [each[here] for each, here in zip(differences, chosen, strict=True)]
-    return np.sum([np.bincount(part.reshape(-1), minlength=_COLORS) for part in parts], axis=0)
+    counts = [np.bincount(part.reshape(-1), minlength=_COLORS) for part in parts]
+    return np.asarray(np.sum(counts, axis=0), dtype=np.int64)
 
 
 def _as_depth(image: Colors, depth_m: npt.NDArray[np.float32]) -> int:
@@ -207,4 +208,5 @@ def _as_depth(image: Colors, depth_m: npt.NDArray[np.float32]) -> int:
 
 
 def _color_sums(image: Colors, chosen: Bools) -> ColorSums:
-    return ColorSums(*image[chosen].sum(axis=0, dtype=np.int64).tolist(), int(np.count_nonzero(chosen)))
+    red, green, blue = image[chosen].sum(axis=0, dtype=np.int64).tolist()
+    return ColorSums(red, green, blue, int(np.count_nonzero(chosen)))

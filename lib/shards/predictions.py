@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,8 @@ def read_predictions(path: Path, verify: bool = True) -> Predictions:
     """
     arrays, attributes = read_arrays(path, PREDICTIONS_KIND, _arrays(), verify)
     try:
-        return Predictions(*(str(attributes[name]) for name in _ATTRIBUTES), **arrays)
+        texts: dict[str, Any] = {name: str(attributes[name]) for name in _ATTRIBUTES}
+        return Predictions(**texts, **arrays)
     except KeyError as error:
         raise DataError(f"{path}: damaged (attribute {error} is missing); {PREDICTIONS_KIND.remedy}") from None
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lib.common.errors import DataError
 from lib.shards.schema import ANY
-from lib.shards.storage import ArraySpec, FileKind, read_arrays, write_arrays
+from lib.shards.storage import ArraySpec, Attributes, FileKind, read_arrays, write_arrays
 
 VALIDATION_KIND: Final = FileKind("file of validation scores", 3, "run `dvc repro predict` to write it anew")
 NORMAL, PASTED, NOT_SCORED = 0, 1, 255
@@ -43,9 +43,9 @@ class ValidationScores:
 
 def write_validation(path: Path, scores: ValidationScores) -> None:
     """Write the scores; the file appears whole or not at all, the same bytes for the same scores."""
-    own = {"model_fingerprint": scores.model_fingerprint, "outside_shift": scores.outside_shift}
-    specs, drives = _arrays(scores.point_score.shape[1]), json.dumps(scores.drives)
-    write_arrays(path, VALIDATION_KIND, specs, scores, {**own, "drives": drives})
+    own: Attributes = {"model_fingerprint": scores.model_fingerprint, "outside_shift": scores.outside_shift}
+    own["drives"] = json.dumps(scores.drives)
+    write_arrays(path, VALIDATION_KIND, _arrays(scores.point_score.shape[1]), scores, own)
 
 
 def read_validation(path: Path) -> ValidationScores:

@@ -58,7 +58,7 @@ def test_class_image_round_trip(folder, class_ids):
 def test_class_ids_that_anovox_does_not_define_are_unknown_and_listed(folder):
     """None may turn into another class: not by overflow (270 = 14 + 256), nor by sign."""
     writing.write_png(folder / "c.png", np.array([[33, 57, 117, 100, 255, 57]], dtype=np.uint8))
-    of_pixels, of_points, of_voxels = set(), set(), set()
+    of_pixels, of_points, of_voxels = set[int](), set[int](), set[int]()
     assert read_class_image(folder / "c.png", 1, 6, 100, of_pixels).tolist() == [[33, 255, 255, 100, 255, 255]]
     assert of_pixels == {57, 117}
     cloud = np.column_stack([np.ones((6, 3)), [14, -1, 270, 29, 1e9, 57]])

@@ -13,7 +13,13 @@ from lib.anovox.format.pcd import StoredCloud, read_pcd
 from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, is_anomaly
 from tests.anovox_sample import lidar_recording
-from tests.old_layout_files import write_lidar, write_pcd, write_semantic_image, write_semantic_lidar
+from tests.old_layout_files import (
+    colors_of_class_ids,
+    write_lidar,
+    write_pcd,
+    write_semantic_image,
+    write_semantic_lidar,
+)
 
 IDS = np.array([label.id for label in LABELS], dtype=np.uint8)
 CLASS_IDS = st.sampled_from(IDS.tolist())
@@ -26,7 +32,7 @@ def as_read(class_ids, anomaly_id):
 
 @pytest.mark.parametrize("anomaly_id", [33, 100])
 def test_every_class_has_its_colour_and_anomalies_fraction_one(anomaly_id):
-    shown = colors.colors_of_class_ids(IDS)
+    shown = colors_of_class_ids(IDS)
     assert shown[IDS == 1].tolist() == [[128, 64, 128]]
     assert {tuple(color) for color in shown[is_anomaly(IDS)]} == {(245, 0, 0)}
     assert np.array_equal(colors.class_ids_of_colors(shown, anomaly_id), as_read(IDS, anomaly_id))
@@ -124,7 +130,7 @@ def test_an_image_of_another_size_is_named(tmp_path):
 def test_colours_of_no_class_are_unknown_and_listed(tmp_path):
     path = tmp_path / "SEMANTIC_IMG_1.png"
     writing.write_png(path, np.array([[(128, 64, 128), (1, 2, 3), (255, 255, 255)]], dtype=np.uint8))
-    undefined = set()
+    undefined: set[int] = set()
     assert read_class_image(path, 1, 3, 100, undefined).tolist() == [[1, UNKNOWN, UNKNOWN]]
     assert undefined == {0x010203, 0xFFFFFF}
 
