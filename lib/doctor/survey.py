@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +25,6 @@ from lib.shards.index import ShardEntry
 from lib.shards.shard_writer import type_by_labels
 
 Metrics = dict[str, dict[str, int | float]]
-
-
-@dataclass(frozen=True)
-class SurveyTask:
-    """A scenario to survey; `read_frames`: number of ticks, evenly spread, whose frames are read (0 = all)."""
-
-    path: Path
-    config: ScenarioConfig | None
-    sensors: Sensors
-    read_frames: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +111,10 @@ def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int)
     findings: list[Finding] = []
     paths = find_scenarios(root, findings.append)
     configs = read_configurations(root, findings.append)
-    tasks = [SurveyTask(path, configs.get(path.name), sensors, frames_per_scenario) for path in paths]
+    tasks = [(path, configs.get(path.name)) for path in paths]
     with processes_or_here(workers, len(paths)) as pool:
-        surveyed = run_tasks(pool, survey_scenario, tasks, "checking", "scenario")
+        task = partial(survey_scenario, sensors, frames_per_scenario)
+        surveyed = run_tasks(pool, task, tasks, "checking", "scenario")
     scenarios = [found for found in surveyed if isinstance(found, SurveyedScenario)]
     findings += [found for found in surveyed if isinstance(found, Finding)]
     findings += [finding for scenario in scenarios for finding in scenario.findings]
@@ -131,13 +123,15 @@ def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int)
     return Survey(root, usable, unusable, tuple(findings), bool(configs))
 
 
-def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:
+def survey_scenario(
+    sensors: Sensors, frames: int, source: tuple[Path, ScenarioConfig | None]
+) -> SurveyedScenario | Finding:
     """Survey one scenario; returns a Finding if it cannot be used at all."""
     try:
-        scenario = open_scenario(task.path, task.config, task.sensors)
+        scenario = open_scenario(*source, sensors)
     except ScenarioError as error:
         return Finding(error.reason, str(error))
-    chosen = evenly_spread(scenario.frame_ids, task.read_frames)
+    chosen = evenly_spread(scenario.frame_ids, frames)
     skipped = list(check_frames(scenario, sorted(set(scenario.frame_ids) - set(chosen))))
     statistics, start = Statistics(), time.perf_counter()
     before: dict[str, Frame] = {}
@@ -150,7 +144,7 @@ def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:
             skipped.append(read)
     ids_seen = (statistics.point_classes > 0) | (statistics.pixel_classes > 0)
     return SurveyedScenario(
-        path=task.path,
+        path=scenario.path,
         config=scenario.config,
         type=type_by_labels(scenario.config.type, ids_seen),
         sensors=_sensors_in_words(scenario),

@@ -42,11 +42,11 @@ def files_state(scenario: Path) -> str | None:
     """Fingerprint of the names, sizes, modification times and inodes of a scenario's files; None if unreadable."""
     try:
         folders = [scenario, *(path for path in scenario.iterdir() if path.is_dir())]
-        files = [
-            [str(path.relative_to(scenario)), stat.st_size, stat.st_mtime_ns, stat.st_ino]
-            for folder in folders
-            for path, stat in _files(folder)
-        ]
+        files = []
+        for folder in folders:
+            with os.scandir(folder) as entries:
+                found = [(Path(entry.path), entry.stat()) for entry in entries if not entry.is_dir()]
+            files += [[str(path.relative_to(scenario)), s.st_size, s.st_mtime_ns, s.st_ino] for path, s in found]
     except OSError:
         return None
     return fingerprint(sorted(files))
@@ -66,8 +66,3 @@ def keep(cache: Cache, key: str, converted: ConvertedScenario, folder: Path) -> 
     if all(frame.reason in _DECIDED_BY_NAMES for frame in converted.skipped):
         note = _AS_JSON.dump_python(converted, mode="json")
         cache.put(key, [folder / entry.file for entry in converted.entries], note)
-
-
-def _files(folder: Path) -> list[tuple[Path, os.stat_result]]:
-    with os.scandir(folder) as entries:
-        return [(Path(entry.path), entry.stat()) for entry in entries if not entry.is_dir()]

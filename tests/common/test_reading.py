@@ -11,11 +11,10 @@ import pytest
 
 from lib.anovox.download.archives import unpack
 from lib.anovox.format import clouds, files
-from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.configurations import SIMULATOR_NOTES, read_configurations
 from lib.anovox.format.findings import Finding
 from lib.anovox.format.pcd import StoredCloud
 from lib.anovox.format.sensor_setup import read_sensor_setup
-from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.cache import file_digest

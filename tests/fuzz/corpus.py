@@ -9,9 +9,8 @@ from typing import Final
 import numpy as np
 
 from lib.anovox.format import layout
-from lib.anovox.format.configurations import ScenarioDefinition, write_scenario_configuration
+from lib.anovox.format.configurations import ScenarioDefinition, write_scenario_configuration, write_simulator_notes
 from lib.anovox.format.pcd import StoredCloud
-from lib.anovox.format.simulator_notes import write_simulator_notes
 from lib.anovox.format.writing import write_array, write_scenario
 from lib.common.outputs import write_text
 from lib.model.detector import DetectorConfig, build_detector

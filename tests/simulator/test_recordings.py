@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lib.anovox.format.configurations import SimulatorNote
 from lib.anovox.format.files import read_key_values
-from lib.anovox.format.simulator_notes import SimulatorNote
 from lib.anovox.format.writing import write_scenario
 from lib.anovox.reading.frames import ReadFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario

@@ -1,11 +1,13 @@
-"""Scenario_Configuration_Files: type, town and weather of each scenario; anomaly kinds from simulator.json.
+"""Scenario_Configuration_Files: type, town and weather of each scenario, and simulator.json.
 
-They are written as by AnoVox's generator (Scenarios/ScenarioDefinitionGenerator.py).
+The former are written as by AnoVox's generator (Scenarios/ScenarioDefinitionGenerator.py). simulator.json holds facts
+about the simulator's scenarios for which AnoVox's files have no place. It is next to the scenarios:
+`{"Scenario_<uuid>": {"anomaly_kind": "both", "absent_frames": [903, 908]}}`.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -18,7 +20,6 @@ from lib.anovox.format.findings import Finding, Notice, Report
 from lib.anovox.format.folders import walk
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.format.safe_names import plain
-from lib.anovox.format.simulator_notes import SIMULATOR_NOTES, read_simulator_notes
 from lib.common.errors import DataError
 from lib.common.outputs import write_text
 from lib.geometry.frame import ScenarioType
@@ -30,6 +31,7 @@ _TYPES: Final = {
 }
 """AnoVox's generator spells the dynamic type in both ways: its name and its value."""
 
+SIMULATOR_NOTES: Final = "simulator.json"
 SPAWN_HEIGHT_M: Final = 0.6
 """Height at which CARLA's vehicles are spawned; they drop onto the road."""
 NPC_AMOUNTS: Final[Mapping[str, tuple[int, int]]] = {
@@ -59,6 +61,14 @@ class ScenarioDefinition:
     ego_yaw_rad: float = 0.0
     anomaly_waypoint: int = 0
     anomaly_yaw_rad: float = 0.0
+
+
+@dataclass(frozen=True)
+class SimulatorNote:
+    """A scenario's anomaly: how it differs from normal objects, and the ids of the frames in which it is absent."""
+
+    anomaly_kind: str
+    absent_frames: tuple[int, ...] = ()
 
 
 def read_configurations(root: Path, report: Report) -> dict[str, ScenarioConfig]:
@@ -183,3 +193,29 @@ def _spawn_point(place_xy_m: npt.NDArray[np.float64], yaw_rad: float) -> dict[st
 def _location(place_xy_m: npt.NDArray[np.float64], z_m: float) -> dict[str, float]:
     """A location in CARLA's world, y to the right."""
     return {"x": carla_number(place_xy_m[0]), "y": carla_number(-place_xy_m[1]), "z": carla_number(z_m)}
+
+
+def write_simulator_notes(root: Path, notes: Mapping[str, SimulatorNote]) -> None:
+    """Write simulator.json into `root`: one note per anomaly scenario, by the name of its folder."""
+    document = {name: asdict(note) for name, note in sorted(notes.items())}
+    write_text(root / SIMULATOR_NOTES, json.dumps(document, indent=1) + "\n")
+
+
+def read_simulator_notes(path: Path) -> dict[str, SimulatorNote]:
+    """Read simulator.json; raises DataError if it is damaged."""
+    document = files.read_json(path)
+    try:
+        return {str(name): _note(entry) for name, entry in document.items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"not the simulator's notes ({type(error).__name__}: {str(error)[:200]})"
+        remedy = "run the stage `simulate` again, or delete it: the anomalies' kinds are then unknown"
+        raise DataError(f"{path}: {problem}; {remedy}") from None
+
+
+def _note(entry: Any) -> SimulatorNote:
+    kind, absent = entry["anomaly_kind"], entry["absent_frames"]
+    if not isinstance(kind, str):
+        raise ValueError("anomaly_kind is not a text")
+    if not isinstance(absent, list) or not all(type(frame_id) is int for frame_id in absent):
+        raise ValueError("absent_frames is not a list of frame ids")
+    return SimulatorNote(plain(kind), tuple(absent))

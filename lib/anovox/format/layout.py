@@ -55,10 +55,8 @@ CLOUD_ENDINGS: Final = (".npy", ".pcd", ".ply")
 """Formats in which a cloud may be stored; AnoVox has .npy in its release and .pcd in the old sample layout."""
 
 _FRAME_ID = re.compile(r"_(\d{1,18})$")
-_SENSOR_NAME = re.compile(
-    rf"(?P<kind>{RGB}|{DEPTH}|{SEMANTIC}|{INSTANCE}|{LIDAR}|{SEMANTIC_LIDAR})"
-    r"\((?P<location>[-+.e\d, ]+)\)\((?P<rotation>[-+.e\d, ]+)\)_-?\d+"
-)
+_TRIPLE = r"\(({0}), ({0}), ({0})\)".format(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+_SENSOR_NAME = re.compile(rf"({RGB}|{DEPTH}|{SEMANTIC}|{INSTANCE}|{LIDAR}|{SEMANTIC_LIDAR}){_TRIPLE}{_TRIPLE}_-?\d+")
 _TOWN = re.compile(r"Town\d\d(HD)?")
 
 
@@ -77,13 +75,9 @@ def parse_sensor_name(folder: str) -> tuple[str, SensorPose] | None:
     match = _SENSOR_NAME.fullmatch(folder)
     if match is None:
         return None
-    try:
-        location, rotation = (tuple(map(_number, match[group].split(", "))) for group in ("location", "rotation"))
-    except ValueError:
-        return None
-    if not len(location) == len(rotation) == 3:
-        return None
-    return match["kind"], SensorPose(location, rotation)
+    kind, *texts = match.groups()
+    x, y, z, roll, pitch, yaw = map(_number, texts)
+    return kind, SensorPose((x, y, z), (roll, pitch, yaw))
 
 
 def _number(text: str) -> float:

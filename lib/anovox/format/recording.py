@@ -138,7 +138,7 @@ class Recording:
 class ScenarioConfig:
     """A scenario's entry in Scenario_Configuration_Files; `name` is its folder, Scenario_<uuid>.
 
-    `anomaly_kind`: how the anomaly differs from normal objects; known for the simulator only (simulator_notes.py).
+    `anomaly_kind`: how the anomaly differs from normal objects; known for the simulator only (simulator.json).
     """
 
     name: str

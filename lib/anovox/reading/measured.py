@@ -5,7 +5,7 @@ view and LiDAR channels may differ from that file. Where they can be measured, t
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -186,22 +186,19 @@ def _with_field_of_view(rig: CameraRig, lidars: Sequence[LidarRig], listing: Lis
     nearest = min(lidars, key=lambda lidar: float(np.linalg.norm(place - lidar.pose.location)), default=None)
     if nearest is None or layout.DEPTH not in rig.folders or layout.LIDAR not in nearest.folders:
         return rig.args
-    for depth_path, cloud_path in _same_ticks(listing, rig.folders[layout.DEPTH], nearest.folders[layout.LIDAR]):
+    depths, clouds = listing.get(rig.folders[layout.DEPTH]), listing.get(nearest.folders[layout.LIDAR])
+    if depths is None or clouds is None:
+        return rig.args
+    for frame_id in (frame_id for frame_id in depths.paths if frame_id in clouds.paths):
         try:
-            depth_m = files.read_depth(depth_path, rig.args.image_height, rig.args.image_width)
-            cloud = read_lidar(cloud_path)
+            depth_m = files.read_depth(depths.paths[frame_id], rig.args.image_height, rig.args.image_width)
+            cloud = read_lidar(clouds.paths[frame_id])
             vehicle_SE3_camera, vehicle_SE3_lidar = (vehicle_SE3_sensor(*pose) for pose in (rig.pose, nearest.pose))
         except (FileError, ValueError):  # ValueError: roll or pitch, which open_scenario refuses
             continue
         points_camera_m = apply(invert(vehicle_SE3_camera) @ vehicle_SE3_lidar, _sampled(cloud))
         return replace(rig.args, camera_fov=field_of_view_deg(rig.args, points_camera_m, depth_m))
     return rig.args
-
-
-def _same_ticks(listing: Listing, folder: str, other: str) -> Iterator[tuple[Path, Path]]:
-    if folder in listing and other in listing:
-        paths, others = listing[folder].paths, listing[other].paths
-        yield from ((path, others[frame_id]) for frame_id, path in paths.items() if frame_id in others)
 
 
 def _first_cloud(rig: LidarRig, listing: Listing) -> npt.NDArray[np.float32] | None:
