@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef
 from lib.model.detector import Detector
 from lib.shards.shard_reader import Shard
 from lib.synthesis.families import TRAINING

@@ -17,7 +17,7 @@ from benchmarks.timing import Times
 from benchmarks.training_loop import PARTS, WAIT, Clock, Epoch, clock_steps, timed_epoch
 from lib.common.params import load_params
 from lib.common.workers import available_cores
-from lib.loading.frame_reader import FrameReader, FrameRef
+from lib.loading.dataset import FrameRef, ShardDataset
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.devices import choose_precision, make_deterministic
 from lib.preprocessing.resize import resize_frame
@@ -133,7 +133,7 @@ def _check(raw: RawFrames, shard: Shard, grid: RangeGrid) -> None:
     """Assert that both loops train on the same views."""
     numbers = range(4)
     naive, _ = make_views(padded_batch([raw[i] for i in numbers]), grid)
-    ours, _ = make_views(FrameReader([shard]).read([FrameRef(0, i) for i in numbers]), grid)
+    ours, _ = make_views(ShardDataset([shard]).__getitems__(numbers), grid)
     assert all(torch.equal(value, getattr(naive, name)) for name, value in vars(ours).items())
 
 

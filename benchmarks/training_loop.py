@@ -9,8 +9,7 @@ from typing import Final, TypeVar
 
 import torch
 
-from lib.loading.dataset import ShardDataset, load_batches
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef, ShardDataset, load_batches
 from lib.loading.order import shuffled
 from lib.model.detector import DetectorConfig, build_detector
 from lib.shards.shard_reader import read_shard

@@ -1,6 +1,6 @@
 """The built-in sample: procedural streets with and without anomalies, in AnoVox's release layout."""
 
-from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
+from lib.anovox.format.configurations import SIMULATOR_NOTES
 from lib.common.errors import run_stage
 from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params

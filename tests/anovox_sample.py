@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.anovox.format import layout
-from lib.anovox.format.configuration_writer import ScenarioDefinition
+from lib.anovox.format.configurations import ScenarioDefinition
 from lib.anovox.format.recording import (
     CameraArgs,
     CameraRecording,
@@ -20,7 +20,7 @@ from lib.anovox.format.recording import (
     ScenarioConfig,
     SensorSet,
 )
-from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.writing import write_scenario
 from lib.common.labels import NORMAL_IDS
 from lib.geometry.frame import ScenarioType
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.writing import write_scenario
 from lib.geometry.frame import ScenarioType
 from lib.simulator.mounting import sensor_set
 from lib.simulator.recordings import record_scenario, scenario_config

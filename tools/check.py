@@ -7,8 +7,7 @@ from pathlib import Path
 
 from lib.common.errors import run_stage
 from lib.common.params import load_params
-from lib.doctor.checkup import check_up
-from lib.doctor.checkup_report import document, page
+from lib.doctor.checkup import check_up, document, page
 from lib.doctor.estimate import PlannedParams
 
 FRAMES_PER_SCENARIO = 10

@@ -14,8 +14,7 @@ from lib.figures.plot_params import PlotParams
 from lib.figures.pseudo_anomaly_sheet import draw_pasted
 from lib.figures.style import house_style, save
 from lib.inference.calibration_set import validation_frames
-from lib.loading.dataset import batches
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef, batches
 from lib.model.devices import choose_device
 from lib.model.model_params import ModelParams
 from lib.shards.split_params import SplitParams

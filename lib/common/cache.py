@@ -155,9 +155,9 @@ def prune(root: Path, days: float = KEPT_DAYS, num_bytes: int = KEPT_BYTES) -> N
     """
     found = [path for path in root.glob("*/*") if _KEY.fullmatch(path.name) and not path.is_symlink()]
     oldest, total = time.time() - days * 86_400, 0
-    for entry in sorted(found, key=_last_use, reverse=True):
-        total += _own_bytes(entry)
-        if total > num_bytes or _last_use(entry) < oldest:
+    for (last_use, own_bytes), entry in sorted(((_usage(entry), entry) for entry in found), reverse=True):
+        total += own_bytes
+        if total > num_bytes or last_use < oldest:
             with suppress(DataError), exclusive_lock(entry):
                 shutil.rmtree(entry, ignore_errors=True)
 
@@ -184,23 +184,12 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _last_use(entry: Path) -> float:
-    return max((found.st_mtime for path in (entry, *_inside(entry)) if (found := _stat(path))), default=time.time())
-
-
-def _own_bytes(entry: Path) -> int:
-    return sum(found.st_size for path in _inside(entry) if (found := _stat(path)) and found.st_nlink == 1)
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError:  # removed meanwhile
-        return []
-
-
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.lstat()
-    except OSError:
-        return None
+def _usage(entry: Path) -> tuple[float, int]:
+    """When an entry was last used, and the bytes of its files that have no link elsewhere."""
+    last_use, own_bytes = 0.0, 0
+    with suppress(OSError):  # removed meanwhile
+        for path in (entry, *(entry.iterdir() if entry.is_dir() else ())):
+            found = path.lstat()
+            last_use = max(last_use, found.st_mtime)
+            own_bytes += found.st_size if found.st_nlink == 1 and path != entry else 0
+    return last_use or time.time(), own_bytes

@@ -49,8 +49,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 def temporary_file(path: Path) -> Iterator[Path]:
     """A hidden file to write beside `path`, which is removed at the end of the block unless it was moved away.
 
-    Waits while another run writes it. Raises DataError when it cannot be written, or when `path` is neither a file nor
-    a link.
+    Waits while another run writes it. Raises DataError when it cannot be written, or `path` is neither file nor link.
     """
     _check_replaceable(path, (stat.S_IFREG, stat.S_IFLNK), "file")
     partial = partial_of(path)
@@ -60,10 +59,7 @@ def temporary_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A file to write, which replaces `path` if the block succeeds and is removed otherwise.
-
-    Raises DataError as `temporary_file`.
-    """
+    """A `temporary_file` to write, which replaces `path` if the block succeeds."""
     with temporary_file(path) as partial:
         with _sentence(path, _NO_ROOM):
             yield partial
@@ -149,10 +145,7 @@ def _sentence(path: Path, errors: set[int] | None = None) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path, output: Path, is_folder: bool, wait: bool) -> Iterator[None]:
-    """Hold a file or folder, created if necessary, by the system's lock, which ends with this process at the latest.
-
-    Errors name the `output` that it is for.
-    """
+    """Hold a file or folder, created if necessary, by the system's lock; errors name the `output` that it is for."""
     with _sentence(output):
         path.parent.mkdir(parents=True, exist_ok=True)
     while True:

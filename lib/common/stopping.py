@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Asked = Callable[[], signal.Signals | None]
-Meanwhile = Callable[[], None]
-"""What is called now and then while something takes its time, which it may end by raising."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -37,7 +35,3 @@ def stop_requests() -> Iterator[Asked]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def no_question() -> None:
-    """A Meanwhile for where nobody is to be asked."""

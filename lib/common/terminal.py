@@ -1,7 +1,6 @@
 """What this project prints: text from data cannot steer a terminal, and a stream that takes no more ends no work.
 
-Every stage, tool and worker process prints through these streams, whoever writes: prints, log, progress bars, argparse,
-warnings, tracebacks.
+Every stage, tool and worker prints through these streams: prints, log, progress bars, argparse, warnings, tracebacks.
 """
 
 import logging
@@ -34,8 +33,7 @@ class PlainFormatter(logging.Formatter):
 class PlainStream:
     """A text stream in which characters that are not printable become `?`, save line feeds and tabs.
 
-    A carriage return passes at either end of what is written, where progress bars have theirs. What the stream's
-    encoding lacks becomes `?` as well.
+    A carriage return passes at either end, where progress bars have theirs. What the encoding lacks becomes `?`, too.
     """
 
     def __init__(self, stream: TextIO, keeps_going: bool) -> None:

@@ -31,10 +31,8 @@ def processes(wanted: int, tasks: int) -> Iterator[Executor]:
 
     They end with this process, even when it is killed, and at once on Ctrl-C.
     """
-    with (
-        _one_thread_each(),
-        ProcessPoolExecutor(_number(wanted, tasks), get_context("spawn"), _begin_worker) as pool,
-    ):
+    number = _number(wanted, tasks)
+    with _one_thread_each(), ProcessPoolExecutor(number, get_context("spawn"), _begin_worker) as pool:
         yield pool
 
 
@@ -74,12 +72,17 @@ def run_tasks(
 ) -> list[Result]:
     """Results in the order of the tasks, with a progress bar; `report` gets each one as soon as it is there.
 
-    Raises the first error of a task, and DataError when a process died; tasks not begun by then are dropped, and the
-    pool takes no others.
+    Raises the first error of a task, and DataError when a process died; then the pool drops and takes no more tasks.
     """
     futures: list[Future[Result]] = []
-    over = _over(pool, function, tasks, futures)
+
+    def submitted() -> Iterator[Future[Result]]:
+        for task in tasks:
+            futures.append(pool.submit(function, task))
+            yield futures[-1]
+
     try:
+        over = submitted() if isinstance(pool, _Here) else as_completed(list(submitted()))
         for future in tqdm(over, total=len(tasks), desc=title, unit=unit, mininterval=0.5):
             result = future.result()
             if report is not None:
@@ -97,19 +100,6 @@ def run_tasks(
             process.kill()
         raise
     return [future.result() for future in futures]
-
-
-def _over(
-    pool: Executor, function: Callable[[Task], Result], tasks: Sequence[Task], futures: list[Future[Result]]
-) -> Iterator[Future[Result]]:
-    """Submit the tasks, their futures to `futures`, and yield each future when it is over."""
-    if isinstance(pool, _Here):
-        for task in tasks:
-            futures.append(pool.submit(function, task))
-            yield futures[-1]
-    else:
-        futures += [pool.submit(function, task) for task in tasks]
-        yield from as_completed(futures)
 
 
 def keep_freed_memory() -> None:

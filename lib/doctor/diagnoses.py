@@ -1,6 +1,5 @@
 """Diagnoses from a survey: problems, their severity, and remedies."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,6 +38,12 @@ class Diagnosis:
     what: str
     remedy: str
 
+    @classmethod
+    def of(cls, severity: Severity, name: str, sentence: str, before: str = "", after: str = "") -> "Diagnosis":
+        """A diagnosis from `problem; remedy`; `before` and `after`: what else to say of the problem."""
+        what, _, remedy = sentence.rpartition("; ")
+        return cls(severity, name, f"{before}{what}{after}", remedy)
+
 
 def diagnose(
     survey: Survey, metrics: Metrics, preprocess: PreprocessParams, split: SplitParams
@@ -48,7 +53,7 @@ def diagnose(
         *_trainability(survey, preprocess, split),
         *_agreement(survey, preprocess),
         *_labels(survey, metrics),
-        *_skipped_scenarios(survey),
+        *_skipped(survey),
         *_anomalies(survey, metrics),
     ]
     return tuple(sorted(found, key=lambda diagnosis: list(Severity).index(diagnosis.severity)))
@@ -73,8 +78,7 @@ def _trainability(survey: Survey, preprocess: PreprocessParams, split: SplitPara
     try:
         splits = splits_of(survey, split)
     except DataError as error:
-        what, _, remedy = str(error).rpartition("; ")
-        yield Diagnosis(Severity.ERROR, "nothing_to_train_on", what, remedy)
+        yield Diagnosis.of(Severity.ERROR, "nothing_to_train_on", str(error))
         return
     if "validation" not in splits.values():
         what = f"no scenario is left to validate on (split.validation_fraction={split.validation_fraction})"
@@ -103,9 +107,7 @@ def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
         what = f"{total:.1%} of the points have no label; most in {name} ({fraction:.1%})"
         remedy = "see whether SEMANTIC-LIDAR is there and belongs to these frames; points without a label are ignored"
         yield Diagnosis(severity, "unlabelled_points", what, remedy)
-    undefined: Counter[tuple[str, int]] = Counter()
-    for statistics in survey.statistics.values():
-        undefined.update(statistics.undefined_ids)
+    undefined = {found for statistics in survey.statistics.values() for found in statistics.undefined_ids}
     if undefined:
         shown = ", ".join(f"{class_text(kind, class_id)} ({kind})" for kind, class_id in sorted(undefined)[:6])
         what = f"class ids or colours that AnoVox does not define: {shown}{' ...' if len(undefined) > 6 else ''}"
@@ -113,32 +115,25 @@ def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
         yield Diagnosis(Severity.WARNING, "undefined_class_ids", what, remedy)
 
 
-def _skipped_scenarios(survey: Survey) -> Iterator[Diagnosis]:
+def _skipped(survey: Survey) -> Iterator[Diagnosis]:
     messages: dict[ScenarioReason | Notice, list[str]] = {}
     for finding in survey.findings:
         messages.setdefault(finding.reason, []).append(finding.message)
-    for reason, found in sorted(messages.items()):
-        what, _, remedy = found[0].rpartition("; ")
+    for problem, found in sorted(messages.items()):
         more = f" (and {len(found) - 1} more of this kind)" if len(found) > 1 else ""
-        start = "a scenario is left out: " if isinstance(reason, ScenarioReason) else ""
-        yield Diagnosis(Severity.WARNING, reason.value, f"{start}{what}{more}", remedy)
+        start = "a scenario is left out: " if isinstance(problem, ScenarioReason) else ""
+        yield Diagnosis.of(Severity.WARNING, problem.value, found[0], start, more)
     for scenario in survey.unusable:
-        what, _, remedy = scenario.skipped[0].message.rpartition("; ")
-        text = f"{scenario.path.name} has no usable frame: {what}"
-        yield Diagnosis(Severity.WARNING, ScenarioReason.NO_USABLE_FRAME.value, text, remedy)
-    yield from _skipped_frames(survey)
-
-
-def _skipped_frames(survey: Survey) -> Iterator[Diagnosis]:
+        start, name = f"{scenario.path.name} has no usable frame: ", ScenarioReason.NO_USABLE_FRAME.value
+        yield Diagnosis.of(Severity.WARNING, name, scenario.skipped[0].message, start)
     skipped: dict[Reason, list[tuple[str, str]]] = {}
     for scenario in survey.scenarios:
         for frame in scenario.skipped:
             skipped.setdefault(frame.reason, []).append((scenario.path.name, frame.message))
-    for reason, found in sorted(skipped.items()):
-        what, _, remedy = found[0][1].rpartition("; ")
-        scenarios = len({name for name, _ in found})
-        where = f"{_counted(len(found), 'frame')} of {_counted(scenarios, 'scenario')} cannot be used"
-        yield Diagnosis(Severity.WARNING, reason.value, f"{where}; first {what}", remedy)
+    for reason, frames in sorted(skipped.items()):
+        scenarios = len({name for name, _ in frames})
+        where = f"{_counted(len(frames), 'frame')} of {_counted(scenarios, 'scenario')} cannot be used; first "
+        yield Diagnosis.of(Severity.WARNING, reason.value, frames[0][1], where)
 
 
 def _anomalies(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
@@ -159,9 +154,7 @@ def _anomalies(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
             remedy = f"nothing: such frames count as normal (the first: {unseen[0].path.name})"
             yield Diagnosis(Severity.NOTE, "anomaly_unseen", what, remedy)
     if not survey.has_configurations:
-        what = (
-            "there is no Scenario_Configuration_Files folder: towns and weather are unknown, types are read from files"
-        )
+        what = "there is no Scenario_Configuration_Files folder: towns and weather are unknown, types read from files"
         remedy = "unpack that folder of the archive beside the scenarios, if you want results by weather"
         yield Diagnosis(Severity.NOTE, "no_configurations", what, remedy)
 

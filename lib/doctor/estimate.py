@@ -4,18 +4,16 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from lib.anovox.reading.frames import ReadFrame, largest_usable_cloud, read_frames
-from lib.anovox.reading.scenario import Sensors, open_scenario
+from lib.anovox.reading.scenario import open_scenario
 from lib.common.params import DataParams, ExecutionParams, Sections
 from lib.common.workers import available_cores
 from lib.doctor.footprint import training_footprint
 from lib.doctor.survey import Survey, SurveyedScenario, evenly_spread
-from lib.geometry.frame import Frame
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_params import ModelParams
 from lib.preprocessing.preprocess_params import PreprocessParams
@@ -23,7 +21,7 @@ from lib.preprocessing.resize import resize_frame
 from lib.shards.schema import Storage, shard_arrays
 from lib.shards.shard_reader import Shard, read_shard
 from lib.shards.shard_writer import padded_length, write_shard
-from lib.shards.split import Split
+from lib.shards.split import Split, trainable_frames
 from lib.shards.split_params import SplitParams
 from lib.training.recipe import Recipe
 from lib.training.train_params import TrainParams
@@ -74,12 +72,14 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
     Sets torch's number of threads, as training does.
     """
     scenarios = {scenario.config.name: scenario for scenario in survey.scenarios}
-    max_points = params.preprocess.max_points or padded_length(_largest_usable_cloud(survey, params.preprocess.sensors))
+    clouds = ((scenario.largest_cloud, scenario.path, scenario.config) for scenario in survey.scenarios)
+    max_points = params.preprocess.max_points or padded_length(largest_usable_cloud(clouds, params.preprocess.sensors))
     trial = next(scenarios[name] for name, part in splits.items() if part == "train")
     device = choose_device(params.execution.device)
     precision = choose_precision(params.train.precision, device)
     with tempfile.TemporaryDirectory(prefix="check-") as folder:
-        made = _trial_shard(Path(folder) / "trial.h5", trial, params.preprocess, max_points)
+        storage = Storage(params.preprocess.compression, params.preprocess.point_dtype)
+        made = _trial_shard(Path(folder) / "trial.h5", trial, params.preprocess, max_points, storage)
         if made is None:
             return None
         shard, convert_seconds = made
@@ -87,8 +87,8 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
         recipe = Recipe(params.train, range_grid(config, shard), device, precision)
         processes = process_count(params.train, params.execution.processes, device)
         footprint = training_footprint(config, shard, recipe, processes)
-        frame_bytes, trial_frames = _frame_bytes(shard, _storage(params.preprocess)), len(shard)
-    usable = {name: _usable(scenario, params.split) for name, scenario in scenarios.items()}
+        frame_bytes, trial_frames = _frame_bytes(shard, storage), len(shard)
+    usable = {name: trainable_frames(scenario.entry(), params.split) for name, scenario in scenarios.items()}
     training, validation = (sum(usable[n] for n, p in splits.items() if p == part) for part in ("train", "validation"))
     frames = sum(scenario.usable_frames for scenario in scenarios.values())
     workers = max(1, min(params.execution.workers or available_cores(), len(scenarios)))
@@ -109,12 +109,6 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
     )
 
 
-def _largest_usable_cloud(survey: Survey, sensors: Sensors) -> int:
-    return largest_usable_cloud(
-        (s.largest_cloud, partial(open_scenario, s.path, s.config, sensors)) for s in survey.scenarios
-    )
-
-
 def _frame_bytes(shard: Shard, storage: Storage) -> int:
     """Bytes per frame of a shard with the format `storage`."""
     if storage.compression != "none":
@@ -125,7 +119,7 @@ def _frame_bytes(shard: Shard, storage: Storage) -> int:
 
 
 def _trial_shard(
-    path: Path, trial: SurveyedScenario, params: PreprocessParams, max_points: int
+    path: Path, trial: SurveyedScenario, params: PreprocessParams, max_points: int, storage: Storage
 ) -> tuple[Shard, float] | None:
     """A shard with a few frames of a scenario's first camera, and the seconds per frame to resize and write it."""
     scenario = open_scenario(trial.path, trial.config, params.sensors)
@@ -135,26 +129,13 @@ def _trial_shard(
     frames = list(islice((read.frame for read in reads if read.frame.camera_name == camera), TRIAL_FRAMES))
     if not frames:
         return None
-    start = time.perf_counter()
-    write_shard(path, [_resized(frame, params) for frame in frames], max_points, storage=_storage(params))
+    (height, width), start = frames[0].image.shape[:2], time.perf_counter()
+    size = params.image_height or height, params.image_width or width
+    write_shard(path, [resize_frame(frame, *size) for frame in frames], max_points, storage=storage)
     return read_shard(path), (time.perf_counter() - start) / len(frames)
-
-
-def _storage(params: PreprocessParams) -> Storage:
-    return Storage(params.compression, params.point_dtype)
-
-
-def _resized(frame: Frame, params: PreprocessParams) -> Frame:
-    height, width = frame.image.shape[:2]
-    return resize_frame(frame, params.image_height or height, params.image_width or width)
 
 
 def _read_seconds(survey: Survey) -> float:
     """Seconds per frame for reading it and computing its statistics, in one process."""
     frames = sum(scenario.statistics.frames for scenario in survey.scenarios)
     return sum(scenario.read_seconds for scenario in survey.scenarios) / max(1, frames)
-
-
-def _usable(scenario: SurveyedScenario, split: SplitParams) -> int:
-    entry = scenario.entry()
-    return entry.frames - (entry.frames_with_anomaly if split.train_on == "anomaly_free" else 0)

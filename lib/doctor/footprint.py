@@ -4,13 +4,12 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from lib.common.errors import TrainingError
-from lib.loading.frame_reader import FrameReader, FrameRef
+from lib.loading.dataset import ShardDataset, load_batches
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.devices import choose_device
 from lib.shards.shard_reader import Shard, read_shard
@@ -35,7 +34,6 @@ class Footprint:
     seconds_per_frame: float
     memory_bytes: int
     measured_memory: bool
-    parameters: int
 
 
 def training_footprint(config: DetectorConfig, shard: Shard, recipe: Recipe, processes: int) -> Footprint:
@@ -55,11 +53,9 @@ def _measure(config: DetectorConfig, path: Path, recipe: Recipe, group: ProcessG
     device = recipe.device if recipe.device.type == "cpu" else choose_device("cuda", group.local_rank)
     params, shard = recipe.params, read_shard(path)
     [step] = divide([index % len(shard) for index in range(params.batch_size)], params.batch_size, params.micro_batch)
-    reader = FrameReader([shard])
-    given = [
-        (micro_batch, reader.read([FrameRef(0, index) for index in micro_batch.frames]).to(device))
-        for micro_batch in of_rank(step, group.rank, group.size)
-    ]
+    mine, dataset = of_rank(step, group.rank, group.size), ShardDataset([shard])
+    batches = load_batches(dataset, [micro_batch.frames for micro_batch in mine], device)
+    given = list(zip(mine, batches, strict=True))
     state = begin_training(build_detector(config), recipe, frames=(TIMED_STEPS + 1) * params.batch_size)
     model = loss_model(state.detector, recipe, group)
     if device.type == "cuda":
@@ -71,7 +67,7 @@ def _measure(config: DetectorConfig, path: Path, recipe: Recipe, group: ProcessG
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, _same):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         training_step(model, state, given[:1], recipe, group)
     _wait(device)
     start = time.perf_counter()
@@ -79,15 +75,11 @@ def _measure(config: DetectorConfig, path: Path, recipe: Recipe, group: ProcessG
         training_step(model, state, given, recipe, group)
     _wait(device)
     seconds = (time.perf_counter() - start) / (TIMED_STEPS * params.batch_size)
-    parameters = sum(value.numel() for value in state.detector.parameters())
     if device.type == "cuda":
-        return Footprint(seconds, torch.cuda.max_memory_reserved(device), True, parameters)
+        return Footprint(seconds, torch.cuda.max_memory_reserved(device), True)
+    parameters = sum(value.numel() for value in state.detector.parameters())
     one_process = sum(kept.values()) + ADAM_BYTES_PER_PARAMETER * parameters
-    return Footprint(seconds, one_process * group.size, False, parameters)
-
-
-def _same(value: Any) -> Any:
-    return value
+    return Footprint(seconds, one_process * group.size, False)
 
 
 def _wait(device: torch.device) -> None:

@@ -2,36 +2,29 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from lib.anovox.format import files, layout
+from lib.anovox.format.clouds import check_semantic_cloud, cloud_size
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.format.files import FileError
+from lib.anovox.format.findings import Finding, ScenarioError, ScenarioReason
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.reading.frames import ReadFrame, SkippedFrame, optional_file, read_frames, required_file
 from lib.anovox.reading.scenario import Scenario, Sensors, largest_cloud, open_scenario
 from lib.common.workers import processes_or_here, run_tasks
-from lib.doctor.frame_check import check_frames
 from lib.geometry.frame import Frame, ScenarioType
-from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics
+from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
 from lib.shards.index import ShardEntry
 from lib.shards.shard_writer import type_by_labels
 
 Metrics = dict[str, dict[str, int | float]]
-
-
-@dataclass(frozen=True)
-class SurveyTask:
-    """A scenario to survey; `read_frames`: number of ticks, evenly spread, whose frames are read (0 = all)."""
-
-    path: Path
-    config: ScenarioConfig | None
-    sensors: Sensors
-    read_frames: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,15 +96,10 @@ class Survey:
 
     def metrics(self) -> Metrics:
         """Content of metrics/data.json as preprocess would write it, for the frames read completely."""
-        reasons = [finding.reason for finding in self.findings]
-        return data_metrics(
-            self.statistics,
-            [scenario.type for scenario in self.scenarios],
-            [frame.reason for frame in self.skipped],
-            [reason for reason in reasons if isinstance(reason, ScenarioReason)]
-            + [ScenarioReason.NO_USABLE_FRAME] * len(self.unusable),
-            [reason for reason in reasons if isinstance(reason, Notice)],
-        )
+        problems: list[Problem] = [frame.reason for frame in self.skipped]
+        problems += [finding.reason for finding in self.findings]
+        problems += [ScenarioReason.NO_USABLE_FRAME] * len(self.unusable)
+        return data_metrics(self.statistics, [scenario.type for scenario in self.scenarios], problems)
 
 
 def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int) -> Survey:
@@ -123,28 +111,27 @@ def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int)
     findings: list[Finding] = []
     paths = find_scenarios(root, findings.append)
     configs = read_configurations(root, findings.append)
-    tasks = [SurveyTask(path, configs.get(path.name), sensors, frames_per_scenario) for path in paths]
+    tasks = [(path, configs.get(path.name)) for path in paths]
     with processes_or_here(workers, len(paths)) as pool:
-        surveyed = run_tasks(pool, survey_scenario, tasks, "checking", "scenario")
+        task = partial(survey_scenario, sensors, frames_per_scenario)
+        surveyed = run_tasks(pool, task, tasks, "checking", "scenario")
     scenarios = [found for found in surveyed if isinstance(found, SurveyedScenario)]
     findings += [found for found in surveyed if isinstance(found, Finding)]
     findings += [finding for scenario in scenarios for finding in scenario.findings]
-    return Survey(
-        root,
-        tuple(scenario for scenario in scenarios if scenario.usable_frames),
-        tuple(scenario for scenario in scenarios if not scenario.usable_frames),
-        tuple(findings),
-        bool(configs),
-    )
+    usable = tuple(scenario for scenario in scenarios if scenario.usable_frames)
+    unusable = tuple(scenario for scenario in scenarios if not scenario.usable_frames)
+    return Survey(root, usable, unusable, tuple(findings), bool(configs))
 
 
-def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:
+def survey_scenario(
+    sensors: Sensors, frames: int, source: tuple[Path, ScenarioConfig | None]
+) -> SurveyedScenario | Finding:
     """Survey one scenario; returns a Finding if it cannot be used at all."""
     try:
-        scenario = open_scenario(task.path, task.config, task.sensors)
+        scenario = open_scenario(*source, sensors)
     except ScenarioError as error:
         return Finding(error.reason, str(error))
-    chosen = evenly_spread(scenario.frame_ids, task.read_frames)
+    chosen = evenly_spread(scenario.frame_ids, frames)
     skipped = list(check_frames(scenario, sorted(set(scenario.frame_ids) - set(chosen))))
     statistics, start = Statistics(), time.perf_counter()
     before: dict[str, Frame] = {}
@@ -157,7 +144,7 @@ def survey_scenario(task: SurveyTask) -> SurveyedScenario | Finding:
             skipped.append(read)
     ids_seen = (statistics.point_classes > 0) | (statistics.pixel_classes > 0)
     return SurveyedScenario(
-        path=task.path,
+        path=scenario.path,
         config=scenario.config,
         type=type_by_labels(scenario.config.type, ids_seen),
         sensors=_sensors_in_words(scenario),
@@ -193,3 +180,39 @@ def _sensors_in_words(scenario: Scenario) -> str:
     words = [f"{n} camera{'s' * (n > 1)} of {height} x {width}" for (height, width), n in sorted(cameras.items())]
     words += [f"{n} LiDAR{'s' * (n > 1)} of {channels} channels" for channels, n in sorted(lidars.items())]
     return ", ".join(words)
+
+
+def check_frames(scenario: Scenario, frame_ids: Iterable[int]) -> Iterator[SkippedFrame]:
+    """Yield the frames that `read_frames` would skip, as far as names, sizes and headers show it.
+
+    One SkippedFrame per tick and camera, as from `read_frames`; nothing for frames whose files pass the check.
+    """
+    for frame_id in frame_ids:
+        try:
+            _check_tick(scenario, frame_id)
+        except FileError as error:
+            yield from [SkippedFrame(frame_id, error.reason, str(error))] * len(scenario.views)
+            continue
+        for view in scenario.views:
+            try:
+                for kind in (layout.RGB, layout.DEPTH, layout.SEMANTIC):
+                    path = required_file(scenario, view.rig.folders[kind], kind, frame_id)
+                    files.check_image(path, view.camera.height_px, view.camera.width_px)
+            except FileError as error:
+                yield SkippedFrame(frame_id, error.reason, str(error))
+
+
+def _check_tick(scenario: Scenario, frame_id: int) -> None:
+    """Check the files that are common to all cameras; raises FileError."""
+    for rig in scenario.lidar_rigs:
+        cloud_size(required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id))
+        semantic = optional_file(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)
+        if semantic is not None:
+            check_semantic_cloud(semantic)
+    voxels = optional_file(scenario, layout.VOXEL_GRID, frame_id)
+    if voxels is not None:
+        files.check_array(voxels, files.VOXEL_GRID)
+    for kind in (layout.ACTION, layout.ANOMALY):
+        text = optional_file(scenario, kind, frame_id)
+        if text is not None:
+            files.check_text(text)

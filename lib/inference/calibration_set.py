@@ -17,8 +17,7 @@ from lib.common.labels import NORMAL_IDS
 from lib.inference.frame_scores import frame_scores
 from lib.inference.shard_scoring import Scoring, detections_of
 from lib.inference.threads import Threads
-from lib.loading.dataset import batches
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef, batches
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import to_float16
 from lib.shards.shard_reader import Shard

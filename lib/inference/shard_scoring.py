@@ -9,8 +9,7 @@ import torch
 from lib.geometry.frame import Frame
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Scorer, Scores, score_both_ways, scores_of
-from lib.loading.dataset import batches
-from lib.loading.frame_reader import FrameRef, batch_of
+from lib.loading.dataset import FrameRef, batch_of, batches
 from lib.model.class_scores import rescored
 from lib.model.detector import Detections
 from lib.model.devices import Precision, autocast

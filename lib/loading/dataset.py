@@ -1,16 +1,38 @@
-"""Frames of shards as a torch dataset, and batches of them by torch's DataLoader."""
+"""Frames of shards as a torch dataset, copied once from the memory maps, and batches of them by torch's DataLoader."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lib.loading.frame_reader import FrameReader, FrameRef
+from lib.geometry.frame import Frame
+from lib.geometry.rigid import invert
 from lib.shards.shard_reader import Shard
 from lib.views.frame_batch import FrameBatch
 
 CUDA_WORKERS = 4
+STORED: Final = {
+    "image_BHW3": "image",
+    "points_BP4": "points",
+    "num_points_B": "num_points",
+    "point_class_BP": "point_class",
+    "pixel_class_BHW": "pixel_class",
+    "depth_m_BHW": "depth_m",
+}
+"""Fields of a batch that are arrays of the shards, a row per frame."""
+
+
+@dataclass(frozen=True)
+class FrameRef:
+    """Frame number `index` of shard number `shard`."""
+
+    shard: int
+    index: int
 
 
 class ShardDataset(Dataset[FrameBatch]):
@@ -23,7 +45,8 @@ class ShardDataset(Dataset[FrameBatch]):
     def __init__(self, shards: Sequence[Shard], frames: Sequence[FrameRef] | None = None) -> None:
         every = (FrameRef(number, index) for number, shard in enumerate(shards) for index in range(len(shard)))
         self.frames = tuple(every if frames is None else frames)
-        self._reader = FrameReader(shards)
+        self._shards = tuple(shards)
+        self._places = [_place(shard) for shard in shards]
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -33,13 +56,39 @@ class ShardDataset(Dataset[FrameBatch]):
         return self.__getitems__([index])
 
     def __getitems__(self, indices: Sequence[int]) -> FrameBatch:
-        """Read several frames into one batch."""
-        return self._reader.read([self.frames[index] for index in indices])
+        """Read several frames into one batch on the CPU."""
+        refs = [self.frames[index] for index in indices]
+        batch = self._empty(len(refs), "cpu")
+        for field, stored in STORED.items():
+            rows = getattr(batch, field).numpy()
+            for row, ref in enumerate(refs):
+                rows[row] = getattr(self._shards[ref.shard], stored)[ref.index]
+        intrinsics_B4, camera_SE3_B44 = batch.intrinsics_B4.numpy(), batch.camera_SE3_lidar_B44.numpy()
+        for row, (points, ref) in enumerate(zip(batch.points_BP4.numpy(), refs, strict=True)):
+            intrinsics_B4[row], camera_SE3_B44[row], origin = self._places[ref.shard]
+            if origin is not None:
+                np.subtract(points, origin, out=points)
+        return batch
 
     @property
     def frame_bytes(self) -> int:
         """Bytes of a frame in a batch."""
-        return self._reader.frame_bytes
+        return sum(tensor.nbytes for tensor in self._empty(1, "meta").tensors())
+
+    def _empty(self, frames: int, device: str) -> FrameBatch:
+        """A batch of unset memory."""
+        empty = partial(torch.empty, device=device)
+        (height, width), max_points = self._shards[0].image.shape[1:3], self._shards[0].points.shape[1]
+        return FrameBatch(
+            empty((frames, height, width, 3), dtype=torch.uint8),
+            empty((frames, max_points, 4), dtype=torch.float32),
+            empty((frames,), dtype=torch.int64),
+            empty((frames, max_points), dtype=torch.uint8),
+            empty((frames, height, width), dtype=torch.uint8),
+            empty((frames, height, width), dtype=torch.float16),
+            empty((frames, 4), dtype=torch.float32),
+            empty((frames, 4, 4), dtype=torch.float32),
+        )
 
 
 def as_read(batch: Any) -> Any:
@@ -72,3 +121,34 @@ def batches(
     numbers = range(len(refs))
     groups = [numbers[start : start + batch_size] for start in range(0, len(refs), batch_size)]
     return load_batches(ShardDataset(shards, refs), groups, device)
+
+
+def batch_of(frame: Frame) -> FrameBatch:
+    """A frame that is in memory as a batch of one, as ShardDataset gives it of a shard; without padding."""
+    intrinsics, camera_SE3_points, origin = _place(frame)
+    arrays = {
+        "image_BHW3": frame.image,
+        "points_BP4": frame.points if origin is None else frame.points - origin,
+        "num_points_B": np.array(len(frame.points), np.int64),
+        "point_class_BP": frame.point_class,
+        "pixel_class_BHW": frame.pixel_class,
+        "depth_m_BHW": frame.depth_m.astype(np.float16),
+        "intrinsics_B4": intrinsics,
+        "camera_SE3_lidar_B44": camera_SE3_points,
+    }
+    return FrameBatch(**{name: torch.from_numpy(np.array(array)[None]) for name, array in arrays.items()})
+
+
+def _place(
+    recorded: Shard | Frame,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """The intrinsics (4,), the transform (4, 4) of a batch's points to the camera, and their origin (4,) in the
+    recorded ones where it moves.
+    """
+    camera, camera_SE3_points = recorded.camera, recorded.camera_SE3_lidar.astype(np.float32)
+    intrinsics = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px], dtype=np.float32)
+    if len(recorded.lidars) == 1:
+        return intrinsics, camera_SE3_points, None
+    turned = np.eye(4, dtype=np.float32)
+    turned[:3, :3] = camera_SE3_points[:3, :3]
+    return intrinsics, turned, np.append(invert(recorded.camera_SE3_lidar)[:3, 3], 0.0).astype(np.float32)

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef
 
 BLOCK_FRAMES: Final = 16
 WINDOW_BYTES: Final = 2 << 30

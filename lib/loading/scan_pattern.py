@@ -10,8 +10,7 @@ MIN_COLUMNS, MAX_COLUMNS = 32, 4096
 def rays_per_turn(shard: Shard) -> int:
     """Estimate the number of rays per channel and turn from the most common spacing in azimuth.
 
-    The first cloud of the first LiDAR is looked at. Range noise leaves azimuths alone, so that the spacing is exact
-    wherever two neighbouring rays came back.
+    In the first cloud of the first LiDAR. Range noise leaves azimuths alone: between neighbouring rays it is exact.
     """
     points = np.asarray(shard.lidar_points(0)[0][:, :3], dtype=np.float64)
     elevation = np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1]))

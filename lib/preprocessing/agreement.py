@@ -1,6 +1,6 @@
 """Agreement of a frame's label sources: LiDAR with camera, semantic LiDAR with the voxel grid."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,8 +10,9 @@ from lib.anovox.reading.frames import LidarClouds, ReadFrame
 from lib.anovox.reading.point_labels import NO_VOXEL, rows_of_keys
 from lib.common.labels import SKY, UNKNOWN, is_anomaly
 from lib.geometry.frame import Frame, Lidar
-from lib.geometry.rigid import BLOCK_POINTS, apply_to_columns
+from lib.geometry.rigid import apply_to_columns
 from lib.geometry.voxels import OUTSIDE, point_keys
+from lib.preprocessing.summed import Summed
 
 DEPTH_TOLERANCE_M: Final = 0.5
 DEPTH_TOLERANCE_FRACTION: Final = 0.05
@@ -27,7 +28,7 @@ _NEIGHBOURS: Final = (((_LATER, _ALL), (_EARLIER, _ALL)), ((_ALL, _LATER), (_ALL
 
 
 @dataclass(frozen=True)
-class Agreement:
+class Agreement(Summed):
     """Counts of points over some frames.
 
     `projected`: points in the camera's view; `same_depth`: those of them whose depth the depth image confirms;
@@ -76,44 +77,54 @@ class Agreement:
     voxels: int = 0
     filled_voxels: int = 0
 
-    def __add__(self, other: "Agreement") -> "Agreement":
-        return Agreement(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
-
 
 def read_agreement(read: ReadFrame) -> Agreement:
-    """Compare a frame's label sources at its original resolution; voxels only once for all cameras of a tick.
-
-    Wrong labels lower the agreement of classes, a wrong calibration that of depths and classes, a wrong grid that of
-    voxels.
-    """
+    """Compare a frame's label sources at its original resolution; voxels only once for all cameras of a tick."""
     with_camera = camera_agreement(read.frame)
     return with_camera if read.shares_cloud else with_camera + voxel_agreement(read)
 
 
 def camera_agreement(frame: Frame) -> Agreement:
     """Compare a frame's points with its camera."""
-    uniform = _uniform_pixels(frame)
     has_baseline = len(frame.cloud_sizes) > 1 or float(np.linalg.norm(frame.camera_SE3_lidar[:3, 3])) > MIN_BASELINE_M
-    counts, pixels = _label_counts(frame), []
-    for first in range(0, len(frame.points), BLOCK_POINTS):
-        block = slice(first, first + BLOCK_POINTS)
-        columns_m = frame.points[block, :3].T.astype(np.float64, order="C")
-        found, same_depth_pixels = _block_agreement(frame, columns_m, frame.point_class[block], uniform, has_baseline)
-        counts += found
-        pixels.append(same_depth_pixels)
-    hits = np.bincount(np.concatenate(pixels), minlength=uniform.size).reshape(uniform.shape)
+    columns_m = apply_to_columns(frame.camera_SE3_lidar, frame.points[:, :3].T.astype(np.float64, order="C"))
+    visible, row, column = frame.camera.pixels_of(columns_m)
+    pixel = row * frame.camera.width_px + column
+    depth_m = columns_m[0, visible]
+    tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_FRACTION * depth_m
+    beyond_m = depth_m - frame.depth_m.reshape(-1)[pixel]
+    hidden, same_depth = beyond_m > tolerance_m, np.abs(beyond_m) <= tolerance_m
+    point_class, pixel_class = frame.point_class[visible], frame.pixel_class.reshape(-1)[pixel]
+    compared = ~hidden & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
+    same = compared & (point_class == pixel_class)
+    point_anomalous, pixel_anomalous = is_anomaly(point_class), is_anomaly(pixel_class)
+    uniform = _uniform_pixels(frame)
+    off_outlines = uniform.reshape(-1)[pixel]
+    sky, far = frame.pixel_class == SKY, (frame.depth_m >= FAR_M) & (frame.pixel_class != UNKNOWN)
+    counts = Agreement(
+        projected=len(visible),
+        same_depth=_count(same_depth),
+        compared=_count(compared),
+        same_class=_count(same),
+        off_outlines=_count(off_outlines),
+        hidden=_count(hidden & off_outlines) if has_baseline else 0,
+        off_outlines_same_depth=_count(same_depth & off_outlines),
+        clear=_count(compared & off_outlines),
+        clear_same=_count(same & off_outlines),
+        anomalous=_count(compared & (point_anomalous | pixel_anomalous)),
+        anomalous_same=_count(compared & point_anomalous & pixel_anomalous),
+        pixels=sky.size,
+        unknown_pixels=_count(frame.pixel_class == UNKNOWN),
+        sky_pixels=_count(sky),
+        far_pixels=_count(far),
+        far_sky_pixels=_count(sky & far),
+    )
+    hits = np.bincount(pixel[same_depth], minlength=uniform.size).reshape(uniform.shape)
     return counts + _anomaly_hits(frame, uniform, hits)
 
 
-def _label_counts(frame: Frame) -> Agreement:
-    sky, far = frame.pixel_class == SKY, (frame.depth_m >= FAR_M) & (frame.pixel_class != UNKNOWN)
-    return Agreement(
-        pixels=sky.size,
-        unknown_pixels=int(np.count_nonzero(frame.pixel_class == UNKNOWN)),
-        sky_pixels=int(np.count_nonzero(sky)),
-        far_pixels=int(np.count_nonzero(far)),
-        far_sky_pixels=int(np.count_nonzero(sky & far)),
-    )
+def _count(chosen: Bools) -> int:
+    return int(np.count_nonzero(chosen))
 
 
 def _anomaly_hits(frame: Frame, uniform: Bools, hits: npt.NDArray[np.int64]) -> Agreement:
@@ -126,49 +137,6 @@ def _anomaly_hits(frame: Frame, uniform: Bools, hits: npt.NDArray[np.int64]) -> 
     expected = anomalous.sum(axis=1) * points / np.maximum(1, pixels)
     lidars = len(frame.lidars)
     return Agreement(anomaly_expected=float(expected.sum()) / lidars, anomaly_hit=float(hits[anomalous].sum()) / lidars)
-
-
-def _block_agreement(
-    frame: Frame,
-    columns_m: npt.NDArray[np.float64],
-    class_ids: npt.NDArray[np.uint8],
-    uniform: Bools,
-    has_baseline: bool,
-) -> tuple[Agreement, npt.NDArray[np.intp]]:
-    """Agreement for points (3, N) with classes (N,), and the flat pixel index of each point with confirmed depth.
-
-    `uniform` (H, W): pixels off outlines.
-    """
-    columns_camera_m = apply_to_columns(frame.camera_SE3_lidar, columns_m)
-    visible, row, column = frame.camera.pixels_of(columns_camera_m)
-    pixel = row * frame.camera.width_px + column
-    depth_m = columns_camera_m[0, visible]
-    tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_FRACTION * depth_m
-    beyond_m = depth_m - frame.depth_m.reshape(-1)[pixel]
-    point_class, pixel_class = class_ids[visible], frame.pixel_class.reshape(-1)[pixel]
-    hidden, same_depth = beyond_m > tolerance_m, np.abs(beyond_m) <= tolerance_m
-    compared = ~hidden & (point_class != UNKNOWN) & (pixel_class != UNKNOWN)
-    same = compared & (point_class == pixel_class)
-    off_outlines = uniform.reshape(-1)[pixel]
-    point_anomalous, pixel_anomalous = is_anomaly(point_class), is_anomaly(pixel_class)
-
-    def count(points: Bools) -> int:
-        return int(np.count_nonzero(points))
-
-    agreement = Agreement(
-        projected=len(visible),
-        same_depth=count(same_depth),
-        compared=count(compared),
-        same_class=count(same),
-        off_outlines=count(off_outlines),
-        hidden=count(hidden & off_outlines) if has_baseline else 0,
-        off_outlines_same_depth=count(same_depth & off_outlines),
-        clear=count(compared & off_outlines),
-        clear_same=count(same & off_outlines),
-        anomalous=count(compared & (point_anomalous | pixel_anomalous)),
-        anomalous_same=count(compared & point_anomalous & pixel_anomalous),
-    )
-    return agreement, pixel[same_depth]
 
 
 def _uniform_pixels(frame: Frame) -> Bools:
@@ -202,11 +170,11 @@ def voxel_agreement(read: ReadFrame) -> Agreement:
     confirmed[compared_rows[class_ids[labelled & held] == voxels[compared_rows, 3]]] = True
     filled[rows[held]] = True
     return Agreement(
-        labelled=int(np.count_nonzero(labelled)),
+        labelled=_count(labelled),
         in_voxel=len(compared_rows),
-        same_voxel=int(np.count_nonzero(confirmed[compared_rows])),
+        same_voxel=_count(confirmed[compared_rows]),
         voxels=len(voxels) if read.fills_grid else 0,
-        filled_voxels=int(np.count_nonzero(filled)) if read.fills_grid else 0,
+        filled_voxels=_count(filled) if read.fills_grid else 0,
     )
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lib.anovox.format.files import DEPTH_MAX_M, DEPTH_STEPS
 from lib.anovox.format.recording import ScenarioConfig, SensorPose
-from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.frames import LidarClouds, ReadFrame, read_frames
 from lib.anovox.reading.point_labels import transfer_labels
 from lib.anovox.reading.scenario import Sensors, open_scenario
 from lib.common.labels import ROAD, ROAD_LINE
@@ -44,6 +44,7 @@ IMAGE_SHIFTS: Final = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.1
 
 Points = npt.NDArray[np.float32]
 Change = Callable[[ReadFrame], Frame]
+_AGAIN: Final = "take {} from the archive again"
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,8 @@ class Cause:
 def likeliest_cause(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame] = ()) -> Cause:
     """Find the single change with which depths and classes of some frames of a scenario (at least one) agree best.
 
-    `neighbours`: frames of the previous and next ticks, in case a sensor is delayed. If some of several LiDARs disagree
-    with the cameras and others agree, only one that disagrees is examined. If no change helps, the cause describes what
-    disagrees.
+    `neighbours`: frames of the previous and next ticks, in case a sensor is delayed. If only some LiDARs disagree with
+    the cameras, one of these is examined. If no change helps, the cause describes what disagrees.
     """
     if all(np.ptp(read.frame.depth_m) == 0 for read in reads):
         return Cause("wrong_depth", "DEPTH_CAM shows one depth everywhere", "take it from the archive again")
@@ -114,31 +114,27 @@ def _other_ticks(reads: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) ->
     for each in (*neighbours, *reads):
         by_camera.setdefault((each.frame.scenario, each.frame.camera_name), {})[each.frame.frame_id] = each
 
-    def other(read: ReadFrame, step: int) -> ReadFrame | None:
+    def beside(step: int, read: ReadFrame) -> ReadFrame | None:
         frames = by_camera[read.frame.scenario, read.frame.camera_name]
         ticks = sorted(frames)
         place = ticks.index(read.frame.frame_id) + step
         return frames[ticks[place]] if 0 <= place < len(ticks) else None
 
+    def clouds(step: int, read: ReadFrame) -> Frame:
+        found = beside(step, read)
+        return _with_clouds(read.frame, found) if found else read.frame
+
+    def lidar_alone(step: int, read: ReadFrame) -> Frame:
+        found = beside(step, read)
+        return _with_clouds(read.frame, _relabelled(found, read)) if found else read.frame
+
+    remedy = "take them from the archive again, or rename them by their tick"
     for step, side in ((1, "before"), (-1, "after")):
-        if not any(other(read, step) for read in reads):
-            continue
-
-        def clouds(read: ReadFrame, step: int = step) -> Frame:
-            found = other(read, step)
-            return read.frame if found is None else _with_clouds(read.frame, found)
-
-        def lidar_alone(read: ReadFrame, step: int = step) -> Frame:
-            found = other(read, step)
-            return read.frame if found is None else _with_clouds(read.frame, _relabelled(found, read))
-
-        remedy = "take them from the archive again, or rename them by their tick"
-        what = f"the clouds are those of the tick {side}"
-        yield clouds, Cause("other_tick", f"{what}, or the camera's files of the other one", remedy)
-        yield (
-            lidar_alone,
-            Cause("other_tick", f"LIDAR's files are those of the tick {side}, SEMANTIC-LIDAR's not", remedy),
-        )
+        if any(beside(step, read) for read in reads):
+            what = f"the clouds are those of the tick {side}, or the camera's files of the other one"
+            yield partial(clouds, step), Cause("other_tick", what, remedy)
+            what = f"LIDAR's files are those of the tick {side}, SEMANTIC-LIDAR's not"
+            yield partial(lidar_alone, step), Cause("other_tick", what, remedy)
 
 
 def _with_clouds(frame: Frame, other: ReadFrame) -> Frame:
@@ -148,13 +144,10 @@ def _with_clouds(frame: Frame, other: ReadFrame) -> Frame:
 
 def _relabelled(read: ReadFrame, labelling: ReadFrame) -> ReadFrame:
     """Relabel the frame's points by another frame's SEMANTIC-LIDAR."""
-    parts = zip(read.clouds, labelling.clouds, read.frame.lidars, strict=True)
-    class_ids = [
-        transfer_labels(
-            cloud.points, other.semantic_points, None, SensorPose(lidar.location, lidar.rotation), NOISE_M
-        ).class_ids
-        for cloud, other, lidar in parts
-    ]
+    class_ids = []
+    for cloud, other, lidar in zip(read.clouds, labelling.clouds, read.frame.lidars, strict=True):
+        pose = SensorPose(lidar.location, lidar.rotation)
+        class_ids.append(transfer_labels(cloud.points, other.semantic_points, None, pose, NOISE_M).class_ids)
     return replace(read, frame=replace(read.frame, point_class=np.concatenate(class_ids)))
 
 
@@ -171,34 +164,28 @@ def _score(reads: Sequence[ReadFrame], change: Change) -> float:
 
 def _candidates(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
     yield from _wrong_scale(reads)
-    reversed_ = "DEPTH_CAM has its red and blue channels exchanged"
-    yield _with_depth(_swap_red_blue), Cause("wrong_depth", reversed_, "exchange them, or take the archive's own files")
-    negate_y = np.diag([1.0, -1.0, 1.0])
+    what, remedy = "DEPTH_CAM has its red and blue channels exchanged", "exchange them, or take the archive's own files"
+    yield _with_depth(_swap_red_blue), Cause("wrong_depth", what, remedy)
+    what = "the clouds are mirrored, with y to the right (or the images are)"
     remedy = "AnoVox's clouds are x forward, y left, z up: negate y, or take the archive's own files"
-    yield (
-        _transformed(negate_y),
-        Cause("mirrored_clouds", "the clouds are mirrored, with y to the right (or the images are)", remedy),
-    )
+    yield _transformed(np.diag([1.0, -1.0, 1.0])), Cause("mirrored_clouds", what, remedy)
+    x, y, z = np.eye(3)
+    remedy = "turn them back, or correct the LiDAR's rotation in sensor_setup.json"
     for turn_deg in TURNS_DEG:
-        rotation = rotation_about(np.array([0.0, 0.0, 1.0]), -np.deg2rad(turn_deg))
         side = "left" if turn_deg > 0 else "right"
         amount = "half a turn" if turn_deg == 180 else f"{abs(turn_deg):g} degrees to the {side}"
-        remedy = "turn them back, or correct the LiDAR's rotation in sensor_setup.json"
-        yield _transformed(rotation), Cause("turned_clouds", f"the clouds are turned by about {amount}", remedy)
-    for name, axis in (("pitch", (0.0, 1.0, 0.0)), ("roll", (1.0, 0.0, 0.0))):
+        what = f"the clouds are turned by about {amount}"
+        yield _transformed(rotation_about(z, -np.deg2rad(turn_deg))), Cause("turned_clouds", what, remedy)
+    for name, axis in (("pitch", y), ("roll", x)):
         for tilt_deg in TILTS_DEG:
-            rotation = rotation_about(np.array(axis), -np.deg2rad(tilt_deg))
+            what = f"the clouds have a {name} of about {tilt_deg:g} degrees"
             remedy = "turn them back; the pipeline reads LiDARs that stand upright"
-            yield (
-                _transformed(rotation),
-                Cause("tilted_clouds", f"the clouds have a {name} of about {tilt_deg:g} degrees", remedy),
-            )
-    for number, (positive, negative) in enumerate((("ahead", "back"), ("to the left", "to the right"), ("up", "down"))):
+            yield _transformed(rotation_about(axis, -np.deg2rad(tilt_deg))), Cause("tilted_clouds", what, remedy)
+    for axis, positive, negative in ((x, "ahead", "back"), (y, "to the left", "to the right"), (z, "up", "down")):
         for move_m in SHIFTS_M:
-            offset_m = np.eye(3)[number] * -move_m
             what = f"the clouds lie about {abs(move_m):g} m too far {positive if move_m > 0 else negative}"
             remedy = "move them back, or correct the LiDAR's location in sensor_setup.json"
-            yield _transformed(np.eye(3), offset_m), Cause("moved_clouds", what, remedy)
+            yield _transformed(np.eye(3), axis * -move_m), Cause("moved_clouds", what, remedy)
     yield from _other_axes()
     yield from _wrong_camera(reads[0].frame)
 
@@ -207,33 +194,28 @@ def _wrong_scale(reads: Sequence[ReadFrame]) -> Iterator[tuple[Change, Cause]]:
     """Candidates: clouds or depth images in another unit. Only scaled clouds have the road at a wrong height."""
     scale = _ground_scale(reads)
     of_clouds = scale is None or not 1 / SAME_SCALE < scale < SAME_SCALE
+    remedy = "write LIDAR and SEMANTIC-LIDAR in metres" if of_clouds else _AGAIN.format("DEPTH_CAM")
     for factor in SCALES:
         if of_clouds:
             what = f"the clouds are {factor:g} times as large as they should be"
-            yield (
-                _transformed(np.eye(3) / factor),
-                Cause("scaled_clouds", what, "write LIDAR and SEMANTIC-LIDAR in metres"),
-            )
+            yield _transformed(np.eye(3) / factor), Cause("scaled_clouds", what, remedy)
         else:
-            what, remedy = f"DEPTH_CAM shows {factor:g} times the true depth", "take DEPTH_CAM from the archive again"
+            what = f"DEPTH_CAM shows {factor:g} times the true depth"
             yield _with_depth(partial(np.multiply, np.float32(1 / factor))), Cause("wrong_depth", what, remedy)
 
 
 def _other_axes() -> Iterator[tuple[Change, Cause]]:
     """Candidates: clouds with permuted or negated axes. Rotations about one axis are tried earlier."""
+    remedy = "write x forward, y left, z up, or take the archive's own files"
     for order in permutations(range(3)):
         for signs in product((1, -1), repeat=3):
-            names = ", ".join(
-                f"{'-' if sign < 0 else ''}{'xyz'[axis]}" for axis, sign in zip(order, signs, strict=True)
-            )
+            placed = list(zip(order, signs, strict=True))
+            names = ", ".join(f"{'-' if sign < 0 else ''}{'xyz'[axis]}" for axis, sign in placed)
             axes = np.zeros((3, 3))
-            for row, (axis, sign) in enumerate(zip(order, signs, strict=True)):
+            for row, (axis, sign) in enumerate(placed):
                 axes[axis, row] = sign
             what = f"the clouds have other axes: their columns are {names}, where AnoVox has x, y, z"
-            yield (
-                _transformed(axes),
-                Cause("other_axes", what, "write x forward, y left, z up, or take the archive's own files"),
-            )
+            yield _transformed(axes), Cause("other_axes", what, remedy)
 
 
 def _ground_scale(reads: Sequence[ReadFrame]) -> float | None:
@@ -254,37 +236,31 @@ def _wrong_camera(frame: Frame) -> Iterator[tuple[Change, Cause]]:
             float(np.rad2deg(2 * np.arctan(camera.width_px / 2 / fx))) for fx in (camera.fx_px, camera.fx_px * scale)
         )
         what = f"the camera's field of view is about {fitting:.0f} degrees, where sensor_setup.json has {stated:.0f}"
-
-        def zoomed(read: ReadFrame, scale: float = scale) -> Frame:
-            current = read.frame.camera
-            return replace(
-                read.frame, camera=replace(current, fx_px=current.fx_px * scale, fy_px=current.fy_px * scale)
-            )
-
-        yield zoomed, Cause("wrong_field_of_view", what, "correct camera_fov in sensor_setup.json")
+        yield partial(_zoomed, scale), Cause("wrong_field_of_view", what, "correct camera_fov in sensor_setup.json")
     sides = ((1, camera.width_px, ("right", "left")), (0, camera.height_px, ("down", "up")))
+    remedy = _AGAIN.format("the camera's folders")
     moves = sorted({(axis, round(fraction * size), names) for axis, size, names in sides for fraction in IMAGE_SHIFTS})
     for axis, move_px, (positive, negative) in moves:
-        for sign in (1, -1):
-            what = f"DEPTH_CAM and SEMANTIC-CAM lie about {move_px} pixels too far {positive if sign > 0 else negative}"
+        for sign, side in ((1, positive), (-1, negative)):
+            what = f"DEPTH_CAM and SEMANTIC-CAM lie about {move_px} pixels too far {side}"
+            yield partial(_shifted, axis, -sign * move_px), Cause("moved_images", what, remedy)
 
-            def shifted(read: ReadFrame, axis: int = axis, move_px: int = sign * move_px) -> Frame:
-                frame = read.frame
-                depth_m, pixel_class = (
-                    np.roll(frame.depth_m, -move_px, axis),
-                    np.roll(frame.pixel_class, -move_px, axis),
-                )
-                return replace(frame, depth_m=depth_m, pixel_class=pixel_class)
 
-            yield shifted, Cause("moved_images", what, "take the camera's folders from the archive again")
+def _zoomed(scale: float, read: ReadFrame) -> Frame:
+    camera = read.frame.camera
+    return replace(read.frame, camera=replace(camera, fx_px=camera.fx_px * scale, fy_px=camera.fy_px * scale))
+
+
+def _shifted(axis: int, move_px: int, read: ReadFrame) -> Frame:
+    depth_m = np.roll(read.frame.depth_m, move_px, axis)
+    return replace(read.frame, depth_m=depth_m, pixel_class=np.roll(read.frame.pixel_class, move_px, axis))
 
 
 def _unexplained(reads: Sequence[ReadFrame]) -> Cause:
     total = sum((camera_agreement(read.frame) for read in reads), Agreement())
     depth = total.off_outlines_same_depth / max(1, total.off_outlines - total.hidden)
-    endless = _with_depth(
-        lambda depth_m: np.full_like(depth_m, DEPTH_MAX_M)
-    )  # no point is hidden, so that all classes are compared
+    # At the largest depth no point is hidden, so that all classes are compared.
+    endless = _with_depth(lambda depth_m: np.full_like(depth_m, DEPTH_MAX_M))
     classes_alone = sum((camera_agreement(endless(read)) for read in reads), Agreement())
     classes = classes_alone.clear_same / max(1, classes_alone.clear)
     if depth >= MIN_SCORE:
@@ -292,13 +268,9 @@ def _unexplained(reads: Sequence[ReadFrame]) -> Cause:
         remedy = "one of them is of other frames or has other class ids: take both from the archive again"
         return Cause("wrong_classes", what, remedy)
     if classes >= MIN_CLASS_SCORE:
-        return Cause(
-            "wrong_depth", "DEPTH_CAM does not fit, though classes do", "take DEPTH_CAM from the archive again"
-        )
+        return Cause("wrong_depth", "DEPTH_CAM does not fit, though classes do", _AGAIN.format("DEPTH_CAM"))
     what = "neither depth nor classes agree, and no turn, scale or move of the clouds mends it"
-    remedy = (
-        "camera and LiDAR are of different frames or scenarios, or both were moved: take them from the archive again"
-    )
+    remedy = f"camera and LiDAR are of different frames or scenarios, or both were moved: {_AGAIN.format('them')}"
     return Cause("other_frames", what, remedy)
 
 
@@ -306,35 +278,36 @@ def _subsampled(read: ReadFrame) -> ReadFrame:
     """The frame with at most about MAX_POINTS points per LiDAR."""
     steps = [max(1, len(cloud.points) // MAX_POINTS) for cloud in read.clouds]
     clouds = tuple(replace(cloud, points=cloud.points[::step]) for cloud, step in zip(read.clouds, steps, strict=True))
-    classes = [ids[::step] for ids, step in zip(read.class_ids_by_lidar, steps, strict=True)]
-    sizes = tuple(len(cloud.points) for cloud in clouds) if read.frame.cloud_sizes else ()
-    frame = replace(
-        read.frame,
-        points=_merged(read.frame, [cloud.points for cloud in clouds]),
-        point_class=np.concatenate(classes),
-        cloud_sizes=sizes,
-    )
-    return replace(read, frame=frame, clouds=clouds)
+    class_ids = [ids[::step] for ids, step in zip(read.class_ids_by_lidar, steps, strict=True)]
+    return _rebuilt(read, read.frame.lidars, clouds, class_ids)
 
 
 def _single_lidar(read: ReadFrame, lidar: Lidar) -> ReadFrame:
     """The frame with the cloud of a single LiDAR."""
     number = read.frame.lidars.index(lidar)
-    clouds = read.clouds[number : number + 1]
-    single = replace(
+    return _rebuilt(read, (lidar,), read.clouds[number : number + 1], [read.class_ids_by_lidar[number]])
+
+
+def _rebuilt(
+    read: ReadFrame, lidars: tuple[Lidar, ...], clouds: tuple[LidarClouds, ...], class_ids: list[npt.NDArray[np.uint8]]
+) -> ReadFrame:
+    """The frame with these clouds."""
+    points, sizes = [cloud.points for cloud in clouds], tuple(len(cloud.points) for cloud in clouds)
+    frame = replace(
         read.frame,
-        lidars=(lidar,),
-        point_class=read.class_ids_by_lidar[number],
-        cloud_sizes=(len(clouds[0].points),) if read.frame.cloud_sizes else (),
-        points=np.empty((len(clouds[0].points), 4), dtype=np.float32),
+        lidars=lidars,
+        points=_merged(read.frame, lidars, points),
+        point_class=np.concatenate(class_ids),
+        cloud_sizes=sizes if read.frame.cloud_sizes else (),
     )
-    return replace(read, frame=replace(single, points=_merged(single, [clouds[0].points])), clouds=clouds)
+    return replace(read, frame=frame, clouds=clouds)
 
 
-def _merged(frame: Frame, clouds: Sequence[Points]) -> Points:
+def _merged(frame: Frame, lidars: Sequence[Lidar], clouds: Sequence[Points]) -> Points:
+    """Clouds of some of the frame's LiDARs in the coordinates of the frame's points."""
     if not frame.cloud_sizes:
         return clouds[0]  # a single LiDAR's cloud stays in its own frame
-    return merge_clouds(clouds, [(lidar.location, lidar.rotation) for lidar in frame.lidars])
+    return merge_clouds(clouds, [(lidar.location, lidar.rotation) for lidar in lidars])
 
 
 def _transformed(turn: npt.NDArray[np.float64], offset_m: npt.NDArray[np.float64] | None = None) -> Change:
@@ -346,7 +319,7 @@ def _transformed(turn: npt.NDArray[np.float64], offset_m: npt.NDArray[np.float64
             points = cloud.points.copy()
             points[:, :3] = cloud.points[:, :3] @ turn.T + (0.0 if offset_m is None else offset_m)
             clouds.append(points)
-        return replace(read.frame, points=_merged(read.frame, clouds))
+        return replace(read.frame, points=_merged(read.frame, read.frame.lidars, clouds))
 
     return change
 

@@ -1,8 +1,8 @@
 """Plausibility of a LiDAR's clouds: intensities, coverage of azimuth and elevation, height of the road."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lib.anovox.reading.frames import LidarClouds
 from lib.common.labels import ROAD, ROAD_LINE, SKY
 from lib.geometry.frame import Lidar
+from lib.preprocessing.summed import Summed
 
 SECTORS: Final = 36
 MIN_POINTS: Final = 10 * SECTORS
@@ -25,7 +26,7 @@ ROAD_TOLERANCE_M: Final = 0.75
 
 
 @dataclass(frozen=True)
-class CloudFacts:
+class CloudFacts(Summed):
     """Counts over some clouds.
 
     `clouds`: clouds with at least MIN_POINTS points; summed over these: `sectors`, the 10-degree sectors around the
@@ -48,11 +49,10 @@ class CloudFacts:
     roads: int = 0
     level_roads: int = 0
 
-    def __add__(self, other: "CloudFacts") -> "CloudFacts":
-        sums = {field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
-        sums["lowest_intensity"] = min(self.lowest_intensity, other.lowest_intensity)
-        sums["highest_intensity"] = max(self.highest_intensity, other.highest_intensity)
-        return CloudFacts(**sums)
+    def __add__(self, other: Self) -> Self:
+        lowest = min(self.lowest_intensity, other.lowest_intensity)
+        highest = max(self.highest_intensity, other.highest_intensity)
+        return replace(super().__add__(other), lowest_intensity=lowest, highest_intensity=highest)
 
 
 def cloud_facts(

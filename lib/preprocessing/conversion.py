@@ -1,14 +1,14 @@
 """A folder of AnoVox scenarios -> a folder of shards and its index, in parallel, one frame at a time."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.anovox.format.findings import Finding, ScenarioError, ScenarioReason
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, largest_usable_cloud, read_frames
@@ -18,11 +18,11 @@ from lib.common.errors import DataError, ParamsError
 from lib.common.terminal import log
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame
-from lib.preprocessing.conversion_cache import ConvertedScenario, Place, files_state, keep, take
+from lib.preprocessing.conversion_cache import ConvertedScenario, files_state, keep, take
 from lib.preprocessing.label_checks import Source
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
-from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics
+from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
 from lib.shards.index import ShardEntry, write_index
 from lib.shards.schema import Storage
 from lib.shards.shard_writer import ShardWriter, padded_length
@@ -47,7 +47,7 @@ class ScenarioPlan:
 class Job:
     """One scenario to convert: images to height x width, clouds to max_points, in the format of `storage`.
 
-    `place`: its cache entry; None to convert without the cache.
+    `key`: of its entry in `cache`, which is None to convert without one.
     """
 
     plan: ScenarioPlan
@@ -56,7 +56,8 @@ class Job:
     width: int
     max_points: int
     storage: Storage
-    place: Place | None
+    cache: Cache | None
+    key: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,49 +84,39 @@ def convert_data_set(
     Raises DataError if there is no scenario or no usable frame, ParamsError if images have several sizes and
     preprocess.image_height and image_width are not set.
     """
-    findings = _Findings()
-    paths = find_scenarios(root, findings.add)
-    configs = read_configurations(root, findings.add)
+    findings: list[Finding] = []
+
+    def report(finding: Finding) -> None:
+        findings.append(finding)
+        kind = "skipped scenario" if isinstance(finding.reason, ScenarioReason) else "noticed"
+        log(f"{kind}: {finding.message}")
+
+    paths = find_scenarios(root, report)
+    configs = read_configurations(root, report)
     with processes_or_here(workers, len(paths)) as pool:
         tasks = [(path, configs.get(path.name), params.sensors) for path in paths]
         planned = run_tasks(pool, _plan, tasks, "listing", "scenario")
         plans = [plan for plan in planned if isinstance(plan, ScenarioPlan)]
         for plan in planned:
             for finding in plan.findings if isinstance(plan, ScenarioPlan) else [plan]:
-                findings.add(finding)
+                report(finding)
         if not plans:
-            raise DataError(_nothing_usable(root, [finding.message for finding in findings.found]))
+            raise DataError(_nothing_usable(root, findings))
         jobs = _jobs(plans, folder, params, cache)
         converted = run_tasks(pool, _cached_or_converted, jobs, "converting", "scenario", _log_frames)
-    entries = tuple(entry for scenario in converted for entry in scenario.entries)
-    skipped_frames = [frame for scenario in converted for frame in scenario.skipped]
-    if not entries:
-        raise DataError(_nothing_usable(root, [frame.message for frame in skipped_frames]))
+    usable = [scenario for scenario in converted if scenario.entries]
+    skipped = [frame for scenario in converted for frame in scenario.skipped]
+    if not usable:
+        raise DataError(_nothing_usable(root, skipped))
+    entries = tuple(entry for scenario in usable for entry in scenario.entries)
     write_index(folder, entries)
-    statistics = {scenario.name: scenario.statistics for scenario in converted if scenario.entries}
-    reasons = [finding.reason for finding in findings.found]
-    metrics = data_metrics(
-        statistics,
-        [scenario.entries[0].type for scenario in converted if scenario.entries],
-        [frame.reason for frame in skipped_frames],
-        [reason for reason in reasons if isinstance(reason, ScenarioReason)]
-        + [ScenarioReason.NO_USABLE_FRAME for scenario in converted if not scenario.entries],
-        [reason for reason in reasons if isinstance(reason, Notice)],
-    )
+    statistics = {scenario.name: scenario.statistics for scenario in usable}
+    problems: list[Problem] = [frame.reason for frame in skipped]
+    problems += [finding.reason for finding in findings]
+    problems += [ScenarioReason.NO_USABLE_FRAME] * (len(converted) - len(usable))
+    metrics = data_metrics(statistics, [scenario.entries[0].type for scenario in usable], problems)
     sources = {s.name: (plan.path, plan.config) for s, plan in zip(converted, plans, strict=True)}
     return ConvertedData(entries, statistics, sources, metrics, sum(scenario.reused for scenario in converted))
-
-
-@dataclass
-class _Findings:
-    """Collects findings and logs each of them."""
-
-    found: list[Finding] = field(default_factory=list)
-
-    def add(self, finding: Finding) -> None:
-        self.found.append(finding)
-        kind = "skipped scenario" if isinstance(finding.reason, ScenarioReason) else "noticed"
-        log(f"{kind}: {finding.message}")
 
 
 def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | Finding:
@@ -148,33 +139,24 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, cac
             f"preprocess.image_height, preprocess.image_width: null, but the images differ in size ({shown}); set both"
         )
     [(height, width)] = sizes
-    max_points = params.max_points or padded_length(_largest_usable_cloud(plans))
+    clouds = ((plan.largest_cloud, plan.path, plan.config) for plan in plans)
+    max_points = params.max_points or padded_length(largest_usable_cloud(clouds, params.sensors))
     storage = Storage(params.compression, params.point_dtype)
-    code = code_fingerprint("preprocess")
-
-    def place(plan: ScenarioPlan) -> Place | None:
-        if cache is None or plan.files_state is None:
-            return None
+    code, jobs = code_fingerprint("preprocess"), []
+    for plan in plans:
         scenario = str(plan.path), plan.files_state, plan.config and asdict(plan.config), plan.sensors
         key = fingerprint(*scenario, height, width, max_points, asdict(storage), code)
-        return Place(cache, key, plan.files_state)
-
-    return [Job(plan, folder, height, width, max_points, storage, place(plan)) for plan in plans]
-
-
-def _largest_usable_cloud(plans: list[ScenarioPlan]) -> int:
-    return largest_usable_cloud(
-        (plan.largest_cloud, partial(open_scenario, plan.path, plan.config, plan.sensors)) for plan in plans
-    )
+        cached = cache if plan.files_state else None
+        jobs.append(Job(plan, folder, height, width, max_points, storage, cached, key))
+    return jobs
 
 
 def _cached_or_converted(job: Job) -> ConvertedScenario:
-    if job.place is None:
-        return _convert(job)
-    converted = take(job.place, job.folder)
+    converted = take(job.cache, job.key, job.folder) if job.cache else None
     if converted is None:
         converted = _convert(job)
-        keep(job.place, converted, job.plan.path, job.folder)
+        if job.cache and files_state(job.plan.path) == job.plan.files_state:  # else they have changed meanwhile
+            keep(job.cache, job.key, converted, job.folder)
     return converted
 
 
@@ -212,5 +194,5 @@ def _log_frames(scenario: ConvertedScenario) -> None:
         log(f"skipped frame: {message}")
 
 
-def _nothing_usable(root: Path, messages: list[str]) -> str:
-    return f"{root}: no usable frame ({len(messages)} problems; the first: {messages[0]}); check data.root"
+def _nothing_usable(root: Path, problems: Sequence[Finding | SkippedFrame]) -> str:
+    return f"{root}: no usable frame ({len(problems)} problems; the first: {problems[0].message}); check data.root"

@@ -1,6 +1,4 @@
-"""Checks of a data set's labels and calibration: the rules of rules.py, applied to frames, cameras, scenarios and the
-whole data set.
-"""
+"""Checks of labels and calibration: the rules of rules.py for frames, cameras, scenarios and the whole data set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -84,7 +82,7 @@ def undecided(by_scenario: Mapping[str, Statistics]) -> list[Undecided]:
     left_open = [Undecided("image_unjudged", tuple(hidden), what)] if hidden else []
     for rule in RULES:
         few = {
-            name: f"{_frames_text(bad)}, {rule.describe(Evidence.total(frame.evidence for frame in bad))}"
+            name: f"{_frames_text(bad)}, {rule.describe(_together(bad))}"
             for name, found in sorted(by_scenario.items())
             for bad in _bad_by_camera(rule, found).values()
             if not _many(bad, found)
@@ -107,7 +105,7 @@ def _applied(rule: Rule, by_scenario: Mapping[str, Statistics]) -> Objection | N
         worst = tuple(part.scenario for part in (first, *others))
         what = f"in {first.scenario}{more}{first.what}"
         return Objection(rule.name, worst, what, rule.remedy, rule.needs_cause, first.frame_ids)
-    together = Evidence.total(found.evidence for found in by_scenario.values())
+    together = sum((found.evidence for found in by_scenario.values()), Evidence())
     if rule.measure(together) is None:
         return None
     what = f"in the {len(by_scenario)} scenarios together, {rule.describe(together)}"
@@ -122,15 +120,10 @@ def _broken_parts(rule: Rule, name: str, found: Statistics) -> list[_Broken]:
         if _many(bad, found) and len(bad) < found.by_camera[bad[0].camera].pictures.images
     ]
     if some:
-        parts = [(Evidence.total(frame.evidence for frame in bad), bad) for bad in some]
+        wheres = [f" ({_frames_text(bad)}), {rule.describe(_together(bad))}" for bad in some]
         return [
-            _Broken(
-                rule.measure(evidence) or 0.0,
-                name,
-                f" ({_frames_text(bad)}), {rule.describe(evidence)}",
-                tuple(frame.frame_id for frame in bad),
-            )
-            for evidence, bad in parts
+            _Broken(rule.measure(_together(bad)) or 0.0, name, where, tuple(frame.frame_id for frame in bad))
+            for where, bad in zip(wheres, some, strict=True)
         ]
     measured = {camera: rule.measure(evidence) for camera, evidence in found.by_camera.items()}
     broken = {camera: wrong for camera, wrong in measured.items() if wrong is not None}
@@ -152,6 +145,10 @@ def _bad_by_camera(rule: Rule, found: Statistics) -> dict[str, list[BadFrame]]:
     return bad
 
 
+def _together(bad: list[BadFrame]) -> Evidence:
+    return sum((frame.evidence for frame in bad), Evidence())
+
+
 def _many(bad: list[BadFrame], found: Statistics) -> bool:
     return len(bad) > MAX_BAD_FRAMES * found.by_camera[bad[0].camera].pictures.images
 
@@ -164,9 +161,7 @@ def _frames_text(bad: list[BadFrame]) -> str:
 
 
 def _copies(by_scenario: Mapping[str, Statistics]) -> Objection | None:
-    """Scenarios with an identical image or cloud, or mostly identical labels: they would leak training data into the
-    test, or count twice.
-    """
+    """Scenarios with an identical image or cloud, or mostly identical labels: they would leak, or count twice."""
     copies: dict[str, str] = {}
     for contents, min_fraction in (("contents", 0.0), ("label_contents", SAME_LABELS)):
         holder: dict[int, str] = {}

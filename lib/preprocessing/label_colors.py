@@ -1,7 +1,6 @@
 """Colours of the classes on the label sheets.
 
-They are not AnoVox's palette (lib.common.labels), in which cars, trucks, buses and motorcycles are nearly one dark
-blue.
+In AnoVox's palette (lib.common.labels), cars, trucks, buses and motorcycles are nearly one dark blue.
 """
 
 from typing import Final

@@ -52,9 +52,8 @@ def _check_several_classes(what: str, source: str, counts: npt.NDArray[np.int64]
 
 def _check_not_from_name(by_scenario: Mapping[str, Statistics], types: Mapping[str, ScenarioType]) -> None:
     """Raise DataError for scenarios that are one anomaly everywhere: labelled by the folder's name, not by sensors."""
-    fractions = {
-        name: max(map(_anomaly_fraction, (s.point_classes, s.pixel_classes))) for name, s in by_scenario.items()
-    }
+    counts = {name: (s.point_classes, s.pixel_classes) for name, s in by_scenario.items()}
+    fractions = {name: max(map(_anomaly_fraction, both)) for name, both in counts.items()}
     wrong = [name for name, fraction in sorted(fractions.items()) if fraction > MAX_ANOMALY_FRACTION]
     if wrong:
         every = {name for name in fractions if types[name] is not ScenarioType.NORMALITY} <= set(wrong)

@@ -5,26 +5,13 @@ from typing import Any, Final
 
 from lib.anovox.format import layout
 from lib.preprocessing.label_checks import Objection
-from lib.preprocessing.statistics import Statistics, label_metrics, worst_scenarios
+from lib.preprocessing.statistics import Statistics, label_fractions, label_metrics, worst_scenarios
 from lib.shards.index import ShardEntry
 
-LABEL_COLUMNS: Final = (
-    "row_match_fraction",
-    "direction_match_fraction",
-    "voxel_label_fraction",
-    "unlabelled_fraction",
-    "depth_agreement",
-    "class_agreement",
-    "depth_agreement_off_outlines",
-    "class_agreement_off_outlines",
-    "anomaly_agreement",
-    "hidden_fraction",
-    "image_agreement",
-    "voxel_agreement",
-    "in_voxel_fraction",
-    "around_fraction",
+SCENARIO_COLUMNS: Final = (
+    *("scenario", "type", "town", "weather", "frames", "frames_with_anomaly"),
+    *label_fractions(Statistics()),
 )
-SCENARIO_COLUMNS: Final = ("scenario", "type", "town", "weather", "frames", "frames_with_anomaly", *LABEL_COLUMNS)
 _AGREEMENTS: Final = {
     "depth_agreement": "depth_agreement_off_outlines",
     "class_agreement": "class_agreement_off_outlines",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -48,18 +47,14 @@ def write_label_sheets(shards: Path, entries: Sequence[ShardEntry], folder: Path
 
     A sheet without any frame is not written. The selection depends only on the index and `seed`.
     """
-    written = []
-    for name, wanted, title in [
-        ("anomalies", True, "Labels of frames with an anomaly"),
-        ("normality", False, "Labels of frames without an anomaly"),
-    ]:
+    written: list[Path] = []
+    plain: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}}
+    for name, wanted, having in (("anomalies", True, "with"), ("normality", False, "without")):
         examples = _choose(shards, entries, wanted, seed)
         if examples:
-            path = folder / f"{name}.png"
-            _draw_sheet(examples, title).savefig(
-                path, dpi=DPI, facecolor=PAPER, metadata={"Software": None}, pil_kwargs={"compress_level": 3}
-            )
-            written.append(path)
+            written.append(folder / f"{name}.png")
+            sheet = _draw_sheet(examples, f"Labels of frames {having} an anomaly")
+            sheet.savefig(written[-1], dpi=DPI, facecolor=PAPER, **plain)
     return tuple(written)
 
 
@@ -82,22 +77,14 @@ def _choose(shards: Path, entries: Sequence[ShardEntry], anomalous: bool, seed: 
         else:
             shard = scenario[int(generator.integers(len(scenario))) if len(scenario) > 1 else 0]
         candidates = np.flatnonzero(frames_with_anomaly(shard) == anomalous)
+        if anomalous:  # those whose anomaly covers most pixels
+            pixels = np.array([is_anomaly(shard.pixel_class[index]).sum() for index in candidates])
+            candidates = candidates[np.argsort(-pixels, kind="stable")]
+        else:
+            candidates = generator.permutation(candidates)
         per_scenario = FRAMES_PER_SHEET // min(len(cameras), FRAMES_PER_SHEET)
-        chosen = (
-            _clearest(shard, candidates, per_scenario) if anomalous else _spread(generator, candidates, per_scenario)
-        )
-        examples += [Example(shard, int(index)) for index in chosen]
+        examples += [Example(shard, int(index)) for index in np.sort(candidates[:per_scenario])]
     return examples[:FRAMES_PER_SHEET]
-
-
-def _clearest(shard: Shard, candidates: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
-    """The frames whose anomaly covers most pixels, in order of time."""
-    pixels = np.array([is_anomaly(shard.pixel_class[index]).sum() for index in candidates])
-    return np.sort(candidates[np.argsort(-pixels, kind="stable")[:count]])
-
-
-def _spread(generator: np.random.Generator, candidates: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
-    return np.sort(generator.permutation(candidates)[:count])
 
 
 def _draw_sheet(examples: Sequence[Example], title: str) -> Figure:
@@ -109,22 +96,16 @@ def _draw_sheet(examples: Sequence[Example], title: str) -> Figure:
     figure = Figure(figsize=(SHEET_WIDTH_IN, height_in))
     FigureCanvasAgg(figure)
     figure.text(margin_in / SHEET_WIDTH_IN, 1 - 0.2 / height_in, title, fontsize=15, weight="bold", va="top", color=INK)
-    left = "left: camera, anomaly outlined" if _any_anomaly(examples) else "left: camera"
-    explanation = f"{left}      right: LiDAR points at their projection, in the colour of their class"
+    camera_side = "left: camera, anomaly outlined" if _any_anomaly(examples) else "left: camera"
+    explanation = f"{camera_side}      right: LiDAR points at their projection, in the colour of their class"
     right_edge = 1 - margin_in / SHEET_WIDTH_IN
     figure.text(right_edge, 1 - 0.25 / height_in, explanation, fontsize=9.5, va="top", ha="right", color=MUTED)
     for row, example in enumerate(examples):
         top_in = height_in - head_in - row * (panel_height_in + caption_in)
         for column in range(2):
             left_in = margin_in + column * (panel_width_in + gap_in)
-            axes = figure.add_axes(
-                (
-                    left_in / SHEET_WIDTH_IN,
-                    (top_in - panel_height_in) / height_in,
-                    panel_width_in / SHEET_WIDTH_IN,
-                    panel_height_in / height_in,
-                )
-            )
+            left, bottom = left_in / SHEET_WIDTH_IN, (top_in - panel_height_in) / height_in
+            axes = figure.add_axes((left, bottom, panel_width_in / SHEET_WIDTH_IN, panel_height_in / height_in))
             _draw_panel(axes, example, with_points=column == 1, panel_width_in=panel_width_in)
         caption_y = (top_in - panel_height_in - 0.07) / height_in
         figure.text(margin_in / SHEET_WIDTH_IN, caption_y, _caption(example), fontsize=9.5, va="top", color=INK)

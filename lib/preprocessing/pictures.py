@@ -1,7 +1,7 @@
 """Agreement of a camera's image with its labels: edges where classes and depth change, plants redder than the sky."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -10,24 +10,38 @@ import numpy.typing as npt
 from lib.anovox.format.files import DEPTH_MAX_M, DEPTH_STEPS
 from lib.common.labels import SKY, TERRAIN, VEGETATION, is_anomaly
 from lib.geometry.frame import Frame
+from lib.preprocessing.summed import Summed
 
 ROWS: Final = 128
 """Approximate number of rows that are examined per image, evenly spread: a quarter of those of AnoVox's images."""
-MIN_PIXELS: Final = 100
 OUTLINE_M: Final = 0.5
 OUTLINE_FRACTION: Final = 0.1
 ONE_COLOR_STEP: Final = 1
 """Maximum strong step of an image with a single colour, to allow for rounding in a codec."""
 _COLORS: Final = 256
 
-ColorSums = tuple[int, int, int, int]
 Bools = npt.NDArray[np.bool_]
 Colors = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class PictureCounts:
+class ColorSums(Summed):
+    """Sums of red, green and blue over some pixels, and the number of these."""
+
+    red: int = 0
+    green: int = 0
+    blue: int = 0
+    pixels: int = 0
+
+    @property
+    def redness(self) -> float:
+        """(red - blue) / mean colour."""
+        return 3 * (self.red - self.blue) / max(1, self.red + self.green + self.blue)
+
+
+@dataclass(frozen=True)
+class PictureCounts(Summed):
     """Sums over some images.
 
     A *fit* is the AUROC with which the colour difference between neighbouring pixels separates pairs across an outline
@@ -66,14 +80,8 @@ class PictureCounts:
     clipped: int = 0
     as_depth: int = 0
     as_class: int = 0
-    plants: ColorSums = (0, 0, 0, 0)
-    sky: ColorSums = (0, 0, 0, 0)
-
-    def __add__(self, other: "PictureCounts") -> "PictureCounts":
-        names = [field.name for field in fields(self) if field.name not in ("plants", "sky")]
-        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
-        plants, sky = _added(self.plants, other.plants), _added(self.sky, other.sky)
-        return PictureCounts(**sums, plants=plants, sky=sky)
+    plants: ColorSums = field(default_factory=ColorSums)
+    sky: ColorSums = field(default_factory=ColorSums)
 
     @property
     def gap(self) -> float | None:
@@ -92,14 +100,6 @@ class PictureCounts:
         """Mean of the images' colours, 0 to 255."""
         return self.brightness / max(1, 3 * self.pixels)
 
-    @property
-    def redness(self) -> tuple[float, float] | None:
-        """(red - blue) / mean colour, of plants and of the sky; None if the images lack either."""
-        if min(self.plants[3], self.sky[3]) < MIN_PIXELS:
-            return None
-        plants, sky = (3 * (red - blue) / max(1, red + green + blue) for red, green, blue, _ in (self.plants, self.sky))
-        return plants, sky
-
 
 def picture_counts(frame: Frame, before: Frame | None = None) -> PictureCounts:
     """Counts of one frame's image, at its original resolution.
@@ -108,16 +108,13 @@ def picture_counts(frame: Frame, before: Frame | None = None) -> PictureCounts:
     """
     step = max(1, len(frame.image) // ROWS)
     image, class_ids = frame.image[1::step], frame.pixel_class[1::step]
-    differences, outlines = _differences(frame), _outlines(frame)
-    pairs = sum(int(outline.sum()) for outline in outlines)
+    differences, outlines, of_anomalies = _differences(frame), _outlines(frame), _outlines_of_anomalies(frame)
+    pairs, anomaly_pairs = (sum(int(outline.sum()) for outline in each) for each in (outlines, of_anomalies))
     every = _histogram(differences)
     true_fit = _fit(differences, every, outlines)
     quarter = max(1, frame.camera.width_px // 4)
-    mirrored = [outline[:, ::-1] for outline in outlines]
-    moved = [[np.roll(outline, quarter * number, axis=1) for outline in outlines] for number in (1, 2, 3)]
-    mirrored_fit, quarter_fit, half_fit, three_quarters_fit = (
-        _fit(differences, every, place) for place in (mirrored, *moved)
-    )
+    rolled = [[np.roll(outline, quarter * number, axis=1) for outline in outlines] for number in (1, 2, 3)]
+    quarter_fit, half_fit, three_quarters_fit = (pairs * _fit(differences, every, place) for place in rolled)
     late_fit = early_fit = 0.0
     if before is not None:
         differences_before, outlines_before = _differences(before), _outlines(before)
@@ -125,19 +122,15 @@ def picture_counts(frame: Frame, before: Frame | None = None) -> PictureCounts:
         late_fit = _fit(differences, every, outlines_before) - true_fit
         early_fit = _fit(differences_before, every_before, outlines)
         early_fit -= _fit(differences_before, every_before, outlines_before)
-    of_anomalies = _outlines_of_anomalies(frame)
-    anomaly_pairs = sum(int(outline.sum()) for outline in of_anomalies)
     strong_step = int(np.searchsorted(np.cumsum(every), 0.99 * every.sum()))
-    plants = _color_sums(image, np.isin(class_ids, (VEGETATION, TERRAIN)))
-    sky = _color_sums(image, class_ids == SKY)
     return PictureCounts(
         images=1,
         outline_pairs=pairs,
         true_fit=pairs * true_fit,
-        mirrored_fit=pairs * mirrored_fit,
-        quarter_fit=pairs * quarter_fit,
-        half_fit=pairs * half_fit,
-        three_quarters_fit=pairs * three_quarters_fit,
+        mirrored_fit=pairs * _fit(differences, every, [outline[:, ::-1] for outline in outlines]),
+        quarter_fit=quarter_fit,
+        half_fit=half_fit,
+        three_quarters_fit=three_quarters_fit,
         sequel_pairs=pairs if before is not None else 0,
         late_fit=pairs * late_fit,
         early_fit=pairs * early_fit,
@@ -150,8 +143,8 @@ def picture_counts(frame: Frame, before: Frame | None = None) -> PictureCounts:
         clipped=int(np.count_nonzero(image == _COLORS - 1)),
         as_depth=_as_depth(image, frame.depth_m[1::step]),
         as_class=int(np.count_nonzero(image[..., 0] == class_ids)),
-        plants=plants,
-        sky=sky,
+        plants=_color_sums(image, np.isin(class_ids, (VEGETATION, TERRAIN))),
+        sky=_color_sums(image, class_ids == SKY),
     )
 
 
@@ -163,14 +156,12 @@ def _pairs(array: npt.NDArray[Any]) -> tuple[tuple[npt.NDArray[Any], npt.NDArray
 
 
 def _differences(frame: Frame) -> list[Colors]:
-    """Largest channel difference of each pair of `_pairs`."""
-    return [_difference(first, second) for first, second in _pairs(frame.image)]
-
-
-def _difference(first: Colors, second: Colors) -> Colors:
-    """Largest channel difference (h, w); computed by channel, which is many times faster than over the last axis."""
-    red, green, blue = (np.maximum(first, second) - np.minimum(first, second)).transpose(2, 0, 1)
-    return np.asarray(np.maximum(np.maximum(red, green), blue))
+    """Largest channel difference (h, w) of each pair of `_pairs`; by channel, which is many times faster."""
+    found = []
+    for first, second in _pairs(frame.image):
+        red, green, blue = (np.maximum(first, second) - np.minimum(first, second)).transpose(2, 0, 1)
+        found.append(np.asarray(np.maximum(np.maximum(red, green), blue)))
+    return found
 
 
 def _outlines(frame: Frame) -> list[Bools]:
@@ -205,10 +196,8 @@ def _fit(
 def _histogram(differences: Sequence[Colors], chosen: Sequence[Bools] | None = None) -> Counts:
     """Histogram (256,) of the differences, of the chosen pairs."""
     parts = differences if chosen is None else [each[here] for each, here in zip(differences, chosen, strict=True)]
-    counts = np.zeros(_COLORS, dtype=np.int64)
-    for part in parts:
-        counts += np.bincount(part.reshape(-1), minlength=_COLORS)
-    return counts
+    counts = [np.bincount(part.reshape(-1), minlength=_COLORS) for part in parts]
+    return np.asarray(np.sum(counts, axis=0), dtype=np.int64)
 
 
 def _as_depth(image: Colors, depth_m: npt.NDArray[np.float32]) -> int:
@@ -218,12 +207,6 @@ def _as_depth(image: Colors, depth_m: npt.NDArray[np.float32]) -> int:
     return int(np.count_nonzero(np.abs(read_m - depth_m) < 1e-3))
 
 
-def _color_sums(image: Colors, chosen: Bools) -> tuple[int, int, int, int]:
-    """Sums of red, green and blue over the chosen pixels, and their number."""
+def _color_sums(image: Colors, chosen: Bools) -> ColorSums:
     red, green, blue = image[chosen].sum(axis=0, dtype=np.int64).tolist()
-    return red, green, blue, int(np.count_nonzero(chosen))
-
-
-def _added(first: ColorSums, second: ColorSums) -> ColorSums:
-    red, green, blue, pixels = (a + b for a, b in zip(first, second, strict=True))
-    return red, green, blue, pixels
+    return ColorSums(red, green, blue, int(np.count_nonzero(chosen)))

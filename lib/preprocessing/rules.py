@@ -19,42 +19,36 @@ MIN_AGREEMENT: Final = 0.97
 MAX_HIDDEN: Final = 0.3
 """Points hidden from the camera, if LiDAR and camera are at different places. Sound scenarios: 0.13 and less."""
 MIN_ANOMALY_AGREEMENT: Final = 0.2
-"""Points that both sensors label as an anomaly, of those that either does. Low, as anomalies are small and mostly
-outline. Sound scenarios, beyond chance: 0.32 and more.
-"""
+"""Points that both sensors label as an anomaly, of those that either does: mostly outline. Sound scenarios: 0.32."""
 MIN_VOXEL_CLASSES: Final = 0.85
 """Semantic points whose voxel has a fitting class, if other sensors contribute to the grid. Sound scenarios: 0.94."""
 MIN_IMAGE_AGREEMENT: Final = 0.06
 """Minimum of PictureCounts.gap. Sound scenarios: 0.12 and more."""
 MIRRORED_IMAGE: Final = 0.1
-"""An image is mirrored if mirrored outlines fit its edges better than true ones by this. Mirrored sound images: 0.12.
-"""
+"""By which mirrored outlines fit a mirrored image's edges better than true ones. Mirrored sound images: 0.12."""
 MIN_OUTLINE_PAIRS: Final = 300
 MIN_STRONG_STEP: Final = 12
 """Below this strong step, outlines are invisible, as in dense fog or a dark night. Simulated fog: 20."""
 MIN_BRIGHTNESS: Final = 25.0
 """Below this mean colour, outlines are invisible. Simulated nights: 42."""
 MIN_PLANTS_LESS_SKY: Final = -0.25
-"""Minimum of (red - blue) / mean of plants minus that of the sky; MIN_PLANTS_REDNESS: that of plants. Sound scenarios:
--0.02 and more, in warm or cold light -0.2; swapping blue and red changes the sign.
-"""
+"""Minimum redness of plants minus that of the sky. Sound scenarios: -0.02 and more, in warm or cold light -0.2."""
 MIN_PLANTS_REDNESS: Final = -0.1
+MIN_PIXELS: Final = 100
+"""Of plants and of the sky, for their redness."""
 MIN_AROUND: Final = 0.9
 """Fraction of the 10-degree sectors around a LiDAR that have a point. Sound clouds: all."""
 MIN_FILLED: Final = 0.9
 """Fraction of the cells below a LiDAR's horizon that have a point. Sound clouds: all."""
 MIN_PLAUSIBLE: Final = 0.9
-"""Fraction of sky pixels with infinite depth, and the reverse; of clouds with the road at the right height. Sound: all.
-"""
+"""Fraction of sky pixels with infinite depth, the reverse, and clouds with the road at its height. Sound: all."""
 MAX_UNKNOWN: Final = 0.2
 """Fraction of pixels without a class. Sound images: none."""
 MAX_SKY_POINTS: Final = 0.01
 MAX_CODED: Final = 0.5
 """Fraction of pixels coded as in a depth or class image. Sound images: 0.025."""
 MIN_ANOMALY_HITS: Final = 0.3
-"""Points on anomalies, relative to the number expected from other pixels of the same rows. Sound scenarios: 0.8 and
-more.
-"""
+"""Points on anomalies, relative to the number expected from other pixels of these rows. Sound scenarios: 0.8."""
 MIN_ANOMALY_FIT: Final = 0.5
 """Minimum fit of anomalies' outlines over a whole data set. Sound data sets: 0.63 and more."""
 MIN_ANOMALY_PAIRS: Final = 500
@@ -171,12 +165,8 @@ def _unseen_anomalies_text(found: Evidence) -> str:
 
 
 def _unshown_anomalies(found: Evidence) -> float | None:
-    pictures = found.pictures
-    return _shortfall(
-        pictures.anomaly_fit,
-        pictures.anomaly_pairs if pictures.anomaly_pairs >= MIN_ANOMALY_PAIRS else 0,
-        MIN_ANOMALY_FIT,
-    )
+    fit, pairs = found.pictures.anomaly_fit, found.pictures.anomaly_pairs
+    return _shortfall(fit, pairs, MIN_ANOMALY_FIT) if pairs >= MIN_ANOMALY_PAIRS else None
 
 
 def _classes(found: Evidence) -> float | None:
@@ -191,12 +181,12 @@ def _classes(found: Evidence) -> float | None:
 
 def _classes_text(found: Evidence) -> str:
     counts, clouds = found.agreement, found.clouds
-    if _shortfall(counts.far_sky_pixels, counts.sky_pixels, MIN_PLAUSIBLE) is not None:
-        return f"{1 - counts.far_sky_pixels / counts.sky_pixels:.1%} of the pixels called sky have a finite depth"
-    if _shortfall(counts.far_sky_pixels, counts.far_pixels, MIN_PLAUSIBLE) is not None:
-        return f"{1 - counts.far_sky_pixels / counts.far_pixels:.1%} of the pixels without a depth are not called sky"
-    if _excess(clouds.sky_points, clouds.points, MAX_SKY_POINTS) is not None:
-        return f"{clouds.sky_points / clouds.points:.1%} of the points are called sky"
+    if near := _shortfall(counts.far_sky_pixels, counts.sky_pixels, MIN_PLAUSIBLE):
+        return f"{near:.1%} of the pixels called sky have a finite depth"
+    if other := _shortfall(counts.far_sky_pixels, counts.far_pixels, MIN_PLAUSIBLE):
+        return f"{other:.1%} of the pixels without a depth are not called sky"
+    if sky := _excess(clouds.sky_points, clouds.points, MAX_SKY_POINTS):
+        return f"{sky:.1%} of the points are called sky"
     return f"points labelled as road lie level with the ground in only {clouds.level_roads} of {clouds.roads} clouds"
 
 
@@ -285,11 +275,11 @@ def _other_image(found: Evidence) -> float | None:
 
 
 def _exchanged_colors(found: Evidence) -> float | None:
-    redness = found.pictures.redness
-    if redness is None or _coded_image(found) is not None:
+    plants, sky = found.pictures.plants, found.pictures.sky
+    if min(plants.pixels, sky.pixels) < MIN_PIXELS or _coded_image(found) is not None:
         return None
-    plants, sky = redness
-    return sky - plants if plants - sky < MIN_PLANTS_LESS_SKY and plants < MIN_PLANTS_REDNESS else None
+    difference = plants.redness - sky.redness
+    return -difference if difference < MIN_PLANTS_LESS_SKY and plants.redness < MIN_PLANTS_REDNESS else None
 
 
 def _frozen(found: Evidence) -> float | None:
@@ -334,29 +324,27 @@ def _around_text(found: Evidence) -> str:
     return f"the clouds reach only {fraction:.0%} of the way around the LiDAR, where AnoVox's reach all around"
 
 
-_AGAIN: Final = "take {} from the archive again, or leave these scenarios out"
+def _again(folders: str) -> str:
+    return f"take {folders} from the archive again, or leave these scenarios out"
+
+
+def _coded_image_text(found: Evidence) -> str:
+    depth = found.pictures.as_depth > found.pictures.as_class
+    return f"RGB-CAM holds the files of {'DEPTH_CAM' if depth else 'SEMANTIC-CAM or INSTANCE-CAM'}"
+
+
+_CAMERA, _LIDARS, _BOTH = _again("RGB-CAM"), _again("LIDAR and SEMANTIC-LIDAR"), _again("camera and LiDAR folders")
+_LABELS: Final = _again("SEMANTIC-CAM and SEMANTIC-LIDAR")
 RULES: Final = (
-    Rule("sensors_disagree", _sensors, _sensors_text, _AGAIN.format("camera and LiDAR folders"), needs_cause=True),
-    Rule(
-        "anomalies_disagree",
-        _anomalies,
-        _anomalies_text,
-        _AGAIN.format("SEMANTIC-CAM and SEMANTIC-LIDAR"),
-        lowest=Level.SCENARIO,
-    ),
-    Rule(
-        "anomalies_unseen",
-        _unseen_anomalies,
-        _unseen_anomalies_text,
-        _AGAIN.format("LIDAR and SEMANTIC-LIDAR"),
-        lowest=Level.SCENARIO,
-    ),
+    Rule("sensors_disagree", _sensors, _sensors_text, _BOTH, needs_cause=True),
+    Rule("anomalies_disagree", _anomalies, _anomalies_text, _LABELS, Level.SCENARIO),
+    Rule("anomalies_unseen", _unseen_anomalies, _unseen_anomalies_text, _LIDARS, Level.SCENARIO),
     Rule(
         "anomalies_unshown",
         _unshown_anomalies,
         lambda _: "RGB-CAM does not show the anomalies: its edges are not where SEMANTIC-CAM has their outlines",
-        _AGAIN.format("RGB-CAM"),
-        lowest=Level.DATA_SET,
+        _CAMERA,
+        Level.DATA_SET,
     ),
     Rule(
         "wrong_class_ids",
@@ -368,15 +356,9 @@ RULES: Final = (
         "unlabelled_pixels",
         _unknown,
         lambda found: f"{found.agreement.unknown_pixels / found.agreement.pixels:.1%} of SEMANTIC-CAM has no class",
-        _AGAIN.format("SEMANTIC-CAM"),
+        _again("SEMANTIC-CAM"),
     ),
-    Rule(
-        "other_semantic_lidar",
-        _semantic_lidar,
-        _semantic_lidar_text,
-        _AGAIN.format("LIDAR and SEMANTIC-LIDAR"),
-        of_cameras=False,
-    ),
+    Rule("other_semantic_lidar", _semantic_lidar, _semantic_lidar_text, _LIDARS, of_cameras=False),
     Rule(
         "voxels_disagree",
         _voxels,
@@ -385,29 +367,21 @@ RULES: Final = (
         "that first; then delete VOXEL_GRID there, and it is computed",
         of_cameras=False,
     ),
-    Rule("one_color", _one_color, lambda _: "RGB-CAM shows one colour everywhere", _AGAIN.format("RGB-CAM")),
-    Rule(
-        "coded_image",
-        _coded_image,
-        lambda found: (
-            "RGB-CAM holds the files of "
-            + ("DEPTH_CAM" if found.pictures.as_depth > found.pictures.as_class else "SEMANTIC-CAM or INSTANCE-CAM")
-        ),
-        _AGAIN.format("RGB-CAM"),
-    ),
+    Rule("one_color", _one_color, lambda _: "RGB-CAM shows one colour everywhere", _CAMERA),
+    Rule("coded_image", _coded_image, _coded_image_text, _CAMERA),
     Rule(
         "mirrored_image",
         _mirrored_image,
         lambda _: "RGB-CAM is mirrored: its edges lie where outlines would be from right to left",
-        _AGAIN.format("RGB-CAM"),
+        _CAMERA,
     ),
-    Rule("other_tick", _other_tick, _other_tick_text, _AGAIN.format("RGB-CAM"), lowest=Level.CAMERA),
-    Rule("frozen", _frozen, _frozen_text, _AGAIN.format("RGB-CAM and LIDAR"), lowest=Level.CAMERA),
+    Rule("other_tick", _other_tick, _other_tick_text, _CAMERA, Level.CAMERA),
+    Rule("frozen", _frozen, _frozen_text, _again("RGB-CAM and LIDAR"), Level.CAMERA),
     Rule(
         "other_image",
         _other_image,
         lambda _: "RGB-CAM does not belong to these labels: its edges are not where classes and depth change",
-        "it is of another scenario or other frames, or moved: " + _AGAIN.format("RGB-CAM"),
+        f"it is of another scenario or other frames, or moved: {_CAMERA}",
     ),
     Rule(
         "exchanged_colors",
@@ -422,5 +396,5 @@ RULES: Final = (
         "scale them to 0 to 1, or take LIDAR from the archive again",
         of_cameras=False,
     ),
-    Rule("partial_clouds", _around, _around_text, _AGAIN.format("LIDAR"), of_cameras=False),
+    Rule("partial_clouds", _around, _around_text, _again("LIDAR"), of_cameras=False),
 )

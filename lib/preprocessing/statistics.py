@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import PlainSerializer, PlainValidator
 
 from lib.anovox.format.files import Reason
 from lib.anovox.format.findings import Notice, ScenarioReason
@@ -38,7 +39,13 @@ WORST: Final[Mapping[str, Callable[..., str]]] = {
 }
 """Keys of `label_metrics` that are compared between scenarios, and whether the lowest or highest is worst."""
 
-Counts = npt.NDArray[np.int64]
+Problem = Reason | ScenarioReason | Notice
+Counts = Annotated[
+    npt.NDArray[np.int64],
+    PlainValidator(lambda counts: np.asarray(counts, dtype=np.int64)),
+    PlainSerializer(lambda counts: counts.tolist()),
+]
+"""(256,) int64, by class id. The cache of converted scenarios holds them as lists."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,10 @@ class BadFrame:
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Counts over some frames. `point_classes` and `pixel_classes` (256,) int64 count by class id.
+    """Counts over some frames.
 
-    `anomaly_sizes` and `anomaly_distances` count frames in which a sensor sees an anomaly; `undefined_ids`: frames by
-    (file kind, undefined class id); `frames_with_undefined_ids`: frames with any. `cloud_sizes`: points of each cloud;
+    `anomaly_sizes` and `anomaly_distances` count frames in which a sensor sees an anomaly; `undefined_ids`: file kinds
+    and undefined class ids in them; `frames_with_undefined_ids`: frames with any. `cloud_sizes`: points of each cloud;
     `farthest_m`: range of the farthest point. `by_camera`: evidence by the camera's name. `contents`: digests of the
     frames' images and clouds; `label_contents`: of depths and classes.
     """
@@ -67,7 +74,7 @@ class Statistics:
     anomaly_distances: Counter[str] = field(default_factory=Counter)
     point_classes: Counts = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
     pixel_classes: Counts = field(default_factory=lambda: np.zeros(256, dtype=np.int64))
-    undefined_ids: Counter[tuple[str, int]] = field(default_factory=Counter)
+    undefined_ids: frozenset[tuple[str, int]] = frozenset()
     frames_with_undefined_ids: int = 0
     cloud_sizes: tuple[int, ...] = ()
     farthest_m: float = 0.0
@@ -84,7 +91,7 @@ class Statistics:
             self.anomaly_distances + other.anomaly_distances,
             self.point_classes + other.point_classes,
             self.pixel_classes + other.pixel_classes,
-            self.undefined_ids + other.undefined_ids,
+            self.undefined_ids | other.undefined_ids,
             self.frames_with_undefined_ids + other.frames_with_undefined_ids,
             self.cloud_sizes + other.cloud_sizes,
             max(self.farthest_m, other.farthest_m),
@@ -100,7 +107,7 @@ class Statistics:
     @cached_property
     def evidence(self) -> Evidence:
         """Evidence over all cameras."""
-        return Evidence.total(self.by_camera.values())
+        return sum(self.by_camera.values(), Evidence())
 
 
 def frame_statistics(read: ReadFrame, before: Frame | None = None) -> Statistics:
@@ -115,14 +122,14 @@ def frame_statistics(read: ReadFrame, before: Frame | None = None) -> Statistics
     point_classes, pixel_classes = class_counts(frame.point_class), class_counts(frame.pixel_class)
     seen = bool(_anomalous(point_classes) or _anomalous(pixel_classes))
     size = (frame.anomaly.size if frame.anomaly else None) or UNKNOWN_SIZE
-    undefined = [(kind, class_id) for kind, ids in read.undefined_ids.items() for class_id in ids]
+    undefined = frozenset((kind, class_id) for kind, ids in read.undefined_ids.items() for class_id in ids)
     statistics = Statistics(
         frames=1,
         frames_with_anomaly=int(seen),
         anomaly_sizes=Counter({size: 1} if seen else {}),
         anomaly_distances=Counter({_distance_band(range_m[is_anomaly(frame.point_class)]): 1} if seen else {}),
         pixel_classes=pixel_classes,
-        undefined_ids=Counter(undefined),
+        undefined_ids=undefined,
         frames_with_undefined_ids=int(bool(undefined)),
         by_camera={frame.camera_name: evidence},
         bad_frames=tuple(BadFrame(rule.name, frame.camera_name, frame.frame_id, evidence) for rule in broken),
@@ -131,25 +138,21 @@ def frame_statistics(read: ReadFrame, before: Frame | None = None) -> Statistics
     )
     if read.shares_cloud:
         return statistics
-    return replace(
-        statistics,
-        point_classes=point_classes,
-        cloud_sizes=(len(frame.points),),
-        farthest_m=float(range_m.max()),
-    )
+    cloud_sizes, farthest_m = (len(frame.points),), float(range_m.max())
+    return replace(statistics, point_classes=point_classes, cloud_sizes=cloud_sizes, farthest_m=farthest_m)
 
 
 def data_metrics(
     by_scenario: Mapping[str, Statistics],
     scenario_types: Iterable[ScenarioType],
-    skipped_frames: Iterable[Reason],
-    skipped_scenarios: Iterable[ScenarioReason],
-    notices: Iterable[Notice],
+    problems: Iterable[Problem],
 ) -> dict[str, dict[str, int | float]]:
-    """Content of metrics/data.json: counts and fractions under stable keys, all finite; undefined ones are omitted."""
+    """Content of metrics/data.json: counts and fractions under stable keys, all finite; undefined ones are omitted.
+
+    `problems`: of all frames, scenarios and folders.
+    """
     total = sum(by_scenario.values(), Statistics())
-    types, frames, scenarios = Counter(scenario_types), Counter(skipped_frames), Counter(skipped_scenarios)
-    noticed = Counter(notices)
+    types, found = Counter(scenario_types), Counter(problems)
     points, pixels = int(total.point_classes.sum()), int(total.pixel_classes.sum())
     bands = [name for _, name in DISTANCE_BANDS]
     return {
@@ -161,9 +164,9 @@ def data_metrics(
         "frames": {"total": total.frames, "with_anomaly": total.frames_with_anomaly},
         "anomaly_frames": {size: total.anomaly_sizes[size] for size in (*ANOMALY_SIZES, UNKNOWN_SIZE)},
         "anomaly_distance": {band: total.anomaly_distances[band] for band in (*bands, CAMERA_ONLY)},
-        "skipped": {reason.value: frames[reason] for reason in Reason},
-        "skipped_scenarios": {reason.value: scenarios[reason] for reason in ScenarioReason},
-        "noticed": {notice.value: noticed[notice] for notice in Notice},
+        "skipped": {reason.value: found[reason] for reason in Reason},
+        "skipped_scenarios": {reason.value: found[reason] for reason in ScenarioReason},
+        "noticed": {notice.value: found[notice] for notice in Notice},
         "points": {
             "total": points,
             "smallest_cloud": min(total.cloud_sizes, default=0),
@@ -178,23 +181,30 @@ def data_metrics(
             **{f"worst_{key}": value for key, (_, value) in worst_scenarios(by_scenario).items()},
             "frames_with_undefined_ids": total.frames_with_undefined_ids,
         },
-        "point_class_fraction": {
-            label.name.replace(" ", "_"): round(int(total.point_classes[label.id]) / points, 6)
-            for label in LABELS
-            if total.point_classes[label.id]
-        },
+        "point_class_fraction": class_fractions(total.point_classes),
     }
 
 
+def class_fractions(counts: Counts) -> dict[str, float]:
+    """Fraction of each class that occurs, by its name."""
+    named = {label.name.replace(" ", "_"): int(counts[label.id]) for label in LABELS}
+    return {name: round(count / int(counts.sum()), 6) for name, count in named.items() if count}
+
+
 def label_metrics(statistics: Statistics) -> dict[str, float]:
-    """Fractions of point labels by source, and agreements of the sources; undefined ones are omitted.
+    """`label_fractions` without those that are undefined."""
+    return {key: value for key, value in label_fractions(statistics).items() if value is not None}
+
+
+def label_fractions(statistics: Statistics) -> dict[str, float | None]:
+    """Fractions of point labels by source, and agreements of the sources; None where undefined.
 
     docs/check.md explains each and its expected value.
     """
     evidence = statistics.evidence
     labels, counts, clouds = evidence.labels, evidence.agreement, evidence.clouds
     gap = evidence.pictures.gap
-    fractions = {
+    return {
         "row_match_fraction": _fraction(labels.by_row, labels.points),
         "direction_match_fraction": _fraction(labels.by_direction, labels.points),
         "voxel_label_fraction": _fraction(labels.by_voxel, labels.points),
@@ -210,7 +220,6 @@ def label_metrics(statistics: Statistics) -> dict[str, float]:
         "in_voxel_fraction": _fraction(counts.in_voxel, counts.labelled),
         "around_fraction": _fraction(clouds.sectors, SECTORS * clouds.clouds),
     }
-    return {key: value for key, value in fractions.items() if value is not None}
 
 
 def worst_scenarios(by_scenario: Mapping[str, Statistics]) -> dict[str, tuple[str, float]]:

@@ -57,9 +57,7 @@ class BytesReader(io.RawIOBase):
 
 
 class DeferredErrors(io.FileIO):
-    """A file that keeps its first write error for the end: on a full disk HDF5 cannot close a file, prints a traceback,
-    and crashes when Python ends.
-    """
+    """A file that keeps its first write error: HDF5 cannot close one on a full disk, and crashes when Python ends."""
 
     error: OSError | None = None
 

@@ -47,15 +47,13 @@ class ShardEntry:
 
 
 _ENTRY: Final = TypeAdapter(ShardEntry)
+_COLUMNS: Final = [field.name for field in fields(ShardEntry)]
 
 
 def frames_with_anomaly(shard: Shard) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Say which frames (F,) hold any point or pixel labelled as an anomaly."""
-    seen = [
-        bool(is_anomaly(shard.point_class[i]).any() or is_anomaly(shard.pixel_class[i]).any())
-        for i in range(len(shard))
-    ]
-    return np.array(seen, dtype=bool)
+    labels = zip(shard.point_class, shard.pixel_class, strict=True)
+    return np.array([is_anomaly(points).any() or is_anomaly(pixels).any() for points, pixels in labels], dtype=bool)
 
 
 def open_entry(folder: Path, entry: ShardEntry, verify: bool = True) -> Shard:
@@ -71,7 +69,7 @@ def write_index(folder: Path, entries: Iterable[ShardEntry]) -> None:
     """Write index.csv, sorted by scenario; a scenario's cameras stay in their order."""
     rows = [asdict(entry) | {"type": entry.type.value} for entry in sorted(entries, key=lambda entry: entry.scenario)]
     checksum = _checksum(rows)
-    write_csv(folder / INDEX_FILE, [*_columns(), CHECKSUM], [row | {CHECKSUM: checksum} for row in rows])
+    write_csv(folder / INDEX_FILE, [*_COLUMNS, CHECKSUM], [row | {CHECKSUM: checksum} for row in rows])
 
 
 def read_index(folder: Path) -> tuple[ShardEntry, ...]:
@@ -89,13 +87,9 @@ def read_index(folder: Path) -> tuple[ShardEntry, ...]:
         raise refused(path, error) or damaged from None
 
 
-def _columns() -> list[str]:
-    return [field.name for field in fields(ShardEntry)]
-
-
 def _checksum(rows: Sequence[Mapping[str, object]]) -> str:
     """CRC-32 of all values of the table, for each line: so it shows lines that are gone, too."""
-    return f"{zlib.crc32(repr([[str(row[name]) for name in _columns()] for row in rows]).encode()):08x}"
+    return f"{zlib.crc32(repr([[str(row[name]) for name in _COLUMNS] for row in rows]).encode()):08x}"
 
 
 def _entry(row: dict[str, str]) -> ShardEntry:

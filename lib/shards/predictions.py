@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
 from lib.shards.schema import ANY
-from lib.shards.storage import ArrayFileWriter, ArraySpec, FileKind, read_arrays
+from lib.shards.storage import ArraySpec, FileKind, read_arrays, write_arrays
 
 PREDICTIONS_KIND: Final = FileKind("prediction file", 3, "run `dvc repro predict` to write the predictions anew")
-
-
+_ATTRIBUTES: Final = ("scenario", "shard_fingerprint", "model_fingerprint")
 _LARGEST: Final = np.finfo(np.float16).max
 
 
@@ -43,16 +42,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     p = predictions
     specs = _arrays(p.pixel_score.shape[1], p.pixel_score.shape[2], p.point_score.shape[1])
     assert len({len(getattr(p, spec.name)) for spec in specs}) == 1, "every array has one row per frame"
-    with ArrayFileWriter(path, PREDICTIONS_KIND, specs) as file:
-        for spec in specs:
-            file.append(spec.name, getattr(p, spec.name))
-        file.finish(
-            {
-                "scenario": p.scenario,
-                "shard_fingerprint": p.shard_fingerprint,
-                "model_fingerprint": p.model_fingerprint,
-            }
-        )
+    write_arrays(path, PREDICTIONS_KIND, specs, p, {name: getattr(p, name) for name in _ATTRIBUTES})
 
 
 def read_predictions(path: Path, verify: bool = True) -> Predictions:
@@ -62,12 +52,8 @@ def read_predictions(path: Path, verify: bool = True) -> Predictions:
     """
     arrays, attributes = read_arrays(path, PREDICTIONS_KIND, _arrays(), verify)
     try:
-        return Predictions(
-            scenario=str(attributes["scenario"]),
-            shard_fingerprint=str(attributes["shard_fingerprint"]),
-            model_fingerprint=str(attributes["model_fingerprint"]),
-            **arrays,
-        )
+        texts: dict[str, Any] = {name: str(attributes[name]) for name in _ATTRIBUTES}
+        return Predictions(**texts, **arrays)
     except KeyError as error:
         raise DataError(f"{path}: damaged (attribute {error} is missing); {PREDICTIONS_KIND.remedy}") from None
 

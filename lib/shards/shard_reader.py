@@ -117,18 +117,17 @@ def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
     a = attributes
     intrinsics, lidars = arrays.pop("intrinsics"), arrays.pop("lidars")
     anomaly = {field: str(a[f"anomaly_{field}"]) for field in ("size", "blueprint", "kind") if f"anomaly_{field}" in a}
+    texts: dict[str, Any] = {
+        name: str(a[name]) for name in ("scenario", "town", "weather", "fingerprint", "camera_name")
+    }
     height, width = arrays["image"].shape[1:3]
     return Shard(
         path=path,
-        scenario=str(a["scenario"]),
         scenario_type=ScenarioType(str(a["scenario_type"])),
-        town=str(a["town"]),
-        weather=str(a["weather"]),
-        fingerprint=str(a["fingerprint"]),
         camera=Camera(width, height, *intrinsics.tolist()),
-        camera_name=str(a["camera_name"]),
         lidars=tuple(_lidar(*row) for row in lidars.tolist()),
         anomaly=Anomaly(**anomaly) if a["has_anomaly"] else None,
+        **texts,
         **arrays,
     )
 

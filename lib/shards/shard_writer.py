@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Self
@@ -87,38 +88,31 @@ class ShardWriter:
         `ids_seen` (256,) bool: the class ids in all shards of the scenario. A scenario called normality in which a
         label says anomaly becomes an anomaly scenario: it must never train.
         """
-        scenario_type = type_by_labels(self._first.scenario_type, ids_seen)
-        town, weather = self._place
+        first, (town, weather) = self._first, self._place
+        scenario_type = type_by_labels(first.scenario_type, ids_seen)
         attributes: Attributes = {
-            "scenario": self._first.scenario,
+            "scenario": first.scenario,
             "scenario_type": scenario_type.value,
-            "camera_name": self._first.camera_name,
+            "camera_name": first.camera_name,
             "town": town,
             "weather": weather,
             "has_anomaly": int(self._anomaly is not None),
         }
-        for field in ("size", "blueprint", "kind"):
-            value = getattr(self._anomaly, field, None)
-            if value is not None:
-                attributes[f"anomaly_{field}"] = value
-        self._file.finish(attributes)
-        return self._entry(scenario_type)
-
-    def _entry(self, scenario_type: ScenarioType) -> ShardEntry:
-        town, weather = self._place
+        known = asdict(self._anomaly).items() if self._anomaly else ()
+        self._file.finish(attributes | {f"anomaly_{field}": value for field, value in known if value is not None})
         return ShardEntry(
-            scenario=self._first.scenario,
+            scenario=first.scenario,
             type=scenario_type,
             file=self._path.name,
             frames=self._frames,
             frames_with_anomaly=self._frames_with_anomaly,
-            image_height=self._first.camera.height_px,
-            image_width=self._first.camera.width_px,
+            image_height=first.camera.height_px,
+            image_width=first.camera.width_px,
             max_points=self._max_points,
-            lidar_channels=max(lidar.channels for lidar in self._first.lidars),
+            lidar_channels=max(lidar.channels for lidar in first.lidars),
             town=town,
             weather=weather,
-            camera=self._first.camera_name,
+            camera=first.camera_name,
         )
 
 
@@ -130,10 +124,7 @@ def write_shard(
     weather: str = "",
     storage: Storage = Storage(),  # noqa: B008 (frozen)
 ) -> ShardEntry:
-    """Write the frames of one scenario and camera as one shard (`ShardWriter`) and return its line of the index.
-
-    Raises DataError when no frame comes.
-    """
+    """Write frames as one shard (`ShardWriter`) and return its line of the index; raises DataError without a frame."""
     frames = iter(frames)
     first = next(frames, None)
     if first is None:

@@ -32,7 +32,7 @@ def assign_splits(entries: Sequence[ShardEntry], params: SplitParams) -> dict[st
     splits: dict[str, Split] = {e.scenario: "test" for e in entries}
     splits |= dict.fromkeys(ordered[num_test : len(ordered) - num_validation], "train")
     splits |= dict.fromkeys(ordered[len(ordered) - num_validation :], "validation")
-    trainable = [e for e in divided if splits[e.scenario] == "train" and _trainable_frames(e, params) > 0]
+    trainable = [e for e in divided if splits[e.scenario] == "train" and trainable_frames(e, params) > 0]
     if not trainable:
         raise DataError(_nothing_to_train_on(entries, params))
     return splits
@@ -48,7 +48,8 @@ def training_frames(shard: Shard, params: SplitParams) -> npt.NDArray[np.int64]:
     return np.arange(len(shard) if shard.scenario_type is ScenarioType.NORMALITY else 0, dtype=np.int64)
 
 
-def _trainable_frames(entry: ShardEntry, params: SplitParams) -> int:
+def trainable_frames(entry: ShardEntry, params: SplitParams) -> int:
+    """How many of a shard's frames training may use, if its scenario trains: the number of `training_frames`."""
     return entry.frames - (entry.frames_with_anomaly if params.train_on == "anomaly_free" else 0)
 
 

@@ -156,6 +156,14 @@ class ArrayFileWriter:
         return refused(self._path, error, "written") or other
 
 
+def write_arrays(path: Path, kind: FileKind, specs: tuple[ArraySpec, ...], source: object, own: Attributes) -> None:
+    """Write a file of the arrays that an object has by their names, and of attributes."""
+    with ArrayFileWriter(path, kind, specs) as file:
+        for spec in specs:
+            file.append(spec.name, getattr(source, spec.name))
+        file.finish(own)
+
+
 def bring_lz4() -> None:
     """Teach HDF5 LZ4; raises DataError without the package that does it."""
     if not h5py.h5z.filter_avail(LZ4_FILTER):
@@ -174,9 +182,8 @@ def read_arrays(
     """Open a file's arrays, read-only: memory maps, or `Rows`; and read its attributes.
 
     HDF5 reads from the map, too: no file stays open, as there may be more shards than a process may have open files,
-    and none is locked, as not every file system has locks. `verify` compares every array with its checksum and all of
-    it with its fingerprint. Raises DataError when the file is missing, damaged, of another kind or version, or refused
-    by the system.
+    and none is locked, as not every file system has locks. `verify` compares all with checksums and fingerprint.
+    Raises DataError when the file is missing, damaged, of another kind or version, or refused by the system.
     """
     if not path.is_file():
         problem = "in its place lies no file" if os.path.lexists(path) else f"there is no such {kind.name}"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lib.common.errors import DataError
 from lib.shards.schema import ANY
-from lib.shards.storage import ArrayFileWriter, ArraySpec, FileKind, read_arrays
+from lib.shards.storage import ArraySpec, Attributes, FileKind, read_arrays, write_arrays
 
 VALIDATION_KIND: Final = FileKind("file of validation scores", 3, "run `dvc repro predict` to write it anew")
 NORMAL, PASTED, NOT_SCORED = 0, 1, 255
@@ -43,18 +43,9 @@ class ValidationScores:
 
 def write_validation(path: Path, scores: ValidationScores) -> None:
     """Write the scores; the file appears whole or not at all, the same bytes for the same scores."""
-    specs = _arrays(scores.point_score.shape[1])
-    with ArrayFileWriter(path, VALIDATION_KIND, specs) as file:
-        for spec in specs:
-            file.append(spec.name, getattr(scores, spec.name))
-        drives = json.dumps(scores.drives)
-        file.finish(
-            {
-                "model_fingerprint": scores.model_fingerprint,
-                "outside_shift": scores.outside_shift,
-                "drives": drives,
-            }
-        )
+    own: Attributes = {"model_fingerprint": scores.model_fingerprint, "outside_shift": scores.outside_shift}
+    own["drives"] = json.dumps(scores.drives)
+    write_arrays(path, VALIDATION_KIND, _arrays(scores.point_score.shape[1]), scores, own)
 
 
 def read_validation(path: Path) -> ValidationScores:

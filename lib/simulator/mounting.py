@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
-from lib.anovox.format.sensor_sets import SENSOR_POSES
+from lib.anovox.format.recording import SENSOR_POSES, CameraArgs, LidarArgs, SensorPose, SensorSet
 from lib.geometry.rigid import Matrix, rotation_about, vehicle_SE3_sensor
 from lib.simulator.scenario_plan import ScenarioPlan
 from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams

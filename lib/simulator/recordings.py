@@ -5,13 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from lib.anovox.format.configuration_writer import ScenarioDefinition
-from lib.anovox.format.ego_state import EgoState
-from lib.anovox.format.ego_state_text import action_values, carla_tuple
+from lib.anovox.format.configurations import ScenarioDefinition, SimulatorNote
+from lib.anovox.format.ego_state import EgoState, action_values, carla_tuple
 from lib.anovox.format.layout import SCENARIO_PREFIX
 from lib.anovox.format.recording import Recording, ScenarioConfig, SensorSet
 from lib.anovox.format.route_map import draw_route_map
-from lib.anovox.format.simulator_notes import SimulatorNote
 from lib.geometry.rigid import Matrix
 from lib.simulator.mounting import extrinsics, sensor_set, true_lidar_extrinsics
 from lib.simulator.scenario_plan import ScenarioPlan

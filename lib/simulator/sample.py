@@ -3,10 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from lib.anovox.format.configuration_writer import ScenarioDefinition, write_scenario_configuration
+from lib.anovox.format.configurations import ScenarioDefinition, write_scenario_configuration, write_simulator_notes
 from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.format.scenario_writer import write_scenario
-from lib.anovox.format.simulator_notes import write_simulator_notes
+from lib.anovox.format.writing import write_scenario
 from lib.common.errors import DataError
 from lib.common.workers import processes, run_tasks
 from lib.simulator.mounting import sensor_set

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef
 from lib.model.devices import Precision
 from lib.shards.shard_reader import Shard
 from lib.synthesis.pseudo_anomalies import Mix

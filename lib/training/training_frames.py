@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lib.common.errors import DataError, ParamsError
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef
 from lib.shards.index import open_entry, read_index
 from lib.shards.leaks import check_no_leak
 from lib.shards.shard_reader import Shard

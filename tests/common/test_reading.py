@@ -11,11 +11,10 @@ import pytest
 
 from lib.anovox.download.archives import unpack
 from lib.anovox.format import clouds, files
-from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.configurations import SIMULATOR_NOTES, read_configurations
 from lib.anovox.format.findings import Finding
-from lib.anovox.format.pcd import StoredCloud, write_pcd
+from lib.anovox.format.pcd import StoredCloud
 from lib.anovox.format.sensor_setup import read_sensor_setup
-from lib.anovox.format.simulator_notes import SIMULATOR_NOTES
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.cache import file_digest
@@ -31,6 +30,7 @@ from tests.all_params import all_params
 from tests.anovox_sample import MONO_STATIC, frame_path, golden_copy
 from tests.fuzz.places import KINDS, ODD, put_in_place
 from tests.odd_files import within
+from tests.old_layout_files import write_pcd
 
 SENSOR_FILES = ("RGB-CAM", "DEPTH_CAM", "SEMANTIC-CAM", "LIDAR", "SEMANTIC-LIDAR", "VOXEL_GRID", "ANOMALY", "ACTION")
 READERS: dict[str, Callable[[Path], object]] = {

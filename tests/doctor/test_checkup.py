@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.anovox.format import layout
-from lib.doctor.checkup import check_up
-from lib.doctor.checkup_report import document, page
+from lib.doctor.checkup import check_up, document, page
 from lib.doctor.diagnoses import Severity
 from lib.doctor.estimate import PlannedParams
 from lib.doctor.survey import evenly_spread, survey

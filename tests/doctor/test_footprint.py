@@ -9,8 +9,7 @@ def test_memory_grows_with_the_micro_batch_and_time_is_measured(shards):  # noqa
     small, large = (
         training_footprint(CONFIG, shards[0], recipe(batch_size=8, micro_batch=size), processes=1) for size in (2, 8)
     )
-    assert small.parameters == sum(value.numel() for value in build_detector(CONFIG).parameters())
-    fixed = ADAM_BYTES_PER_PARAMETER * small.parameters
+    fixed = ADAM_BYTES_PER_PARAMETER * sum(value.numel() for value in build_detector(CONFIG).parameters())
     assert large.memory_bytes - fixed == pytest.approx(4 * (small.memory_bytes - fixed), rel=0.05)
     assert small.memory_bytes > 2 * fixed and not small.measured_memory
     assert small.seconds_per_frame > 0

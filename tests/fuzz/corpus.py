@@ -9,12 +9,9 @@ from typing import Final
 import numpy as np
 
 from lib.anovox.format import layout
-from lib.anovox.format.configuration_writer import ScenarioDefinition, write_scenario_configuration
-from lib.anovox.format.old_layout_writer import write_old_scenario
-from lib.anovox.format.pcd import StoredCloud, write_pcd
-from lib.anovox.format.scenario_writer import write_scenario
-from lib.anovox.format.simulator_notes import write_simulator_notes
-from lib.anovox.format.writing import write_array
+from lib.anovox.format.configurations import ScenarioDefinition, write_scenario_configuration, write_simulator_notes
+from lib.anovox.format.pcd import StoredCloud
+from lib.anovox.format.writing import write_array, write_scenario
 from lib.common.outputs import write_text
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import save_detector
@@ -28,6 +25,7 @@ from lib.simulator.recordings import record_scenario, scenario_definition, simul
 from lib.simulator.scenario_plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene_builder import build_scene
 from lib.simulator.simulate_params import SimulateParams
+from tests.old_layout_files import write_old_scenario, write_pcd
 
 SMALL: Final = {
     "sensor_set": "mono",

@@ -14,16 +14,20 @@ from typing import Final, TextIO, cast
 import numpy as np
 
 from lib.anovox.download.archives import unpack
-from lib.anovox.format import class_images, clouds, files, layout, writing
+from lib.anovox.format import clouds, files, layout, writing
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.colors import GENERIC_ANOMALY_ID
-from lib.anovox.format.configurations import configurations_in, read_configurations
+from lib.anovox.format.configurations import (
+    SIMULATOR_NOTES,
+    configurations_in,
+    read_configurations,
+    read_simulator_notes,
+)
 from lib.anovox.format.ego_state import anomaly_of
 from lib.anovox.format.findings import Finding, ScenarioReason
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.safe_names import is_plain
 from lib.anovox.format.sensor_setup import read_sensor_setup
-from lib.anovox.format.simulator_notes import SIMULATOR_NOTES, read_simulator_notes
 from lib.anovox.reading.frames import SkippedFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.errors import DataError, ParamsError
@@ -116,14 +120,12 @@ def _images(path: Path) -> None:
 
 def _classes(path: Path) -> None:
     size = files.png_size(path)
-    assert read_class_image(path, *size, GENERIC_ANOMALY_ID).shape == size
-    class_images.undefined_classes(path)
+    assert read_class_image(path, *size, GENERIC_ANOMALY_ID, set()).shape == size
 
 
 def _semantic_lidar(path: Path) -> None:
-    cloud = clouds.read_semantic_lidar(path, GENERIC_ANOMALY_ID)
+    cloud = clouds.read_semantic_lidar(path, GENERIC_ANOMALY_ID, set())
     assert np.isfinite(cloud).all() and len(cloud)
-    clouds.undefined_classes(path)
 
 
 def _lidar(path: Path) -> None:

@@ -12,8 +12,7 @@ from lib.geometry.frame import ScenarioType
 from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
 from lib.inference.shard_scoring import Scoring, score_shard
 from lib.inference.threads import Threads
-from lib.loading.dataset import batches
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef, batches
 from lib.model.detector import Detections, DetectorConfig
 from lib.shards.index import write_index
 from lib.shards.shard_writer import padded_length, write_shard

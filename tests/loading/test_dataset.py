@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from lib.loading.dataset import ShardDataset, as_read, batches
-from lib.loading.frame_reader import FrameReader, FrameRef
+from lib.loading.dataset import FrameRef, ShardDataset, as_read, batches
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from tests.shard_data import write_street_shards
@@ -26,15 +25,19 @@ def shards(tmp_path_factory):
     return [read_shard(folder / entry.file) for entry in read_index(folder)]
 
 
+def read(shards, refs):
+    return ShardDataset(shards, refs).__getitems__(range(len(refs)))
+
+
 def equal(batch, other):
     return all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(batch.tensors(), other.tensors(), strict=True))
 
 
 @given(st.lists(st.sampled_from(FRAMES), max_size=20), st.integers(1, 7))
 def test_batches_come_in_order_and_the_last_may_be_smaller(shards, order, batch_size):
-    expected = [FrameReader(shards).read(order[i : i + batch_size]) for i in range(0, len(order), batch_size)]
-    read = list(batches(shards, order, batch_size, CPU))
-    assert all(equal(batch, other) for batch, other in zip(read, expected, strict=True))
+    expected = [read(shards, order[i : i + batch_size]) for i in range(0, len(order), batch_size)]
+    found = list(batches(shards, order, batch_size, CPU))
+    assert all(equal(batch, other) for batch, other in zip(found, expected, strict=True))
 
 
 def test_a_batch_holds_what_the_shards_hold(shards):
@@ -55,10 +58,10 @@ def test_a_batch_holds_what_the_shards_hold(shards):
 def test_a_dataset_is_a_map_style_dataset_of_torch(shards):
     dataset = ShardDataset(shards)
     assert len(dataset) == 12 and dataset.frames == tuple(FRAMES)
-    assert equal(dataset[5], FrameReader(shards).read([FRAMES[5]]))
+    assert equal(dataset[5], read(shards, [FRAMES[5]]))
     loaded = list(DataLoader(dataset, batch_size=5, collate_fn=as_read))
     assert [len(batch.num_points_B) for batch in loaded] == [5, 5, 2]
-    assert equal(loaded[1], FrameReader(shards).read(FRAMES[5:10]))
+    assert equal(loaded[1], read(shards, FRAMES[5:10]))
 
 
 def test_worker_processes_read_the_same(shards):
@@ -69,7 +72,7 @@ def test_worker_processes_read_the_same(shards):
 
 def test_a_dataset_can_be_sent_to_a_process_that_is_spawned(shards):
     dataset = pickle.loads(pickle.dumps(ShardDataset(shards, FRAMES)))
-    assert equal(dataset[3], FrameReader(shards).read([FRAMES[3]]))
+    assert equal(dataset[3], read(shards, [FRAMES[3]]))
 
 
 def test_frame_bytes_are_those_of_a_batch(shards):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef
 from lib.loading.order import BLOCK_FRAMES, WINDOW_BYTES, blocks, shuffled, window_frames
 
 shard_lengths = st.lists(st.integers(1, 60), min_size=1, max_size=8)

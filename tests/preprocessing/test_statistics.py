@@ -8,7 +8,14 @@ from lib.anovox.reading.frames import ReadFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.frame import ScenarioType
 from lib.preprocessing.label_report import SCENARIO_COLUMNS, label_sentences, scenario_rows
-from lib.preprocessing.statistics import Statistics, data_metrics, frame_statistics, label_metrics, worst_scenarios
+from lib.preprocessing.statistics import (
+    Problem,
+    Statistics,
+    data_metrics,
+    frame_statistics,
+    label_metrics,
+    worst_scenarios,
+)
 from lib.shards.index import ShardEntry
 from tests.anovox_sample import MONO_NORMALITY, MONO_STATIC
 
@@ -30,9 +37,9 @@ def test_counts_of_golden_frames():
 
 def test_keys_are_stable_and_reasons_counted():
     statistics = {"a": frame_statistics(golden(MONO_NORMALITY)[0])}
-    skipped = [Reason.BAD_ARRAY, Reason.MISSING_IMAGE, Reason.BAD_ARRAY]
-    reasons = [ScenarioReason.MISSING_SENSOR_SETUP]
-    metrics = data_metrics(statistics, [ScenarioType.NORMALITY], skipped, reasons, [Notice.SYMLINK_LOOP])
+    skipped = Reason.BAD_ARRAY, Reason.MISSING_IMAGE, Reason.BAD_ARRAY
+    problems: list[Problem] = [*skipped, ScenarioReason.MISSING_SENSOR_SETUP, Notice.SYMLINK_LOOP]
+    metrics = data_metrics(statistics, [ScenarioType.NORMALITY], problems)
     assert metrics["noticed"] == {notice.value: 0 for notice in Notice} | {"symlink_loop": 1}
     assert metrics["scenarios"] == {"normality": 1, "static": 0, "dynamic": 0}
     assert metrics["skipped"] == {reason.value: 0 for reason in Reason} | {"bad_array": 2, "missing_image": 1}
@@ -71,14 +78,14 @@ def test_the_worst_scenario_is_named():
         "labels: wrong: SEMANTIC-LIDAR holds class ids that AnoVox does not define, taken as unknown (255): -1, 270"
         in sentences
     )
-    metrics = data_metrics(by_scenario, [ScenarioType.NORMALITY] * 3, [], [], [])
+    metrics = data_metrics(by_scenario, [ScenarioType.NORMALITY] * 3, [])
     assert metrics["labels"]["frames_with_undefined_ids"] == 2
     assert metrics["labels"]["worst_class_agreement_off_outlines"] == 0.0
 
 
 def test_a_fraction_of_nothing_is_left_out():
     read = with_labels(golden(MONO_STATIC)[0], 255)
-    metrics = data_metrics({"a": frame_statistics(read)}, [ScenarioType.STATIC], [], [], [])
+    metrics = data_metrics({"a": frame_statistics(read)}, [ScenarioType.STATIC], [])
     assert metrics["points"]["labelled_fraction"] == 0
     assert not {"class_agreement", "voxel_agreement", "worst_voxel_agreement"} & metrics["labels"].keys()
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lib.common.errors import DataError
-from lib.loading.frame_reader import FrameReader, FrameRef
+from lib.loading.dataset import ShardDataset
 from lib.shards.schema import Storage
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
@@ -76,8 +76,7 @@ def test_compression_makes_files_smaller(tmp_path):
 def test_batches_are_the_same(stored, tmp_path):
     path, storage = stored
     write_shard(tmp_path / "plain.h5", ROUNDED if storage.point_dtype == "float16" else FRAMES, 64)
-    refs = [FrameRef(0, 2), FrameRef(0, 0)]
-    batch, expected = (FrameReader([read_shard(p)]).read(refs) for p in (path, tmp_path / "plain.h5"))
+    batch, expected = (ShardDataset([read_shard(p)]).__getitems__([2, 0]) for p in (path, tmp_path / "plain.h5"))
     assert all(torch.equal(one, other) for one, other in zip(batch.tensors(), expected.tensors(), strict=True))
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.writing import write_scenario
 from lib.anovox.reading.frames import ReadFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import CAR, ROAD

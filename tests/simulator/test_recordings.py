@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lib.anovox.format.configurations import SimulatorNote
 from lib.anovox.format.files import read_key_values
-from lib.anovox.format.scenario_writer import write_scenario
-from lib.anovox.format.simulator_notes import SimulatorNote
+from lib.anovox.format.writing import write_scenario
 from lib.anovox.reading.frames import ReadFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import is_anomaly

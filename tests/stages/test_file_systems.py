@@ -15,7 +15,7 @@ import yaml
 
 from lib.anovox.download.packed import packed_files
 from lib.anovox.format import files
-from lib.anovox.format.pcd import StoredCloud, read_pcd, write_pcd
+from lib.anovox.format.pcd import StoredCloud, read_pcd
 from lib.anovox.format.ply import read_ply
 from lib.anovox.format.sensor_setup import read_sensor_setup
 from lib.common.errors import DataError
@@ -28,6 +28,7 @@ from lib.shards.shard_reader import read_shard
 from lib.shards.validation_scores import read_validation
 from tests.anovox_sample import GOLDEN
 from tests.file_systems import limit_open_files, no_more_files, take_locks_away
+from tests.old_layout_files import write_pcd
 from tests.processes import environment
 from tests.scored_sample import write_sample
 from tests.shard_data import write_street_shards

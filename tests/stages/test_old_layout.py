@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 from lib.anovox.format import files, layout, writing
-from lib.anovox.format.old_layout_writer import write_old_scenario
-from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.writing import write_scenario
 from lib.common.errors import run_stage
 from lib.geometry.frame import ScenarioType
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from stages.preprocess import main
 from tests.anovox_sample import NORMALITY, SENSORS, STATIC, recording, renamed
+from tests.old_layout_files import write_old_scenario
 from tests.processes import environment
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def test_an_old_download_alone_with_damage(project, capsys):
     semantic = scenario / "SEMANTIC_IMG" / "SEMANTIC_IMG_1004.png"
     colors = files.read_rgb(semantic, 20, 30)
     colors[3, 3] = (9, 9, 9)
-    writing.write_rgb(semantic, colors)
+    writing.write_png(semantic, colors)
     main()
     found = shards()
     assert {name: entry.type for name, (entry, _) in found.items()} == {

@@ -12,8 +12,8 @@ import yaml
 from PIL import Image
 
 from lib.anovox.format import layout
-from lib.anovox.format.configuration_writer import write_scenario_configuration
-from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.configurations import write_scenario_configuration
+from lib.anovox.format.writing import write_scenario
 from lib.common.errors import run_stage
 from lib.geometry.frame import ScenarioType
 from lib.shards.index import read_index

@@ -6,7 +6,7 @@ import torch
 
 from lib.common.errors import DataError
 from lib.inference.threads import Threads
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef
 from lib.model.detector import DetectorConfig, build_detector
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.anovox.format.scenario_writer import write_scenario
-from lib.anovox.format.sensor_sets import SENSOR_POSES
+from lib.anovox.format.recording import SENSOR_POSES
+from lib.anovox.format.writing import write_scenario
 from lib.common.errors import run_stage
 from lib.geometry.voxels import LabelledCloud, voxelize
 from tests.anovox_sample import GOLDEN, MONO_STATIC, NORMALITY, SENSORS, frame_path, golden_copy, recording

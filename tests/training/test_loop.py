@@ -7,8 +7,7 @@ import torch
 
 from lib.common.errors import TrainingError
 from lib.common.labels import NORMAL_IDS, ROAD, UNKNOWN
-from lib.loading.dataset import batches
-from lib.loading.frame_reader import FrameReader, FrameRef
+from lib.loading.dataset import FrameRef, ShardDataset, batches
 from lib.model.detector import DetectorConfig, build_detector
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
@@ -109,8 +108,8 @@ def test_the_first_step_is_that_of_plain_torch(shards):
     torch.manual_seed(0)
     detector, wanted = build_detector(CONFIG), recipe(batch_size=3, micro_batch=2)
     [step] = divide(range(3), 3, 2)
-    frames = data_of(shards).training
-    given = [(each, FrameReader(shards).read([frames[place] for place in each.frames])) for each in step]
+    frames = ShardDataset(shards, data_of(shards).training)
+    given = [(each, frames.__getitems__(each.frames)) for each in step]
     plain = begin_training(copy.deepcopy(detector), wanted, frames=30)
 
     state, group = begin_training(detector, wanted, frames=30), ProcessGroup()

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lib.common.errors import Stopped, TrainingError
-from lib.loading.frame_reader import FrameRef
+from lib.loading.dataset import FrameRef
 from lib.model.detector import build_detector
 from lib.shards.shard_reader import read_shard
 from lib.training.checkpoints import Checkpoints

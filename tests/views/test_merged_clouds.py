@@ -6,7 +6,7 @@ import torch
 
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.rigid import apply
-from lib.loading.frame_reader import FrameReader, FrameRef
+from lib.loading.dataset import FrameRef, ShardDataset
 from lib.loading.scan_pattern import rays_per_turn
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
@@ -29,8 +29,7 @@ def shards(tmp_path_factory):
 
 
 def test_points_lie_where_the_camera_sees_them(shards):
-    refs = [FrameRef(number, 0) for number in range(len(shards))]
-    batch = FrameReader(shards).read(refs)
+    batch = ShardDataset(shards).__getitems__(range(len(shards)))
     views, cell_BP = make_views(batch, GRID)
     assert torch.equal(views.lidar_offset_m_B3, torch.zeros(len(shards), 3))
     uv_B2RC, visible_BRC = views.projection
@@ -60,6 +59,6 @@ def test_the_scan_pattern_is_that_of_one_lidar(shards):
 
 
 def test_padding_stays_padding(shards):
-    _, cell_BP = make_views(FrameReader(shards).read([FrameRef(4, 0)]), GRID)
+    _, cell_BP = make_views(ShardDataset(shards, [FrameRef(4, 0)])[0], GRID)
     count = int(shards[4].num_points[0])
     assert (cell_BP[0, count:] == -1).all() and (cell_BP[0, :count] >= 0).all()

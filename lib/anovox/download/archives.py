@@ -48,64 +48,51 @@ def unpack(archives: Sequence[Path], root: Path, refuse: Callable[[DataError], o
     """Unpack archives into the folder `root`. Empty folders, owners, modes and times are not restored.
 
     If an archive has a town in its name but its folders do not, its files go into a folder named after the archive:
-    without configuration files, only that name gives the town.
+    without configuration files, only that name gives the town. Existing files with the same content stay as they are.
 
-    Existing files with the same content are left unchanged. An archive is refused if it is damaged or unsafe, or if
-    other content exists in place of its files: `refuse` is called with the DataError, and the other archives are
-    unpacked. Without `refuse`, the first such DataError is raised. Raises DataError, before anything is written, if the
-    disk lacks room.
+    An archive is refused if it is damaged or unsafe, or if other content exists in place of its files: `refuse` gets
+    the DataError, and the other archives are unpacked. Without `refuse`, that DataError is raised. Raises DataError,
+    before anything is written, if the disk lacks room.
     """
-    refusals = _Refusals(refuse)
+    refusals: set[Path] = set()
+
+    @contextmanager
+    def or_refused(archive: Path) -> Iterator[None]:
+        try:
+            yield
+        except DataError as error:
+            if refuse is None:
+                raise
+            refusals.add(archive)
+            refuse(error)
+
     with _locked(root):
         sizes: dict[Path, int] = {}
         for archive in dict.fromkeys(archives):
-            with refusals.collected(archive):
-                sizes[archive] = _size(archive)
+            with or_refused(archive):
+                archive_kind(archive)
+                sizes[archive] = archive.stat().st_size
         plans: list[_Plan] = []
         with _progress("checking", sum(sizes.values())) as bar:
             for archive in sizes:
-                with refusals.collected(archive):
+                with or_refused(archive):
                     plans.append(_plan(archive, root, bar.update))
         _check_space(root, [size for plan in plans for size in plan.missing.values()])
         unfinished = [plan for plan in plans if plan.missing]
         written: list[int] = []
         with _progress("unpacking", sum(sizes[plan.archive] for plan in unfinished)) as bar:
             for plan in unfinished:
-                with refusals.collected(plan.archive):
+                with or_refused(plan.archive):
                     for size in _extract(plan, root, bar.update):
                         written.append(size)
     before = sum(plan.files - len(plan.missing) for plan in plans)
-    return Unpacked(len(written), sum(written), before, len(refusals.archives))
-
-
-class _Refusals:
-    """The archives that were refused."""
-
-    def __init__(self, refuse: Callable[[DataError], object] | None) -> None:
-        self.archives: set[Path] = set()
-        self._refuse = refuse
-
-    @contextmanager
-    def collected(self, archive: Path) -> Iterator[None]:
-        """Context manager that refuses the archive if its block raises DataError."""
-        try:
-            yield
-        except DataError as error:
-            if self._refuse is None:
-                raise
-            self.archives.add(archive)
-            self._refuse(error)
+    return Unpacked(len(written), sum(written), before, len(refusals))
 
 
 def _relative_target(archive: Path, file: PackedFile) -> PurePosixPath:
     """Path of a file relative to the folder to unpack to."""
     inside = PurePosixPath(_ENDING.sub("", archive.name)) / file.path
     return inside if town_in(inside) and not town_in(file.path) else file.path
-
-
-def _size(archive: Path) -> int:
-    archive_kind(archive)
-    return archive.stat().st_size
 
 
 def _extract(plan: _Plan, root: Path, advance: Advance) -> Iterator[int]:
@@ -139,26 +126,22 @@ def _plan(archive: Path, root: Path, advance: Advance) -> _Plan:
 
 def _exists(archive: Path, file: PackedFile, root: Path) -> bool:
     """Whether the file already exists below `root`; raises DataError if something else exists in its place."""
-    try:
-        return _compare(archive, file, root)
-    except OSError as error:
-        target = root / _relative_target(archive, file)
-        raise DataError(f"{target}: cannot be read ({error.strerror}); check its permissions") from None
-
-
-def _compare(archive: Path, file: PackedFile, root: Path) -> bool:
     below = _relative_target(archive, file)
     target = root / below
-    for place in [*reversed([root / parent for parent in below.parents if parent.name]), target]:
-        if place.is_symlink():
-            raise DataError(f"{place}: is a symbolic link, through which {archive} may not write; unpack to its target")
-        if place != target and place.exists() and not place.is_dir():
-            raise DataError(f"{place}: is a file where {archive} has a folder; remove it or unpack elsewhere")
-    if not target.exists():
-        return False
-    if not target.is_file() or target.stat().st_size != file.size or not _same_content(target, file):
-        raise DataError(f"{target}: exists with other content than in {archive}; remove it or unpack elsewhere")
-    return True
+    try:
+        for place in [*reversed([root / parent for parent in below.parents if parent.name]), target]:
+            if place.is_symlink():
+                problem = f"is a symbolic link, through which {archive} may not write"
+                raise DataError(f"{place}: {problem}; unpack to its target")
+            if place != target and place.exists() and not place.is_dir():
+                raise DataError(f"{place}: is a file where {archive} has a folder; remove it or unpack elsewhere")
+        if not target.exists():
+            return False
+        if not target.is_file() or target.stat().st_size != file.size or not _same_content(target, file):
+            raise DataError(f"{target}: exists with other content than in {archive}; remove it or unpack elsewhere")
+        return True
+    except OSError as error:
+        raise DataError(f"{target}: cannot be read ({error.strerror}); check its permissions") from None
 
 
 def _same_content(target: Path, file: PackedFile) -> bool:
@@ -170,10 +153,8 @@ def _check_space(root: Path, sizes: Sequence[int]) -> None:
     needed = sum(-(-size // BLOCK_BYTES) * BLOCK_BYTES for size in sizes)
     free = shutil.disk_usage(root).free
     if needed > free:
-        raise DataError(
-            f"{root}: unpacking needs {readable_size(needed)}, but only {readable_size(free)} are free on its disk; "
-            "free some space or unpack to another disk"
-        )
+        problem = f"unpacking needs {readable_size(needed)}, but only {readable_size(free)} are free on its disk"
+        raise DataError(f"{root}: {problem}; free some space or unpack to another disk")
 
 
 def _progress(title: str, num_bytes: int) -> "tqdm[Any]":

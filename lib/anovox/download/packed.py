@@ -22,8 +22,7 @@ from lib.common.reading import open_file
 MAX_RATIO: Final = 100
 HARMLESS_BYTES: Final = 10_000_000
 MAX_NAME, MAX_DEPTH, MAX_PART = 2_000, 32, 200
-"""Characters of a path, its depth, and bytes of one component. File systems allow 255; partial files have longer names.
-"""
+"""Characters of a path, its depth, and bytes of a component: of the 255 of file systems, partial files need some."""
 MAX_FILES: Final = 1_000_000
 """Limit for .zip archives, whose directory is read as a whole."""
 CHUNK_BYTES: Final = 1 << 20
@@ -55,8 +54,7 @@ class PackedFile:
 def packed_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
     """Iterate over the files of an archive; the content of each can be read only until the next one is requested.
 
-    `advance` is called with the number of bytes of the archive processed since its last call. Raises DataError if the
-    archive is damaged or unsafe.
+    `advance` gets the number of bytes processed since its last call. Raises DataError for a damaged or unsafe archive.
     """
     reader = _tar_files if archive_kind(archive) == "tar.gz" else _zip_files
     with _damage_as_data_error(archive):
@@ -113,10 +111,9 @@ def _refuse(archive: Path, name: str, what: str) -> DataError:
 
 def _check_ratio(archive: Path, unpacked: int, packed: int) -> None:
     if unpacked > HARMLESS_BYTES and unpacked > MAX_RATIO * packed:
-        raise DataError(
-            f"{archive}: {readable_size(packed)} in it would become {readable_size(unpacked)} or more, over "
-            f"{MAX_RATIO} times as much, as in a decompression bomb; do not trust it"
-        )
+        grown = f"{readable_size(packed)} in it would become {readable_size(unpacked)} or more"
+        problem = f"{grown}, over {MAX_RATIO} times as much, as in a decompression bomb"
+        raise DataError(f"{archive}: {problem}; do not trust it")
 
 
 def readable_size(num_bytes: int) -> str:
@@ -203,27 +200,27 @@ def _zip_files(archive: Path, advance: Advance) -> Iterator[PackedFile]:
     with open_file(archive) as raw:
         declared = _declared_members(archive, raw)
         with zipfile.ZipFile(raw) as file:
-            yield from _zip_members(archive, file, declared, advance)
+            members = file.infolist()
+            if declared not in (len(members), len(members) % _ZIP_COUNT_MODULUS):
+                raise zipfile.BadZipFile("its directory lists another number of files than it declares")
+            _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
+            for member in members:
+                folder = member.orig_filename.endswith("/")  # is_dir() raises IndexError for an empty name
+                path = _path(archive, member.orig_filename, folder)
+                _check_zip_member(archive, member)
+                if not folder:
+                    yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
+                advance(member.compress_size)
+            advance(archive.stat().st_size - sum(member.compress_size for member in members))
 
 
-def _zip_members(archive: Path, file: zipfile.ZipFile, declared: int, advance: Advance) -> Iterator[PackedFile]:
-    members = file.infolist()
-    if declared not in (len(members), len(members) % _ZIP_COUNT_MODULUS):
-        raise zipfile.BadZipFile("its directory lists another number of files than it declares")
-    _check_ratio(archive, sum(member.file_size for member in members), archive.stat().st_size)
-    for member in members:
-        folder = member.orig_filename.endswith("/")  # is_dir() raises IndexError for an empty name
-        path = _path(archive, member.orig_filename, folder)
-        kind = stat.S_IFMT(member.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _refuse(archive, member.filename, "a link" if kind == stat.S_IFLNK else "a special file")
-        if member.flag_bits & 1:
-            raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it with its password yourself")
-        _check_ratio(archive, member.file_size, member.compress_size)
-        if not folder:
-            yield PackedFile(path, member.file_size, partial(_zip_chunks, archive, file, member))
-        advance(member.compress_size)
-    advance(archive.stat().st_size - sum(member.compress_size for member in members))
+def _check_zip_member(archive: Path, member: zipfile.ZipInfo) -> None:
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refuse(archive, member.filename, "a link" if kind == stat.S_IFLNK else "a special file")
+    if member.flag_bits & 1:
+        raise DataError(f"{archive}: {member.filename!r} is encrypted; unpack it with its password yourself")
+    _check_ratio(archive, member.file_size, member.compress_size)
 
 
 def _declared_members(archive: Path, raw: IO[bytes]) -> int:

@@ -39,15 +39,13 @@ def voxelize_data_set(
     """Write the missing grids of all scenarios below `root`, atomically, without overwriting any.
 
     They go into the scenario folders, or into folders of the same names below `output`. `workers`: 0 = one per core.
-    `log` gets a message for whatever is left out. Raises DataError if there is no scenario or `output` is inside
-    `root`.
+    `log` gets a message for whatever is left out. Raises DataError without a scenario, or if `output` is in `root`.
     """
     if output is not None and output.resolve() == root.resolve():
         output = None
     if output is not None and output.resolve().is_relative_to(root.resolve()):
-        raise DataError(
-            f"{output}: is inside {root}, where its scenarios would be duplicates; choose a folder outside it"
-        )
+        problem = f"is inside {root}, where its scenarios would be duplicates"
+        raise DataError(f"{output}: {problem}; choose a folder outside it")
 
     def report(finding: Finding) -> None:
         log(finding.message)

@@ -7,39 +7,34 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.anovox.format import files
-from lib.anovox.format.colors import class_ids_of_colors, undefined_colors
-from lib.anovox.format.files import FileError, Reason
+from lib.anovox.format.colors import class_ids_of_colors
+from lib.anovox.format.files import FileError, Reason, Undefined
 from lib.common.labels import UNKNOWN, is_known
 
 MAX_UNKNOWN_COLORS: Final = 0.9
 """Fraction of pixels; an image with more of them does not hold labels."""
 
 
-def read_class_image(path: Path, height: int, width: int, anomaly_id: int) -> npt.NDArray[np.uint8]:
+def read_class_image(
+    path: Path, height: int, width: int, anomaly_id: int, undefined: Undefined = None
+) -> npt.NDArray[np.uint8]:
     """Read a label image: (H, W) uint8 class ids; ids and colours that AnoVox does not define become 255 (unknown).
 
     A PNG with one channel holds ids (AnoVox's release). A PNG with several channels holds either ids in red, with green
     and blue 0 (CARLA's own writer), or colours of the palette (old sample layout). `anomaly_id` is the class of the
-    colour that all anomalies share. Raises FileError if the file cannot be used.
+    colour that all anomalies share. What AnoVox does not define goes to `undefined`. Raises FileError.
     """
     pixels = files.read_png(path, height, width)
     ids = _ids(path, pixels)
     if ids is not None:
-        return files.known_ids(ids)
-    class_ids = class_ids_of_colors(pixels, anomaly_id)
+        return files.known_ids(ids, ids, undefined)
+    class_ids = class_ids_of_colors(pixels, anomaly_id, undefined)
     unknown = float(np.mean(class_ids == UNKNOWN))
     if unknown > MAX_UNKNOWN_COLORS:
         problem = f"a colour image, {unknown:.0%} of whose pixels have a colour of no class: it holds no class ids"
         remedy = "write class ids in one channel (in CARLA: the red channel of the raw image)"
         raise FileError(path, Reason.DAMAGED_IMAGE, problem, remedy)
     return class_ids
-
-
-def undefined_classes(path: Path) -> tuple[int, ...]:
-    """Class ids, or colours as 0xRRGGBB, of a readable label image that AnoVox does not define; ascending."""
-    pixels = files.read_png(path, *files.png_size(path))
-    ids = _ids(path, pixels)
-    return files.undefined_ids(np.unique(ids)) if ids is not None else undefined_colors(pixels)
 
 
 def _ids(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.anovox.format import files
-from lib.anovox.format.colors import class_ids_of_colors, undefined_colors
-from lib.anovox.format.files import FileError, Reason
-from lib.anovox.format.pcd import StoredCloud, pcd_size, read_pcd
+from lib.anovox.format.colors import class_ids_of_colors
+from lib.anovox.format.files import FileError, Reason, Undefined
+from lib.anovox.format.pcd import pcd_size, read_pcd
 from lib.anovox.format.ply import ply_size, read_ply
 
 _READERS: Final = {".pcd": read_pcd, ".ply": read_ply}
@@ -23,7 +23,7 @@ def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     """
     if path.suffix == ".npy":
         return files.read_lidar(path)
-    cloud = _read(path)
+    cloud = _READERS[path.suffix](path)
     intensity = np.zeros(len(cloud.points_m)) if cloud.intensity is None else cloud.intensity
     with np.errstate(invalid="ignore", over="ignore"):
         points = np.column_stack([cloud.points_m, intensity]).astype(np.float32)
@@ -31,19 +31,19 @@ def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     return points
 
 
-def read_semantic_lidar(path: Path, anomaly_id: int) -> npt.NDArray[np.float64]:
+def read_semantic_lidar(path: Path, anomaly_id: int, undefined: Undefined = None) -> npt.NDArray[np.float64]:
     """Read a SEMANTIC-LIDAR or SEMANTIC_PCD file: (N, 4) float64 x, y, z [m, sensor frame], class id.
 
     In .pcd and .ply the class is the field ObjTag, or else the palette's colour; `anomaly_id` is the class of the
-    colour that all anomalies share. Ids and colours that AnoVox does not define become 255. Raises FileError.
+    colour that all anomalies share. What AnoVox does not define becomes 255 and goes to `undefined`. Raises FileError.
     """
     if path.suffix == ".npy":
-        return files.read_semantic_lidar(path)
-    cloud = _read(path)
+        return files.read_semantic_lidar(path, undefined)
+    cloud = _READERS[path.suffix](path)
     if cloud.class_ids is not None:
-        class_ids = files.byte_ids(path, cloud.class_ids)
+        class_ids = files.byte_ids(path, cloud.class_ids, undefined)
     elif cloud.colors is not None:
-        class_ids = class_ids_of_colors(cloud.colors, anomaly_id)
+        class_ids = class_ids_of_colors(cloud.colors, anomaly_id, undefined)
     else:
         problem = "it has neither ObjTag nor a colour (rgb), which hold the points' classes"
         raise FileError(path, Reason.BAD_ARRAY, problem, "delete it: VOXEL_GRID then gives the classes")
@@ -64,17 +64,3 @@ def check_semantic_cloud(path: Path) -> None:
         files.check_array(path, files.SEMANTIC_LIDAR)
     else:
         cloud_size(path)
-
-
-def undefined_classes(path: Path) -> tuple[int, ...]:
-    """Class ids, or colours as 0xRRGGBB, of a readable semantic cloud that AnoVox does not define; ascending."""
-    if path.suffix == ".npy":
-        return files.undefined_ids(files.array_ids(path))
-    cloud = _read(path)
-    if cloud.class_ids is not None:
-        return files.undefined_ids(cloud.class_ids)
-    return () if cloud.colors is None else undefined_colors(cloud.colors)
-
-
-def _read(path: Path) -> StoredCloud:
-    return _READERS[path.suffix](path)

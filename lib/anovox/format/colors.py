@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.labels import LABELS, UNKNOWN, is_anomaly
+from lib.common.labels import LABELS, UNKNOWN
 
 ANOMALY_COLOR: Final = (245, 0, 0)
 """Every anomaly has this colour in the old sample layout."""
@@ -28,8 +28,13 @@ def anomaly_id_of(blueprint: str | None) -> int:
     return next((label.id for label in LABELS if label.name == word and label.id in range(29, 35)), GENERIC_ANOMALY_ID)
 
 
-def class_ids_of_colors(colors: npt.NDArray[np.uint8], anomaly_id: int) -> npt.NDArray[np.uint8]:
-    """Class ids (...) of palette colours (..., 3) RGB, matched exactly; 255 where no class has the colour."""
+def class_ids_of_colors(
+    colors: npt.NDArray[np.uint8], anomaly_id: int, undefined: set[int] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Class ids (...) of palette colours (..., 3) RGB, matched exactly; 255 where no class has the colour.
+
+    Colours of no class go to `undefined`, as 0xRRGGBB.
+    """
     of_color = {color: class_id for class_id, color in BENCHMARK_COLORS.items()}
     of_color |= {label.color: label.id for label in LABELS} | {ANOMALY_COLOR: anomaly_id}
     keys = color_keys(np.array(list(of_color), dtype=np.uint8))
@@ -38,22 +43,10 @@ def class_ids_of_colors(colors: npt.NDArray[np.uint8], anomaly_id: int) -> npt.N
     keys, ids = keys[order], ids[order]
     wanted = color_keys(colors)
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[place] == wanted, ids[place], np.uint8(UNKNOWN))
-
-
-def colors_of_class_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Palette colours (..., 3) RGB of class ids (...) as the old layout writes them: every anomaly (245, 0, 0)."""
-    colors = np.full((256, 3), 255, dtype=np.uint8)
-    for label in LABELS:
-        colors[label.id] = label.color
-    colors[is_anomaly(np.arange(256, dtype=np.uint8))] = ANOMALY_COLOR
-    return colors[class_ids]
-
-
-def undefined_colors(colors: npt.NDArray[np.uint8]) -> tuple[int, ...]:
-    """Those of the colours (..., 3) RGB that belong to no class, as 0xRRGGBB, ascending."""
-    unknown = class_ids_of_colors(colors, GENERIC_ANOMALY_ID) == UNKNOWN
-    return tuple(int(key) for key in np.unique(color_keys(colors[unknown])))
+    found = keys[place] == wanted
+    if undefined is not None:
+        undefined |= set(wanted[~found].tolist())
+    return np.where(found, ids[place], np.uint8(UNKNOWN))
 
 
 def color_keys(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:

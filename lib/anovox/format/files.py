@@ -19,7 +19,7 @@ from PIL import Image
 from lib.anovox.format import png
 from lib.anovox.format.arrays import ArrayHeader, read_header
 from lib.common.errors import DataError, is_of_the_process, refused, system_refusal
-from lib.common.labels import LABELS, UNKNOWN, is_known
+from lib.common.labels import UNKNOWN, is_known
 from lib.common.reading import check_regular, open_file, read_text
 from lib.geometry.voxels import GRID_SHAPE
 
@@ -48,6 +48,10 @@ CORRECT: Final = "correct the file or delete it"
 """For intact files with values that AnoVox never writes, where another copy would hold the same."""
 
 
+Undefined = set[int] | None
+"""A set for the class ids (or colours as 0xRRGGBB) in a file that AnoVox does not define."""
+
+
 @dataclass(frozen=True)
 class ArrayKind:
     """A kind of .npy file: its four columns, and the accepted number types (dtype.kind and bytes)."""
@@ -60,8 +64,6 @@ class ArrayKind:
 LIDAR: Final = ArrayKind("LIDAR", "x, y, z, intensity", ("f4", "f8"))
 SEMANTIC_LIDAR: Final = ArrayKind("SEMANTIC-LIDAR", "x, y, z, class id", ("f4", "f8"))
 VOXEL_GRID: Final = ArrayKind("VOXEL_GRID", "ix, iy, iz, class id", ("u2", "u4", "u8", "i2", "i4", "i8"))
-
-ANY_ARRAY: Final = ArrayKind("array", "x, y, z, class id", (*SEMANTIC_LIDAR.types, *VOXEL_GRID.types))
 
 
 class Reason(StrEnum):
@@ -127,47 +129,36 @@ def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     return cloud
 
 
-def read_semantic_lidar(path: Path) -> npt.NDArray[np.float64]:
+def read_semantic_lidar(path: Path, undefined: Undefined = None) -> npt.NDArray[np.float64]:
     """Read SEMANTIC-LIDAR: (N, 4) float64 x, y, z [m, sensor frame], class id (undefined ids become 255).
 
-    In the memory order of the file (AnoVox's is column-major), which saves a copy.
+    In the memory order of the file (AnoVox's is column-major), which saves a copy. Undefined ids go to `undefined`.
     """
     with np.errstate(invalid="ignore"):  # check_coordinates refuses NaN
         cloud = _read_array(path, SEMANTIC_LIDAR).astype(np.float64, copy=False)
     check_coordinates(path, cloud)
-    cloud[:, 3] = byte_ids(path, cloud[:, 3])
+    cloud[:, 3] = byte_ids(path, cloud[:, 3], undefined)
     return cloud
 
 
-def read_voxels(path: Path) -> npt.NDArray[np.uint16]:
-    """Read VOXEL_GRID: (M, 4) uint16 ix, iy, iz, class id (undefined ids become 255)."""
+def read_voxels(path: Path, undefined: Undefined = None) -> npt.NDArray[np.uint16]:
+    """Read VOXEL_GRID: (M, 4) uint16 ix, iy, iz, class id (undefined ids become 255 and go to `undefined`)."""
     values = _read_array(path, VOXEL_GRID)
     if (values[:, :3] >= GRID_SHAPE).any() or (values.dtype.kind == "i" and (values[:, :3] < 0).any()):
         raise FileError(path, Reason.BAD_ARRAY, f"it holds a voxel outside the grid of {GRID_SHAPE}", CORRECT)
     voxels = np.empty(values.shape, dtype=np.uint16)
-    voxels[:, :3], voxels[:, 3] = values[:, :3], byte_ids(path, values[:, 3])
+    voxels[:, :3], voxels[:, 3] = values[:, :3], byte_ids(path, values[:, 3], undefined)
     return voxels
 
 
-def byte_ids(path: Path, ids: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def byte_ids(path: Path, ids: npt.NDArray[Any], undefined: Undefined = None) -> npt.NDArray[np.uint8]:
     """Convert class ids (N,) of any number type to uint8; those that AnoVox does not define become 255."""
     byte_ids = np.clip(ids, 0, UNKNOWN).astype(np.uint8)
     if not np.array_equal(byte_ids, ids):
         if not np.array_equal(ids, np.rint(ids)):
             raise FileError(path, Reason.BAD_ARRAY, "its class ids (column 4) are not whole numbers", CORRECT)
         byte_ids[ids != byte_ids] = UNKNOWN
-    return known_ids(byte_ids)
-
-
-def array_ids(path: Path) -> npt.NDArray[Any]:
-    """Unchanged class ids (N,) of a readable SEMANTIC-LIDAR or VOXEL_GRID file."""
-    return np.asarray(_read_array(path, ANY_ARRAY)[:, 3])
-
-
-def undefined_ids(class_ids: npt.NDArray[Any]) -> tuple[int, ...]:
-    """Those of the class ids (any shape) that AnoVox does not define, ascending; without 255 (unknown)."""
-    defined = {label.id for label in LABELS} | {UNKNOWN}
-    return tuple(int(class_id) for class_id in np.unique(class_ids) if int(class_id) not in defined)
+    return known_ids(byte_ids, ids, undefined)
 
 
 def png_size(path: Path) -> tuple[int, int]:
@@ -212,13 +203,12 @@ def check_array(path: Path, kind: ArrayKind) -> None:
 def check_text(path: Path) -> None:
     """Check only the size of an ACTION or ANOMALY file; raises FileError as its reader would."""
     try:
-        size = check_regular(path).st_size
-        check_not_empty(path, b"." * min(1, size))
-        if size > MAX_FRAME_TEXT_BYTES:
-            problem = f"{size} bytes of text, but such files have at most {MAX_FRAME_TEXT_BYTES}"
-            raise FileError(path, Reason.BAD_TEXT, problem)
+        size = _size(path)
     except OSError as error:
         raise unreadable(path, Reason.BAD_TEXT, f"cannot be read as text ({error})", error) from None
+    if size > MAX_FRAME_TEXT_BYTES:
+        problem = f"{size} bytes of text, but such files have at most {MAX_FRAME_TEXT_BYTES}"
+        raise FileError(path, Reason.BAD_TEXT, problem)
 
 
 def read_key_values(path: Path, last_key: str = "") -> dict[str, str]:
@@ -246,10 +236,18 @@ def read_json(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> Any:
         raise FileError(path, Reason.BAD_TEXT, f"not valid JSON ({error})") from None
 
 
-def known_ids(class_ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Replace class ids (any shape) that AnoVox does not define by 255 (unknown)."""
-    known = bytearray(class_ids.tobytes()).translate(_KNOWN_OR_UNKNOWN)  # several times faster than NumPy's take
-    return np.frombuffer(known, dtype=np.uint8).reshape(class_ids.shape)
+def known_ids(
+    class_ids: npt.NDArray[np.uint8], stored: npt.NDArray[Any], undefined: Undefined = None
+) -> npt.NDArray[np.uint8]:
+    """Replace class ids (any shape) that AnoVox does not define by 255 (unknown).
+
+    Of the same ids as they are `stored`, those that AnoVox does not define go to `undefined`.
+    """
+    translated = bytearray(class_ids.tobytes()).translate(_KNOWN_OR_UNKNOWN)  # several times faster than NumPy's take
+    known = np.frombuffer(translated, dtype=np.uint8).reshape(class_ids.shape)
+    if undefined is not None:
+        undefined |= {int(class_id) for class_id in np.unique(stored[known == UNKNOWN])} - {UNKNOWN}
+    return known
 
 
 def check_not_empty(path: Path, content: bytes | str) -> None:
@@ -293,12 +291,17 @@ def _check_png_size(path: Path, height: int, width: int) -> None:
         raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
 
 
+def _size(path: Path) -> int:
+    """Size of a file [bytes], which is not empty."""
+    size = check_regular(path).st_size
+    check_not_empty(path, b"." * min(1, size))
+    return size
+
+
 def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
     """Header of an .npy file, checked: shape (N, 4), a number type of the kind, and a file size that fits."""
     try:
-        size = check_regular(path).st_size
-        check_not_empty(path, b"." * min(1, size))
-        header = read_header(path)
+        size, header = _size(path), read_header(path)
     except FileError:
         raise
     except OSError as error:
@@ -313,8 +316,7 @@ def _array_header(path: Path, kind: ArrayKind) -> ArrayHeader:
     if size != header.num_bytes:
         raise FileError(path, Reason.BAD_ARRAY, f"{size} bytes of data, but its header declares {shape[0]} rows")
     if shape[0] > MAX_ROWS:
-        problem = f"{shape[0]} rows, but such files have at most {MAX_ROWS}"
-        raise FileError(path, Reason.BAD_ARRAY, problem, CORRECT)
+        raise FileError(path, Reason.BAD_ARRAY, f"{shape[0]} rows, but such files have at most {MAX_ROWS}", CORRECT)
     return header
 
 

@@ -1,7 +1,6 @@
 """Problems of a download: their names, which are keys of metrics/data.json, and their log messages.
 
-A frame with a `Reason` (lib.anovox.format.files) and a scenario with a `ScenarioReason` cannot be used; a `Notice` is
-only a warning.
+Frames with a `Reason` (lib.anovox.format.files) and scenarios with a `ScenarioReason` cannot be used; a `Notice` warns.
 """
 
 from collections.abc import Callable

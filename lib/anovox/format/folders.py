@@ -80,12 +80,8 @@ def _subfolders(folder: Path, report: Report) -> list[Path] | None:
 def _is_folder(entry: os.DirEntry[str], report: Report) -> bool:
     """Return whether to descend into an entry; links to themselves or to a parent folder are reported."""
     try:
-        is_folder = entry.is_dir()
-        loops = (
-            is_folder
-            and entry.is_symlink()
-            and Path(entry.path).parent.resolve().is_relative_to(Path(entry.path).resolve())
-        )
+        is_folder, place = entry.is_dir(), Path(entry.path)
+        loops = is_folder and entry.is_symlink() and place.parent.resolve().is_relative_to(place.resolve())
     except OSError as error:
         loops, is_folder = error.errno == errno.ELOOP, False
         if not loops:

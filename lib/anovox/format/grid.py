@@ -25,7 +25,7 @@ def voxel_grid(
     (H, W). A camera is ignored if a LiDAR has the same pose.
     """
     covered = {pose for pose, _ in lidars}
-    clouds = [LabelledCloud(c[:, :3], c[:, 3].astype(np.uint8), pose.location, pose.rotation) for pose, c in lidars]
+    clouds = [LabelledCloud(c[:, :3], c[:, 3].astype(np.uint8), *pose) for pose, c in lidars]
     clouds += [depth_cloud(*camera) for camera in cameras if camera[0] not in covered]
     return voxelize(clouds, voxel_size_m)
 
@@ -39,4 +39,4 @@ def depth_cloud(
     z_m = -(row - camera.cy_px) * depth_m / camera.fy_px
     points_m = np.stack([depth_m, y_m, z_m], axis=-1).reshape(-1, 3)
     near = np.linalg.norm(points_m, axis=1) <= DEPTH_CLOUD_RANGE_M
-    return LabelledCloud(points_m[near], class_ids.reshape(-1)[near], pose.location, pose.rotation)
+    return LabelledCloud(points_m[near], class_ids.reshape(-1)[near], *pose)

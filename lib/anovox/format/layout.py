@@ -41,22 +41,13 @@ OLD_SEMANTIC_LIDAR: Final = "SEMANTIC_PCD"
 OLD_ACTION: Final = "ACTION_STATE"
 
 FILE_ENDINGS: Final[Mapping[str, str]] = {
-    RGB: ".png",
-    DEPTH: ".png",
-    SEMANTIC: ".png",
-    INSTANCE: ".png",
-    LIDAR: ".npy",
-    SEMANTIC_LIDAR: ".npy",
-    VOXEL_GRID: ".npy",
-    ANOMALY: ".csv",
-    ACTION: ".csv",
+    **dict.fromkeys((RGB, DEPTH, SEMANTIC, INSTANCE), ".png"),
+    **dict.fromkeys((LIDAR, SEMANTIC_LIDAR, VOXEL_GRID), ".npy"),
+    **dict.fromkeys((ANOMALY, ACTION), ".csv"),
 }
 OLD_FILE_ENDINGS: Final[Mapping[str, str]] = {
-    OLD_RGB: ".png",
-    OLD_DEPTH: ".png",
-    OLD_SEMANTIC: ".png",
-    OLD_LIDAR: ".pcd",
-    OLD_SEMANTIC_LIDAR: ".pcd",
+    **dict.fromkeys((OLD_RGB, OLD_DEPTH, OLD_SEMANTIC), ".png"),
+    **dict.fromkeys((OLD_LIDAR, OLD_SEMANTIC_LIDAR), ".pcd"),
     OLD_ACTION: ".csv",
 }
 
@@ -64,18 +55,15 @@ CLOUD_ENDINGS: Final = (".npy", ".pcd", ".ply")
 """Formats in which a cloud may be stored; AnoVox has .npy in its release and .pcd in the old sample layout."""
 
 _FRAME_ID = re.compile(r"_(\d{1,18})$")
-_SENSOR_NAME = re.compile(
-    rf"(?P<kind>{RGB}|{DEPTH}|{SEMANTIC}|{INSTANCE}|{LIDAR}|{SEMANTIC_LIDAR})"
-    r"\((?P<location>[-+.e\d, ]+)\)\((?P<rotation>[-+.e\d, ]+)\)_-?\d+"
-)
+_TRIPLE = r"\(({0}), ({0}), ({0})\)".format(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+_SENSOR_NAME = re.compile(rf"({RGB}|{DEPTH}|{SEMANTIC}|{INSTANCE}|{LIDAR}|{SEMANTIC_LIDAR}){_TRIPLE}{_TRIPLE}_-?\d+")
 _TOWN = re.compile(r"Town\d\d(HD)?")
 
 
 def sensor_name(sensor_type: str, pose: SensorPose, args: CameraArgs | LidarArgs) -> str:
     """Folder name of a sensor, such as `RGB-CAM(0, 0, 1.8)(0, 0, 0)_8112341084538454858`.
 
-    The number at the end is a hash of the sensor's arguments. AnoVox's is Python's abs(hash()), which changes from run
-    to run; this one does not.
+    The number is a hash of the sensor's arguments; AnoVox's, Python's abs(hash()), changes from run to run.
     """
     digest = hashlib.sha256(json.dumps(asdict(args), sort_keys=True).encode()).digest()
     args_hash = abs(int.from_bytes(digest[:8], "big", signed=True))
@@ -87,13 +75,9 @@ def parse_sensor_name(folder: str) -> tuple[str, SensorPose] | None:
     match = _SENSOR_NAME.fullmatch(folder)
     if match is None:
         return None
-    try:
-        location, rotation = (tuple(map(_number, match[group].split(", "))) for group in ("location", "rotation"))
-    except ValueError:
-        return None
-    if not len(location) == len(rotation) == 3:
-        return None
-    return match["kind"], SensorPose(location, rotation)
+    kind, *texts = match.groups()
+    x, y, z, roll, pitch, yaw = map(_number, texts)
+    return kind, SensorPose((x, y, z), (roll, pitch, yaw))
 
 
 def _number(text: str) -> float:
@@ -107,9 +91,8 @@ def frame_file(sensor: str, frame_id: int, ending: str) -> str:
 
 def kind_of(folder: str) -> str:
     """Kind of a scenario's folder, by its name: RGB-CAM, ..., SEMANTIC_IMG; empty for folders that AnoVox has not."""
-    return (
-        folder if folder in OLD_FILE_ENDINGS else next((kind for kind in FILE_ENDINGS if folder.startswith(kind)), "")
-    )
+    found = next((kind for kind in FILE_ENDINGS if folder.startswith(kind)), "")
+    return folder if folder in OLD_FILE_ENDINGS else found
 
 
 def ending_of(folder: str) -> str:

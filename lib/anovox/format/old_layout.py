@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from lib.anovox.format import files, layout, writing
+from lib.anovox.format import files, layout
 from lib.anovox.format.clouds import read_semantic_lidar
-from lib.anovox.format.colors import GENERIC_ANOMALY_ID, colors_of_class_ids
+from lib.anovox.format.colors import GENERIC_ANOMALY_ID
 from lib.anovox.format.files import FileError
 from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.format.folders import FrameFiles
 from lib.anovox.format.grid import voxel_grid
-from lib.anovox.format.pcd import StoredCloud, write_pcd
 from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
 from lib.anovox.format.sensor_setup import Sensor, SensorSetup
 from lib.geometry.voxels import voxel_keys
@@ -34,14 +32,11 @@ def is_old_layout(scenario: Path, listing: Mapping[str, FrameFiles]) -> bool:
 
 def old_sensor_setup() -> SensorSetup:
     """AnoVox's default camera and LiDAR at the default pose; image sizes are corrected by the files later."""
-    placed: list[tuple[str, str, CameraArgs | LidarArgs]] = [
-        (layout.OLD_RGB, layout.RGB, CameraArgs()),
-        (layout.OLD_DEPTH, layout.DEPTH, CameraArgs()),
-        (layout.OLD_SEMANTIC, layout.SEMANTIC, CameraArgs()),
-        (layout.OLD_LIDAR, layout.LIDAR, LidarArgs()),
-        (layout.OLD_SEMANTIC_LIDAR, layout.SEMANTIC_LIDAR, LidarArgs()),
-    ]
-    return SensorSetup(tuple(Sensor(folder, kind, SensorPose(), args) for folder, kind, args in placed))
+    cameras = {layout.OLD_RGB: layout.RGB, layout.OLD_DEPTH: layout.DEPTH, layout.OLD_SEMANTIC: layout.SEMANTIC}
+    lidars = {layout.OLD_LIDAR: layout.LIDAR, layout.OLD_SEMANTIC_LIDAR: layout.SEMANTIC_LIDAR}
+    sensors = [Sensor(folder, kind, SensorPose(), CameraArgs()) for folder, kind in cameras.items()]
+    sensors += [Sensor(folder, kind, SensorPose(), LidarArgs()) for folder, kind in lidars.items()]
+    return SensorSetup(tuple(sensors))
 
 
 def adapted_files(path: Path, listing: Mapping[str, FrameFiles]) -> tuple[dict[str, FrameFiles], tuple[Finding, ...]]:
@@ -79,19 +74,3 @@ def _in_voxel_fraction(listing: Mapping[str, FrameFiles]) -> float | None:
         if len(computed):
             return float(np.isin(voxel_keys(computed), voxel_keys(stored)).mean())
     return None
-
-
-def write_semantic_image(path: Path, class_ids: npt.NDArray[np.uint8]) -> None:
-    """Write SEMANTIC_IMG from (H, W) uint8 class ids; all anomaly classes become one colour."""
-    writing.write_rgb(path, colors_of_class_ids(class_ids))
-
-
-def write_lidar(path: Path, points: npt.NDArray[np.float32], intensity: bool = False) -> None:
-    """Write PCD from (N, 4) x, y, z, intensity; by default without intensity, as by Open3D, which AnoVox used."""
-    write_pcd(path, StoredCloud(points[:, :3], points[:, 3] if intensity else None))
-
-
-def write_semantic_lidar(path: Path, points: npt.NDArray[np.float64]) -> None:
-    """Write SEMANTIC_PCD from (N, 4) x, y, z, class id; as float32, and all anomaly classes become one colour."""
-    colors = colors_of_class_ids(points[:, 3].astype(np.uint8))
-    write_pcd(path, StoredCloud(points[:, :3].astype(np.float32), colors=colors))

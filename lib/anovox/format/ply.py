@@ -13,11 +13,8 @@ from warnings import catch_warnings
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.format.files import CORRECT, MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
-from lib.anovox.format.pcd import StoredCloud
-from lib.common.errors import DataError
-from lib.common.reading import open_file
-from lib.common.terminal import readable
+from lib.anovox.format.files import CORRECT, MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason
+from lib.anovox.format.pcd import StoredCloud, cloud_file, damaged
 
 MAX_HEADER_LINES: Final = 128
 MAX_LINE_BYTES: Final = 1024
@@ -30,8 +27,6 @@ TYPES: Final = {
 BYTE_ORDERS: Final = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
 INTENSITY_NAMES: Final = ("I", "intensity", "scalar_intensity", "scalar_Intensity")
 CLASS_NAMES: Final = ("ObjTag", "objtag")
-# Exceptions that NumPy raises for damaged files.
-_DAMAGE: Final = (OSError, ValueError, LookupError, TypeError, MemoryError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -49,36 +44,26 @@ def read_ply(path: Path) -> StoredCloud:
 
     Raises FileError if the file is damaged or has no x, y, z.
     """
-    try:
-        with open_file(path) as file:
-            header = _checked_header(path, file)
-            if header.format == "ascii":
-                with catch_warnings(action="ignore", category=UserWarning):  # about empty lines, which are skipped
-                    columns = np.loadtxt(file, np.float64, max_rows=header.points, ndmin=2, comments=None)
-                data = dict(zip(header.dtype.names or (), columns.T, strict=True))
-                number = len(columns)
-            else:
-                packed = np.frombuffer(file.read(header.points * header.dtype.itemsize), header.dtype)
-                data = {name: packed[name] for name in packed.dtype.names or ()}
-                number = len(packed)
-    except FileError:
-        raise
-    except _DAMAGE as error:
-        raise _unreadable(path, error) from None
+    with cloud_file(path, "PLY") as file:
+        header = _checked_header(path, file)
+        if header.format == "ascii":
+            with catch_warnings(action="ignore", category=UserWarning):  # about empty lines, which are skipped
+                columns = np.loadtxt(file, np.float64, max_rows=header.points, ndmin=2, comments=None)
+            data = dict(zip(header.dtype.names or (), columns.T, strict=True))
+            number = len(columns)
+        else:
+            packed = np.frombuffer(file.read(header.points * header.dtype.itemsize), header.dtype)
+            data = {name: packed[name] for name in packed.dtype.names or ()}
+            number = len(packed)
     if number != header.points:
-        raise _damaged(path, f"{number} points of data, but its header declares {header.points}")
+        raise damaged(path, f"{number} points of data, but its header declares {header.points}")
     return _stored_cloud(path, data)
 
 
 def ply_size(path: Path) -> int:
     """Number of points of a .ply file, from its header; raises FileError if the header is damaged."""
-    try:
-        with open_file(path) as file:
-            return _checked_header(path, file).points
-    except FileError:
-        raise
-    except _DAMAGE as error:
-        raise _unreadable(path, error) from None
+    with cloud_file(path, "PLY") as file:
+        return _checked_header(path, file).points
 
 
 def _stored_cloud(path: Path, data: dict[str, npt.NDArray[Any]]) -> StoredCloud:
@@ -104,52 +89,41 @@ def _stored_cloud(path: Path, data: dict[str, npt.NDArray[Any]]) -> StoredCloud:
 
 
 def _checked_header(path: Path, file: BinaryIO) -> _Header:
-    check_not_empty(path, file.read(1))
-    file.seek(0)
     lines = [file.readline(MAX_LINE_BYTES).decode("ascii", "replace").split() for _ in range(2)]
     if lines[0] != ["ply"] or lines[1][:1] != ["format"] or lines[1][1:2] == [] or lines[1][1] not in BYTE_ORDERS:
-        raise _damaged(path, "not a PLY file: it does not begin with `ply` and its format")
+        raise damaged(path, "not a PLY file: it does not begin with `ply` and its format")
     for _ in range(MAX_HEADER_LINES):
         lines.append(file.readline(MAX_LINE_BYTES).decode("ascii", "replace").split())
         if lines[-1] == ["end_header"]:
             break
     else:
-        raise _damaged(path, "not a PLY file: it has no header that ends with end_header")
+        raise damaged(path, "not a PLY file: it has no header that ends with end_header")
     points, fields = _vertices(path, [line for line in lines[2:] if line and line[0] in ("element", "property")])
     order = BYTE_ORDERS[lines[1][1]]
     header = _Header(lines[1][1], points, np.dtype([(name, order + kind) for name, kind in fields]), file.tell())
     size = os.fstat(file.fileno()).st_size - header.start
     least = 2 * points * len(fields) - 1 if header.format == "ascii" else points * header.dtype.itemsize
     if size > MAX_CLOUD_BYTES:
-        raise _damaged(path, f"{size} bytes of points, more than the {MAX_CLOUD_BYTES} of any LiDAR")
+        raise damaged(path, f"{size} bytes of points, more than the {MAX_CLOUD_BYTES} of any LiDAR")
     if size < least:
-        raise _damaged(path, f"{size} bytes of data, but its header declares {points} points")
+        raise damaged(path, f"{size} bytes of data, but its header declares {points} points")
     return header
 
 
 def _vertices(path: Path, lines: list[list[str]]) -> tuple[int, list[tuple[str, str]]]:
     """Number and fields (name, type) of the points, the first element of a point cloud's file."""
     if not lines or len(lines[0]) != 3 or lines[0][:2] != ["element", "vertex"] or not lines[0][2].isdecimal():
-        raise _damaged(path, "its header does not begin with the points (element vertex)")
+        raise damaged(path, "its header does not begin with the points (element vertex)")
     if len(lines[0][2]) > 12 or not 0 < (points := int(lines[0][2])) <= MAX_ROWS:
-        raise _damaged(path, f"its header declares {lines[0][2][:20]} points, not 1 to {MAX_ROWS}")
+        raise damaged(path, f"its header declares {lines[0][2][:20]} points, not 1 to {MAX_ROWS}")
     fields: list[tuple[str, str]] = []
     for line in lines[1:]:
         if line[0] == "element":
             break
         if len(line) != 3 or line[1] not in TYPES or len(fields) == MAX_PROPERTIES:
-            raise _damaged(path, f"its points have a property that is no number ({' '.join(line)[:60]})")
+            raise damaged(path, f"its points have a property that is no number ({' '.join(line)[:60]})")
         fields.append((line[2], TYPES[line[1]]))
     names = [name for name, _ in fields]
     if not {"x", "y", "z"} <= set(names) or len(set(names)) < len(names):
-        raise _damaged(path, f"its properties are {' '.join(names)[:200]}, not x, y and z and others, each once")
+        raise damaged(path, f"its properties are {' '.join(names)[:200]}, not x, y and z and others, each once")
     return points, fields
-
-
-def _damaged(path: Path, problem: str) -> FileError:
-    return FileError(path, Reason.BAD_ARRAY, readable(problem))
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    problem = f"not a readable PLY file ({' '.join(str(error).split())[:200]})"
-    return unreadable(path, Reason.BAD_ARRAY, problem, error)

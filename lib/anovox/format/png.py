@@ -39,8 +39,7 @@ class UnsupportedPixelsError(ValueError):
 def read_pixels(path: Path, height: int, width: int) -> npt.NDArray[Any]:
     """Read a PNG of the given size: (H, W) uint8 or uint16 grey, or (H, W, 3) uint8 RGB; alpha is dropped.
 
-    Checks the checksum of every chunk, which the decoders do not. Raises ValueError and whatever Pillow raises for
-    damaged files; OSError as `read_bytes`.
+    Checks every chunk's checksum, which the decoders do not. Raises ValueError, what Pillow raises for damage, OSError.
     """
     content = read_bytes(path, _max_bytes(height, width))
     kinds = list(_checked_chunks(content))

@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lib.geometry.camera import Camera
 from lib.geometry.frame import ScenarioType
 
 CAMERA_SENSORS = ("RGB-CAM", "DEPTH_CAM", "SEMANTIC-CAM", "INSTANCE-CAM")
 LIDAR_SENSORS = ("LIDAR", "SEMANTIC-LIDAR")
 
 
-@dataclass(frozen=True)
-class SensorPose:
+class SensorPose(NamedTuple):
     """A pose on the vehicle: location [m] and (roll, pitch, yaw) [degrees], in CARLA's left-handed vehicle frame."""
 
     location: tuple[float, float, float] = (0, 0, 1.8)
@@ -27,6 +28,10 @@ class CameraArgs:
     image_height: int = 512
     image_width: int = 768
     camera_fov: float = 90.0
+
+    def intrinsics(self) -> Camera:
+        """The camera as a pinhole."""
+        return Camera.from_fov(self.image_width, self.image_height, self.camera_fov)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,35 @@ class SensorSet:
     def poses(self) -> tuple[SensorPose, ...]:
         """All poses in AnoVox's order, LiDARs first; ACTION files hold the matrices of the last one."""
         return tuple(dict.fromkeys((*self.lidars, *self.cameras)))
+
+
+SensorSetName = Literal["mono", "stereo", "stereo_one_lidar", "multi", "surround"]
+
+_AHEAD = SensorPose((0, 0, 1.8), (0, 0, 0))
+_LEFT = SensorPose((0, -1, 1.8), (0, 0, -15))
+_RIGHT = SensorPose((0, 1, 1.8), (0, 0, 15))
+_MULTI = (
+    _AHEAD,
+    SensorPose((1.5, 0, 1.8), (0, 0, 0)),
+    SensorPose((1, 0.9, 1.8), (0, 0, 15)),
+    SensorPose((1, -0.9, 1.8), (0, 0, -15)),
+    SensorPose((-1.5, 0, 1), (0, 0, 180)),
+    SensorPose((-1.5, 0.9, 1), (0, 0, 170)),
+    SensorPose((-1.5, -0.9, 1), (0, 0, -170)),
+)
+_SURROUND = tuple(SensorPose((0, 0, 1.8), (0, 0, yaw)) for yaw in (0, 40, 80, 120, 160, -40, -80, -120, -160, 180))
+
+SENSOR_POSES: Final[Mapping[SensorSetName, tuple[tuple[SensorPose, ...], tuple[SensorPose, ...]]]] = {
+    "mono": ((_AHEAD,), (_AHEAD,)),
+    "stereo": ((_AHEAD, _LEFT, _RIGHT), (_AHEAD, _LEFT, _RIGHT)),
+    "stereo_one_lidar": ((_LEFT, _RIGHT), (_AHEAD,)),
+    "multi": (_MULTI, _MULTI),
+    "surround": (_SURROUND, _SURROUND),
+}
+"""The poses of the cameras and of the LiDARs of AnoVox's downloads.
+
+Source: EgoVehicleSetup.py of its generator. Yaw is clockwise seen from above; y is to the right.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +138,7 @@ class Recording:
 class ScenarioConfig:
     """A scenario's entry in Scenario_Configuration_Files; `name` is its folder, Scenario_<uuid>.
 
-    `anomaly_kind`: how the anomaly differs from normal objects; known for the simulator only (simulator_notes.py).
+    `anomaly_kind`: how the anomaly differs from normal objects; known for the simulator only (simulator.json).
     """
 
     name: str

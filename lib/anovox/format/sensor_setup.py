@@ -3,19 +3,28 @@
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from lib.anovox.format import files, layout
 from lib.anovox.format.findings import ScenarioError, ScenarioReason
-from lib.anovox.format.recording import CAMERA_SENSORS, LIDAR_SENSORS, CameraArgs, LidarArgs, SensorPose, SensorSet
-from lib.anovox.format.sensor_sets import SENSOR_POSES
+from lib.anovox.format.recording import (
+    CAMERA_SENSORS,
+    LIDAR_SENSORS,
+    SENSOR_POSES,
+    CameraArgs,
+    LidarArgs,
+    SensorPose,
+    SensorSet,
+)
 
 MAX_SETUP_BYTES: Final = 1_000_000
 MAX_CHANNELS: Final = 4_096
 MAX_LOCATION_M: Final = 100.0
 REMEDY: Final = "take the file from the archive again"
+
+Args = TypeVar("Args", CameraArgs, LidarArgs)
 
 
 @dataclass(frozen=True)
@@ -30,21 +39,16 @@ class Sensor:
 
 
 @dataclass(frozen=True)
-class CameraRig:
-    """The cameras of one pose: `folders` maps a sensor type (RGB-CAM, ...) to its folder."""
+class Rig(Generic[Args]):
+    """The cameras or the LiDARs of one pose: `folders` maps a sensor type (RGB-CAM, LIDAR, ...) to its folder."""
 
     pose: SensorPose
-    args: CameraArgs
-    folders: Mapping[str, str]
+    args: Args
+    folders: dict[str, str]
 
 
-@dataclass(frozen=True)
-class LidarRig:
-    """The LiDARs of one pose: `folders` maps a sensor type (LIDAR, SEMANTIC-LIDAR) to its folder."""
-
-    pose: SensorPose
-    args: LidarArgs
-    folders: Mapping[str, str]
+CameraRig = Rig[CameraArgs]
+LidarRig = Rig[LidarArgs]
 
 
 @dataclass(frozen=True)
@@ -56,22 +60,12 @@ class SensorSetup:
     @property
     def cameras(self) -> tuple[CameraRig, ...]:
         """The saved cameras by pose, in the file's order of poses."""
-        rigs: dict[SensorPose, CameraRig] = {}
-        for sensor in self.sensors:
-            if sensor.saved and isinstance(sensor.args, CameraArgs):
-                rig = rigs.get(sensor.pose, CameraRig(sensor.pose, sensor.args, {}))
-                rigs[sensor.pose] = replace(rig, folders={**rig.folders, sensor.kind: sensor.folder})
-        return tuple(rigs.values())
+        return self._rigs(CameraArgs)
 
     @property
     def lidars(self) -> tuple[LidarRig, ...]:
         """The saved LiDARs by pose, in the file's order of poses."""
-        rigs: dict[SensorPose, LidarRig] = {}
-        for sensor in self.sensors:
-            if sensor.saved and isinstance(sensor.args, LidarArgs):
-                rig = rigs.get(sensor.pose, LidarRig(sensor.pose, sensor.args, {}))
-                rigs[sensor.pose] = replace(rig, folders={**rig.folders, sensor.kind: sensor.folder})
-        return tuple(rigs.values())
+        return self._rigs(LidarArgs)
 
     def without(self, folders: Collection[str]) -> "SensorSetup":
         """Copy of the setup in which the sensors of these folders are marked as not saved."""
@@ -83,6 +77,13 @@ class SensorSetup:
         AnoVox's generator (Scenarios/Util.py) uses the last one it spawned, saved or not: the last in the file.
         """
         return next((sensor.pose for sensor in reversed(self.sensors) if sensor.kind == kind), None)
+
+    def _rigs(self, args: type[Args]) -> tuple[Rig[Args], ...]:
+        rigs: dict[SensorPose, Rig[Args]] = {}
+        for sensor in self.sensors:
+            if sensor.saved and isinstance(sensor.args, args):
+                rigs.setdefault(sensor.pose, Rig(sensor.pose, sensor.args, {})).folders[sensor.kind] = sensor.folder
+        return tuple(rigs.values())
 
 
 def sensor_setup(sensors: SensorSet) -> SensorSetup:
@@ -108,7 +109,7 @@ def sensor_setup_of_folders(folders: Iterable[str]) -> SensorSetup:
     poses = next((poses for poses in sets if set(poses) == found), None)
     sensors = [
         Sensor(folder, kind, pose, CameraArgs() if kind in CAMERA_SENSORS else LidarArgs(), saved=bool(folder))
-        for pose in poses or sorted(found, key=astuple)
+        for pose in poses or sorted(found)
         for kind in (*CAMERA_SENSORS, *LIDAR_SENSORS)
         if (folder := by_place.get((kind, pose), "")) or poses
     ]
@@ -135,7 +136,7 @@ def read_sensor_setup(path: Path) -> SensorSetup:
             message = f"{path}: sensor {folder!r}: {problem}; {REMEDY}"
             raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
         if sensor is not None:
-            _check_pose(path, sensor, sensors)
+            _check_pose(f"{path}: sensor {folder!r}", sensor, sensors)
             sensors.append(sensor)
     return SensorSetup(tuple(sensors))
 
@@ -173,20 +174,19 @@ def _sensor(folder: str, entry: Any) -> Sensor | None:
     return Sensor(folder, kind, pose, _camera_args(args) if kind in CAMERA_SENSORS else _lidar_args(args), saved)
 
 
-def _check_pose(path: Path, sensor: Sensor, others: Sequence[Sensor]) -> None:
+def _check_pose(name: str, sensor: Sensor, others: Sequence[Sensor]) -> None:
     """Raise ScenarioError if the sensor conflicts with another saved sensor of its pose."""
     for other in others:
         if not (sensor.saved and other.saved) or sensor.pose != other.pose:
             continue
         if sensor.kind == other.kind:
             problem = f"a second {sensor.kind} at the pose of {other.folder!r}, so it is unclear which one to use"
-            message = f"{path}: sensor {sensor.folder!r}: {problem}; set save_data of one of them to false"
+            message = f"{name}: {problem}; set save_data of one of them to false"
             raise ScenarioError(ScenarioReason.TWO_SENSORS_AT_ONE_POSE, message)
         # Image sizes are not compared: they are read from the images later (lib.anovox.reading.measured).
         views = [args.camera_fov for args in (sensor.args, other.args) if isinstance(args, CameraArgs)]
         if len(set(views)) > 1:
-            problem = "its field of view differs from that of the other cameras of its pose"
-            message = f"{path}: sensor {sensor.folder!r}: {problem}; {REMEDY}"
+            message = f"{name}: its field of view differs from that of the other cameras of its pose; {REMEDY}"
             raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message)
 
 
@@ -207,9 +207,8 @@ def _number(value: Any, key: str) -> float:
 def _camera_args(args: Mapping[str, Any]) -> CameraArgs:
     height, width = (_whole(args[key], key, files.MAX_PIXELS) for key in ("image_height", "image_width"))
     if height * width > files.MAX_PIXELS:
-        raise ValueError(
-            f"an image of {height} x {width} has more than the {files.MAX_PIXELS:,} pixels of any camera here"
-        )
+        most = f"the {files.MAX_PIXELS:,} pixels of any camera here"
+        raise ValueError(f"an image of {height} x {width} has more than {most}")
     fov_deg = _number(args["camera_fov"], "camera_fov")
     if not 1 <= fov_deg <= 179:
         raise ValueError(f"camera_fov is {fov_deg}, which is not between 1 and 179 degrees")

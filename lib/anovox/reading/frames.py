@@ -1,30 +1,27 @@
 """Scenario folders -> Frames, one by one; a frame that cannot be used is reported and skipped."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.format import class_images, clouds, files, layout
+from lib.anovox.format import files, layout
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.clouds import read_lidar, read_semantic_lidar
 from lib.anovox.format.ego_state import LIDAR_MATRIX, EgoState, anomaly_of, ego_state
 from lib.anovox.format.files import FileError, Reason
 from lib.anovox.format.grid import voxel_grid
-from lib.anovox.format.sensor_setup import LidarRig
+from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.point_labels import PointLabels, merged_labels, transfer_labels
-from lib.anovox.reading.scenario import CameraView, Scenario, cloud_sizes
-from lib.common.labels import UNKNOWN
-from lib.geometry.camera import Camera
+from lib.anovox.reading.scenario import CameraView, Scenario, Sensors, cloud_sizes, open_scenario
 from lib.geometry.frame import Anomaly, Frame
 from lib.geometry.merged import merge_clouds
 from lib.geometry.voxels import VOXEL_SIZE_M
-
-_Labelled = tuple[Path, npt.NDArray[Any]]
 
 _MISSING: Final = {
     layout.RGB: Reason.MISSING_IMAGE,
@@ -115,17 +112,17 @@ def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> I
                 yield SkippedFrame(frame_id, error.reason, str(error))
 
 
-def largest_usable_cloud(scenarios: Iterable[tuple[int, Callable[[], Scenario]]]) -> int:
+def largest_usable_cloud(scenarios: Iterable[tuple[int, Path, ScenarioConfig | None]], sensors: Sensors) -> int:
     """Number of points of the largest cloud among all usable frames, 0 without one. Usually reads a single frame.
 
     `scenarios`: for each, the size of its largest cloud according to the headers (`largest_cloud`), which may belong to
-    an unusable frame, and a function that opens it.
+    an unusable frame, and what `open_scenario` opens.
     """
     found = 0
-    for largest, open_one in sorted(scenarios, key=itemgetter(0), reverse=True):
+    for largest, path, config in sorted(scenarios, key=itemgetter(0), reverse=True):
         if largest <= found:
             break
-        scenario = open_one()
+        scenario = open_scenario(path, config, sensors)
         sizes = cloud_sizes(scenario)
         for frame_id in sorted(sizes, key=sizes.__getitem__, reverse=True):
             if sizes[frame_id] <= found:
@@ -141,6 +138,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         required_file(scenario, view.rig.folders[kind], kind, frame_id)
         for kind in (layout.RGB, layout.DEPTH, layout.SEMANTIC)
     )
+    undefined: set[int] = set()
     frame = Frame(
         scenario=scenario.config.name,
         frame_id=frame_id,
@@ -148,7 +146,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         image=files.read_rgb(image_path, height, width),
         points=tick.points,
         point_class=tick.labels.class_ids,
-        pixel_class=read_class_image(semantic_path, height, width, scenario.anomaly_id),
+        pixel_class=read_class_image(semantic_path, height, width, scenario.anomaly_id, undefined),
         depth_m=files.read_depth(depth_path, height, width).astype(np.float32),
         camera=view.camera,
         lidars=scenario.lidars,
@@ -161,8 +159,8 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
         camera_name=view.name,
         cloud_sizes=tick.cloud_sizes,
     )
-    undefined = _undefined_ids([(semantic_path, frame.pixel_class)])
-    undefined_ids = {**undefined, **tick.undefined_ids}
+    undefined_ids = {layout.kind_of(semantic_path.parent.name): tuple(sorted(undefined))} if undefined else {}
+    undefined_ids |= tick.undefined_ids
     return ReadFrame(frame, tick.labels, undefined_ids, shares_cloud, tick.clouds, _fills_grid(scenario))
 
 
@@ -173,62 +171,43 @@ def _fills_grid(scenario: Scenario) -> bool:
 
 
 def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
+    rigs, clouds, undefined = scenario.lidar_rigs, list[LidarClouds](), defaultdict[str, set[int]](set)
     paths = [
-        (required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id), _semantic(scenario, rig, frame_id))
-        for rig in scenario.lidar_rigs
+        (
+            required_file(scenario, rig.folders[layout.LIDAR], layout.LIDAR, frame_id),
+            optional_file(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id),
+        )
+        for rig in rigs
     ]
-    clouds = tuple(
-        LidarClouds(read_lidar(lidar), read_semantic_lidar(semantic, scenario.anomaly_id) if semantic else None)
-        for lidar, semantic in paths
-    )
-    voxels = _voxels(scenario, frame_id)
+    for path, semantic_path in paths:
+        points, semantic = read_lidar(path), None
+        if semantic_path is not None:
+            kind = layout.kind_of(semantic_path.parent.name)
+            semantic = read_semantic_lidar(semantic_path, scenario.anomaly_id, undefined[kind])
+        clouds.append(LidarClouds(points, semantic))
+    voxel_path = optional_file(scenario, layout.VOXEL_GRID, frame_id)
+    if voxel_path is None:
+        voxels = compute_voxels(scenario, frame_id)
+    else:
+        voxels = files.read_voxels(voxel_path, undefined[layout.VOXEL_GRID])
     labels = [
         transfer_labels(cloud.points, cloud.semantic_points, voxels, rig.pose, rig.args.noise_stddev)
-        for rig, cloud in zip(scenario.lidar_rigs, clouds, strict=True)
+        for rig, cloud in zip(rigs, clouds, strict=True)
     ]
-    several = len(clouds) > 1
-    poses = [(rig.pose.location, rig.pose.rotation) for rig in scenario.lidar_rigs]
-    labelled: list[_Labelled] = [
-        (path, cloud.semantic_points[:, 3])
-        for (_, path), cloud in zip(paths, clouds, strict=True)
-        if path is not None and cloud.semantic_points is not None
-    ]
-    voxel_path = optional_file(scenario, layout.VOXEL_GRID, frame_id)
-    if voxel_path is not None:
-        labelled.append((voxel_path, voxels[:, 3]))
+    merged, sizes = clouds[0].points, tuple[int, ...]()
+    if len(clouds) > 1:
+        merged = merge_clouds([cloud.points for cloud in clouds], [rig.pose for rig in rigs])
+        sizes = tuple(len(cloud.points) for cloud in clouds)
     return _Tick(
-        points=merge_clouds([cloud.points for cloud in clouds], poses) if several else clouds[0].points,
-        cloud_sizes=tuple(len(cloud.points) for cloud in clouds) if several else (),
-        labels=merged_labels(labels) if several else labels[0],
+        points=merged,
+        cloud_sizes=sizes,
+        labels=merged_labels(labels),
         voxels=voxels,
         ego=_ego_state(scenario, frame_id),
         anomaly=_anomaly(scenario, frame_id),
-        undefined_ids=_undefined_ids(labelled),
-        clouds=clouds,
+        undefined_ids={kind: tuple(sorted(ids)) for kind, ids in undefined.items() if ids},
+        clouds=tuple(clouds),
     )
-
-
-def _undefined_ids(labelled: Iterable[_Labelled]) -> dict[str, tuple[int, ...]]:
-    """ReadFrame's `undefined_ids`, from files and the class ids read from them; rereads only files with unknown ids."""
-    found: dict[str, set[int]] = {}
-    for path, class_ids in labelled:
-        if (class_ids == UNKNOWN).any():
-            kind = layout.kind_of(path.parent.name)
-            found.setdefault(kind, set()).update(_undefined_in(path))
-    return {kind: tuple(sorted(ids)) for kind, ids in found.items() if ids}
-
-
-def _undefined_in(path: Path) -> tuple[int, ...]:
-    """Class ids, or colours as 0xRRGGBB, of a readable label file that AnoVox does not define."""
-    kind = layout.kind_of(path.parent.name)
-    if kind == layout.VOXEL_GRID:
-        return files.undefined_ids(files.array_ids(path))
-    return class_images.undefined_classes(path) if path.suffix == ".png" else clouds.undefined_classes(path)
-
-
-def _voxels(scenario: Scenario, frame_id: int) -> npt.NDArray[np.uint16]:
-    path = optional_file(scenario, layout.VOXEL_GRID, frame_id)
-    return files.read_voxels(path) if path else compute_voxels(scenario, frame_id)
 
 
 def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXEL_SIZE_M) -> npt.NDArray[np.uint16]:
@@ -248,9 +227,8 @@ def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXE
             depth, semantic = (
                 required_file(scenario, rig.folders[kind], kind, frame_id) for kind in (layout.DEPTH, layout.SEMANTIC)
             )
-            camera = Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
             pictures = files.read_depth(depth, *size), read_class_image(semantic, *size, scenario.anomaly_id)
-            cameras.append((rig.pose, camera, *pictures))
+            cameras.append((rig.pose, rig.args.intrinsics(), *pictures))
     return voxel_grid(lidars, cameras, voxel_size_m)
 
 
@@ -268,10 +246,6 @@ def _ego_state(scenario: Scenario, frame_id: int) -> EgoState:
 def _anomaly(scenario: Scenario, frame_id: int) -> Anomaly | None:
     path = optional_file(scenario, layout.ANOMALY, frame_id)
     return replace(anomaly_of(files.read_key_values(path)), kind=scenario.config.anomaly_kind) if path else None
-
-
-def _semantic(scenario: Scenario, rig: LidarRig, frame_id: int) -> Path | None:
-    return optional_file(scenario, rig.folders.get(layout.SEMANTIC_LIDAR), frame_id)
 
 
 def optional_file(scenario: Scenario, folder: str | None, frame_id: int) -> Path | None:
@@ -292,10 +266,6 @@ def required_file(scenario: Scenario, folder: str, kind: str, frame_id: int) -> 
     path = optional_file(scenario, folder, frame_id)
     if path is None:
         missing = scenario.path / layout.frame_file(folder, frame_id, layout.ending_of(folder))
-        raise FileError(
-            missing,
-            _MISSING[kind],
-            "missing",
-            "unpack it from the archive if the archive has it, or continue without this frame",
-        )
+        remedy = "unpack it from the archive if the archive has it, or continue without this frame"
+        raise FileError(missing, _MISSING[kind], "missing", remedy)
     return path

@@ -5,7 +5,7 @@ view and LiDAR channels may differ from that file. Where they can be measured, t
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -34,9 +34,7 @@ TIME_ROUNDING_S: Final = 0.05
 
 MIN_POINTS: Final = 100
 MIN_CONFIRMED_FRACTION: Final = 0.8
-"""Fraction of points whose depth the depth image confirms (good data: 0.96 to 0.99). Below it, the field of view is
-estimated.
-"""
+"""Of points whose depth the depth image confirms (good data: 0.96 to 0.99); below, the field of view is estimated."""
 MIN_IMPROVEMENT: Final = 0.2
 DEPTH_TOLERANCE: Final = 0.05
 DEPTH_TOLERANCE_M: Final = 0.3
@@ -56,44 +54,40 @@ def corrected(
 ) -> tuple[SensorSetup, tuple[Finding, ...]]:
     """Correct the setup of the scenario `path` by image sizes, fields of view and LiDAR channels measured in its files.
 
-    Also returns a finding for each value that differs. `stated`: whether there is a sensor_setup.json; without one,
-    another image size is no finding.
+    Returns a finding for each value that differs. `stated`: there is a sensor_setup.json; else no size is a finding.
     """
     args: dict[SensorPose, CameraArgs] = {}
     lidar_args: dict[SensorPose, LidarArgs] = {}
-    findings: list[Finding] = []
-    source = path / layout.SENSOR_SETUP
+    findings: dict[Notice, Finding] = {}
+
+    def note(notice: Notice, problem: str, used: str) -> None:
+        message = f"{path / layout.SENSOR_SETUP}: {problem}; nothing to do: {used} is used"
+        findings.setdefault(notice, Finding(notice, message))
+
+    states = "says" if stated else "is missing, and AnoVox's default is"
     for rig in setup.lidars:
         cloud = _first_cloud(rig, listing)
         measured = rig.args if cloud is None else with_measured_rows(rig.args, cloud)
         lidar_args[rig.pose] = measured
         if measured != rig.args:
-            message = (
-                f"{source}: {_states(stated)} {_rows(rig.args)} of the LiDAR, but the clouds show {_rows(measured)}; "
-                "nothing to do: the value from the clouds is used"
-            )
-            findings.append(Finding(Notice.OTHER_LIDAR_CHANNELS, message))
+            problem = f"{states} {_rows(rig.args)} of the LiDAR, but the clouds show {_rows(measured)}"
+            note(Notice.OTHER_LIDAR_CHANNELS, problem, "the value from the clouds")
     for camera in setup.cameras:
         sized = with_image_size(camera, listing)
         if stated and sized != camera.args:
             stated_size, shown = (f"{a.image_height} x {a.image_width}" for a in (camera.args, sized))
             problem = f"says {stated_size} pixels (height x width), but the images are {shown}"
-            message = f"{source}: {problem}; nothing to do: the images' size is used"
-            findings.append(Finding(Notice.OTHER_IMAGE_SIZE, message))
+            note(Notice.OTHER_IMAGE_SIZE, problem, "the images' size")
         seen = _with_field_of_view(replace(camera, args=sized), setup.lidars, listing)
         args[camera.pose] = seen
         if seen.camera_fov != sized.camera_fov:
-            message = (
-                f"{source}: {_states(stated)} a camera_fov of {sized.camera_fov:g} degrees, but depth images and "
-                f"clouds agree at {seen.camera_fov:g}; nothing to do: this value is used"
-            )
-            findings.append(Finding(Notice.OTHER_FIELD_OF_VIEW, message))
-    once = {finding.reason: finding for finding in reversed(findings)}
+            problem = f"{states} a camera_fov of {sized.camera_fov:g} degrees, but depth images and clouds agree at"
+            note(Notice.OTHER_FIELD_OF_VIEW, f"{problem} {seen.camera_fov:g}", "this value")
     sensors = tuple(
         replace(s, args=(args if isinstance(s.args, CameraArgs) else lidar_args).get(s.pose, s.args))
         for s in setup.sensors
     )
-    return SensorSetup(sensors), tuple(once.values())
+    return SensorSetup(sensors), tuple(findings.values())
 
 
 def with_image_size(rig: CameraRig, listing: Listing) -> CameraArgs:
@@ -111,9 +105,8 @@ def with_image_size(rig: CameraRig, listing: Listing) -> CameraArgs:
 def with_measured_rows(args: LidarArgs, cloud: npt.NDArray[np.float32]) -> LidarArgs:
     """The LiDAR's arguments with channels and vertical field of view estimated from a cloud (N, 4).
 
-    Range noise does not change elevations, so that all points of a channel have the same. `args` are returned unchanged
-    if the cloud's elevations fit them, even with channels missing (the upper ones may see only sky), or if they are not
-    evenly spaced.
+    Range noise does not change elevations: all points of a channel have the same. Unchanged if the elevations fit
+    `args`, even with channels missing (the upper ones may see only sky), or if they are not evenly spaced.
     """
     rows_deg = _rows_deg(cloud)
     if len(rows_deg) < MIN_ROWS:
@@ -121,13 +114,12 @@ def with_measured_rows(args: LidarArgs, cloud: npt.NDArray[np.float32]) -> Lidar
     step_deg = float(np.median(np.diff(rows_deg)))
     if not _evenly_spaced(rows_deg, rows_deg[0], step_deg):
         return args
-    stated_deg = (args.upper_fov - args.lower_fov) / max(1, args.channels - 1)
+    height_deg = args.upper_fov - args.lower_fov
+    stated_deg = height_deg / max(1, args.channels - 1)
     if abs(stated_deg - step_deg) <= STEP_TOLERANCE * step_deg and _evenly_spaced(rows_deg, args.lower_fov, stated_deg):
         return args
-    channels = round((args.upper_fov - args.lower_fov) / step_deg) + 1
-    if channels <= MAX_CHANNELS and _evenly_spaced(
-        rows_deg, args.lower_fov, (args.upper_fov - args.lower_fov) / (channels - 1)
-    ):
+    channels = round(height_deg / step_deg) + 1
+    if channels <= MAX_CHANNELS and _evenly_spaced(rows_deg, args.lower_fov, height_deg / (channels - 1)):
         return replace(args, channels=channels)
     lower, upper = (round(float(end), 2) for end in (rows_deg[0], rows_deg[-1]))
     channels = round((upper - lower) / step_deg) + 1
@@ -194,24 +186,19 @@ def _with_field_of_view(rig: CameraRig, lidars: Sequence[LidarRig], listing: Lis
     nearest = min(lidars, key=lambda lidar: float(np.linalg.norm(place - lidar.pose.location)), default=None)
     if nearest is None or layout.DEPTH not in rig.folders or layout.LIDAR not in nearest.folders:
         return rig.args
-    for depth_path, cloud_path in _same_ticks(listing, rig.folders[layout.DEPTH], nearest.folders[layout.LIDAR]):
+    depths, clouds = listing.get(rig.folders[layout.DEPTH]), listing.get(nearest.folders[layout.LIDAR])
+    if depths is None or clouds is None:
+        return rig.args
+    for frame_id in (frame_id for frame_id in depths.paths if frame_id in clouds.paths):
         try:
-            depth_m = files.read_depth(depth_path, rig.args.image_height, rig.args.image_width)
-            cloud = read_lidar(cloud_path)
+            depth_m = files.read_depth(depths.paths[frame_id], rig.args.image_height, rig.args.image_width)
+            cloud = read_lidar(clouds.paths[frame_id])
         except FileError:
             continue
-        vehicle_SE3_camera, vehicle_SE3_lidar = (
-            vehicle_SE3_sensor(pose.location, pose.rotation) for pose in (rig.pose, nearest.pose)
-        )
+        vehicle_SE3_camera, vehicle_SE3_lidar = (vehicle_SE3_sensor(*pose) for pose in (rig.pose, nearest.pose))
         points_camera_m = apply(invert(vehicle_SE3_camera) @ vehicle_SE3_lidar, _sampled(cloud))
         return replace(rig.args, camera_fov=field_of_view_deg(rig.args, points_camera_m, depth_m))
     return rig.args
-
-
-def _same_ticks(listing: Listing, folder: str, other: str) -> Iterator[tuple[Path, Path]]:
-    if folder in listing and other in listing:
-        paths, others = listing[folder].paths, listing[other].paths
-        yield from ((path, others[frame_id]) for frame_id, path in paths.items() if frame_id in others)
 
 
 def _first_cloud(rig: LidarRig, listing: Listing) -> npt.NDArray[np.float32] | None:
@@ -266,7 +253,3 @@ def _png_size(path: Path) -> tuple[int, int] | None:
 
 def _rows(args: LidarArgs) -> str:
     return f"{args.channels} channels from {args.lower_fov:g} to {args.upper_fov:g} degrees"
-
-
-def _states(stated: bool) -> str:
-    return "says" if stated else "is missing, and AnoVox's default is"

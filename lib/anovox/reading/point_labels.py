@@ -85,22 +85,14 @@ def transfer_labels(
             source[unlabelled[matched]] = LabelSource.DIRECTION
             unlabelled = unlabelled[~matched]
     if voxels is not None and len(voxels) and len(unlabelled):
-        rows = voxel_rows(points[unlabelled], voxels, pose)
+        rows = rows_of_keys(point_keys(points[unlabelled], *pose), voxels)
         unlabelled, rows = unlabelled[rows != NO_VOXEL], rows[rows != NO_VOXEL]
         class_ids[unlabelled], source[unlabelled] = voxels[rows, 3], LabelSource.VOXEL
     return PointLabels(class_ids, source)
 
 
-def voxel_rows(points: Cloud, voxels: npt.NDArray[np.uint16], pose: SensorPose) -> npt.NDArray[np.int64]:
-    """Row (N,) int64 of `voxels` (M, 4), M > 0, that contains each point (N, 3 or more) [m]; NO_VOXEL if none does.
-
-    The points are in the frame of the LiDAR at `pose`.
-    """
-    return rows_of_keys(point_keys(points, pose.location, pose.rotation), voxels)
-
-
 def rows_of_keys(wanted: npt.NDArray[np.int64], voxels: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:
-    """`voxel_rows` for given keys (N,) of points (lib.geometry.voxels.point_keys)."""
+    """Row (N,) int64 of `voxels` (M, 4), M > 0, that has each key (N,) (lib.geometry.voxels); NO_VOXEL if none does."""
     keys = voxel_keys(voxels)
     order = None
     if not (keys[1:] > keys[:-1]).all():  # AnoVox's own files ascend

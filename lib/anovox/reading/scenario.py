@@ -21,7 +21,7 @@ from lib.anovox.format.sensor_setup import CameraRig, LidarRig, SensorSetup, rea
 from lib.anovox.reading.measured import SECONDS_PER_TICK, corrected, seconds_per_tick
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Lidar, ScenarioType
-from lib.geometry.rigid import Matrix, invert, vehicle_SE3_sensor
+from lib.geometry.rigid import invert, vehicle_SE3_sensor
 
 Sensors = Literal["forward", "all"]
 
@@ -81,7 +81,7 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
     blueprint = config.anomaly_blueprint or _config_from_files(path, listing).anomaly_blueprint
     tick_s = seconds_per_tick(listing)
     camera_rigs, lidar_rigs = _choose_sensors(path, setup, sensors)
-    cameras, lidars = ([_extrinsics(rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
+    cameras, lidars = ([vehicle_SE3_sensor(*rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
     vehicle_SE3_points = lidars[0] if len(lidars) == 1 else np.eye(4)
     names = camera_names(setup) if sensors == "all" else {}
     return Scenario(
@@ -89,13 +89,13 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
         config=config,
         setup=setup,
         views=tuple(
-            CameraView(names.get(rig.pose, ""), rig, _camera(rig), invert(vehicle_SE3_camera) @ vehicle_SE3_points)
-            for rig, vehicle_SE3_camera in zip(camera_rigs, cameras, strict=True)
+            CameraView(names.get(rig.pose, ""), rig, rig.args.intrinsics(), invert(camera) @ vehicle_SE3_points)
+            for rig, camera in zip(camera_rigs, cameras, strict=True)
         ),
         lidar_rigs=lidar_rigs,
         lidars=tuple(_lidar(rig) for rig in lidar_rigs),
         vehicle_SE3_points=vehicle_SE3_points,
-        vehicle_SE3_action=_extrinsics(setup.action_pose(layout.LIDAR) or SensorPose()),
+        vehicle_SE3_action=vehicle_SE3_sensor(*(setup.action_pose(layout.LIDAR) or SensorPose())),
         files=listing,
         frame_ids=_frame_ids(path, listing, [*camera_rigs, *lidar_rigs]),
         findings=(*findings, *absent, *measured, *_time_findings(path, tick_s)),
@@ -105,13 +105,11 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
 
 
 def _frame_ids(path: Path, listing: Mapping[str, FrameFiles], rigs: Sequence[CameraRig | LidarRig]) -> tuple[int, ...]:
-    """All ticks, ascending, at which any of the sensors recorded."""
     held = [listing[folder] for rig in rigs for folder in rig.folders.values()]
     frame_ids = tuple(sorted({frame_id for found in held for frame_id in (*found.paths, *found.duplicates)}))
     if not frame_ids:
-        problem = "holds no frame of its camera and LiDAR"
-        message = f"{path}: {problem}; unpack its frames if the archive holds any, or remove the scenario"
-        raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, message)
+        remedy = "unpack its frames if the archive holds any, or remove the scenario"
+        raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, f"{path}: holds no frame of its camera and LiDAR; {remedy}")
     return frame_ids
 
 
@@ -166,21 +164,17 @@ def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles], old: bool) -> t
             message = f"{source}: missing, and no folder of the scenario is named as a sensor's; remove the scenario"
             raise ScenarioError(ScenarioReason.MISSING_SENSOR_SETUP, message)
         problem = "missing, so poses are read from the folders' names, and the rest is AnoVox's default"
-        message = f"{source}: {problem}; restore the file if you have it"
-        findings = (Finding(Notice.ASSUMED_SENSOR_SETUP, message),)
+        findings = (Finding(Notice.ASSUMED_SENSOR_SETUP, f"{source}: {problem}; restore the file if you have it"),)
     absent = [sensor.folder for sensor in setup.sensors if sensor.saved and sensor.folder not in listing]
-    sentence = "missing, though {} names this folder; its data are skipped, unpack it if the archive has it"
-    messages = [f"{path / folder}: {sentence.format(author)}" for folder in absent]
-    missing = (Finding(Notice.MISSING_SENSOR_FOLDER, message) for message in messages)
+    sentence = f"missing, though {author} names this folder; its data are skipped, unpack it if the archive has it"
+    missing = (Finding(Notice.MISSING_SENSOR_FOLDER, f"{path / folder}: {sentence}") for folder in absent)
     return setup.without(absent), (*findings, *missing)
 
 
 def _time_findings(path: Path, tick_s: float) -> Iterator[Finding]:
     if tick_s != SECONDS_PER_TICK:
-        message = (
-            f"{path}: speeds and positions in ACTION show {tick_s:g} s between frame ids, where AnoVox has "
-            f"{SECONDS_PER_TICK:g}; nothing to do: the value from ACTION is used"
-        )
+        problem = f"show {tick_s:g} s between frame ids, where AnoVox has {SECONDS_PER_TICK:g}"
+        message = f"{path}: speeds and positions in ACTION {problem}; nothing to do: the value from ACTION is used"
         yield Finding(Notice.OTHER_TIME_STEP, message)
 
 
@@ -206,14 +200,6 @@ def _distance(pose: SensorPose, other: SensorPose) -> tuple[float, float]:
 
 def _turn_deg(yaw_deg: float, other_deg: float) -> float:
     return abs((yaw_deg - other_deg + 180.0) % 360.0 - 180.0)
-
-
-def _extrinsics(pose: SensorPose) -> Matrix:
-    return vehicle_SE3_sensor(pose.location, pose.rotation)
-
-
-def _camera(rig: CameraRig) -> Camera:
-    return Camera.from_fov(rig.args.image_width, rig.args.image_height, rig.args.camera_fov)
 
 
 def _lidar(rig: LidarRig) -> Lidar:

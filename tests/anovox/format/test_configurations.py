@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.anovox.format import layout
-from lib.anovox.format.configuration_writer import NPC_AMOUNTS, ScenarioDefinition, write_scenario_configuration
-from lib.anovox.format.configurations import read_configurations
+from lib.anovox.format.configurations import (
+    NPC_AMOUNTS,
+    ScenarioDefinition,
+    read_configurations,
+    write_scenario_configuration,
+)
 from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.format.safe_names import plain

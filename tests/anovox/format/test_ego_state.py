@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.anovox.format.ego_state import LIDAR_MATRIX, EgoState, anomaly_of, ego_state, mirrored
-from lib.anovox.format.ego_state_text import action_values
+from lib.anovox.format.ego_state import LIDAR_MATRIX, EgoState, action_values, anomaly_of, ego_state, mirrored
 from lib.anovox.format.recording import SensorPose
 from lib.geometry.frame import Anomaly
 from lib.geometry.rigid import apply, invert, vehicle_SE3_sensor, yaw_transform

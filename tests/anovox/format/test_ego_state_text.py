@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from lib.anovox.format import files
-from lib.anovox.format.ego_state import EgoState
-from lib.anovox.format.ego_state_text import action_values, carla_number, carla_tuple
+from lib.anovox.format.ego_state import EgoState, action_values, carla_number, carla_tuple
 from tests.anovox_sample import WRITTEN
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")

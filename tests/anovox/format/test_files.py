@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from lib.anovox.format import class_images, clouds, files, writing
+from lib.anovox.format import files, writing
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.files import FileError, Reason
 from lib.common.labels import LABELS, UNKNOWN
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 @given(sizes.flatmap(lambda size: hnp.arrays(np.uint8, (*size, 3))))
 def test_rgb_round_trip(folder, image):
-    writing.write_rgb(folder / "a.png", image)
+    writing.write_png(folder / "a.png", image)
     assert np.array_equal(files.read_rgb(folder / "a.png", *image.shape[:2]), image)
 
 
@@ -43,31 +43,32 @@ def test_depth_round_trip_is_exact(folder, steps):
 def test_depth_decodes_as_carla_encodes(folder):
     """1000 (R + 256 G + 65536 B) / (2^24 - 1); white is the sky."""
     pixels = np.array([[[255, 255, 255], [1, 0, 0], [0, 1, 0], [0, 0, 1]]], dtype=np.uint8)
-    writing.write_rgb(folder / "d.png", pixels)
+    writing.write_png(folder / "d.png", pixels)
     expected = np.array([[1.0, 1 / (2**24 - 1), 256 / (2**24 - 1), 65536 / (2**24 - 1)]]) * 1000
     assert np.allclose(files.read_depth(folder / "d.png", 1, 4), expected, rtol=1e-15)
 
 
 @given(sizes.flatmap(lambda size: hnp.arrays(np.uint8, size, elements=st.sampled_from(CLASS_IDS))))
 def test_class_image_round_trip(folder, class_ids):
-    writing.write_class_image(folder / "c.png", class_ids)
+    writing.write_png(folder / "c.png", class_ids)
     height, width = class_ids.shape
     assert np.array_equal(read_class_image(folder / "c.png", height, width, 100), class_ids)
 
 
 def test_class_ids_that_anovox_does_not_define_are_unknown_and_listed(folder):
     """None may turn into another class: not by overflow (270 = 14 + 256), nor by sign."""
-    writing.write_class_image(folder / "c.png", np.array([[33, 57, 117, 100, 255, 57]], dtype=np.uint8))
-    assert read_class_image(folder / "c.png", 1, 6, 100).tolist() == [[33, 255, 255, 100, 255, 255]]
-    assert class_images.undefined_classes(folder / "c.png") == (57, 117)
+    writing.write_png(folder / "c.png", np.array([[33, 57, 117, 100, 255, 57]], dtype=np.uint8))
+    of_pixels, of_points, of_voxels = set[int](), set[int](), set[int]()
+    assert read_class_image(folder / "c.png", 1, 6, 100, of_pixels).tolist() == [[33, 255, 255, 100, 255, 255]]
+    assert of_pixels == {57, 117}
     cloud = np.column_stack([np.ones((6, 3)), [14, -1, 270, 29, 1e9, 57]])
     writing.write_array(folder / "s.npy", cloud)
-    assert files.read_semantic_lidar(folder / "s.npy")[:, 3].tolist() == [14, 255, 255, 29, 255, 255]
-    assert clouds.undefined_classes(folder / "s.npy") == (-1, 57, 270, 10**9)
+    assert files.read_semantic_lidar(folder / "s.npy", of_points)[:, 3].tolist() == [14, 255, 255, 29, 255, 255]
+    assert of_points == {-1, 57, 270, 10**9}
     voxels = np.array([(1, 2, 3, 33), (1, 2, 4, 289), (1, 2, 5, 65535)], dtype=np.uint16)
     writing.write_array(folder / "v.npy", voxels)
-    assert files.read_voxels(folder / "v.npy")[:, 3].tolist() == [33, 255, 255]
-    assert files.undefined_ids(files.array_ids(folder / "v.npy")) == (289, 65535)
+    assert files.read_voxels(folder / "v.npy", of_voxels)[:, 3].tolist() == [33, 255, 255]
+    assert of_voxels == {289, 65535}
 
 
 rows = st.integers(1, 20)
@@ -126,7 +127,7 @@ def assert_refused(read, path, reason, *parts, remedy="unpack the archive again 
 
 def bad_png(folder, kind):
     path = folder / f"{kind}.png"
-    writing.write_rgb(path, np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    writing.write_png(path, np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8))
     data = path.read_bytes()
     if kind == "truncated":
         path.write_bytes(data[: len(data) // 2])
@@ -137,9 +138,9 @@ def bad_png(folder, kind):
     elif kind == "text":
         path.write_text("<html>404 Not Found</html>")
     elif kind == "other size":
-        writing.write_rgb(path, np.zeros((40, 41, 3), dtype=np.uint8))
+        writing.write_png(path, np.zeros((40, 41, 3), dtype=np.uint8))
     elif kind == "one channel":
-        writing.write_class_image(path, np.zeros((40, 40), dtype=np.uint8))
+        writing.write_png(path, np.zeros((40, 40), dtype=np.uint8))
     elif kind == "bomb":
         path.write_bytes(data[:16] + (60000).to_bytes(4, "big") * 2 + data[24:])
     elif kind == "jpeg":
@@ -304,7 +305,7 @@ def test_a_folder_in_place_of_a_file_is_refused(folder):
 
 def test_an_image_that_pillow_warns_of_is_refused_without_a_word_from_pillow(folder, recwarn):
     path = folder / "x_1.png"
-    writing.write_class_image(path, np.ones((4, 6), dtype=np.uint8))
+    writing.write_png(path, np.ones((4, 6), dtype=np.uint8))
     data = path.read_bytes()
     animation = b"acTL" + bytes(3) + b"\2" + bytes(3) + b"\1"
     chunk = len(animation[4:]).to_bytes(4, "big") + animation + zlib.crc32(animation).to_bytes(4, "big")

@@ -7,12 +7,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lib.anovox.format import clouds, colors, old_layout, writing
-from lib.anovox.format.class_images import read_class_image, undefined_classes
+from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.files import FileError, Reason
-from lib.anovox.format.pcd import StoredCloud, read_pcd, write_pcd
+from lib.anovox.format.pcd import StoredCloud, read_pcd
 from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, is_anomaly
 from tests.anovox_sample import lidar_recording
+from tests.old_layout_files import (
+    colors_of_class_ids,
+    write_lidar,
+    write_pcd,
+    write_semantic_image,
+    write_semantic_lidar,
+)
 
 IDS = np.array([label.id for label in LABELS], dtype=np.uint8)
 CLASS_IDS = st.sampled_from(IDS.tolist())
@@ -25,7 +32,7 @@ def as_read(class_ids, anomaly_id):
 
 @pytest.mark.parametrize("anomaly_id", [33, 100])
 def test_every_class_has_its_colour_and_anomalies_fraction_one(anomaly_id):
-    shown = colors.colors_of_class_ids(IDS)
+    shown = colors_of_class_ids(IDS)
     assert shown[IDS == 1].tolist() == [[128, 64, 128]]
     assert {tuple(color) for color in shown[is_anomaly(IDS)]} == {(245, 0, 0)}
     assert np.array_equal(colors.class_ids_of_colors(shown, anomaly_id), as_read(IDS, anomaly_id))
@@ -66,12 +73,12 @@ def test_the_blueprint_names_the_kind_of_anomaly(blueprint, anomaly_id):
 )
 def test_semantic_images_mirror(tmp_path_factory, class_ids, anomaly_id):
     path = tmp_path_factory.mktemp("old") / "SEMANTIC_IMG_1.png"
-    old_layout.write_semantic_image(path, class_ids)
+    write_semantic_image(path, class_ids)
     height, width = class_ids.shape
     found = read_class_image(path, height, width, anomaly_id)
     assert np.array_equal(found, as_read(class_ids, anomaly_id))
     first = path.read_bytes()
-    old_layout.write_semantic_image(path, found)
+    write_semantic_image(path, found)
     assert path.read_bytes() == first
 
 
@@ -80,24 +87,24 @@ def test_clouds_mirror(tmp_path_factory, seed, anomaly_id):
     folder = tmp_path_factory.mktemp("old")
     generator = np.random.default_rng(seed)
     recording = lidar_recording(generator, 30, int(generator.choice(ANOMALY_IDS)))
-    old_layout.write_lidar(folder / "PCD_1.pcd", recording.lidar)
+    write_lidar(folder / "PCD_1.pcd", recording.lidar)
     points = clouds.read_lidar(folder / "PCD_1.pcd")
     assert np.array_equal(points[:, :3], recording.lidar[:, :3]) and not points[:, 3].any()
-    old_layout.write_lidar(folder / "PCD_1.pcd", recording.lidar, intensity=True)
+    write_lidar(folder / "PCD_1.pcd", recording.lidar, intensity=True)
     assert np.array_equal(clouds.read_lidar(folder / "PCD_1.pcd"), recording.lidar)
     path = folder / "SEMANTIC_PCD_1.pcd"
-    old_layout.write_semantic_lidar(path, recording.semantic_lidar)
+    write_semantic_lidar(path, recording.semantic_lidar)
     semantic = clouds.read_semantic_lidar(path, anomaly_id)
     assert np.array_equal(semantic[:, :3], recording.semantic_lidar[:, :3].astype(np.float32))
     assert np.array_equal(semantic[:, 3], as_read(recording.semantic_lidar[:, 3].astype(np.uint8), anomaly_id))
     first = path.read_bytes()
-    old_layout.write_semantic_lidar(path, semantic)
+    write_semantic_lidar(path, semantic)
     assert path.read_bytes() == first
 
 
 def test_a_semantic_cloud_without_colours_is_named(tmp_path):
     path = tmp_path / "SEMANTIC_PCD_1.pcd"
-    old_layout.write_lidar(path, np.ones((4, 4), dtype=np.float32))
+    write_lidar(path, np.ones((4, 4), dtype=np.float32))
     with pytest.raises(FileError, match="neither ObjTag nor a colour") as caught:
         clouds.read_semantic_lidar(path, 100)
     assert caught.value.reason is Reason.BAD_ARRAY
@@ -115,16 +122,17 @@ def test_impossible_coordinates_are_named(tmp_path, value, part):
 
 def test_an_image_of_another_size_is_named(tmp_path):
     path = tmp_path / "SEMANTIC_IMG_1.png"
-    old_layout.write_semantic_image(path, np.ones((4, 6), dtype=np.uint8))
+    write_semantic_image(path, np.ones((4, 6), dtype=np.uint8))
     with pytest.raises(FileError, match="4 x 6 pixels"):
         read_class_image(path, 6, 4, 100)
 
 
 def test_colours_of_no_class_are_unknown_and_listed(tmp_path):
     path = tmp_path / "SEMANTIC_IMG_1.png"
-    writing.write_rgb(path, np.array([[(128, 64, 128), (1, 2, 3), (255, 255, 255)]], dtype=np.uint8))
-    assert read_class_image(path, 1, 3, 100).tolist() == [[1, UNKNOWN, UNKNOWN]]
-    assert undefined_classes(path) == (0x010203, 0xFFFFFF)
+    writing.write_png(path, np.array([[(128, 64, 128), (1, 2, 3), (255, 255, 255)]], dtype=np.uint8))
+    undefined: set[int] = set()
+    assert read_class_image(path, 1, 3, 100, undefined).tolist() == [[1, UNKNOWN, UNKNOWN]]
+    assert undefined == {0x010203, 0xFFFFFF}
 
 
 @pytest.mark.parametrize(
@@ -139,7 +147,7 @@ def test_colours_of_no_class_are_unknown_and_listed(tmp_path):
 )
 def test_red_and_grey_are_class_ids_unless_they_are_the_palettes(tmp_path, row, ids):
     path = tmp_path / "SEMANTIC_IMG_1.png"
-    writing.write_rgb(path, np.array([row], dtype=np.uint8))
+    writing.write_png(path, np.array([row], dtype=np.uint8))
     assert read_class_image(path, 1, 3, 100).tolist() == [ids]
 
 
@@ -152,5 +160,5 @@ def test_the_setup_is_anovoxs_default():
 
 
 def test_open3d_leaves_the_intensity_out(tmp_path):
-    old_layout.write_lidar(tmp_path / "PCD_1.pcd", np.ones((4, 4), dtype=np.float32))
+    write_lidar(tmp_path / "PCD_1.pcd", np.ones((4, 4), dtype=np.float32))
     assert read_pcd(tmp_path / "PCD_1.pcd").intensity is None

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lib.anovox.format.files import FileError, Reason
-from lib.anovox.format.pcd import StoredCloud, pcd_size, read_pcd, write_pcd
+from lib.anovox.format.pcd import StoredCloud, pcd_size, read_pcd
+from tests.old_layout_files import write_pcd
 from tests.present import present
 
 ENCODINGS = ("binary", "binary_compressed", "ascii")

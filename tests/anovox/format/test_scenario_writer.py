@@ -12,6 +12,7 @@ from lib.anovox.format import files, layout
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.recording import (
     LIDAR_SENSORS,
+    SENSOR_POSES,
     CameraArgs,
     CameraRecording,
     LidarArgs,
@@ -20,9 +21,8 @@ from lib.anovox.format.recording import (
     SensorPose,
     SensorSet,
 )
-from lib.anovox.format.scenario_writer import write_scenario
-from lib.anovox.format.sensor_sets import SENSOR_POSES
 from lib.anovox.format.sensor_setup import read_sensor_setup, sensor_setup, write_sensor_setup
+from lib.anovox.format.writing import write_scenario
 from lib.common.errors import DataError
 from tests.anovox_sample import NORMALITY, SCENARIOS, SENSORS, STATIC, WRITTEN, recording, renamed
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.anovox.format.configuration_writer import write_scenario_configuration
-from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Finding, Notice
-from lib.anovox.format.simulator_notes import (
+from lib.anovox.format.configurations import (
     SIMULATOR_NOTES,
     SimulatorNote,
+    read_configurations,
     read_simulator_notes,
+    write_scenario_configuration,
     write_simulator_notes,
 )
+from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.errors import DataError
 from tests.anovox_sample import NORMALITY, STATIC, definition, write_sample

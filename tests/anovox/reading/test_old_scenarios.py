@@ -9,11 +9,9 @@ import pytest
 
 from lib.anovox.download.voxelizing import voxelize_data_set
 from lib.anovox.format import files, layout, writing
-from lib.anovox.format.colors import colors_of_class_ids
 from lib.anovox.format.files import Reason
 from lib.anovox.format.findings import Notice, ScenarioError, ScenarioReason
-from lib.anovox.format.old_layout_writer import write_old_scenario
-from lib.anovox.format.scenario_writer import write_scenario
+from lib.anovox.format.writing import write_scenario
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.point_labels import LabelSource
 from lib.anovox.reading.scenario import largest_cloud, open_scenario
@@ -25,6 +23,7 @@ from lib.simulator.scenario_plan import plan_scenarios
 from lib.simulator.scene_builder import build_scene
 from tests.all_params import all_params
 from tests.anovox_sample import NORMALITY, SENSORS, STATIC, recording
+from tests.old_layout_files import colors_of_class_ids, write_old_scenario
 from tests.present import present
 from tests.sound_files import whole_frames
 
@@ -169,7 +168,7 @@ def test_unknown_colours_are_255_and_named(old):
     path = file_of(old, layout.OLD_SEMANTIC)
     colors = files.read_rgb(path, 20, 30)
     colors[0, :2] = [[1, 2, 3], [254, 0, 1]]
-    writing.write_rgb(path, colors)
+    writing.write_png(path, colors)
     reads = frames_of(old)
     assert [read.undefined_ids for read in reads] == [{}, {"SEMANTIC_IMG": (0x010203, 0xFE0001)}, {}]
     assert reads[1].frame.pixel_class[0, :2].tolist() == [255, 255]

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.anovox.format.recording import SensorPose
-from lib.anovox.reading.point_labels import NO_VOXEL, LabelSource, transfer_labels, voxel_rows
-from lib.geometry.voxels import LabelledCloud, voxelize
+from lib.anovox.reading.point_labels import NO_VOXEL, LabelSource, rows_of_keys, transfer_labels
+from lib.geometry.voxels import LabelledCloud, point_keys, voxelize
 from tests.anovox_sample import lidar_recording
 
 POSE = SensorPose()
@@ -82,8 +82,8 @@ def test_the_order_of_voxels_does_not_matter():
 def test_a_point_finds_the_first_row_of_its_voxel():
     voxels = np.array([[501, 500, 35, 7], [500, 500, 35, 1], [500, 500, 35, 2]], dtype=np.uint16)
     points = np.array([[0.1, 0.1, 3.4], [0.2, 0.1, 3.4], [0.6, 0.1, 3.4], [0.1, 0.1, 3.4], [1e4, 0, 0], [0, 0, 0]])
-    assert voxel_rows(points, voxels, POSE).tolist() == [1, 1, 0, 1, NO_VOXEL, NO_VOXEL]
-    assert voxel_rows(points[:0], voxels, POSE).tolist() == []
+    assert rows_of_keys(point_keys(points, *POSE), voxels).tolist() == [1, 1, 0, 1, NO_VOXEL, NO_VOXEL]
+    assert rows_of_keys(point_keys(points[:0], *POSE), voxels).tolist() == []
 
 
 def test_a_point_at_the_sensor_is_no_problem():

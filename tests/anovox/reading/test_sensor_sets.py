@@ -13,8 +13,7 @@ from PIL import Image
 from lib.anovox.format import files, layout, writing
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.files import Reason
-from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose, SensorSet
-from lib.anovox.format.sensor_sets import SENSOR_POSES, SensorSetName
+from lib.anovox.format.recording import SENSOR_POSES, CameraArgs, LidarArgs, SensorPose, SensorSet, SensorSetName
 from lib.anovox.format.sensor_setup import read_sensor_setup, sensor_setup, write_sensor_setup
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.scenario import largest_cloud, open_scenario
@@ -236,18 +235,18 @@ def rewritten(path, folder):
     if path.name == layout.SENSOR_SETUP:
         write_sensor_setup(target, read_sensor_setup(path))
     elif kind in (layout.RGB, layout.INSTANCE):
-        writing.write_rgb(target, files.read_rgb(path, 24, 36))
+        writing.write_png(target, files.read_rgb(path, 24, 36))
     elif kind == layout.DEPTH:
         writing.write_depth(target, files.read_depth(path, 24, 36))
     elif kind == layout.SEMANTIC:
-        writing.write_class_image(target, read_class_image(path, 24, 36, 100))
+        writing.write_png(target, read_class_image(path, 24, 36, 100))
     elif kind in (layout.ACTION, layout.ANOMALY):
         writing.write_key_values(target, files.read_key_values(path))
     elif kind == layout.VOXEL_GRID:
         writing.write_array(target, files.read_voxels(path))
     elif kind == layout.ROUTE_MAP:
         with Image.open(path) as image:
-            writing.write_route_map(target, np.asarray(image))
+            writing.write_png(target, np.asarray(image))
     elif kind == layout.LIDAR:
         writing.write_cloud(target, files.read_lidar(path))
     else:
