@@ -14,14 +14,7 @@ import numpy.typing as npt
 
 from lib.common.labels import ANOMALY_SIZES
 from lib.common.ranking import Ranking, at_least, auroc, merged, rank
-from lib.geometry.voxels import (
-    MONO_LOCATION,
-    OUTSIDE,
-    grid_cells,
-    nearest_to_corner,
-    points_to_grid,
-    voxel_keys,
-)
+from lib.geometry.voxels import MONO_LOCATION, OUTSIDE, grid_cells, nearest_to_corner, points_to_grid, voxel_keys
 from lib.metrics.curves import average_precision, fpr95
 
 Floats = npt.NDArray[np.floating]

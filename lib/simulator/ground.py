@@ -4,15 +4,7 @@ import numpy as np
 
 from lib.common.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
 from lib.simulator.assembly import Piece, SceneParts
-from lib.simulator.materials import (
-    ROAD_PAINT,
-    YELLOW_PAINT,
-    asphalt,
-    chance,
-    kerbstone,
-    lawn,
-    pavement,
-)
+from lib.simulator.materials import ROAD_PAINT, YELLOW_PAINT, asphalt, chance, kerbstone, lawn, pavement
 from lib.simulator.scene import Material
 from lib.simulator.shapes import Mesh, box, extrude, merge, moved, patch, turned
 from lib.simulator.street import BACK_M, FRONT_M, Street, marks, ribbon

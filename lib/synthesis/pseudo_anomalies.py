@@ -15,16 +15,7 @@ import torch
 from torch import Tensor
 
 from lib.common.labels import UNKNOWN
-from lib.synthesis.appearance import (
-    GROUND_CLASSES,
-    blended,
-    camouflage,
-    ground_of,
-    hazed,
-    random_sun,
-    relief,
-    shading,
-)
+from lib.synthesis.appearance import GROUND_CLASSES, blended, camouflage, ground_of, hazed, random_sun, relief, shading
 from lib.synthesis.canvas import INTENSITY_DECAY, RANGE_NOISE_M, Scene, anomalous, finished, open_scene
 from lib.synthesis.families import Families, Textures
 from lib.synthesis.ground_negatives import paste_ground_negatives
@@ -82,11 +73,7 @@ class _SlotRays(Rows):
 
 
 def paste_pseudo_anomalies(
-    views: Views,
-    grid: RangeGrid,
-    mix: Mix,
-    families: Families,
-    generator: torch.Generator,
+    views: Views, grid: RangeGrid, mix: Mix, families: Families, generator: torch.Generator
 ) -> tuple[Views, Targets]:
     """Paste random pseudo-anomalies and negatives into a batch."""
     B, device = len(views.image_B3HW), views.image_B3HW.device
@@ -110,12 +97,7 @@ def paste_kind(
 
 
 def _pasted(
-    views: Views,
-    grid: RangeGrid,
-    mix: Mix,
-    kinds: Callable[[], Tensor],
-    families: Families,
-    generator: torch.Generator,
+    views: Views, grid: RangeGrid, mix: Mix, kinds: Callable[[], Tensor], families: Families, generator: torch.Generator
 ) -> tuple[Views, Targets]:
     uv_B2RC, seen_BRC = views.projection
     scene = open_scene(views, grid, uv_B2RC, seen_BRC)

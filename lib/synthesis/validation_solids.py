@@ -11,10 +11,7 @@ from lib.views.tensors import constant
 
 MAX_PARTS = 4
 MAX_SIDES = 6
-MIN_SLOPE, MAX_SLOPE = (
-    0.2,
-    0.42,
-)  # sine of the faces' slope; larger ones would reach out of the unit ball
+MIN_SLOPE, MAX_SLOPE = (0.2, 0.42)  # sine of the faces' slope; larger ones would reach out of the unit ball
 TIP = 0.98
 
 
