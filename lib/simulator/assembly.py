@@ -22,6 +22,8 @@ class Piece:
 
 
 Object = tuple[Piece, ...]
+Groups = list[list[Mesh]]
+"""An object's meshes by material: the main surface first, then accents."""
 
 
 def pieces(class_id: int, *meshes_by_material: tuple[Material, list[Mesh]]) -> Object:

@@ -1,6 +1,7 @@
 """Buildings, walls, fences, hedges and guard rails along the street."""
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import BUILDING, FENCE, GUARD_RAIL, VEGETATION, WALL
 from lib.simulator.assembly import Object, Piece, SceneParts, pieces, posed
@@ -23,8 +24,6 @@ from lib.simulator.materials import (
 from lib.simulator.scene import Material, Texture
 from lib.simulator.shapes import Mesh, block, box, extrude, merge, moved, rough_ball, standing, turned
 from lib.simulator.street import BACK_M, FRONT_M, Street, ribbon
-
-Generator = np.random.Generator
 
 
 def add_buildings(parts: SceneParts, street: Street, rng: Generator, density: float) -> None:

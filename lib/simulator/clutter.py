@@ -6,14 +6,13 @@ Flat objects have heights of 1 to 8 mm, a different one per kind, so that no two
 from collections.abc import Callable
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import DYNAMIC, ROAD, VEGETATION
 from lib.simulator.assembly import Object, pieces
 from lib.simulator.materials import CRACK, MANHOLE, OIL, PUDDLE, advert, asphalt, chance, plain, varied
 from lib.simulator.scene import Material, Texture
 from lib.simulator.shapes import Float, Mesh, box, cylinder, fan, hull, moved, patch, turned
-
-Generator = np.random.Generator
 
 
 def manhole(rng: Generator) -> Object:
@@ -122,7 +121,7 @@ def bottles(rng: Generator) -> Object:
 def carton(rng: Generator) -> Object:
     """A cardboard box, closed (class dynamic)."""
     length, width, height = rng.uniform(0.25, 0.6, 3).tolist()
-    body = hull([(-length / 2, 0.004, height, width / 2, width / 2), (length / 2, 0.004, height, width / 2, width / 2)])
+    body = hull((-length / 2, 0.004, height, width / 2, width / 2), (length / 2, 0.004, height, width / 2, width / 2))
     tape = box((length + 0.004, 0.05, 0.004), (0.0, 0.0, height))
     return pieces(DYNAMIC, (plain(varied(rng, (0.50, 0.38, 0.25))), [body]), (plain((0.62, 0.52, 0.38)), [tape]))
 

@@ -1,6 +1,7 @@
 """Street furniture, poles, signs and traffic lights: origin on the ground, front towards x [m]."""
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import DYNAMIC, POLE, STATIC, TRAFFIC_LIGHT, TRAFFIC_SIGN
 from lib.simulator.assembly import Object, pieces
@@ -37,8 +38,6 @@ from lib.simulator.shapes import (
     tube,
     turned,
 )
-
-Generator = np.random.Generator
 
 _WHITE_RED = Material(Texture.POSTER, (0.85, 0.10, 0.10), (0.90, 0.90, 0.88), 0.35, lidar_reflectivity=0.7)
 _CONE_ORANGE = Material(Texture.PLAIN, (0.90, 0.30, 0.06), lidar_reflectivity=0.5)
@@ -154,8 +153,8 @@ def barrier(rng: Generator) -> Object:
         posts = [block((0.06, 0.06, 1.05), 0.0, y * length * 0.42) for y in (-1, 1)]
         feet = [block((0.6, 0.1, 0.06), 0.0, y * length * 0.42) for y in (-1, 1)]
         return pieces(STATIC, (_WHITE_RED, boards), (DARK_STEEL, posts + feet))
-    outline = hull([(-length / 2, 0.0, 0.30, 0.25, 0.14), (length / 2, 0.0, 0.30, 0.25, 0.14)])
-    top = hull([(-length / 2, 0.28, 0.85, 0.14, 0.09), (length / 2, 0.28, 0.85, 0.14, 0.09)])
+    outline = hull((-length / 2, 0.0, 0.30, 0.25, 0.14), (length / 2, 0.0, 0.30, 0.25, 0.14))
+    top = hull((-length / 2, 0.28, 0.85, 0.14, 0.09), (length / 2, 0.28, 0.85, 0.14, 0.09))
     material = _CONE_ORANGE if chance(rng, 0.5) else _CONE_WHITE
     if style == 2:
         material = Material(Texture.CONCRETE, varied(rng, (0.58, 0.57, 0.55)), (0.4, 0.4, 0.4), 2.0)
@@ -198,7 +197,7 @@ def wheelie_bin(rng: Generator) -> Object:
             ],
         )
     )
-    body = hull([(-0.27, 0.08, 0.98, 0.22, 0.27), (0.27, 0.08, 0.94, 0.20, 0.25)])
+    body = hull((-0.27, 0.08, 0.98, 0.22, 0.27), (0.27, 0.08, 0.94, 0.20, 0.25))
     lid = block((0.62, 0.58, 0.07), 0.0, 0.0, 0.95)
     wheels = [disc_wheel(0.1, 0.06, (-0.24, y, 0.1), 8) for y in (-0.24, 0.24)]
     return pieces(DYNAMIC, (color, [body, lid]), (BLACK_PLASTIC, wheels))
@@ -228,7 +227,7 @@ def luggage(rng: Generator) -> Object:
         case = block((0.25, 0.42, 0.6), z=0.05)
         handle = tube([(0.0, -0.1, 0.65), (0.0, -0.1, 0.95), (0.0, 0.1, 0.95), (0.0, 0.1, 0.65)], 0.012, 4)
         return pieces(DYNAMIC, (cloth(rng), [case]), (CHROME, [handle]))
-    bag = hull([(-0.25, 0.0, 0.30, 0.14, 0.10), (0.25, 0.0, 0.30, 0.14, 0.10)])
+    bag = hull((-0.25, 0.0, 0.30, 0.14, 0.10), (0.25, 0.0, 0.30, 0.14, 0.10))
     strap = tube([(-0.15, 0, 0.3), (-0.08, 0, 0.45), (0.08, 0, 0.45), (0.15, 0, 0.3)], 0.015, 4)
     return pieces(DYNAMIC, (cloth(rng), [bag, strap]))
 

@@ -1,6 +1,7 @@
 """The street's surfaces: road with markings, kerbs, sidewalks, verges and the land beyond."""
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
 from lib.simulator.assembly import Piece, SceneParts
@@ -8,8 +9,6 @@ from lib.simulator.materials import ROAD_PAINT, YELLOW_PAINT, asphalt, chance, k
 from lib.simulator.scene import Material
 from lib.simulator.shapes import Mesh, box, extrude, merge, moved, patch, turned
 from lib.simulator.street import BACK_M, FRONT_M, Street, marks, ribbon
-
-Generator = np.random.Generator
 
 LINE_Z_M = 0.004
 _FAR_M = 260.0

@@ -3,11 +3,11 @@
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.simulator.scene import Material, Texture
 
 Color = tuple[float, float, float]
-Generator = np.random.Generator
 
 ROAD_PAINT: Final = Material(Texture.PAINT_WORN, (0.82, 0.82, 0.80), (0.2, 0.2, 0.2), 0.3, 0.1, lidar_reflectivity=0.6)
 YELLOW_PAINT: Final = Material(

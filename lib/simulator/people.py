@@ -1,6 +1,7 @@
 """Pedestrians, riders, bicycles and motorcycles: origin on the ground, x forward [m]."""
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import BICYCLE, MOTORCYCLE, PEDESTRIAN, RIDER
 from lib.simulator.assembly import Object, pieces, posed, resized
@@ -22,8 +23,6 @@ from lib.simulator.materials import (
 )
 from lib.simulator.scene import Material
 from lib.simulator.shapes import Mesh, ball, block, box, hull, lathe, moved, rod, scaled, torus, tube, turned
-
-Generator = np.random.Generator
 
 
 def pedestrian(rng: Generator, rain: bool = False) -> Object:
@@ -129,14 +128,14 @@ def motorcycle(rng: Generator) -> Object:
     ]
     if scooter:
         shell = [
-            hull([(-0.85, 0.50, 0.72, 0.10, 0.10), (-0.45, 0.36, 0.74, 0.19, 0.16), (-0.10, 0.26, 0.68, 0.18, 0.14)]),
+            hull((-0.85, 0.50, 0.72, 0.10, 0.10), (-0.45, 0.36, 0.74, 0.19, 0.16), (-0.10, 0.26, 0.68, 0.18, 0.14)),
             block((0.5, 0.34, 0.10), 0.10, 0.0, 0.22),
-            hull([(0.32, 0.28, 0.50, 0.18, 0.18), (0.40, 0.30, 1.02, 0.20, 0.17), (0.55, 0.45, 0.95, 0.10, 0.08)]),
+            hull((0.32, 0.28, 0.50, 0.18, 0.18), (0.40, 0.30, 1.02, 0.20, 0.17), (0.55, 0.45, 0.95, 0.10, 0.08)),
         ]
     else:
         shell = [
-            hull([(-0.15, 0.72, 0.90, 0.12, 0.10), (0.1, 0.70, 1.00, 0.17, 0.12), (0.35, 0.74, 0.94, 0.12, 0.08)]),
-            hull([(-0.95, 0.80, 0.88, 0.06, 0.05), (-0.35, 0.68, 0.82, 0.12, 0.10)]),
+            hull((-0.15, 0.72, 0.90, 0.12, 0.10), (0.1, 0.70, 1.00, 0.17, 0.12), (0.35, 0.74, 0.94, 0.12, 0.08)),
+            hull((-0.95, 0.80, 0.88, 0.06, 0.05), (-0.35, 0.68, 0.82, 0.12, 0.10)),
         ]
     dark = [block((0.62, 0.22, 0.10), -0.38, 0.0, 0.78), box((0.04, 0.70, 0.04), (0.38, 0.0, 1.04))]
     engine = [block((0.5, 0.26, 0.36), 0.02, 0.0, 0.26)] if not scooter else []

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import LABELS
 from lib.simulator import clutter, furniture, people, vehicles
@@ -23,7 +24,6 @@ from lib.simulator.streetside import add_streetside, street_furniture
 from lib.simulator.traffic import add_traffic
 from lib.simulator.weather import build_weather
 
-Generator = np.random.Generator
 GROUND_GAP_M: Final = 0.002
 """Avoids objects in the plane of the ground."""
 NORMAL_CONTENT_FRACTION: Final = 0.75

@@ -97,7 +97,7 @@ def loft(rings_m: Float, capped: bool = True) -> Mesh:
     return Mesh(rings_m.reshape(-1, 3), _loft_faces(rings, sides, capped))
 
 
-def hull(stations: Sequence[tuple[float, float, float, float, float]]) -> Mesh:
+def hull(*stations: tuple[float, float, float, float, float]) -> Mesh:
     """A body along x over rectangles (x, z low, z high, half width low, half width high), x rising."""
     x, low, high, wide, narrow = np.array(stations, dtype=np.float64).T
     y = np.stack([wide, narrow, -narrow, -wide], axis=1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import DYNAMIC
 from lib.simulator import clutter, furniture, people, vegetation
@@ -13,7 +14,6 @@ from lib.simulator.occupancy import Occupancy, Route
 from lib.simulator.scene import Weather
 from lib.simulator.street import Street
 
-Generator = np.random.Generator
 _NEAR_M, _FAR_M = -30.0, 75.0
 _CROWN_M = 3.2
 

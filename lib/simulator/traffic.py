@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.simulator import vehicles
 from lib.simulator.assembly import Object, SceneParts, bounds, posed
@@ -11,7 +12,6 @@ from lib.simulator.occupancy import Occupancy, Route
 from lib.simulator.scene import Weather
 from lib.simulator.street import Street
 
-Generator = np.random.Generator
 _GAP_M = 0.7
 _FIRST_M, _LAST_M = -60.0, 110.0
 

@@ -1,13 +1,12 @@
 """Trees, bushes and grass: origin on the ground [m]."""
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import VEGETATION
 from lib.simulator.assembly import Object, pieces
 from lib.simulator.materials import BARK, chance, foliage
 from lib.simulator.shapes import cone, moved, rod, rough_ball, tube
-
-Generator = np.random.Generator
 
 
 def tree(rng: Generator) -> Object:

@@ -1,10 +1,9 @@
-"""Aircraft on the ground: hulls of swept tubes, wings of extruded outlines; roughly in metres, noses along x.
-
-Each function returns meshes by material: the main surface first, then accents.
-"""
+"""Aircraft on the ground: hulls of swept tubes, wings of extruded outlines; roughly in metres, noses along x."""
 
 import numpy as np
+from numpy.random import Generator
 
+from lib.simulator.assembly import Groups
 from lib.simulator.shapes import (
     Mesh,
     block,
@@ -21,9 +20,6 @@ from lib.simulator.shapes import (
     tube,
     turned,
 )
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
 
 
 def _wing(root: float, tip: float, half_span: float, sweep: float, thick: float = 0.05) -> Mesh:
@@ -64,12 +60,10 @@ def airplane(rng: Generator) -> Groups:
 def helicopter(rng: Generator) -> Groups:
     """A helicopter on skids."""
     cabin = hull(
-        [
-            (-0.5, 0.55, 0.85, 0.2, 0.2),
-            (-0.2, 0.3, 1.0, 0.35, 0.3),
-            (0.35, 0.3, 1.0, 0.35, 0.28),
-            (0.75, 0.35, 0.6, 0.2, 0.16),
-        ]
+        (-0.5, 0.55, 0.85, 0.2, 0.2),
+        (-0.2, 0.3, 1.0, 0.35, 0.3),
+        (0.35, 0.3, 1.0, 0.35, 0.28),
+        (0.75, 0.35, 0.6, 0.2, 0.16),
     )
     boom = tube([(-0.4, 0, 0.75), (-1.5, 0, 0.85)], [0.14, 0.05], 7)
     fin = standing(extrude([(-1.6, 0.7), (-1.35, 0.8), (-1.5, 1.2), (-1.7, 1.2)], 0.04))

@@ -4,11 +4,10 @@ Each function returns meshes by material: body first, then accents.
 """
 
 import numpy as np
+from numpy.random import Generator
 
+from lib.simulator.assembly import Groups
 from lib.simulator.shapes import Mesh, block, extrude, hull, lathe, moved, rod, standing, tube
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
 
 
 def _quadruped(
@@ -217,8 +216,8 @@ def crocodile(rng: Generator) -> Groups:
         8,
     )
     jaws = [
-        hull([(0.5, 0.10, 0.20, 0.14, 0.14), (1.1, 0.10, 0.14, 0.05, 0.05)]),
-        hull([(0.5, 0.22, 0.32, 0.14, 0.12), (1.1, 0.22 + gape, 0.27 + gape, 0.05, 0.05)]),
+        hull((0.5, 0.10, 0.20, 0.14, 0.14), (1.1, 0.10, 0.14, 0.05, 0.05)),
+        hull((0.5, 0.22, 0.32, 0.14, 0.12), (1.1, 0.22 + gape, 0.27 + gape, 0.05, 0.05)),
     ]
     legs = [
         tube([(x, 0.12 * s, 0.2), (x + 0.05, 0.34 * s, 0.16), (x + 0.08, 0.4 * s, 0.0)], 0.05, 5)

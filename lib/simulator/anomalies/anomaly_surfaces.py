@@ -3,11 +3,10 @@
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.simulator.materials import Color, chance, darker, timber, varied
 from lib.simulator.scene import Material, Texture
-
-Generator = np.random.Generator
 
 PATTERNS: Final = (
     Texture.STRIPES,

@@ -1,14 +1,23 @@
-"""Loads that fell from lorries and buildings, roughly in metres.
-
-Each function returns meshes by material: the main surface first, then accents.
-"""
+"""Loads that fell from lorries and buildings, roughly in metres."""
 
 import numpy as np
+from numpy.random import Generator
 
-from lib.simulator.shapes import Mesh, block, box, cylinder, extrude, lathe, moved, rod, standing, torus, tube, turned
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
+from lib.simulator.assembly import Groups
+from lib.simulator.shapes import (
+    Mesh,
+    block,
+    box,
+    cylinder,
+    extrude,
+    lathe,
+    moved,
+    rod,
+    standing,
+    torus,
+    tube,
+    turned,
+)
 
 
 def ladder(rng: Generator) -> Groups:

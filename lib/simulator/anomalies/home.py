@@ -1,12 +1,10 @@
-"""Household objects that do not belong on a street: assemblies of boxes and lathe bodies, roughly in metres.
-
-Each function returns meshes by material: the main surface first, then accents.
-"""
+"""Household objects that do not belong on a street: assemblies of boxes and lathe bodies, roughly in metres."""
 
 import numpy as np
+from numpy.random import Generator
 
+from lib.simulator.assembly import Groups
 from lib.simulator.shapes import (
-    Mesh,
     block,
     box,
     cone,
@@ -20,9 +18,6 @@ from lib.simulator.shapes import (
     tube,
     turned,
 )
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
 
 
 def sofa(rng: Generator) -> Groups:

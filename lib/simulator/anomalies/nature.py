@@ -1,14 +1,10 @@
-"""Plants and stones out of place: tubes, lathe bodies and stacked slabs, roughly in metres.
-
-Each function returns meshes by material: the main surface first, then accents.
-"""
+"""Plants and stones out of place: tubes, lathe bodies and stacked slabs, roughly in metres."""
 
 import numpy as np
+from numpy.random import Generator
 
+from lib.simulator.assembly import Groups
 from lib.simulator.shapes import Mesh, block, cone, extrude, lathe, moved, rod, torus, tube, turned
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
 
 
 def fallen_tree(rng: Generator) -> Groups:

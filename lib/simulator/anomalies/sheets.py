@@ -4,10 +4,9 @@ They are a few millimetres thick, so that only their appearance is anomalous.
 """
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.simulator.shapes import Float
-
-Generator = np.random.Generator
 
 
 def carpet(rng: Generator) -> list[Float]:

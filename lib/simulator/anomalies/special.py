@@ -1,12 +1,10 @@
-"""Objects of building sites, playgrounds and fairs: rings, tubes, trusses, outlines; roughly in metres.
-
-Each function returns meshes by material: the main surface first, then accents.
-"""
+"""Objects of building sites, playgrounds and fairs: rings, tubes, trusses, outlines; roughly in metres."""
 
 import numpy as np
+from numpy.random import Generator
 
+from lib.simulator.assembly import Groups
 from lib.simulator.shapes import (
-    Mesh,
     block,
     box,
     cylinder,
@@ -20,9 +18,6 @@ from lib.simulator.shapes import (
     tube,
     turned,
 )
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
 
 
 def tyre_stack(rng: Generator) -> Groups:
