@@ -84,7 +84,7 @@ class Street:
         """The side street's mouth on this side, if there is one."""
         return self.junction[:2] if self.junction and self.junction[2] == sign else None
 
-    def in_opening(self, s: float, sign: int, margin_m: float) -> bool:
+    def in_opening(self, s: float, sign: int, margin_m: float = 0.8) -> bool:
         """Whether s is in the side street's mouth on this side, or within a margin of it."""
         opening = self.opening(sign)
         return opening is not None and opening[0] - margin_m < s < opening[1] + margin_m
