@@ -73,10 +73,8 @@ def _asphalt(patch: Patch) -> Float32:
 
 def _concrete(patch: Patch) -> Float32:
     joints = np.maximum(bands(patch.u, 0.03, patch.pixel), bands(patch.v, 0.03, patch.pixel))
-    tone = hashed(np.floor(patch.u), np.floor(patch.v), 1) - np.float32(0.5)
-    return patch.albedo * (
-        (1 - np.float32(0.5) * joints) * (1 + np.float32(0.16) * tone * resolved_fraction(patch.pixel))
-    )
+    tone = (hashed(np.floor(patch.u), np.floor(patch.v), 1) - np.float32(0.5)) * np.float32(0.16)
+    return patch.albedo * ((1 - np.float32(0.5) * joints) * (1 + tone * resolved_fraction(patch.pixel)))
 
 
 def _grass(patch: Patch) -> Float32:

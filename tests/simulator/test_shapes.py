@@ -10,7 +10,6 @@ from lib.simulator.shapes import (
     cone,
     cylinder,
     disc_wheel,
-    extent,
     extrude,
     fan,
     hull,
@@ -103,7 +102,7 @@ def test_merging_keeps_all_triangles():
 
 
 def test_extent_and_scaling():
-    np.testing.assert_allclose(extent(scaled(box((1, 2, 3)), (2, 1, 0.5))), (2, 2, 1.5))
+    np.testing.assert_allclose(np.ptp(scaled(box((1, 2, 3)), (2, 1, 0.5)).vertices_m, axis=0), (2, 2, 1.5))
 
 
 def test_rough_balls_differ_by_generator_only():
