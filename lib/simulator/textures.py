@@ -42,7 +42,7 @@ class ValueNoise:
 
 @dataclass(frozen=True, eq=False)
 class SurfacePoints:
-    """N points to be coloured: position_m and normal (3, N) in the object's frame; footprint_m: a pixel's size there."""
+    """N points to colour: position_m and normal (3, N) in the object's frame; footprint_m: a pixel's size there."""
 
     position_m: Float32
     normal: Float32
