@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import matplotlib
 import numpy as np
@@ -269,26 +269,11 @@ def _draw_legend(figure: Figure, width_in: float, height_in: float) -> None:
     bar.outline.set_visible(False)
     explanation = "how rare so high a score is among normal ones: 1 in"
     figure.text(1 - _MARGIN_IN / width_in, 0.46 / height_in, explanation, fontsize=9, va="bottom", ha="right")
+    crosshair: dict[str, Any] = {"marker": CROSSHAIR, "markersize": 11, "markeredgewidth": 1.4, "linestyle": "none"}
     handles = [
         Line2D([], [], color=TRUTH, linewidth=2, label="true anomaly"),
-        Line2D(
-            [],
-            [],
-            marker=CROSSHAIR,
-            color=INK,
-            linestyle="none",
-            markersize=11,
-            markeredgewidth=1.4,
-            label="highest point score",
-        ),
+        Line2D([], [], color=INK, label="highest point score", **crosshair),
         Line2D([], [], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="camera's view"),
     ]
-    figure.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(_MARGIN_IN / width_in - 0.004, 0.33 / height_in),
-        ncols=len(handles),
-        borderpad=0,
-        columnspacing=1.4,
-        handletextpad=0.5,
-    )
+    place, tight = (_MARGIN_IN / width_in - 0.004, 0.33 / height_in), {"columnspacing": 1.4, "handletextpad": 0.5}
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=place, ncols=len(handles), borderpad=0, **tight)

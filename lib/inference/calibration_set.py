@@ -1,7 +1,7 @@
 """Scores of validation frames, original and with pseudo-anomalies, for calibration without any test data."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -71,10 +71,16 @@ def score_validation(
 
     The latter are drawn from all frames; if there are fewer, frames are repeated with other pseudo-anomalies.
     """
-    size = scoring.params.batch_size
-    normal = list(threads.map(partial(_score_batch, scoring), _seeded(scoring, shards, refs, size, None)))
+
+    def scored(chosen: Sequence[FrameRef], seed: int | None) -> list[_BatchScores]:
+        seeded = (
+            (batch, None if seed is None else seed + number)
+            for number, batch in enumerate(batches(shards, chosen, scoring.params.batch_size, scoring.device))
+        )
+        return list(threads.map(partial(_score_batch, scoring), seeded))
+
     chosen_refs = _draw_frames(refs, scoring.params.validation_frames)
-    pasted = list(threads.map(partial(_score_batch, scoring), _seeded(scoring, shards, chosen_refs, size, SEED)))
+    normal, pasted = scored(refs, None), scored(chosen_refs, SEED)
     return ValidationScores(
         model_fingerprint=model_fingerprint,
         outside_shift=scoring.outside_shift,
@@ -147,13 +153,6 @@ def _draw_frames(refs: Sequence[FrameRef], count: int) -> list[FrameRef]:
     rounds = -(-count // len(refs))
     order = np.concatenate([generator.permutation(len(refs)) for _ in range(rounds)])[:count]
     return [refs[i] for i in order.tolist()]
-
-
-def _seeded(
-    scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], size: int, seed: int | None
-) -> Iterator[tuple[FrameBatch, int | None]]:
-    for number, batch in enumerate(batches(shards, refs, size, scoring.device)):
-        yield batch, None if seed is None else seed + number
 
 
 @torch.inference_mode()

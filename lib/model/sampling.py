@@ -27,16 +27,8 @@ def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, strid
     below = (top < h - 1).long() * w
     corners = torch.stack([first, first + to_right, first + below, first + below + to_right], dim=-1)
     upper_weight, left_weight = 1 - lower_weight, 1 - right_weight
-    weights = torch.stack(
-        [
-            upper_weight * left_weight,
-            upper_weight * right_weight,
-            lower_weight * left_weight,
-            lower_weight * right_weight,
-        ],
-        dim=-1,
-    )
-    weights = weights * seen_BRC[..., None]
+    pairs = [(row, column) for row in (upper_weight, lower_weight) for column in (left_weight, right_weight)]
+    weights = torch.stack([row * column for row, column in pairs], dim=-1) * seen_BRC[..., None]
     rows = features_BFhw.permute(0, 2, 3, 1).reshape(B * h * w, F).float()
     sampled = embedding_bag(corners.view(-1, 4), rows, mode="sum", per_sample_weights=weights.view(-1, 4))
     return sampled.view(*seen_BRC.shape, F).permute(0, 3, 1, 2).to(features_BFhw.dtype)
