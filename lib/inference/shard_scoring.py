@@ -23,9 +23,7 @@ from lib.views.sensor_dropout import without_image, without_lidar
 
 @dataclass(frozen=True, eq=False)
 class Scoring:
-    """Configuration for scoring shards: scorer, range view, params, device; `outside_shift` is added to the scores of
-    points outside the image.
-    """
+    """How shards are scored; `outside_shift` is added to the scores of points outside the image."""
 
     scorer: Scorer
     grid: RangeGrid

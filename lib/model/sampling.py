@@ -37,9 +37,7 @@ def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, strid
 def cells_in_image(
     features_BFRC: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image_size: tuple[int, int], stride: int
 ) -> Tensor:
-    """Mean features (B, F, H / stride, W / stride), sizes rounded up, of the range-view cells that project into each
-    image cell; 0 if none does.
-    """
+    """Mean features (B, F, H / stride, W / stride), rounded up, of the cells that project into an image cell, or 0."""
     B, F = features_BFRC.shape[:2]
     h, w = (-(-side // stride) for side in image_size)
     column = (uv_B2RC[:, 0] / stride).floor().long().clamp(0, w - 1)
