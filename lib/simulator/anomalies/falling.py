@@ -4,20 +4,7 @@ import numpy as np
 from numpy.random import Generator
 
 from lib.simulator.assembly import Groups
-from lib.simulator.shapes import (
-    Mesh,
-    block,
-    box,
-    cylinder,
-    extrude,
-    lathe,
-    moved,
-    rod,
-    standing,
-    torus,
-    tube,
-    turned,
-)
+from lib.simulator.shapes import Mesh, block, box, cylinder, extrude, lathe, moved, rod, standing, torus, tube, turned
 
 
 def ladder(rng: Generator) -> Groups:

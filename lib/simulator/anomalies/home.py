@@ -4,20 +4,7 @@ import numpy as np
 from numpy.random import Generator
 
 from lib.simulator.assembly import Groups
-from lib.simulator.shapes import (
-    block,
-    box,
-    cone,
-    cylinder,
-    extrude,
-    lathe,
-    moved,
-    rod,
-    standing,
-    torus,
-    tube,
-    turned,
-)
+from lib.simulator.shapes import block, box, cone, cylinder, extrude, lathe, moved, rod, standing, torus, tube, turned
 
 
 def sofa(rng: Generator) -> Groups:

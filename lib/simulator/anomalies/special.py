@@ -4,20 +4,7 @@ import numpy as np
 from numpy.random import Generator
 
 from lib.simulator.assembly import Groups
-from lib.simulator.shapes import (
-    block,
-    box,
-    cylinder,
-    extrude,
-    lathe,
-    moved,
-    patch,
-    rod,
-    standing,
-    torus,
-    tube,
-    turned,
-)
+from lib.simulator.shapes import block, box, cylinder, extrude, lathe, moved, patch, rod, standing, torus, tube, turned
 
 
 def tyre_stack(rng: Generator) -> Groups:
