@@ -4,7 +4,7 @@ import numpy as np
 from numpy.random import Generator
 
 from lib.common.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
-from lib.simulator.assembly import Piece, SceneParts
+from lib.simulator.assembly import Piece, SceneParts, pieces
 from lib.simulator.materials import ROAD_PAINT, YELLOW_PAINT, asphalt, chance, kerbstone, lawn, pavement
 from lib.simulator.scene import Material
 from lib.simulator.shapes import Mesh, box, extrude, merge, patch, turned
@@ -25,7 +25,7 @@ def add_ground(parts: SceneParts, street: Street, rng: Generator) -> None:
     for sign in (-1, 1):
         _add_side(parts, street, sign, rng, grass)
     _add_junction(parts, street, road, rng)
-    parts.add([Piece(merge(meshes), paint, ROAD_LINE) for paint, meshes in _lines(street, rng) if meshes])
+    parts.add(pieces(ROAD_LINE, *_lines(street, rng)))
 
 
 def _strip(street: Street, sign: int, near: float, far: float, near_z: float, far_z: float) -> list[Mesh]:
@@ -64,8 +64,7 @@ def _add_junction(parts: SceneParts, street: Street, road: Material, rng: Genera
     parts.add([Piece(merge(stones), kerbstone(rng), SIDEWALK)])
     low, high = sorted((sign * near, sign * (near + 0.3)))
     give_way = marks(street, np.arange(start + 0.4, end - 0.4, 0.9), 0.5, low, high, LINE_Z_M)
-    if give_way:
-        parts.add([Piece(merge(give_way), ROAD_PAINT, ROAD_LINE)])
+    parts.add(pieces(ROAD_LINE, (ROAD_PAINT, give_way)))
 
 
 def _lines(street: Street, rng: Generator) -> list[tuple[Material, list[Mesh]]]:
