@@ -68,9 +68,9 @@ def validation_threshold(validation: ValidationScores) -> tuple[float, float] | 
     """
     columns = validation.drive.tolist(), validation.time_s.tolist(), validation.frame_score.tolist()
     frames = []
-    for drive, *time_and_score in zip(*columns, strict=True):
+    for drive, time_s, score in zip(*columns, strict=True):
         scenario, camera = validation.drives[drive]
-        frames.append(PooledFrame(scenario, "NORMALITY", camera, *time_and_score, "negative", None, anywhere=False))
+        frames.append(PooledFrame(scenario, "NORMALITY", camera, time_s, score, "negative", None, anywhere=False))
     drives = drives_of(frames)
     if drives is None:
         _LOG.warning("events: no threshold from validation, whose frames have no times")

@@ -91,7 +91,7 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
 
 def put_legend_below(axes: Axes, title: str) -> None:
     """Put the legend below the horizontal axis; the title is its first line."""
-    place = {"loc": "upper left", "bbox_to_anchor": (0, -0.15), "borderaxespad": 0}
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.15), "borderaxespad": 0}
     axes.legend(alignment="left", title=title, title_fontsize=9, **place)
 
 
