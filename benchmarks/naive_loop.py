@@ -39,7 +39,9 @@ def write_raw(folder: Path, shards: Sequence[Shard], refs: Sequence[FrameRef]) -
         np.save(folder / f"{number}_depth.npy", shard.depth_m[i])
         camera = shard.camera
         intrinsics = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px], np.float32)
-        np.savez(folder / f"{number}_rig.npz", intrinsics=intrinsics, camera_SE3_lidar=shard.camera_SE3_lidar)
+        np.savez(
+            folder / f"{number}_rig.npz", intrinsics=intrinsics, camera_SE3_lidar=shard.calibration.camera_SE3_lidar
+        )
 
 
 class RawFrames(Dataset[Sample]):

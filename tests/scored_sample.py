@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.labels import ROAD, SKY, is_anomaly
+from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.voxels import LabelledCloud, voxelize
@@ -72,9 +73,8 @@ def ball_frame(
         point_class=classes,
         pixel_class=pixels,
         depth_m=depth,
-        camera=CAMERA,
+        calibration=Calibration(CAMERA, np.eye(4)),
         lidars=(LIDAR,),
-        camera_SE3_lidar=np.eye(4),
         voxels=voxelize([cloud]),
         world_SE3_ego=None,
         speed_mps=None,

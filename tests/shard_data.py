@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from lib.common.labels import ROAD
+from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Frame, Lidar, ScenarioType
 from lib.shards.index import ShardEntry, frames_with_anomaly, write_index
@@ -38,9 +39,8 @@ def street_frame(scenario: str, frame_id: int, scenario_type: ScenarioType, anom
         point_class=point_class,
         pixel_class=pixel_class,
         depth_m=batch.depth_m_BHW[0].numpy().astype(np.float32),
-        camera=camera,
+        calibration=Calibration(camera, np.eye(4)),
         lidars=(Lidar(channels=32, upper_fov_deg=15.0, lower_fov_deg=-25.0, range_m=100.0),),
-        camera_SE3_lidar=np.eye(4),
         voxels=np.array([[500, 500, 28, ROAD]], dtype=np.uint16),
         world_SE3_ego=None,
         speed_mps=None,

@@ -62,7 +62,7 @@ def test_the_frames_of_a_scenario_are_those_of_its_shard(finished):
     assert len(frames) == len(shard) > 0
     for index, read in enumerate(frames):
         stored = shard.frame(index)
-        for name in ("image", "points", "point_class", "pixel_class", "voxels", "camera_SE3_lidar", "world_SE3_ego"):
+        for name in ("image", "points", "point_class", "pixel_class", "voxels", "calibration", "world_SE3_ego"):
             np.testing.assert_array_equal(getattr(stored, name), getattr(read, name), name)
         np.testing.assert_allclose(stored.depth_m, read.depth_m, rtol=1e-3)
         same = ("scenario", "frame_id", "scenario_type", "camera", "lidars", "speed_mps", "time_s", "cloud_sizes")

@@ -114,7 +114,7 @@ def _frame_bytes(shard: Shard, storage: Storage) -> int:
     if storage.compression != "none":
         return shard.path.stat().st_size // len(shard)
     height, width = shard.image.shape[1:3]
-    arrays = shard_arrays(height, width, shard.points.shape[1], len(shard.lidars), storage.point_dtype)
+    arrays = shard_arrays(height, width, shard.points.shape[1], len(shard.lidars), 0, storage.point_dtype)
     return sum(array.row_bytes for array in arrays if array.name != "voxels_flat") + VOXEL_BYTES * len(shard.voxels(0))
 
 

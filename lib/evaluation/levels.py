@@ -12,7 +12,6 @@ from lib.evaluation.anovox_protocol import ProtocolFrame, Way, scores_of_voxels,
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.truth import FrameTruth, State, frame_truth, groups
 from lib.geometry.frame import ScenarioType
-from lib.geometry.rigid import apply_to_columns
 from lib.geometry.voxels import grid_cells, nearest_to_corner, points_to_grid, voxel_keys
 from lib.shards.predictions import Predictions, to_float16
 from lib.shards.shard_reader import Shard
@@ -174,10 +173,10 @@ def _project(
 ) -> tuple[Booleans, tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
     """Which points the image holds, and row and column of the pixels of those."""
     columns_m = points_m[:, :3].T.astype(np.float64)
-    visible, *pixel = shard.camera.pixels_of(apply_to_columns(shard.camera_SE3_lidar, columns_m))
+    visible, row, column, _ = shard.calibration.pixels_of(columns_m)
     in_view = np.zeros(len(points_m), dtype=bool)
     in_view[visible] = True
-    return in_view, (pixel[0], pixel[1])
+    return in_view, (row, column)
 
 
 def _points(shard: Shard, index: int) -> FramePoints:

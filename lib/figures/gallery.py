@@ -78,7 +78,7 @@ def make_case(
         pixel_surprise=normal_pixels.surprise(predictions.pixel_score[index]),
         pixel_anomalous=is_anomaly(shard.pixel_class[index]),
         depth_m=shard.depth_m[index],
-        points_m=apply(shard.camera_SE3_lidar, points_m[:, :3]),
+        points_m=apply(shard.calibration.camera_SE3_lidar, points_m[:, :3]),
         point_surprise=normal_points.surprise(scores),
         point_score=scores,
         point_anomalous=is_anomaly(shard.point_class[index, :count]),

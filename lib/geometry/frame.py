@@ -6,6 +6,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 
 
@@ -21,6 +22,7 @@ class ScenarioType(StrEnum):
 class Lidar:
     """The LiDAR's scan pattern: rays at `channels` elevations, evenly from lower_fov_deg to upper_fov_deg.
 
+    `elevations_deg`: the elevation of each channel, the highest first, where they are not evenly spaced.
     `location` [m] and `rotation` (roll, pitch, yaw) [degrees] place it on the vehicle as in sensor_setup.json (CARLA's
     left-handed frame); AnoVox's voxel grid needs them.
     """
@@ -31,6 +33,7 @@ class Lidar:
     range_m: float
     location: tuple[float, float, float] = (0.0, 0.0, 1.8)
     rotation: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    elevations_deg: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Frame:
 
     image (H, W, 3) uint8 RGB; points (N, 4) float32 x, y, z, intensity in the LiDAR's frame, or in the vehicle's if
     several LiDARs are merged; point_class (N,) uint8; pixel_class (H, W) uint8; depth_m (H, W) float32 planar,
-    sky = 1000; camera_SE3_lidar (4, 4) float64 from the points' frame; voxels (M, 4) uint16 ix, iy, iz, class id of
+    sky = 1000, nan = unknown; calibration from the points' frame; voxels (M, 4) uint16 ix, iy, iz, class id of
     the full clouds of all the vehicle's sensors (AnoVox's grid); world_SE3_ego (4, 4) float64, None if unknown.
     `cloud_sizes`: number of points per LiDAR if there are several; their clouds are concatenated in the order of
     `lidars`. `camera_name` identifies one of several cameras; it is empty if the reader was told which camera to use.
@@ -63,9 +66,8 @@ class Frame:
     point_class: npt.NDArray[np.uint8]
     pixel_class: npt.NDArray[np.uint8]
     depth_m: npt.NDArray[np.float32]
-    camera: Camera
+    calibration: Calibration
     lidars: tuple[Lidar, ...]
-    camera_SE3_lidar: npt.NDArray[np.float64]
     voxels: npt.NDArray[np.uint16]
     world_SE3_ego: npt.NDArray[np.float64] | None
     speed_mps: float | None
@@ -73,6 +75,11 @@ class Frame:
     anomaly: Anomaly | None
     camera_name: str = ""
     cloud_sizes: tuple[int, ...] = ()
+
+    @property
+    def camera(self) -> Camera:
+        """The camera's intrinsics."""
+        return self.calibration.camera
 
     def __post_init__(self) -> None:
         height, width = self.camera.height_px, self.camera.width_px

@@ -145,10 +145,11 @@ def _place(
     """The intrinsics (4,), the transform (4, 4) of a batch's points to the camera, and their origin (4,) in the
     recorded ones where it moves.
     """
-    camera, camera_SE3_points = recorded.camera, recorded.camera_SE3_lidar.astype(np.float32)
+    camera, camera_SE3_lidar = recorded.camera, recorded.calibration.camera_SE3_lidar
+    camera_SE3_points = camera_SE3_lidar.astype(np.float32)
     intrinsics = np.array([camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px], dtype=np.float32)
     if len(recorded.lidars) == 1:
         return intrinsics, camera_SE3_points, None
     turned = np.eye(4, dtype=np.float32)
     turned[:3, :3] = camera_SE3_points[:3, :3]
-    return intrinsics, turned, np.append(invert(recorded.camera_SE3_lidar)[:3, 3], 0.0).astype(np.float32)
+    return intrinsics, turned, np.append(invert(camera_SE3_lidar)[:3, 3], 0.0).astype(np.float32)

@@ -10,7 +10,6 @@ from lib.anovox.reading.frames import LidarClouds, ReadFrame
 from lib.anovox.reading.point_labels import NO_VOXEL, rows_of_keys
 from lib.common.labels import SKY, UNKNOWN, is_anomaly
 from lib.geometry.frame import Frame, Lidar
-from lib.geometry.rigid import apply_to_columns
 from lib.geometry.voxels import OUTSIDE, point_keys
 from lib.preprocessing.summed import Summed
 
@@ -86,11 +85,12 @@ def read_agreement(read: ReadFrame) -> Agreement:
 
 def camera_agreement(frame: Frame) -> Agreement:
     """Compare a frame's points with its camera."""
-    has_baseline = len(frame.cloud_sizes) > 1 or float(np.linalg.norm(frame.camera_SE3_lidar[:3, 3])) > MIN_BASELINE_M
-    columns_m = apply_to_columns(frame.camera_SE3_lidar, frame.points[:, :3].T.astype(np.float64, order="C"))
-    visible, row, column = frame.camera.pixels_of(columns_m)
+    has_baseline = (
+        len(frame.cloud_sizes) > 1 or float(np.linalg.norm(frame.calibration.camera_SE3_lidar[:3, 3])) > MIN_BASELINE_M
+    )
+    columns_m = frame.points[:, :3].T.astype(np.float64, order="C")
+    visible, row, column, depth_m = frame.calibration.pixels_of(columns_m)
     pixel = row * frame.camera.width_px + column
-    depth_m = columns_m[0, visible]
     tolerance_m = DEPTH_TOLERANCE_M + DEPTH_TOLERANCE_FRACTION * depth_m
     beyond_m = depth_m - frame.depth_m.reshape(-1)[pixel]
     hidden, same_depth = beyond_m > tolerance_m, np.abs(beyond_m) <= tolerance_m

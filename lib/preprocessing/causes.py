@@ -247,8 +247,9 @@ def _wrong_camera(frame: Frame) -> Iterator[tuple[Change, Cause]]:
 
 
 def _zoomed(scale: float, read: ReadFrame) -> Frame:
-    camera = read.frame.camera
-    return replace(read.frame, camera=replace(camera, fx_px=camera.fx_px * scale, fy_px=camera.fy_px * scale))
+    calibration, camera = read.frame.calibration, read.frame.camera
+    zoomed = replace(camera, fx_px=camera.fx_px * scale, fy_px=camera.fy_px * scale)
+    return replace(read.frame, calibration=replace(calibration, camera=zoomed))
 
 
 def _shifted(axis: int, move_px: int, read: ReadFrame) -> Frame:

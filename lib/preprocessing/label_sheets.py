@@ -15,7 +15,6 @@ from matplotlib.lines import Line2D
 
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, is_anomaly
 from lib.geometry.frame import ScenarioType
-from lib.geometry.rigid import apply
 from lib.preprocessing.label_colors import ANOMALY_COLOR, class_colors
 from lib.shards.index import ShardEntry, frames_with_anomaly
 from lib.shards.shard_reader import Shard, read_shard
@@ -137,7 +136,7 @@ def _draw_panel(axes: Any, example: Example, with_points: bool, panel_width_in: 
 
 def _draw_points(axes: Any, shard: Shard, index: int, panel_width_in: float) -> None:
     count = shard.num_points[index]
-    u, v, visible = shard.camera.project(apply(shard.camera_SE3_lidar, shard.points[index, :count, :3]))
+    u, v, visible = shard.calibration.project(shard.points[index, :count])
     classes = np.asarray(shard.point_class[index, :count])[visible]
     order = np.argsort(is_anomaly(classes), kind="stable")
     u, v, classes = u[visible][order], v[visible][order], classes[order]

@@ -20,7 +20,7 @@ def resize_frame(frame: Frame, height: int, width: int) -> Frame:
         image=np.asarray(picture),
         pixel_class=_nearest(frame.pixel_class, height, width),
         depth_m=_nearest(frame.depth_m, height, width),
-        camera=frame.camera.resized(width, height),
+        calibration=frame.calibration.resized(width, height),
     )
 
 

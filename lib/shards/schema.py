@@ -7,7 +7,7 @@ from lib.shards.storage import ArraySpec, Compression, FileKind
 
 PointDtype = Literal["float32", "float16"]
 
-SHARD_KIND: Final = FileKind("shard", 4, "run `dvc repro preprocess` to write the shards anew")
+SHARD_KIND: Final = FileKind("shard", 5, "run `dvc repro preprocess` to write the shards anew")
 ANY: Final = -1
 
 
@@ -20,12 +20,18 @@ class Storage:
 
 
 def shard_arrays(
-    height: int = ANY, width: int = ANY, max_points: int = ANY, lidars: int = ANY, point_dtype: PointDtype = "float32"
+    height: int = ANY,
+    width: int = ANY,
+    max_points: int = ANY,
+    lidars: int = ANY,
+    elevations: int = ANY,
+    point_dtype: PointDtype = "float32",
 ) -> tuple[ArraySpec, ...]:
     """The arrays of a shard; -1 stands for any length. `Shard` describes those of the frames.
 
     intrinsics: fx, fy, cx, cy [px]. lidars, a row each: channels, upper and lower field of view [degrees], range [m],
-    x, y, z [m], roll, pitch, yaw [degrees] on the vehicle.
+    x, y, z [m], roll, pitch, yaw [degrees] on the vehicle. lidar_elevations_deg, a row each: as Lidar.elevations_deg;
+    no columns where all LiDARs are even, and shorter rows end with nan.
     """
     return (
         ArraySpec("frame_id", "<i8"),
@@ -45,4 +51,5 @@ def shard_arrays(
         ArraySpec("camera_SE3_lidar", "<f8", (4,)),
         ArraySpec("intrinsics", "<f8"),
         ArraySpec("lidars", "<f8", (10,)),
+        ArraySpec("lidar_elevations_deg", "<f8", (elevations,)),
     )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
+from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.merged import split_clouds
@@ -27,7 +28,7 @@ class Shard:
     the order of `lidars`; point_class (F, P) uint8, padded with 255; pixel_class (F, h, w) uint8; depth_m (F, h, w)
     float16 planar, sky 1000; voxels_flat (sum M, 4) uint16 and voxel_offsets (F + 1,) int64: AnoVox's grid of the full
     cloud; world_SE3_ego (F, 4, 4), speed_mps (F,) and time_s (F,) float64, nan = unknown;
-    camera_SE3_lidar (4, 4) float64 from the points' frame. `camera_name` is empty where one camera was chosen.
+    calibration from the points' frame. `camera_name` is empty where one camera was chosen.
     `fingerprint` changes when any of this does.
     """
 
@@ -37,11 +38,10 @@ class Shard:
     town: str
     weather: str
     fingerprint: str
-    camera: Camera
+    calibration: Calibration
     camera_name: str
     lidars: tuple[Lidar, ...]
     anomaly: Anomaly | None
-    camera_SE3_lidar: npt.NDArray[np.float64]
     frame_id: npt.NDArray[np.int64]
     frame_digest: npt.NDArray[np.uint64]
     image: Rows
@@ -56,6 +56,11 @@ class Shard:
     world_SE3_ego: npt.NDArray[np.float64]
     speed_mps: npt.NDArray[np.float64]
     time_s: npt.NDArray[np.float64]
+
+    @property
+    def camera(self) -> Camera:
+        """The camera's intrinsics."""
+        return self.calibration.camera
 
     def voxels(self, index: int) -> npt.NDArray[np.uint16]:
         """Voxel ground truth of the index-th frame: (M, 4) uint16 ix, iy, iz, class id."""
@@ -80,9 +85,8 @@ class Shard:
             point_class=np.array(self.point_class[index][:num_points]),
             pixel_class=np.array(self.pixel_class[index]),
             depth_m=np.array(self.depth_m[index], dtype=np.float32),
-            camera=self.camera,
+            calibration=self.calibration,
             lidars=self.lidars,
-            camera_SE3_lidar=np.array(self.camera_SE3_lidar),
             voxels=np.array(self.voxels(index)),
             world_SE3_ego=np.array(pose) if np.isfinite(pose).all() else None,
             speed_mps=speed_mps if np.isfinite(speed_mps) else None,
@@ -115,7 +119,8 @@ def read_shard(path: Path, verify: bool = True) -> Shard:
 
 def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
     a = attributes
-    intrinsics, lidars = arrays.pop("intrinsics"), arrays.pop("lidars")
+    intrinsics, camera_SE3_lidar = arrays.pop("intrinsics"), arrays.pop("camera_SE3_lidar")
+    lidars, elevations_deg = arrays.pop("lidars"), arrays.pop("lidar_elevations_deg")
     anomaly = {field: str(a[f"anomaly_{field}"]) for field in ("size", "blueprint", "kind") if f"anomaly_{field}" in a}
     texts: dict[str, Any] = {
         name: str(a[name]) for name in ("scenario", "town", "weather", "fingerprint", "camera_name")
@@ -124,14 +129,23 @@ def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
     return Shard(
         path=path,
         scenario_type=ScenarioType(str(a["scenario_type"])),
-        camera=Camera(width, height, *intrinsics.tolist()),
-        lidars=tuple(_lidar(*row) for row in lidars.tolist()),
+        calibration=Calibration(Camera(width, height, *intrinsics.tolist()), np.array(camera_SE3_lidar)),
+        lidars=tuple(_lidar(rows, *row) for rows, row in zip(elevations_deg, lidars.tolist(), strict=True)),
         anomaly=Anomaly(**anomaly) if a["has_anomaly"] else None,
         **texts,
         **arrays,
     )
 
 
-def _lidar(channels: float, upper_deg: float, lower_deg: float, range_m: float, *place: float) -> Lidar:
+def _lidar(
+    elevations_deg: npt.NDArray[np.float64],
+    channels: float,
+    upper_deg: float,
+    lower_deg: float,
+    range_m: float,
+    *place: float,
+) -> Lidar:
     x_m, y_m, z_m, roll_deg, pitch_deg, yaw_deg = place
-    return Lidar(int(channels), upper_deg, lower_deg, range_m, (x_m, y_m, z_m), (roll_deg, pitch_deg, yaw_deg))
+    location, rotation = (x_m, y_m, z_m), (roll_deg, pitch_deg, yaw_deg)
+    uneven = tuple(elevations_deg[np.isfinite(elevations_deg)].tolist())
+    return Lidar(int(channels), upper_deg, lower_deg, range_m, location, rotation, uneven)

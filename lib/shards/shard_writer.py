@@ -1,7 +1,7 @@
 """Frames of one scenario and camera -> one shard, streaming."""
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -52,12 +52,15 @@ class ShardWriter:
         self.ids_seen: npt.NDArray[np.bool_] = np.zeros(256, dtype=bool)
         """(256,) bool: the class ids of the points and pixels so far."""
         camera = first.camera
-        specs = shard_arrays(camera.height_px, camera.width_px, max_points, len(first.lidars), storage.point_dtype)
+        elevations_deg = _elevations(first.lidars)
+        lidars, elevations = elevations_deg.shape
+        specs = shard_arrays(camera.height_px, camera.width_px, max_points, lidars, elevations, storage.point_dtype)
         self._file = ArrayFileWriter(path, SHARD_KIND, specs, storage.compression)
         self._file.append("voxel_offsets", [0])
-        self._file.append("camera_SE3_lidar", first.camera_SE3_lidar)
+        self._file.append("camera_SE3_lidar", first.calibration.camera_SE3_lidar)
         self._file.append("intrinsics", [camera.fx_px, camera.fy_px, camera.cx_px, camera.cy_px])
         self._file.append("lidars", [_lidar_row(lidar) for lidar in first.lidars])
+        self._file.append("lidar_elevations_deg", elevations_deg)
 
     def __enter__(self) -> Self:
         return self
@@ -186,8 +189,17 @@ def _append_frame(file: ArrayFileWriter, frame: Frame, max_points: int, num_voxe
 
 
 def _check_same_sensors(first: Frame, frame: Frame) -> None:
-    one, other = ((f.scenario, f.camera_name, f.camera, f.lidars) for f in (first, frame))
-    assert one == other and np.array_equal(frame.camera_SE3_lidar, first.camera_SE3_lidar), "one shard, one camera"
+    one, other = ((f.scenario, f.camera_name, f.calibration, f.lidars) for f in (first, frame))
+    assert one == other, "one shard, one camera"
+
+
+def _elevations(lidars: Sequence[Lidar]) -> npt.NDArray[np.float64]:
+    """Elevations (L, n) [degrees] of the LiDARs' channels; nan where a LiDAR has fewer, or even ones."""
+    rows = [lidar.elevations_deg for lidar in lidars]
+    elevations_deg = np.full((len(rows), max(map(len, rows))), np.nan)
+    for row, values in zip(elevations_deg, rows, strict=True):
+        row[: len(values)] = values
+    return elevations_deg
 
 
 def _lidar_row(lidar: Lidar) -> tuple[float, ...]:

@@ -45,9 +45,9 @@ def test_what_hides_points_counts_only_where_the_sensors_stand_apart():
     read = golden()
     near = np.full_like(read.frame.depth_m, 0.1)
     assert agreement(read, depth_m=near).hidden == 0
-    apart = read.frame.camera_SE3_lidar.copy()
+    apart = read.frame.calibration.camera_SE3_lidar.copy()
     apart[0, 3] += 1.0
-    found = agreement(read, depth_m=near, camera_SE3_lidar=apart)
+    found = agreement(read, depth_m=near, calibration=replace(read.frame.calibration, camera_SE3_lidar=apart))
     assert found.hidden == found.off_outlines > 0
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
-from lib.geometry.rigid import apply
 from lib.preprocessing.resize import resize_frame
 from tests.anovox_sample import MONO_STATIC
 from tests.shards.test_shards import frame
@@ -49,7 +48,7 @@ def test_points_meet_the_same_labels_after_resizing(size):
     original = whole(next(read_frames(open_scenario(MONO_STATIC, None)))).frame
     shares = []
     for made in (original, resize_frame(original, *size)):
-        u, v, visible = made.camera.project(apply(made.camera_SE3_lidar, made.points[:, :3]))
+        u, v, visible = made.calibration.project(made.points)
         pixels = made.pixel_class[v[visible].astype(int), u[visible].astype(int)]
         shares.append((pixels == made.point_class[visible]).mean())
     assert abs(shares[0] - shares[1]) < 0.06

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.errors import DataError
+from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.geometry.merged import merge_clouds
@@ -39,9 +40,8 @@ def frame(frame_id, points=20, voxels=9, scenario_type=ScenarioType.STATIC, **ch
         point_class=generator.integers(1, 29, points).astype(np.uint8),
         pixel_class=generator.integers(1, 29, (8, 12)).astype(np.uint8),
         depth_m=generator.uniform(0, 1000, (8, 12)).astype(np.float32),
-        camera=CAMERA,
+        calibration=Calibration(CAMERA, yaw_transform(0.3, (0.1, 1.0, 0.0))),
         lidars=(LIDAR,),
-        camera_SE3_lidar=yaw_transform(0.3, (0.1, 1.0, 0.0)),
         voxels=generator.integers(0, 60, (voxels, 4)).astype(np.uint16),
         world_SE3_ego=yaw_transform(frame_id, (frame_id, 2.0, 0.0)),
         speed_mps=frame_id / 4,
@@ -92,7 +92,7 @@ def test_everything_about_the_scenario_is_kept(shard_path):
     assert (shard.scenario, shard.town, shard.weather) == ("Scenario_a", "Town03", "CLEAR_NOON")
     assert (shard.camera, shard.lidars, shard.scenario_type) == (CAMERA, (LIDAR,), ScenarioType.STATIC)
     assert shard.anomaly == Anomaly("Tiny", "static.prop.x", "both")
-    assert np.array_equal(shard.camera_SE3_lidar, yaw_transform(0.3, (0.1, 1.0, 0.0)))
+    assert np.array_equal(shard.calibration.camera_SE3_lidar, yaw_transform(0.3, (0.1, 1.0, 0.0)))
 
 
 def test_the_unknown_stays_unknown(tmp_path):
@@ -110,7 +110,7 @@ def test_an_anomaly_of_unknown_size_is_an_anomaly(tmp_path):
 
 def test_arrays_are_aligned_read_only_maps_of_the_file(shard_path):
     shard = read_shard(shard_path)
-    for name in (*PER_FRAME, "voxels_flat", "camera_SE3_lidar"):
+    for name in (*PER_FRAME, "voxels_flat"):
         array = getattr(shard, name)[1] if name in PER_FRAME else getattr(shard, name)
         assert is_mapped(array) and not array.flags.writeable and array.flags.c_contiguous, name
         assert array.ctypes.data % 64 == 0, name
@@ -122,10 +122,11 @@ def test_h5py_reads_the_same(shard_path):
     with h5py.File(shard_path) as file:
         assert np.array_equal(file["image"][1], shard.frame(1).image)
         assert file["intrinsics"][()].tolist() == [CAMERA.fx_px, CAMERA.fy_px, CAMERA.cx_px, CAMERA.cy_px]
+        assert np.array_equal(file["camera_SE3_lidar"][()], shard.calibration.camera_SE3_lidar)
         for name, dataset in file.items():
             assert dataset.attrs["crc32"] == zlib.crc32(dataset[()].tobytes())
             assert dataset.chunks == ((1, *dataset.shape[1:]) if name in PER_FRAME else None)
-            if name not in ("intrinsics", "lidars"):
+            if name not in ("intrinsics", "camera_SE3_lidar", "lidars", "lidar_elevations_deg"):
                 assert np.array_equal(dataset[()], getattr(shard, name))
 
 
@@ -136,7 +137,8 @@ def test_equal_frames_make_equal_bytes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"time_s": 5.0}, {"speed_mps": 9.0}, {"anomaly": Anomaly("Big")}, {"camera_SE3_lidar": np.eye(4)}]
+    "change",
+    [{"time_s": 5.0}, {"speed_mps": 9.0}, {"anomaly": Anomaly("Big")}, {"calibration": Calibration(CAMERA, np.eye(4))}],
 )
 def test_the_fingerprint_changes_with_the_content(tmp_path, change):
     prints = set()
@@ -269,7 +271,7 @@ def delete(path):
 @pytest.mark.parametrize(
     ("damage", "part"),
     [
-        (set_version, "was written with schema 99, this version reads 4"),
+        (set_version, "was written with schema 99, this version reads 5"),
         (set_kind, "not a shard of this pipeline"),
         (drop_array, "damaged or truncated"),
         (drop_attribute, "damaged or truncated (its attributes do not match its fingerprint)"),
@@ -331,3 +333,10 @@ def test_merged_clouds_can_be_told_apart_even_when_thinned(tmp_path_factory, siz
 def test_one_lidar_keeps_its_frame(shard_path):
     shard = read_shard(shard_path)
     assert np.array_equal(shard.lidar_points(1)[0], shard.points[1, :33]) and shard.camera_name == ""
+
+
+def test_uneven_rings_come_back(tmp_path):
+    uneven = replace(LIDAR, elevations_deg=(2.0, 0.5, 0.0, -9.0))
+    lidars = (uneven, LIDAR, replace(LIDAR, elevations_deg=(1.0, -1.0)))
+    write_shard(tmp_path / "a.h5", [frame(1, points=9, lidars=lidars, cloud_sizes=(4, 3, 2))], 64)
+    assert read_shard(tmp_path / "a.h5").lidars == lidars

@@ -59,7 +59,7 @@ def off_outlines(agreement: Agreement) -> float:
 def test_sensors_apart_agree_through_their_calibration(tmp_path):
     frames, true, agreement = read_sample(tmp_path, params_of(**APART))
     for frame, vehicle_SE3_lidar in zip(frames, true, strict=True):
-        np.testing.assert_allclose(frame.camera_SE3_lidar[:3, 3], [-1.0, 0.0, 0.6], atol=1e-12)
+        np.testing.assert_allclose(frame.calibration.camera_SE3_lidar[:3, 3], [-1.0, 0.0, 0.6], atol=1e-12)
         np.testing.assert_allclose(vehicle_SE3_lidar[:3, 3], [-1.0, 0.0, 2.4], atol=1e-12)
         assert frame.lidars[0].location == (-1.0, 0.0, 2.4)
     assert agreement.clear > 1000 and off_outlines(agreement) > 0.99
@@ -80,7 +80,7 @@ def test_jitter_parts_the_sensors_by_the_pixels_it_stands_for(tmp_path):
     moved_px, corrected = [], Agreement()
     for frame, vehicle_SE3_lidar in zip(frames, true, strict=True):
         camera_SE3_lidar = invert(extrinsics(sensor_set(params_of()).cameras[0])) @ vehicle_SE3_lidar
-        u, v, visible = frame.camera.project(apply(frame.camera_SE3_lidar, frame.points[:, :3]))
+        u, v, visible = frame.calibration.project(frame.points)
         true_u, true_v, truly_visible = frame.camera.project(apply(camera_SE3_lidar, frame.points[:, :3]))
         central = visible & truly_visible & (np.hypot(u - frame.camera.cx_px, v - frame.camera.cy_px) < 20)
         axis = camera_SE3_lidar[:3, :3] @ np.array([1.0, 0.0, 0.0])
@@ -88,7 +88,7 @@ def test_jitter_parts_the_sensors_by_the_pixels_it_stands_for(tmp_path):
         found_px = float(np.median(np.hypot(u - true_u, v - true_v)[central]))
         assert found_px == pytest.approx(expected_px, rel=0.25, abs=0.6)
         moved_px.append(found_px)
-        mended = replace(frame, camera_SE3_lidar=camera_SE3_lidar)
+        mended = replace(frame, calibration=replace(frame.calibration, camera_SE3_lidar=camera_SE3_lidar))
         corrected += camera_agreement(mended)
     assert max(moved_px) < frames[0].camera.fx_px * np.tan(np.deg2rad(3.0)) * 1.4
     assert off_outlines(corrected) > 0.99

@@ -201,4 +201,4 @@ def test_written_and_read_back(params, tmp_path):
         found = frame.points[frame.point_class == ANOMALY, :3]
         places = apply(pose, found + np.array([0, 0, 1.8], dtype=np.float32))
         assert (places > [11.5, -1.5, -0.5]).all() and (places < [13.5, 1.5, 2.0]).all() and len(places) > 0
-        np.testing.assert_allclose(invert(frame.camera_SE3_lidar), np.eye(4), atol=1e-12)
+        np.testing.assert_allclose(invert(frame.calibration.camera_SE3_lidar), np.eye(4), atol=1e-12)

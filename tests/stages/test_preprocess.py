@@ -322,7 +322,10 @@ def test_all_sensors_make_a_shard_per_camera(project, capsys):
     assert metrics["labels"]["class_agreement_off_outlines"] > 0.97
     assert "4 scenarios, 13 frames in data/shards" in capsys.readouterr().out
     shards = [read_shard(Path("data/shards") / entry.file) for entry in stereo]
-    assert len({shard.fingerprint for shard in shards}) == 3 and len({str(s.camera_SE3_lidar) for s in shards}) == 3
+    assert (
+        len({shard.fingerprint for shard in shards}) == 3
+        and len({str(s.calibration.camera_SE3_lidar) for s in shards}) == 3
+    )
     assert all(np.array_equal(shard.points, shards[0].points) for shard in shards)
     assert shards[0].lidar_num_points.sum() == shards[0].num_points.sum() and len(shards[0].lidars) == 3
 

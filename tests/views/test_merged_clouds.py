@@ -35,7 +35,7 @@ def test_points_lie_where_the_camera_sees_them(shards):
     uv_B2RC, visible_BRC = views.projection
     for number, shard in enumerate(shards):
         count = int(shard.num_points[0])
-        points_m = apply(shard.camera_SE3_lidar, shard.points[0, :count, :3])
+        points_m = apply(shard.calibration.camera_SE3_lidar, shard.points[0, :count, :3])
         cell = cell_BP[number, :count].numpy()
         column = cell % GRID.columns
         turn = 0.5 - np.arctan2(points_m[:, 1], points_m[:, 0]) / (2 * np.pi)

@@ -19,6 +19,7 @@ from lib.anovox.format.pcd import require_pcd_library
 from lib.anovox.format.recording import ScenarioConfig, SensorPose
 from lib.anovox.format.sensor_setup import CameraRig, LidarRig, SensorSetup, read_sensor_setup, sensor_setup_of_folders
 from lib.anovox.reading.measured import SECONDS_PER_TICK, corrected, seconds_per_tick
+from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Lidar, ScenarioType
 from lib.geometry.rigid import invert, vehicle_SE3_sensor
@@ -28,12 +29,16 @@ Sensors = Literal["forward", "all"]
 
 @dataclass(frozen=True, eq=False)
 class CameraView:
-    """One camera of a scenario. `camera_SE3_lidar` (4, 4) maps the points of the scenario's frames to its frame."""
+    """One camera of a scenario, with its calibration for the points of the scenario's frames."""
 
     name: str
     rig: CameraRig
-    camera: Camera
-    camera_SE3_lidar: npt.NDArray[np.float64]
+    calibration: Calibration
+
+    @property
+    def camera(self) -> Camera:
+        """The camera's intrinsics."""
+        return self.calibration.camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +94,12 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
         config=config,
         setup=setup,
         views=tuple(
-            CameraView(names.get(rig.pose, ""), rig, rig.args.intrinsics(), invert(camera) @ vehicle_SE3_points)
-            for rig, camera in zip(camera_rigs, cameras, strict=True)
+            CameraView(
+                names.get(rig.pose, ""),
+                rig,
+                Calibration(rig.args.intrinsics(), invert(vehicle_SE3_camera) @ vehicle_SE3_points),
+            )
+            for rig, vehicle_SE3_camera in zip(camera_rigs, cameras, strict=True)
         ),
         lidar_rigs=lidar_rigs,
         lidars=tuple(_lidar(rig) for rig in lidar_rigs),

@@ -11,7 +11,6 @@ from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.point_labels import LabelSource
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.frame import Anomaly
-from lib.geometry.rigid import apply
 from tests.anovox_sample import (
     MONO_STATIC,
     NORMALITY,
@@ -49,7 +48,7 @@ def test_points_lie_on_pixels_of_their_class(path):
     """The anomaly's points, inside its outline, by the scenario's own calibration; a mirrored y would miss them."""
     for read in frames_of(path):
         frame = read.frame
-        u, v, visible = frame.camera.project(apply(frame.camera_SE3_lidar, frame.points[:, :3]))
+        u, v, visible = frame.calibration.project(frame.points)
         pixels = frame.pixel_class[v[visible].astype(int), u[visible].astype(int)]
         agreement = pixels == frame.point_class[visible]
         assert agreement.mean() > 0.87

@@ -55,7 +55,7 @@ def assert_twins(release, old):
     """The same frame; lost: intensity."""
     for field in ("scenario", "frame_id", "scenario_type", "camera", "speed_mps", "time_s", "anomaly"):
         assert getattr(old, field) == getattr(release, field), field
-    for field in ("image", "point_class", "pixel_class", "depth_m", "camera_SE3_lidar", "voxels"):
+    for field in ("image", "point_class", "pixel_class", "depth_m", "calibration", "voxels"):
         assert np.array_equal(getattr(old, field), getattr(release, field)), field
     assert np.array_equal(old.points[:, :3], release.points[:, :3]) and not old.points[:, 3].any()
     assert (old.world_SE3_ego is None) == (release.world_SE3_ego is None)

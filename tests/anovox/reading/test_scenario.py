@@ -45,7 +45,7 @@ def test_mono_camera_and_lidar_fraction_their_pose():
     assert scenario.frame_ids == (996, 1000, 1004)
     [view], [lidar_rig], [lidar] = scenario.views, scenario.lidar_rigs, scenario.lidars
     assert view.rig.pose == lidar_rig.pose and view.name == ""
-    assert np.array_equal(view.camera_SE3_lidar, np.eye(4))
+    assert np.array_equal(view.calibration.camera_SE3_lidar, np.eye(4))
     assert (view.camera.width_px, view.camera.height_px, view.camera.fx_px) == pytest.approx((72, 48, 36))
     assert lidar.channels == 16 and lidar.location == (0, 0, 1.8)
     assert largest_cloud(scenario) == 1517
@@ -55,7 +55,7 @@ def test_stereo_takes_the_pose_that_looks_forward():
     scenario = open_scenario(STEREO, None)
     [view], [lidar_rig] = scenario.views, scenario.lidar_rigs
     assert view.rig.pose.rotation == lidar_rig.pose.rotation == (0, 0, 0)
-    assert np.array_equal(view.camera_SE3_lidar, np.eye(4))
+    assert np.array_equal(view.calibration.camera_SE3_lidar, np.eye(4))
 
 
 def test_a_camera_without_a_lidar_is_paired_through_the_calibration():
@@ -63,7 +63,7 @@ def test_a_camera_without_a_lidar_is_paired_through_the_calibration():
     scenario = open_scenario(STEREO_ONE_LIDAR, None)
     [view], [lidar_rig] = scenario.views, scenario.lidar_rigs
     assert view.rig.pose.rotation == (0, 0, -15) and lidar_rig.pose.rotation == (0, 0, 0)
-    ahead = view.camera_SE3_lidar @ [10, 0, 0, 1]
+    ahead = view.calibration.camera_SE3_lidar @ [10, 0, 0, 1]
     angle = np.deg2rad(15)
     assert np.allclose(ahead[:3], [10 * np.cos(angle) - np.sin(angle), -10 * np.sin(angle) - np.cos(angle), 0])
 
@@ -176,12 +176,13 @@ def test_all_sensors_are_every_camera_and_every_lidar():
     assert [view.name for view in scenario.views] == ["camera0_yaw0", "camera1_yaw-15", "camera2_yaw15"]
     assert [lidar.rotation[2] for lidar in scenario.lidars] == [0, -15, 15]
     assert np.array_equal(scenario.vehicle_SE3_points, np.eye(4))
-    ahead = scenario.views[0].camera_SE3_lidar @ [10, 0, 1.8, 1]
+    ahead = scenario.views[0].calibration.camera_SE3_lidar @ [10, 0, 1.8, 1]
     assert np.allclose(ahead[:3], [10, 0, 0])
     one = open_scenario(STEREO_ONE_LIDAR, None, "all")
     assert [view.name for view in one.views] == ["camera1_yaw-15", "camera2_yaw15"] and len(one.lidars) == 1
     assert np.array_equal(
-        one.views[0].camera_SE3_lidar, open_scenario(STEREO_ONE_LIDAR, None).views[0].camera_SE3_lidar
+        one.views[0].calibration.camera_SE3_lidar,
+        open_scenario(STEREO_ONE_LIDAR, None).views[0].calibration.camera_SE3_lidar,
     )
 
 

@@ -82,7 +82,7 @@ def test_each_camera_sees_the_points_on_what_they_are(scenario_path):
     for read in frames_of(path):
         frame = read.frame
         for sign, shares in agreement.items():
-            points = apply(frame.camera_SE3_lidar, frame.points[:, :3] * [1, sign, 1])
+            points = apply(frame.calibration.camera_SE3_lidar, frame.points[:, :3] * [1, sign, 1])
             u, v, visible = frame.camera.project(points)
             row, column = v[visible].astype(int), u[visible].astype(int)
             unhidden = points[visible, 0] <= 1.05 * frame.depth_m[row, column] + 0.5

@@ -89,7 +89,7 @@ def test_calibration(name, scenario):
         expected = cameras[view.rig.folders[layout.RGB]]
         assert (view.camera.height_px, view.camera.width_px) == (expected["height"], expected["width"])
         assert view.rig.args.camera_fov == expected["fov_deg"]
-        vehicle_SE3_camera = found.vehicle_SE3_points @ np.linalg.inv(view.camera_SE3_lidar)
+        vehicle_SE3_camera = found.vehicle_SE3_points @ np.linalg.inv(view.calibration.camera_SE3_lidar)
         assert np.allclose(vehicle_SE3_camera, expected["vehicle_SE3_sensor"], atol=2e-5)
     assert {rig.args.channels for rig in found.lidar_rigs} == {16}
 
