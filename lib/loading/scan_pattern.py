@@ -1,22 +1,27 @@
-"""The LiDAR's scan pattern as the shards show it."""
+"""The LiDAR's scan pattern as its clouds show it."""
 
 import numpy as np
+import numpy.typing as npt
 
-from lib.shards.shard_reader import Shard
+from lib.geometry.frame import Lidar
 
 MIN_COLUMNS, MAX_COLUMNS = 32, 4096
 
 
-def rays_per_turn(shard: Shard) -> int:
+def rays_per_turn(points_m: npt.NDArray[np.floating], lidar: Lidar) -> int:
     """Estimate the number of rays per channel and turn from the most common spacing in azimuth.
 
-    In the first cloud of the first LiDAR. Range noise leaves azimuths alone: between neighbouring rays it is exact.
+    `points_m` (N, 3 or more) [m, LiDAR frame]: a cloud of the LiDAR. Range noise leaves azimuths alone: between
+    neighbouring rays it is exact.
     """
-    points = np.asarray(shard.lidar_points(0)[0][:, :3], dtype=np.float64)
+    points = np.asarray(points_m[:, :3], dtype=np.float64)
     elevation = np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1]))
-    lidar = shard.lidars[0]
-    step = np.deg2rad(lidar.upper_fov_deg - lidar.lower_fov_deg) / max(lidar.channels - 1, 1)
-    row = np.rint((np.deg2rad(lidar.upper_fov_deg) - elevation) / step).astype(np.int64)
+    if lidar.elevations_deg:
+        rings = np.deg2rad(lidar.elevations_deg)
+        row = np.abs(elevation[:, None] - rings).argmin(1)
+    else:
+        step = np.deg2rad(lidar.upper_fov_deg - lidar.lower_fov_deg) / max(lidar.channels - 1, 1)
+        row = np.rint((np.deg2rad(lidar.upper_fov_deg) - elevation) / step).astype(np.int64)
     fullest = row == np.argmax(np.bincount(row.clip(0, lidar.channels - 1)))
     spacing_rad = np.diff(np.sort(np.arctan2(points[fullest, 1], points[fullest, 0])))
     spacing_rad = spacing_rad[spacing_rad > 2 * np.pi / (2 * MAX_COLUMNS)]
