@@ -26,8 +26,7 @@ def detector_config(params: ModelParams, shards: Sequence[Shard]) -> DetectorCon
         lidar_channels=_width(params, params.lidar_channels),
         fusion_channels=_width(params, params.fusion_channels),
         range_view_rows=params.range_view_rows or max(lidar.channels for lidar in lidars),
-        range_view_columns=params.range_view_columns
-        or rays_per_turn(shards[0].lidar_points(0)[0], shards[0].lidars[0]),
+        range_view_columns=params.range_view_columns or rays,
         upper_fov_deg=max(lidar.upper_fov_deg for lidar in lidars),
         lower_fov_deg=min(lidar.lower_fov_deg for lidar in lidars),
         positional_encoding=params.positional_encoding,
