@@ -117,9 +117,8 @@ def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
     a = attributes
     intrinsics, lidars = arrays.pop("intrinsics"), arrays.pop("lidars")
     anomaly = {field: str(a[f"anomaly_{field}"]) for field in ("size", "blueprint", "kind") if f"anomaly_{field}" in a}
-    texts: dict[str, Any] = {
-        name: str(a[name]) for name in ("scenario", "town", "weather", "fingerprint", "camera_name")
-    }
+    named = ("scenario", "town", "weather", "fingerprint", "camera_name")
+    texts: dict[str, Any] = {name: str(a[name]) for name in named}
     height, width = arrays["image"].shape[1:3]
     return Shard(
         path=path,
