@@ -166,7 +166,7 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
 
 def _fills_grid(scenario: Scenario) -> bool:
     read = {rig.pose for rig in scenario.lidar_rigs if layout.SEMANTIC_LIDAR in rig.folders}
-    return {rig.pose for rig in (*scenario.setup.lidars, *scenario.setup.cameras)} <= read
+    return {sensor.pose for sensor in scenario.setup.sensors if sensor.saved} <= read
 
 
 def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
