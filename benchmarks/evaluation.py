@@ -14,6 +14,7 @@ from sklearn.metrics import average_precision_score, f1_score, precision_recall_
 
 from benchmarks.subject import Measure, Spread, Subject, Table, number_text
 from benchmarks.timing import alternate
+from lib.common.ranking import rank
 from lib.evaluation.anovox_protocol import AnovoxMetrics, anovox_metrics, shared_voxels
 from lib.evaluation.levels import LevelScores
 from lib.evaluation.pools import LevelCounter, level_metrics
@@ -94,11 +95,12 @@ def plain_metrics(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]
     )
 
 
-def ours(predicted: Rows, true: Rows) -> AnovoxMetrics | None:
+def ours(predicted: Rows, true: Rows) -> AnovoxMetrics:
     """The same metrics with lib.evaluation."""
     keys = [voxel_keys(rows[:, :3].astype(np.int64)) for rows in (predicted, true)]
     rows, true_rows = shared_voxels(*keys)
-    return anovox_metrics(predicted[rows, 3], true[true_rows, 3] == 33)
+    scores, labels = predicted[rows, 3], true[true_rows, 3] == 33
+    return anovox_metrics(rank(scores[labels], scores[~labels]))
 
 
 def made_voxels(count: int, generator: np.random.Generator) -> tuple[Rows, Rows]:

@@ -17,7 +17,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
-from lib.baselines.distance_scorers import NormalFeatures, distance_scorer, normal_features
+from lib.baselines.distance_scorers import Fit, NormalFeatures, distance_scorer, normal_features
 from lib.baselines.references import BANK, mahalanobis, nearest_neighbour
 from lib.common.outputs import atomic_folder
 from lib.common.params import DataParams, ExecutionParams, Sections
@@ -117,27 +117,20 @@ def _scorings(
         view = range_grid(detector.config, data.shards[0])
         return normal_features(detector, frames, view, per_frame, seed, precision)
 
-    def by_neighbour() -> Scoring:
-        generator = torch.Generator().manual_seed(seed)
-        scorer = distance_scorer(detector, normal(), lambda f, _: nearest_neighbour(f, BANK, generator), device)
-        return scoring(scorer=as_detector(scorer), score="anomaly_logit")
+    def by_distance(fit: Fit) -> Scoring:
+        return scoring(as_detector(distance_scorer(detector, normal(), fit, device)), "anomaly_logit")
 
-    def by_class_means() -> Scoring:
-        scorer = distance_scorer(detector, normal(), mahalanobis, device)
-        return scoring(scorer=as_detector(scorer), score="anomaly_logit")
-
+    generator = torch.Generator().manual_seed(seed)
     return {
-        "nearest_neighbour": by_neighbour,
-        "mahalanobis": by_class_means,
-        "max_softmax": lambda: scoring(scorer=as_detector(detector), score="max_softmax"),
-        "energy": lambda: scoring(scorer=as_detector(detector), score="energy"),
+        "nearest_neighbour": lambda: by_distance(lambda f, _: nearest_neighbour(f, BANK, generator)),
+        "mahalanobis": lambda: by_distance(mahalanobis),
+        "max_softmax": lambda: scoring(as_detector(detector), "max_softmax"),
+        "energy": lambda: scoring(as_detector(detector), "energy"),
     }
 
 
 def _with_best_frame_score(scoring: Scoring, data: TrainingSet, sensors: Sensors, params: BaselineParams) -> Scoring:
-    """Choose the frame score with the best AUROC on validation frames with and without pseudo-anomalies, and match the
-    false alarms outside the image to those inside.
-    """
+    """Choose the frame score with the best validation AUROC; match false alarms outside the image to those inside."""
     found: list[tuple[float, Scoring]] = []
     with Threads(_threads(params, scoring.device)) as threads:
         for changed in _frame_score_params(sensors, scoring.params):

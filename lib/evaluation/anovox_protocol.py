@@ -14,15 +14,8 @@ import numpy.typing as npt
 
 from lib.common.labels import ANOMALY_SIZES
 from lib.common.ranking import Ranking, at_least, auroc, merged, rank
-from lib.geometry.voxels import (
-    MONO_LOCATION,
-    OUTSIDE,
-    grid_cells,
-    nearest_to_corner,
-    points_to_grid,
-    voxel_keys,
-)
-from lib.metrics.curves import average_precision, fpr95
+from lib.geometry.voxels import OUTSIDE
+from lib.metrics.curves import average_precision, fpr95, precision
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.integer]
@@ -132,7 +125,7 @@ def _group(*rankings: Ranking) -> VoxelGroup | None:
     if ranking is None or not ranking.has_both:
         return None
     counts = int(ranking.positives.sum()), int(ranking.negatives.sum())
-    return VoxelGroup(_metrics(ranking), fpr95(ranking), *counts)
+    return VoxelGroup(anovox_metrics(ranking), fpr95(ranking), *counts)
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -146,35 +139,11 @@ def sigmoid(scores: Floats) -> npt.NDArray[np.float64]:
     return np.where(exact >= 0, 1.0, small) / (1.0 + small)
 
 
-def voxel_scores(
-    points_m: Floats,
-    scores: Floats,
-    way: Way,
-    location: tuple[float, float, float] = MONO_LOCATION,
-    rotation: tuple[float, float, float] = (0.0, 0.0, 0.0),
-) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Scores of the voxels that hold points: their keys (M,) int64, ascending (lib.geometry.voxels), and scores (M,).
+def scores_of_voxels(keys: Integers, occupied: Integers, centers: Integers, scores: Floats, way: Way) -> Floats:
+    """Scores (M,) of the occupied voxels, from scores (N,) of points with these voxel keys (N,).
 
-    points_m (N, 3 or more) [m] in the frame of the LiDAR at location, rotation (sensor_setup.json); scores (N,).
-    centerpoint: the score of the point nearest to the voxel's lower corner; mean and median: of all its points.
-    Points outside the grid are dropped.
-    """
-    grid_m = points_to_grid(points_m, location, rotation)
-    keys = voxel_keys(grid_cells(grid_m))
-    occupied, centers = nearest_to_corner(grid_m, keys)
-    return occupied, scores_of_voxels(keys, occupied, centers, scores, way)
-
-
-def scores_of_voxels(
-    keys: npt.NDArray[np.int64],
-    occupied: npt.NDArray[np.int64],
-    centers: npt.NDArray[np.intp],
-    scores: Floats,
-    way: Way,
-) -> Floats:
-    """Scores (M,) of the occupied voxels, from scores (N,) of points with these voxel keys (N,); see voxel_scores.
-
-    occupied, centers (M,): see lib.geometry.voxels.nearest_to_corner.
+    occupied, centers (M,): see lib.geometry.voxels.nearest_to_corner. centerpoint: the score of the point nearest to
+    the voxel's lower corner; mean and median: of all its points. Points outside the grid are dropped.
     """
     if way == "centerpoint":
         return scores[centers]
@@ -196,23 +165,20 @@ def shared_voxels(
     return rows_first, rows_second
 
 
-def anovox_metrics(scores: Floats, is_anomaly: Booleans) -> AnovoxMetrics | None:
-    """AnoVox's numbers for shared voxels: scores (M,) in [0, 1], is_anomaly (M,); None where a class is missing.
+def anovox_metrics(ranking: Ranking) -> AnovoxMetrics:
+    """AnoVox's numbers for shared voxels, anomalous and normal ones, by their scores in [0, 1].
 
     Scores exceed a threshold with `>`. fpr95: at the first threshold of 1.00, 0.99, ... whose true positive rate is
     at least 0.95. specificity: at the lowest score where precision and recall are nearest. f1_score and ppv: means
     over the thresholds 0.25, 0.30, ... 0.70, 0 where nothing exceeds one.
     """
-    ranking = rank(*(np.asarray(scores, dtype=np.float64)[chosen] for chosen in (is_anomaly, ~is_anomaly)))
-    return _metrics(ranking) if ranking.has_both else None
-
-
-def _metrics(ranking: Ranking) -> AnovoxMetrics:
     positives, negatives = int(ranking.positives.sum()), int(ranking.negatives.sum())
     hits, false_alarms = _exceeding(ranking, np.arange(0.25, 0.75, 0.05))
     # The same call as AnoVox's, so that the thresholds are the same floats; the last one lies just below 0.
     fine_hits, fine_false_alarms = _exceeding(ranking, np.arange(1, -0.01, -0.01))
-    threshold = _where_precision_meets_recall(ranking)
+    # Both are 0 where a negative scores highest of all, so such a score wins unless another threshold is exact too.
+    recall = at_least(ranking.positives) / positives
+    threshold = int(np.argmin(np.abs(precision(ranking) - recall)))
     return AnovoxMetrics(
         auroc=auroc(ranking),
         aupr=average_precision(ranking),
@@ -228,12 +194,3 @@ def _exceeding(ranking: Ranking, thresholds: Floats) -> tuple[Integers, Integers
     first = np.searchsorted(ranking.values, thresholds, side="right")
     hits, false_alarms = (np.append(at_least(c), 0)[first] for c in (ranking.positives, ranking.negatives))
     return hits, false_alarms
-
-
-def _where_precision_meets_recall(ranking: Ranking) -> int:
-    """The lowest of the scores (its row) at which |precision - recall| (`>=`) is least.
-
-    Both are 0 where a negative scores highest of all, so such a score wins unless another threshold is exact too.
-    """
-    hits = at_least(ranking.positives)
-    return int(np.argmin(np.abs(hits / (hits + at_least(ranking.negatives)) - hits / hits[0])))

@@ -129,10 +129,8 @@ def calibrate(validation: ValidationScores, params: EvaluateParams) -> dict[Cali
     names = sorted({scenario for scenario, _ in validation.drives})
     half_of_drive = np.array([names.index(scenario) % 2 for scenario, _ in validation.drives])
     for level, (scores, positive, drive) in _items(validation, params).items():
-        halves = [
-            rank(*(scores[chosen & (half_of_drive[drive] == half)] for chosen in (positive, ~positive)))
-            for half in (0, 1)
-        ]
+        in_half = [half_of_drive[drive] == half for half in (0, 1)]
+        halves = [rank(scores[positive & chosen], scores[~positive & chosen]) for chosen in in_half]
         if not all(half.has_both for half in halves):
             _LOG.warning("calibration of %ss is left out: validation frames are too few or of one class", level)
             continue

@@ -94,12 +94,9 @@ def threshold_for(drives: Sequence[Drive], per_minute: float = FALSE_ALARMS_PER_
 
 def events_at(
     drives: Sequence[Drive], threshold: float, scenarios: Sequence[str], weights: npt.NDArray[np.float64]
-) -> Events | None:
-    """The outcome at a threshold; scenarios: of weights (R, S), in order. None without objects or negative frames."""
+) -> Events:
+    """The outcome at a threshold; some drives have objects, some negative frames. scenarios: of weights (R, S)."""
     objects = [drive for drive in drives if len(drive.positive_scores)]
-    minutes = normal_minutes(drives)
-    if not objects or minutes == 0:
-        return None
     found = np.array([(drive.positive_scores >= threshold).any() for drive in objects])
     place = {scenario: column for column, scenario in enumerate(scenarios)}
     drawn = weights[:, [place[drive.scenario] for drive in objects]]
@@ -116,7 +113,7 @@ def events_at(
         detection_rate_high=high,
         first_detection_m=float(np.median(distances)) if len(distances) else None,
         false_alarms=_false_alarms(drives, threshold),
-        normal_minutes=minutes,
+        normal_minutes=normal_minutes(drives),
     )
 
 

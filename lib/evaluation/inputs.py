@@ -98,11 +98,9 @@ def check_predictions(path: Path, shard: Shard, predictions: Predictions) -> Non
         expected = " x ".join(map(str, shard.pixel_class.shape[1:]))
         raise DataError(f"{made_for_another} (the images are not {expected}); {REMEDY}")
     for frame, count in enumerate(p.num_points):
-        for name, scores in (
-            ("frame_score", p.frame_score[frame]),
-            ("point_score", p.point_score[frame, :count]),
-            ("pixel_score", p.pixel_score[frame]),
-        ):
+        points, pixels = p.point_score[frame, :count], p.pixel_score[frame]
+        named = {"frame_score": p.frame_score[frame], "point_score": points, "pixel_score": pixels}
+        for name, scores in named.items():
             if not np.isfinite(scores).all():
                 raise DataError(
                     f"{path}: {name} of frame {int(p.frame_id[frame])} is not finite everywhere; "

@@ -109,10 +109,9 @@ def score_frames(shard: Shard, predictions: Predictions, params: EvaluateParams,
     scores = [predictions.point_score[i, : len(p.points_m)] for i, p in zip(frames, points, strict=True)]
     scored = list(zip(frames, points, scores, strict=True))
     voxels = tuple(_shared_voxels(shard, i, p, s, params.voxel_score) for i, p, s in scored)
-    truth = tuple(
-        frame_truth(p.points_m, p.classes, p.in_view, shard.pixel_class[i], shard.depth_m[i], shard.camera)
-        for i, p, _ in scored
-    )
+    images = ((shard.pixel_class[i], shard.depth_m[i]) for i in frames)
+    found = zip(points, images, strict=True)
+    truth = tuple(frame_truth(p.points_m, p.classes, p.in_view, *image, shard.camera) for p, image in found)
     pixels = [(predictions.pixel_score[i].ravel(), shard.pixel_class[i].ravel()) for i in frames]
     rows, states = slice(frames.start, frames.stop), [t.state(params) for t in truth]
     frame = frame_level(predictions.frame_score[rows], states)

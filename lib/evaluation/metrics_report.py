@@ -7,20 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from lib.common.errors import DataError
+from lib.evaluation import plot_tables
 from lib.evaluation.anovox_protocol import ProtocolResult, VoxelGroup
 from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration, binned, calibrate
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import LEVELS, ScenarioScores
 from lib.evaluation.operating_points import operate
-from lib.evaluation.plot_tables import (
-    BREAKDOWN_LEVELS,
-    Row,
-    breakdown_rows,
-    precision_recall_rows,
-    reliability_rows,
-    roc_rows,
-    score_rows,
-)
+from lib.evaluation.plot_tables import BREAKDOWN_LEVELS, Row
 from lib.evaluation.pooling import PooledFrame, ScoredTest, pool_test_set
 from lib.evaluation.pools import level_metrics
 from lib.evaluation.result_guards import check_scores, check_size
@@ -66,13 +59,13 @@ def evaluate(
     curves = [level for level in _CURVES if level in pools]
     return Report(
         metrics=_rounded(_metrics(test, operating.block, calibrations, reliability, validation)),
-        roc=[row for level in curves for row in roc_rows(level, pools[level])],
-        precision_recall=[row for level in curves for row in precision_recall_rows(level, pools[level])],
-        scores=[row for level in ("frame", "point") if level in pools for row in score_rows(level, pools[level])],
-        breakdown=breakdown_rows(pools),
+        roc=[row for level in curves for row in plot_tables.roc_rows(level, pools[level])],
+        precision_recall=[row for level in curves for row in plot_tables.precision_recall_rows(level, pools[level])],
+        scores=[row for n in BREAKDOWN_LEVELS if n in pools for row in plot_tables.score_rows(n, pools[n])],
+        breakdown=plot_tables.breakdown_rows(pools),
         events=operating.events,
         first_detections=operating.first_detections,
-        reliability=reliability_rows(reliability, calibrations),
+        reliability=plot_tables.reliability_rows(reliability, calibrations),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from lib.evaluation.events import FEW_MINUTES, Drive, Events, drives_of, events_at, normal_minutes, threshold_for
+from lib.evaluation.events import FEW_MINUTES, Drive, drives_of, events_at, normal_minutes, threshold_for
 from lib.evaluation.plot_tables import Row
 from lib.evaluation.pooling import PooledFrame, ScoredTest
 from lib.shards.validation_scores import ValidationScores
@@ -52,10 +52,10 @@ def operate(test: ScoredTest, validation: ValidationScores | None) -> Operating:
     thresholds: dict[str, float] = {}
     if (own := _threshold(drives, "the test set")) is not None:
         thresholds[OWN] = own
-        block |= _numbers(_at(test, drives, own))
+        block |= _numbers(test, drives, own)
     if validation is not None and (chosen := validation_threshold(validation)):
         thresholds[CHOSEN], validation_minutes = chosen
-        numbers = _numbers(_at(test, drives, thresholds[CHOSEN])) | {"validation_minutes": validation_minutes}
+        numbers = _numbers(test, drives, thresholds[CHOSEN]) | {"validation_minutes": validation_minutes}
         block["at_validation_threshold"] = {k: v for k, v in numbers.items() if k not in ("objects", "normal_minutes")}
     rows = [row for name, threshold in thresholds.items() for row in _first_detections(name, drives, threshold)]
     return Operating(block, _curve(test, drives), rows)
@@ -66,8 +66,11 @@ def validation_threshold(validation: ValidationScores) -> tuple[float, float] | 
 
     None, with a warning, where their time is unknown or too short to hold one false alarm.
     """
-    order = zip(validation.drive.tolist(), validation.time_s.tolist(), validation.frame_score.tolist(), strict=True)
-    frames = [PooledFrame(*_named(validation, d), time_s, score, "negative", None, False) for d, time_s, score in order]
+    columns = validation.drive.tolist(), validation.time_s.tolist(), validation.frame_score.tolist()
+    frames = []
+    for drive, time_s, score in zip(*columns, strict=True):
+        scenario, camera = validation.drives[drive]
+        frames.append(PooledFrame(scenario, "NORMALITY", camera, time_s, score, "negative", None, anywhere=False))
     drives = drives_of(frames)
     if drives is None:
         _LOG.warning("events: no threshold from validation, whose frames have no times")
@@ -94,18 +97,9 @@ def _threshold(drives: Sequence[Drive], of: str) -> float | None:
     return threshold
 
 
-def _named(validation: ValidationScores, drive: int) -> tuple[str, str, str]:
-    scenario, camera = validation.drives[drive]
-    return scenario, "NORMALITY", camera
-
-
-def _at(test: ScoredTest, drives: list[Drive], threshold: float) -> Events:
+def _numbers(test: ScoredTest, drives: list[Drive], threshold: float) -> dict[str, float | int]:
+    """The outcome at a threshold as a block; what is not known is absent."""
     events = events_at(drives, threshold, list(test.strata), test.weights)
-    assert events is not None, "there are objects and negative frames"
-    return events
-
-
-def _numbers(events: Events) -> dict[str, float | int]:
     numbers = {**asdict(events), "false_alarms_per_minute": events.false_alarms_per_minute}
     return {name: number for name, number in numbers.items() if number is not None}
 
@@ -114,7 +108,7 @@ def _curve(test: ScoredTest, drives: list[Drive]) -> list[Row]:
     """Outcomes at thresholds from the highest score down, at most MAX_THRESHOLDS, each that changes an outcome once."""
     scores = np.unique(np.concatenate([s for d in drives for s in (*d.negative_scores, d.positive_scores)]))[::-1]
     chosen = np.unique(np.linspace(0, len(scores) - 1, MAX_THRESHOLDS).round().astype(int))
-    rows = [_numbers(_at(test, drives, threshold)) for threshold in scores[chosen].tolist()]
+    rows = [_numbers(test, drives, threshold) for threshold in scores[chosen].tolist()]
     # A falling threshold joins alarms as well: a number of them counts only while no higher threshold had more.
     most = np.maximum.accumulate([row["false_alarms"] for row in rows])
     rising = [row for row, highest in zip(rows, most, strict=True) if row["false_alarms"] == highest]
@@ -129,7 +123,7 @@ def _first_detections(name: str, drives: list[Drive], threshold: float) -> list[
         seen.append(float(np.nanmax(drive.distance_m)))
         reached = drive.distance_m[drive.positive_scores >= threshold]
         found.append(float(np.nanmax(reached)) if np.isfinite(reached).any() else -np.inf)
-    distances = np.unique(np.ceil(seen)) if seen else np.zeros(0)
+    farthest = np.ceil(max(seen)) if seen else -1
     return [
         {
             "threshold": name,
@@ -137,5 +131,5 @@ def _first_detections(name: str, drives: list[Drive], threshold: float) -> list[
             "in_view_fraction": float(np.mean(np.array(seen) >= distance)),
             "detection_rate": float(np.mean(np.array(found) >= distance)),
         }
-        for distance in np.arange(0, (distances.max() if len(distances) else -1) + 1)
+        for distance in np.arange(0, farthest + 1)
     ]

@@ -30,9 +30,7 @@ class PooledFrame:
 
 @dataclass(frozen=True, eq=False)
 class ScoredTest:
-    """The whole test set: pools by level (and by `level.baseline`), frames in order, each scenario's type; weights
-    (R, S) of the resampled scenarios.
-    """
+    """The test set: pools by level (and `level.baseline`), frames, scenarios' types, weights (R, S) of resamples."""
 
     pools: dict[str, Pool]
     protocol: ProtocolResult

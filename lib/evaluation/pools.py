@@ -23,9 +23,7 @@ ALL: Final[Group] = "", ""
 
 @dataclass(eq=False)
 class Pool:
-    """A level's negatives and its positives, all of them and by group of frames; weights (R, S): see
-    bootstrap.resample_scenarios.
-    """
+    """A level's negatives and positives, all and by group of frames; weights (R, S): bootstrap.resample_scenarios."""
 
     negatives: ValueCounts
     positives: dict[Group, ValueCounts]

@@ -30,11 +30,8 @@ def check_size(test: ScoredTest) -> None:
             f"the test set is one scenario ({next(iter(test.strata), 'none')}), and no interval can be made by "
             "resampling one; raise split.test_fraction or give data.root more scenarios"
         )
-    counts = {
-        level: (pool.positives[ALL].scenarios, pool.negatives.scenarios)
-        for level, pool in test.pools.items()
-        if level in LEVELS
-    }
+    pools = {level: pool for level, pool in test.pools.items() if level in LEVELS}
+    counts = {level: (pool.positives[ALL].scenarios, pool.negatives.scenarios) for level, pool in pools.items()}
     few = [f"{level} ({one}, {other})" for level, (one, other) in counts.items() if min(one, other) < FEW_SCENARIOS]
     if few:
         _LOG.warning(

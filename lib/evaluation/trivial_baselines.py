@@ -27,9 +27,7 @@ _CLUTTER_RANGE_M, _CLUTTER_HEIGHT_M = 30.0, 0.3
 
 
 def with_baselines(shard: Shard, scores: ScenarioScores, params: EvaluateParams) -> ScenarioScores:
-    """Add the trivial scores of the same frames, by `level.baseline`; a voxel has that of its point nearest to the
-    lower corner.
-    """
+    """Add the frames' trivial scores, by `level.baseline`; a voxel has that of its point nearest to its low corner."""
     frames = defaultdict[str, list[float]](list)
     items = defaultdict[str, list[tuple[Scores, Booleans]]](list)
     rows = np.searchsorted(shard.frame_id, scores.frame_id).tolist()

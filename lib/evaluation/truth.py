@@ -110,10 +110,7 @@ def light_group(preset: str) -> str:
 
 
 def _distance_m(
-    points_m: npt.NDArray[np.floating],
-    pixels: npt.NDArray[np.bool_],
-    depth_m: npt.NDArray[np.floating],
-    camera: Camera,
+    points_m: npt.NDArray[np.floating], pixels: npt.NDArray[np.bool_], depth_m: npt.NDArray[np.floating], camera: Camera
 ) -> float | None:
     if len(points_m):
         return float(np.median(np.linalg.norm(points_m.astype(np.float64), axis=1)))

@@ -59,8 +59,11 @@ def read_protocol_frames(
     predicted = _files_of_frames(predictions, "prediction", frames, table)
     true = _files_of_frames(ground_truth, "ground truth", frames, table)
     for frame_id, facts in table.items():
-        voxels = _predicted(predicted[frame_id], squash), _true(true[frame_id])
-        yield _protocol_frame(*voxels, facts, anomaly_ids)
+        found, truth = _predicted(predicted[frame_id], squash), _true(true[frame_id])
+        rows, true_rows = shared_voxels(voxel_keys(found[:, :3].astype(np.int64)), voxel_keys(truth))
+        is_anomaly = np.isin(truth[:, 3], anomaly_ids)
+        shared = found[rows, 3], is_anomaly[true_rows]
+        yield ProtocolFrame(*shared, facts.anomaly_in_view, facts.size, len(truth), int(is_anomaly.sum()))
 
 
 def read_frame_table(path: Path) -> dict[int, FrameFacts]:
@@ -112,21 +115,6 @@ def _files_of_frames(folder: Path, what: str, frames: Path, frame_ids: Collectio
             "add the file or remove the frame"
         )
     return found
-
-
-def _protocol_frame(
-    predicted: npt.NDArray[np.float64], true: npt.NDArray[np.int64], facts: FrameFacts, anomaly_ids: Sequence[int]
-) -> ProtocolFrame:
-    rows, true_rows = shared_voxels(voxel_keys(predicted[:, :3].astype(np.int64)), voxel_keys(true))
-    is_anomaly = np.isin(true[:, 3], anomaly_ids)
-    return ProtocolFrame(
-        scores=predicted[rows, 3],
-        is_anomaly=is_anomaly[true_rows],
-        anomaly_in_view=facts.anomaly_in_view,
-        size=facts.size,
-        true_voxels=len(true),
-        true_anomalies=int(is_anomaly.sum()),
-    )
 
 
 def _predicted(path: Path, squash: bool) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.figures.read_tables import Row, numbers, read_table
-from lib.figures.style import INK, LEVEL_COLORS, MUTED, new_figure, note_empty
+from lib.figures.style import INK, LEVEL_COLORS, MUTED, new_figure, note_below, note_empty
 
 _COLUMNS: Final = ("level", "group", "value", "auroc", "auroc_low", "auroc_high", "positives")
 _TITLES: Final = {"frame": "AUROC of frames", "point": "AUROC of points in view"}
@@ -32,11 +32,8 @@ def draw_breakdown(path: Path) -> Figure:
         _draw_level(axes, path, part, places, LEVEL_COLORS[level])
     if names:
         _label_places(columns[0], places)
-    figure.supxlabel(
-        "n anomalous ones of a group against all normal ones; dotted: chance; black: 95 % interval over scenarios",
-        fontsize=9,
-        color=MUTED,
-    )
+    marks = "dotted: chance; black: 95 % interval over scenarios"
+    note_below(figure, f"n anomalous ones of a group against all normal ones; {marks}")
     return figure
 
 

@@ -11,6 +11,7 @@ from lib.evaluation.truth import FrameTruth, State
 
 Category = Literal["hits", "misses", "false_alarms"]
 CATEGORIES: Final[tuple[Category, ...]] = ("hits", "misses", "false_alarms")
+_DIFFERENCES: Final = {"geometry": "shape only", "appearance": "surface only", "both": "shape and surface"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +46,8 @@ def choose_cases(frames: Sequence[ScoredFrame], category: Category, count: int) 
     """
     state: State = "negative" if category == "false_alarms" else "positive"
     sign = 1.0 if category == "misses" else -1.0
-    ordered = sorted(
-        (frame for frame in frames if frame.state == state),
-        key=lambda frame: (sign * frame.score, frame.scenario, frame.camera, frame.index),
-    )
+    chosen = (frame for frame in frames if frame.state == state)
+    ordered = sorted(chosen, key=lambda frame: (sign * frame.score, frame.scenario, frame.camera, frame.index))
     first_of_scenario = {frame.scenario: frame for frame in reversed(ordered)}
     return [frame for frame in ordered if first_of_scenario[frame.scenario] is frame][:count]
 
@@ -62,11 +61,9 @@ def describe(frame: ScoredFrame) -> tuple[str, str]:
     if frame.state == "negative":
         return where, "no anomaly in view"
     groups, truth = frame.groups, frame.truth
-    parts = [
-        groups.get("class"),
-        groups.get("size"),
-        groups.get("kind") and f"differs by {_difference(groups['kind'])}",
-    ]
+    parts = [groups.get("class"), groups.get("size")]
+    if kind := groups.get("kind"):
+        parts.append(f"differs by {_DIFFERENCES.get(kind, kind)}")
     if truth.distance_m is not None:
         parts.append(f"{truth.distance_m:.1f} m")
     parts.append(f"{truth.pixels:,} pixels, {truth.points:,} points")
@@ -82,14 +79,6 @@ def standing(frame: ScoredFrame, frames: Sequence[ScoredFrame]) -> str:
     lower = sum(score < frame.score for score in normal)
     percent = 100 * lower / len(normal) if normal else 0.0
     return f"score {frame.score:.2f}: above {lower:,} of {len(normal):,} normal frames ({percent:.0f} %)"
-
-
-def _difference(kind: str) -> str:
-    return (
-        "shape and surface"
-        if kind == "both"
-        else {"geometry": "shape only", "appearance": "surface only"}.get(kind, kind)
-    )
 
 
 def _ordinal(rank: int) -> str:

@@ -35,13 +35,8 @@ def draw_roc(table: Path, metrics: Path) -> Figure:
     logarithmic.set_xscale("log")
     logarithmic.set_xlim(LOWEST_RATE, 1.0)
     handles, labels = linear.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=3,
-        title="area under the curve (AUROC) [95 % interval over scenarios]",
-    )
+    title = "area under the curve (AUROC) [95 % interval over scenarios]"
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, title=title)
     return figure
 
 
@@ -69,11 +64,8 @@ def draw_precision_recall(table: Path, metrics: Path) -> Figure:
 
 def _curves(path: Path, x: str, y: str) -> dict[str, _Curve]:
     rows = read_table(path, ["level", x, y])
-    curves: dict[str, _Curve] = {}
-    for level in LEVEL_NAMES:
-        part = [row for row in rows if row["level"] == level]
-        if part:
-            curves[level] = numbers(path, part, x), numbers(path, part, y)
+    parts = {level: [row for row in rows if row["level"] == level] for level in LEVEL_NAMES}
+    curves = {level: (numbers(path, part, x), numbers(path, part, y)) for level, part in parts.items() if part}
     if not curves:
         raise DataError(f"{path}: holds no curve; run `dvc repro`")
     return curves
@@ -87,12 +79,8 @@ def _blocks(path: Path, curves: dict[str, _Curve]) -> dict[str, dict[str, Any]]:
 
 
 def _line(level: str) -> dict[str, Any]:
-    variant = level in LEVEL_DASHES
-    return {
-        "color": LEVEL_COLORS[level],
-        "linestyle": LEVEL_DASHES.get(level, "-"),
-        "linewidth": 1.2 if variant else 2.0,
-    }
+    width = 1.2 if level in LEVEL_DASHES else 2.0
+    return {"color": LEVEL_COLORS[level], "linestyle": LEVEL_DASHES.get(level, "-"), "linewidth": width}
 
 
 def _label(level: str, block: dict[str, Any], metric: str, chance: float | None = None) -> str:

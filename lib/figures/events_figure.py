@@ -1,9 +1,8 @@
 """Events: detection rate of objects against false alarms, and their distance when first detected."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,8 +22,7 @@ _TOO_SHORT: Final = "no threshold: normal driving is too short for one false ala
 _NOTHING: Final = "no events: the test set lacks times, objects in view or negative frames"
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """Result of one threshold: false alarms per minute, detection rate of objects and its 95 % interval."""
 
     threshold: float
@@ -64,7 +62,7 @@ def staircase(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """
     steps: list[Outcome] = []
     for outcome in sorted(outcomes, key=lambda outcome: (-outcome.threshold, outcome.detection_rate, outcome.rate)):
-        steps.append(replace(outcome, rate=max(outcome.rate, steps[-1].rate if steps else 0.0)))
+        steps.append(outcome._replace(rate=max(outcome.rate, steps[-1].rate if steps else 0.0)))
     return steps
 
 
@@ -89,7 +87,7 @@ def _draw_detection_rate(
     axes.plot(x, [step.detection_rate for step in steps], color=NORMAL, drawstyle="steps-post", label="found")
     for name, outcome in chosen.items():
         description, color = _THRESHOLDS[name]
-        step = next(step for step in steps if replace(step, rate=outcome.rate) == outcome)
+        step = next(step for step in steps if step._replace(rate=outcome.rate) == outcome)
         at = f"at {outcome.rate:.2g} a minute" if outcome.rate else "without a false alarm"
         joined = f"\n({step.rate:.2g} a minute at a higher threshold)" if step.rate > outcome.rate else ""
         label = f"{description}: {100 * outcome.detection_rate:.0f} % found {at}{joined}"
@@ -122,16 +120,16 @@ def _draw_support(axes: Axes, one_alarm: float, highest: float, driving: str) ->
 
 
 def _draw_distances(axes: Axes, by_threshold: dict[str, list[list[float]]], points: dict[str, dict[str, Any]]) -> None:
-    for number, (name, (distance, seen, detected)) in enumerate(by_threshold.items()):
-        if number == 0:
-            axes.fill_between(distance, seen, color=MUTED, alpha=0.12, linewidth=0, label="in view")
+    if not by_threshold:
+        note_empty(axes, _TOO_SHORT)
+        return
+    distance, seen, _ = next(iter(by_threshold.values()))
+    axes.fill_between(distance, seen, color=MUTED, alpha=0.12, linewidth=0, label="in view")
+    for name, (distance, _, detected) in by_threshold.items():
         description, color = _THRESHOLDS[name]
         median = points.get(name, {}).get("first_detection_m")
         label = f"found, {description}" + (f" (median {median:.1f} m)" if median is not None else "")
         axes.plot(distance, detected, color=color, label=label)
-    if not by_threshold:
-        note_empty(axes, _TOO_SHORT)
-        return
     axes.set_ylim(0, 1.02)
     axes.set_xlim(left=0)
     axes.set_xlabel("distance [m]")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import matplotlib
 import numpy as np
@@ -155,16 +155,15 @@ def _draw_scores(axes: Axes, case: Case) -> None:
         x, y = np.arange(-0.5, width + 1), np.arange(-0.5, height + 1)
         for color, line_width in (("black", 2.6), (TRUTH, 1.3)):
             axes.contour(x, y, padded, levels=[0.5], colors=[color], linewidths=[line_width])
-    top = _highest_point_m(case)
-    if top is not None:
-        u, v, _ = case.camera.project(top[None])
+    if case.in_view.any():
+        u, v, _ = case.camera.project(case.points_m[[_highest(case)]])
         _mark_highest(axes, float(u[0]), float(v[0]))
 
 
 def _draw_plan(axes: Axes, case: Case, aspect: float) -> None:
     """The cloud from above: forward is up, left is left."""
     truth = _true_place(case)
-    top = _highest_point_m(case)
+    top = case.points_m[_highest(case)] if case.in_view.any() else None
     far = [float(np.hypot(*place[:2])) for place in (truth and truth[0], top) if place is not None]
     ahead_m, behind_m = float(np.clip(1.3 * max(far, default=20.0), 20.0, 70.0)), 3.0
     aside_m = (ahead_m + behind_m) * aspect / 2
@@ -209,8 +208,8 @@ def _draw_rings(axes: Axes, camera: Camera, ahead_m: float, aside_m: float) -> N
 
 def _draw_frustum(axes: Axes, case: Case, length_m: float) -> None:
     for u in (0.0, float(case.camera.width_px)):
-        ray = np.array([[0.0, 0.0, 0.0], [length_m, length_m * (case.camera.cx_px - u) / case.camera.fx_px, 0.0]])
-        axes.plot(-ray[:, 1], ray[:, 0], color="#aab2bd", linewidth=0.8, linestyle=(0, (4, 3)))
+        left_m = length_m * (case.camera.cx_px - u) / case.camera.fx_px
+        axes.plot([0.0, -left_m], [0.0, length_m], color="#aab2bd", linewidth=0.8, linestyle=(0, (4, 3)))
 
 
 def _true_place(case: Case) -> tuple[npt.NDArray[np.float64], float] | None:
@@ -224,22 +223,17 @@ def _true_place(case: Case) -> tuple[npt.NDArray[np.float64], float] | None:
     return middle, float(np.percentile(np.hypot(*(places - middle)[:, :2].T), 90)) + 0.8
 
 
-def _highest_point_m(case: Case) -> npt.NDArray[np.float64] | None:
-    """The point in view with the highest score."""
+def _highest(case: Case) -> int:
+    """Row of the point in view with the highest score; there is one in view."""
     rows = np.flatnonzero(case.in_view)
-    if not len(rows):
-        return None
-    highest: npt.NDArray[np.float64] = case.points_m[rows[np.argmax(case.point_score[rows])]]
-    return highest
+    return int(rows[np.argmax(case.point_score[rows])])
 
 
 def _highest_place(case: Case) -> str:
     """Caption: whether the point with the highest score is on the anomaly; a hit may have another cause."""
-    rows = np.flatnonzero(case.in_view)
-    if not case.point_anomalous[rows].any():
+    if not case.point_anomalous[case.in_view].any():
         return ""
-    on_it = case.point_anomalous[rows[np.argmax(case.point_score[rows])]]
-    return ", highest point on the anomaly" if on_it else ", highest point beside the anomaly"
+    return f", highest point {'on' if case.point_anomalous[_highest(case)] else 'beside'} the anomaly"
 
 
 def _mark_highest(axes: Axes, x: float, y: float) -> None:
@@ -269,26 +263,11 @@ def _draw_legend(figure: Figure, width_in: float, height_in: float) -> None:
     bar.outline.set_visible(False)
     explanation = "how rare so high a score is among normal ones: 1 in"
     figure.text(1 - _MARGIN_IN / width_in, 0.46 / height_in, explanation, fontsize=9, va="bottom", ha="right")
+    crosshair: dict[str, Any] = {"marker": CROSSHAIR, "markersize": 11, "markeredgewidth": 1.4, "linestyle": "none"}
     handles = [
         Line2D([], [], color=TRUTH, linewidth=2, label="true anomaly"),
-        Line2D(
-            [],
-            [],
-            marker=CROSSHAIR,
-            color=INK,
-            linestyle="none",
-            markersize=11,
-            markeredgewidth=1.4,
-            label="highest point score",
-        ),
+        Line2D([], [], color=INK, label="highest point score", **crosshair),
         Line2D([], [], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="camera's view"),
     ]
-    figure.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(_MARGIN_IN / width_in - 0.004, 0.33 / height_in),
-        ncols=len(handles),
-        borderpad=0,
-        columnspacing=1.4,
-        handletextpad=0.5,
-    )
+    place, tight = (_MARGIN_IN / width_in - 0.004, 0.33 / height_in), {"columnspacing": 1.4, "handletextpad": 0.5}
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=place, ncols=len(handles), borderpad=0, **tight)

@@ -56,10 +56,9 @@ def draw_pasted(examples: Sequence[Example]) -> Figure:
                 bottom_in -= strip_in + 0.3 * _GAP_IN
                 strip = figure.add_axes((left_in / width_in, bottom_in / height_in, size, strip_in / height_in))
                 _draw(image, strip, example)
-    explanation = (
-        f"range view: {NEAREST_M:g} m dark to {FARTHEST_M:g} m bright, black: no return; outlines: what was pasted"
-    )
-    figure.text(_LEFT_IN / width_in, 0.13 / height_in, explanation, fontsize=9, color=MUTED)
+    ranges = f"range view: {NEAREST_M:g} m dark to {FARTHEST_M:g} m bright, black: no return"
+    text = f"{ranges}; outlines: what was pasted"
+    figure.text(_LEFT_IN / width_in, 0.13 / height_in, text, fontsize=9, color=MUTED)
     return figure
 
 

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.figures.read_tables import Row, numbers, read_metrics, read_table
-from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, note_empty, put_legend_below
+from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, note_below, note_empty, put_legend_below
 
 _COLUMNS: Final = ("level", "split", "predicted", "observed", "items")
 _LINES: Final[dict[str, tuple[str, str, Any]]] = {
@@ -32,12 +32,8 @@ def draw_reliability(table: Path, metrics: Path) -> Figure:
             note_empty(axes, "not calibrated: too few validation frames, or a test of one class")
             continue
         _draw_level(axes, table, part, block[level], logarithmic=level == "point")
-    figure.supxlabel(
-        "a dot's area tells how many items its bin holds; ECE: expected calibration error; on the dotted line, "
-        "predicted and observed agree",
-        fontsize=9,
-        color=MUTED,
-    )
+    dots = "a dot's area tells how many items its bin holds; ECE: expected calibration error"
+    note_below(figure, f"{dots}; on the dotted line, predicted and observed agree")
     return figure
 
 
@@ -54,18 +50,15 @@ def _draw_level(axes: Axes, path: Path, rows: list[Row], block: dict[str, float]
         faint = 0.55 if split in ("validation", "test") else 0.25
         label = f"{name}: ECE {block[_ERRORS[split]]:.2g}"
         axes.plot(x, y, color=color, linestyle=dashes, linewidth=1.6, label=label)
-        largest = max(items)
-        area = [8 + _LARGEST * (count / largest) ** 0.5 for count in items]
+        area = [8 + _LARGEST * (count / max(items)) ** 0.5 for count in items]
         axes.scatter(x, y, area, color=color, alpha=faint, linewidths=0, zorder=3)
     axes.set_xlabel("predicted probability")
     axes.set_ylabel("fraction that is anomalous")
     if logarithmic:
         axes.set_xscale("log")
         axes.set_yscale("log")
-    pad = 1.4 if logarithmic else 1.03
-    axes.set_xlim(lowest / pad if logarithmic else -0.03, pad)
-    axes.set_ylim(lowest / pad if logarithmic else -0.03, pad)
-    fractions = (
-        f"{block['validation_positive_fraction']:.2g} of validation, {block['positive_fraction']:.2g} of the test"
-    )
-    put_legend_below(axes, f"anomalous: {fractions}")
+    limits = (lowest / 1.4, 1.4) if logarithmic else (-0.03, 1.03)
+    axes.set_xlim(*limits)
+    axes.set_ylim(*limits)
+    validation, test = block["validation_positive_fraction"], block["positive_fraction"]
+    put_legend_below(axes, f"anomalous: {validation:.2g} of validation, {test:.2g} of the test")

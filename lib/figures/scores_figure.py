@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.figures.read_tables import read_metrics
-from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, note_empty, put_legend_below
+from lib.figures.style import ANOMALOUS, NORMAL, new_figure, note_below, note_empty, put_legend_below
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,19 +37,14 @@ def draw_scores(histograms: Sequence[Histogram], metrics: Path) -> Figure:
             continue
         _draw(axes, histogram)
         put_legend_below(axes, f"AUROC {block['auroc']:.3f}, FPR95 {block['fpr95']:.3f}")
-    figure.supxlabel(
-        "FPR95: fraction of normal that is reported where 95 % of anomalous are found", fontsize=9, color=MUTED
-    )
+    note_below(figure, "FPR95: fraction of normal that is reported where 95 % of anomalous are found")
     return figure
 
 
 def _draw(axes: Axes, histogram: Histogram) -> None:
     fractions = [counts / counts.sum() for counts in (histogram.normal, histogram.anomalous)]
-    highest, lowest = (
-        max(float(fraction.max()) for fraction in fractions),
-        min(float(s[s > 0].min()) for s in fractions),
-    )
-    floor = 0.5 * lowest if histogram.logarithmic else 0.0
+    highest = max(float(fraction.max()) for fraction in fractions)
+    floor = 0.5 * min(float(s[s > 0].min()) for s in fractions) if histogram.logarithmic else 0.0
     totals = int(histogram.normal.sum()), int(histogram.anomalous.sum())
     groups = (("normal", NORMAL), ("anomalous", ANOMALOUS))
     for fraction, total, (name, color) in zip(fractions, totals, groups, strict=True):

@@ -91,10 +91,13 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
 
 def put_legend_below(axes: Axes, title: str) -> None:
     """Put the legend below the horizontal axis; the title is its first line."""
-    below = (0, -0.15)
-    axes.legend(
-        loc="upper left", bbox_to_anchor=below, borderaxespad=0, alignment="left", title=title, title_fontsize=9
-    )
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, -0.15), "borderaxespad": 0}
+    axes.legend(alignment="left", title=title, title_fontsize=9, **place)
+
+
+def note_below(figure: Figure, text: str) -> None:
+    """Write what the figure's marks mean below its panels."""
+    figure.supxlabel(text, fontsize=9, color=MUTED)
 
 
 def note_empty(axes: Axes, text: str) -> None:

@@ -82,7 +82,5 @@ class Frame:
         assert self.pixel_class.shape == (height, width) and self.pixel_class.dtype == np.uint8
         assert self.depth_m.shape == (height, width) and self.depth_m.dtype == np.float32
         assert self.voxels.ndim == 2 and self.voxels.shape[1] == 4 and self.voxels.dtype == np.uint16
-        assert len(self.lidars) == 1 or (len(self.cloud_sizes), sum(self.cloud_sizes)) == (
-            len(self.lidars),
-            len(self.points),
-        )
+        sizes = self.cloud_sizes
+        assert len(self.lidars) == 1 or (len(sizes), sum(sizes)) == (len(self.lidars), len(self.points))

@@ -30,7 +30,5 @@ def split_clouds(points: Cloud, sizes: Sequence[int] | npt.NDArray[np.integer], 
     if len(poses) == 1:
         return [points]
     clouds = np.split(points.astype(np.float64), np.cumsum(sizes)[:-1])
-    return [
-        np.column_stack([apply(invert(vehicle_SE3_sensor(*pose)), cloud[:, :3]), cloud[:, 3]])
-        for pose, cloud in zip(poses, clouds, strict=True)
-    ]
+    inverse = [invert(vehicle_SE3_sensor(*pose)) for pose in poses]
+    return [np.column_stack([apply(t, c[:, :3]), c[:, 3]]) for t, c in zip(inverse, clouds, strict=True)]

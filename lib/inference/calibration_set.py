@@ -1,11 +1,11 @@
 """Scores of validation frames, original and with pseudo-anomalies, for calibration without any test data."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +36,7 @@ SEED: Final = 15_485_863
 SHIFT_STEP: Final = 1 / 256
 
 
-@dataclass(frozen=True, eq=False)
-class _BatchScores:
+class _Scored(NamedTuple):
     frame_B: Tensor
     image_fraction_B: Tensor
     points_B: Tensor
@@ -70,23 +69,28 @@ def score_validation(
 
     The latter are drawn from all frames; if there are fewer, frames are repeated with other pseudo-anomalies.
     """
-    size = scoring.params.batch_size
-    normal = list(threads.map(partial(_score_batch, scoring), _seeded(scoring, shards, refs, size, None)))
+
+    def scored(chosen: Sequence[FrameRef], seed: int | None) -> _Scored:
+        numbered = enumerate(batches(shards, chosen, scoring.params.batch_size, scoring.device))
+        seeded = ((batch, None if seed is None else seed + number) for number, batch in numbered)
+        parts = threads.map(partial(_score_batch, scoring), seeded)
+        return _Scored(*(torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True)))
+
     chosen_refs = _draw_frames(refs, scoring.params.validation_frames)
-    pasted = list(threads.map(partial(_score_batch, scoring), _seeded(scoring, shards, chosen_refs, size, SEED)))
+    normal, pasted = scored(refs, None), scored(chosen_refs, SEED)
     return ValidationScores(
         model_fingerprint=model_fingerprint,
         outside_shift=scoring.outside_shift,
         drives=tuple((shard.scenario, shard.camera_name) for shard in shards),
         drive=np.array([ref.shard for ref in refs], dtype=np.int32),
         time_s=np.array([shards[ref.shard].time_s[ref.index] for ref in refs], dtype=np.float64),
-        frame_score=to_float16(_joined(normal, "frame_B")),
+        frame_score=to_float16(normal.frame_B.numpy()),
         pasted_drive=np.array([ref.shard for ref in chosen_refs], dtype=np.int32),
-        pasted_score=to_float16(_joined(pasted, "frame_B")),
-        pasted_image_fraction=_joined(pasted, "image_fraction_B"),
-        pasted_points=_joined(pasted, "points_B").astype(np.int32),
-        point_score=to_float16(_joined(pasted, "cell_BK")),
-        point_label=_joined(pasted, "label_BK").astype(np.uint8),
+        pasted_score=to_float16(pasted.frame_B.numpy()),
+        pasted_image_fraction=pasted.image_fraction_B.numpy(),
+        pasted_points=pasted.points_B.numpy().astype(np.int32),
+        point_score=to_float16(pasted.cell_BK.numpy()),
+        point_label=pasted.label_BK.numpy().astype(np.uint8),
     )
 
 
@@ -148,15 +152,8 @@ def _draw_frames(refs: Sequence[FrameRef], count: int) -> list[FrameRef]:
     return [refs[i] for i in order.tolist()]
 
 
-def _seeded(
-    scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], size: int, seed: int | None
-) -> Iterator[tuple[FrameBatch, int | None]]:
-    for number, batch in enumerate(batches(shards, refs, size, scoring.device)):
-        yield batch, None if seed is None else seed + number
-
-
 @torch.inference_mode()
-def _score_batch(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _BatchScores:
+def _score_batch(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Scored:
     """Score a batch; with a seed, pseudo-anomalies are pasted first."""
     batch, seed = seeded
     views, _ = make_views(batch, scoring.grid)
@@ -170,9 +167,4 @@ def _score_batch(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Ba
     label_BRC = torch.where(scored_BRC, torch.where(targets.cell_BRC == 1, PASTED, NORMAL), NOT_SCORED)
     detections = detections_of(scoring, views)
     frame_B = frame_scores(detections, views, scoring.params)
-    return _BatchScores(frame_B, image_fraction_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
-
-
-def _joined(parts: Sequence[_BatchScores], name: str) -> npt.NDArray[Any]:
-    tensors: list[Tensor] = [getattr(part, name) for part in parts]
-    return torch.cat(tensors).cpu().numpy()
+    return _Scored(frame_B, image_fraction_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))

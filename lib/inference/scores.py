@@ -24,11 +24,9 @@ class SensorLossScorer(Protocol):
 
     def __call__(self, views: Views, /) -> Detections:
         """Compute the logits of every cell and pixel."""
-        ...
 
     def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
         """cell_BRC and cell_class_BSRC of Detections without the camera."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

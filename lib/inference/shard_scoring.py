@@ -1,6 +1,6 @@
 """Scoring of whole shards by any scorer of views, in batches, on a device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -22,9 +22,7 @@ from lib.views.sensor_dropout import without_image, without_lidar
 
 @dataclass(frozen=True, eq=False)
 class Scoring:
-    """Configuration for scoring shards: scorer, range view, params, device; `outside_shift` is added to the scores of
-    points outside the image.
-    """
+    """How shards are scored; `outside_shift` is added to the scores of points outside the image."""
 
     scorer: Scorer
     grid: RangeGrid
@@ -53,16 +51,10 @@ def detections_of(scoring: Scoring, views: Views) -> Detections:
 @torch.inference_mode()
 def score_shard(scoring: Scoring, shard: Shard) -> Scores:
     """Scores of all frames of a shard, moved to the CPU."""
-    params = scoring.params
-    parts: list[Scores] = []
     refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
-    for batch in batches([shard], refs, params.batch_size, scoring.device):
-        parts.append(_score_batch(scoring, batch))
-    return Scores(
-        torch.cat([part.point_BP for part in parts]),
-        torch.cat([part.pixel_BHW for part in parts]),
-        torch.cat([part.frame_B for part in parts]),
-    )
+    frames = batches([shard], refs, scoring.params.batch_size, scoring.device)
+    parts = [_score_batch(scoring, batch) for batch in frames]
+    return Scores(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Scores)))
 
 
 @torch.inference_mode()

@@ -17,9 +17,8 @@ def resample_scenarios(strata: Sequence[str], resamples: int, generator: np.rand
     weights = np.zeros((resamples, len(labels)))
     for stratum in sorted(set(strata)):
         members = np.flatnonzero(labels == stratum)
-        weights[:, members] = generator.multinomial(
-            len(members), np.full(len(members), 1.0 / len(members)), size=resamples
-        )
+        even = np.full(len(members), 1.0 / len(members))
+        weights[:, members] = generator.multinomial(len(members), even, size=resamples)
     return weights
 
 

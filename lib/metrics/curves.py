@@ -7,7 +7,7 @@ from lib.common.ranking import Floats, Ranking, at_least
 
 def average_precision(ranking: Ranking) -> float:
     """Mean over positives of the precision at their score (scikit-learn's average_precision_score)."""
-    return float((ranking.positives * _precision(ranking)).sum() / ranking.positives.sum())
+    return float((ranking.positives * precision(ranking)).sum() / ranking.positives.sum())
 
 
 def fpr95(ranking: Ranking) -> float:
@@ -32,11 +32,12 @@ def precision_recall_curve(ranking: Ranking, max_rows: int) -> tuple[Floats, Flo
     """
     found = ranking.positives > 0
     recall = at_least(ranking.positives)[found][::-1] / ranking.positives.sum()
-    precision = _precision(ranking)[found][::-1]
-    return _thin(np.append(0.0, recall), np.append(precision[0], precision), max_rows)
+    precise = precision(ranking)[found][::-1]
+    return _thin(np.append(0.0, recall), np.append(precise[0], precise), max_rows)
 
 
-def _precision(ranking: Ranking) -> Floats:
+def precision(ranking: Ranking) -> Floats:
+    """Precision (K,) at each score as the threshold (`score >= threshold`)."""
     hits = at_least(ranking.positives)
     return np.asarray(hits / (hits + at_least(ranking.negatives)))
 

@@ -61,9 +61,8 @@ class SineEncoding(nn.Module):
     def forward(self, xyz_B3RC: Tensor) -> Tensor:
         """Encode."""
         turns = [xyz_B3RC * (2 * pi / wavelength_m) for wavelength_m in WAVELENGTHS_M]
-        return torch.as_tensor(
-            self.mix(torch.cat([wave(turn) for turn in turns for wave in (torch.sin, torch.cos)], 1))
-        )
+        waves = torch.cat([wave(turn) for turn in turns for wave in (torch.sin, torch.cos)], 1)
+        return torch.as_tensor(self.mix(waves))
 
 
 class LearnedEncoding(nn.Module):

@@ -37,11 +37,7 @@ class RangeViewBackbone(nn.Module):
     """Range-view backbone, with image features if there is an image encoder; a pixel gets the cells projected to it."""
 
     def __init__(
-        self,
-        image_encoder: nn.Module | None,
-        lidar_encoder: nn.Module,
-        fusion: nn.Module,
-        surroundings: nn.Module,
+        self, image_encoder: nn.Module | None, lidar_encoder: nn.Module, fusion: nn.Module, surroundings: nn.Module
     ) -> None:
         super().__init__()
         self.image_encoder = image_encoder

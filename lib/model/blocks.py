@@ -14,9 +14,8 @@ class BatchNorm(nn.BatchNorm2d):
         """Normalize."""
         if x_BCHW.numel() > x_BCHW.shape[1]:
             return super().forward(x_BCHW)
-        return nn.functional.batch_norm(
-            x_BCHW, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-        )
+        mean, var = self.running_mean, self.running_var
+        return nn.functional.batch_norm(x_BCHW, mean, var, self.weight, self.bias, eps=self.eps)
 
 
 class ConvNorm(nn.Sequential):

@@ -40,10 +40,16 @@ _UNREADABLE: Final = (
 
 def save_detector(path: Path, detector: Detector, seen: Iterable[str] = ()) -> None:
     """Write the detector atomically; `seen`: scenarios that were used for training or validation."""
-    arrays = {name: value.detach().cpu().contiguous().numpy() for name, value in detector.state_dict().items()}
+    state = detector.state_dict()
+    # Rows first, as safetensors takes them to be.
+    arrays = {name: np.asarray(value.detach().cpu().numpy(), order="C") for name, value in state.items()}
     about = {"config": asdict(detector.config), "seen": sorted(set(seen))}
     header = {"format": FORMAT, **about, "crc32": _checksum(_text(about), arrays)}
-    _write_arrays(path, arrays, {"detector": _text(header)})
+    content = save(arrays, metadata={"detector": _text(header)})
+    with atomic_file(path) as partial, partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def load_detector(path: Path) -> Detector:
@@ -83,8 +89,10 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         problem = "not a file" if os.path.lexists(path) else "there is no model file"
         raise DataError(f"{path}: {problem}; {REMEDY}")
     try:
-        arrays, metadata = _read_arrays(path)
-        header = json.loads(metadata["detector"])
+        open_file(path).close()  # safetensors calls whatever the system refuses a missing file
+        with safe_open(path, framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            header = json.loads((file.metadata() or {})["detector"])
         found, seen = header["format"], header.get("seen")
         state = {name: torch.from_numpy(value) for name, value in arrays.items()}
     except _UNREADABLE as error:
@@ -136,22 +144,3 @@ def _checksum(text: str, arrays: _Arrays) -> int:
     for name, value in sorted(arrays.items()):
         found = zlib.crc32(value.tobytes(), zlib.crc32(name.encode(), found))
     return found
-
-
-def _write_arrays(path: Path, arrays: _Arrays, metadata: Mapping[str, str]) -> None:
-    """Write a file whole or not at all, also when the machine fails. Raises DataError or OSError."""
-    rows_first = {
-        name: np.asarray(value, order="C") for name, value in arrays.items()
-    }  # as safetensors takes them to be
-    content = save(rows_first, metadata=dict(metadata))
-    with atomic_file(path) as partial, partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _read_arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
-    """The arrays of a file and its metadata; raises one of _UNREADABLE."""
-    open_file(path).close()  # safetensors calls whatever the system refuses a missing file
-    with safe_open(path, framework="numpy") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118 (not a dict)

@@ -27,16 +27,8 @@ def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, strid
     below = (top < h - 1).long() * w
     corners = torch.stack([first, first + to_right, first + below, first + below + to_right], dim=-1)
     upper_weight, left_weight = 1 - lower_weight, 1 - right_weight
-    weights = torch.stack(
-        [
-            upper_weight * left_weight,
-            upper_weight * right_weight,
-            lower_weight * left_weight,
-            lower_weight * right_weight,
-        ],
-        dim=-1,
-    )
-    weights = weights * seen_BRC[..., None]
+    pairs = [(row, column) for row in (upper_weight, lower_weight) for column in (left_weight, right_weight)]
+    weights = torch.stack([row * column for row, column in pairs], dim=-1) * seen_BRC[..., None]
     rows = features_BFhw.permute(0, 2, 3, 1).reshape(B * h * w, F).float()
     sampled = embedding_bag(corners.view(-1, 4), rows, mode="sum", per_sample_weights=weights.view(-1, 4))
     return sampled.view(*seen_BRC.shape, F).permute(0, 3, 1, 2).to(features_BFhw.dtype)
@@ -45,9 +37,7 @@ def sample_image(features_BFhw: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, strid
 def cells_in_image(
     features_BFRC: Tensor, uv_B2RC: Tensor, seen_BRC: Tensor, image_size: tuple[int, int], stride: int
 ) -> Tensor:
-    """Mean features (B, F, H / stride, W / stride), sizes rounded up, of the range-view cells that project into each
-    image cell; 0 if none does.
-    """
+    """Mean features (B, F, H / stride, W / stride), rounded up, of the cells that project into an image cell, or 0."""
     B, F = features_BFRC.shape[:2]
     h, w = (-(-side // stride) for side in image_size)
     column = (uv_B2RC[:, 0] / stride).floor().long().clamp(0, w - 1)

@@ -2,11 +2,13 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.simulator.scene import Actor, Material, Part
 from lib.simulator.shapes import Float, Mesh, merge, scaled
@@ -21,7 +23,16 @@ class Piece:
     class_id: int
 
 
+T = TypeVar("T")
 Object = tuple[Piece, ...]
+Groups = list[list[Mesh]]
+"""An object's meshes by material: the main surface first, then accents."""
+
+
+def weighted(rng: Generator, choices: Sequence[tuple[float, T]]) -> T:
+    """Draw one of the choices (weight, choice)."""
+    weights = np.array([weight for weight, _ in choices])
+    return choices[int(rng.choice(len(choices), p=weights / weights.sum()))][1]
 
 
 def pieces(class_id: int, *meshes_by_material: tuple[Material, list[Mesh]]) -> Object:

@@ -1,6 +1,7 @@
 """Buildings, walls, fences, hedges and guard rails along the street."""
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import BUILDING, FENCE, GUARD_RAIL, VEGETATION, WALL
 from lib.simulator.assembly import Object, Piece, SceneParts, pieces, posed
@@ -21,42 +22,34 @@ from lib.simulator.materials import (
     wall_color,
 )
 from lib.simulator.scene import Material, Texture
-from lib.simulator.shapes import Mesh, block, box, extrude, merge, moved, rough_ball, standing, turned
+from lib.simulator.shapes import Mesh, Point, block, box, extrude, merge, moved, rough_ball, standing, turned
 from lib.simulator.street import BACK_M, FRONT_M, Street, ribbon
-
-Generator = np.random.Generator
 
 
 def add_buildings(parts: SceneParts, street: Street, rng: Generator, density: float) -> None:
     """Add buildings on both sides (on the fraction `density` of the frontage), borders, and a backdrop at the ends."""
     for sign in (-1, 1):
         detached = chance(rng, 0.35)
-        for start, end in street.runs(sign):
-            _add_row(parts, street, sign, start, end, rng, density, detached)
+        for run in street.runs(sign):
+            parts.add(_row(street, sign, run, rng, density, detached))
         _add_border(parts, street, sign, rng)
     _add_backdrop(parts, street, rng, density)
 
 
-def _add_row(
-    parts: SceneParts,
-    street: Street,
-    sign: int,
-    start: float,
-    end: float,
-    rng: Generator,
-    density: float,
-    detached: bool,
-) -> None:
-    s = start + float(rng.uniform(0, 3))
-    while s < end - 7:
-        width = min(float(rng.uniform(8, 13) if detached else rng.uniform(9, 24)), end - s)
+def _row(street: Street, sign: int, run: tuple[float, float], rng: Generator, density: float, detached: bool) -> Object:
+    """Houses along a run of one side."""
+    row: Object = ()
+    s = run[0] + float(rng.uniform(0, 3))
+    while s < run[1] - 7:
+        width = min(float(rng.uniform(8, 13) if detached else rng.uniform(9, 24)), run[1] - s)
         if chance(rng, density):
             thing = house(rng, width) if detached else block_of_flats(rng, width)
             middle = s + width / 2
             setback = float(rng.uniform(0.2, 3.0 if detached else 1.0))
             x, y = street.place(middle, sign * (street.front(sign) + setback))
-            parts.add(posed(thing, x, y, street.heading(middle) + (0.0 if sign > 0 else np.pi), street.kerb_m))
+            row += posed(thing, x, y, street.heading(middle) + (0.0 if sign > 0 else np.pi), street.kerb_m)
         s += width + (float(rng.uniform(2, 7)) if detached or chance(rng, 0.25) else 0.0)
+    return row
 
 
 def block_of_flats(rng: Generator, width_m: float) -> Object:
@@ -71,30 +64,22 @@ def block_of_flats(rng: Generator, width_m: float) -> Object:
         block((width_m + 0.02, depth + 0.16, 0.3), 0.0, depth / 2, ground_m - 0.15),
     ]
     shop = chance(rng, 0.5)
-    base = [block((width_m, depth, ground_m), 0.0, depth / 2)]
+    base = (wall(rng), [block((width_m, depth, ground_m), 0.0, depth / 2)])
     bays = max(2, round(width_m / 3.5))
     centers = [(-width_m / 2) + (i + 0.5) * width_m / bays for i in range(bays)]
     panes = [box((2.3 if shop else 1.2, 0.06, 2.3 if shop else 1.4), (x, -0.01, 1.6)) for x in centers[1:]]
-    door = [box((1.2, 0.08, 2.3), (centers[0], -0.01, 1.15))]
-    thing = pieces(
-        BUILDING,
-        (front, [body]),
-        (trim, trims),
-        (wall(rng), base),
-        (GLASS, panes),
-        (painted_metal(varied(rng, (0.25, 0.18, 0.14), 0.08)), door),
-    )
+    door_paint = painted_metal(varied(rng, (0.25, 0.18, 0.14), 0.08))
+    door = (door_paint, [box((1.2, 0.08, 2.3), (centers[0], -0.01, 1.15))])
+    thing = pieces(BUILDING, (front, [body]), (trim, trims), base, (GLASS, panes), door)
     if shop and chance(rng, 0.6):
-        boards = [box((width_m * 0.8, 0.10, 0.55), (0.0, -0.05, 3.05))]
-        thing += pieces(BUILDING, (advert(rng), boards))
+        thing += pieces(BUILDING, (advert(rng), [box((width_m * 0.8, 0.10, 0.55), (0.0, -0.05, 3.05))]))
     if shop and chance(rng, 0.3):
         color = wall_color(rng) if chance(rng, 0.5) else varied(rng, (0.5, 0.12, 0.12))
         awning = [box((2.6, 1.1, 0.06), (x, -0.55, 2.75)) for x in centers[1:]]
         thing += pieces(BUILDING, (plain(color), awning))
     if chance(rng, 0.35):
-        places = [
-            (x, z) for x in centers[:: 1 + int(rng.integers(2))] for z in np.arange(ground_m + 3, height - 1.5, 3)
-        ]
+        columns, floors = centers[:: 1 + int(rng.integers(2))], np.arange(ground_m + 3, height - 1.5, 3)
+        places = [(x, z) for x in columns for z in floors]
         slabs = [box((2.2, 1.0, 0.14), (x, -0.5, z)) for x, z in places]
         rails = [box((2.2, 0.05, 0.9), (x, -1.0, z + 0.5)) for x, z in places]
         thing += pieces(BUILDING, (trim, slabs), (STEEL, rails)) if places else ()
@@ -120,15 +105,10 @@ def house(rng: Generator, width_m: float) -> Object:
     door = box((1.0, 0.1, 2.1), (width_m * 0.16, -0.03, 1.05))
     chimney = block((0.6, 0.6, 1.4), width_m * 0.2, depth * 0.6, ridge - 1.0)
     texture = Texture.BRICK if chance(rng, 0.3) else Texture.PLAIN
-    walls = Material(texture, color, darker(color, 0.75), 0.3)
-    return pieces(
-        BUILDING,
-        (walls, [body, chimney]),
-        (Material(Texture.BRICK, roof_color, darker(roof_color, 0.7), 0.35), [roof]),
-        (GLASS, openings),
-        (plain(varied(rng, (0.80, 0.80, 0.78))), frames),
-        (timber(rng), [door]),
-    )
+    walls = Material(texture, color, darker(color, 0.75), 0.3), [body, chimney]
+    tiles = Material(Texture.BRICK, roof_color, darker(roof_color, 0.7), 0.35), [roof]
+    framed = plain(varied(rng, (0.80, 0.80, 0.78))), frames
+    return pieces(BUILDING, walls, tiles, (GLASS, openings), framed, (timber(rng), [door]))
 
 
 def _add_border(parts: SceneParts, street: Street, sign: int, rng: Generator) -> None:
@@ -160,33 +140,21 @@ def _upright(
     low, high = street.kerb_m + foot - (0.05 if foot == 0 else 0.0), street.kerb_m + foot + height
     a, b = d - width / 2, d + width / 2
     skin = ribbon(street, start, end, [(a, low), (a + 1e-3, high), (b - 1e-3, high), (b, low)], 5.0)
-    caps = [_cap(street, s, d, width, low, high) for s in (start, end)]
-    return merge([skin, *caps])
+    cap = box((0.02, width, high - low), (0.0, 0.0, (low + high) / 2))
+    return merge([skin, *(street.placed(cap, s, d) for s in (start, end))])
 
 
-def _cap(street: Street, s: float, d: float, width: float, low: float, high: float) -> Mesh:
-    x, y = street.place(s, d)
-    return moved(turned(box((0.02, width, high - low), (0.0, 0.0, (low + high) / 2)), street.heading(s)), (x, y, 0.0))
-
-
-def _posts(
-    street: Street, start: float, end: float, d: float, spacing: float, size: tuple[float, float, float]
-) -> Mesh:
-    posts = []
-    for s in np.arange(start, end, spacing).tolist():
-        x, y = street.place(s, d)
-        posts.append(moved(turned(block(size), street.heading(s)), (x, y, street.kerb_m)))
-    return merge(posts)
+def _posts(street: Street, start: float, end: float, d: float, spacing: float, size: Point) -> Mesh:
+    post = block(size)
+    return merge([street.placed(post, s, d, street.kerb_m) for s in np.arange(start, end, spacing).tolist()])
 
 
 def _rail_fence(street: Street, start: float, end: float, d: float, rng: Generator) -> list[Piece]:
     """Posts with two to four rails."""
     height = float(rng.uniform(0.9, 1.3))
     material = timber(rng) if chance(rng, 0.5) else painted_metal(varied(rng, (0.20, 0.26, 0.22), 0.08))
-    rails = [
-        _upright(street, start, end, d, 0.05, 0.10, foot)
-        for foot in np.linspace(0.25, height - 0.12, int(rng.integers(2, 5)))
-    ]
+    feet = np.linspace(0.25, height - 0.12, int(rng.integers(2, 5)))
+    rails = [_upright(street, start, end, d, 0.05, 0.10, foot) for foot in feet]
     posts = _posts(street, start, end, d, 2.2, (0.10, 0.10, height))
     return [Piece(merge([*rails, posts]), material, FENCE)]
 

@@ -6,24 +6,21 @@ Flat objects have heights of 1 to 8 mm, a different one per kind, so that no two
 from collections.abc import Callable
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import DYNAMIC, ROAD, VEGETATION
-from lib.simulator.assembly import Object, pieces
-from lib.simulator.materials import CRACK, MANHOLE, OIL, PUDDLE, advert, asphalt, chance, plain, varied
+from lib.simulator.assembly import Object, pieces, weighted
+from lib.simulator.materials import CRACK, MANHOLE, OIL, PUDDLE, advert, asphalt, chance, one_of, plain, varied
 from lib.simulator.scene import Material, Texture
 from lib.simulator.shapes import Float, Mesh, box, cylinder, fan, hull, moved, patch, turned
-
-Generator = np.random.Generator
 
 
 def manhole(rng: Generator) -> Object:
     """A round or square cover with its frame."""
     radius = float(rng.uniform(0.28, 0.38))
     sides = 4 if chance(rng, 0.25) else 18
-    rim, lid = (
-        moved(cylinder(radius + 0.06, 0.002, sides), (0, 0, 0.001)),
-        moved(cylinder(radius, 0.002, sides), (0, 0, 0.002)),
-    )
+    rim = moved(cylinder(radius + 0.06, 0.002, sides), (0, 0, 0.001))
+    lid = moved(cylinder(radius, 0.002, sides), (0, 0, 0.002))
     return pieces(ROAD, (Material(Texture.CONCRETE, (0.33, 0.32, 0.31), (0.2, 0.2, 0.2), 0.3), [rim]), (MANHOLE, [lid]))
 
 
@@ -33,9 +30,9 @@ def drain(rng: Generator) -> Object:
     return pieces(ROAD, (CRACK, [box((0.36, 0.46, 0.002), (0.0, 0.0, 0.0015))]), (MANHOLE, bars))
 
 
-def _lobed_outline(rng: Generator, radius_m: float, stretch: float, points: int = 16) -> Float:
-    """A random smooth outline (points, 2) [m] with lobes, counter-clockwise."""
-    angle = np.arange(points) * 2 * np.pi / points
+def _lobed_outline(rng: Generator, radius_m: float, stretch: float) -> Float:
+    """A random smooth outline (16, 2) [m] with lobes, counter-clockwise."""
+    angle = np.arange(16) * 2 * np.pi / 16
     waves = sum(rng.uniform(0.05, 0.2) * np.sin(k * angle + rng.uniform(0, 6.3)) for k in (1, 2, 3, 5))
     reach = radius_m * (1 + waves)
     return np.stack([stretch * reach * np.cos(angle), reach * np.sin(angle)], axis=1)
@@ -43,9 +40,8 @@ def _lobed_outline(rng: Generator, radius_m: float, stretch: float, points: int 
 
 def puddle(rng: Generator) -> Object:
     """Standing water, which mirrors the sky and returns few of the LiDAR's rays."""
-    return pieces(
-        ROAD, (PUDDLE, [fan(_lobed_outline(rng, float(rng.uniform(0.3, 1.3)), float(rng.uniform(1.0, 2.2))), 0.0025)])
-    )
+    outline = _lobed_outline(rng, float(rng.uniform(0.3, 1.3)), float(rng.uniform(1.0, 2.2)))
+    return pieces(ROAD, (PUDDLE, [fan(outline, 0.0025)]))
 
 
 def oil_stain(rng: Generator) -> Object:
@@ -85,7 +81,7 @@ def leaves(rng: Generator) -> Object:
     corners[:, :, 2] = 0.006 + rng.uniform(0, 0.01, (count, 1))
     start = 4 * np.arange(count)[:, None]
     faces = np.concatenate([start + np.array((0, 1, 2)), start + np.array((0, 2, 3))]).astype(np.int32)
-    color = varied(rng, ((0.50, 0.36, 0.10), (0.42, 0.20, 0.08), (0.30, 0.30, 0.10))[int(rng.integers(3))])
+    color = one_of(rng, ((0.50, 0.36, 0.10), (0.42, 0.20, 0.08), (0.30, 0.30, 0.10)))
     return pieces(VEGETATION, (plain(color), [Mesh(corners.reshape(-1, 3), faces)]))
 
 
@@ -96,12 +92,10 @@ def paper(rng: Generator) -> Object:
         x, y = rng.uniform(-0.6, 0.6, 2).tolist()
         sheet = box((float(rng.uniform(0.12, 0.45)), float(rng.uniform(0.1, 0.3)), 0.003), (0.0, 0.0, 0.008))
         sheets.append(moved(turned(sheet, float(rng.uniform(0, 3))), (x, y, 0.0)))
-    material = (
-        advert(rng)
-        if chance(rng, 0.3)
-        else plain(varied(rng, (0.78, 0.77, 0.73) if chance(rng, 0.6) else (0.52, 0.40, 0.28)))
-    )
-    return pieces(DYNAMIC, (material, sheets))
+    if chance(rng, 0.3):
+        return pieces(DYNAMIC, (advert(rng), sheets))
+    color = (0.78, 0.77, 0.73) if chance(rng, 0.6) else (0.52, 0.40, 0.28)
+    return pieces(DYNAMIC, (plain(varied(rng, color)), sheets))
 
 
 def bottles(rng: Generator) -> Object:
@@ -113,16 +107,14 @@ def bottles(rng: Generator) -> Object:
         if chance(rng, 0.7):
             can = moved(turned(turned(can, np.pi / 2, axis=0), float(rng.uniform(0, 6))), (0.0, 0.0, 0.04))
         things.append(moved(can, (x, y, 0.004)))
-    color = varied(
-        rng, ((0.70, 0.10, 0.10), (0.75, 0.76, 0.78), (0.12, 0.35, 0.15), (0.85, 0.85, 0.82))[int(rng.integers(4))]
-    )
-    return pieces(DYNAMIC, (plain(color, 0.3), things))
+    colors = (0.70, 0.10, 0.10), (0.75, 0.76, 0.78), (0.12, 0.35, 0.15), (0.85, 0.85, 0.82)
+    return pieces(DYNAMIC, (plain(one_of(rng, colors), 0.3), things))
 
 
 def carton(rng: Generator) -> Object:
     """A cardboard box, closed (class dynamic)."""
     length, width, height = rng.uniform(0.25, 0.6, 3).tolist()
-    body = hull([(-length / 2, 0.004, height, width / 2, width / 2), (length / 2, 0.004, height, width / 2, width / 2)])
+    body = hull(*((x, 0.004, height, width / 2, width / 2) for x in (-length / 2, length / 2)))
     tape = box((length + 0.004, 0.05, 0.004), (0.0, 0.0, height))
     return pieces(DYNAMIC, (plain(varied(rng, (0.50, 0.38, 0.25))), [body]), (plain((0.62, 0.52, 0.38)), [tape]))
 
@@ -143,8 +135,7 @@ ROAD_SPOTS: tuple[tuple[float, Callable[[Generator], Object]], ...] = (
 
 def road_spot(rng: Generator) -> Object:
     """Any of ROAD_SPOTS."""
-    weights = np.array([weight for weight, _ in ROAD_SPOTS])
-    return ROAD_SPOTS[int(rng.choice(len(ROAD_SPOTS), p=weights / weights.sum()))][1](rng)
+    return weighted(rng, ROAD_SPOTS)(rng)
 
 
 def litter(rng: Generator) -> Object:

@@ -6,6 +6,7 @@ took as long as casting all rays; here Embree reads NumPy's memory directly. Lay
 
 import ctypes
 import weakref
+from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
@@ -76,30 +77,45 @@ class TriangleScene:
         count = directions.shape[1]
         distance, normal = np.empty(count, dtype=np.float32), np.empty((3, count), dtype=np.float32)
         triangle = np.empty(count, dtype=np.int32)
-        packets = _packets(count)
-        rows, ids = packets.transpose(1, 0, 2), packets.view(np.uint32).transpose(1, 0, 2)
-        for start in range(0, count, _LANES * _PACKETS_PER_BLOCK):
-            rays = slice(start, min(start + _LANES * _PACKETS_PER_BLOCK, count))
-            _fill(rows, ids, origins, directions, limit, rays)
-            ids[_IDS], rows[_NORMAL] = _NO_HIT, 0
-            _query(_api().rtcIntersect16, self._scene, packets, rays.stop - start)
-            distance[rays] = rows[_FAR].reshape(-1)[: rays.stop - start]
-            triangle[rays] = ids[_TRIANGLE_ID].reshape(-1)[: rays.stop - start].view(np.int32)
-            normal[:, rays] = rows[_NORMAL].reshape(3, -1)[:, : rays.stop - start]
+        for rays, rows, ids in self._traced(_api().rtcIntersect16, origins, directions, limit):
+            used = rays.stop - rays.start
+            distance[rays] = rows[_FAR].reshape(-1)[:used]
+            triangle[rays] = ids[_TRIANGLE_ID].reshape(-1)[:used].view(np.int32)
+            normal[:, rays] = rows[_NORMAL].reshape(3, -1)[:, :used]
         return distance, triangle, normal
 
     def blocked(self, origins: Float32, directions: Float32, limit: Float32) -> npt.NDArray[np.bool_]:
         """Whether each ray (3, N) hits anything within `limit` (N,)."""
-        count = directions.shape[1]
-        hit = np.empty(count, dtype=bool)
+        hit = np.empty(directions.shape[1], dtype=bool)
+        for rays, rows, _ in self._traced(_api().rtcOccluded16, origins, directions, limit):
+            hit[rays] = rows[_FAR].reshape(-1)[: rays.stop - rays.start] < 0
+        return hit
+
+    def _traced(
+        self, query: "ctypes._NamedFuncPointer", origins: Float32, directions: Float32, limit: Float32 | None
+    ) -> Iterator[tuple[slice, Float32, npt.NDArray[np.uint32]]]:
+        """Query rays block by block; yield which, and their packets by rows, as floats and as integers."""
+        count, block = directions.shape[1], _LANES * _PACKETS_PER_BLOCK
         packets = _packets(count)
         rows, ids = packets.transpose(1, 0, 2), packets.view(np.uint32).transpose(1, 0, 2)
-        for start in range(0, count, _LANES * _PACKETS_PER_BLOCK):
-            rays = slice(start, min(start + _LANES * _PACKETS_PER_BLOCK, count))
-            _fill(rows, ids, origins, directions, limit, rays)
-            _query(_api().rtcOccluded16, self._scene, packets, rays.stop - start)
-            hit[rays] = rows[_FAR].reshape(-1)[: rays.stop - start] < 0
-        return hit
+        for start in range(0, count, block):
+            rays = slice(start, min(start + block, count))
+            _write_rows(rows[_ORIGIN], origins if origins.shape[1] == 1 else origins[:, rays])
+            _write_rows(rows[_DIRECTION], directions[:, rays])
+            if limit is None:
+                rows[_FAR] = _FAR_AWAY
+            else:
+                _write_rows(rows[_FAR, None], limit[None, rays])
+            rows[_NEAR] = rows[_TIME] = rows[_NORMAL] = 0
+            ids[_MASK], ids[_FLAGS], ids[_IDS] = _NO_HIT, 0, _NO_HIT
+            whole, rest = divmod(rays.stop - start, _LANES)
+            first, every = packets.ctypes.data, _LANES_USED[_LANES].ctypes.data
+            end = first + whole * _PACKET_BYTES
+            for packet in range(first, end, _PACKET_BYTES):
+                query(every, self._scene, packet, None)
+            if rest:
+                query(_LANES_USED[rest].ctypes.data, self._scene, end, None)
+            yield rays, rows, ids
 
 
 def _packets(rays: int) -> Float32:
@@ -111,25 +127,6 @@ def _packets(rays: int) -> Float32:
     return aligned.reshape(packets, _ROWS, _LANES)
 
 
-def _fill(
-    rows: Float32,
-    ids: npt.NDArray[np.uint32],
-    origins: Float32,
-    directions: Float32,
-    limit: Float32 | None,
-    rays: slice,
-) -> None:
-    """Write rays to packets. `rows` is the view of the packets by rows; `ids` is the same memory as integers."""
-    _write_rows(rows[_ORIGIN], origins if origins.shape[1] == 1 else origins[:, rays])
-    _write_rows(rows[_DIRECTION], directions[:, rays])
-    if limit is None:
-        rows[_FAR] = _FAR_AWAY
-    else:
-        _write_rows(rows[_FAR, None], limit[None, rays])
-    rows[_NEAR] = rows[_TIME] = 0
-    ids[_MASK], ids[_FLAGS] = _NO_HIT, 0
-
-
 def _write_rows(rows: Float32, values: Float32) -> None:
     """Write values (k, N) or (k, 1) to rows (k, packets, 16)."""
     if values.shape[1] == 1:
@@ -139,16 +136,6 @@ def _write_rows(rows: Float32, values: Float32) -> None:
     rows[:, :whole] = values[:, : whole * _LANES].reshape(len(values), whole, _LANES)
     if rest:
         rows[:, whole, :rest] = values[:, whole * _LANES :]
-
-
-def _query(query: "ctypes._NamedFuncPointer", scene: int, packets: Float32, rays: int) -> None:
-    """Run an Embree query on the first `rays` rays of the packets."""
-    whole, rest = divmod(rays, _LANES)
-    start, every = packets.ctypes.data, _LANES_USED[_LANES].ctypes.data
-    for packet in range(start, start + whole * _PACKET_BYTES, _PACKET_BYTES):
-        query(every, scene, packet, None)
-    if rest:
-        query(_LANES_USED[rest].ctypes.data, scene, start + whole * _PACKET_BYTES, None)
 
 
 _LANES_USED: Final = np.array([[-(lane < used) for lane in range(_LANES)] for used in range(_LANES + 1)], np.int32)

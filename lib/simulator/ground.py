@@ -1,23 +1,14 @@
 """The street's surfaces: road with markings, kerbs, sidewalks, verges and the land beyond."""
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import GROUND, ROAD, ROAD_LINE, SIDEWALK, TERRAIN
-from lib.simulator.assembly import Piece, SceneParts
-from lib.simulator.materials import (
-    ROAD_PAINT,
-    YELLOW_PAINT,
-    asphalt,
-    chance,
-    kerbstone,
-    lawn,
-    pavement,
-)
+from lib.simulator.assembly import Piece, SceneParts, pieces
+from lib.simulator.materials import ROAD_PAINT, YELLOW_PAINT, asphalt, chance, kerbstone, lawn, pavement
 from lib.simulator.scene import Material
-from lib.simulator.shapes import Mesh, box, extrude, merge, moved, patch, turned
+from lib.simulator.shapes import Mesh, box, extrude, merge, patch, turned
 from lib.simulator.street import BACK_M, FRONT_M, Street, marks, ribbon
-
-Generator = np.random.Generator
 
 LINE_Z_M = 0.004
 _FAR_M = 260.0
@@ -28,14 +19,13 @@ _KERB_WIDTH_M = 0.15
 def add_ground(parts: SceneParts, street: Street, rng: Generator) -> None:
     """Add all surfaces; the road is at z = 0, sidewalks and the land behind them at the kerb's height."""
     road, grass = asphalt(rng), lawn(rng)
-    far = np.array([[-_FAR_M], [_FAR_M]]), np.array([[-_FAR_M, _FAR_M]])
-    flat = np.broadcast_arrays(*far)
-    parts.add([Piece(patch(flat[0], flat[1], np.full((2, 2), -0.06)), grass, TERRAIN)])
+    x, y = np.meshgrid((-_FAR_M, _FAR_M), (-_FAR_M, _FAR_M), indexing="ij")
+    parts.add([Piece(patch(x, y, np.full((2, 2), -0.06)), grass, TERRAIN)])
     parts.add([Piece(ribbon(street, BACK_M, FRONT_M, [(-street.kerb(-1), 0.0), (street.kerb(1), 0.0)]), road, ROAD)])
     for sign in (-1, 1):
         _add_side(parts, street, sign, rng, grass)
     _add_junction(parts, street, road, rng)
-    parts.add([Piece(merge(meshes), paint, ROAD_LINE) for paint, meshes in _lines(street, rng) if meshes])
+    parts.add(pieces(ROAD_LINE, *_lines(street, rng)))
 
 
 def _strip(street: Street, sign: int, near: float, far: float, near_z: float, far_z: float) -> list[Mesh]:
@@ -51,17 +41,12 @@ def _add_side(parts: SceneParts, street: Street, sign: int, rng: Generator, gras
     rim = kerb + _KERB_WIDTH_M
     stone = _strip(street, sign, kerb - 1e-3, kerb, 0.0, high) + _strip(street, sign, kerb, rim, high, high)
     verge_material, verge_class = (grass, TERRAIN) if chance(rng, 0.6) else (pavement(rng), GROUND)
-    far = _strip(street, sign, front, front + 35.0, high, high) + _strip(
-        street, sign, front + 35.0, front + 36.0, high, -0.06
-    )
-    parts.add(
-        [
-            Piece(merge(stone), kerbstone(rng), SIDEWALK),
-            Piece(merge(_strip(street, sign, rim, walk, high, high)), pavement(rng), SIDEWALK),
-            Piece(merge(_strip(street, sign, walk, front, high, high)), verge_material, verge_class),
-            Piece(merge(far), grass, TERRAIN),
-        ]
-    )
+    edge = front + 35.0
+    far = _strip(street, sign, front, edge, high, high) + _strip(street, sign, edge, front + 36.0, high, -0.06)
+    parts.add([Piece(merge(stone), kerbstone(rng), SIDEWALK)])
+    parts.add([Piece(merge(_strip(street, sign, rim, walk, high, high)), pavement(rng), SIDEWALK)])
+    parts.add([Piece(merge(_strip(street, sign, walk, front, high, high)), verge_material, verge_class)])
+    parts.add([Piece(merge(far), grass, TERRAIN)])
 
 
 def _add_junction(parts: SceneParts, street: Street, road: Material, rng: Generator) -> None:
@@ -73,25 +58,21 @@ def _add_junction(parts: SceneParts, street: Street, road: Material, rng: Genera
     mouth = ribbon(street, start, end, profile if sign > 0 else profile[::-1], 2.0)
     parts.add([Piece(mouth, road, ROAD)])
     middle = (near + street.front(sign) + 35.0) / 2
-    stones = []
-    for s in (start - _KERB_WIDTH_M / 2, end + _KERB_WIDTH_M / 2):
-        x, y = street.place(s, sign * middle)
-        stone = box((_KERB_WIDTH_M, 2 * (middle - near), rise + 0.01), (0.0, 0.0, rise / 2))
-        stones.append(moved(turned(stone, street.heading(s)), (x, y, 0.0)))
+    stone = box((_KERB_WIDTH_M, 2 * (middle - near), rise + 0.01), (0.0, 0.0, rise / 2))
+    corners = start - _KERB_WIDTH_M / 2, end + _KERB_WIDTH_M / 2
+    stones = [street.placed(stone, s, sign * middle) for s in corners]
     parts.add([Piece(merge(stones), kerbstone(rng), SIDEWALK)])
     low, high = sorted((sign * near, sign * (near + 0.3)))
     give_way = marks(street, np.arange(start + 0.4, end - 0.4, 0.9), 0.5, low, high, LINE_Z_M)
-    if give_way:
-        parts.add([Piece(merge(give_way), ROAD_PAINT, ROAD_LINE)])
+    parts.add(pieces(ROAD_LINE, (ROAD_PAINT, give_way)))
 
 
 def _lines(street: Street, rng: Generator) -> list[tuple[Material, list[Mesh]]]:
     """All road lines, by paint."""
     center_paint = YELLOW_PAINT if chance(rng, 0.3) else ROAD_PAINT
+    bare = street.right_lanes == street.left_lanes == 1 and chance(rng, 0.12)
+    center = [] if bare else _center_line(street, rng)
     white: list[Mesh] = []
-    center: list[Mesh] = []
-    if not (street.right_lanes == street.left_lanes == 1 and chance(rng, 0.12)):
-        center += _center_line(street, rng)
     for sign, lanes in ((-1, street.right_lanes), (1, street.left_lanes)):
         for lane in range(1, lanes):
             d = sign * lane * street.lane_m
@@ -141,36 +122,19 @@ def _crossing(street: Street, rng: Generator) -> list[Mesh]:
 
 _ARROW = ((-0.08, 0.0), (0.08, 0.0), (0.08, 1.8), (0.35, 1.8), (0.0, 2.8), (-0.35, 1.8), (-0.08, 1.8))
 _TURN = (
-    (-0.08, 0.0),
-    (0.08, 0.0),
-    (0.08, 1.5),
-    (0.55, 1.5),
-    (0.55, 1.2),
-    (1.1, 1.65),
-    (0.55, 2.1),
-    (0.55, 1.8),
+    (-0.08, 0.0), (0.08, 0.0), (0.08, 1.5), (0.55, 1.5), (0.55, 1.2), (1.1, 1.65), (0.55, 2.1), (0.55, 1.8),
     (-0.08, 1.8),
-)
+)  # fmt: skip
 _DIAMOND = ((0.0, 0.0), (0.45, 1.2), (0.0, 2.4), (-0.45, 1.2))
 _LETTERS = (
     ((0, 0), (0.5, 0), (0.5, 0.25), (0.2, 0.25), (0.2, 1.6), (0, 1.6)),
     ((0.2, 0), (0.4, 0), (0.4, 1.35), (0.6, 1.35), (0.6, 1.6), (0, 1.6), (0, 1.35), (0.2, 1.35)),
     ((0, 0), (0.6, 0), (0.6, 1.6), (0.4, 1.6), (0.4, 0.25), (0.2, 0.25), (0.2, 1.6), (0, 1.6)),
     (
-        (0, 0),
-        (0.55, 0),
-        (0.55, 0.25),
-        (0.2, 0.25),
-        (0.2, 0.7),
-        (0.45, 0.7),
-        (0.45, 0.9),
-        (0.2, 0.9),
-        (0.2, 1.35),
-        (0.55, 1.35),
-        (0.55, 1.6),
-        (0, 1.6),
+        (0, 0), (0.55, 0), (0.55, 0.25), (0.2, 0.25), (0.2, 0.7), (0.45, 0.7),
+        (0.45, 0.9), (0.2, 0.9), (0.2, 1.35), (0.55, 1.35), (0.55, 1.6), (0, 1.6),
     ),
-)
+)  # fmt: skip
 
 
 def road_sign_paint(rng: Generator) -> Piece:

@@ -31,9 +31,8 @@ def develop(light: Float32, weather: Weather, rng: np.random.Generator) -> npt.N
 def _exposure(light: Float32, weather: Weather) -> np.float32:
     """Gain of an automatic exposure, which clips the brightest pixels before metering."""
     metered = float(np.minimum(light, np.float32(1)).mean())
-    low, high = _GAIN_LIMITS
     target = _TARGET_NIGHT if weather.night else _TARGET_DAY
-    return np.float32(np.clip(target / max(metered, 1e-6), low, high))
+    return np.float32(np.clip(target / max(metered, 1e-6), *_GAIN_LIMITS))
 
 
 def _blurred(image: Float32) -> Float32:
@@ -45,8 +44,7 @@ def _blurred(image: Float32) -> Float32:
 
 
 def _vignette(height: int, width: int) -> Float32:
-    row = (np.arange(height, dtype=np.float32) + 0.5) / height - 0.5
-    column = (np.arange(width, dtype=np.float32) + 0.5) / width - 0.5
+    row, column = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.5 for size in (height, width))
     squared = row[:, None] ** 2 + column[None, :] ** 2
     return np.asarray(1 - np.float32(0.45) * squared, dtype=np.float32)
 

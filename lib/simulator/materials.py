@@ -1,18 +1,18 @@
 """Materials of normal surfaces, with random variation."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.simulator.scene import Material, Texture
 
 Color = tuple[float, float, float]
-Generator = np.random.Generator
 
 ROAD_PAINT: Final = Material(Texture.PAINT_WORN, (0.82, 0.82, 0.80), (0.2, 0.2, 0.2), 0.3, 0.1, lidar_reflectivity=0.6)
-YELLOW_PAINT: Final = Material(
-    Texture.PAINT_WORN, (0.80, 0.62, 0.12), (0.2, 0.2, 0.2), 0.3, 0.1, lidar_reflectivity=0.6
-)
+YELLOW_PAINT: Final = replace(ROAD_PAINT, color=(0.80, 0.62, 0.12))
 TYRE: Final = Material(Texture.PLAIN, (0.05, 0.05, 0.05), lidar_reflectivity=0.08)
 RIM: Final = Material(Texture.METAL, (0.55, 0.56, 0.58), specular=0.5, lidar_reflectivity=0.4)
 GLASS: Final = Material(Texture.PLAIN, (0.07, 0.09, 0.11), specular=0.9, lidar_reflectivity=0.08)
@@ -49,40 +49,18 @@ _BODY_COLORS: Final[tuple[tuple[float, Color], ...]] = (
     (0.01, (0.55, 0.18, 0.50)),
 )
 _CLOTH_COLORS: Final[tuple[Color, ...]] = (
-    (0.06, 0.06, 0.08),
-    (0.10, 0.13, 0.25),
-    (0.20, 0.28, 0.42),
-    (0.35, 0.35, 0.36),
-    (0.70, 0.70, 0.68),
-    (0.42, 0.34, 0.25),
-    (0.28, 0.30, 0.18),
-    (0.55, 0.10, 0.12),
-    (0.75, 0.60, 0.15),
-    (0.15, 0.40, 0.35),
-    (0.60, 0.35, 0.45),
-    (0.80, 0.45, 0.10),
-)
+    (0.06, 0.06, 0.08), (0.10, 0.13, 0.25), (0.20, 0.28, 0.42), (0.35, 0.35, 0.36), (0.70, 0.70, 0.68),
+    (0.42, 0.34, 0.25), (0.28, 0.30, 0.18), (0.55, 0.10, 0.12), (0.75, 0.60, 0.15), (0.15, 0.40, 0.35),
+    (0.60, 0.35, 0.45), (0.80, 0.45, 0.10),
+)  # fmt: skip
 _WALL_COLORS: Final[tuple[Color, ...]] = (
-    (0.72, 0.68, 0.60),
-    (0.62, 0.60, 0.57),
-    (0.78, 0.72, 0.58),
-    (0.66, 0.50, 0.42),
-    (0.55, 0.58, 0.60),
-    (0.80, 0.79, 0.76),
-    (0.58, 0.42, 0.36),
-    (0.48, 0.52, 0.46),
-    (0.74, 0.62, 0.50),
-)
+    (0.72, 0.68, 0.60), (0.62, 0.60, 0.57), (0.78, 0.72, 0.58), (0.66, 0.50, 0.42), (0.55, 0.58, 0.60),
+    (0.80, 0.79, 0.76), (0.58, 0.42, 0.36), (0.48, 0.52, 0.46), (0.74, 0.62, 0.50),
+)  # fmt: skip
 _ADVERT_COLORS: Final[tuple[Color, ...]] = (
-    (0.80, 0.12, 0.12),
-    (0.10, 0.25, 0.60),
-    (0.92, 0.75, 0.12),
-    (0.10, 0.50, 0.28),
-    (0.88, 0.88, 0.86),
-    (0.90, 0.45, 0.10),
-    (0.12, 0.12, 0.14),
-    (0.45, 0.70, 0.80),
-)
+    (0.80, 0.12, 0.12), (0.10, 0.25, 0.60), (0.92, 0.75, 0.12), (0.10, 0.50, 0.28), (0.88, 0.88, 0.86),
+    (0.90, 0.45, 0.10), (0.12, 0.12, 0.14), (0.45, 0.70, 0.80),
+)  # fmt: skip
 
 
 def varied(rng: Generator, color: Color, spread: float = 0.04) -> Color:
@@ -97,15 +75,15 @@ def chance(rng: Generator, probability: float) -> bool:
     return bool(rng.random() < probability)
 
 
+def one_of(rng: Generator, colors: Sequence[Color], spread: float = 0.04) -> Color:
+    """One of the colours, varied."""
+    return varied(rng, colors[int(rng.integers(len(colors)))], spread)
+
+
 def body_color(rng: Generator) -> Color:
     """A vehicle's paint colour: mostly white, black and greys; rarely yellow, orange, lime or violet."""
     weights, colors = zip(*_BODY_COLORS, strict=True)
     return varied(rng, colors[int(rng.choice(len(colors), p=weights))], 0.03)
-
-
-def car_paint(rng: Generator) -> Material:
-    """A vehicle's paint."""
-    return paint(body_color(rng))
 
 
 def paint(color: Color) -> Material:
@@ -115,7 +93,7 @@ def paint(color: Color) -> Material:
 
 def cloth(rng: Generator) -> Material:
     """A garment."""
-    return plain(varied(rng, _CLOTH_COLORS[int(rng.integers(len(_CLOTH_COLORS)))]))
+    return plain(one_of(rng, _CLOTH_COLORS))
 
 
 def skin(rng: Generator) -> Material:
@@ -140,7 +118,7 @@ def advert(rng: Generator) -> Material:
 
 def wall_color(rng: Generator) -> Color:
     """A house wall's colour."""
-    return varied(rng, _WALL_COLORS[int(rng.integers(len(_WALL_COLORS)))])
+    return one_of(rng, _WALL_COLORS)
 
 
 def wall(rng: Generator) -> Material:
@@ -171,7 +149,7 @@ def pavement(rng: Generator) -> Material:
     """Sidewalk: slabs or fine asphalt."""
     if chance(rng, 0.2):
         return asphalt(rng)
-    color = varied(rng, ((0.52, 0.51, 0.49), (0.55, 0.46, 0.40), (0.44, 0.44, 0.45))[int(rng.integers(3))], 0.03)
+    color = one_of(rng, ((0.52, 0.51, 0.49), (0.55, 0.46, 0.40), (0.44, 0.44, 0.45)), 0.03)
     return Material(Texture.CONCRETE, color, darker(color, 0.8), float(rng.uniform(0.4, 1.5)), lidar_reflectivity=0.3)
 
 
@@ -188,10 +166,8 @@ def lawn(rng: Generator) -> Material:
 
 def foliage(rng: Generator) -> Material:
     """Leaves: mostly green, sometimes yellow or red as in autumn."""
-    if chance(rng, 0.12):
-        color = varied(rng, ((0.55, 0.40, 0.10), (0.48, 0.20, 0.08))[int(rng.integers(2))])
-    else:
-        color = varied(rng, (0.16, 0.28, 0.10))
+    autumn = chance(rng, 0.12)
+    color = one_of(rng, ((0.55, 0.40, 0.10), (0.48, 0.20, 0.08))) if autumn else varied(rng, (0.16, 0.28, 0.10))
     return Material(Texture.FOLIAGE, color, darker(color, 0.5), 0.4, lidar_reflectivity=0.45)
 
 

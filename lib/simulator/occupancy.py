@@ -37,8 +37,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Spot:
-    """Position reserved for the anomaly or normal content: street coordinates s, d [m], ground height z [m], extent
-    [m].
+    """Position reserved for the anomaly or normal content: street coordinates s, d, ground height z and extent [m].
 
     place is `lane`, `road`, `parking`, `sidewalk` or `verge`.
     """
@@ -63,16 +62,13 @@ class Occupancy:
         self._taken = np.empty((0, 4))
         self._sight = sight
 
-    def take(self, s_low: float, s_high: float, d_low: float, d_high: float, blocks_view: bool = True) -> bool:
-        """Occupy a rectangle if it is free and, if it blocks the view, does not occlude the spot; return success."""
-        taken = self._taken
+    def take(self, s_low: float, s_high: float, d_low: float, d_high: float) -> bool:
+        """Occupy a rectangle if it is free and does not occlude the spot; return success."""
+        taken, (s, d) = self._taken, self._sight.T
         overlap = (taken[:, 0] < s_high) & (taken[:, 1] > s_low) & (taken[:, 2] < d_high) & (taken[:, 3] > d_low)
-        if overlap.any():
+        in_sight = (s > s_low - 0.1) & (s < s_high + 0.1) & (d > d_low - 0.1) & (d < d_high + 0.1)
+        if overlap.any() or in_sight.any():
             return False
-        if blocks_view:
-            s, d = self._sight.T
-            if ((s > s_low - 0.1) & (s < s_high + 0.1) & (d > d_low - 0.1) & (d < d_high + 0.1)).any():
-                return False
         self.reserve(s_low, s_high, d_low, d_high)
         return True
 
@@ -87,14 +83,10 @@ def draw_route(street: Street, params: SimulateParams, rng: np.random.Generator)
     low, high = params.anomaly_distance_m
     travel = min(float(rng.uniform(4.0, 11.0)), 0.7 * (high - low))
     duration = params.seconds_between_frames * (params.frames_per_scenario - 1)
-    speed = travel / duration if duration > 0 else travel
-    return Route(
-        d=street.lane_center(lane) + float(rng.uniform(-0.2, 0.2)),
-        yaw_rad=street.heading(travel if duration > 0 else 0.0) / 2,
-        speed_mps=speed,
-        travel_m=travel if duration > 0 else 0.0,
-        duration_s=duration,
-    )
+    d = street.lane_center(lane) + float(rng.uniform(-0.2, 0.2))
+    if duration == 0:
+        return Route(d, street.heading(0.0) / 2, speed_mps=travel, travel_m=0.0, duration_s=0.0)
+    return Route(d, street.heading(travel) / 2, travel / duration, travel, duration)
 
 
 def waypoints(street: Street, route: Route) -> Float:
@@ -114,7 +106,8 @@ def draw_spot(street: Street, route: Route, params: SimulateParams, size: str, r
         for fraction in rng.random(20).tolist():
             last = low + margin + fraction**_APPROACH * (high - route.travel_m - low - 2 * margin)
             s = _s_at_distance(street, route, d, last)
-            if s is None or (place in ("sidewalk", "verge", "parking") and _in_mouth(street, s, d)):
+            beside = place in ("sidewalk", "verge", "parking")
+            if s is None or (beside and street.in_opening(s, 1 if d > 0 else -1, 3)):
                 continue
             spot = Spot(place, s, d, z, extent, size)
             if _clear_of_path(street, route, spot) and _in_view(street, route, spot, half_view, low, high):
@@ -153,11 +146,6 @@ def _s_at_distance(street: Street, route: Route, d: float, distance: float) -> f
         at = street.place(s, d)
         s += distance - float(np.hypot(at[0] - x, at[1] - y))
     return s
-
-
-def _in_mouth(street: Street, s: float, d: float) -> bool:
-    opening = street.opening(1 if d > 0 else -1)
-    return opening is not None and opening[0] - 3 < s < opening[1] + 3
 
 
 def _clear_of_path(street: Street, route: Route, spot: Spot) -> bool:

@@ -73,10 +73,8 @@ def _asphalt(patch: Patch) -> Float32:
 
 def _concrete(patch: Patch) -> Float32:
     joints = np.maximum(bands(patch.u, 0.03, patch.pixel), bands(patch.v, 0.03, patch.pixel))
-    tone = hashed(np.floor(patch.u), np.floor(patch.v), 1) - np.float32(0.5)
-    return patch.albedo * (
-        (1 - np.float32(0.5) * joints) * (1 + np.float32(0.16) * tone * resolved_fraction(patch.pixel))
-    )
+    tone = (hashed(np.floor(patch.u), np.floor(patch.v), 1) - np.float32(0.5)) * np.float32(0.16)
+    return patch.albedo * ((1 - np.float32(0.5) * joints) * (1 + tone * resolved_fraction(patch.pixel)))
 
 
 def _grass(patch: Patch) -> Float32:
@@ -136,10 +134,6 @@ def windows(patch: Patch) -> tuple[Float32, Float32, Float32]:
     return lerp(wall, panes, pane), pane * (1 - np.float32(0.6) * curtain), lit
 
 
-def _stripes(patch: Patch) -> Float32:
-    return bands(patch.u, 0.5, patch.pixel)
-
-
 def _checks(patch: Patch) -> Float32:
     first, second = bands(patch.u, 0.5, patch.pixel), bands(patch.v, 0.5, patch.pixel)
     return first + second - 2 * first * second
@@ -164,14 +158,6 @@ def _zigzag(patch: Patch) -> Float32:
     return bands(patch.v + tooth, 0.5, patch.pixel * np.float32(1.4))
 
 
-def _plaid(patch: Patch) -> Float32:
-    return (bands(patch.u, 0.4, patch.pixel) + bands(patch.v, 0.4, patch.pixel)) * np.float32(0.5)
-
-
-def _hazard(patch: Patch) -> Float32:
-    return bands((patch.u + patch.v) * np.float32(np.sqrt(0.5)), 0.5, patch.pixel)
-
-
 UNVARIED: Final = (Texture.PLAIN, Texture.METAL)
 """Textures without a pattern, only grain."""
 USUAL: Final[dict[int, Callable[[Patch], Float32]]] = {
@@ -186,12 +172,12 @@ USUAL: Final[dict[int, Callable[[Patch], Float32]]] = {
 }
 """Functions for the albedo (3, N) of normal textures; `windows` is separate."""
 UNUSUAL: Final[dict[int, Callable[[Patch], Float32]]] = {
-    Texture.STRIPES: _stripes,
+    Texture.STRIPES: lambda p: bands(p.u, 0.5, p.pixel),
     Texture.CHECKS: _checks,
     Texture.DOTS: _dots,
     Texture.RINGS: _rings,
     Texture.ZIGZAG: _zigzag,
-    Texture.PLAID: _plaid,
-    Texture.HAZARD: _hazard,
+    Texture.PLAID: lambda p: (bands(p.u, 0.4, p.pixel) + bands(p.v, 0.4, p.pixel)) * np.float32(0.5),
+    Texture.HAZARD: lambda p: bands((p.u + p.v) * np.float32(np.sqrt(0.5)), 0.5, p.pixel),
 }
 """Functions for the fraction (N,) of color2."""

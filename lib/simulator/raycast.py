@@ -32,11 +32,8 @@ class Hits:
     def nearer(self, other: "Hits") -> "Hits":
         """Combine two casts of the same rays: the nearer hit of each ray."""
         closer = other.distance < self.distance
-        return Hits(
-            np.where(closer, other.distance, self.distance),
-            np.where(closer, other.part, self.part),
-            np.where(closer, other.normal, self.normal),
-        )
+        distance = np.where(closer, other.distance, self.distance)
+        return Hits(distance, np.where(closer, other.part, self.part), np.where(closer, other.normal, self.normal))
 
     def of(self, rays: Indices) -> "Hits":
         """The hits of some of the rays."""

@@ -8,9 +8,8 @@ import numpy as np
 from lib.anovox.format.configurations import ScenarioDefinition, SimulatorNote
 from lib.anovox.format.ego_state import EgoState, action_values, carla_tuple
 from lib.anovox.format.layout import SCENARIO_PREFIX
-from lib.anovox.format.recording import Recording, ScenarioConfig, SensorSet
+from lib.anovox.format.recording import Recording, ScenarioConfig
 from lib.anovox.format.route_map import draw_route_map
-from lib.geometry.rigid import Matrix
 from lib.simulator.mounting import extrinsics, sensor_set, true_lidar_extrinsics
 from lib.simulator.scenario_plan import ScenarioPlan
 from lib.simulator.scene import Scene, without_anomaly
@@ -92,25 +91,16 @@ def record_scenario(scene: Scene, plan: ScenarioPlan, params: SimulateParams) ->
             lidar_time_s = time_s + params.lidar_time_offset_s
             later, later_pose = worlds.at(lidar_time_s), world_SE3_ego(scene, lidar_time_s)
         camera_rng, lidar_rng = np.random.default_rng([params.seed, 11, plan.index, index]).spawn(2)
+        places = (pose @ extrinsics(place) for place in sensors.cameras)
+        last, args = extrinsics(sensors.poses[-1]), sensors.lidar_args
         yield Recording(
             frame_id=frame_id,
-            cameras=tuple(
-                sense_camera(world, sensors.camera_args, pose @ extrinsics(place), pose, noise, camera_rng)
-                for place in sensors.cameras
-            ),
-            lidars=tuple(
-                sense_lidar(later, sensors.lidar_args, later_pose @ lidar, TICKS_PER_SECOND, lidar_rng)
-                for lidar in lidars
-            ),
-            action=_action(scene, plan, sensors, pose, frame_id),
+            cameras=tuple(sense_camera(world, sensors.camera_args, p, pose, noise, camera_rng) for p in places),
+            lidars=tuple(sense_lidar(later, args, later_pose @ p, TICKS_PER_SECOND, lidar_rng) for p in lidars),
+            action=action_values(frame_id, _scenario_id(plan), EgoState(pose, scene.ego_speed_mps), last, last),
             anomaly=_anomaly(scene, plan, frame_id, alive=index not in plan.absent),
             route_map=draw_route_map(scene.ego_route_xy_m, pose),
         )
-
-
-def _action(scene: Scene, plan: ScenarioPlan, sensors: SensorSet, pose: Matrix, frame_id: int) -> dict[str, str]:
-    last, ego = extrinsics(sensors.poses[-1]), EgoState(pose, scene.ego_speed_mps)
-    return action_values(frame_id, _scenario_id(plan), ego, last, last)
 
 
 def _anomaly(scene: Scene, plan: ScenarioPlan, frame_id: int, *, alive: bool) -> dict[str, str] | None:

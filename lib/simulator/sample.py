@@ -9,7 +9,7 @@ from lib.anovox.format.writing import write_scenario
 from lib.common.errors import DataError
 from lib.common.workers import processes, run_tasks
 from lib.simulator.mounting import sensor_set
-from lib.simulator.recordings import record_scenario, scenario_definition, simulator_notes, ticks_between_frames
+from lib.simulator.recordings import record_scenario, scenario_definition, simulator_notes
 from lib.simulator.scenario_plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene_builder import build_scene
 from lib.simulator.simulate_params import SimulateParams
@@ -21,7 +21,6 @@ def write_sample(root: Path, params: SimulateParams, workers: int) -> tuple[Scen
     Returns the configurations. `workers`: processes, 0 = one per core; the files are byte-identical for any number.
     Raises DataError if a scenario cannot be written.
     """
-    ticks_between_frames(params)
     plans = plan_scenarios(params)
     with processes(workers, len(plans)) as pool:
         definitions = run_tasks(pool, partial(_write_planned, root, params), plans, "simulating", "scenario")

@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import LABELS
 from lib.simulator import clutter, furniture, people, vehicles
 from lib.simulator.anomalies.catalog import build_anomaly
-from lib.simulator.assembly import Object, SceneParts, bounds, posed
+from lib.simulator.assembly import Object, SceneParts, bounds, posed, weighted
 from lib.simulator.buildings import add_buildings
 from lib.simulator.ground import add_ground
 from lib.simulator.materials import chance
@@ -23,7 +24,6 @@ from lib.simulator.streetside import add_streetside, street_furniture
 from lib.simulator.traffic import add_traffic
 from lib.simulator.weather import build_weather
 
-Generator = np.random.Generator
 GROUND_GAP_M: Final = 0.002
 """Avoids objects in the plane of the ground."""
 NORMAL_CONTENT_FRACTION: Final = 0.75
@@ -131,9 +131,8 @@ def normal_content(spot: Spot, heading_rad: float, rng: Generator) -> tuple[Obje
     if not chance(rng, NORMAL_CONTENT_FRACTION):
         return (), 0.0
     choices = _BESIDE if spot.place in ("sidewalk", "verge") else _ON_ROAD
-    weights = np.array([weight for weight, _ in choices])
     for _ in range(20):
-        build = choices[int(rng.choice(len(choices), p=weights / weights.sum()))][1]
+        build = weighted(rng, choices)
         thing = build(rng)
         low, high = bounds(thing)
         if max(-low[0], high[0], -low[1], high[1]) <= spot.radius_m + 0.15:

@@ -32,9 +32,7 @@ _WET_LOSS: Final = 0.4
 
 @dataclass(frozen=True, eq=False)
 class _Cast:
-    """One sensor's rays (origin (3, 1), directions (3, N)), their first hits, and their hits without camouflaged parts
-    (`behind`).
-    """
+    """One sensor's rays (3, N) from origin (3, 1), their first hits, and those without camouflaged parts (`behind`)."""
 
     origin_m: Float32
     directions: Float32
@@ -108,9 +106,7 @@ def _camera_directions(camera: Camera) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def lidar_directions(args: LidarArgs, rays_per_channel: int) -> npt.NDArray[np.float64]:
-    """Unit directions (3, rays_per_channel * channels) in the sensor's frame: by azimuth, clockwise from straight
-    behind, then by elevation, from the lowest channel up.
-    """
+    """Unit directions (3, N), sensor frame: by azimuth, clockwise from straight behind, then by elevation, upwards."""
     elevation = np.deg2rad(np.linspace(args.lower_fov, args.upper_fov, args.channels))
     azimuth = np.pi - 2 * np.pi * (np.arange(rays_per_channel) + 0.5) / rays_per_channel
     azimuth, elevation = np.repeat(azimuth, args.channels), np.tile(elevation, rays_per_channel)
@@ -141,10 +137,8 @@ def _soften_outlines(
     across = (part[:, 1:] != part[:, :-1]) & (np.abs(shown[:, 1:] - shown[:, :-1]) > _OUTLINE_CONTRAST)
     down = (part[1:] != part[:-1]) & (np.abs(shown[1:] - shown[:-1]) > _OUTLINE_CONTRAST)
     outline = np.zeros(part.shape, dtype=bool)
-    outline[:, 1:] |= across
-    outline[:, :-1] |= across
-    outline[1:] |= down
-    outline[:-1] |= down
+    for beside, edge in ((np.s_[:, 1:], across), (np.s_[:, :-1], across), (np.s_[1:], down), (np.s_[:-1], down)):
+        outline[beside] |= edge
     pixels = np.flatnonzero(outline)
     steps = [-right * world_SE3_camera[:3, 1] - below * world_SE3_camera[:3, 2] for right, below in _EXTRA_RAYS]
     shifts = np.array(steps, dtype=np.float32)[:, :, None] * np.float32(view.pixel_angle_rad)

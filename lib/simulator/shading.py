@@ -78,15 +78,11 @@ def _light(world: World, view: View, light: Light, directions: Float32, hits: Hi
     sky = np.flatnonzero(hits.part == NO_PART)
     color[:, sky] = sky_light(light, forward[:, sky], noise)
     seen = np.flatnonzero(hits.part != NO_PART)
-    points = _points(view.origin_m, forward[:, seen], hits.distance[seen] * stretch[seen], hits.of(seen))
+    way, range_m, hits = forward[:, seen], hits.distance[seen] * stretch[seen], hits.of(seen)
+    points = _Points(view.origin_m + way * range_m, hits.normal, way, range_m, -dot(way, hits.normal), hits.part)
     air = np.exp(np.float32(-light.fog_density) * points.range_m)
     color[:, seen] = lerp(light.horizon, _shade(world, view, light, points, noise), air)
     return color
-
-
-def _points(origin_m: Float32, forward: Float32, range_m: Float32, hits: Hits) -> _Points:
-    position = origin_m + forward * range_m
-    return _Points(position, hits.normal, forward, range_m, -dot(forward, hits.normal), hits.part)
 
 
 def _shade(world: World, view: View, light: Light, points: _Points, noise: ValueNoise) -> Float32:
@@ -127,9 +123,8 @@ def _wetness(world: World, points: _Points, noise: ValueNoise) -> Float32:
     if wetness == 0:
         return wet
     classes = world.table.class_id[points.part]
-    ground = np.flatnonzero(
-        (points.normal[2] > 0.9) & (points.position_m[2] < 0.3) & (classes != TERRAIN) & (classes != VEGETATION)
-    )
+    paved = (classes != TERRAIN) & (classes != VEGETATION)
+    ground = np.flatnonzero((points.normal[2] > 0.9) & (points.position_m[2] < 0.3) & paved)
     hollow = noise(points.position_m[:, ground] * np.float32(0.35))
     wet[ground] = wetness * (np.float32(0.25) + np.float32(0.65) * np.clip(hollow * 4 - np.float32(2.0), 0, 1))
     return wet

@@ -60,11 +60,6 @@ def turned(mesh: Mesh, angle_rad: float, axis: int = 2) -> Mesh:
     return Mesh(vertices, mesh.faces)
 
 
-def extent(mesh: Mesh) -> Float:
-    """Size (3,) of the bounding box along x, y, z [m]."""
-    return np.asarray(np.ptp(mesh.vertices_m, axis=0), dtype=np.float64)
-
-
 _UNIT_BOX = np.array([[x, y, z] for z in (-0.5, 0.5) for x, y in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))])
 
 
@@ -91,13 +86,13 @@ def _loft_faces(rings: int, sides: int, capped: bool) -> npt.NDArray[np.int32]:
     return np.ascontiguousarray(np.concatenate(faces), dtype=np.int32)
 
 
-def loft(rings_m: Float, capped: bool = True) -> Mesh:
-    """A surface through rings (R, S, 3) of S points, counter-clockwise as seen from the last ring; convex caps."""
+def loft(rings_m: Float) -> Mesh:
+    """A body through rings (R, S, 3) of S points, counter-clockwise as seen from the last ring; convex caps."""
     rings, sides = rings_m.shape[:2]
-    return Mesh(rings_m.reshape(-1, 3), _loft_faces(rings, sides, capped))
+    return Mesh(rings_m.reshape(-1, 3), _loft_faces(rings, sides, True))
 
 
-def hull(stations: Sequence[tuple[float, float, float, float, float]]) -> Mesh:
+def hull(*stations: tuple[float, float, float, float, float]) -> Mesh:
     """A body along x over rectangles (x, z low, z high, half width low, half width high), x rising."""
     x, low, high, wide, narrow = np.array(stations, dtype=np.float64).T
     y = np.stack([wide, narrow, -narrow, -wide], axis=1)
@@ -133,14 +128,9 @@ def cone(low_radius_m: float, high_radius_m: float, height_m: float, sides: int 
     return lathe([(low_radius_m, 0.0), (high_radius_m, height_m)], sides)
 
 
-@lru_cache(maxsize=8)
-def _unit_wheel(sides: int) -> Mesh:
-    return turned(moved(cylinder(1.0, 1.0, sides), (0.0, 0.0, -0.5)), np.pi / 2, axis=0)
-
-
 def disc_wheel(radius_m: float, width_m: float, center_m: Point, sides: int = 14) -> Mesh:
     """A solid wheel, its axle along y."""
-    unit = _unit_wheel(sides)
+    unit = turned(moved(cylinder(1.0, 1.0, sides), (0.0, 0.0, -0.5)), np.pi / 2, axis=0)
     return Mesh(unit.vertices_m * (radius_m, width_m, radius_m) + center_m, unit.faces)
 
 
@@ -151,13 +141,8 @@ def torus(radius_m: float, tube_m: float, sides: int = 16, tube_sides: int = 6) 
     reach = radius_m + tube_m * section[:, 0]
     rings[:, :, :2] = ring[:, None] * reach[None, :, None]
     rings[:, :, 2] = tube_m * section[::-1, 1]
-    return Mesh(rings.reshape(-1, 3), _torus_faces(sides, tube_sides))
-
-
-@lru_cache(maxsize=64)
-def _torus_faces(rings: int, sides: int) -> npt.NDArray[np.int32]:
-    faces = _loft_faces(rings + 1, sides, False) % (rings * sides)
-    return np.ascontiguousarray(faces, dtype=np.int32)
+    faces = _loft_faces(sides + 1, tube_sides, False) % (sides * tube_sides)
+    return Mesh(rings.reshape(-1, 3), np.asarray(faces, dtype=np.int32))
 
 
 def tube(path_m: Sequence[Point] | Float, radius_m: float | Sequence[float] | Float, sides: int = 6) -> Mesh:

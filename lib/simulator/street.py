@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.simulator.shapes import Float, Mesh, patch
+from lib.simulator.shapes import Float, Mesh, moved, patch, turned
 
 BACK_M, FRONT_M = -100.0, 130.0
 """How far the street is built behind and in front of the ego's start."""
@@ -76,16 +76,23 @@ class Street:
         x, y = self.xy(np.array(s), np.array(d))
         return float(x), float(y)
 
+    def placed(self, mesh: Mesh, s: float, d: float, z: float = 0.0) -> Mesh:
+        """The mesh turned along the street and moved to s, d, z."""
+        return moved(turned(mesh, self.heading(s)), (*self.place(s, d), z))
+
     def opening(self, sign: int) -> tuple[float, float] | None:
         """The side street's mouth on this side, if there is one."""
         return self.junction[:2] if self.junction and self.junction[2] == sign else None
 
-    def runs(self, sign: int, start: float = BACK_M, end: float = FRONT_M) -> list[tuple[float, float]]:
+    def in_opening(self, s: float, sign: int, margin_m: float = 0.8) -> bool:
+        """Whether s is in the side street's mouth on this side, or within a margin of it."""
+        opening = self.opening(sign)
+        return opening is not None and opening[0] - margin_m < s < opening[1] + margin_m
+
+    def runs(self, sign: int) -> list[tuple[float, float]]:
         """Intervals of s on this side, without the mouth of the side street."""
         gap = self.opening(sign)
-        if gap is None or gap[1] <= start or gap[0] >= end:
-            return [(start, end)]
-        return [(a, b) for a, b in ((start, gap[0]), (gap[1], end)) if b > a]
+        return [(BACK_M, gap[0]), (gap[1], FRONT_M)] if gap else [(BACK_M, FRONT_M)]
 
 
 def draw_street(rng: np.random.Generator) -> Street:
@@ -104,16 +111,8 @@ def draw_street(rng: np.random.Generator) -> Street:
         )
         for _ in range(2)
     )
-    return Street(
-        curvature=curvature,
-        lane_m=float(rng.uniform(3.0, 3.7)),
-        right_lanes=right_lanes,
-        left_lanes=left_lanes,
-        right=right,
-        left=left,
-        kerb_m=float(rng.uniform(0.08, 0.17)),
-        junction=junction,
-    )
+    lane_m, kerb_m = float(rng.uniform(3.0, 3.7)), float(rng.uniform(0.08, 0.17))
+    return Street(curvature, lane_m, right_lanes, left_lanes, right, left, kerb_m, junction)
 
 
 def ribbon(street: Street, start: float, end: float, profile: list[tuple[float, float]], step_m: float = 6.0) -> Mesh:

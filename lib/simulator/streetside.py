@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import DYNAMIC
 from lib.simulator import clutter, furniture, people, vegetation
-from lib.simulator.assembly import Object, SceneParts, bounds, posed
+from lib.simulator.assembly import Object, SceneParts, bounds, posed, weighted
 from lib.simulator.ground import road_sign_paint
 from lib.simulator.materials import chance
 from lib.simulator.occupancy import Occupancy, Route
 from lib.simulator.scene import Weather
 from lib.simulator.street import Street
 
-Generator = np.random.Generator
 _NEAR_M, _FAR_M = -30.0, 75.0
 _CROWN_M = 3.2
 
@@ -40,28 +40,12 @@ def facing_road(street: Street, s: float, sign: int) -> float:
 
 
 def stand(
-    parts: SceneParts,
-    street: Street,
-    ground: Occupancy,
-    thing: Object,
-    s: float,
-    d: float,
-    z: float,
-    yaw: float,
-    counted: bool,
-) -> bool:
-    """Place an object if the ground is free and the spot stays in view; return success. `counted`: with instance id."""
-    turn = yaw - street.heading(s)
-    low, high = bounds(posed(thing, 0.0, 0.0, turn))
-    if not ground.take(s + low[0], s + high[0], d + low[1], d + high[1]):
-        return False
-    parts.add(posed(thing, *street.place(s, d), yaw, z), parts.next_instance() if counted else 0)
-    return True
-
-
-def _in_mouth(street: Street, s: float, sign: int) -> bool:
-    opening = street.opening(sign)
-    return opening is not None and opening[0] - 0.8 < s < opening[1] + 0.8
+    parts: SceneParts, street: Street, ground: Occupancy, thing: Object, s: float, d: float, z: float, yaw: float
+) -> None:
+    """Place an object if the ground is free and the spot stays in view."""
+    low, high = bounds(posed(thing, 0.0, 0.0, yaw - street.heading(s)))
+    if ground.take(s + low[0], s + high[0], d + low[1], d + high[1]):
+        parts.add(posed(thing, *street.place(s, d), yaw, z), parts.next_instance())
 
 
 def _lamps(parts: SceneParts, street: Street, ground: Occupancy, weather: Weather, sign: int, rng: Generator) -> None:
@@ -72,7 +56,7 @@ def _lamps(parts: SceneParts, street: Street, ground: Occupancy, weather: Weathe
     spacing = float(rng.uniform(22, 38))
     for s in np.arange(-60 + float(rng.uniform(0, spacing)), 110, spacing).tolist():
         d = sign * (street.kerb(sign) + 0.45)
-        if not _in_mouth(street, s, sign) and ground.take(s - 0.15, s + 0.15, d - 0.15, d + 0.15):
+        if not street.in_opening(s, sign) and ground.take(s - 0.15, s + 0.15, d - 0.15, d + 0.15):
             x, y = street.place(s, d)
             yaw = facing_road(street, s, sign)
             parts.add(posed(post, x, y, yaw, street.kerb_m))
@@ -86,7 +70,7 @@ def _signs(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng:
         thing = (furniture.traffic_sign, furniture.direction_board, furniture.utility_pole)[kind](rng)
         d = sign * (street.kerb(sign) + (0.4 if kind == 0 else street.side(sign).sidewalk_m * 0.9))
         half = 0.2 if kind != 1 else 1.2
-        if not _in_mouth(street, s, sign) and ground.take(s - 0.15, s + 0.15, d - half, d + half):
+        if not street.in_opening(s, sign) and ground.take(s - 0.15, s + 0.15, d - half, d + half):
             yaw = street.heading(s) + (np.pi if sign < 0 else 0.0) + float(rng.normal(0, 0.06))
             parts.add(posed(thing, *street.place(s, d), yaw, street.kerb_m))
 
@@ -113,7 +97,7 @@ def _plant(
     turned = posed(thing, 0.0, 0.0, float(rng.uniform(0, 6.3)))
     vertices = np.concatenate([piece.mesh.vertices_m for piece in turned])
     low, high = (edge(vertices[vertices[:, 2] < _CROWN_M], axis=0) for edge in (np.min, np.max))
-    free = not _in_mouth(street, s, 1 if d > 0 else -1)
+    free = not street.in_opening(s, 1 if d > 0 else -1)
     if free and ground.take(s + low[0], s + high[0], d + low[1], d + high[1]):
         parts.add(posed(turned, *street.place(s, d), street.heading(s), street.kerb_m))
 
@@ -136,25 +120,23 @@ _FURNITURE: tuple[tuple[float, Callable[[Generator], Object]], ...] = (
 
 def street_furniture(rng: Generator) -> Object:
     """Any piece of street furniture."""
-    weights = np.array([weight for weight, _ in _FURNITURE])
-    return _FURNITURE[int(rng.choice(len(_FURNITURE), p=weights / weights.sum()))][1](rng)
+    return weighted(rng, _FURNITURE)(rng)
 
 
 def _furniture(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng: Generator) -> None:
     kerb, walk = street.kerb(sign), street.walk_end(sign)
     for s in rng.uniform(_NEAR_M, _FAR_M, int(rng.poisson(8.0))).tolist():
-        if _in_mouth(street, s, sign):
+        if street.in_opening(s, sign):
             continue
         away = float(kerb + rng.uniform(0.5, 0.9) if chance(rng, 0.5) else walk - rng.uniform(0.4, 0.8))
         yaw = facing_road(street, s, sign) + float(rng.normal(0, 0.08))
-        stand(parts, street, ground, street_furniture(rng), s, sign * away, street.kerb_m, yaw, True)
+        stand(parts, street, ground, street_furniture(rng), s, sign * away, street.kerb_m, yaw)
     if chance(rng, 0.2):
         thing = furniture.bollard(rng)
-        for s in np.arange(
-            float(rng.uniform(-20, 20)), float(rng.uniform(25, 60)), float(rng.uniform(1.5, 2.5))
-        ).tolist():
-            if not _in_mouth(street, s, sign):
-                stand(parts, street, ground, thing, s, sign * (kerb + 0.3), street.kerb_m, 0.0, True)
+        start, end, step = rng.uniform(-20, 20), rng.uniform(25, 60), rng.uniform(1.5, 2.5)
+        for s in np.arange(start, end, step).tolist():
+            if not street.in_opening(s, sign):
+                stand(parts, street, ground, thing, s, sign * (kerb + 0.3), street.kerb_m, 0.0)
 
 
 def _pedestrians(
@@ -172,7 +154,7 @@ def _pedestrians(
         speed = 0.0 if on_road or chance(rng, 0.35) else float(rng.uniform(0.8, 1.6))
         sweep = speed * route.duration_s
         start, end = (s, s + sweep) if ahead > 0 else (s - sweep, s)
-        if (_in_mouth(street, s, sign) and not on_road) or not ground.take(start - 0.4, end + 0.4, d - 0.35, d + 0.35):
+        if (street.in_opening(s, sign) and not on_road) or not ground.take(start - 0.4, end + 0.4, d - 0.35, d + 0.35):
             continue
         yaw = street.heading(s) + (0.0 if ahead > 0 else np.pi)
         if speed == 0.0:
@@ -216,8 +198,8 @@ def _two_wheelers(parts: SceneParts, street: Street, route: Route, ground: Occup
         thing = people.leaning(rng, people.bicycle(rng) if chance(rng, 0.65) else people.motorcycle(rng))
         d = sign * float(rng.uniform(street.kerb(sign) + 0.5, street.walk_end(sign) - 0.4))
         yaw = street.heading(s) + float(rng.choice((0.0, np.pi, np.pi / 2)) + rng.normal(0, 0.1))
-        if not _in_mouth(street, s, sign):
-            stand(parts, street, ground, thing, s, d, street.kerb_m, yaw, True)
+        if not street.in_opening(s, sign):
+            stand(parts, street, ground, thing, s, d, street.kerb_m, yaw)
 
 
 def _roadworks(parts: SceneParts, street: Street, ground: Occupancy, rng: Generator) -> None:
@@ -230,7 +212,7 @@ def _roadworks(parts: SceneParts, street: Street, ground: Occupancy, rng: Genera
         thing = furniture.barrier(rng) if barriers else furniture.traffic_cone(rng)
         s, d = start + i * float(rng.uniform(1.6, 2.6)), sign * (street.kerb(sign) - 0.6 - 0.12 * i)
         yaw = street.heading(s) + (np.pi / 2 if barriers else 0.0) + float(rng.normal(0, 0.1))
-        stand(parts, street, ground, thing, s, d, 0.0, yaw, True)
+        stand(parts, street, ground, thing, s, d, 0.0, yaw)
 
 
 def _clutter(parts: SceneParts, street: Street, ground: Occupancy, rng: Generator) -> None:
@@ -245,9 +227,9 @@ def _clutter(parts: SceneParts, street: Street, ground: Occupancy, rng: Generato
         sign = int(rng.choice((-1, 1)))
         on_walk = chance(rng, 0.65)
         d = sign * (street.kerb(sign) + (float(rng.uniform(0.3, street.side(sign).sidewalk_m)) if on_walk else -0.3))
-        if not _in_mouth(street, s, sign):
+        if not street.in_opening(s, sign):
             yaw, z = float(rng.uniform(0, 6.3)), street.kerb_m if on_walk else 0.0
-            stand(parts, street, ground, clutter.litter(rng), s, d, z, yaw, True)
+            stand(parts, street, ground, clutter.litter(rng), s, d, z, yaw)
     for s in rng.uniform(3, 60, int(rng.poisson(0.8))).tolist():
         lane = int(rng.integers(-street.left_lanes, street.right_lanes))
         yaw = street.heading(s) + (0.0 if lane >= 0 else np.pi)

@@ -26,7 +26,8 @@ class ValueNoise:
     def __call__(self, points: Float32) -> Float32:
         """Values (N,) in [0, 1) at points (3, N) in units of cells."""
         whole = np.floor(points)
-        x, y, z = _smooth(points - whole)
+        t = points - whole
+        x, y, z = t * t * (3 - 2 * t)
         i, j, k = whole.astype(np.int32) & (LATTICE - 1)
         row = LATTICE + 1
         corner = (i * row + j) * row + k
@@ -41,9 +42,7 @@ class ValueNoise:
 
 @dataclass(frozen=True, eq=False)
 class SurfacePoints:
-    """N points to be coloured. position_m and normal (3, N) in the object's frame; footprint_m (N,): size of a pixel on
-    the surface; texture (N,) int32; color, color2 (3, N); scale_m (N,).
-    """
+    """N points to colour: position_m and normal (3, N) in the object's frame; footprint_m: a pixel's size there."""
 
     position_m: Float32
     normal: Float32
@@ -56,64 +55,45 @@ class SurfacePoints:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """Surface properties of N points for shading: albedo (3, N); glass (N,) and lit (N,) in [0, 1]: fraction of the
-    pixel that is a reflecting window pane, and a lit one.
-    """
+    """N points for shading: albedo (3, N); fraction (N,) of the pixel that is a window pane (glass), and a lit one."""
 
     albedo: Float32
     glass: Float32
     lit: Float32
 
 
-@dataclass(frozen=True)
-class _Grain:
-    """Random variation of a texture's brightness: relative amplitude and period [m], coarse and fine."""
-
-    coarse: float
-    coarse_m: float
-    fine: float
-    fine_m: float
-
-
 _GRAIN: Final = {
-    Texture.PLAIN: _Grain(0.06, 1.3, 0.04, 0.05),
-    Texture.ASPHALT: _Grain(0.25, 2.7, 0.60, 0.018),
-    Texture.CONCRETE: _Grain(0.16, 1.7, 0.25, 0.03),
-    Texture.GRASS: _Grain(0.45, 1.9, 0.75, 0.05),
-    Texture.BRICK: _Grain(0.15, 1.1, 0.20, 0.03),
-    Texture.WINDOWS: _Grain(0.10, 3.1, 0.06, 0.08),
-    Texture.FOLIAGE: _Grain(0.70, 0.45, 0.80, 0.09),
-    Texture.WOOD: _Grain(0.15, 0.9, 0.20, 0.03),
-    Texture.METAL: _Grain(0.06, 0.8, 0.05, 0.03),
-    Texture.PAINT_WORN: _Grain(0.12, 1.5, 0.25, 0.04),
-    Texture.POSTER: _Grain(0.05, 0.9, 0.03, 0.05),
+    Texture.PLAIN: (0.06, 1.3, 0.04, 0.05),
+    Texture.ASPHALT: (0.25, 2.7, 0.60, 0.018),
+    Texture.CONCRETE: (0.16, 1.7, 0.25, 0.03),
+    Texture.GRASS: (0.45, 1.9, 0.75, 0.05),
+    Texture.BRICK: (0.15, 1.1, 0.20, 0.03),
+    Texture.WINDOWS: (0.10, 3.1, 0.06, 0.08),
+    Texture.FOLIAGE: (0.70, 0.45, 0.80, 0.09),
+    Texture.WOOD: (0.15, 0.9, 0.20, 0.03),
+    Texture.METAL: (0.06, 0.8, 0.05, 0.03),
+    Texture.PAINT_WORN: (0.12, 1.5, 0.25, 0.04),
+    Texture.POSTER: (0.05, 0.9, 0.03, 0.05),
 }
-_UNUSUAL_GRAIN: Final = _Grain(0.10, 0.9, 0.06, 0.05)
-
-
-def _grain_table() -> Float32:
-    table = np.zeros((4, max(Texture) + 1), dtype=np.float32)
-    for texture in Texture:
-        grain = _GRAIN.get(texture, _UNUSUAL_GRAIN)
-        table[:, texture] = (grain.coarse, 1 / grain.coarse_m, grain.fine, 1 / grain.fine_m)
-    return table
-
-
-_GRAINS: Final = _grain_table()
+"""Random variation of a texture's brightness: relative amplitude and period [m], coarse and fine."""
+_UNUSUAL_GRAIN: Final = (0.10, 0.9, 0.06, 0.05)
+_GRAINS: Final = np.zeros((4, max(Texture) + 1), dtype=np.float32)
+"""By texture: amplitude and frequency [1/m], coarse and fine."""
+for _texture in Texture:
+    _coarse, _coarse_m, _fine, _fine_m = _GRAIN.get(_texture, _UNUSUAL_GRAIN)
+    _GRAINS[:, _texture] = (_coarse, 1 / _coarse_m, _fine, 1 / _fine_m)
 
 
 def surface(points: SurfacePoints, noise: ValueNoise) -> Surface:
     """Colour the points by their textures."""
     coarse_amount, coarse_rate, fine_amount, fine_rate = _GRAINS.take(points.texture, axis=1)
     turned = _askew(points.position_m)
-    coarse = (noise(turned * coarse_rate) * 2 - 1) * resolved_fraction(
-        points.footprint_m * coarse_rate * np.float32(0.5)
-    )
-    fine = (noise(turned * fine_rate) * 2 - 1) * resolved_fraction(points.footprint_m * fine_rate * np.float32(0.7))
+    pixel_m, half = points.footprint_m, np.float32(0.5)
+    coarse = (noise(turned * coarse_rate) * 2 - 1) * resolved_fraction(pixel_m * coarse_rate * half)
+    fine = (noise(turned * fine_rate) * 2 - 1) * resolved_fraction(pixel_m * fine_rate * np.float32(0.7))
     gain = np.maximum(1 + coarse_amount * coarse + fine_amount * fine, 0)
     albedo = points.color * gain
-    glass = np.zeros(len(gain), dtype=np.float32)
-    lit = np.zeros(len(gain), dtype=np.float32)
+    glass, lit = np.zeros((2, len(gain)), dtype=np.float32)
     for texture in np.unique(points.texture).tolist():
         if texture in UNVARIED:
             continue
@@ -145,14 +125,6 @@ def _patch(
 def _askew(points: Float32) -> Float32:
     """Rotate points (3, N), so that the noise's cells are not aligned with walls and kerbs."""
     x, y, z = points
-    return np.stack(
-        [
-            np.float32(0.80) * x - np.float32(0.48) * y + np.float32(0.36) * z,
-            np.float32(0.60) * x + np.float32(0.64) * y - np.float32(0.48) * z,
-            np.float32(0.60) * y + np.float32(0.80) * z,
-        ]
-    )
-
-
-def _smooth(t: Float32) -> Float32:
-    return t * t * (3 - 2 * t)
+    first = np.float32(0.80) * x - np.float32(0.48) * y + np.float32(0.36) * z
+    second = np.float32(0.60) * x + np.float32(0.64) * y - np.float32(0.48) * z
+    return np.stack([first, second, np.float32(0.60) * y + np.float32(0.80) * z])

@@ -1,19 +1,20 @@
 """Moving and parked vehicles."""
 
-from collections.abc import Callable
+from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.simulator import vehicles
-from lib.simulator.assembly import Object, SceneParts, bounds, posed
+from lib.simulator.assembly import SceneParts, bounds, posed, weighted
 from lib.simulator.materials import chance
 from lib.simulator.occupancy import Occupancy, Route
 from lib.simulator.scene import Weather
 from lib.simulator.street import Street
 
-Generator = np.random.Generator
 _GAP_M = 0.7
 _FIRST_M, _LAST_M = -60.0, 110.0
+_DRIVING: Final = ((0.80, vehicles.car), (0.12, vehicles.lorry), (0.08, vehicles.bus))
 
 
 def add_traffic(
@@ -28,17 +29,6 @@ def add_traffic(
             _park(parts, street, ground, sign, rng)
 
 
-def driving_vehicle(rng: Generator, lights: bool) -> Object:
-    """A vehicle of the moving traffic."""
-    kinds: tuple[tuple[float, Callable[[Generator, bool], Object]], ...] = (
-        (0.80, vehicles.car),
-        (0.12, vehicles.lorry),
-        (0.08, vehicles.bus),
-    )
-    which = int(rng.choice(len(kinds), p=[weight for weight, _ in kinds]))
-    return kinds[which][1](rng, lights)
-
-
 def _drive_lane(
     parts: SceneParts, street: Street, route: Route, ground: Occupancy, lane: int, lights: bool, rng: Generator
 ) -> None:
@@ -48,7 +38,7 @@ def _drive_lane(
     sweep = speed * route.duration_s
     s = _FIRST_M + float(rng.uniform(0, 40))
     while s < _LAST_M:
-        thing = driving_vehicle(rng, lights)
+        thing = weighted(rng, _DRIVING)(rng, lights)
         low, high = bounds(thing)
         length, half = float(high[0] - low[0]), float(high[1])
         d = street.lane_center(lane) + float(rng.uniform(-0.2, 0.2))

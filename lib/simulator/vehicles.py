@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.common.labels import BUS, CAR, TRUCK
-from lib.simulator.assembly import Object, pieces
+from lib.simulator.assembly import Object, pieces, weighted
 from lib.simulator.materials import (
     BLACK_PLASTIC,
     CHROME,
@@ -20,7 +21,6 @@ from lib.simulator.materials import (
     TYRE,
     advert,
     body_color,
-    car_paint,
     chance,
     darker,
     paint,
@@ -29,44 +29,36 @@ from lib.simulator.materials import (
     varied,
 )
 from lib.simulator.scene import Material
-from lib.simulator.shapes import Mesh, block, box, disc_wheel, hull, rod
-
-Generator = np.random.Generator
+from lib.simulator.shapes import Mesh, Point, block, box, disc_wheel, hull, rod
 
 
 def car(rng: Generator, lights: bool = False) -> Object:
     """Any passenger vehicle: hatchback, saloon, estate or SUV, taxi, police car, van, pickup."""
     kinds: tuple[tuple[float, Callable[[Generator, bool], Object]], ...] = (
-        (0.30, hatchback),
-        (0.24, saloon),
-        (0.22, suv),
-        (0.05, taxi),
-        (0.03, police_car),
-        (0.10, van),
-        (0.06, pickup),
+        *((0.30, hatchback), (0.24, saloon), (0.22, suv), (0.05, taxi)),
+        *((0.03, police_car), (0.10, van), (0.06, pickup)),
     )
-    weights = np.array([weight for weight, _ in kinds])
-    return kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))][1](rng, lights)
+    return weighted(rng, kinds)(rng, lights)
 
 
 def hatchback(rng: Generator, lights: bool = False) -> Object:
     """A small car with a steep tail."""
     length, width, height = rng.uniform(3.55, 4.25), rng.uniform(1.62, 1.80), rng.uniform(1.42, 1.56)
-    return _passenger_car(rng, length, width, height, 0.24, 0.05, 0.5, car_paint(rng), lights)
+    return _passenger_car(rng, (length, width, height), (0.24, 0.05, 0.5), paint(body_color(rng)), lights)
 
 
 def saloon(rng: Generator, lights: bool = False, body: Material | None = None) -> Object:
     """A car with a boot."""
     length, width, height = rng.uniform(4.35, 4.95), rng.uniform(1.74, 1.88), rng.uniform(1.38, 1.50)
-    return _passenger_car(rng, length, width, height, 0.27, 0.17, 0.7, body or car_paint(rng), lights)
+    return _passenger_car(rng, (length, width, height), (0.27, 0.17, 0.7), body or paint(body_color(rng)), lights)
 
 
 def suv(rng: Generator, lights: bool = False) -> Object:
     """A high car or estate; sometimes with a roof box, rails, or a roof of another colour."""
     length, width, height = rng.uniform(4.25, 4.95), rng.uniform(1.78, 1.96), rng.uniform(1.58, 1.86)
-    body = car_paint(rng)
+    body = paint(body_color(rng))
     roof = paint((0.06, 0.06, 0.07)) if chance(rng, 0.25) else None
-    thing = _passenger_car(rng, length, width, height, 0.25, 0.04, 0.35, body, lights, roof)
+    thing = _passenger_car(rng, (length, width, height), (0.25, 0.04, 0.35), body, lights, roof)
     if chance(rng, 0.25):
         y = width * 0.33
         rails = [box((length * 0.4, 0.05, 0.05), (-0.3, sign * y, height + 0.03)) for sign in (-1, 1)]
@@ -93,63 +85,45 @@ def police_car(rng: Generator, lights: bool = False) -> Object:
 
 
 def _passenger_car(
-    rng: Generator,
-    length: float,
-    width: float,
-    height: float,
-    hood: float,
-    boot: float,
-    tail_slope: float,
-    body: Material,
-    lights: bool,
-    roof: Material | None = None,
+    rng: Generator, size: Point, profile: Point, body: Material, lights: bool, roof: Material | None = None
 ) -> Object:
-    """A car by its proportions: hood and boot as fractions of the length, tail_slope [m] of the rear window."""
+    """A car by its proportions. profile: hood and boot as fractions of the length, slope [m] of the rear window."""
+    (length, width, height), (hood, boot, slope) = size, profile
     front, rear, half = length / 2, -length / 2, width / 2
     belt = height * rng.uniform(0.60, 0.64)
     nose, clear = belt * rng.uniform(0.76, 0.86), rng.uniform(0.16, 0.22)
     cowl, tail = front - hood * length, rear + boot * length + 0.04
-    top_front, top_rear = cowl - rng.uniform(0.55, 0.75), tail + tail_slope
+    top_front, top_rear = cowl - rng.uniform(0.55, 0.75), tail + slope
     shell = hull(
-        [
-            (rear, clear + 0.20, belt - 0.16, half * 0.90, half * 0.86),
-            (rear + 0.12, clear + 0.04, belt, half * 0.97, half * 0.92),
-            (rear + 0.25 * length, clear, belt + 0.02, half, half * 0.95),
-            (cowl, clear, belt, half, half * 0.95),
-            (front - 0.35, clear + 0.02, nose + 0.02, half * 0.98, half * 0.90),
-            (front - 0.06, clear + 0.06, nose - 0.12, half * 0.92, half * 0.84),
-            (front, clear + 0.16, nose - 0.24, half * 0.84, half * 0.78),
-        ]
+        (rear, clear + 0.20, belt - 0.16, half * 0.90, half * 0.86),
+        (rear + 0.12, clear + 0.04, belt, half * 0.97, half * 0.92),
+        (rear + 0.25 * length, clear, belt + 0.02, half, half * 0.95),
+        (cowl, clear, belt, half, half * 0.95),
+        (front - 0.35, clear + 0.02, nose + 0.02, half * 0.98, half * 0.90),
+        (front - 0.06, clear + 0.06, nose - 0.12, half * 0.92, half * 0.84),
+        (front, clear + 0.16, nose - 0.24, half * 0.84, half * 0.78),
     )
     lower, upper = half * 0.93, half * 0.76
     cabin = hull(
-        [
-            (tail, belt, belt + 0.02, lower, lower * 0.98),
-            (top_rear, belt, height - 0.05, lower, upper),
-            (top_front, belt, height - 0.05, lower, upper),
-            (cowl + 0.10, belt - 0.04, belt, lower, lower * 0.98),
-        ]
+        (tail, belt, belt + 0.02, lower, lower * 0.98),
+        (top_rear, belt, height - 0.05, lower, upper),
+        (top_front, belt, height - 0.05, lower, upper),
+        (cowl + 0.10, belt - 0.04, belt, lower, lower * 0.98),
     )
-    roof_panel = _roof_panel(top_rear, top_front, height, upper)
+    panel = _roof_panel(top_rear, top_front, height, upper)
     pillars = _pillars(top_rear, top_front, tail, cowl + 0.08, belt, height - 0.05, lower, upper)
     mirrors = [block((0.10, 0.20, 0.14), cowl - 0.05, sign * (half + 0.06), belt - 0.02) for sign in (-1, 1)]
     axles = (rear + 0.20 * length, front - 0.19 * length)
-    roof_meshes = [] if roof else [roof_panel]
-    return (
-        pieces(CAR, (body, [shell, *pillars, *mirrors, *roof_meshes]), (GLASS, [cabin]))
-        + (pieces(CAR, (roof, [roof_panel])) if roof else ())
-        + _wheels(CAR, axles, half - 0.09, height * 0.215, 0.21)
-        + _details(CAR, front, rear, half * 0.80, nose - 0.20, belt - 0.18, clear + 0.12, lights)
-    )
+    thing = pieces(CAR, (body, [shell, *pillars, *mirrors, *([] if roof else [panel])]), (GLASS, [cabin]))
+    thing += pieces(CAR, (roof, [panel])) if roof else ()
+    thing += _wheels(CAR, axles, half - 0.09, height * 0.215, 0.21)
+    return thing + _details(CAR, front, rear, half * 0.80, nose - 0.20, belt - 0.18, clear + 0.12, lights)
 
 
 def _roof_panel(rear: float, front: float, height: float, half: float) -> Mesh:
     """A slightly arched roof that overlaps the windows."""
-    low, wide, narrow = height - 0.07, half + 0.02, half - 0.06
-    middle = ((rear + front) / 2, low, height, wide, narrow)
-    return hull(
-        [(rear - 0.06, low, height - 0.02, wide, narrow), middle, (front + 0.06, low, height - 0.03, wide, narrow)]
-    )
+    stations = (rear - 0.06, height - 0.02), ((rear + front) / 2, height), (front + 0.06, height - 0.03)
+    return hull(*((x, height - 0.07, top, half + 0.02, half - 0.06) for x, top in stations))
 
 
 def _pillars(
@@ -185,25 +159,20 @@ def van(rng: Generator, lights: bool = False) -> Object:
     """A delivery van or minibus; many white, some with advertising."""
     length, width, height = rng.uniform(4.7, 5.7), rng.uniform(1.85, 2.05), rng.uniform(1.85, 2.45)
     front, rear, half = length / 2, -length / 2, width / 2
-    body = paint((0.84, 0.84, 0.83)) if chance(rng, 0.55) else car_paint(rng)
-    belt = 1.12
-    cowl = front - rng.uniform(0.75, 1.0)
+    body = paint((0.84, 0.84, 0.83) if chance(rng, 0.55) else body_color(rng))
+    belt, cowl = 1.12, front - rng.uniform(0.75, 1.0)
     shell = hull(
-        [
-            (rear, 0.30, height - 0.06, half * 0.97, half * 0.90),
-            (rear + 0.10, 0.24, height, half, half * 0.93),
-            (cowl - 0.75, 0.24, height, half, half * 0.93),
-            (cowl + 0.05, 0.24, belt, half, half * 0.92),
-            (front - 0.12, 0.26, belt - 0.20, half * 0.97, half * 0.86),
-            (front, 0.36, belt - 0.42, half * 0.90, half * 0.82),
-        ]
+        (rear, 0.30, height - 0.06, half * 0.97, half * 0.90),
+        (rear + 0.10, 0.24, height, half, half * 0.93),
+        (cowl - 0.75, 0.24, height, half, half * 0.93),
+        (cowl + 0.05, 0.24, belt, half, half * 0.92),
+        (front - 0.12, 0.26, belt - 0.20, half * 0.97, half * 0.86),
+        (front, 0.36, belt - 0.42, half * 0.90, half * 0.82),
     )
     slope = (height - belt) / 0.8
     screen = hull(
-        [
-            (cowl - 0.62, height - 0.30, height - 0.62 * 0.0 - 0.14, half * 0.84, half * 0.80),
-            (cowl + 0.02, belt + 0.04, belt + 0.07 + 0.03 * slope, half * 0.90, half * 0.86),
-        ]
+        (cowl - 0.62, height - 0.30, height - 0.62 * 0.0 - 0.14, half * 0.84, half * 0.80),
+        (cowl + 0.02, belt + 0.04, belt + 0.07 + 0.03 * slope, half * 0.90, half * 0.86),
     )
     windows = [box((0.75, width + 0.01, 0.48), (cowl - 0.95, 0.0, belt + 0.28))]
     if chance(rng, 0.4):
@@ -223,29 +192,25 @@ def pickup(rng: Generator, lights: bool = False) -> Object:
     """A pickup truck, its bed empty or loaded with planks or bags."""
     length, width, height = rng.uniform(5.0, 5.5), rng.uniform(1.82, 1.98), rng.uniform(1.72, 1.86)
     front, rear, half = length / 2, -length / 2, width / 2
-    body, belt = car_paint(rng), 1.08
+    body, belt = paint(body_color(rng)), 1.08
     bed_front, cowl = rear + 0.36 * length, front - 0.26 * length
     shell = hull(
-        [
-            (rear, 0.42, 0.72, half * 0.96, half * 0.96),
-            (bed_front, 0.36, 0.72, half, half),
-            (bed_front + 0.01, 0.36, belt, half, half * 0.95),
-            (cowl, 0.36, belt, half, half * 0.95),
-            (front - 0.12, 0.40, 0.96, half * 0.98, half * 0.88),
-            (front, 0.50, 0.78, half * 0.92, half * 0.84),
-        ]
+        (rear, 0.42, 0.72, half * 0.96, half * 0.96),
+        (bed_front, 0.36, 0.72, half, half),
+        (bed_front + 0.01, 0.36, belt, half, half * 0.95),
+        (cowl, 0.36, belt, half, half * 0.95),
+        (front - 0.12, 0.40, 0.96, half * 0.98, half * 0.88),
+        (front, 0.50, 0.78, half * 0.92, half * 0.84),
     )
     bed_length = bed_front - rear
     sides = [block((bed_length, 0.08, 0.46), rear + bed_length / 2, sign * (half - 0.06), 0.66) for sign in (-1, 1)]
     gate = block((0.07, width - 0.1, 0.46), rear + 0.04, 0.0, 0.66)
     lower, upper = half * 0.93, half * 0.80
     cabin = hull(
-        [
-            (bed_front + 0.05, belt, belt + 0.02, lower, lower),
-            (bed_front + 0.18, belt, height - 0.05, lower, upper),
-            (cowl - 0.55, belt, height - 0.05, lower, upper),
-            (cowl + 0.08, belt, belt + 0.02, lower, lower),
-        ]
+        (bed_front + 0.05, belt, belt + 0.02, lower, lower),
+        (bed_front + 0.18, belt, height - 0.05, lower, upper),
+        (cowl - 0.55, belt, height - 0.05, lower, upper),
+        (cowl + 0.08, belt, belt + 0.02, lower, lower),
     )
     roof = block((cowl - bed_front - 0.66, upper * 2, 0.06), (bed_front + cowl - 0.40) / 2, 0.0, height - 0.06)
     pillars = _pillars(bed_front + 0.18, cowl - 0.55, bed_front + 0.05, cowl + 0.08, belt, height - 0.05, lower, upper)
@@ -263,18 +228,15 @@ def lorry(rng: Generator, lights: bool = False) -> Object:
     front, rear, half = length / 2, -length / 2, width / 2
     cab_length, cab_top = rng.uniform(1.6, 2.1), rng.uniform(2.4, 3.0)
     back = front - cab_length
-    cab_paint = car_paint(rng)
+    cab_paint = paint(body_color(rng))
     cab = hull(
-        [
-            (back, 0.45, cab_top, half * 0.98, half * 0.95),
-            (front - 0.35, 0.45, cab_top, half * 0.98, half * 0.93),
-            (front - 0.02, 0.45, 1.55, half * 0.97, half * 0.95),
-            (front, 0.40, 1.40, half * 0.95, half * 0.93),
-        ]
+        (back, 0.45, cab_top, half * 0.98, half * 0.95),
+        (front - 0.35, 0.45, cab_top, half * 0.98, half * 0.93),
+        (front - 0.02, 0.45, 1.55, half * 0.97, half * 0.95),
+        (front, 0.40, 1.40, half * 0.95, half * 0.93),
     )
-    screen = hull(
-        [(front - 0.33, 1.6, cab_top - 0.15, half * 0.86, half * 0.82), (front, 1.56, 1.64, half * 0.86, half * 0.84)]
-    )
+    shoulder = (front - 0.33, 1.6, cab_top - 0.15, half * 0.86, half * 0.82)
+    screen = hull(shoulder, (front, 1.56, 1.64, half * 0.86, half * 0.84))
     windows = box((cab_length * 0.5, half * 1.98, 0.6), (back + cab_length * 0.58, 0.0, cab_top - 0.55))
     frame = block((length - cab_length, 0.9, 0.3), (rear + back) / 2, 0.0, 0.6)
     load_length = back - rear - 0.12
@@ -291,7 +253,7 @@ def lorry(rng: Generator, lights: bool = False) -> Object:
         logs = [block((load_length * 0.9, 0.5, 0.45), middle, y, 1.06) for y in (-0.7, 0.0, 0.7)]
         thing += pieces(TRUCK, (DARK_STEEL, [deck]), (timber(rng), logs))
     elif style == 2:
-        bed = hull([(rear, 0.95, 1.9, half * 0.8, half), (back - 0.12, 0.95, 2.1, half * 0.8, half)])
+        bed = hull((rear, 0.95, 1.9, half * 0.8, half), (back - 0.12, 0.95, 2.1, half * 0.8, half))
         thing += pieces(TRUCK, (paint(body_color(rng)), [bed]))
     else:
         cover = paint(darker(body_color(rng), 0.8))
@@ -307,12 +269,10 @@ def bus(rng: Generator, lights: bool = False) -> Object:
     front, rear, half = length / 2, -length / 2, width / 2
     body = paint(body_color(rng))
     shell = hull(
-        [
-            (rear, 0.34, height - 0.1, half * 0.98, half * 0.93),
-            (rear + 0.2, 0.30, height, half, half * 0.95),
-            (front - 0.3, 0.30, height, half, half * 0.95),
-            (front, 0.34, height - 0.2, half * 0.97, half * 0.90),
-        ]
+        (rear, 0.34, height - 0.1, half * 0.98, half * 0.93),
+        (rear + 0.2, 0.30, height, half, half * 0.95),
+        (front - 0.3, 0.30, height, half, half * 0.95),
+        (front, 0.34, height - 0.2, half * 0.97, half * 0.90),
     )
     band = box((length * 0.90, width + 0.02, 0.95), (-0.1, 0.0, 1.95))
     posts = [box((0.12, width + 0.03, 1.0), (x, 0.0, 1.95)) for x in np.linspace(rear + 1.2, front - 1.4, 6)]

@@ -37,12 +37,13 @@ def build_weather(preset: str, rng: np.random.Generator) -> Weather:
     sky, time = name.rsplit("_", 1)
     overcast, night, fog = _OVERCAST[sky], time == "NIGHT", preset.startswith("FOGGY_")
     elevation_deg = {"NOON": rng.uniform(38, 70), "SUNSET": rng.uniform(9, 22), "NIGHT": rng.uniform(35, 65)}[time]
+    elevation, azimuth = float(np.deg2rad(elevation_deg)), float(rng.uniform(0, 2 * np.pi))
+    reach = float(np.cos(elevation))
     sun, ambient, horizon = _light(time, overcast)
-    grey = float(np.mean(horizon))
-    mixed = horizon + (0.6 if fog else 0.0) * (np.array([grey, grey, grey]) - horizon)
+    mixed = horizon + (0.6 if fog else 0.0) * (np.full(3, np.mean(horizon)) - horizon)
     return Weather(
         preset=preset,
-        sun_direction=_direction(float(np.deg2rad(elevation_deg)), float(rng.uniform(0, 2 * np.pi))),
+        sun_direction=(reach * float(np.cos(azimuth)), reach * float(np.sin(azimuth)), float(np.sin(elevation))),
         sun_color=_rgb(sun * (0.5 if fog else 1.0)),
         ambient_color=_rgb(ambient),
         sky_color=_rgb(mixed),
@@ -67,11 +68,6 @@ def _light(time: str, overcast: float) -> tuple[np.ndarray, np.ndarray, np.ndarr
     }[time]
     mixed = (1 - overcast) * np.array(clear) + overcast * np.array(grey)
     return mixed[0], mixed[1], mixed[2]
-
-
-def _direction(elevation_rad: float, azimuth_rad: float) -> tuple[float, float, float]:
-    reach = float(np.cos(elevation_rad))
-    return reach * float(np.cos(azimuth_rad)), reach * float(np.sin(azimuth_rad)), float(np.sin(elevation_rad))
 
 
 def _rgb(color: np.ndarray) -> tuple[float, float, float]:

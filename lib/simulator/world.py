@@ -131,16 +131,10 @@ def _geometry(placed: Sequence[tuple[int, Part, Matrix | None]], *, camouflage: 
     chosen = [item for item in placed if item[1].material.camouflage == camouflage and len(item[1].faces)]
     if not chosen:
         return ()
-    vertices = [part.vertices_m if pose is None else _moved(pose, part.vertices_m) for _, part, pose in chosen]
-    faces = joined_faces([part.faces for _, part, _ in chosen], [len(part.vertices_m) for _, part, _ in chosen])
-    indices = np.repeat(
-        np.array([index for index, _, _ in chosen], np.int32), [len(part.faces) for _, part, _ in chosen]
-    )
-    return (Geometry(np.concatenate(vertices), faces, indices),)
-
-
-def _moved(pose: Matrix, vertices_m: Float32) -> Float32:
-    return apply(pose, vertices_m).astype(np.float32)
+    vertices = [p.vertices_m if pose is None else apply(pose, p.vertices_m).astype(np.float32) for _, p, pose in chosen]
+    faces = [part.faces for _, part, _ in chosen]
+    owners = np.repeat(np.array([index for index, _, _ in chosen], np.int32), [len(part) for part in faces])
+    return (Geometry(np.concatenate(vertices), joined_faces(faces, [len(part) for part in vertices]), owners),)
 
 
 def _texture_poses(poses: Sequence[Matrix | None]) -> Float32:

@@ -76,8 +76,7 @@ def far_color(views: Views) -> Tensor:
 
 
 def haze_density(views: Views, far_color_B31: Tensor) -> Tensor:
-    """Extinction coefficient (B, 1) [1/m]: how fast colours approach the far colour with distance, as in fog or at
-    night.
+    """Extinction coefficient (B, 1) [1/m]: how fast colours approach the far colour with distance.
 
     Estimated from how much less contrast to the far colour the middle distance has than the foreground.
     """

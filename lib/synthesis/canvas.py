@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from lib.common.labels import UNKNOWN
 from lib.synthesis.appearance import far_color, haze_density, image_noise
 from lib.synthesis.targets import Targets
 from lib.views.range_view import RangeGrid, Views, cell_directions
@@ -42,13 +43,8 @@ def open_scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor)
     """Create the scene of unmodified frames; uv_B2RC and seen_BRC as in Views.projection."""
     W = views.image_B3HW.shape[-1]
     pixels_BLHW = views.image_B3HW.new_empty(len(views.image_B3HW), 7, *views.depth_m_BHW.shape[1:])
-    pixels_BLHW[:, :3], pixels_BLHW[:, 3], pixels_BLHW[:, 4] = (
-        views.image_B3HW,
-        views.pixel_class_BHW,
-        views.depth_m_BHW,
-    )
-    pixels_BLHW[:, 5].zero_()
-    pixels_BLHW[:, 6].fill_(-1.0)
+    pixels_BLHW[:, :3], pixels_BLHW[:, 3] = views.image_B3HW, views.pixel_class_BHW
+    pixels_BLHW[:, 4], pixels_BLHW[:, 5], pixels_BLHW[:, 6] = views.depth_m_BHW, 0.0, -1.0
     returns_B1RC = views.has_return_BRC[:, None]
     direction_B3RC = views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None]
     direction_B3RC = torch.where(returns_B1RC, direction_B3RC, cell_directions(grid, pixels_BLHW.device))
@@ -70,15 +66,23 @@ def open_scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor)
     )
 
 
+def painted(
+    before_BLN: Tensor, color_B3N: Tensor, hit_BN: Tensor, depth_m_BN: Tensor, mark_B1N: Tensor | float, number: int
+) -> Tensor:
+    """A window's layers (B, L, N) with other colours and, where `hit_BN`, with the depth and mark of slot `number`."""
+    new = float(UNKNOWN), depth_m_BN[:, None], mark_B1N, float(number)
+    layers = (torch.where(hit_BN[:, None], value, before_BLN[:, 3 + n : 4 + n]) for n, value in enumerate(new))
+    return torch.cat([color_B3N, *layers], dim=1)
+
+
 def finished(scene: Scene) -> tuple[Views, Targets]:
     """Return the modified frames and their targets."""
     views = scene.views
     pixels_BLHW = scene.pixels_BLP.view(len(scene.pixels_BLP), -1, *views.depth_m_BHW.shape[1:])
     cells_BLRC = scene.cells_BLK.view(len(scene.cells_BLK), -1, *views.range_m_BRC.shape[1:])
     image_B3HW, pixel_class, depth_m_BHW, pixel_mark, _ = torch.split(pixels_BLHW, [3, 1, 1, 1, 1], dim=1)
-    direction_B3RC, _, range_m_B1RC, intensity, cell_class, cell_mark, number = torch.split(
-        cells_BLRC, [3, 1, 1, 1, 1, 1, 1], dim=1
-    )
+    direction_B3RC = cells_BLRC[:, :3]
+    _, range_m_B1RC, intensity, cell_class, cell_mark, number = torch.split(cells_BLRC[:, 3:], 1, dim=1)
     moved_B1RC = range_m_B1RC != views.range_m_BRC[:, None]
     pasted = replace(
         views,

@@ -23,7 +23,6 @@ class Textures(Protocol):
 
     def colors(self, offset_B3N: Tensor) -> Tensor:
         """Colours (B, 3, N) in [0, 1] at positions relative to the object's centre [m]."""
-        ...
 
 
 @dataclass(frozen=True)

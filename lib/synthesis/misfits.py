@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lib.common.labels import BICYCLE, BUS, CAR, DYNAMIC, MOTORCYCLE, PEDESTRIAN, RIDER, STATIC, TRUCK, UNKNOWN
 from lib.synthesis.appearance import blended, far_color, haze_density, hazed
-from lib.synthesis.canvas import INTENSITY_DECAY, RANGE_NOISE_M, Scene
+from lib.synthesis.canvas import INTENSITY_DECAY, RANGE_NOISE_M, Scene, painted
 from lib.synthesis.objects import choose_cells, class_mask, class_rarity, same_object
 from lib.synthesis.placing import LARGE_WINDOW, MAX_EXTENT_M, free_spots
 from lib.synthesis.transplant import brightness
@@ -89,24 +89,16 @@ def paste_misfits(scene: Scene, wanted_B: Tensor, number: int, generator: torch.
     spot_B3, free_B = free_spots(views, generator)
     misfits = _random_misfits(views, donor, spot_B3, scene.grid, generator)
     clear_B = (haze_density(donor, far_color(donor)) < MAX_SOURCE_HAZE).squeeze(1)
-    image_B3N, class_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
-        misfits.pixels.take(scene.pixels_BLP), [3, 1, 1, 1, 1], dim=1
-    )
-    depth_BN = depth_B1N[:, 0]
-    hit_BN = misfits.in_pixel_BN & (misfits.depth_m_BN < depth_BN) & (misfits.depth_m_BN > SMALLEST_RANGE_M)
+    before_BLN = misfits.pixels.take(scene.pixels_BLP)
+    in_front_BN = misfits.depth_m_BN < before_BLN[:, 4]
+    hit_BN = misfits.in_pixel_BN & in_front_BN & (misfits.depth_m_BN > SMALLEST_RANGE_M)
     shown_B1 = (wanted_B & free_B & clear_B & (hit_BN.sum(1) >= MIN_PIXELS))[:, None]
     hit_BN &= shown_B1
     color_B3N = hazed(misfits.color_B3N, misfits.depth_m_BN, scene.far_color_B31, scene.haze_density_B1, generator)
     noise_std_B1 = scene.noise_std_B1 * misfits.smooth_B1
-    hit_B1N = hit_BN[:, None]
-    painted = (
-        blended(image_B3N, color_B3N, hit_BN, noise_std_B1, misfits.pixels.size, generator),
-        torch.where(hit_B1N, float(UNKNOWN), class_B1N),
-        torch.where(hit_B1N, misfits.depth_m_BN[:, None], depth_B1N),
-        torch.where(hit_B1N, 1.0, mark_B1N),
-        torch.where(hit_B1N, float(number), slot_B1N),
-    )
-    misfits.pixels.put_(scene.pixels_BLP, torch.cat(painted, dim=1))
+    color_B3N = blended(before_BLN[:, :3], color_B3N, hit_BN, noise_std_B1, misfits.pixels.size, generator)
+    after_BLN = painted(before_BLN, color_B3N, hit_BN, misfits.depth_m_BN, 1.0, number)
+    misfits.pixels.put_(scene.pixels_BLP, after_BLN)
 
     layers_BLN = misfits.cells.take(scene.cells_BLK[:, 3:])
     pixel_BN, range_m_BN, intensity_BN, class_BN, mark_BN, slot_BN = layers_BLN.unbind(1)
@@ -129,16 +121,13 @@ def paste_misfits(scene: Scene, wanted_B: Tensor, number: int, generator: torch.
 def _random_misfits(
     views: Views, donor: Views, spot_B3: Tensor, grid: RangeGrid, generator: torch.Generator
 ) -> _Misfits:
-    """Choose an object of each donor frame and a new shape, and place it at spot_B3 [m, relative to the LiDAR, camera
-    axes].
-    """
+    """Choose an object of each donor frame and a new shape, and place it at spot_B3 [m, as Views.xyz_B3RC]."""
     found = _choose_object(donor, generator)
     W = views.image_B3HW.shape[-1]
     distance_m_B = (spot_B3 + views.lidar_offset_m_B3)[:, 0].clamp(min=1.0)
     shape = _random_shape(found, 0.7 * W / LARGE_WINDOW * distance_m_B / views.intrinsics_B4[:, 0], generator)
-    return _Misfits(
-        *_in_image(views, donor, found, shape, spot_B3), *_in_range_view(grid, donor, found, shape, spot_B3)
-    )
+    in_image = _in_image(views, donor, found, shape, spot_B3)
+    return _Misfits(*in_image, *_in_range_view(grid, donor, found, shape, spot_B3))
 
 
 def _choose_object(donor: Views, generator: torch.Generator) -> _Object:
@@ -173,13 +162,10 @@ def _random_shape(found: _Object, largest_m_B: Tensor, generator: torch.Generato
     size_m_B = MIN_SIZE_M * (largest_m_B.clamp(min=MIN_SIZE_M, max=MAX_EXTENT_M) / MIN_SIZE_M) ** drawn_3B[0]
     factor_B = (size_m_B / torch.maximum(found.width_m_B, found.height_m_B)).clamp(MIN_FACTOR, MAX_FACTOR)
     stretch_B = MAX_STRETCH ** (2 * drawn_3B[1] - 1)
-    usual_B = _within(factor_B, USUAL_FACTOR) & _within(stretch_B, USUAL_STRETCH)
+    usual_size_B = (factor_B < USUAL_FACTOR) & (factor_B > 1 / USUAL_FACTOR)
+    usual_B = usual_size_B & (stretch_B < USUAL_STRETCH) & (stretch_B > 1 / USUAL_STRETCH)
     flipped_B = usual_B | (drawn_3B[2] < FLIPPED_FRACTION)
     return _Shape((factor_B * stretch_B.rsqrt())[:, None], (factor_B * stretch_B.sqrt())[:, None], flipped_B[:, None])
-
-
-def _within(ratio_B: Tensor, factor: float) -> Tensor:
-    return (ratio_B < factor) & (ratio_B > 1 / factor)
 
 
 def _in_image(
@@ -257,9 +243,8 @@ def _in_range_view(
     top_B3 = torch.cat([found.foot_B3[:, :2], found.foot_B3[:, 2:] + found.height_m_B[:, None]], dim=1)
     height_rows_B1 = source_row_B1 - _cell_at(top_B3, grid)[0]
     nearer_B1 = source_flat_m_B1 / target_flat_m_B1
-    window = window_around(
-        target_row_B1.squeeze(1), target_column_B1.squeeze(1), (R, max(1, C // LARGE_WINDOW)), (R, C)
-    )
+    size = (R, max(1, C // LARGE_WINDOW))
+    window = window_around(target_row_B1.squeeze(1), target_column_B1.squeeze(1), size, (R, C))
     away_Bw = (window.column_Bw + 0.5 - target_column_B1) / (nearer_B1 * shape.across_B1)
     column_Bw = (source_column_B1 + away_Bw).floor()
     climb_Bh = (target_row_B1 - window.row_Bh) / (nearer_B1 * shape.up_B1)

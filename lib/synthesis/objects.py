@@ -6,28 +6,16 @@ Shape letters as in range_view.py; ...: any further dimensions.
 import torch
 from torch import Tensor
 
-from lib.common.labels import (
-    BICYCLE,
-    BUS,
-    CAR,
-    DYNAMIC,
-    FENCE,
-    MOTORCYCLE,
-    PEDESTRIAN,
-    POLE,
-    RIDER,
-    STATIC,
-    TRAFFIC_LIGHT,
-    TRAFFIC_SIGN,
-    TRUCK,
-    VEGETATION,
-    WALL,
-)
+from lib.common import labels
 from lib.views.tensors import class_table
 
 OBJECT_CLASSES = (
-    WALL, FENCE, POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, VEGETATION, PEDESTRIAN, RIDER, CAR, TRUCK, BUS, MOTORCYCLE,
-    BICYCLE, STATIC, DYNAMIC,
+    labels.WALL, labels.FENCE, labels.POLE, labels.TRAFFIC_LIGHT, labels.TRAFFIC_SIGN, labels.VEGETATION,
+    labels.PEDESTRIAN, labels.RIDER, labels.CAR, labels.TRUCK, labels.BUS, labels.MOTORCYCLE, labels.BICYCLE,
+    labels.STATIC, labels.DYNAMIC,
+)  # fmt: skip
+SMALL_CLASSES = (
+    labels.POLE, labels.TRAFFIC_LIGHT, labels.TRAFFIC_SIGN, labels.PEDESTRIAN, labels.STATIC, labels.DYNAMIC,
 )  # fmt: skip
 SMALL_OBJECT_RADIUS_M = 1.2
 LARGE_OBJECT_RADIUS_M = 3.0
@@ -40,8 +28,7 @@ def class_mask(class_ids: Tensor, wanted: tuple[int, ...]) -> Tensor:
 
 def object_radius_m(class_ids: Tensor) -> Tensor:
     """Horizontal radius [m] around a point within which points of its class belong to the same object (any shape)."""
-    small = class_mask(class_ids, (POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, PEDESTRIAN, STATIC, DYNAMIC))
-    return torch.where(small, SMALL_OBJECT_RADIUS_M, LARGE_OBJECT_RADIUS_M)
+    return torch.where(class_mask(class_ids, SMALL_CLASSES), SMALL_OBJECT_RADIUS_M, LARGE_OBJECT_RADIUS_M)
 
 
 def same_object(x_m: Tensor, y_m: Tensor, class_ids: Tensor, place_B3: Tensor, class_B: Tensor) -> Tensor:

@@ -15,17 +15,8 @@ import torch
 from torch import Tensor
 
 from lib.common.labels import UNKNOWN
-from lib.synthesis.appearance import (
-    GROUND_CLASSES,
-    blended,
-    camouflage,
-    ground_of,
-    hazed,
-    random_sun,
-    relief,
-    shading,
-)
-from lib.synthesis.canvas import INTENSITY_DECAY, RANGE_NOISE_M, Scene, anomalous, finished, open_scene
+from lib.synthesis.appearance import GROUND_CLASSES, blended, camouflage, ground_of, hazed, random_sun, relief, shading
+from lib.synthesis.canvas import INTENSITY_DECAY, RANGE_NOISE_M, Scene, anomalous, finished, open_scene, painted
 from lib.synthesis.families import Families, Textures
 from lib.synthesis.ground_negatives import paste_ground_negatives
 from lib.synthesis.misfits import paste_misfits
@@ -82,11 +73,7 @@ class _SlotRays(Rows):
 
 
 def paste_pseudo_anomalies(
-    views: Views,
-    grid: RangeGrid,
-    mix: Mix,
-    families: Families,
-    generator: torch.Generator,
+    views: Views, grid: RangeGrid, mix: Mix, families: Families, generator: torch.Generator
 ) -> tuple[Views, Targets]:
     """Paste random pseudo-anomalies and negatives into a batch."""
     B, device = len(views.image_B3HW), views.image_B3HW.device
@@ -110,12 +97,7 @@ def paste_kind(
 
 
 def _pasted(
-    views: Views,
-    grid: RangeGrid,
-    mix: Mix,
-    kinds: Callable[[], Tensor],
-    families: Families,
-    generator: torch.Generator,
+    views: Views, grid: RangeGrid, mix: Mix, kinds: Callable[[], Tensor], families: Families, generator: torch.Generator
 ) -> tuple[Views, Targets]:
     uv_B2RC, seen_BRC = views.projection
     scene = open_scene(views, grid, uv_B2RC, seen_BRC)
@@ -125,9 +107,8 @@ def _pasted(
     returns_BK = views.has_return_BRC.flatten(1)
     drawn_BK = torch.rand(returns_BK.shape, generator=generator, device=returns_BK.device)
     donors_BS = (drawn_BK * returns_BK).topk(mix.slots, dim=1).indices
-    intensity_BS, range_m_BS = (
-        each.flatten(1).gather(1, donors_BS) for each in (views.intensity_BRC, views.range_m_BRC)
-    )
+    maps = views.intensity_BRC, views.range_m_BRC
+    intensity_BS, range_m_BS = (cells_BRC.flatten(1).gather(1, donors_BS) for cells_BRC in maps)
     reflectivity_BS = intensity_BS * torch.exp(INTENSITY_DECAY * range_m_BS)
     placed = place(views, seen_BRC, kinds(), families, generator)
     textures = families.textures(placed.extent_B3, placed.kind_B == Slot.APPEARANCE, generator)
@@ -185,9 +166,8 @@ def _rays(window: Window, intrinsics_B4: Tensor) -> Linear:
 def _paste_pixels(scene: Scene, rays: _SlotRays, number: int, generator: torch.Generator) -> None:
     """Paint the solids, the repainted surfaces and the first slot's shadows into a window of the image."""
     placed, window, facing_BN = rays.placed, rays.pixels, rays.facing_BN
-    image_B3N, class_B1N, depth_B1N, mark_B1N, slot_B1N = torch.split(
-        window.take(scene.pixels_BLP), [3, 1, 1, 1, 1], dim=1
-    )
+    before_BLN = window.take(scene.pixels_BLP)
+    image_B3N, class_B1N, depth_B1N = before_BLN[:, :3], before_BLN[:, 3:4], before_BLN[:, 4:5]
     ground_B1N = class_mask(class_B1N, GROUND_CLASSES).float()
     depth_BN = depth_B1N[:, 0]
     surface_B3N = torch.addcmul(scene.origin_B3[..., None], rays.ray_B3N, depth_B1N)
@@ -210,31 +190,20 @@ def _paste_pixels(scene: Scene, rays: _SlotRays, number: int, generator: torch.G
     color_B3N = hazed(color_B3N, new_depth_BN, scene.far_color_B31, scene.haze_density_B1, generator)
     below_B3N = image_B3N
     if number == 0:
-        below_B3N = _shadowed(image_B3N, ground_B1N, surface_B3N, placed, rays.sun_B3, generator)
+        below_B3N = _shadowed(image_B3N, ground_B1N, surface_B3N, rays, generator)
     painted_B3N = blended(below_B3N, color_B3N, hit_BN, scene.noise_std_B1, window.size, generator)
 
     changed_BN = (painted_B3N - image_B3N).abs().mean(1) > VISIBLE_CHANGE
     mark_BN = torch.where(changed_BN | ~decal_B1, 1.0, float(UNSURE))
-    hit_B1N = hit_BN[:, None]
-    after = (
-        painted_B3N,
-        torch.where(hit_B1N, float(UNKNOWN), class_B1N),
-        new_depth_BN[:, None],
-        torch.where(hit_B1N, mark_BN[:, None], mark_B1N),
-        torch.where(hit_B1N, float(number), slot_B1N),
-    )
-    window.put_(scene.pixels_BLP, torch.cat(after, dim=1))
+    after_BLN = painted(before_BLN, painted_B3N, hit_BN, new_depth_BN, mark_BN[:, None], number)
+    window.put_(scene.pixels_BLP, after_BLN)
 
 
 def _shadowed(
-    image_B3N: Tensor,
-    ground_B1N: Tensor,
-    surface_B3N: Tensor,
-    placed: Placed,
-    sun_B3: Tensor,
-    generator: torch.Generator,
+    image_B3N: Tensor, ground_B1N: Tensor, surface_B3N: Tensor, rays: _SlotRays, generator: torch.Generator
 ) -> Tensor:
     """Darken the ground in the solid's shadow."""
+    placed, sun_B3 = rays.placed, rays.sun_B3
     drawn_2B = torch.rand(2, len(sun_B3), generator=generator, device=sun_B3.device)
     casts_B = (placed.kind_B == Slot.BOTH) & (drawn_2B[0] < 0.6)
     strength_B1 = ((0.3 + 0.45 * drawn_2B[1]) * casts_B)[:, None]

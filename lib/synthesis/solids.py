@@ -73,6 +73,12 @@ class _Intersections:
     origin_BM3: Tensor
     direction_BM3N: Tensor
 
+    def inside(self) -> tuple[Tensor, Tensor]:
+        """Where rays enter and leave the parts, (B, M, N) each; enter is infinite if a ray misses or starts inside."""
+        enter_BMN = torch.maximum(self.ball_enter_BMN, self.plane_enter_BMN)
+        leave_BMN = torch.minimum(self.ball_leave_BMN, self.plane_leave_BMN)
+        return torch.where((enter_BMN < leave_BMN) & (enter_BMN > NEAREST), enter_BMN, torch.inf), leave_BMN
+
 
 def random_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generator) -> Solids:
     """Draw solids that fit into boxes of the given full extents [m] around centres [m], rotated about the vertical."""
@@ -91,25 +97,16 @@ def random_solids(center_B3: Tensor, extent_B3: Tensor, generator: torch.Generat
     rotation_BM33 = _rotation_z(yaw_BM) @ _rotation_x(tilt_BM)
     shift_BM3 = (uniform(B, M, 3) * 2 - 1) * room_BM3
     # Every frame needs the same number of parts: a missing part is a copy of the first one.
-    first = torch.zeros_like(present_BM, dtype=torch.int64)
-    keep = torch.where(present_BM, torch.arange(M, device=device), first)[..., None]
-
-    def with_missing(values: Tensor) -> Tensor:
-        index = keep.view(B, M, *[1] * (values.dim() - 2)).expand_as(values)
-        return values.gather(1, index)
+    keep_BM = torch.where(present_BM, torch.arange(M, device=device), 0)
+    row_B1 = torch.arange(B, device=device)[:, None]
 
     normal_BMQ3 = torch.nn.functional.normalize(torch.randn(B, M, Q, 3, generator=generator, device=device), dim=-1)
     offset_BMQ = 0.35 + 0.55 * uniform(B, M, Q)
     round_BM1 = uniform(B, M, 1) < 0.25
     offset_BMQ = torch.where(round_BM1, 2.0, offset_BMQ)
     to_local_BM33 = (1.0 / scale_BM3)[..., None] * rotation_BM33.transpose(-1, -2)
-    return Solids(
-        center_B3,
-        with_missing(shift_BM3),
-        with_missing(to_local_BM33),
-        with_missing(normal_BMQ3),
-        with_missing(offset_BMQ),
-    )
+    parts = shift_BM3, to_local_BM33, normal_BMQ3, offset_BMQ
+    return Solids(center_B3, *(values[row_B1, keep_BM] for values in parts))
 
 
 def along(direction_B3N: Tensor) -> Linear:
@@ -120,18 +117,12 @@ def along(direction_B3N: Tensor) -> Linear:
 def spans(solids: Solids, origin_B3: Tensor, linear: Linear, light_B3: Tensor) -> Spans:
     """Intersect rays from one origin per frame with the parts; `linear` evaluates at the rays' directions."""
     rays = _intersect(solids, origin_B3, linear)
-    enter_BMN = torch.maximum(rays.ball_enter_BMN, rays.plane_enter_BMN)
-    leave_BMN = torch.minimum(rays.ball_leave_BMN, rays.plane_leave_BMN)
-    enter_BMN = torch.where((enter_BMN < leave_BMN) & (enter_BMN > NEAREST), enter_BMN, torch.inf)
-    return Spans(enter_BMN, leave_BMN, _facing(solids, rays, light_B3))
+    return Spans(*rays.inside(), _facing(solids, rays, light_B3))
 
 
 def entry(solids: Solids, origin_B3: Tensor, linear: Linear) -> Tensor:
     """Distances (B, N) at which rays enter the solids: `spans(...).first()[0]` without the rest."""
-    rays = _intersect(solids, origin_B3, linear)
-    enter_BMN = torch.maximum(rays.ball_enter_BMN, rays.plane_enter_BMN)
-    leave_BMN = torch.minimum(rays.ball_leave_BMN, rays.plane_leave_BMN)
-    return torch.where((enter_BMN < leave_BMN) & (enter_BMN > NEAREST), enter_BMN, torch.inf).amin(1)
+    return _intersect(solids, origin_B3, linear).inside()[0].amin(1)
 
 
 def _intersect(solids: Solids, origin_B3: Tensor, linear: Linear) -> _Intersections:

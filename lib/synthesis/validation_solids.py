@@ -11,10 +11,7 @@ from lib.views.tensors import constant
 
 MAX_PARTS = 4
 MAX_SIDES = 6
-MIN_SLOPE, MAX_SLOPE = (
-    0.2,
-    0.42,
-)  # sine of the faces' slope; larger ones would reach out of the unit ball
+MIN_SLOPE, MAX_SLOPE = (0.2, 0.42)  # sine of the faces' slope; larger ones would reach out of the unit ball
 TIP = 0.98
 
 
@@ -43,12 +40,9 @@ def random_validation_solids(center_B3: Tensor, extent_B3: Tensor, generator: to
     lower_BMS3 = upper_BMS3 * constant((1.0, 1.0, -1.0), torch.float32, device)
     ends_BM23 = constant((0.0, 0.0, 1.0, 0.0, 0.0, -1.0), torch.float32, device).view(2, 3).expand(B, M, 2, 3)
     cut_BM2 = torch.where(uniform(B, M, 2) < 0.5, 0.4 + 0.5 * uniform(B, M, 2), 1.0)
-    parts = (
-        shift_BM3,
-        to_local_BM33,
-        torch.cat([upper_BMS3, lower_BMS3, ends_BM23], dim=2),
-        torch.cat([TIP * rising_BMS, TIP * rising_BMS, cut_BM2], dim=2),
-    )
+    normals_BMQ3 = torch.cat([upper_BMS3, lower_BMS3, ends_BM23], dim=2)
+    offsets_BMQ = torch.cat([TIP * rising_BMS, TIP * rising_BMS, cut_BM2], dim=2)
+    parts = shift_BM3, to_local_BM33, normals_BMQ3, offsets_BMQ
     row_B1 = torch.arange(B, device=device)[:, None]
     return Solids(center_B3, *(values[row_B1, keep_BM] for values in parts))
 

@@ -56,8 +56,7 @@ class Views:
 
     @property
     def projection(self) -> tuple[Tensor, Tensor]:
-        """Projections of the cells' points, uv_B2RC float32 [px], and whether they lie inside the image, bool (B, R,
-        C).
+        """Projections uv_B2RC float32 [px] of the cells' points, and whether they lie inside the image, (B, R, C) bool.
 
         Computed once. Not by functools.cached_property: older Pythons' takes a lock, which torch.compile cannot trace.
         """

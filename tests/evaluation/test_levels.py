@@ -6,7 +6,7 @@ from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import LEVELS, score_scenario
 from lib.evaluation.truth import frame_truth, groups, light_group, weather_group
 from lib.geometry.frame import Anomaly
-from lib.geometry.voxels import points_to_voxels, voxel_keys
+from lib.geometry.voxels import point_keys, voxel_keys
 from lib.shards.shard_reader import read_shard
 from tests.scored_sample import ANIMAL, Ball, made_up_scores, write_scenario
 
@@ -77,7 +77,7 @@ def test_voxels_are_shared_scored_at_their_corner_and_restricted_to_the_view(sco
     voxels = scores.voxels[0]
     count = int(shard.num_points[0])
     points = shard.points[0, :count]
-    keys = voxel_keys(points_to_voxels(points))
+    keys = point_keys(points)
     truth = shard.voxels(0)
     assert voxels.true_voxels == len(truth) == len(voxels.score)  # no noise here: every true voxel holds a point
     assert voxels.true_anomalies == voxels.is_anomaly.sum() == is_anomaly(truth[:, 3].astype(np.uint8)).sum() > 0
@@ -140,7 +140,7 @@ def test_the_way_from_points_to_voxels_is_a_param(scored, way, of_voxel):
     other = score_scenario(shard, predictions, PARAMS.model_copy(update={"voxel_score": way}))
     for i, (voxels, central) in enumerate(zip(other.voxels, centers.voxels, strict=True)):
         count = int(shard.num_points[i])
-        keys = voxel_keys(points_to_voxels(shard.points[i, :count]))
+        keys = point_keys(shard.points[i, :count])
         truth = shard.voxels(i)
         truth = np.sort(voxel_keys(truth[truth[:, 3] != AGENT_CAR]))
         expected = [of_voxel(predictions.point_score[i, :count][keys == key]) for key in truth]

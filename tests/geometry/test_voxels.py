@@ -16,10 +16,10 @@ from lib.geometry.camera import Camera
 from lib.geometry.voxels import (
     GRID_SHAPE,
     LabelledCloud,
+    grid_cells,
     nearest_to_corner,
     point_keys,
     points_to_grid,
-    points_to_voxels,
     voxel_keys,
     voxelize,
 )
@@ -104,14 +104,15 @@ def test_other_voxel_sizes_change_the_extent_and_not_the_shape(points_m, seed, s
 
 def test_mono_points_lie_where_anovox_puts_them():
     """floor((p + [250, 250, 14.2]) / 0.5) for a LiDAR at (0, 0, 1.8)."""
-    found = points_to_voxels(np.array([[10.1, -3.2, -1.8], [-250.1, 0, 0], [0, 0, 17.9], [249.9, 249.9, 17.7]]))
+    points_m = np.array([[10.1, -3.2, -1.8], [-250.1, 0, 0], [0, 0, 17.9], [249.9, 249.9, 17.7]])
+    found = grid_cells(points_to_grid(points_m))
     assert found.tolist() == [[520, 493, 24], [-1, -1, -1], [-1, -1, -1], [999, 999, 63]]
 
 
 @given(points)
 def test_points_find_the_voxel_they_made(points_m):
     voxels = voxelize([LabelledCloud(points_m, np.full(len(points_m), 14, dtype=np.uint8))])
-    keys = voxel_keys(points_to_voxels(points_m))
+    keys = point_keys(points_m)
     assert set(keys.tolist()) == set(voxel_keys(voxels).tolist())
     assert (np.diff(voxel_keys(voxels)) > 0).all()
 
@@ -119,14 +120,12 @@ def test_points_find_the_voxel_they_made(points_m):
 def test_golden_points_find_golden_voxels():
     cloud = np.load(frame_path(MONO_STATIC, "SEMANTIC-LIDAR", 1000))
     voxels = np.load(frame_path(MONO_STATIC, "VOXEL_GRID", 1000))
-    assert set(voxel_keys(points_to_voxels(cloud)).tolist()) - {-1} == set(voxel_keys(voxels).tolist())
+    assert set(point_keys(cloud).tolist()) - {-1} == set(voxel_keys(voxels).tolist())
 
 
 def test_the_representative_of_a_voxel_is_nearest_to_its_lower_corner():
     points_m = points_to_grid(np.array([[0.4, 0.4, 0.4], [0.1, 0.1, 0.1], [0.1, 0.1, 0.1], [9, 9, 99]]), (0, 0, 0))
-    keys = voxel_keys(
-        points_to_voxels(np.array([[0.4, 0.4, 0.4], [0.1, 0.1, 0.1], [0.1, 0.1, 0.1], [9, 9, 99]]), (0, 0, 0))
-    )
+    keys = voxel_keys(grid_cells(points_m))
     occupied, rows = nearest_to_corner(points_m, keys)
     assert len(occupied) == 1 and rows.tolist() == [1]
 
@@ -141,5 +140,5 @@ def test_no_clouds_make_an_empty_grid():
 )
 def test_keys_of_points_are_those_of_their_voxels(points_m, rotation):
     location = 0.5, -1.0, 1.8
-    expected = voxel_keys(points_to_voxels(points_m, location, rotation))
+    expected = voxel_keys(grid_cells(points_to_grid(points_m, location, rotation)))
     assert np.array_equal(point_keys(points_m, location, rotation), expected)

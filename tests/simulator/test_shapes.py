@@ -10,7 +10,6 @@ from lib.simulator.shapes import (
     cone,
     cylinder,
     disc_wheel,
-    extent,
     extrude,
     fan,
     hull,
@@ -48,7 +47,7 @@ CLOSED = {
     "cylinder": (cylinder(0.5, 2.0, 200), np.pi * 0.25 * 2),
     "cone": (cone(1.0, 0.5, 3.0, 200), np.pi * (1 + 0.5 + 0.25)),
     "lathe": (lathe([(1, 0), (1, 1), (0.5, 1), (0.5, 2)], 200), np.pi * 1.25),
-    "hull": (hull([(0, 0, 1, 1, 1), (3, 0, 1, 1, 1)]), 6.0),
+    "hull": (hull((0, 0, 1, 1, 1), (3, 0, 1, 1, 1)), 6.0),
     "wheel": (disc_wheel(0.3, 0.2, (1, 2, 0.3), 200), np.pi * 0.09 * 0.2),
     "torus": (torus(2.0, 0.5, 64, 64), 2 * np.pi**2 * 2 * 0.25),
     "rod": (rod((0, 0, 0), (1, 2, 2), 0.1, sides=200), np.pi * 0.01 * 3),
@@ -103,7 +102,7 @@ def test_merging_keeps_all_triangles():
 
 
 def test_extent_and_scaling():
-    np.testing.assert_allclose(extent(scaled(box((1, 2, 3)), (2, 1, 0.5))), (2, 2, 1.5))
+    np.testing.assert_allclose(np.ptp(scaled(box((1, 2, 3)), (2, 1, 0.5)).vertices_m, axis=0), (2, 2, 1.5))
 
 
 def test_rough_balls_differ_by_generator_only():

@@ -3,35 +3,17 @@
 from typing import Final
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.simulator.materials import Color, chance, darker, timber, varied
 from lib.simulator.scene import Material, Texture
 
-Generator = np.random.Generator
-
-PATTERNS: Final = (
-    Texture.STRIPES,
-    Texture.CHECKS,
-    Texture.DOTS,
-    Texture.RINGS,
-    Texture.ZIGZAG,
-    Texture.PLAID,
-    Texture.HAZARD,
-)
+PATTERNS: Final = tuple(texture for texture in Texture if texture >= Texture.STRIPES)
 _COLORS: Final[tuple[Color, ...]] = (
-    (0.90, 0.10, 0.12),
-    (0.95, 0.55, 0.05),
-    (0.95, 0.88, 0.10),
-    (0.20, 0.75, 0.20),
-    (0.05, 0.60, 0.60),
-    (0.10, 0.30, 0.85),
-    (0.50, 0.15, 0.70),
-    (0.92, 0.30, 0.62),
-    (0.95, 0.95, 0.93),
-    (0.04, 0.04, 0.05),
-    (0.45, 0.25, 0.10),
-    (0.70, 0.85, 0.95),
-)
+    (0.90, 0.10, 0.12), (0.95, 0.55, 0.05), (0.95, 0.88, 0.10), (0.20, 0.75, 0.20), (0.05, 0.60, 0.60),
+    (0.10, 0.30, 0.85), (0.50, 0.15, 0.70), (0.92, 0.30, 0.62), (0.95, 0.95, 0.93), (0.04, 0.04, 0.05),
+    (0.45, 0.25, 0.10), (0.70, 0.85, 0.95),
+)  # fmt: skip
 
 
 def _two_colors(rng: Generator) -> tuple[Color, Color]:

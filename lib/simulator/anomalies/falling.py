@@ -1,14 +1,10 @@
-"""Loads that fell from lorries and buildings, roughly in metres.
-
-Each function returns meshes by material: the main surface first, then accents.
-"""
+"""Loads that fell from lorries and buildings, roughly in metres."""
 
 import numpy as np
+from numpy.random import Generator
 
+from lib.simulator.assembly import Groups
 from lib.simulator.shapes import Mesh, block, box, cylinder, extrude, lathe, moved, rod, standing, torus, tube, turned
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
 
 
 def ladder(rng: Generator) -> Groups:
@@ -18,10 +14,7 @@ def ladder(rng: Generator) -> Groups:
     steps = [rod((x, -width / 2, 0.0), (x, width / 2, 0.0), 0.022) for x in np.linspace(-0.46, 0.46, rungs) * length]
     style = int(rng.integers(3))
     if style == 0:
-        return [
-            [turned(mesh, np.pi / 2, axis=0) for mesh in beams],
-            [turned(mesh, np.pi / 2, axis=0) for mesh in steps],
-        ]
+        return [[turned(mesh, np.pi / 2, axis=0) for mesh in group] for group in (beams, steps)]
     if style == 1:
         return [[turned(mesh, rng.uniform(-0.35, -0.1), axis=1) for mesh in beams], steps]
     halves: Groups = [[], []]
@@ -53,10 +46,7 @@ def cable_reel(rng: Generator) -> Groups:
     core = cylinder(radius * 0.6, width, 14)
     loose = tube([(radius * 0.62, 0, width / 2), (radius * 1.3, 0.2, 0.05), (radius * 1.8, 0.5, 0.03)], 0.04, 5)
     if rng.random() < 0.6:
-        return [
-            [turned(mesh, np.pi / 2, axis=0) for mesh in [*rims, core]],
-            [turned(mesh, np.pi / 2, axis=0) for mesh in cable],
-        ]
+        return [[turned(mesh, np.pi / 2, axis=0) for mesh in group] for group in ([*rims, core], cable)]
     return [[*rims, core], [*cable, loose]]
 
 
@@ -73,19 +63,10 @@ def timber_load(rng: Generator) -> Groups:
 def straw_roll(rng: Generator) -> Groups:
     """A straw roll with its net, on its side."""
     radius, width = rng.uniform(0.55, 0.75), rng.uniform(1.0, 1.3)
-    roll = moved(
-        turned(
-            lathe([(radius * 0.96, 0), (radius, 0.06), (radius, width - 0.06), (radius * 0.96, width)], 20),
-            np.pi / 2,
-            axis=0,
-        ),
-        (0.0, width / 2, 0.0),
-    )
-    bands = [
-        moved(turned(torus(radius, 0.025, 20, 4), np.pi / 2, axis=0), (0.0, y, 0.0))
-        for y in np.linspace(-0.35, 0.35, 4) * width
-    ]
-    return [[roll], bands]
+    roll = lathe([(radius * 0.96, 0), (radius, 0.06), (radius, width - 0.06), (radius * 0.96, width)], 20)
+    band = turned(torus(radius, 0.025, 20, 4), np.pi / 2, axis=0)
+    bands = [moved(band, (0.0, y, 0.0)) for y in np.linspace(-0.35, 0.35, 4) * width]
+    return [[moved(turned(roll, np.pi / 2, axis=0), (0.0, width / 2, 0.0))], bands]
 
 
 def anchor(rng: Generator) -> Groups:
@@ -118,20 +99,9 @@ def chain(rng: Generator) -> Groups:
 
 def steel_beams(rng: Generator) -> Groups:
     """I-beams dropped across one another."""
-    outline = [
-        (-0.15, 0.0),
-        (0.15, 0.0),
-        (0.15, 0.05),
-        (0.03, 0.05),
-        (0.03, 0.25),
-        (0.15, 0.25),
-        (0.15, 0.3),
-        (-0.15, 0.3),
-        (-0.15, 0.25),
-        (-0.03, 0.25),
-        (-0.03, 0.05),
-        (-0.15, 0.05),
-    ]
+    right = [(0.15, 0.0), (0.15, 0.05), (0.03, 0.05), (0.03, 0.25), (0.15, 0.25), (0.15, 0.3)]
+    left = [(-x, y) for x, y in right]
+    outline = [left[0], *right, *left[:0:-1]]
     beams = []
     for i in range(int(rng.integers(2, 5))):
         beam = standing(extrude(outline, rng.uniform(1.6, 2.4)))
@@ -147,11 +117,8 @@ def container_frame(rng: Generator) -> Groups:
     edges += [block((0.05, 0.05, height), x * length / 2, y * width / 2) for x in (-1, 1) for y in (-1, 1)]
     bars = np.linspace(-0.4, 0.4, 6).tolist()
     mesh = [block((0.02, 0.02, height), x * length, y * width / 2) for x in bars for y in (-1, 1)]
-    goods = [
-        block((0.3, 0.3, rng.uniform(0.2, 0.6)), x * length, y * width, 0.05)
-        for x in (-0.25, 0.2)
-        for y in (-0.22, 0.22)
-    ]
+    places = [(x * length, y * width) for x in (-0.25, 0.2) for y in (-0.22, 0.22)]
+    goods = [block((0.3, 0.3, rng.uniform(0.2, 0.6)), *place, 0.05) for place in places]
     return [edges + mesh, goods]
 
 
@@ -159,11 +126,8 @@ def roof_antenna(rng: Generator) -> Groups:
     """A television aerial broken off a roof."""
     count = int(rng.integers(5, 9))
     boom = rod((-0.8, 0.0, 0.5), (0.8, 0.0, 0.5), 0.025)
-    spans = np.linspace(0.3, 0.6, count)
-    rods = [
-        rod((x, -s, 0.5), (x, s, 0.5), 0.014, sides=4)
-        for x, s in zip(np.linspace(-0.75, 0.75, count).tolist(), spans.tolist(), strict=True)
-    ]
+    spans = np.stack([np.linspace(-0.75, 0.75, count), np.linspace(0.3, 0.6, count)], axis=1)
+    rods = [rod((x, -s, 0.5), (x, s, 0.5), 0.014, sides=4) for x, s in spans.tolist()]
     mast = rod((-0.1, 0.0, -0.5), (0.05, 0.0, 0.9), 0.03)
     lean = rng.uniform(0.3, 1.2)
-    return [[turned(mesh, lean, axis=0) for mesh in [boom, mast]], [turned(mesh, lean, axis=0) for mesh in rods]]
+    return [[turned(mesh, lean, axis=0) for mesh in group] for group in ([boom, mast], rods)]

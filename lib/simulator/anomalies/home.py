@@ -1,45 +1,21 @@
-"""Household objects that do not belong on a street: assemblies of boxes and lathe bodies, roughly in metres.
-
-Each function returns meshes by material: the main surface first, then accents.
-"""
+"""Household objects that do not belong on a street: assemblies of boxes and lathe bodies, roughly in metres."""
 
 import numpy as np
+from numpy.random import Generator
 
-from lib.simulator.shapes import (
-    Mesh,
-    block,
-    box,
-    cone,
-    cylinder,
-    extrude,
-    lathe,
-    moved,
-    rod,
-    standing,
-    torus,
-    tube,
-    turned,
-)
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
+from lib.simulator.assembly import Groups
+from lib.simulator.shapes import block, box, cone, cylinder, extrude, lathe, moved, rod, standing, torus, tube, turned
 
 
 def sofa(rng: Generator) -> Groups:
     """A sofa with arms and cushions."""
     length, depth, seat, back = rng.uniform(1.5, 2.3), rng.uniform(0.8, 1.0), 0.42, rng.uniform(0.8, 1.0)
     seats, arm = int(rng.integers(2, 4)), rng.uniform(0.56, 0.64)
-    frame = [
-        block((depth, length, seat - 0.12), z=0.08),
-        block((0.22, length, back), -depth / 2 + 0.11),
-        *[block((depth, 0.2, arm), y=sign * (length / 2 + 0.1)) for sign in (-1, 1)],
-    ]
+    frame = [block((depth, length, seat - 0.12), z=0.08), block((0.22, length, back), -depth / 2 + 0.11)]
+    frame += [block((depth, 0.2, arm), y=sign * (length / 2 + 0.1)) for sign in (-1, 1)]
     step = length / seats
-    cushions = [
-        block((depth - 0.25, step - 0.03, 0.16), 0.11, -length / 2 + (i + 0.5) * step, seat - 0.04)
-        for i in range(seats)
-    ]
-    return [frame, cushions]
+    middles = [-length / 2 + (i + 0.5) * step for i in range(seats)]
+    return [frame, [block((depth - 0.25, step - 0.03, 0.16), 0.11, y, seat - 0.04) for y in middles]]
 
 
 def table(rng: Generator) -> Groups:
@@ -112,22 +88,14 @@ def piano(rng: Generator) -> Groups:
         stool = [block((0.35, 0.6, 0.05), 0.85, z=0.45), *[block((0.05, 0.05, 0.45), 0.85, y) for y in (-0.25, 0.25)]]
         return [body + legs, [block((0.16, 1.35, 0.04), 0.40, z=0.74), *stool]]
     outline = [
-        (0.0, -0.75),
-        (0.5, -0.75),
-        (0.5, 0.75),
-        (-0.2, 0.75),
-        (-0.9, 0.7),
-        (-1.5, 0.35),
-        (-1.6, -0.1),
-        (-1.4, -0.3),
-        (-0.9, -0.35),
-        (-0.5, -0.7),
-    ]
+        (0.0, -0.75), (0.5, -0.75), (0.5, 0.75), (-0.2, 0.75), (-0.9, 0.7), (-1.5, 0.35), (-1.6, -0.1), (-1.4, -0.3),
+        (-0.9, -0.35), (-0.5, -0.7),
+    ]  # fmt: skip
     case = extrude(outline, 0.32, 0.65)
     lid = turned(extrude(outline, 0.03), rng.uniform(0.4, 0.8), axis=0)
-    legs = [cone(0.05, 0.09, 0.65, 8)]
-    feet = [moved(legs[0], place) for place in ((0.3, -0.6, 0.0), (0.3, 0.6, 0.0), (-1.3, 0.1, 0.0))]
-    return [[case, moved(lid, (0.0, -0.2, 1.25))], [*feet, block((0.15, 1.3, 0.04), 0.4, z=0.97)]]
+    leg = cone(0.05, 0.09, 0.65, 8)
+    legs = [moved(leg, place) for place in ((0.3, -0.6, 0.0), (0.3, 0.6, 0.0), (-1.3, 0.1, 0.0))]
+    return [[case, moved(lid, (0.0, -0.2, 1.25))], [*legs, block((0.15, 1.3, 0.04), 0.4, z=0.97)]]
 
 
 def bathtub(rng: Generator) -> Groups:
@@ -159,12 +127,9 @@ def vase(rng: Generator) -> Groups:
     body = lathe(list(zip(radius.tolist(), heights.tolist(), strict=True)), 16)
     if rng.random() < 0.4:
         return [[body]]
-    arcs = []
-    for sign in (-1, 1):
-        angle = np.linspace(-1.3, 1.3, 7)
-        reach, z = 0.2 + 0.16 * np.cos(angle), 0.66 + 0.2 * np.sin(angle)
-        arcs.append(tube(np.stack([sign * reach, np.zeros(7), z], axis=1), 0.025))
-    return [[body], arcs]
+    angle = np.linspace(-1.3, 1.3, 7)
+    reach, z = 0.2 + 0.16 * np.cos(angle), 0.66 + 0.2 * np.sin(angle)
+    return [[body], [tube(np.stack([sign * reach, np.zeros(7), z], axis=1), 0.025) for sign in (-1, 1)]]
 
 
 def shelf(rng: Generator) -> Groups:
@@ -185,23 +150,20 @@ def shelf(rng: Generator) -> Groups:
 def umbrella(rng: Generator) -> Groups:
     """An open umbrella or parasol: ribs of a shallow cone over a stick."""
     radius, height, sides = rng.uniform(0.5, 0.9), rng.uniform(0.8, 1.5), int(rng.integers(6, 10))
-    canopy = lathe(
-        [(radius, height - 0.3), (radius * 0.98, height - 0.27), (radius * 0.6, height - 0.1), (0.01, height)], sides
-    )
-    hook = tube([(0, 0, height), (0, 0, 0.12), (0.03, 0, 0.03), (0.1, 0, 0.02), (0.14, 0, 0.1)], 0.018)
-    return [[canopy], [hook]]
+    canopy = [(radius, height - 0.3), (radius * 0.98, height - 0.27), (radius * 0.6, height - 0.1), (0.01, height)]
+    hook = [(0, 0, height), (0, 0, 0.12), (0.03, 0, 0.03), (0.1, 0, 0.02), (0.14, 0, 0.1)]
+    return [[lathe(canopy, sides)], [tube(hook, 0.018)]]
 
 
 def pram(rng: Generator) -> Groups:
     """A pram: a boxy body with a hood on four wheels."""
     body = standing(extrude([(-0.4, 0.45), (0.3, 0.45), (0.45, 0.8), (-0.5, 0.8)], 0.4))
     hood = standing(extrude([(-0.5, 0.82), (0.0, 0.82), (-0.05, 1.15), (-0.3, 1.25), (-0.52, 1.1)], 0.42))
-    wheels = []
-    for x, y in ((-0.3, -0.22), (-0.3, 0.22), (0.3, -0.22), (0.3, 0.22)):
-        wheels.append(moved(turned(torus(rng.uniform(0.16, 0.2), 0.025), np.pi / 2, axis=0), (x, y, 0.2)))
+    wheels = [turned(torus(rng.uniform(0.16, 0.2), 0.025), np.pi / 2, axis=0) for _ in range(4)]
+    places = [(x, y, 0.2) for x in (-0.3, 0.3) for y in (-0.22, 0.22)]
     frame = [rod((-0.3, y, 0.2), (0.3, y, 0.5), 0.015) for y in (-0.2, 0.2)]
     frame += [tube([(0.3, -0.2, 0.6), (0.75, -0.2, 1.0), (0.75, 0.2, 1.0), (0.3, 0.2, 0.6)], 0.018)]
-    return [[body, hood], wheels + frame]
+    return [[body, hood], [*map(moved, wheels, places), *frame]]
 
 
 def washing_machine(rng: Generator) -> Groups:

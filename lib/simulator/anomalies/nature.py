@@ -1,23 +1,18 @@
-"""Plants and stones out of place: tubes, lathe bodies and stacked slabs, roughly in metres.
-
-Each function returns meshes by material: the main surface first, then accents.
-"""
+"""Plants and stones out of place: tubes, lathe bodies and stacked slabs, roughly in metres."""
 
 import numpy as np
+from numpy.random import Generator
 
+from lib.simulator.assembly import Groups
 from lib.simulator.shapes import Mesh, block, cone, extrude, lathe, moved, rod, torus, tube, turned
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
 
 
 def fallen_tree(rng: Generator) -> Groups:
     """A trunk lying on its side with bare branches and a root plate."""
     length, radius = rng.uniform(2.2, 3.5), rng.uniform(0.12, 0.22)
     along = np.linspace(0, 1, 7)
-    path = np.stack(
-        [length * along, 0.12 * rng.standard_normal(7).cumsum() * 0.5, radius * (1.05 - 0.4 * along)], axis=1
-    )
+    aside = 0.12 * rng.standard_normal(7).cumsum() * 0.5
+    path = np.stack([length * along, aside, radius * (1.05 - 0.4 * along)], axis=1)
     trunk = tube(path, radius * (1 - 0.6 * along), 8)
     branches = []
     for fraction in rng.uniform(0.25, 0.98, int(rng.integers(6, 12))).tolist():
@@ -25,15 +20,10 @@ def fallen_tree(rng: Generator) -> Groups:
         out = np.array([rng.uniform(0.2, 0.7), rng.choice((-1, 1)) * rng.uniform(0.2, 0.9), rng.uniform(0.0, 0.7)])
         bend = foot + 0.5 * out + [0, 0, 0.08]
         branches.append(tube(np.stack([foot, bend, foot + out]), [radius * 0.4, radius * 0.25, 0.01], 5))
-    roots = [
-        tube(
-            [(0, 0, radius), (-0.15, 0.5 * np.cos(a) * radius * 4, radius + 0.5 * np.sin(a) * radius * 4)],
-            [radius * 0.5, 0.02],
-            5,
-        )
-        for a in np.linspace(0, np.pi, 5)
-    ]
-    return [[trunk], branches + roots]
+    for a in np.linspace(0, np.pi, 5):
+        tip = (-0.15, 0.5 * np.cos(a) * radius * 4, radius + 0.5 * np.sin(a) * radius * 4)
+        branches.append(tube([(0, 0, radius), tip], [radius * 0.5, 0.02], 5))
+    return [[trunk], branches]
 
 
 def branch_pile(rng: Generator) -> Groups:
@@ -43,9 +33,8 @@ def branch_pile(rng: Generator) -> Groups:
         yaw, half, z = rng.uniform(0, np.pi), rng.uniform(0.4, 0.9), 0.05 + 0.035 * i
         out = np.array([np.cos(yaw), np.sin(yaw), rng.uniform(-0.15, 0.15)]) * half
         side = np.array([rng.uniform(-0.2, 0.2), rng.uniform(-0.2, 0.2), z])
-        sticks.append(
-            tube(np.stack([side - out, side + rng.uniform(-0.05, 0.05, 3), side + out]), [0.05, 0.04, 0.02], 5)
-        )
+        path = np.stack([side - out, side + rng.uniform(-0.05, 0.05, 3), side + out])
+        sticks.append(tube(path, [0.05, 0.04, 0.02], 5))
     return [sticks[::2], sticks[1::2]]
 
 
@@ -86,18 +75,10 @@ def mushroom(rng: Generator) -> Groups:
         scale, x, y = rng.uniform(0.5, 1.0), rng.uniform(-0.4, 0.4), rng.uniform(-0.4, 0.4)
         brim, high = scale * rng.uniform(0.35, 0.5), scale * rng.uniform(0.2, 0.32)
         stem = lathe([(0.13 * scale, 0.0), (0.08 * scale, 0.3 * scale), (0.09 * scale, 0.62 * scale)], 10)
-        hat = lathe(
-            [
-                (brim * 0.2, 0.58 * scale),
-                (brim, 0.55 * scale),
-                (brim * 0.9, 0.55 * scale + high * 0.5),
-                (brim * 0.45, 0.55 * scale + high * 0.9),
-                (0.01, 0.55 * scale + high),
-            ],
-            12,
-        )
+        z = 0.55 * scale
+        dome = (brim, z), (brim * 0.9, z + high * 0.5), (brim * 0.45, z + high * 0.9), (0.01, z + high)
         stems.append(moved(stem, (x, y, 0.0)))
-        hats.append(moved(hat, (x, y, 0.0)))
+        hats.append(moved(lathe([(brim * 0.2, 0.58 * scale), *dome], 12), (x, y, 0.0)))
     return [hats, stems]
 
 
@@ -108,15 +89,8 @@ def tree_stump(rng: Generator) -> Groups:
     roots = []
     for angle in np.linspace(0, 2 * np.pi, int(rng.integers(5, 8)), endpoint=False) + rng.uniform(-0.2, 0.2):
         out = np.array([np.cos(angle), np.sin(angle), 0.0])
-        roots.append(
-            tube(
-                np.stack(
-                    [0.25 * out + [0, 0, 0.22], 0.5 * out + [0, 0, 0.08], rng.uniform(0.7, 1.0) * out + [0, 0, 0.0]]
-                ),
-                [0.11, 0.08, 0.02],
-                5,
-            )
-        )
+        path = np.stack([0.25 * out + [0, 0, 0.22], 0.5 * out + [0, 0, 0.08], rng.uniform(0.7, 1.0) * out])
+        roots.append(tube(path, [0.11, 0.08, 0.02], 5))
     axe = [rod((0.0, 0.0, height + 0.05), (0.55, 0.1, height + 0.4), 0.02), block((0.1, 0.03, 0.2), z=height - 0.02)]
     return [[stump, *roots], axe]
 
@@ -155,8 +129,6 @@ def giant_flower(rng: Generator) -> Groups:
     tilt = rng.uniform(0.2, 1.2)
     head = [moved(turned(mesh, tilt, axis=1), (0.0, 0.0, height)) for mesh in [*bloom, cone(0.12, 0.08, 0.07, 10)]]
     leaf = [(0.0, -0.02), (0.25, -0.1), (0.5, 0.0), (0.25, 0.1), (0.0, 0.02)]
-    leaves = [
-        moved(turned(turned(extrude(leaf, 0.02), -0.4, axis=1), float(a)), (0, 0, height * 0.35))
-        for a in rng.uniform(0, 6, 3)
-    ]
+    blade = moved(turned(extrude(leaf, 0.02), -0.4, axis=1), (0, 0, height * 0.35))
+    leaves = [turned(blade, float(a)) for a in rng.uniform(0, 6, 3)]
     return [head, [rod((0, 0, 0), (0, 0, height), 0.04, 0.03), *leaves]]

@@ -4,10 +4,9 @@ They are a few millimetres thick, so that only their appearance is anomalous.
 """
 
 import numpy as np
+from numpy.random import Generator
 
 from lib.simulator.shapes import Float
-
-Generator = np.random.Generator
 
 
 def carpet(rng: Generator) -> list[Float]:
@@ -43,10 +42,8 @@ def star_mat(rng: Generator) -> list[Float]:
 
 def game_board(rng: Generator) -> list[Float]:
     """Square mats in a row or a cross, as for a giant board game."""
-    places = (
-        [(0, 0), (1.1, 0), (-1.1, 0), (0, 1.1), (0, -1.1)] if rng.random() < 0.5 else [(1.1 * i, 0) for i in range(4)]
-    )
-    return [_rectangle(1.0, 1.0) + np.array(place) for place in places]
+    cross, row = ((0, 0), (1.1, 0), (-1.1, 0), (0, 1.1), (0, -1.1)), [(1.1 * i, 0) for i in range(4)]
+    return [_rectangle(1.0, 1.0) + np.array(place) for place in (cross if rng.random() < 0.5 else row)]
 
 
 def arrow_mat(rng: Generator) -> list[Float]:
@@ -77,18 +74,9 @@ def giant_leaf(rng: Generator) -> list[Float]:
 def animal_hide(rng: Generator) -> list[Float]:
     """A hide with four legs, head and tail."""
     half = [
-        (1.0, 0.0),
-        (0.9, 0.14),
-        (0.6, 0.16),
-        (0.62, 0.6),
-        (0.45, 0.62),
-        (0.3, 0.3),
-        (-0.35, 0.34),
-        (-0.5, 0.66),
-        (-0.68, 0.6),
-        (-0.62, 0.15),
-        (-1.1, 0.04),
-    ]
+        (1.0, 0.0), (0.9, 0.14), (0.6, 0.16), (0.62, 0.6), (0.45, 0.62), (0.3, 0.3), (-0.35, 0.34), (-0.5, 0.66),
+        (-0.68, 0.6), (-0.62, 0.15), (-1.1, 0.04),
+    ]  # fmt: skip
     width = float(rng.uniform(0.8, 1.15))
     return [np.array([(x, width * y) for x, y in half] + [(x, -width * y) for x, y in half[:0:-1]])]
 
@@ -102,34 +90,16 @@ def tarpaulin(rng: Generator) -> list[Float]:
 def landing_mat(rng: Generator) -> list[Float]:
     """The H of a helicopter's landing place."""
     bar = float(rng.uniform(0.18, 0.3))
-    return [
-        np.array(
-            [
-                (-1, -1),
-                (-1 + 2 * bar, -1),
-                (-1 + 2 * bar, -bar),
-                (1 - 2 * bar, -bar),
-                (1 - 2 * bar, -1),
-                (1, -1),
-                (1, 1),
-                (1 - 2 * bar, 1),
-                (1 - 2 * bar, bar),
-                (-1 + 2 * bar, bar),
-                (-1 + 2 * bar, 1),
-                (-1, 1),
-            ]
-        )
-    ]
+    inner = 1 - 2 * bar
+    lower = np.array([(-1, -1), (-inner, -1), (-inner, -bar), (inner, -bar), (inner, -1), (1, -1)])
+    return [np.concatenate([lower, -lower])]
 
 
 def _rectangle(length: float, width: float) -> Float:
-    return np.array(
-        [(-length / 2, -width / 2), (length / 2, -width / 2), (length / 2, width / 2), (-length / 2, width / 2)]
-    )
+    x, y = length / 2, width / 2
+    return np.array([(-x, -y), (x, -y), (x, y), (-x, y)])
 
 
 def _turned(outline: Float, angle: float) -> Float:
-    cosine, sine = float(np.cos(angle)), float(np.sin(angle))
-    return np.stack(
-        [cosine * outline[:, 0] - sine * outline[:, 1], sine * outline[:, 0] + cosine * outline[:, 1]], axis=1
-    )
+    cosine, sine, (x, y) = float(np.cos(angle)), float(np.sin(angle)), outline.T
+    return np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=1)

@@ -1,38 +1,18 @@
-"""Objects of building sites, playgrounds and fairs: rings, tubes, trusses, outlines; roughly in metres.
-
-Each function returns meshes by material: the main surface first, then accents.
-"""
+"""Objects of building sites, playgrounds and fairs: rings, tubes, trusses, outlines; roughly in metres."""
 
 import numpy as np
+from numpy.random import Generator
 
-from lib.simulator.shapes import (
-    Mesh,
-    block,
-    box,
-    cylinder,
-    extrude,
-    lathe,
-    moved,
-    patch,
-    rod,
-    standing,
-    torus,
-    tube,
-    turned,
-)
-
-Generator = np.random.Generator
-Groups = list[list[Mesh]]
+from lib.simulator.assembly import Groups
+from lib.simulator.shapes import block, box, cylinder, extrude, lathe, moved, patch, rod, standing, torus, tube, turned
 
 
 def tyre_stack(rng: Generator) -> Groups:
     """Stacked tyres, one leaning on them."""
     radius, thick = rng.uniform(0.25, 0.35), rng.uniform(0.09, 0.12)
     tyre = torus(radius, thick, 16, 7)
-    stack = [
-        moved(tyre, (*rng.uniform(-0.05, 0.05, 2).tolist(), thick + 1.75 * thick * i))
-        for i in range(int(rng.integers(2, 7)))
-    ]
+    heights = [thick + 1.75 * thick * i for i in range(int(rng.integers(2, 7)))]
+    stack = [moved(tyre, (*rng.uniform(-0.05, 0.05, 2).tolist(), z)) for z in heights]
     leaning = moved(turned(tyre, rng.uniform(1.0, 1.35), axis=1), (radius + 3 * thick, 0.0, radius))
     return [stack, [leaning]] if rng.random() < 0.6 else [stack[::2], stack[1::2]]
 
@@ -40,14 +20,13 @@ def tyre_stack(rng: Generator) -> Groups:
 def pipe_pile(rng: Generator) -> Groups:
     """A pyramid of pipes."""
     length, radius, rows = rng.uniform(1.0, 2.0), rng.uniform(0.12, 0.2), int(rng.integers(2, 4))
+    inside = (radius * 0.75, length), (radius * 0.74, 0.01)
+    pipe = turned(lathe([(radius * 0.75, 0), (radius, 0), (radius, length), *inside], 12), np.pi / 2, axis=1)
     pipes = []
     for row in range(rows):
         for i in range(rows - row):
             y, z = (i - (rows - row - 1) / 2) * 2.02 * radius, radius + row * 1.75 * radius
-            ring = lathe(
-                [(radius * 0.75, 0), (radius, 0), (radius, length), (radius * 0.75, length), (radius * 0.74, 0.01)], 12
-            )
-            pipes.append(moved(turned(ring, np.pi / 2, axis=1), (-length / 2 + rng.uniform(-0.1, 0.1), y, z)))
+            pipes.append(moved(pipe, (-length / 2 + rng.uniform(-0.1, 0.1), y, z)))
     return [pipes[::2], pipes[1::2]]
 
 
@@ -80,46 +59,25 @@ def star(rng: Generator) -> Groups:
 
 _GLYPHS = (
     (
-        (0, 0),
-        (0.6, 0),
-        (0.6, 0.2),
-        (0.2, 0.2),
-        (0.2, 0.4),
-        (0.5, 0.4),
-        (0.5, 0.6),
-        (0.2, 0.6),
-        (0.2, 0.8),
-        (0.6, 0.8),
-        (0.6, 1),
-        (0, 1),
+        (0, 0), (0.6, 0), (0.6, 0.2), (0.2, 0.2), (0.2, 0.4), (0.5, 0.4),
+        (0.5, 0.6), (0.2, 0.6), (0.2, 0.8), (0.6, 0.8), (0.6, 1), (0, 1),
     ),
     ((0.2, 0), (0.4, 0), (0.4, 0.8), (0.65, 0.8), (0.65, 1), (-0.05, 1), (-0.05, 0.8), (0.2, 0.8)),
     (
-        (0, 0),
-        (0.2, 0),
-        (0.2, 0.4),
-        (0.45, 0.4),
-        (0.45, 0),
-        (0.65, 0),
-        (0.65, 1),
-        (0.45, 1),
-        (0.45, 0.6),
-        (0.2, 0.6),
-        (0.2, 1),
-        (0, 1),
+        (0, 0), (0.2, 0), (0.2, 0.4), (0.45, 0.4), (0.45, 0), (0.65, 0),
+        (0.65, 1), (0.45, 1), (0.45, 0.6), (0.2, 0.6), (0.2, 1), (0, 1),
     ),
     ((0, 0), (0.6, 0), (0.6, 0.2), (0.2, 0.2), (0.2, 1), (0, 1)),
     ((0, 1), (0.22, 0), (0.42, 0), (0.64, 1), (0.44, 1), (0.32, 0.4), (0.2, 1)),
     ((0, 0), (0.2, 0), (0.2, 0.65), (0.45, 0), (0.65, 0), (0.65, 1), (0.45, 1), (0.45, 0.35), (0.2, 1), (0, 1)),
     ((0, 0), (0.65, 0), (0.65, 0.2), (0.28, 0.2), (0.65, 0.8), (0.65, 1), (0, 1), (0, 0.8), (0.37, 0.8), (0, 0.2)),
-)
+)  # fmt: skip
 
 
 def letters(rng: Generator) -> Groups:
     """Standing block letters of a shop sign."""
     chosen = rng.choice(len(_GLYPHS), int(rng.integers(1, 4))).tolist()
-    solid = [standing(extrude([(x + 0.8 * i, y) for x, y in _GLYPHS[glyph]], 0.25)) for i, glyph in enumerate(chosen)]
-    return [solid]
+    return [[standing(extrude([(x + 0.8 * i, y) for x, y in _GLYPHS[n]], 0.25)) for i, n in enumerate(chosen)]]
 
 
 def arrow(rng: Generator) -> Groups:
@@ -143,20 +101,10 @@ def scaffold(rng: Generator) -> Groups:
 def barrel(rng: Generator) -> Groups:
     """Barrels with hoops, upright and lying."""
     belly, height = rng.uniform(0.3, 0.38), rng.uniform(0.8, 1.0)
-    body = lathe(
-        [
-            (belly * 0.78, 0),
-            (belly * 0.94, height * 0.25),
-            (belly, height * 0.5),
-            (belly * 0.94, height * 0.75),
-            (belly * 0.78, height),
-        ],
-        14,
-    )
-    hoops = [
-        moved(torus(belly * r, 0.02, 16, 5), (0.0, 0.0, height * z))
-        for r, z in ((0.9, 0.18), (1.0, 0.38), (1.0, 0.62), (0.9, 0.82))
-    ]
+    profile = ((0.78, 0.0), (0.94, 0.25), (1.0, 0.5), (0.94, 0.75), (0.78, 1.0))
+    body = lathe([(belly * r, height * z) for r, z in profile], 14)
+    places = ((0.9, 0.18), (1.0, 0.38), (1.0, 0.62), (0.9, 0.82))
+    hoops = [moved(torus(belly * r, 0.02, 16, 5), (0.0, 0.0, height * z)) for r, z in places]
     if rng.random() < 0.5:
         return [[body], hoops]
     lying = [moved(turned(mesh, np.pi / 2, axis=0), (2.4 * belly, height / 2, belly)) for mesh in (body, *hoops)]
@@ -179,10 +127,8 @@ def satellite_dish(rng: Generator) -> Groups:
     profile = [(radius * float(r), depth * float(r) ** 2) for r in rim]
     dish = lathe([*profile, *[(radius * float(r) * 0.98, depth * float(r) ** 2 + 0.02) for r in rim[::-1]]], 16)
     tilt = rng.uniform(0.6, 1.2)
-    arms = [
-        rod((radius * 0.8 * float(np.cos(a)), radius * 0.8 * float(np.sin(a)), depth * 0.7), (0, 0, radius), 0.015)
-        for a in (0.0, 2.1, 4.2)
-    ]
+    feet = [(radius * 0.8 * float(np.cos(a)), radius * 0.8 * float(np.sin(a)), depth * 0.7) for a in (0.0, 2.1, 4.2)]
+    arms = [rod(foot, (0, 0, radius), 0.015) for foot in feet]
     raised = [moved(turned(mesh, tilt, axis=1), (0.0, 0.0, 1.1)) for mesh in (dish, *arms)]
     return [[raised[0]], [*raised[1:], cylinder(0.06, 1.1, 8), cylinder(0.35, 0.06, 10)]]
 
@@ -195,12 +141,10 @@ def tent(rng: Generator) -> Groups:
     roof = standing(extrude(outline, length))
     back = moved(standing(extrude([(-half, 0.0), (half, 0.0), (0.0, height)], thick)), (0.0, length / 2, 0.0))
     poles = [rod((0.0, s * length / 2, 0.0), (0.0, s * length / 2, height + 0.12), 0.025) for s in (-1, 1)]
-    ropes = [
-        rod((s * half * 0.6, y * length / 2, height * 0.45), (s * (half + 0.5), y * length / 2, 0.0), 0.01, sides=4)
-        for s in (-1, 1)
-        for y in (-1, 1)
-    ]
-    return [[roof, back], poles + ropes]
+    for s, y in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
+        high, low = (s * half * 0.6, y * length / 2, height * 0.45), (s * (half + 0.5), y * length / 2, 0.0)
+        poles.append(rod(high, low, 0.01, sides=4))
+    return [[roof, back], poles]
 
 
 def knot(rng: Generator) -> Groups:
@@ -223,21 +167,12 @@ def chess_piece(rng: Generator) -> Groups:
     if style == 0:
         return [[body], [box((0.05, 0.05, 0.26), (0, 0, 1.36)), box((0.05, 0.18, 0.05), (0, 0, 1.4))]]
     if style == 1:
-        spikes = [
-            rod(
-                (0.17 * float(np.cos(a)), 0.17 * float(np.sin(a)), 1.12),
-                (0.22 * float(np.cos(a)), 0.22 * float(np.sin(a)), 1.32),
-                0.04,
-                0.01,
-                4,
-            )
-            for a in np.arange(8) * np.pi / 4
-        ]
+        spikes = []
+        for a in np.arange(8) * np.pi / 4:
+            x, y = float(np.cos(a)), float(np.sin(a))
+            spikes.append(rod((0.17 * x, 0.17 * y, 1.12), (0.22 * x, 0.22 * y, 1.32), 0.04, 0.01, 4))
         return [[body, *spikes]]
-    return [
-        [body],
-        [moved(torus(0.13, 0.03, 14, 5), (0.0, 0.0, 0.9)), moved(torus(0.26, 0.04, 14, 5), (0.0, 0.0, 0.14))],
-    ]
+    return [[body], [moved(torus(r, t, 14, 5), (0.0, 0.0, z)) for r, t, z in ((0.13, 0.03, 0.9), (0.26, 0.04, 0.14))]]
 
 
 def wrecked_bicycle(rng: Generator) -> Groups:
@@ -246,9 +181,8 @@ def wrecked_bicycle(rng: Generator) -> Groups:
     for x in (-0.5, 0.5):
         ring = turned(torus(0.32, 0.025, 18, 5), np.pi / 2 + rng.uniform(-0.5, 0.5), axis=0)
         wheels.append(moved(turned(ring, rng.uniform(-0.6, 0.6)), (x, 0.0, 0.33)))
-    points = np.array(
-        [[-0.5, 0, 0.33], [-0.15, 0, 0.3], [-0.25, 0, 0.75], [0.3, 0, 0.72], [0.5, 0, 0.33]]
-    ) + rng.normal(0, 0.08, (5, 3))
+    points = np.array([[-0.5, 0, 0.33], [-0.15, 0, 0.3], [-0.25, 0, 0.75], [0.3, 0, 0.72], [0.5, 0, 0.33]])
+    points = points + rng.normal(0, 0.08, (5, 3))
     links = ((0, 1), (1, 2), (0, 2), (2, 3), (1, 3), (3, 4))
     frame = [tube(points[list(link)], 0.025, 5) for link in links]
     bar = tube([points[3], points[3] + [0.05, 0.1, 0.2], points[3] + [-0.05, 0.35, 0.22]], 0.02, 5)
@@ -284,10 +218,8 @@ def sailing_boat(rng: Generator) -> Groups:
     boat.vertices_m[:5, :2] *= 0.65
     height = rng.uniform(1.2, 1.8)
     sail = standing(extrude([(-0.75, 0.55), (0.1, 0.5), (0.12, height + 0.3)], 0.02))
-    return [
-        [boat, sail],
-        [rod((0.15, 0, 0.2), (0.15, 0, height + 0.5), 0.035), rod((0.15, 0, 0.5), (-0.8, 0, 0.55), 0.025)],
-    ]
+    mast, boom = rod((0.15, 0, 0.2), (0.15, 0, height + 0.5), 0.035), rod((0.15, 0, 0.5), (-0.8, 0, 0.55), 0.025)
+    return [[boat, sail], [mast, boom]]
 
 
 def playground_slide(rng: Generator) -> Groups:
@@ -296,9 +228,7 @@ def playground_slide(rng: Generator) -> Groups:
     z = 1.2 * (1 - (x + 1) / 2) ** rng.uniform(0.9, 1.5) + 0.08
     bed = patch(np.stack([x, x], axis=1), np.stack([-0.25 + 0 * x, 0.25 + 0 * x], axis=1), np.stack([z, z], axis=1))
     rails = [tube(np.stack([x, s * 0.27 + 0 * x, z + 0.08], axis=1), 0.06, 5) for s in (-1, 1)]
-    steps = [
-        rod((-1.05 - 0.3 * (1 - h), -0.22, h * 1.2), (-1.05 - 0.3 * (1 - h), 0.22, h * 1.2), 0.03)
-        for h in (0.2, 0.45, 0.7, 0.95)
-    ]
+    rungs = [(-1.05 - 0.3 * (1 - h), h * 1.2) for h in (0.2, 0.45, 0.7, 0.95)]
+    steps = [rod((x, -0.22, z), (x, 0.22, z), 0.03) for x, z in rungs]
     posts = [rod((-1.35, s * 0.24, 0.0), (-1.0, s * 0.24, 1.7), 0.035) for s in (-1, 1)]
     return [[bed, *rails], steps + posts]
