@@ -12,12 +12,7 @@ from typing import Final
 
 MAX_TEXT_BYTES: Final = 64_000_000
 """Of what this pipeline has written itself: tables, metrics, notes."""
-_KINDS: Final = {
-    stat.S_IFIFO: "a FIFO",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-}
+_KINDS: Final = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 
 
 class UnfitFileError(OSError):

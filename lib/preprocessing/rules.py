@@ -17,13 +17,13 @@ from lib.preprocessing.pictures import PictureCounts
 MIN_AGREEMENT: Final = 0.97
 """Minimum agreement of depths, classes, and semantic points with voxels. Sound scenarios: 0.988 and more."""
 MAX_HIDDEN: Final = 0.3
-"""Points hidden from the camera, if LiDAR and camera are at different places. Sound scenarios: 0.13 and less."""
+"""Points hidden from the camera, if LiDAR and camera are at different places. Sound scenarios: 0.17 and less."""
 MIN_ANOMALY_AGREEMENT: Final = 0.2
 """Points that both sensors label as an anomaly, of those that either does: mostly outline. Sound scenarios: 0.32."""
 MIN_VOXEL_CLASSES: Final = 0.85
 """Semantic points whose voxel has a fitting class, if other sensors contribute to the grid. Sound scenarios: 0.94."""
 MIN_IMAGE_AGREEMENT: Final = 0.06
-"""Minimum of PictureCounts.gap. Sound scenarios: 0.12 and more."""
+"""Minimum of PictureCounts.gap. Sound scenarios: 0.107 and more."""
 MIRRORED_IMAGE: Final = 0.1
 """By which mirrored outlines fit a mirrored image's edges better than true ones. Mirrored sound images: 0.12."""
 MIN_OUTLINE_PAIRS: Final = 300

@@ -40,6 +40,7 @@ WORST: Final[Mapping[str, Callable[..., str]]] = {
 """Keys of `label_metrics` that are compared between scenarios, and whether the lowest or highest is worst."""
 
 Problem = Reason | ScenarioReason | Notice
+"""No two of them have the same value."""
 Counts = Annotated[
     npt.NDArray[np.int64],
     PlainValidator(lambda counts: np.asarray(counts, dtype=np.int64)),
@@ -143,9 +144,7 @@ def frame_statistics(read: ReadFrame, before: Frame | None = None) -> Statistics
 
 
 def data_metrics(
-    by_scenario: Mapping[str, Statistics],
-    scenario_types: Iterable[ScenarioType],
-    problems: Iterable[Problem],
+    by_scenario: Mapping[str, Statistics], scenario_types: Iterable[ScenarioType], problems: Iterable[Problem]
 ) -> dict[str, dict[str, int | float]]:
     """Content of metrics/data.json: counts and fractions under stable keys, all finite; undefined ones are omitted.
 

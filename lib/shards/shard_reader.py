@@ -122,9 +122,8 @@ def _shard(path: Path, arrays: dict[str, Any], attributes: Attributes) -> Shard:
     intrinsics, camera_SE3_lidar = arrays.pop("intrinsics"), arrays.pop("camera_SE3_lidar")
     lidars, elevations_deg = arrays.pop("lidars"), arrays.pop("lidar_elevations_deg")
     anomaly = {field: str(a[f"anomaly_{field}"]) for field in ("size", "blueprint", "kind") if f"anomaly_{field}" in a}
-    texts: dict[str, Any] = {
-        name: str(a[name]) for name in ("scenario", "town", "weather", "fingerprint", "camera_name")
-    }
+    named = ("scenario", "town", "weather", "fingerprint", "camera_name")
+    texts: dict[str, Any] = {name: str(a[name]) for name in named}
     height, width = arrays["image"].shape[1:3]
     return Shard(
         path=path,

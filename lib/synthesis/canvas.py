@@ -44,7 +44,9 @@ def open_scene(views: Views, grid: RangeGrid, uv_B2RC: Tensor, seen_BRC: Tensor)
     W = views.image_B3HW.shape[-1]
     pixels_BLHW = views.image_B3HW.new_empty(len(views.image_B3HW), 7, *views.depth_m_BHW.shape[1:])
     pixels_BLHW[:, :3], pixels_BLHW[:, 3] = views.image_B3HW, views.pixel_class_BHW
-    pixels_BLHW[:, 4], pixels_BLHW[:, 5], pixels_BLHW[:, 6] = views.depth_m_BHW, 0.0, -1.0
+    pixels_BLHW[:, 4] = views.depth_m_BHW
+    pixels_BLHW[:, 5].zero_()  # assigned numbers would be copied to the device
+    pixels_BLHW[:, 6].fill_(-1.0)
     returns_B1RC = views.has_return_BRC[:, None]
     direction_B3RC = views.xyz_B3RC / views.range_m_BRC.clamp(min=1e-3)[:, None]
     camera_R_level_B33, level_3RC = views.level_R_camera_B33.mT, cell_directions(grid, pixels_BLHW.device)

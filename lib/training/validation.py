@@ -91,10 +91,10 @@ def _score(detector: Detector, batch: FrameBatch, micro_batch: MicroBatch, recip
     with autocast(recipe.device, recipe.precision):
         detections = detector(views)
     loss = training_loss(detections, views, targets, recipe)
-    judged = detections if recipe.objective == "anomalies" else rescored(detections, "energy")
+    chosen = detections if recipe.objective == "anomalies" else rescored(detections, "energy")
     scored_BRC = views.has_return_BRC & (targets.cell_BRC != UNSURE)
     mark_BRC = torch.where(scored_BRC, targets.cell_BRC, UNSURE)
-    return _Scored(loss.item(), judged.cell_BRC.flatten().cpu(), mark_BRC.flatten().cpu())
+    return _Scored(loss.item(), chosen.cell_BRC.flatten().cpu(), mark_BRC.flatten().cpu())
 
 
 def _check_scores(score: Tensor, label: Tensor, epoch: int) -> None:

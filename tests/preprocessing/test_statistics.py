@@ -40,6 +40,8 @@ def test_keys_are_stable_and_reasons_counted():
     skipped = Reason.BAD_ARRAY, Reason.MISSING_IMAGE, Reason.BAD_ARRAY
     problems: list[Problem] = [*skipped, ScenarioReason.MISSING_SENSOR_SETUP, Notice.SYMLINK_LOOP]
     metrics = data_metrics(statistics, [ScenarioType.NORMALITY], problems)
+    every = [*Reason, *ScenarioReason, *Notice]
+    assert len({problem.value for problem in every}) == len(every), "they are counted together"
     assert metrics["noticed"] == {notice.value: 0 for notice in Notice} | {"symlink_loop": 1}
     assert metrics["scenarios"] == {"normality": 1, "static": 0, "dynamic": 0}
     assert metrics["skipped"] == {reason.value: 0 for reason in Reason} | {"bad_array": 2, "missing_image": 1}

@@ -164,9 +164,8 @@ def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick
 
 
 def _fills_grid(scenario: Scenario) -> bool:
-    read = [rig.pose for rig in scenario.lidar_rigs if layout.SEMANTIC_LIDAR in rig.folders]
-    filling = [*(rig.pose for rig in scenario.setup.lidars), *(rig.pose for rig in scenario.setup.cameras)]
-    return all(pose in read for pose in filling)
+    read = {rig.pose for rig in scenario.lidar_rigs if layout.SEMANTIC_LIDAR in rig.folders}
+    return {sensor.pose for sensor in scenario.setup.sensors if sensor.saved} <= read
 
 
 def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
