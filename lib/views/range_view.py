@@ -85,7 +85,8 @@ class Views:
     @property
     def level_xyz_B3RC(self) -> Tensor:
         """The cells' points (B, 3, R, C) [m], relative to the LiDAR, in the range view's axes: z is the height."""
-        return (self.level_R_camera_B33 @ self.xyz_B3RC.flatten(2)).view_as(self.xyz_B3RC)
+        # No matrix product: autocast would round its coordinates to bfloat16.
+        return (self.level_R_camera_B33[..., None, None] * self.xyz_B3RC[:, None]).sum(2)
 
     def levelled(self, places_B3: Tensor) -> Tensor:
         """Turn points (n B, 3) from the camera's axes to the range view's; n points of each frame, frame by frame."""

@@ -66,6 +66,8 @@ def test_a_level_camera_changes_no_bit():
     views, _ = make_views(tilted_street((0.0, 0.0, 33.0)), GRID)
     assert torch.equal(views.level_R_camera_B33, torch.eye(3).expand(2, 3, 3))
     assert torch.equal(views.level_xyz_B3RC, views.xyz_B3RC)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(views.level_xyz_B3RC, views.xyz_B3RC)
 
 
 def test_the_mirror_image_of_a_tilted_camera_is_level_as_well():
