@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from lib.anovox.format.findings import Finding
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
 from lib.anovox.reading.scenario import Scenario
+from lib.reading.findings import Finding
 
 
 def no_finding(finding: Finding) -> None:

@@ -104,7 +104,7 @@ def closure(path: Path) -> set[Path]:
 
 
 def folder_of(path: Path) -> str:
-    """`lib/geometry/rigid.py` -> geometry, `lib/anovox/format/png.py` -> anovox/format."""
+    """`lib/geometry/rigid.py` -> geometry, `lib/anovox/format/files.py` -> anovox/format."""
     inside = path.relative_to("lib").parent.as_posix()
     return next((folder for folder in FOLDERS if f"{inside}/".startswith(f"{folder}/")), inside)
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from lib.anovox.format.files import Reason
-from lib.anovox.format.findings import Notice, ScenarioReason
 from lib.common.errors import DataError
 from lib.doctor.survey import Metrics, Survey
 from lib.geometry.frame import ScenarioType
@@ -14,6 +12,8 @@ from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.label_report import class_text
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.statistics import worst_scenarios
+from lib.reading.file_errors import Reason
+from lib.reading.findings import Notice, ScenarioReason
 from lib.shards.split import Split, assign_splits
 from lib.shards.split_params import SplitParams
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Finding, ScenarioError, ScenarioReason
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import ReadFrame, SkippedFrame, largest_usable_cloud, read_frames
@@ -23,6 +22,7 @@ from lib.preprocessing.label_checks import Source
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
 from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
+from lib.reading.findings import Finding, ScenarioError, ScenarioReason
 from lib.shards.index import ShardEntry, write_index
 from lib.shards.schema import Storage
 from lib.shards.shard_writer import ShardWriter, padded_length

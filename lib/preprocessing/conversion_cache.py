@@ -7,10 +7,10 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from lib.anovox.format.files import Reason
 from lib.anovox.reading.frames import SkippedFrame
 from lib.common.cache import Cache, fingerprint
 from lib.preprocessing.statistics import Statistics
+from lib.reading.file_errors import Reason
 from lib.shards.index import ShardEntry
 
 _DECIDED_BY_NAMES: Final = {

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator
 
-from lib.anovox.format.files import Reason
-from lib.anovox.format.findings import Notice, ScenarioReason
 from lib.anovox.reading.frames import ReadFrame
 from lib.common.labels import ANOMALY_SIZES, LABELS, UNKNOWN, class_counts, is_anomaly
 from lib.geometry.frame import Frame, ScenarioType
 from lib.preprocessing.cloud_facts import SECTORS
 from lib.preprocessing.evidence import Evidence, frame_evidence
 from lib.preprocessing.rules import RULES, Level
+from lib.reading.file_errors import Reason
+from lib.reading.findings import Notice, ScenarioReason
 from lib.shards.digests import label_digests, sample_digests
 
 UNKNOWN_SIZE: Final = "unknown"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.anovox.format.findings import Notice
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.grid import voxel_grid
 from lib.anovox.reading.scenario import open_scenario
@@ -19,6 +18,7 @@ from lib.preprocessing.evidence import Evidence
 from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.pictures import PictureCounts
 from lib.preprocessing.statistics import Statistics
+from lib.reading.findings import Notice
 from lib.simulator.sample import write_sample
 from tests.all_params import all_params
 from tests.anovox_sample import GOLDEN

@@ -2,8 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from lib.anovox.format.files import Reason
-from lib.anovox.format.findings import Notice, ScenarioReason
 from lib.anovox.reading.frames import ReadFrame, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.frame import ScenarioType
@@ -16,6 +14,8 @@ from lib.preprocessing.statistics import (
     label_metrics,
     worst_scenarios,
 )
+from lib.reading.file_errors import Reason
+from lib.reading.findings import Notice, ScenarioReason
 from lib.shards.index import ShardEntry
 from tests.anovox_sample import MONO_NORMALITY, MONO_STATIC
 

@@ -14,7 +14,6 @@ from lib.anovox.format import files, layout
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.clouds import read_lidar, read_semantic_lidar
 from lib.anovox.format.ego_state import LIDAR_MATRIX, EgoState, anomaly_of, ego_state
-from lib.anovox.format.files import FileError, Reason
 from lib.anovox.format.grid import voxel_grid
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.point_labels import PointLabels, merged_labels, transfer_labels
@@ -22,6 +21,7 @@ from lib.anovox.reading.scenario import CameraView, Scenario, Sensors, cloud_siz
 from lib.geometry.frame import Anomaly, Frame
 from lib.geometry.merged import merge_clouds
 from lib.geometry.voxels import VOXEL_SIZE_M
+from lib.reading.file_errors import FileError, Reason
 
 _MISSING: Final = {
     layout.RGB: Reason.MISSING_IMAGE,

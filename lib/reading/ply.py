@@ -13,8 +13,8 @@ from warnings import catch_warnings
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.format.files import CORRECT, MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason
-from lib.anovox.format.pcd import StoredCloud, cloud_file, damaged
+from lib.reading.file_errors import CORRECT, MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason
+from lib.reading.pcd import StoredCloud, cloud_file, damaged
 
 MAX_HEADER_LINES: Final = 128
 MAX_LINE_BYTES: Final = 1024

@@ -16,10 +16,10 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.format.files import MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
 from lib.common.errors import DataError
 from lib.common.reading import open_file
 from lib.common.terminal import readable
+from lib.reading.file_errors import MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
 
 MAX_HEADER_LINES: Final = 64
 MAX_LINE_BYTES: Final = 1024
