@@ -22,9 +22,12 @@ FOLDERS = (
     "common",
     "metrics",
     "geometry",
+    "reading",
     "anovox/format",
     "anovox/reading",
     "anovox/download",
+    "kitti",
+    "folder",
     "simulator",
     "shards",
     "preprocessing",
@@ -49,6 +52,11 @@ APART = (
     ("inference", "training"),
     ("evaluation", "inference"),
     ("evaluation", "anovox/reading"),
+    ("kitti", "anovox/format"),
+    ("kitti", "anovox/reading"),
+    ("folder", "anovox/format"),
+    ("folder", "anovox/reading"),
+    ("folder", "kitti"),
     ("figures", "model"),
 )
 WITH_TORCH = {"views", "loading", "synthesis", "model", "training", "inference", "doctor", "baselines", "study"}
@@ -295,7 +303,9 @@ def read_sections(stage: str) -> set[str]:
 def test_tracked_params_are_the_sections_that_the_stage_checks_and_reads(stage):
     checked = checked_sections(stage)
     assert pipeline()["stages"][stage]["params"] == [
-        section for section in checked if section != "execution" and (section != "data" or stage == "check")
+        {"data": "data.format"}.get(section, section) if stage == "preprocess" else section
+        for section in checked
+        if section != "execution" and (section != "data" or stage in ("check", "preprocess"))
     ]
     assert checked == [section for section in Params.model_fields if section in checked]
     assert stage == "check" or read_sections(stage) & set(Params.model_fields) == set(checked)
@@ -326,5 +336,5 @@ def test_only_stages_and_tools_read_params_yaml():
 def test_every_section_is_used_and_execution_is_tracked_nowhere():
     stages = pipeline()["stages"]
     tracked = {section for name, stage in stages.items() if name != "check" for section in stage["params"]}
-    assert tracked == set(Params.model_fields) - {"data", "execution"}
+    assert tracked == set(Params.model_fields) - {"data", "execution"} | {"data.format"}
     assert [name for name, stage in stages.items() if "${data.root}" in stage["deps"]] == ["preprocess"]

@@ -30,6 +30,7 @@ _KIND_NAMES: Final = {
     ScenarioType.NORMALITY: "normality",
     ScenarioType.STATIC: "static anomaly",
     ScenarioType.DYNAMIC: "dynamic anomaly",
+    ScenarioType.UNLABELLED: "no labels",
 }
 
 

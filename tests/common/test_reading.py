@@ -13,7 +13,7 @@ from lib.anovox.download.archives import unpack
 from lib.anovox.format import clouds, files
 from lib.anovox.format.configurations import SIMULATOR_NOTES, read_configurations
 from lib.anovox.format.sensor_setup import read_sensor_setup
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.cache import file_digest
 from lib.common.errors import DataError, ParamsError
@@ -24,6 +24,7 @@ from lib.model.model_file import load_detector
 from lib.reading.file_errors import FileError
 from lib.reading.findings import Finding
 from lib.reading.pcd import StoredCloud
+from lib.reading.recorded_frames import ReadFrame, SkippedFrame
 from lib.shards.index import read_index
 from lib.shards.predictions import read_predictions
 from lib.shards.shard_reader import read_shard

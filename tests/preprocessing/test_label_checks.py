@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.grid import voxel_grid
+from lib.anovox.reading.anovox_recordings import open_anovox
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import is_anomaly
 from lib.doctor.survey import survey
@@ -46,8 +48,11 @@ def data(sound, tmp_path):
 def judged(root, sensors="forward"):
     """Objections by name."""
     found = survey(root, sensors, 0, 1)
-    sources = {scenario.config.name: (scenario.path, scenario.config) for scenario in found.scenarios}
-    explanations = [explained(each, sources, sensors) for each in objections(found.statistics)]
+    sources = {
+        scenario.config.name: partial(open_anovox, scenario.path, scenario.config, sensors)
+        for scenario in found.scenarios
+    }
+    explanations = [explained(each, sources) for each in objections(found.statistics)]
     return {each.name: each for each in explanations}
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.frame import ScenarioType
 from lib.preprocessing.label_report import SCENARIO_COLUMNS, label_sentences, scenario_rows
@@ -16,6 +16,7 @@ from lib.preprocessing.statistics import (
 )
 from lib.reading.file_errors import Reason
 from lib.reading.findings import Notice, ScenarioReason
+from lib.reading.recorded_frames import ReadFrame
 from lib.shards.index import ShardEntry
 from tests.anovox_sample import MONO_NORMALITY, MONO_STATIC
 
