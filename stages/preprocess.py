@@ -20,7 +20,7 @@ from lib.preprocessing.label_report import (
     scenario_rows,
 )
 from lib.preprocessing.preprocess_params import PreprocessParams
-from lib.shards.index import INDEX_FILE, SHARD_FILES
+from lib.shards.index import INDEX_FILE
 
 SHEET_FILES = ("anomalies.png", "normality.png")
 
@@ -36,7 +36,7 @@ class Params(Sections):
 def main() -> None:
     """Run the stage; all outputs are written or none."""
     params = load_params(Params)
-    expected = SHARD_FILES, INDEX_FILE
+    expected = "*.h5", INDEX_FILE
     with atomic_folder(SHARDS, expected, INDEX_FILE) as shards, atomic_folder(LABEL_SHEETS, SHEET_FILES) as sheets:
         root, workers = Path(params.data.root), params.execution.workers
         data = convert_data_set(root, shards, params.preprocess, workers, cache("preprocess"), params.data.format)

@@ -22,6 +22,7 @@ Focal = Annotated[float, Field(gt=0, lt=1e6)]
 Size = Annotated[int, Field(ge=16, le=16_384)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Column = Literal["x", "y", "z", "intensity", "ring", "other"]
+COLUMNS: Final[tuple[Column, ...]] = ("x", "y", "z", "intensity")
 Elevation = Annotated[float, Field(ge=-90, le=90)]
 
 
@@ -55,7 +56,7 @@ class LidarSection(Section):
     `elevations_deg`: of the channels, where they need not be found in the clouds.
     """
 
-    columns: list[Column] = Field(default_factory=lambda: ["x", "y", "z", "intensity"])
+    columns: list[Column] = Field(default_factory=lambda: list(COLUMNS))
     intensity_range: Annotated[list[Number], Field(min_length=2, max_length=2)]
     range_m: Annotated[float, Field(gt=0, le=10_000)]
     elevations_deg: list[Elevation] = Field(default_factory=list, max_length=1024)

@@ -38,7 +38,7 @@ def undistorted(image: npt.NDArray[np.uint8], camera: Camera, coefficients: tupl
     """
     places = _sources(camera, coefficients)
     channels = [map_coordinates(channel, places, np.float32, order=1) for channel in image.transpose(2, 0, 1)]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
+    return np.asarray(np.rint(np.stack(channels, axis=-1)), dtype=np.uint8)
 
 
 @lru_cache(maxsize=2)

@@ -47,6 +47,8 @@ def find_rings(points_m: npt.NDArray[np.floating], ring: npt.NDArray[Any] | None
     if ring is not None:
         rings = [elevation_deg[ring == number] for number in np.unique(ring)]
         return _elevations(rings) if MIN_RINGS <= len(rings) <= MAX_RINGS else None
+    if len(elevation_deg) < MIN_RINGS * MIN_POINTS_PER_RING:
+        return None
     for parts, differ in (*((parts, _apart) for parts in _by_gaps(elevation_deg)), (_by_order(points_m), _in_order)):
         rings = [part for part in parts if len(part) >= MIN_POINTS_PER_RING]
         most = sum(map(len, rings)) >= MOST * len(elevation_deg)
