@@ -128,7 +128,10 @@ def pipeline() -> dict:
 
 
 def test_the_walk_sees_the_repository():
-    assert imported_files(Path("lib/geometry/frame.py")) == {Path("lib/geometry/camera.py")}
+    assert imported_files(Path("lib/geometry/calibration.py")) == {
+        Path("lib/geometry/camera.py"),
+        Path("lib/geometry/rigid.py"),
+    }
     assert Path("lib/common/errors.py") in closure(Path("lib/model/model_params.py"))
     assert folder_of(Path("lib/simulator/anomalies/home.py")) == "simulator"
 

@@ -254,7 +254,7 @@ def test_intensities_far_below_their_range(tmp_path):
         ("clouds/1.npy", lambda p: np.save(p, np.array([{}, None]), allow_pickle=True), "pickled"),
         (
             "clouds/1.npy",
-            lambda p: np.save(p, raw_cloud(0) + np.float32([0, 0, 0, 99])),
+            lambda p: np.save(p, raw_cloud(0) + np.array([0, 0, 0, 99], dtype=np.float32)),
             "set it to [0, 4095], probably",
         ),
         ("images/1.png", lambda p: p.write_bytes(b"no image"), "cannot be decoded"),

@@ -32,7 +32,7 @@ OF_OPENCV = {
 
 @pytest.mark.parametrize("coefficients", OF_OPENCV)
 def test_directions_are_distorted_as_opencv_does(coefficients):
-    found = np.column_stack(distorted(*DIRECTIONS.T, coefficients))
+    found = np.column_stack(distorted(DIRECTIONS[:, 0], DIRECTIONS[:, 1], coefficients))
     np.testing.assert_allclose(found, OF_OPENCV[coefficients], rtol=0, atol=1e-15)
 
 

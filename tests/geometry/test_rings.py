@@ -34,6 +34,7 @@ def shuffled(points, seed=1):
 def test_gaps_tell_exact_rings_apart_in_any_order(elevations_deg, half_turn_deg):
     points, _ = sweep(elevations_deg, half_turn_deg=half_turn_deg)
     found = find_rings(shuffled(points))
+    assert found is not None
     np.testing.assert_allclose(found, np.sort(elevations_deg)[::-1], atol=1e-3)
 
 
@@ -42,7 +43,7 @@ def test_gaps_tell_exact_rings_apart_in_any_order(elevations_deg, half_turn_deg)
 def test_the_order_tells_overlapping_rings_apart(half_turn_deg, direction):
     points, _ = sweep(UNEVEN, spread_deg=0.4, half_turn_deg=half_turn_deg)
     found = find_rings(points * [1, direction, 1])
-    assert len(found) == len(UNEVEN)
+    assert found is not None and len(found) == len(UNEVEN)
     np.testing.assert_allclose(found, UNEVEN, atol=0.15)
 
 
@@ -50,6 +51,7 @@ def test_a_ring_column_tells_all():
     points, ring = sweep(UNEVEN, spread_deg=0.4)
     order = np.random.default_rng(3).permutation(len(points))
     found = find_rings(points[order], (63 - ring)[order])
+    assert found is not None
     np.testing.assert_allclose(found, UNEVEN, atol=0.15)
 
 

@@ -30,7 +30,7 @@ OTHER_P2 = P2 * [[1.02, 1, 1.01, 1], [1, 1.02, 1, 1], [1, 1, 1, 1]]
 
 def opened(root):
     """The recordings below root, and what was reported; openers and recordings travel between processes."""
-    reported = []
+    reported: list[Finding] = []
     openers = pickle.loads(pickle.dumps(find_kitti(root, reported.append)))
     return [open_recording(opener) for opener in openers], reported
 
@@ -136,9 +136,9 @@ def cut(path):
     [
         (cut, "no rows of 4 float32: it is cut off"),
         (lambda p: p.write_bytes(b""), "the file is empty"),
-        (lambda p: (cloud(1) * np.float32([1, 1, 1, 255])).tofile(p), "reflectances are 0 to 252"),
-        (lambda p: (cloud(1) * np.float32(np.nan)).tofile(p), "NaN or infinite"),
-        (lambda p: (cloud(1) * np.float32([1000, 1, 1, 1])).tofile(p), "check the unit"),
+        (lambda p: (cloud(1) * np.array([1, 1, 1, 255], dtype=np.float32)).tofile(p), "reflectances are 0 to 252"),
+        (lambda p: (cloud(1) * np.nan).tofile(p), "NaN or infinite"),
+        (lambda p: (cloud(1) * np.array([1000, 1, 1, 1], dtype=np.float32)).tofile(p), "check the unit"),
     ],
 )
 def test_a_bad_cloud_is_skipped_and_the_rest_goes_on(tmp_path, damage, part):
