@@ -6,9 +6,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.reading import check_regular, read_bytes
+from lib.common.reading import check_regular
 from lib.folder.calibration_file import LidarSection
 from lib.reading.arrays import read_header
+from lib.reading.bin_rows import bin_size, read_bin
 from lib.reading.file_errors import (
     CORRECT,
     MAX_CLOUD_BYTES,
@@ -24,7 +25,6 @@ from lib.reading.ply import ply_size, read_ply
 CLOUD_ENDINGS: Final = (".npy", ".bin", ".pcd", ".ply")
 LIKELY_RANGES: Final = (1.0, 100.0, 255.0, 4095.0, 65535.0)
 DECLARE: Final = "name the file's columns, in order, in lidar.columns of calibration.yaml"
-BIN_TYPE: Final = np.dtype("<f4")
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -34,7 +34,7 @@ def cloud_size(path: Path, lidar: LidarSection) -> int:
     if path.suffix.lower() == ".npy":
         return _npy_shape(path, lidar)[0]
     if path.suffix.lower() == ".bin":
-        return _bin_rows(path, lidar)
+        return bin_size(path, len(lidar.columns), DECLARE)
     return pcd_size(path) if path.suffix.lower() == ".pcd" else ply_size(path)
 
 
@@ -75,7 +75,8 @@ def _scaled(path: Path, intensity: npt.NDArray[Any], ends: list[float]) -> npt.N
 def _columns(path: Path, lidar: LidarSection) -> Columns:
     """The columns of a file by name, each (N,)."""
     if path.suffix.lower() in (".npy", ".bin"):
-        rows = _read_npy(path, lidar) if path.suffix.lower() == ".npy" else _read_bin(path, lidar)
+        raw = path.suffix.lower() == ".bin"
+        rows = read_bin(path, len(lidar.columns), DECLARE) if raw else _read_npy(path, lidar)
         return dict(zip(lidar.columns, rows.T, strict=True))
     cloud = read_pcd(path) if path.suffix.lower() == ".pcd" else read_ply(path)
     columns: Columns = dict(zip("xyz", cloud.points_m.T, strict=True))
@@ -114,27 +115,3 @@ def _read_npy(path: Path, lidar: LidarSection) -> npt.NDArray[Any]:
     if array.shape != shape:
         raise FileError(path, Reason.BAD_ARRAY, "the file changed while it was read")
     return array
-
-
-def _bin_rows(path: Path, lidar: LidarSection) -> int:
-    try:
-        size = check_regular(path).st_size
-    except OSError as error:
-        raise unreadable(path, Reason.BAD_ARRAY, f"cannot be read ({error})", error) from None
-    check_not_empty(path, b"." * min(1, size))
-    row = len(lidar.columns) * BIN_TYPE.itemsize
-    if size % row or size > MAX_CLOUD_BYTES:
-        problem = f"{size} bytes, which are no rows of {len(lidar.columns)} float32 ({', '.join(lidar.columns)})"
-        raise FileError(path, Reason.BAD_ARRAY, problem, f"{DECLARE}, or copy the file anew")
-    return size // row
-
-
-def _read_bin(path: Path, lidar: LidarSection) -> npt.NDArray[np.float32]:
-    rows = _bin_rows(path, lidar)
-    try:
-        content = read_bytes(path, MAX_CLOUD_BYTES)
-    except OSError as error:
-        raise unreadable(path, Reason.BAD_ARRAY, f"cannot be read ({error})", error) from None
-    if len(content) != rows * len(lidar.columns) * BIN_TYPE.itemsize:
-        raise FileError(path, Reason.BAD_ARRAY, "the file changed while it was read")
-    return np.frombuffer(content, BIN_TYPE).reshape(rows, -1)

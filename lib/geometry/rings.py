@@ -45,7 +45,7 @@ def find_rings(points_m: npt.NDArray[np.floating], ring: npt.NDArray[Any] | None
     """
     _, elevation_deg = _angles_deg(points_m)
     if ring is not None:
-        rings = [elevation_deg[ring == number] for number in np.unique(ring)]
+        rings = [elevation_deg[ring == number] for number in np.unique(ring[np.isfinite(ring)])]
         return _elevations(rings) if MIN_RINGS <= len(rings) <= MAX_RINGS else None
     if len(elevation_deg) < MIN_RINGS * MIN_POINTS_PER_RING:
         return None

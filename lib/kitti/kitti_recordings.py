@@ -14,20 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
-from lib.common.reading import check_regular, read_bytes, read_text
+from lib.common.reading import read_text
 from lib.geometry.calibration import Calibration
 from lib.geometry.frame import Lidar
 from lib.geometry.rings import find_lidar
 from lib.kitti.kitti_calibration import read_kitti_calibration
-from lib.reading.file_errors import (
-    CORRECT,
-    MAX_CLOUD_BYTES,
-    FileError,
-    Reason,
-    check_coordinates,
-    check_not_empty,
-    unreadable,
-)
+from lib.reading.bin_rows import bin_size, read_bin
+from lib.reading.file_errors import CORRECT, FileError, Reason, check_coordinates
 from lib.reading.findings import Finding, Notice, Report, ScenarioError, ScenarioReason
 from lib.reading.images import IMAGE_ENDINGS, image_size, read_image
 from lib.reading.pairing import Pair, listed, paired
@@ -38,8 +31,6 @@ VELODYNE: Final = "velodyne"
 RANGE_M: Final = 120.0
 """Of the HDL-64E."""
 FRAMES_PER_SECOND: Final = 10.0
-ROW: Final = np.dtype("<f4")
-ROW_BYTES: Final = 4 * ROW.itemsize
 MAX_DEPTH: Final = 4
 FIRST_CLOUDS: Final = 10
 """So many clouds are tried for one that can be read."""
@@ -167,14 +158,7 @@ def _frames(source: _Source, lidar: Lidar, frame_ids: Sequence[int] | None) -> I
 
 def read_velodyne(path: Path) -> npt.NDArray[np.float32]:
     """Read a .bin file: (N, 4) float32 x forward, y left, z up [m, Velodyne], reflectance 0 to 1; raises FileError."""
-    try:
-        content = read_bytes(path, MAX_CLOUD_BYTES)
-    except OSError as error:
-        raise unreadable(path, Reason.BAD_ARRAY, f"cannot be read ({error})", error) from None
-    check_not_empty(path, content)
-    if len(content) % ROW_BYTES:
-        raise FileError(path, Reason.BAD_ARRAY, f"{len(content)} bytes, which are no rows of 4 float32: it is cut off")
-    points = np.frombuffer(content, ROW).reshape(-1, 4).astype(np.float32)
+    points = read_bin(path, 4)
     check_coordinates(path, points)
     lowest, highest = float(points[:, 3].min()), float(points[:, 3].max())
     if lowest < 0 or highest > 1:
@@ -226,6 +210,6 @@ def _times_s(path: Path) -> dict[int, float]:
 
 def _size(pair: Pair) -> int:
     try:
-        return check_regular(pair.cloud).st_size // ROW_BYTES
-    except OSError:
+        return bin_size(pair.cloud, 4)
+    except FileError:
         return 0  # reported with its frame

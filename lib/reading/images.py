@@ -46,7 +46,9 @@ def read_image(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
         problem = f"{found[0]} x {found[1]} pixels (height x width), but its camera's images are {height} x {width}"
         raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
     try:
-        pixels = png.read_pixels(path, height, width) if path.suffix.lower() == ".png" else _jpeg(path)
+        with open_file(path) as file:
+            is_png = file.read(len(png.MAGIC)) == png.MAGIC
+        pixels = png.read_pixels(path, height, width) if is_png else _jpeg(path)
     except png.UnsupportedPixelsError as error:
         raise FileError(path, Reason.DAMAGED_IMAGE, str(error), "save it as RGB or grey, 8 bits, upright") from None
     except IMAGE_DAMAGE as error:

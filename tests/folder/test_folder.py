@@ -273,8 +273,9 @@ def test_a_bin_of_other_columns(tmp_path):
     write_folder(tmp_path / "drive", ["0"])
     (tmp_path / "drive" / "clouds" / "0.npy").unlink()
     np.zeros((9, 5), dtype=np.float32).tofile(tmp_path / "drive" / "clouds" / "0.bin")
-    assert "180 bytes, which are no rows of 4 float32 (x, y, z, intensity); name the file's columns" in sentence(
-        tmp_path
+    assert (
+        "180 bytes, which are no rows of 4 float32: it is cut off, or has other columns; name the file's columns"
+        in sentence(tmp_path)
     )
 
 

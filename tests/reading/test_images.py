@@ -20,6 +20,13 @@ def test_colours_are_those_that_pillow_reads(tmp_path, name):
     assert image_size(tmp_path / name) == (30, 50)
 
 
+def test_a_jpeg_is_read_whatever_its_name_says(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png", "JPEG")
+    with Image.open(tmp_path / "a.png") as opened:
+        expected = np.asarray(opened)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 30, 50), expected)
+
+
 @pytest.mark.parametrize(("name", "mode"), [("a.png", "L"), ("a.jpg", "L"), ("a.png", "RGBA"), ("a.png", "P")])
 def test_other_modes_become_rgb(tmp_path, name, mode):
     Image.fromarray(PIXELS).convert(mode).save(tmp_path / name)

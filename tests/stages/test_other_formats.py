@@ -25,6 +25,7 @@ from tests.sensor_files import (
     write_kitti_object,
     write_kitti_odometry,
 )
+from tools import check
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,3 +125,9 @@ def test_data_of_another_format(project, capsys, data_format, part):
     (project / "raw").mkdir()
     set_params(data_format)
     assert part in fails(capsys, preprocess)
+
+
+def test_the_check_is_of_anovox(project, capsys, monkeypatch):
+    set_params("kitti")
+    monkeypatch.setattr("sys.argv", ["check"])
+    assert "data.format: got 'kitti', but only AnoVox has labels to check" in fails(capsys, check)
