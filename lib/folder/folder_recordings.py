@@ -56,14 +56,10 @@ def find_folders(root: Path) -> list[Opener]:
             f"{root}: holds no folder with {IMAGES}/ and {CLOUDS}/; arrange the data so (docs/sensors.md), or set "
             "data.root"
         )
-    names = [file_name(path.relative_to(root).parts or (root.resolve().name,)) for path in found]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{root}: two folders become the recording {twice}; rename one")
-    return [partial(open_folder, root, path, name) for path, name in zip(found, names, strict=True)]
+    return [partial(open_folder, root, path) for path in found]
 
 
-def open_folder(root: Path, path: Path, name: str) -> Recording:
+def open_folder(root: Path, path: Path) -> Recording:
     """Open a folder of images and clouds below `root`, with the nearest calibration.yaml in it or above it.
 
     The calibration is checked, and the LiDAR's rings are found, by the first cloud that can be read. Raises
@@ -75,6 +71,7 @@ def open_folder(root: Path, path: Path, name: str) -> Recording:
     pairs, findings = paired(path, images, clouds, file.max_time_apart_s)
     camera = file.camera.camera
     lidar = _lidar(path, file, pairs)
+    name = file_name(path.relative_to(root).parts or (root.resolve().name,))
     calibration = Calibration(camera, vehicle_axes(file.transform, file.camera_axes))
     source = _Source(name, file, calibration, lidar, pairs)
     return Recording(

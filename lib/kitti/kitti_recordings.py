@@ -5,7 +5,7 @@ The left colour camera (image_2, image_02) and the Velodyne HDL-64E (x forward, 
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -67,7 +67,10 @@ def find_kitti(root: Path, report: Report) -> list[Opener]:
         elif {VELODYNE, "image_02", "calib"} <= held:
             sequences = sorted(entry.name for entry in (path / VELODYNE).iterdir() if entry.is_dir())
             openers += [partial(_open_tracking, path, name, file_name((*prefix, name))) for name in sequences]
-        elif len(parts) < MAX_DEPTH and VELODYNE not in held:
+        elif VELODYNE in held:
+            lacks = "image_2/ with calib/ or calib.txt, or image_02/ with calib/"
+            report(Finding(ScenarioReason.NO_SENSOR_PAIR, f"{path}: has velodyne/, but not {lacks}; it is left out"))
+        elif len(parts) < MAX_DEPTH:
             continue
         names.clear()
     if not openers:
@@ -133,7 +136,11 @@ def _recording(source: _Source) -> Recording:
         name=source.name,
         path=source.path,
         folders=source.folders,
-        settings={"frames": [pair.image.stem for pair in source.pairs]},
+        settings={
+            "frames": [pair.image.stem for pair in source.pairs],
+            "camera": asdict(camera),
+            "camera_SE3_lidar": source.calibration.camera_SE3_lidar.tolist(),
+        },
         image_sizes=((camera.height_px, camera.width_px),),
         cloud_sizes={pair.frame_id: _size(pair) for pair in source.pairs},
         findings=source.findings,

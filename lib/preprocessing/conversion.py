@@ -89,6 +89,7 @@ def convert_data_set(
         usable = [(opener, *found) for opener, found in zip(openers, opened, strict=True) if isinstance(found, tuple)]
         if not usable:
             raise DataError(_nothing_usable(root, findings))
+        _check_names([recording for _, recording, _ in usable])
         jobs = _jobs(usable, folder, params, cache)
         results = run_tasks(pool, _cached_or_converted, jobs, "converting", "scenario", _log_frames)
     converted = [scenario for scenario in results if scenario.entries]
@@ -112,6 +113,15 @@ def _opened(opener: Opener) -> tuple[Recording, str | None] | Finding:
     return (recording, files_state(recording.folders)) if isinstance(recording, Recording) else recording
 
 
+def _check_names(recordings: Sequence[Recording]) -> None:
+    """Raise DataError if two recordings have one name, which is that of their shards."""
+    first: dict[str, Path] = {}
+    for recording in recordings:
+        path = first.setdefault(recording.name, recording.path)
+        if path != recording.path:
+            raise DataError(f"{path} and {recording.path} both become the recording {recording.name}; rename one")
+
+
 def _jobs(
     usable: Sequence[tuple[Opener, Recording, str | None]], folder: Path, params: PreprocessParams, cache: Cache | None
 ) -> list[Job]:
@@ -128,17 +138,8 @@ def _jobs(
     storage = Storage(params.compression, params.point_dtype)
     code, jobs = code_fingerprint("preprocess"), []
     for _, recording, files in usable:
-        key = fingerprint(
-            str(recording.path),
-            recording.name,
-            files,
-            recording.settings,
-            height,
-            width,
-            max_points,
-            asdict(storage),
-            code,
-        )
+        read = str(recording.path), recording.name, files, recording.settings
+        key = fingerprint(*read, height, width, max_points, asdict(storage), code)
         jobs.append(Job(recording, files, folder, height, width, max_points, storage, cache if files else None, key))
     return jobs
 

@@ -282,10 +282,6 @@ def test_a_bin_of_other_columns(tmp_path):
 def test_folders_that_are_none(tmp_path):
     with pytest.raises(DataError, match="holds no folder with images/ and clouds/"):
         find_folders(tmp_path)
-    for name in ("a b", "a_b"):
-        write_folder(tmp_path / name, ["0"])
-    with pytest.raises(DataError, match="two folders become the recording a_b; rename one"):
-        find_folders(tmp_path)
 
 
 def test_the_calibration_file_is_plain_yaml(tmp_path):

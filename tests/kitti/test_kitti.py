@@ -182,6 +182,14 @@ def test_a_frame_without_calibration_is_reported(tmp_path):
     assert "frame 000004" in reported[0].message and "frame 000005" in reported[1].message
 
 
+def test_half_a_layout_is_reported(tmp_path):
+    write_kitti_odometry(tmp_path / "04", 1)
+    (tmp_path / "05" / "velodyne").mkdir(parents=True)
+    (recording,), (finding,) = opened(tmp_path)
+    assert recording.name == "04" and finding.reason is ScenarioReason.NO_SENSOR_PAIR
+    assert "05: has velodyne/, but not image_2/" in finding.message
+
+
 def test_no_kitti_data(tmp_path):
     with pytest.raises(DataError, match="holds no KITTI data"):
         opened(tmp_path)

@@ -103,6 +103,13 @@ def test_kitti_sequences(project):
     assert {path.name: path.read_bytes() for path in Path("data/shards").iterdir()} == before
 
 
+def test_two_folders_of_one_name(project, capsys):
+    for name in ("a b", "a_b"):
+        write_folder(project / "raw" / name, ["0"])
+    set_params("folder")
+    assert "raw/a b and raw/a_b both become the recording a_b; rename one" in fails(capsys, preprocess)
+
+
 def test_images_of_several_sizes_need_one(project, capsys):
     write_kitti_object(project / "raw", {"000001": (P2, (HEIGHT, WIDTH)), "000002": (P2, (HEIGHT - 1, WIDTH))})
     set_params("kitti")
