@@ -42,7 +42,7 @@ def test_keys_are_stable_and_reasons_counted():
     problems: list[Problem] = [*skipped, ScenarioReason.MISSING_SENSOR_SETUP, Notice.SYMLINK_LOOP]
     metrics = data_metrics(statistics, [ScenarioType.NORMALITY], problems)
     assert metrics["noticed"] == {notice.value: 0 for notice in Notice} | {"symlink_loop": 1}
-    assert metrics["scenarios"] == {"normality": 1, "static": 0, "dynamic": 0}
+    assert metrics["scenarios"] == {"normality": 1, "static": 0, "dynamic": 0, "unlabelled": 0}
     assert metrics["skipped"] == {reason.value: 0 for reason in Reason} | {"bad_array": 2, "missing_image": 1}
     assert metrics["skipped_scenarios"]["missing_sensor_setup"] == 1
     assert list(metrics["anomaly_frames"]) == ["Tiny", "Small", "Medium", "Big", "Huge", "unknown"]
