@@ -36,9 +36,8 @@ def _load_lib() -> None:
 
 _load_lib()
 
-from lib.anovox.format.findings import Finding
 from lib.anovox.format.folders import find_scenarios
-from lib.anovox.reading.frames import SkippedFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import Sensors, open_scenario
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, Label, is_anomaly, is_ignored
@@ -54,6 +53,8 @@ from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import load_detector as _load_detector
 from lib.model.model_file import scenarios_seen
 from lib.preprocessing.resize import resize_frame
+from lib.reading.findings import Finding
+from lib.reading.recorded_frames import SkippedFrame
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import Predictions, read_predictions
 from lib.shards.shard_reader import Shard, read_shard

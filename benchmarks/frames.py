@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.params import load_params
 from lib.geometry.frame import Frame
+from lib.reading.recorded_frames import ReadFrame
 from lib.simulator.sample import write_sample
 from lib.simulator.simulate_params import SimulateParams
 from stages.check import Params

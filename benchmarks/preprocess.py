@@ -14,8 +14,9 @@ from benchmarks.frames import multiplied, simulated_scenarios
 from benchmarks.subject import Measure, Spread, Subject, Table
 from benchmarks.timing import alternate
 from lib.anovox.format import layout
-from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
+from lib.reading.recorded_frames import ReadFrame
 
 SCENARIOS, FRAMES, TIMES, ROUNDS = 4, 4, 75, 2
 TURNS: Final = 4

@@ -48,8 +48,8 @@ def _check_root(root: Path) -> None:
     made = place == SAMPLE or any(place.is_relative_to(each) and not os.path.isdir(each) for each in to_come)  # noqa: PTH112
     if not made and not os.path.isdir(root):  # noqa: PTH112 (pathlib raises an error for too long names)
         raise ParamsError(
-            f"params.yaml: data.root: got {str(root)!r}, and there is no such folder; set it to one with Scenario_* "
-            "folders (`python -m tools.check FOLDER` checks a folder)"
+            f"params.yaml: data.root: got {str(root)!r}, and there is no such folder; set it to one with data "
+            "in the format of data.format (`python -m tools.check FOLDER` checks a folder of AnoVox)"
         )
 
 

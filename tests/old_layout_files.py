@@ -9,9 +9,9 @@ import numpy.typing as npt
 from lib.anovox.format import layout, writing
 from lib.anovox.format.colors import ANOMALY_COLOR, color_keys
 from lib.anovox.format.grid import voxel_grid
-from lib.anovox.format.pcd import StoredCloud, require_pcd_library
 from lib.anovox.format.recording import Recording, ScenarioConfig, SensorPose
 from lib.common.labels import LABELS, is_anomaly
+from lib.reading.pcd import StoredCloud, require_pcd_library
 
 
 def write_old_scenario(data_root: Path, config: ScenarioConfig, recordings: Iterable[Recording]) -> Path:

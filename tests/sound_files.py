@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from lib.anovox.format.findings import Finding
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import Scenario
+from lib.reading.findings import Finding
+from lib.reading.recorded_frames import ReadFrame, SkippedFrame
 
 
 def no_finding(finding: Finding) -> None:

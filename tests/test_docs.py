@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.anovox.format.files import Reason
-from lib.anovox.format.findings import Notice, ScenarioReason
 from lib.doctor import diagnoses
 from lib.preprocessing import causes, label_checks, rules
+from lib.reading.file_errors import Reason
+from lib.reading.findings import Notice, ScenarioReason
 from tests.present import present
 
 ROOT = Path(__file__).parents[1]

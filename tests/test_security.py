@@ -12,12 +12,12 @@ import pytest
 from lib.anovox.format import layout
 from lib.anovox.format.configurations import SIMULATOR_NOTES, read_configurations
 from lib.anovox.format.ego_state import anomaly_of
-from lib.anovox.format.findings import Finding
 from lib.anovox.format.folders import find_scenarios
-from lib.anovox.format.safe_names import MAX_CHARACTERS, is_plain, plain
 from lib.common.errors import DataError
 from lib.common.terminal import readable
 from lib.geometry.frame import ScenarioType
+from lib.reading.findings import Finding
+from lib.reading.safe_names import MAX_CHARACTERS, is_plain, plain
 from lib.shards.index import ShardEntry, read_index, write_index
 from tests.faults.workspace import Workspace
 from tests.present import present

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from lib.common.errors import run_stage
+from lib.common.errors import ParamsError, run_stage
 from lib.common.params import load_params
 from lib.doctor.checkup import check_up, document, page
 from lib.doctor.estimate import PlannedParams
@@ -20,6 +20,11 @@ def main() -> None:
     if args.workers is not None:
         execution = params.execution.model_copy(update={"workers": args.workers})
         params = params.model_copy(update={"execution": execution})
+    if args.data_root is None and params.data.format != "anovox":
+        raise ParamsError(
+            f"params.yaml: data.format: got {params.data.format!r}, but only AnoVox has labels to check; "
+            "`dvc repro preprocess` names what is wrong with other data"
+        )
     root = Path(params.data.root) if args.data_root is None else args.data_root
     checkup = check_up(root, params, args.frames)
     print(json.dumps(document(checkup), indent=1, allow_nan=False) if args.json else page(checkup))

@@ -39,9 +39,13 @@ class Sections(Section):
     model_config = ConfigDict(extra="ignore")
 
 
-class DataParams(Section):
-    """Where the AnoVox data lies: a folder that holds Scenario_* folders at any depth."""
+DataFormat = Literal["anovox", "kitti", "folder"]
 
+
+class DataParams(Section):
+    """Where the data lies, and in which format: for AnoVox a folder that holds Scenario_* folders at any depth."""
+
+    format: DataFormat
     root: Annotated[str, Field(min_length=1, max_length=MAX_PATH_CHARACTERS)]
 
     @field_validator("root")
@@ -70,6 +74,16 @@ def load_params(sections: type[AnySections], path: Path = Path("params.yaml")) -
 
     Raises ParamsError that names the key, the value and what would be accepted.
     """
+    return read_sections(
+        sections, path, "the repository's own params.yaml shows a value", "run from the repository's root"
+    )
+
+
+def read_sections(sections: type[AnySections], path: Path, example: str, remedy: str) -> AnySections:
+    """Read a YAML file and check it: `sections` has its keys as fields.
+
+    `example`: says where a missing key is shown; `remedy`: what helps if the file cannot be read. Raises ParamsError.
+    """
     try:
         values = read_yaml(read_text(path, MAX_BYTES))
     except ParamsError:
@@ -79,19 +93,19 @@ def load_params(sections: type[AnySections], path: Path = Path("params.yaml")) -
     except UnfitFileError as error:
         raise ParamsError(f"{path}: cannot be read ({error.strerror}); put a file of parameters there") from None
     except OSError as error:
-        raise ParamsError(f"{path}: cannot be read ({error.strerror}); run from the repository's root") from None
+        raise ParamsError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     except ValueError as error:
         raise ParamsError(f"{path}: {readable(str(error))}") from None
     try:
         return sections.model_validate(values)
     except ValidationError as error:
         details = error.errors()
-        sentences = [_sentence(path, sections, detail) for detail in details[:MISTAKES_SHOWN]]
+        sentences = [_sentence(path, sections, detail, example) for detail in details[:MISTAKES_SHOWN]]
         more = len(details) - len(sentences)
         raise ParamsError("; ".join([*sentences, *([f"and {more} more mistakes"] if more else [])])) from None
 
 
-def _sentence(path: Path, sections: type[Section], detail: Any) -> str:
+def _sentence(path: Path, sections: type[Section], detail: Any, example: str) -> str:
     key = ".".join(readable(str(part)[:60]) for part in detail["loc"]) or "the file"
     if detail["type"] == "extra_forbidden":
         section: Any = sections
@@ -101,7 +115,7 @@ def _sentence(path: Path, sections: type[Section], detail: Any) -> str:
         moved = f"; it is {MOVED[key]} now" if key in MOVED else ""
         return f"{path}: {key}: unknown key{moved}; accepted here: {accepted}"
     if detail["type"] == "missing":
-        return f"{path}: {key}: missing; add it (the repository's own params.yaml shows a value)"
+        return f"{path}: {key}: missing; add it ({example})"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if detail["type"] == "value_error" and isinstance(detail["input"], dict):
         return f"{path}: {message}"

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
-from lib.anovox.format.files import Reason
-from lib.anovox.format.findings import Notice, ScenarioReason
+from lib.anovox.reading.anovox_recordings import open_anovox
 from lib.common.errors import DataError
 from lib.doctor.survey import Metrics, Survey
 from lib.geometry.frame import ScenarioType
@@ -14,6 +14,9 @@ from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.label_report import class_text
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.statistics import worst_scenarios
+from lib.reading.file_errors import Reason
+from lib.reading.findings import Notice, ScenarioReason
+from lib.reading.recorded_frames import Opener
 from lib.shards.split import Split, assign_splits
 from lib.shards.split_params import SplitParams
 
@@ -89,9 +92,12 @@ def _trainability(survey: Survey, preprocess: PreprocessParams, split: SplitPara
 def _agreement(survey: Survey, preprocess: PreprocessParams) -> Iterator[Diagnosis]:
     """Diagnoses of the checks of labels and calibration that preprocess applies."""
     severity = Severity.WARNING if preprocess.trust_labels else Severity.ERROR
-    sources = {scenario.config.name: (scenario.path, scenario.config) for scenario in survey.scenarios}
+    sources: dict[str, Opener] = {
+        scenario.config.name: partial(open_anovox, scenario.path, scenario.config, preprocess.sensors)
+        for scenario in survey.scenarios
+    }
     for objection in objections(survey.statistics):
-        found = explained(objection, sources, preprocess.sensors)
+        found = explained(objection, sources)
         yield Diagnosis(severity, found.name, found.what, found.remedy)
     for left_open in undecided(survey.statistics):
         what = f"{_counted(len(left_open.scenarios), 'scenario')}, first {left_open.scenarios[0]}: {left_open.what}"

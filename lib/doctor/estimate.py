@@ -4,11 +4,13 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from lib.anovox.reading.frames import ReadFrame, largest_usable_cloud, read_frames
+from lib.anovox.reading.anovox_recordings import open_anovox
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.params import DataParams, ExecutionParams, Sections
 from lib.common.workers import available_cores
@@ -18,6 +20,7 @@ from lib.model.devices import choose_device, choose_precision
 from lib.model.model_params import ModelParams
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
+from lib.reading.recorded_frames import ReadFrame, largest_usable_cloud
 from lib.shards.schema import Storage, shard_arrays
 from lib.shards.shard_reader import Shard, read_shard
 from lib.shards.shard_writer import padded_length, write_shard
@@ -72,8 +75,9 @@ def estimate(survey: Survey, splits: Mapping[str, Split], params: PlannedParams)
     Sets torch's number of threads, as training does.
     """
     scenarios = {scenario.config.name: scenario for scenario in survey.scenarios}
-    clouds = ((scenario.largest_cloud, scenario.path, scenario.config) for scenario in survey.scenarios)
-    max_points = params.preprocess.max_points or padded_length(largest_usable_cloud(clouds, params.preprocess.sensors))
+    sensors = params.preprocess.sensors
+    clouds = ((s.largest_cloud, partial(open_anovox, s.path, s.config, sensors)) for s in survey.scenarios)
+    max_points = params.preprocess.max_points or padded_length(largest_usable_cloud(clouds))
     trial = next(scenarios[name] for name, part in splits.items() if part == "train")
     device = choose_device(params.execution.device)
     precision = choose_precision(params.train.precision, device)

@@ -12,15 +12,16 @@ import numpy as np
 from lib.anovox.format import files, layout
 from lib.anovox.format.clouds import check_semantic_cloud, cloud_size
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.files import FileError
-from lib.anovox.format.findings import Finding, ScenarioError, ScenarioReason
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, optional_file, read_frames, required_file
+from lib.anovox.reading.frames import optional_file, read_frames, required_file
 from lib.anovox.reading.scenario import Scenario, Sensors, largest_cloud, open_scenario
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame, ScenarioType
 from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
+from lib.reading.file_errors import FileError
+from lib.reading.findings import Finding, ScenarioError, ScenarioReason
+from lib.reading.recorded_frames import ReadFrame, SkippedFrame
 from lib.shards.index import ShardEntry
 from lib.shards.shard_writer import type_by_labels
 

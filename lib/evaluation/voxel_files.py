@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, TypeAdapter, ValidationError
 
-from lib.anovox.format.arrays import read_header
 from lib.anovox.format.layout import frame_id_of
 from lib.common.errors import DataError
 from lib.common.labels import ANOMALY_SIZES
@@ -23,6 +22,7 @@ from lib.common.reading import check_regular, open_file, read_bytes
 from lib.common.terminal import readable
 from lib.evaluation.anovox_protocol import ProtocolFrame, shared_voxels, sigmoid
 from lib.geometry.voxels import GRID_SHAPE, voxel_keys
+from lib.reading.arrays import read_header
 
 MAX_TABLE_BYTES: Final = 32_000_000
 

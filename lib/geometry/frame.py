@@ -11,11 +11,12 @@ from lib.geometry.camera import Camera
 
 
 class ScenarioType(StrEnum):
-    """AnoVox's scenario types, by their name in the scenario configuration files."""
+    """AnoVox's scenario types, by their name in the scenario configuration files; UNLABELLED: of another format."""
 
     NORMALITY = "NORMALITY"
     STATIC = "STATIC"
     DYNAMIC = "SUDDEN_BREAKING_OF_VEHICLE_AHEAD"
+    UNLABELLED = "UNLABELLED"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.reading.frames import LidarClouds, ReadFrame
 from lib.anovox.reading.point_labels import NO_VOXEL, rows_of_keys
 from lib.common.labels import SKY, UNKNOWN, is_anomaly
 from lib.geometry.frame import Frame, Lidar
 from lib.geometry.voxels import OUTSIDE, point_keys
 from lib.preprocessing.summed import Summed
+from lib.reading.recorded_frames import LidarClouds, ReadFrame
 
 DEPTH_TOLERANCE_M: Final = 0.5
 DEPTH_TOLERANCE_FRACTION: Final = 0.05

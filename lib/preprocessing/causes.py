@@ -4,22 +4,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import permutations, product
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lib.anovox.format.files import DEPTH_MAX_M, DEPTH_STEPS
-from lib.anovox.format.recording import ScenarioConfig, SensorPose
-from lib.anovox.reading.frames import LidarClouds, ReadFrame, read_frames
+from lib.anovox.format.recording import SensorPose
 from lib.anovox.reading.point_labels import transfer_labels
-from lib.anovox.reading.scenario import Sensors, open_scenario
 from lib.common.labels import ROAD, ROAD_LINE
 from lib.geometry.frame import Frame, Lidar
 from lib.geometry.merged import merge_clouds
 from lib.geometry.rigid import rotation_about
 from lib.preprocessing.agreement import Agreement, camera_agreement
+from lib.reading.recorded_frames import LidarClouds, Opener, ReadFrame
 
 MAX_POINTS: Final = 8_000
 """Points per LiDAR that candidates are scored on, evenly subsampled."""
@@ -87,24 +85,23 @@ def _cause(subsampled: Sequence[ReadFrame], neighbours: Sequence[ReadFrame]) -> 
     return found or _unexplained(subsampled)
 
 
-def cause_in(
-    scenarios: Sequence[tuple[Path, ScenarioConfig | None]], sensors: Sensors, frame_ids: Sequence[int] = ()
-) -> Cause | None:
+def cause_in(scenarios: Sequence[Opener], frame_ids: Sequence[int] = ()) -> Cause | None:
     """Likeliest cause in some scenarios, from a few ticks of each; None if none of these frames can be read.
 
     `frame_ids`: ids of the affected frames; empty: all.
     """
     reads, neighbours = [], []
-    for path, config in scenarios:
-        scenario = open_scenario(path, config, sensors)
-        bad = [frame_id for frame_id in scenario.frame_ids if not frame_ids or frame_id in frame_ids]
-        inner = [frame_id for frame_id in bad if frame_id in scenario.frame_ids[1:-1]] or bad
+    for opener in scenarios:
+        scenario = opener()
+        ids = tuple(scenario.cloud_sizes)
+        bad = [frame_id for frame_id in ids if not frame_ids or frame_id in frame_ids]
+        inner = [frame_id for frame_id in bad if frame_id in ids[1:-1]] or bad
         chosen = inner[len(inner) // (2 * TICKS) :: max(1, len(inner) // TICKS)][:TICKS]
-        places = [scenario.frame_ids.index(frame_id) for frame_id in chosen]
-        beside = {place + step for place in places for step in (-1, 1)} - {-1, len(scenario.frame_ids)}
-        reads += [read for read in read_frames(scenario, chosen) if isinstance(read, ReadFrame)]
-        others = [scenario.frame_ids[place] for place in sorted(beside)]
-        neighbours += [read for read in read_frames(scenario, others) if isinstance(read, ReadFrame)]
+        places = [ids.index(frame_id) for frame_id in chosen]
+        beside = {place + step for place in places for step in (-1, 1)} - {-1, len(ids)}
+        reads += [read for read in scenario.frames(chosen) if isinstance(read, ReadFrame)]
+        others = [ids[place] for place in sorted(beside)]
+        neighbours += [read for read in scenario.frames(others) if isinstance(read, ReadFrame)]
     return likeliest_cause(reads, neighbours) if reads else None
 
 

@@ -7,10 +7,10 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.reading.frames import LidarClouds
 from lib.common.labels import ROAD, ROAD_LINE, SKY
 from lib.geometry.frame import Lidar
 from lib.preprocessing.summed import Summed
+from lib.reading.recorded_frames import LidarClouds
 
 SECTORS: Final = 36
 MIN_POINTS: Final = 10 * SECTORS

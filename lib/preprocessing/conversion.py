@@ -1,4 +1,4 @@
-"""A folder of AnoVox scenarios -> a folder of shards and its index, in parallel, one frame at a time."""
+"""A folder of recordings in any format -> a folder of shards and its index, in parallel, one frame at a time."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -7,50 +7,34 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Finding, ScenarioError, ScenarioReason
-from lib.anovox.format.folders import find_scenarios
-from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, largest_usable_cloud, read_frames
-from lib.anovox.reading.scenario import Sensors, largest_cloud, open_scenario
 from lib.common.cache import Cache, code_fingerprint, fingerprint
 from lib.common.errors import DataError, ParamsError
+from lib.common.params import DataFormat
 from lib.common.terminal import log
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame
 from lib.preprocessing.conversion_cache import ConvertedScenario, files_state, keep, take
-from lib.preprocessing.label_checks import Source
+from lib.preprocessing.data_formats import find_recordings
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
 from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
+from lib.reading.findings import Finding, ScenarioReason
+from lib.reading.recorded_frames import Opener, ReadFrame, Recording, SkippedFrame, largest_usable_cloud, open_recording
 from lib.shards.index import ShardEntry, write_index
 from lib.shards.schema import Storage
 from lib.shards.shard_writer import ShardWriter, padded_length
 
 
 @dataclass(frozen=True)
-class ScenarioPlan:
-    """A scenario before its frames are read: the sizes (height, width) of its cameras' images, the size of its largest
-    cloud, findings, and the state of its files (see conversion_cache).
-    """
-
-    path: Path
-    config: ScenarioConfig | None
-    sensors: Sensors
-    image_sizes: tuple[tuple[int, int], ...]
-    largest_cloud: int
-    findings: tuple[Finding, ...]
-    files_state: str | None
-
-
-@dataclass(frozen=True)
 class Job:
-    """One scenario to convert: images to height x width, clouds to max_points, in the format of `storage`.
+    """One recording to convert: images to height x width, clouds to max_points, in the format of `storage`.
 
-    `key`: of its entry in `cache`, which is None to convert without one.
+    `files`: state of its files when it was opened. `key`: of its entry in `cache`, which is None to convert without
+    one.
     """
 
-    plan: ScenarioPlan
+    recording: Recording
+    files: str | None
     folder: Path
     height: int
     width: int
@@ -62,19 +46,24 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class ConvertedData:
-    """A data set's index, statistics by scenario, each scenario's folder and configuration, the content of
-    metrics/data.json, and the number of scenarios taken from the cache.
+    """A data set's index, statistics by scenario, what opens each scenario, the content of metrics/data.json, and the
+    number of scenarios taken from the cache.
     """
 
     entries: tuple[ShardEntry, ...]
     statistics: dict[str, Statistics]
-    sources: dict[str, Source]
+    sources: dict[str, Opener]
     metrics: dict[str, dict[str, int | float]]
     reused: int
 
 
 def convert_data_set(
-    root: Path, folder: Path, params: PreprocessParams, workers: int, cache: Cache | None = None
+    root: Path,
+    folder: Path,
+    params: PreprocessParams,
+    workers: int,
+    cache: Cache | None = None,
+    data_format: DataFormat = "anovox",
 ) -> ConvertedData:
     """Write the shards of every usable scenario below `root`, and index.csv, into `folder`; log what is skipped.
 
@@ -91,47 +80,52 @@ def convert_data_set(
         kind = "skipped scenario" if isinstance(finding.reason, ScenarioReason) else "noticed"
         log(f"{kind}: {finding.message}")
 
-    paths = find_scenarios(root, report)
-    configs = read_configurations(root, report)
-    with processes_or_here(workers, len(paths)) as pool:
-        tasks = [(path, configs.get(path.name), params.sensors) for path in paths]
-        planned = run_tasks(pool, _plan, tasks, "listing", "scenario")
-        plans = [plan for plan in planned if isinstance(plan, ScenarioPlan)]
-        for plan in planned:
-            for finding in plan.findings if isinstance(plan, ScenarioPlan) else [plan]:
+    openers = find_recordings(data_format, root, params.sensors, report)
+    with processes_or_here(workers, len(openers)) as pool:
+        opened = run_tasks(pool, _opened, openers, "listing", "scenario")
+        for found in opened:
+            for finding in found[0].findings if isinstance(found, tuple) else [found]:
                 report(finding)
-        if not plans:
+        usable = [(opener, *found) for opener, found in zip(openers, opened, strict=True) if isinstance(found, tuple)]
+        if not usable:
             raise DataError(_nothing_usable(root, findings))
-        jobs = _jobs(plans, folder, params, cache)
-        converted = run_tasks(pool, _cached_or_converted, jobs, "converting", "scenario", _log_frames)
-    usable = [scenario for scenario in converted if scenario.entries]
-    skipped = [frame for scenario in converted for frame in scenario.skipped]
-    if not usable:
+        _check_names([recording for _, recording, _ in usable])
+        jobs = _jobs(usable, folder, params, cache)
+        results = run_tasks(pool, _cached_or_converted, jobs, "converting", "scenario", _log_frames)
+    converted = [scenario for scenario in results if scenario.entries]
+    skipped = [frame for scenario in results for frame in scenario.skipped]
+    if not converted:
         raise DataError(_nothing_usable(root, skipped))
-    entries = tuple(entry for scenario in usable for entry in scenario.entries)
+    entries = tuple(entry for scenario in converted for entry in scenario.entries)
     write_index(folder, entries)
-    statistics = {scenario.name: scenario.statistics for scenario in usable}
+    statistics = {scenario.name: scenario.statistics for scenario in converted}
     problems: list[Problem] = [frame.reason for frame in skipped]
     problems += [finding.reason for finding in findings]
-    problems += [ScenarioReason.NO_USABLE_FRAME] * (len(converted) - len(usable))
-    metrics = data_metrics(statistics, [scenario.entries[0].type for scenario in usable], problems)
-    sources = {s.name: (plan.path, plan.config) for s, plan in zip(converted, plans, strict=True)}
-    return ConvertedData(entries, statistics, sources, metrics, sum(scenario.reused for scenario in converted))
+    problems += [ScenarioReason.NO_USABLE_FRAME] * (len(results) - len(converted))
+    metrics = data_metrics(statistics, [scenario.entries[0].type for scenario in converted], problems)
+    sources = {recording.name: opener for opener, recording, _ in usable}
+    return ConvertedData(entries, statistics, sources, metrics, sum(scenario.reused for scenario in results))
 
 
-def _plan(task: tuple[Path, ScenarioConfig | None, Sensors]) -> ScenarioPlan | Finding:
-    path, config, sensors = task
-    state = files_state(path)  # before any file is read, so that later changes are noticed
-    try:
-        scenario = open_scenario(path, config, sensors)
-    except ScenarioError as error:
-        return Finding(error.reason, str(error))
-    sizes = tuple((view.camera.height_px, view.camera.width_px) for view in scenario.views)
-    return ScenarioPlan(path, config, sensors, sizes, largest_cloud(scenario), scenario.findings, state)
+def _opened(opener: Opener) -> tuple[Recording, str | None] | Finding:
+    """Open a recording, with the state of its files from before its frames are read, so that changes are noticed."""
+    recording = open_recording(opener)
+    return (recording, files_state(recording.folders)) if isinstance(recording, Recording) else recording
 
 
-def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, cache: Cache | None) -> list[Job]:
-    found = {size for plan in plans for size in plan.image_sizes}
+def _check_names(recordings: Sequence[Recording]) -> None:
+    """Raise DataError if two recordings have one name, which is that of their shards."""
+    first: dict[str, Path] = {}
+    for recording in recordings:
+        path = first.setdefault(recording.name, recording.path)
+        if path != recording.path:
+            raise DataError(f"{path} and {recording.path} both become the recording {recording.name}; rename one")
+
+
+def _jobs(
+    usable: Sequence[tuple[Opener, Recording, str | None]], folder: Path, params: PreprocessParams, cache: Cache | None
+) -> list[Job]:
+    found = {size for _, recording, _ in usable for size in recording.image_sizes}
     sizes = {(params.image_height or height, params.image_width or width) for height, width in found}
     if len(sizes) > 1:
         shown = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
@@ -139,15 +133,14 @@ def _jobs(plans: list[ScenarioPlan], folder: Path, params: PreprocessParams, cac
             f"preprocess.image_height, preprocess.image_width: null, but the images differ in size ({shown}); set both"
         )
     [(height, width)] = sizes
-    clouds = ((plan.largest_cloud, plan.path, plan.config) for plan in plans)
-    max_points = params.max_points or padded_length(largest_usable_cloud(clouds, params.sensors))
+    clouds = ((recording.largest_cloud, opener) for opener, recording, _ in usable)
+    max_points = params.max_points or padded_length(largest_usable_cloud(clouds))
     storage = Storage(params.compression, params.point_dtype)
     code, jobs = code_fingerprint("preprocess"), []
-    for plan in plans:
-        scenario = str(plan.path), plan.files_state, plan.config and asdict(plan.config), plan.sensors
-        key = fingerprint(*scenario, height, width, max_points, asdict(storage), code)
-        cached = cache if plan.files_state else None
-        jobs.append(Job(plan, folder, height, width, max_points, storage, cached, key))
+    for _, recording, files in usable:
+        read = str(recording.path), recording.name, files, recording.settings
+        key = fingerprint(*read, height, width, max_points, asdict(storage), code)
+        jobs.append(Job(recording, files, folder, height, width, max_points, storage, cache if files else None, key))
     return jobs
 
 
@@ -155,18 +148,17 @@ def _cached_or_converted(job: Job) -> ConvertedScenario:
     converted = take(job.cache, job.key, job.folder) if job.cache else None
     if converted is None:
         converted = _convert(job)
-        if job.cache and files_state(job.plan.path) == job.plan.files_state:  # else they have changed meanwhile
+        if job.cache and files_state(job.recording.folders) == job.files:  # else they have changed meanwhile
             keep(job.cache, job.key, converted, job.folder)
     return converted
 
 
 def _convert(job: Job) -> ConvertedScenario:
-    scenario = open_scenario(job.plan.path, job.plan.config, job.plan.sensors)
     statistics, skipped = Statistics(), list[SkippedFrame]()
     before: dict[str, Frame] = {}
     shards: dict[Path, ShardWriter] = {}
     with ExitStack() as stack:
-        for read in read_frames(scenario):
+        for read in job.recording.frames(None):
             if not isinstance(read, ReadFrame):
                 skipped.append(read)
                 continue
@@ -176,12 +168,12 @@ def _convert(job: Job) -> ConvertedScenario:
             frame = resize_frame(read.frame, job.height, job.width)
             path = job.folder / shard_file(frame)
             if path not in shards:
-                place = scenario.config.town, scenario.config.weather_preset
+                place = job.recording.town, job.recording.weather
                 shards[path] = stack.enter_context(ShardWriter(path, frame, job.max_points, *place, job.storage))
             shards[path].append(frame)
         ids_seen = np.any([shard.ids_seen for shard in shards.values()], axis=0)
         entries = tuple(shard.finish(ids_seen) for shard in shards.values())
-    return ConvertedScenario(scenario.config.name, entries, statistics, tuple(skipped))
+    return ConvertedScenario(job.recording.name, entries, statistics, tuple(skipped))
 
 
 def shard_file(frame: Frame) -> str:

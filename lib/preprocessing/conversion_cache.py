@@ -1,16 +1,17 @@
 """Cache of converted scenarios between runs: its entries, their keys, and when a scenario may be cached."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from pydantic import TypeAdapter
 
-from lib.anovox.format.files import Reason
-from lib.anovox.reading.frames import SkippedFrame
 from lib.common.cache import Cache, fingerprint
 from lib.preprocessing.statistics import Statistics
+from lib.reading.file_errors import Reason
+from lib.reading.recorded_frames import SkippedFrame
 from lib.shards.index import ShardEntry
 
 _DECIDED_BY_NAMES: Final = {
@@ -38,15 +39,14 @@ class ConvertedScenario:
 _AS_JSON: Final = TypeAdapter(ConvertedScenario)
 
 
-def files_state(scenario: Path) -> str | None:
-    """Fingerprint of the names, sizes, modification times and inodes of a scenario's files; None if unreadable."""
+def files_state(folders: Sequence[Path]) -> str | None:
+    """Fingerprint of the names, sizes, modification times and inodes of the files in folders; None if unreadable."""
     try:
-        folders = [scenario, *(path for path in scenario.iterdir() if path.is_dir())]
         files = []
         for folder in folders:
             with os.scandir(folder) as entries:
-                found = [(Path(entry.path), entry.stat()) for entry in entries if not entry.is_dir()]
-            files += [[str(path.relative_to(scenario)), s.st_size, s.st_mtime_ns, s.st_ino] for path, s in found]
+                found = [(entry.path, entry.stat()) for entry in entries if not entry.is_dir()]
+            files += [[path, s.st_size, s.st_mtime_ns, s.st_ino] for path, s in found]
     except OSError:
         return None
     return fingerprint(sorted(files))

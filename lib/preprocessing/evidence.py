@@ -4,13 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lib.anovox.reading.frames import ReadFrame
-from lib.anovox.reading.point_labels import LabelSource
-from lib.geometry.frame import Frame
+from lib.geometry.frame import Frame, ScenarioType
 from lib.preprocessing.agreement import Agreement, read_agreement
 from lib.preprocessing.cloud_facts import CloudFacts, cloud_facts
 from lib.preprocessing.pictures import PictureCounts, picture_counts
 from lib.preprocessing.summed import Summed
+from lib.reading.recorded_frames import LabelSource, ReadFrame
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,17 @@ class Evidence(Summed):
 
 
 def frame_evidence(read: ReadFrame, before: Frame | None = None) -> Evidence:
-    """Evidence of one frame, at its original resolution.
+    """Evidence of one frame, at its original resolution; of an unlabelled one, what its cloud and `before` tell.
 
     `before`: the same camera's frame of the previous tick, if it was read.
     """
-    agreement, pictures, repeats = read_agreement(read), picture_counts(read.frame, before), Repeats()
+    repeats = Repeats()
     if before is not None:
         same_image = np.array_equal(read.frame.image, before.image)
         repeats = Repeats(1, int(same_image), int(np.array_equal(read.frame.points, before.points)))
+    if read.frame.scenario_type is ScenarioType.UNLABELLED:
+        return Evidence(clouds=cloud_facts(read.clouds, read.frame.lidars, read.class_ids_by_lidar), repeats=repeats)
+    agreement, pictures = read_agreement(read), picture_counts(read.frame, before)
     if read.shares_cloud:
         return Evidence(agreement=agreement, pictures=pictures, repeats=repeats)
     sources = (LabelSource.ROW, LabelSource.DIRECTION, LabelSource.VOXEL, LabelSource.NONE)

@@ -2,24 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
-from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.reading.scenario import Sensors
 from lib.preprocessing.causes import cause_in
 from lib.preprocessing.evidence import Evidence
 from lib.preprocessing.rules import RULES, Level, Rule, hides_outlines
 from lib.preprocessing.statistics import BadFrame, Statistics
+from lib.reading.recorded_frames import Opener
 
 MAX_BAD_FRAMES: Final = 0.05
 """Fraction of a camera's frames that may be bad without stopping preprocess. Bad frames are always reported."""
 SCENARIOS_TOGETHER: Final = 4
 SAME_LABELS: Final = 0.5
 """Fraction of a scenario's frames with the same depths and classes as another one's, above which it is a copy."""
-
-Source = tuple[Path, ScenarioConfig | None]
-"""A scenario's folder and configuration."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +59,15 @@ def objections(by_scenario: Mapping[str, Statistics]) -> list[Objection]:
     return [objection for objection in (*found, _copies(by_scenario)) if objection is not None]
 
 
-def explained(objection: Objection, sources: Mapping[str, Source], sensors: Sensors) -> Objection:
-    """Add the likeliest cause, searched in the worst scenario, or in a few for an objection to the whole data set."""
+def explained(objection: Objection, sources: Mapping[str, Opener]) -> Objection:
+    """Add the likeliest cause, searched in the worst scenario, or in a few for an objection to the whole data set.
+
+    `sources`: what opens each scenario.
+    """
     if not objection.needs_cause:
         return objection
     chosen = objection.scenarios[:1] or tuple(sources)[:SCENARIOS_TOGETHER]
-    cause = cause_in([sources[name] for name in chosen], sensors, objection.frame_ids)
+    cause = cause_in([sources[name] for name in chosen], objection.frame_ids)
     if cause is None:
         return objection
     return replace(objection, name=cause.name, what=f"{objection.what}: {cause.what}", remedy=cause.remedy)

@@ -1,6 +1,7 @@
 """Label proof sheets: images of the data set with the LiDAR points drawn on them in class colours.
 
-If labels and calibration are right, the colours of the points match the objects under them.
+If labels and calibration are right, the colours of the points match the objects under them. Without labels, the points
+are coloured by distance: red near, blue far.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,6 +31,7 @@ _KIND_NAMES: Final = {
     ScenarioType.NORMALITY: "normality",
     ScenarioType.STATIC: "static anomaly",
     ScenarioType.DYNAMIC: "dynamic anomaly",
+    ScenarioType.UNLABELLED: "no labels",
 }
 
 
@@ -52,7 +54,9 @@ def write_label_sheets(shards: Path, entries: Sequence[ShardEntry], folder: Path
         examples = _choose(shards, entries, wanted, seed)
         if examples:
             written.append(folder / f"{name}.png")
-            sheet = _draw_sheet(examples, f"Labels of frames {having} an anomaly")
+            unlabelled = examples[0].shard.scenario_type is ScenarioType.UNLABELLED
+            title = "Frames without labels" if unlabelled else f"Labels of frames {having} an anomaly"
+            sheet = _draw_sheet(examples, title, "their distance (red: near)" if unlabelled else "their class")
             sheet.savefig(written[-1], dpi=DPI, facecolor=PAPER, **plain)
     return tuple(written)
 
@@ -86,7 +90,7 @@ def _choose(shards: Path, entries: Sequence[ShardEntry], anomalous: bool, seed: 
     return examples[:FRAMES_PER_SHEET]
 
 
-def _draw_sheet(examples: Sequence[Example], title: str) -> Figure:
+def _draw_sheet(examples: Sequence[Example], title: str, colored_by: str) -> Figure:
     camera = examples[0].shard.camera
     gap_in, caption_in, head_in, foot_in, margin_in = 0.12, 0.34, 0.62, 0.95, 0.2
     panel_width_in = (SHEET_WIDTH_IN - 2 * margin_in - gap_in) / 2
@@ -96,7 +100,7 @@ def _draw_sheet(examples: Sequence[Example], title: str) -> Figure:
     FigureCanvasAgg(figure)
     figure.text(margin_in / SHEET_WIDTH_IN, 1 - 0.2 / height_in, title, fontsize=15, weight="bold", va="top", color=INK)
     camera_side = "left: camera, anomaly outlined" if _any_anomaly(examples) else "left: camera"
-    explanation = f"{camera_side}      right: LiDAR points at their projection, in the colour of their class"
+    explanation = f"{camera_side}      right: LiDAR points at their projection, in the colour of {colored_by}"
     right_edge = 1 - margin_in / SHEET_WIDTH_IN
     figure.text(right_edge, 1 - 0.25 / height_in, explanation, fontsize=9.5, va="top", ha="right", color=MUTED)
     for row, example in enumerate(examples):
@@ -108,7 +112,8 @@ def _draw_sheet(examples: Sequence[Example], title: str) -> Figure:
             _draw_panel(axes, example, with_points=column == 1, panel_width_in=panel_width_in)
         caption_y = (top_in - panel_height_in - 0.07) / height_in
         figure.text(margin_in / SHEET_WIDTH_IN, caption_y, _caption(example), fontsize=9.5, va="top", color=INK)
-    _draw_legend(figure, examples, foot_in / height_in)
+    if examples[0].shard.scenario_type is not ScenarioType.UNLABELLED:
+        _draw_legend(figure, examples, foot_in / height_in)
     return figure
 
 
@@ -142,7 +147,11 @@ def _draw_points(axes: Any, shard: Shard, index: int, panel_width_in: float) -> 
     u, v, classes = u[visible][order], v[visible][order], classes[order]
     spacing_pt = 72 * panel_width_in * np.sqrt(0.35 / max(len(u), 1))
     size_pt = float(np.clip(0.7 * spacing_pt, 1.2, 4.0))
-    axes.scatter(u, v, s=size_pt**2, c=class_colors()[classes], linewidths=0)
+    if shard.scenario_type is ScenarioType.UNLABELLED:
+        distance_m = np.linalg.norm(shard.points[index, :count, :3], axis=1)[visible][order]
+        axes.scatter(u, v, s=size_pt**2, c=np.log(distance_m), cmap="turbo_r", linewidths=0)
+    else:
+        axes.scatter(u, v, s=size_pt**2, c=class_colors()[classes], linewidths=0)
 
 
 def _draw_legend(figure: Figure, examples: Sequence[Example], top: float) -> None:

@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import PlainSerializer, PlainValidator
 
-from lib.anovox.format.files import Reason
-from lib.anovox.format.findings import Notice, ScenarioReason
-from lib.anovox.reading.frames import ReadFrame
 from lib.common.labels import ANOMALY_SIZES, LABELS, UNKNOWN, class_counts, is_anomaly
 from lib.geometry.frame import Frame, ScenarioType
 from lib.preprocessing.cloud_facts import SECTORS
 from lib.preprocessing.evidence import Evidence, frame_evidence
 from lib.preprocessing.rules import RULES, Level
+from lib.reading.file_errors import Reason
+from lib.reading.findings import Notice, ScenarioReason
+from lib.reading.recorded_frames import ReadFrame
 from lib.shards.digests import label_digests, sample_digests
 
 UNKNOWN_SIZE: Final = "unknown"
@@ -118,7 +118,8 @@ def frame_statistics(read: ReadFrame, before: Frame | None = None) -> Statistics
     """
     frame = read.frame
     evidence = frame_evidence(read, before)
-    broken = [rule for rule in RULES if rule.lowest == Level.FRAME and rule.measure(evidence) is not None]
+    rules = () if frame.scenario_type is ScenarioType.UNLABELLED else RULES
+    broken = [rule for rule in rules if rule.lowest == Level.FRAME and rule.measure(evidence) is not None]
     range_m = _ranges_m(frame.points)
     point_classes, pixel_classes = class_counts(frame.point_class), class_counts(frame.pixel_class)
     seen = bool(_anomalous(point_classes) or _anomalous(pixel_classes))
@@ -159,6 +160,7 @@ def data_metrics(
             "normality": types[ScenarioType.NORMALITY],
             "static": types[ScenarioType.STATIC],
             "dynamic": types[ScenarioType.DYNAMIC],
+            "unlabelled": types[ScenarioType.UNLABELLED],
         },
         "frames": {"total": total.frames, "with_anomaly": total.frames_with_anomaly},
         "anomaly_frames": {size: total.anomaly_sizes[size] for size in (*ANOMALY_SIZES, UNKNOWN_SIZE)},

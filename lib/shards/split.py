@@ -23,8 +23,13 @@ def assign_splits(entries: Sequence[ShardEntry], params: SplitParams) -> dict[st
     and training takes their anomaly-free frames (`training_frames`). Scenarios are divided in an order hashed from seed
     and name (test, train, validation), so that one more scenario moves at most one other across either border. Train,
     validation and test get at least one each where the scenarios suffice and the fraction is not 0.
-    Raises DataError when nothing is left to train on.
+    Raises DataError when nothing is left to train on, or recordings have no labels.
     """
+    if any(e.type is ScenarioType.UNLABELLED for e in entries):
+        raise DataError(
+            "the shards hold recordings without labels, which can be neither trained on nor evaluated; set data.format "
+            "to anovox and data.root to labelled data, then run `dvc repro`"
+        )
     normality_only = params.train_on == "normality"
     divided = [e for e in entries if not normality_only or e.type is ScenarioType.NORMALITY]
     ordered = sorted({e.scenario for e in divided}, key=lambda name: _hashed(params.seed, name))

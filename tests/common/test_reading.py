@@ -12,10 +12,8 @@ import pytest
 from lib.anovox.download.archives import unpack
 from lib.anovox.format import clouds, files
 from lib.anovox.format.configurations import SIMULATOR_NOTES, read_configurations
-from lib.anovox.format.findings import Finding
-from lib.anovox.format.pcd import StoredCloud
 from lib.anovox.format.sensor_setup import read_sensor_setup
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.cache import file_digest
 from lib.common.errors import DataError, ParamsError
@@ -23,6 +21,10 @@ from lib.common.reading import UnfitFileError, check_regular, open_file, read_by
 from lib.evaluation.voxel_files import read_frame_table
 from lib.figures.read_tables import read_metrics, read_table
 from lib.model.model_file import load_detector
+from lib.reading.file_errors import FileError
+from lib.reading.findings import Finding
+from lib.reading.pcd import StoredCloud
+from lib.reading.recorded_frames import ReadFrame, SkippedFrame
 from lib.shards.index import read_index
 from lib.shards.predictions import read_predictions
 from lib.shards.shard_reader import read_shard
@@ -146,7 +148,7 @@ def test_a_cloud_of_more_bytes_than_any_lidar_records_is_refused_by_its_size(tmp
             header = b"{'descr': '<f8', 'fortran_order': True, 'shape': (40000000, 4), }".ljust(117) + b"\n"
             path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
         os.truncate(path, 128 + 40_000_000 * 32 if name == "x.npy" else 10**12)
-        with pytest.raises(files.FileError, match=r"of any LiDAR|such files have at most 4000000"):
+        with pytest.raises(FileError, match=r"of any LiDAR|such files have at most 4000000"):
             clouds.read_lidar(path)
 
 

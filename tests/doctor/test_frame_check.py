@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.anovox.format.files import Reason
-from lib.anovox.reading.frames import SkippedFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.doctor.survey import check_frames
+from lib.reading.file_errors import Reason
+from lib.reading.recorded_frames import SkippedFrame
 from tests.anovox_sample import MONO_STATIC, SCENARIOS, frame_path, golden_copy
 from tests.sound_files import whole_frames
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from lib.anovox.format import layout
 from lib.anovox.format.configurations import ScenarioDefinition, write_scenario_configuration, write_simulator_notes
-from lib.anovox.format.pcd import StoredCloud
 from lib.anovox.format.writing import write_array, write_scenario
 from lib.common.outputs import write_text
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import save_detector
 from lib.preprocessing.conversion import convert_data_set
 from lib.preprocessing.preprocess_params import PreprocessParams
+from lib.reading.pcd import StoredCloud
 from lib.shards.index import INDEX_FILE
 from lib.shards.predictions import Predictions, to_float16, write_predictions
 from lib.shards.shard_reader import read_shard

@@ -24,11 +24,9 @@ from lib.anovox.format.configurations import (
     read_simulator_notes,
 )
 from lib.anovox.format.ego_state import anomaly_of
-from lib.anovox.format.findings import Finding, ScenarioReason
 from lib.anovox.format.folders import find_scenarios
-from lib.anovox.format.safe_names import is_plain
 from lib.anovox.format.sensor_setup import read_sensor_setup
-from lib.anovox.reading.frames import SkippedFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.errors import DataError, ParamsError
 from lib.common.reading import read_bytes
@@ -37,6 +35,9 @@ from lib.evaluation.inputs import check_predictions
 from lib.evaluation.voxel_files import read_frame_table, read_protocol_frames
 from lib.model.model_file import load_detector
 from lib.preprocessing.statistics import frame_statistics
+from lib.reading.findings import Finding, ScenarioReason
+from lib.reading.recorded_frames import SkippedFrame
+from lib.reading.safe_names import is_plain
 from lib.shards.index import INDEX_FILE, frames_with_anomaly, read_index
 from lib.shards.predictions import read_predictions
 from lib.shards.shard_reader import read_shard

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.anovox.format.findings import Notice
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.grid import voxel_grid
+from lib.anovox.reading.anovox_recordings import open_anovox
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import is_anomaly
 from lib.doctor.survey import survey
@@ -19,6 +20,7 @@ from lib.preprocessing.evidence import Evidence
 from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.pictures import PictureCounts
 from lib.preprocessing.statistics import Statistics
+from lib.reading.findings import Notice
 from lib.simulator.sample import write_sample
 from tests.all_params import all_params
 from tests.anovox_sample import GOLDEN
@@ -46,8 +48,11 @@ def data(sound, tmp_path):
 def judged(root, sensors="forward"):
     """Objections by name."""
     found = survey(root, sensors, 0, 1)
-    sources = {scenario.config.name: (scenario.path, scenario.config) for scenario in found.scenarios}
-    explanations = [explained(each, sources, sensors) for each in objections(found.statistics)]
+    sources = {
+        scenario.config.name: partial(open_anovox, scenario.path, scenario.config, sensors)
+        for scenario in found.scenarios
+    }
+    explanations = [explained(each, sources) for each in objections(found.statistics)]
     return {each.name: each for each in explanations}
 
 

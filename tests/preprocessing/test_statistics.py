@@ -2,9 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lib.anovox.format.files import Reason
-from lib.anovox.format.findings import Notice, ScenarioReason
-from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.frame import ScenarioType
 from lib.preprocessing.label_report import SCENARIO_COLUMNS, label_sentences, scenario_rows
@@ -16,6 +14,9 @@ from lib.preprocessing.statistics import (
     label_metrics,
     worst_scenarios,
 )
+from lib.reading.file_errors import Reason
+from lib.reading.findings import Notice, ScenarioReason
+from lib.reading.recorded_frames import ReadFrame
 from lib.shards.index import ShardEntry
 from tests.anovox_sample import MONO_NORMALITY, MONO_STATIC
 
@@ -43,7 +44,7 @@ def test_keys_are_stable_and_reasons_counted():
     every = [*Reason, *ScenarioReason, *Notice]
     assert len({problem.value for problem in every}) == len(every), "they are counted together"
     assert metrics["noticed"] == {notice.value: 0 for notice in Notice} | {"symlink_loop": 1}
-    assert metrics["scenarios"] == {"normality": 1, "static": 0, "dynamic": 0}
+    assert metrics["scenarios"] == {"normality": 1, "static": 0, "dynamic": 0, "unlabelled": 0}
     assert metrics["skipped"] == {reason.value: 0 for reason in Reason} | {"bad_array": 2, "missing_image": 1}
     assert metrics["skipped_scenarios"]["missing_sensor_setup"] == 1
     assert list(metrics["anomaly_frames"]) == ["Tiny", "Small", "Medium", "Big", "Huge", "unknown"]

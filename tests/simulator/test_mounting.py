@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.anovox.format.writing import write_scenario
-from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import CAR, ROAD
 from lib.geometry.frame import Frame
 from lib.geometry.rigid import apply, invert
 from lib.preprocessing.agreement import Agreement, camera_agreement
+from lib.reading.recorded_frames import ReadFrame
 from lib.simulator.mounting import extrinsics, sensor_set, true_lidar_extrinsics
 from lib.simulator.recordings import record_scenario, scenario_config
 from lib.simulator.scenario_plan import plan_scenarios

@@ -7,11 +7,12 @@ import pytest
 from lib.anovox.format.configurations import SimulatorNote
 from lib.anovox.format.files import read_key_values
 from lib.anovox.format.writing import write_scenario
-from lib.anovox.reading.frames import ReadFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import is_anomaly
 from lib.geometry.frame import Anomaly, ScenarioType
 from lib.geometry.rigid import apply, invert
+from lib.reading.recorded_frames import ReadFrame
 from lib.simulator.mounting import sensor_set
 from lib.simulator.recordings import (
     frame_ids,

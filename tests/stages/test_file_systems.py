@@ -15,12 +15,12 @@ import yaml
 
 from lib.anovox.download.packed import packed_files
 from lib.anovox.format import files
-from lib.anovox.format.pcd import StoredCloud, read_pcd
-from lib.anovox.format.ply import read_ply
 from lib.anovox.format.sensor_setup import read_sensor_setup
 from lib.common.errors import DataError
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import load_detector, save_detector
+from lib.reading.pcd import StoredCloud, read_pcd
+from lib.reading.ply import read_ply
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import read_predictions
 from lib.shards.schema import Storage

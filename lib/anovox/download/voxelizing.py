@@ -9,8 +9,6 @@ import numpy as np
 
 from lib.anovox.format import files, layout, writing
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.files import FileError
-from lib.anovox.format.findings import Finding, ScenarioError
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import compute_voxels
@@ -19,6 +17,8 @@ from lib.common.errors import DataError
 from lib.common.outputs import atomic_file
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.voxels import voxel_keys
+from lib.reading.file_errors import FileError
+from lib.reading.findings import Finding, ScenarioError
 
 MIN_COMMON_FRACTION = 0.9
 """Fraction of voxels that an existing grid and the computed one must have in common."""

@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from lib.anovox.format import files
 from lib.anovox.format.colors import class_ids_of_colors
-from lib.anovox.format.files import FileError, Reason, Undefined
+from lib.anovox.format.files import Undefined
 from lib.common.labels import UNKNOWN, is_known
+from lib.reading.file_errors import CORRECT, FileError, Reason
 
 MAX_UNKNOWN_COLORS: Final = 0.9
 """Fraction of pixels; an image with more of them does not hold labels."""
@@ -42,7 +43,7 @@ def _ids(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8] | None:
     if pixels.ndim == 2:
         if pixels.max(initial=0) > UNKNOWN:
             problem = f"it holds {pixels.max()} as a class id, which has to fit into 8 bits"
-            raise FileError(path, Reason.DAMAGED_IMAGE, problem, files.CORRECT)
+            raise FileError(path, Reason.DAMAGED_IMAGE, problem, CORRECT)
         return pixels.astype(np.uint8, copy=False)
     red, others = pixels[..., 0], pixels[..., 1:]
     if others.any() and (others != red[..., None]).any():

@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from lib.anovox.format import files
 from lib.anovox.format.colors import class_ids_of_colors
-from lib.anovox.format.files import FileError, Reason, Undefined
-from lib.anovox.format.pcd import pcd_size, read_pcd
-from lib.anovox.format.ply import ply_size, read_ply
+from lib.anovox.format.files import Undefined
+from lib.reading.file_errors import FileError, Reason, check_coordinates
+from lib.reading.pcd import pcd_size, read_pcd
+from lib.reading.ply import ply_size, read_ply
 
 _READERS: Final = {".pcd": read_pcd, ".ply": read_ply}
 _SIZES: Final = {".npy": files.lidar_size, ".pcd": pcd_size, ".ply": ply_size}
@@ -27,7 +28,7 @@ def read_lidar(path: Path) -> npt.NDArray[np.float32]:
     intensity = np.zeros(len(cloud.points_m)) if cloud.intensity is None else cloud.intensity
     with np.errstate(invalid="ignore", over="ignore"):
         points = np.column_stack([cloud.points_m, intensity]).astype(np.float32)
-    files.check_coordinates(path, points)
+    check_coordinates(path, points)
     return points
 
 
@@ -49,7 +50,7 @@ def read_semantic_lidar(path: Path, anomaly_id: int, undefined: Undefined = None
         raise FileError(path, Reason.BAD_ARRAY, problem, "delete it: VOXEL_GRID then gives the classes")
     with np.errstate(invalid="ignore"):
         points = np.column_stack([cloud.points_m, class_ids]).astype(np.float64)
-    files.check_coordinates(path, points)
+    check_coordinates(path, points)
     return points
 
 

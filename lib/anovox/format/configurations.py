@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from lib.anovox.format import files, layout
 from lib.anovox.format.ego_state import carla_number
-from lib.anovox.format.findings import Finding, Notice, Report
 from lib.anovox.format.folders import walk
 from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.format.safe_names import plain
 from lib.common.errors import DataError
 from lib.common.outputs import write_text
 from lib.geometry.frame import ScenarioType
+from lib.reading.findings import Finding, Notice, Report
+from lib.reading.safe_names import plain
 
 Entry = TypeVar("Entry")
 _TYPES: Final = {

@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.format.safe_names import plain
 from lib.common.labels import ANOMALY_SIZES
 from lib.geometry.frame import Anomaly
 from lib.geometry.rigid import invert
+from lib.reading.safe_names import plain
 
 Matrix = npt.NDArray[np.float64]
 

@@ -5,47 +5,38 @@ Each reader raises FileError (a DataError), whose message names the file, what i
 
 import json
 import os
-import struct
-import zlib
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from lib.anovox.format import png
-from lib.anovox.format.arrays import ArrayHeader, read_header
-from lib.common.errors import DataError, is_of_the_process, refused, system_refusal
 from lib.common.labels import UNKNOWN, is_known
 from lib.common.reading import check_regular, open_file, read_text
 from lib.geometry.voxels import GRID_SHAPE
+from lib.reading import png
+from lib.reading.arrays import ArrayHeader, read_header
+from lib.reading.file_errors import (
+    CORRECT,
+    IMAGE_DAMAGE,
+    MAX_PIXELS,
+    MAX_ROWS,
+    FileError,
+    Reason,
+    check_coordinates,
+    check_not_empty,
+    unreadable,
+)
 
 DEPTH_STEPS: Final = 2**24 - 1
 DEPTH_MAX_M: Final = 1000.0
-MAX_CLOUD_BYTES: Final = 256_000_000
-MAX_ROWS: Final = 4_000_000
-"""Of a cloud or grid; the densest LiDARs record fewer than a million points in 0.1 s."""
-MAX_PIXELS: Final = 4096 * 4096
-"""Of an image; one of this size takes 0.5 GB to read. AnoVox's have 0.4 million, large cameras 12 million."""
-MAX_COORDINATE_M: Final = 10_000.0
 MAX_TEXT_BYTES: Final = 16_000_000
 MAX_FRAME_TEXT_BYTES: Final = 1_000_000
 PNG_TAIL_BYTES: Final = 1024
 JPEG_MAGIC: Final = b"\xff\xd8\xff"
-# Exceptions that Pillow raises for damaged files.
-_IMAGE_DAMAGE: Final = (
-    *(OSError, ValueError, SyntaxError, EOFError, LookupError, struct.error, zlib.error, MemoryError),
-    *(Image.DecompressionBombError, Warning),
-)
 _ALL_IDS: Final = np.arange(256, dtype=np.uint8)
 _KNOWN_OR_UNKNOWN: Final = np.where(is_known(_ALL_IDS), _ALL_IDS, np.uint8(UNKNOWN)).tobytes()
-REMEDY: Final = "unpack the archive again or delete the file"
-"""For truncated or damaged files, where another copy of the file can help."""
-CORRECT: Final = "correct the file or delete it"
-"""For intact files with values that AnoVox never writes, where another copy would hold the same."""
 
 
 Undefined = set[int] | None
@@ -64,40 +55,6 @@ class ArrayKind:
 LIDAR: Final = ArrayKind("LIDAR", "x, y, z, intensity", ("f4", "f8"))
 SEMANTIC_LIDAR: Final = ArrayKind("SEMANTIC-LIDAR", "x, y, z, class id", ("f4", "f8"))
 VOXEL_GRID: Final = ArrayKind("VOXEL_GRID", "ix, iy, iz, class id", ("u2", "u4", "u8", "i2", "i4", "i8"))
-
-
-class Reason(StrEnum):
-    """Why a frame cannot be used; also the keys of the counts in metrics/data.json."""
-
-    MISSING_IMAGE = "missing_image"
-    MISSING_DEPTH = "missing_depth"
-    MISSING_PIXEL_LABELS = "missing_pixel_labels"
-    MISSING_LIDAR = "missing_lidar"
-    MISSING_POINT_LABELS = "missing_point_labels"
-    EMPTY_FILE = "empty_file"
-    DUPLICATE_FRAME = "duplicate_frame"
-    DAMAGED_IMAGE = "damaged_image"
-    BAD_ARRAY = "bad_array"
-    BAD_TEXT = "bad_text"
-
-
-class FileError(DataError):
-    """One file is missing or cannot be used."""
-
-    def __init__(self, path: Path, reason: Reason, problem: str, remedy: str = REMEDY) -> None:
-        super().__init__(path, reason, problem, remedy)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        path, _, problem, remedy = self.args
-        return f"{path}: {problem}; {remedy}"
-
-
-def unreadable(path: Path, reason: Reason, problem: str, error: BaseException) -> DataError:
-    """Error for a file whose reading raised `error`: FileError, or DataError if other files would fail as well."""
-    if is_of_the_process(error):
-        return refused(path, error) or DataError(f"{path}: {problem}")
-    return FileError(path, reason, *(system_refusal(error) or (problem, REMEDY)))
 
 
 def read_rgb(path: Path, height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -250,22 +207,6 @@ def known_ids(
     return known
 
 
-def check_not_empty(path: Path, content: bytes | str) -> None:
-    """Raise FileError if a file is empty; `content`: at least its first byte, if there is one."""
-    if not content:
-        raise FileError(path, Reason.EMPTY_FILE, "the file is empty (0 bytes)")
-
-
-def check_coordinates(path: Path, cloud: npt.NDArray[np.floating]) -> None:
-    """Raise FileError if a cloud (N, 4) holds a value that is not finite or a point beyond any LiDAR's range."""
-    lowest, highest = float(cloud.min()), float(cloud.max())  # NaN if any is
-    if not np.isfinite([lowest, highest]).all():
-        raise FileError(path, Reason.BAD_ARRAY, "it holds NaN or infinite values", CORRECT)
-    if max(-lowest, highest) > MAX_COORDINATE_M and np.abs(cloud[:, :3]).max() > MAX_COORDINATE_M:
-        problem = f"it holds a point farther than {MAX_COORDINATE_M:.0f} m away"
-        raise FileError(path, Reason.BAD_ARRAY, problem, "check the unit (metres) and correct the file or delete it")
-
-
 def read_png(path: Path, height: int, width: int) -> npt.NDArray[Any]:
     """Read a PNG of the given size: (H, W) uint8 or uint16 grey, or (H, W, 3) uint8 RGB; alpha is dropped.
 
@@ -276,7 +217,7 @@ def read_png(path: Path, height: int, width: int) -> npt.NDArray[Any]:
         return png.read_pixels(path, height, width)
     except png.UnsupportedPixelsError as error:
         raise FileError(path, Reason.DAMAGED_IMAGE, str(error), CORRECT) from None
-    except _IMAGE_DAMAGE as error:
+    except IMAGE_DAMAGE as error:
         problem = f"the image cannot be decoded ({' '.join(str(error).split())[:200]})"
         raise unreadable(path, Reason.DAMAGED_IMAGE, problem, error) from None
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.anovox.format import layout
-from lib.anovox.format.findings import Finding, Notice, Report, ScenarioError, ScenarioReason
-from lib.anovox.format.safe_names import is_plain
 from lib.common.errors import DataError
+from lib.reading.findings import Finding, Notice, Report, ScenarioError, ScenarioReason
+from lib.reading.safe_names import is_plain
 
 
 @dataclass(frozen=True, eq=False)

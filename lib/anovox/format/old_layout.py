@@ -14,13 +14,13 @@ import numpy as np
 from lib.anovox.format import files, layout
 from lib.anovox.format.clouds import read_semantic_lidar
 from lib.anovox.format.colors import GENERIC_ANOMALY_ID
-from lib.anovox.format.files import FileError
-from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.format.folders import FrameFiles
 from lib.anovox.format.grid import voxel_grid
 from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
 from lib.anovox.format.sensor_setup import Sensor, SensorSetup
 from lib.geometry.voxels import voxel_keys
+from lib.reading.file_errors import FileError
+from lib.reading.findings import Finding, Notice
 
 MIN_IN_VOXEL_FRACTION: Final = 0.9
 

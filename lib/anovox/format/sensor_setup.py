@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from lib.anovox.format import files, layout
-from lib.anovox.format.findings import ScenarioError, ScenarioReason
 from lib.anovox.format.recording import (
     CAMERA_SENSORS,
     LIDAR_SENSORS,
@@ -18,6 +17,8 @@ from lib.anovox.format.recording import (
     SensorPose,
     SensorSet,
 )
+from lib.reading.file_errors import MAX_PIXELS, FileError
+from lib.reading.findings import ScenarioError, ScenarioReason
 
 MAX_SETUP_BYTES: Final = 1_000_000
 MAX_CHANNELS: Final = 4_096
@@ -123,7 +124,7 @@ def read_sensor_setup(path: Path) -> SensorSetup:
     """
     try:
         document = files.read_json(path, MAX_SETUP_BYTES)
-    except files.FileError as error:
+    except FileError as error:
         raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, str(error)) from None
     if not isinstance(document, dict):
         raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, f"{path}: not a JSON object of sensors; {REMEDY}")
@@ -205,9 +206,9 @@ def _number(value: Any, key: str) -> float:
 
 
 def _camera_args(args: Mapping[str, Any]) -> CameraArgs:
-    height, width = (_whole(args[key], key, files.MAX_PIXELS) for key in ("image_height", "image_width"))
-    if height * width > files.MAX_PIXELS:
-        most = f"the {files.MAX_PIXELS:,} pixels of any camera here"
+    height, width = (_whole(args[key], key, MAX_PIXELS) for key in ("image_height", "image_width"))
+    if height * width > MAX_PIXELS:
+        most = f"the {MAX_PIXELS:,} pixels of any camera here"
         raise ValueError(f"an image of {height} x {width} has more than {most}")
     fov_deg = _number(args["camera_fov"], "camera_fov")
     if not 1 <= fov_deg <= 179:

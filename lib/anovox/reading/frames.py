@@ -1,9 +1,8 @@
 """Scenario folders -> Frames, one by one; a frame that cannot be used is reported and skipped."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from operator import itemgetter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +13,14 @@ from lib.anovox.format import files, layout
 from lib.anovox.format.class_images import read_class_image
 from lib.anovox.format.clouds import read_lidar, read_semantic_lidar
 from lib.anovox.format.ego_state import LIDAR_MATRIX, EgoState, anomaly_of, ego_state
-from lib.anovox.format.files import FileError, Reason
 from lib.anovox.format.grid import voxel_grid
-from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.reading.point_labels import PointLabels, merged_labels, transfer_labels
-from lib.anovox.reading.scenario import CameraView, Scenario, Sensors, cloud_sizes, open_scenario
+from lib.anovox.reading.point_labels import merged_labels, transfer_labels
+from lib.anovox.reading.scenario import CameraView, Scenario
 from lib.geometry.frame import Anomaly, Frame
 from lib.geometry.merged import merge_clouds
 from lib.geometry.voxels import VOXEL_SIZE_M
+from lib.reading.file_errors import FileError, Reason
+from lib.reading.recorded_frames import LidarClouds, PointLabels, ReadFrame, SkippedFrame
 
 _MISSING: Final = {
     layout.RGB: Reason.MISSING_IMAGE,
@@ -30,50 +29,6 @@ _MISSING: Final = {
     layout.LIDAR: Reason.MISSING_LIDAR,
     layout.SEMANTIC_LIDAR: Reason.MISSING_POINT_LABELS,
 }
-
-
-@dataclass(frozen=True, eq=False)
-class LidarClouds:
-    """Clouds of one LiDAR in its own frame: points (N, 4) float32 x, y, z [m], intensity from LIDAR; semantic_points
-    (K, 4) float64 x, y, z [m], class id from SEMANTIC-LIDAR, or None.
-    """
-
-    points: npt.NDArray[np.float32]
-    semantic_points: npt.NDArray[np.float64] | None
-
-
-@dataclass(frozen=True, eq=False)
-class ReadFrame:
-    """A frame, the sources of its points' labels, and class ids in its files that AnoVox does not define.
-
-    `undefined_ids`: kind of label file (SEMANTIC-CAM, SEMANTIC-LIDAR, VOXEL_GRID) -> undefined class ids in it
-    (SEMANTIC_IMG, SEMANTIC_PCD: colours as 0xRRGGBB), which are 255 in the frame. Kinds without such ids are absent.
-    """
-
-    frame: Frame
-    point_labels: PointLabels
-    undefined_ids: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    shares_cloud: bool = False
-    """Whether the previous frame, of another camera at the same tick, has the same points and voxels."""
-    clouds: tuple[LidarClouds, ...] = ()
-    """One per LiDAR of the frame, in order."""
-    fills_grid: bool = False
-    """Whether no other sensor contributes to the voxel grid."""
-
-    @property
-    def class_ids_by_lidar(self) -> list[npt.NDArray[np.uint8]]:
-        """Class ids (N,) of each LiDAR's points, in the order of `clouds`."""
-        ends = np.cumsum([len(cloud.points) for cloud in self.clouds])
-        return np.split(self.frame.point_class, ends[:-1])
-
-
-@dataclass(frozen=True)
-class SkippedFrame:
-    """A frame that cannot be used: the reason, for the counts, and the log message."""
-
-    frame_id: int
-    reason: Reason
-    message: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,26 +65,6 @@ def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> I
                 shares_cloud = True
             except FileError as error:
                 yield SkippedFrame(frame_id, error.reason, str(error))
-
-
-def largest_usable_cloud(scenarios: Iterable[tuple[int, Path, ScenarioConfig | None]], sensors: Sensors) -> int:
-    """Number of points of the largest cloud among all usable frames, 0 without one. Usually reads a single frame.
-
-    `scenarios`: for each, the size of its largest cloud according to the headers (`largest_cloud`), which may belong to
-    an unusable frame, and what `open_scenario` opens.
-    """
-    found = 0
-    for largest, path, config in sorted(scenarios, key=itemgetter(0), reverse=True):
-        if largest <= found:
-            break
-        scenario = open_scenario(path, config, sensors)
-        sizes = cloud_sizes(scenario)
-        for frame_id in sorted(sizes, key=sizes.__getitem__, reverse=True):
-            if sizes[frame_id] <= found:
-                break
-            if any(isinstance(read, ReadFrame) for read in read_frames(scenario, [frame_id])):
-                found = sizes[frame_id]
-    return found
 
 
 def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick, shares_cloud: bool) -> ReadFrame:

@@ -17,13 +17,13 @@ import numpy.typing as npt
 from lib.anovox.format import files, layout
 from lib.anovox.format.clouds import read_lidar
 from lib.anovox.format.ego_state import LIDAR_MATRIX, SPEED, ego_state
-from lib.anovox.format.files import FileError
-from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.format.folders import FrameFiles
 from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
 from lib.anovox.format.sensor_setup import MAX_CHANNELS, CameraRig, LidarRig, SensorSetup
 from lib.geometry.camera import Camera
 from lib.geometry.rigid import apply, invert, vehicle_SE3_sensor
+from lib.reading.file_errors import MAX_PIXELS, FileError
+from lib.reading.findings import Finding, Notice
 
 SECONDS_PER_TICK: Final = 0.1
 """AnoVox's FIXED_DELTA_SECONDS; file names count its ticks."""
@@ -248,7 +248,7 @@ def _png_size(path: Path) -> tuple[int, int] | None:
         height, width = files.png_size(path)
     except FileError:
         return None
-    return (height, width) if 0 < height * width <= files.MAX_PIXELS else None
+    return (height, width) if 0 < height * width <= MAX_PIXELS else None
 
 
 def _rows(args: LidarArgs) -> str:

@@ -5,8 +5,6 @@ direction. Usually they also have the same row, but this is not guaranteed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -15,6 +13,7 @@ import numpy.typing as npt
 from lib.anovox.format.recording import SensorPose
 from lib.common.labels import UNKNOWN
 from lib.geometry.voxels import point_keys, voxel_keys
+from lib.reading.recorded_frames import LabelSource, PointLabels
 
 ROW_ANGLE_RAD: Final = float(np.deg2rad(0.02))
 NEIGHBOUR_ANGLE_RAD: Final = float(np.deg2rad(0.25))
@@ -27,27 +26,6 @@ BLOCK_ROWS: Final = 16_384
 
 Cloud = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
-
-
-class LabelSource(IntEnum):
-    """Source of a point's class."""
-
-    NONE = 0
-    ROW = 1
-    DIRECTION = 2
-    VOXEL = 3
-
-
-@dataclass(frozen=True, eq=False)
-class PointLabels:
-    """class_ids (N,) uint8, 255 = none found; source (N,) uint8, values of LabelSource."""
-
-    class_ids: npt.NDArray[np.uint8]
-    source: npt.NDArray[np.uint8]
-
-    def count(self, source: LabelSource) -> int:
-        """Number of points whose class comes from this source."""
-        return int(np.count_nonzero(self.source == source))
 
 
 def merged_labels(parts: Sequence[PointLabels]) -> PointLabels:

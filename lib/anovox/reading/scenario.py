@@ -12,10 +12,8 @@ from lib.anovox.format import files, layout
 from lib.anovox.format.clouds import cloud_size
 from lib.anovox.format.colors import anomaly_id_of
 from lib.anovox.format.ego_state import anomaly_of
-from lib.anovox.format.findings import Finding, Notice, ScenarioError, ScenarioReason
 from lib.anovox.format.folders import FrameFiles, list_files
 from lib.anovox.format.old_layout import adapted_files, is_old_layout, old_sensor_setup
-from lib.anovox.format.pcd import require_pcd_library
 from lib.anovox.format.recording import ScenarioConfig, SensorPose
 from lib.anovox.format.sensor_setup import CameraRig, LidarRig, SensorSetup, read_sensor_setup, sensor_setup_of_folders
 from lib.anovox.reading.measured import SECONDS_PER_TICK, corrected, seconds_per_tick
@@ -23,6 +21,9 @@ from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Lidar, ScenarioType
 from lib.geometry.rigid import invert, vehicle_SE3_sensor
+from lib.reading.file_errors import FileError
+from lib.reading.findings import Finding, Notice, ScenarioError, ScenarioReason
+from lib.reading.pcd import require_pcd_library
 
 Sensors = Literal["forward", "all"]
 
@@ -140,7 +141,7 @@ def cloud_sizes(scenario: Scenario) -> dict[int, int]:
         for frame_id, path in scenario.files[rig.folders[layout.LIDAR]].paths.items():
             try:
                 sizes[frame_id] += cloud_size(path)
-            except files.FileError:
+            except FileError:
                 continue  # the reader reports it with its frame
     return sizes
 
@@ -152,7 +153,7 @@ def _config_from_files(path: Path, listing: Mapping[str, FrameFiles]) -> Scenari
         scenario_type = ScenarioType.STATIC
         try:
             blueprint = anomaly_of(files.read_key_values(file)).blueprint
-        except files.FileError:
+        except FileError:
             continue  # the reader reports it with its frame
         if blueprint and blueprint.startswith("vehicle."):
             scenario_type = ScenarioType.DYNAMIC

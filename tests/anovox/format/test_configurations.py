@@ -14,10 +14,10 @@ from lib.anovox.format.configurations import (
     read_configurations,
     write_scenario_configuration,
 )
-from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.format.safe_names import plain
 from lib.geometry.frame import ScenarioType
+from lib.reading.findings import Finding, Notice
+from lib.reading.safe_names import plain
 from tests.anovox_sample import NORMALITY, STATIC, WRITTEN, definition, renamed
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from lib.anovox.format import files, writing
 from lib.anovox.format.class_images import read_class_image
-from lib.anovox.format.files import FileError, Reason
 from lib.common.labels import LABELS, UNKNOWN
+from lib.reading.file_errors import CORRECT, FileError, Reason
 
 CLASS_IDS = [*(label.id for label in LABELS), UNKNOWN]
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -166,9 +166,9 @@ def test_damaged_images_are_refused(folder, kind, part):
     ("kind", "part", "remedy"),
     [
         ("jpeg", "a JPEG image, not a PNG", "take AnoVox's own PNG"),
-        ("other size", "40 x 41 pixels (height x width), but its camera's images are 40 x 40", files.CORRECT),
-        ("one channel", "a grey image, but red, green and blue are needed", files.CORRECT),
-        ("bomb", "60000 x 60000 pixels", files.CORRECT),
+        ("other size", "40 x 41 pixels (height x width), but its camera's images are 40 x 40", CORRECT),
+        ("one channel", "a grey image, but red, green and blue are needed", CORRECT),
+        ("bomb", "60000 x 60000 pixels", CORRECT),
     ],
 )
 def test_other_images_are_refused_without_blaming_the_archive(folder, kind, part, remedy):
@@ -224,9 +224,9 @@ def test_damaged_arrays_are_refused(folder, kind, part):
         ("int32", "int32 array of shape (50, 4), but LIDAR is (N, 4): x, y, z, intensity", "rewrite it as float32"),
         ("three columns", "shape (50, 3), but LIDAR is (N, 4)", "add the columns that are missing"),
         ("flat", "shape (200,)", "rewrite the array in two dimensions"),
-        ("nan", "NaN or infinite", files.CORRECT),
-        ("infinite", "NaN or infinite", files.CORRECT),
-        ("beyond float32", "NaN or infinite", files.CORRECT),
+        ("nan", "NaN or infinite", CORRECT),
+        ("infinite", "NaN or infinite", CORRECT),
+        ("beyond float32", "NaN or infinite", CORRECT),
         ("far", "farther than 10000 m", "check the unit (metres) and correct the file or delete it"),
     ],
 )
@@ -239,23 +239,23 @@ def test_a_nan_that_signals_is_refused_without_a_warning(folder, dtype, pattern)
     array = np.ones((50, 4), dtype=dtype)
     array.view(f"u{array.itemsize}")[7, 2] = pattern
     np.save(folder / "s.npy", array)
-    assert_refused(files.read_semantic_lidar, folder / "s.npy", Reason.BAD_ARRAY, "NaN", remedy=files.CORRECT)
-    assert_refused(files.read_lidar, folder / "s.npy", Reason.BAD_ARRAY, "NaN", remedy=files.CORRECT)
+    assert_refused(files.read_semantic_lidar, folder / "s.npy", Reason.BAD_ARRAY, "NaN", remedy=CORRECT)
+    assert_refused(files.read_lidar, folder / "s.npy", Reason.BAD_ARRAY, "NaN", remedy=CORRECT)
 
 
 @pytest.mark.parametrize("class_id", [1.5, -0.5, 255.5])
 def test_class_ids_of_points_are_whole_numbers(folder, class_id):
     writing.write_array(folder / "s.npy", np.array([[1.0, 2.0, 3.0, class_id]]))
     parts = Reason.BAD_ARRAY, "class ids (column 4)"
-    assert_refused(files.read_semantic_lidar, folder / "s.npy", *parts, remedy=files.CORRECT)
+    assert_refused(files.read_semantic_lidar, folder / "s.npy", *parts, remedy=CORRECT)
 
 
 @pytest.mark.parametrize("voxel", [(1000, 0, 0, 1), (0, 0, 64, 1)])
 def test_voxels_lie_in_the_grid(folder, voxel):
     writing.write_array(folder / "v.npy", np.array([voxel], dtype=np.uint16))
-    assert_refused(files.read_voxels, folder / "v.npy", Reason.BAD_ARRAY, "outside the grid", remedy=files.CORRECT)
+    assert_refused(files.read_voxels, folder / "v.npy", Reason.BAD_ARRAY, "outside the grid", remedy=CORRECT)
     writing.write_array(folder / "v.npy", np.array([(-1, 0, 0, 1)], dtype=np.int32))
-    assert_refused(files.read_voxels, folder / "v.npy", Reason.BAD_ARRAY, "outside the grid", remedy=files.CORRECT)
+    assert_refused(files.read_voxels, folder / "v.npy", Reason.BAD_ARRAY, "outside the grid", remedy=CORRECT)
 
 
 def read_picture(path):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.anovox.format.findings import Finding, Notice, ScenarioError, ScenarioReason
 from lib.anovox.format.folders import find_scenarios, list_files
 from lib.common.errors import DataError
+from lib.reading.findings import Finding, Notice, ScenarioError, ScenarioReason
 
 
 def found_in(root):

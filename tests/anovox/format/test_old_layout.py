@@ -8,10 +8,10 @@ from hypothesis.extra import numpy as hnp
 
 from lib.anovox.format import clouds, colors, old_layout, writing
 from lib.anovox.format.class_images import read_class_image
-from lib.anovox.format.files import FileError, Reason
-from lib.anovox.format.pcd import StoredCloud, read_pcd
 from lib.anovox.format.recording import CameraArgs, LidarArgs, SensorPose
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, is_anomaly
+from lib.reading.file_errors import FileError, Reason
+from lib.reading.pcd import StoredCloud, read_pcd
 from tests.anovox_sample import lidar_recording
 from tests.old_layout_files import (
     colors_of_class_ids,

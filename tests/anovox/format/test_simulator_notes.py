@@ -14,9 +14,9 @@ from lib.anovox.format.configurations import (
     write_scenario_configuration,
     write_simulator_notes,
 )
-from lib.anovox.format.findings import Finding, Notice
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.errors import DataError
+from lib.reading.findings import Finding, Notice
 from tests.anovox_sample import NORMALITY, STATIC, definition, write_sample
 from tests.present import present
 from tests.sound_files import no_finding, whole_frames

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from lib.anovox.format import layout
-from lib.anovox.format.files import Reason
 from lib.anovox.format.writing import write_scenario
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
-from lib.anovox.reading.point_labels import LabelSource
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.frame import Anomaly
+from lib.reading.file_errors import Reason
+from lib.reading.recorded_frames import LabelSource, ReadFrame, SkippedFrame
 from tests.anovox_sample import (
     MONO_STATIC,
     NORMALITY,

@@ -9,14 +9,14 @@ import pytest
 
 from lib.anovox.download.voxelizing import voxelize_data_set
 from lib.anovox.format import files, layout, writing
-from lib.anovox.format.files import Reason
-from lib.anovox.format.findings import Notice, ScenarioError, ScenarioReason
 from lib.anovox.format.writing import write_scenario
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
-from lib.anovox.reading.point_labels import LabelSource
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import largest_cloud, open_scenario
 from lib.common.labels import is_anomaly
 from lib.geometry.frame import Anomaly, ScenarioType
+from lib.reading.file_errors import Reason
+from lib.reading.findings import Notice, ScenarioError, ScenarioReason
+from lib.reading.recorded_frames import LabelSource, ReadFrame, SkippedFrame
 from lib.simulator.mounting import sensor_set
 from lib.simulator.recordings import record_scenario, scenario_config
 from lib.simulator.scenario_plan import plan_scenarios

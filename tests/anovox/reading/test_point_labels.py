@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.anovox.format.recording import SensorPose
-from lib.anovox.reading.point_labels import NO_VOXEL, LabelSource, rows_of_keys, transfer_labels
+from lib.anovox.reading.point_labels import NO_VOXEL, rows_of_keys, transfer_labels
 from lib.geometry.voxels import LabelledCloud, point_keys, voxelize
+from lib.reading.recorded_frames import LabelSource
 from tests.anovox_sample import lidar_recording
 
 POSE = SensorPose()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from lib.anovox.format import layout
-from lib.anovox.format.findings import Notice, ScenarioError, ScenarioReason
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.scenario import largest_cloud, open_scenario
 from lib.geometry.frame import ScenarioType
+from lib.reading.findings import Notice, ScenarioError, ScenarioReason
 from tests.anovox_sample import (
     MONO_NORMALITY,
     MONO_STATIC,

@@ -12,14 +12,15 @@ from PIL import Image
 
 from lib.anovox.format import files, layout, writing
 from lib.anovox.format.class_images import read_class_image
-from lib.anovox.format.files import Reason
 from lib.anovox.format.recording import SENSOR_POSES, CameraArgs, LidarArgs, SensorPose, SensorSet, SensorSetName
 from lib.anovox.format.sensor_setup import read_sensor_setup, sensor_setup, write_sensor_setup
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import largest_cloud, open_scenario
 from lib.common.labels import ROAD_LINE
 from lib.geometry.merged import split_clouds
 from lib.geometry.rigid import apply, vehicle_SE3_sensor
+from lib.reading.file_errors import Reason
+from lib.reading.recorded_frames import ReadFrame, SkippedFrame
 from lib.simulator.mounting import sensor_set
 from tests.anovox_sample import STEREO, STEREO_ONE_LIDAR, golden_copy
 from tests.simulated_sets import SEVERAL, set_params, write_set

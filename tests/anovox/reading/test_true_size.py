@@ -7,9 +7,10 @@ import pytest
 
 from lib.anovox.format import files
 from lib.anovox.format.recording import SensorPose
-from lib.anovox.reading.point_labels import LabelSource, transfer_labels
+from lib.anovox.reading.point_labels import transfer_labels
 from lib.anovox.reading.scenario import open_scenario
 from lib.preprocessing.agreement import Agreement, read_agreement
+from lib.reading.recorded_frames import LabelSource
 from lib.simulator.sample import write_sample
 from tests.all_params import all_params
 from tests.anovox_sample import frame_path

@@ -10,10 +10,11 @@ from PIL import Image
 
 from lib.anovox.format import layout
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Notice
-from lib.anovox.reading.frames import ReadFrame, SkippedFrame, read_frames
+from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import LABELS
+from lib.reading.findings import Notice
+from lib.reading.recorded_frames import ReadFrame, SkippedFrame
 from tests.anovox.reading.test_written import TRUTHS, WRITTEN
 from tests.sound_files import no_finding, whole, whole_frames
 

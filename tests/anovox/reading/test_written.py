@@ -9,13 +9,13 @@ import pytest
 
 from lib.anovox.format import clouds, files, layout
 from lib.anovox.format.configurations import read_configurations
-from lib.anovox.format.findings import Notice
 from lib.anovox.format.folders import find_scenarios
-from lib.anovox.reading.frames import ReadFrame, compute_voxels, read_frames
-from lib.anovox.reading.point_labels import LabelSource
+from lib.anovox.reading.frames import compute_voxels, read_frames
 from lib.anovox.reading.scenario import open_scenario
 from lib.common.labels import class_counts
 from lib.geometry.rigid import apply
+from lib.reading.findings import Notice
+from lib.reading.recorded_frames import LabelSource, ReadFrame
 from tests.sound_files import no_finding
 
 WRITTEN = Path(__file__).parents[2] / "golden" / "written"

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.anovox.format import files, png
-from lib.anovox.format.files import FileError
+from lib.anovox.format import files
+from lib.reading import png
+from lib.reading.file_errors import FileError
 
 MODES = ("L", "RGB", "LA", "RGBA", "P", "I;16")
 HEIGHT, WIDTH = 9, 12

@@ -1,4 +1,4 @@
-"""Problems of a download: their names, which are keys of metrics/data.json, and their log messages.
+"""Problems of a data set: their names, which are keys of metrics/data.json, and their log messages.
 
 Frames with a `Reason` (lib.anovox.format.files) and scenarios with a `ScenarioReason` cannot be used; a `Notice` warns.
 """
@@ -36,6 +36,7 @@ class Notice(StrEnum):
     OTHER_TIME_STEP = "other_time_step"
     MISSING_SENSOR_FOLDER = "missing_sensor_folder"
     VOXEL_GRID_MISFIT = "voxel_grid_misfit"
+    UNPAIRED_FILES = "unpaired_files"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from lib.anovox.format.files import FileError, Reason
-from lib.anovox.format.pcd import StoredCloud, pcd_size, read_pcd
+from lib.reading.file_errors import FileError, Reason
+from lib.reading.pcd import StoredCloud, pcd_size, read_pcd
 from tests.old_layout_files import write_pcd
 from tests.present import present
 
@@ -194,7 +194,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_missing_library_says_what_to_install(tmp_path):
     code = (
         "import sys; sys.modules['pypcd4'] = None\n"
-        "from lib.anovox.format.pcd import require_pcd_library\nfrom lib.common.errors import run_stage\n"
+        "from lib.reading.pcd import require_pcd_library\nfrom lib.common.errors import run_stage\n"
         "run_stage(require_pcd_library)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

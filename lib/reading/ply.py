@@ -13,8 +13,8 @@ from warnings import catch_warnings
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.format.files import CORRECT, MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason
-from lib.anovox.format.pcd import StoredCloud, cloud_file, damaged
+from lib.reading.file_errors import CORRECT, MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason
+from lib.reading.pcd import StoredCloud, cloud_file, damaged
 
 MAX_HEADER_LINES: Final = 128
 MAX_LINE_BYTES: Final = 1024
@@ -27,6 +27,7 @@ TYPES: Final = {
 BYTE_ORDERS: Final = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
 INTENSITY_NAMES: Final = ("I", "intensity", "scalar_intensity", "scalar_Intensity")
 CLASS_NAMES: Final = ("ObjTag", "objtag")
+RING_NAMES: Final = ("ring", "scalar_ring")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class _Header:
 
 
 def read_ply(path: Path) -> StoredCloud:
-    """Read a .ply file (ascii, binary); properties other than x, y, z, intensity, colour and ObjTag are ignored.
+    """Read a .ply file (ascii, binary); properties other than x, y, z, intensity, colour, ObjTag and ring are
+    ignored.
 
     Raises FileError if the file is damaged or has no x, y, z.
     """
@@ -85,6 +87,7 @@ def _stored_cloud(path: Path, data: dict[str, npt.NDArray[Any]]) -> StoredCloud:
             intensity=None if intensity is None else intensity.astype(np.float32),
             colors=colors,
             class_ids=None if classes is None else classes.astype(np.float64),
+            ring=first(RING_NAMES),
         )
 
 

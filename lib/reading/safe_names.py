@@ -1,6 +1,7 @@
 """Safe names: names from the data end up in file names, tables, web pages and figures, where they must do no harm."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 MAX_CHARACTERS: Final = 120
@@ -15,3 +16,8 @@ def is_plain(name: str) -> bool:
 def plain(text: str) -> str:
     """Make a text `is_plain`: replace other characters by `_` and truncate it."""
     return _FORBIDDEN.sub("_", text[:MAX_CHARACTERS])
+
+
+def file_name(parts: Sequence[str]) -> str:
+    """A name for a file from the names of nested folders: letters, digits, `.`, `-` and `_` remain."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(parts))[:MAX_CHARACTERS].lstrip(".-_") or "recording"

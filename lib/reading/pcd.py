@@ -1,4 +1,4 @@
-"""Point Cloud Data files (.pcd) of AnoVox's old sample layout, read with pypcd4.
+"""Point Cloud Data files (.pcd), read with pypcd4.
 
 The header is checked against the file's size before pypcd4 reads any data, so that memory is bounded by the file size.
 Format: https://pointclouds.org/documentation/tutorials/pcd_file_format.html
@@ -16,10 +16,10 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.anovox.format.files import MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
 from lib.common.errors import DataError
 from lib.common.reading import open_file
 from lib.common.terminal import readable
+from lib.reading.file_errors import MAX_CLOUD_BYTES, MAX_ROWS, FileError, Reason, check_not_empty, unreadable
 
 MAX_HEADER_LINES: Final = 64
 MAX_LINE_BYTES: Final = 1024
@@ -36,18 +36,20 @@ _DAMAGE: Final = (OSError, ValueError, LookupError, RuntimeError, TypeError, str
 @dataclass(frozen=True, eq=False)
 class StoredCloud:
     """Cloud of a .pcd or .ply file: points_m (N, 3) float32 or float64 [sensor frame]; intensity (N,) float32, colors
-    (N, 3) uint8 RGB and class_ids (N,) float64, each None if not in the file.
+    (N, 3) uint8 RGB, class_ids (N,) float64 and ring (N,), the number of each point's channel; each None if not in the
+    file.
     """
 
     points_m: npt.NDArray[np.floating]
     intensity: npt.NDArray[np.float32] | None = None
     colors: npt.NDArray[np.uint8] | None = None
     class_ids: npt.NDArray[np.float64] | None = None
+    ring: npt.NDArray[Any] | None = None
 
 
 def read_pcd(path: Path) -> StoredCloud:
-    """Read a .pcd file (ascii, binary or binary_compressed); fields other than x, y, z, intensity and rgb are
-    ignored, and so is padding (`_`).
+    """Read a .pcd file (ascii, binary or binary_compressed); fields other than x, y, z, intensity, rgb and
+    ring are ignored, and so is padding (`_`).
 
     Raises FileError if the file is damaged or has no x, y, z.
     """
@@ -67,6 +69,7 @@ def read_pcd(path: Path) -> StoredCloud:
         points_m=points_m,
         intensity=intensity,
         colors=None if color is None else _unpacked(path, np.ascontiguousarray(color)),
+        ring=data["ring"] if "ring" in names else None,
     )
 
 
