@@ -43,6 +43,8 @@ from lib.anovox.reading.scenario import Sensors, open_scenario
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, Label, is_anomaly, is_ignored
 from lib.common.params import Sections, load_params
+from lib.export.model_record import ModelRecord
+from lib.export.model_record import load_record as _load_record
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
 from lib.inference.predict_params import PredictParams
@@ -54,6 +56,8 @@ from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import load_detector as _load_detector
 from lib.model.model_file import scenarios_seen
 from lib.preprocessing.resize import resize_frame
+from lib.sensors.sensor_statistics import SensorStatistics
+from lib.sensors.sensor_statistics import measure as measure_sensors
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import Predictions, read_predictions
 from lib.shards.shard_reader import Shard, read_shard
@@ -74,15 +78,19 @@ __all__ = [
     "FrameScores",
     "Label",
     "Lidar",
+    "ModelRecord",
     "ParamsError",
     "Predictions",
     "ScenarioType",
+    "SensorStatistics",
     "Shard",
     "ShardDataset",
     "as_read",
     "is_anomaly",
     "is_ignored",
     "load_detector",
+    "load_record",
+    "measure_sensors",
     "read_predictions",
     "read_scenario",
     "read_shard",
@@ -122,13 +130,21 @@ def load_detector(path: AnyPath, device: Literal["auto", "cpu", "cuda"] = "auto"
     return detector
 
 
+def load_record(path: AnyPath) -> ModelRecord:
+    """Read what `export` has stored with a detector: params, thresholds, sensors, metrics, the model card.
+
+    Raises DataError for a file that is missing, damaged or not a detector, or that holds only weights.
+    """
+    return _load_record(Path(path))
+
+
 def score_frame(
     detector: Detector, frame: Frame, outside_shift: float = 0.0, params_file: AnyPath = PARAMS
 ) -> FrameScores:
     """Score a frame as the stage `predict` does, with the params of its section in `params_file`.
 
-    `outside_shift` is added to the scores of points that the camera does not see. `predict` measures it on validation
-    frames (`predict.outside_false_alarms`); frame and pixel scores do not depend on it.
+    `outside_shift` is added to the scores of points that the camera does not see. `load_record` has the value that
+    `predict` measured on validation frames (`predict.outside_false_alarms`). Frame and pixel scores ignore it.
     """
     params = load_params(_Params, Path(params_file)).predict
     predicting = for_sensors(params, detector.config.fusion)

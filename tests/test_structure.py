@@ -14,7 +14,7 @@ import yaml
 from stages.check import Params
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("check", "simulate", "preprocess", "train", "predict", "evaluate", "plot")
+STAGES = ("check", "simulate", "preprocess", "train", "predict", "evaluate", "export", "plot")
 
 # The folders of lib, lowest first: the way of the data from files to figures, then what serves tools. A module imports
 # from its own folder and from those that stand before it here.
@@ -26,6 +26,7 @@ FOLDERS = (
     "anovox/reading",
     "anovox/download",
     "simulator",
+    "sensors",
     "shards",
     "preprocessing",
     "views",
@@ -35,6 +36,7 @@ FOLDERS = (
     "training",
     "inference",
     "evaluation",
+    "export",
     "figures",
     "doctor",
     "baselines",
@@ -172,7 +174,7 @@ def test_torch_only_where_it_is_needed():
     assert users == WITH_TORCH
 
 
-@pytest.mark.parametrize("stage", ["check", "simulate", "preprocess", "evaluate", "plot"])
+@pytest.mark.parametrize("stage", ["check", "simulate", "preprocess", "evaluate", "export", "plot"])
 def test_stages_without_a_model_start_without_torch(stage):
     users = [str(path) for path in closure(Path(f"stages/{stage}.py")) if uses_torch(path)]
     assert not users, f"stages/{stage}.py loads torch through {users}"

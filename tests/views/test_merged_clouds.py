@@ -7,7 +7,7 @@ import torch
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.rigid import apply
 from lib.loading.dataset import FrameRef, ShardDataset
-from lib.loading.scan_pattern import rays_per_turn
+from lib.sensors.scan_pattern import rays_per_turn
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
 from lib.views.range_view import RangeGrid, make_views
@@ -55,7 +55,7 @@ def test_points_lie_where_the_camera_sees_them(shards):
 
 
 def test_the_scan_pattern_is_that_of_one_lidar(shards):
-    assert rays_per_turn(shards[0]) == 96
+    assert rays_per_turn(shards[0].lidar_points(0)[0], shards[0].lidars[0]) == 96
 
 
 def test_padding_stays_padding(shards):
