@@ -1,5 +1,6 @@
 """The model card: what a stranger should know of an exported detector, in Markdown."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -112,7 +113,7 @@ def _results(record: ModelRecord) -> str:
         *rows,
         "",
         "A frame is anomalous if a sensor shows enough of an anomaly;",
-        f"{frames.get('left_out', 0)} frames that show less are left out of the first row. Definitions: docs/metrics.md.",
+        f"{frames.get('left_out', 0)} frames that show less are left out of the first row (docs/metrics.md).",
     ]
     return "\n".join(lines)
 
@@ -163,7 +164,9 @@ def _origin(record: ModelRecord) -> str:
 
 
 def _settings(section: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {readable(str(value))}" for key, value in section.items())
+    """Names and values as in params.yaml, in one line."""
+    values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in section.items()}
+    return readable(", ".join(f"{key} {value}" for key, value in values.items()))
 
 
 def _threshold(level: ScoreLevel, rate: float) -> str:

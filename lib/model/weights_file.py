@@ -22,7 +22,7 @@ from lib.common.terminal import readable
 from lib.sensors.sensor_statistics import SensorStatistics
 
 FORMAT: Final = 6
-REMEDY: Final = "run `dvc repro export`, or copy the file anew"
+REMEDY: Final = "run `dvc repro export`, or copy it anew"
 _KEYS: Final = {"format", "config", "trained_on", "record", "crc32"}
 _Arrays = Mapping[str, npt.NDArray[Any]]
 
