@@ -42,12 +42,10 @@ from lib.anovox.reading.frames import SkippedFrame, read_frames
 from lib.anovox.reading.scenario import Sensors, open_scenario
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, Label, is_anomaly, is_ignored
-from lib.common.params import Sections, load_params
 from lib.export.model_record import ModelRecord
 from lib.export.model_record import load_record as _load_record
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
-from lib.inference.predict_params import PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, score_one_frame
 from lib.loading.dataset import ShardDataset, as_read
@@ -66,7 +64,6 @@ from lib.views.frame_batch import FrameBatch
 __all__ = [
     "ANOMALY_IDS",
     "LABELS",
-    "PARAMS",
     "UNKNOWN",
     "Anomaly",
     "Camera",
@@ -102,13 +99,7 @@ __all__ = [
 ]
 
 AnyPath = str | os.PathLike[str]
-PARAMS: Final = _HERE / "params.yaml"
-"""This repository's params.yaml."""
 _LOG: Final = logging.getLogger(__name__)
-
-
-class _Params(Sections):
-    predict: PredictParams
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,24 +129,17 @@ def load_record(path: AnyPath) -> ModelRecord:
     return _load_record(Path(path))
 
 
-def score_frame(
-    detector: Detector, frame: Frame, outside_shift: float = 0.0, params_file: AnyPath = PARAMS
-) -> FrameScores:
-    """Score a frame as the stage `predict` does, with the params of its section in `params_file`.
-
-    `outside_shift` is added to the scores of points that the camera does not see. `load_record` has the value that
-    `predict` measured on validation frames (`predict.outside_false_alarms`). Frame and pixel scores ignore it.
-    """
-    params = load_params(_Params, Path(params_file)).predict
-    predicting = for_sensors(params, detector.config.fusion)
+def score_frame(detector: Detector, frame: Frame, record: ModelRecord) -> FrameScores:
+    """Score a frame as the stage `predict` did; `record`: that of the detector's file."""
+    predicting = for_sensors(record.predict, detector.config.fusion)
     device = next(detector.parameters()).device
     scoring = Scoring(
-        also_without_image(detector, detector.config.fuses, params),
+        also_without_image(detector, detector.config.fuses, predicting),
         detector.config.grid(),
         predicting,
         device,
         choose_precision(predicting.precision, device),
-        outside_shift,
+        record.outside_shift,
     )
     scores = score_one_frame(scoring, frame)
     return FrameScores(float(scores.frame_B[0]), scores.point_BP[0].numpy(), scores.pixel_BHW[0].numpy())

@@ -33,7 +33,7 @@ In the repository that wrote this file (docs/model.md there has more):
 ```python
 import anovox_fusion
 detector, record = anovox_fusion.load_detector(path), anovox_fusion.load_record(path)
-scores = anovox_fusion.score_frame(detector, frame, record.outside_shift)  # .frame, .points (N,), .pixels (H, W)
+scores = anovox_fusion.score_frame(detector, frame, record)  # .frame, .points (N,), .pixels (H, W)
 ```
 `record` holds everything on this page. `record.trained_on.sensors.differences(anovox_fusion.measure_sensors(frames))`
 tells how far other frames lie from the training data."""
