@@ -3,7 +3,7 @@
 Stored with the weights: a detector can be wrong in silence about data unlike those of its training.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import atan2, degrees
@@ -19,6 +19,8 @@ from lib.sensors.scan_pattern import channel_elevations_deg, rays_per_turn
 
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 MAX_FRAMES: Final = 200
+MAX_POINTS: Final = 20_000
+"""Of a cloud, spread evenly: enough for quantiles, and little memory for 200 clouds."""
 DECIMALS: Final = 6
 Quantiles = tuple[float, float, float, float, float]
 _Floats = npt.NDArray[np.floating]
@@ -30,7 +32,8 @@ class SensorStatistics:
     """Measured on `frames` frames; `Quantiles` are those at QUANTILES.
 
     brightness and contrast: of the frames, mean and standard deviation of an image, black is 0 and white 1.
-    intensity, range_m and height_m (z in the LiDAR's frame): of the points; points: of the frames, number per cloud.
+    intensity, range_m and height_m (z in the LiDAR's frame): of at most MAX_POINTS of each cloud. points: of the
+    frames, number per cloud.
     Image size: the most common. Field of view of the camera, ring spacing, rays per turn: medians of the frames.
     Channels and elevations: of all LiDARs. azimuth_deg: how much of a turn is swept, without the largest gap; median.
     """
@@ -66,77 +69,91 @@ class SensorStatistics:
         size, other_size = (f"{s.image_width_px} x {s.image_height_px}" for s in (here, there))
         view, other_view = (f"{s.horizontal_fov_deg:.0f} x {s.vertical_fov_deg:.0f}" for s in (here, there))
         rings, other_rings = (f"{s.upper_fov_deg:.1f} to {s.lower_fov_deg:.1f}" for s in (here, there))
-        extent_deg = here.upper_fov_deg - here.lower_fov_deg
-        found = {
-            f"images have {other_size} pixels; training had {size}": (
+        upper_deg, lower_deg = here.upper_fov_deg - there.upper_fov_deg, here.lower_fov_deg - there.lower_fov_deg
+        checks = [
+            (
                 _apart(here.image_width_px, there.image_width_px, 1.5)
-                or _apart(here.image_height_px, there.image_height_px, 1.5)
+                or _apart(here.image_height_px, there.image_height_px, 1.5),
+                f"images have {other_size} pixels; training had {size}",
             ),
-            f"the camera sees {other_view} degrees; training saw {view}": (
+            (
                 _apart(here.horizontal_fov_deg, there.horizontal_fov_deg, 1.15)
-                or _apart(here.vertical_fov_deg, there.vertical_fov_deg, 1.15)
+                or _apart(here.vertical_fov_deg, there.vertical_fov_deg, 1.15),
+                f"the camera sees {other_view} degrees; training saw {view}",
             ),
-            _sentence("brightness of the images", here.brightness, there.brightness): (
-                _beyond(here.brightness, there.brightness)
+            (
+                _beyond(here.brightness, there.brightness),
+                _sentence("brightness of the images", here.brightness, there.brightness),
             ),
-            _sentence("contrast of the images", here.contrast, there.contrast): _beyond(here.contrast, there.contrast),
-            f"the LiDAR has {there.channels} channels; training had {here.channels}": (
-                _apart(here.channels, there.channels, 1.25)
+            (
+                _beyond(here.contrast, there.contrast),
+                _sentence("contrast of the images", here.contrast, there.contrast),
             ),
-            f"the LiDAR looks from {other_rings} degrees of elevation; training from {rings}": (
-                max(abs(here.upper_fov_deg - there.upper_fov_deg), abs(here.lower_fov_deg - there.lower_fov_deg))
-                > 0.1 * extent_deg
+            (
+                _apart(here.channels, there.channels, 1.25),
+                f"the LiDAR has {there.channels} channels; training had {here.channels}",
             ),
-            f"rings are {there.ring_spacing_deg:.2f} degrees apart; training had {here.ring_spacing_deg:.2f}": (
-                _apart(here.ring_spacing_deg, there.ring_spacing_deg, 1.5)
+            (
+                max(abs(upper_deg), abs(lower_deg)) > 0.1 * (here.upper_fov_deg - here.lower_fov_deg),
+                f"the LiDAR looks from {other_rings} degrees of elevation; training from {rings}",
             ),
-            f"the LiDAR has {there.rays_per_turn} rays per turn; training had {here.rays_per_turn}": (
-                _apart(here.rays_per_turn, there.rays_per_turn, 1.5)
+            (
+                _apart(here.ring_spacing_deg, there.ring_spacing_deg, 1.5),
+                f"rings are {there.ring_spacing_deg:.2f} degrees apart; training had {here.ring_spacing_deg:.2f}",
             ),
-            f"the LiDAR sweeps {there.azimuth_deg:.0f} degrees; training swept {here.azimuth_deg:.0f}": (
-                _apart(here.azimuth_deg, there.azimuth_deg, 1.15)
+            (
+                _apart(here.rays_per_turn, there.rays_per_turn, 1.5),
+                f"the LiDAR has {there.rays_per_turn} rays per turn; training had {here.rays_per_turn}",
             ),
-            f"clouds have {there.points[2]:.0f} points; training had {here.points[2]:.0f} (medians)": (
-                _apart(here.points[2], there.points[2], 2.0)
+            (
+                _apart(here.azimuth_deg, there.azimuth_deg, 1.15),
+                f"the LiDAR sweeps {there.azimuth_deg:.0f} degrees; training swept {here.azimuth_deg:.0f}",
             ),
-            f"intensity reaches {there.intensity_max:.3g}; in training it reached {here.intensity_max:.3g}": (
-                there.intensity_max > 1.5 * here.intensity_max
+            (
+                _apart(here.points[2], there.points[2], 2.0),
+                f"clouds have {there.points[2]:.0f} points; training had {here.points[2]:.0f} (medians)",
             ),
-            f"intensity is {there.intensity_min:.3g} everywhere; in training it varied": (
-                there.intensity_min == there.intensity_max and here.intensity_min < here.intensity_max
+            (
+                there.intensity_max > 1.5 * here.intensity_max,
+                f"intensity reaches {there.intensity_max:.3g}; in training it reached {here.intensity_max:.3g}",
             ),
-            _sentence("intensity of the points", here.intensity, there.intensity): (
-                _disjoint(here.intensity, there.intensity)
+            (
+                there.intensity_min == there.intensity_max and here.intensity_min < here.intensity_max,
+                f"intensity is {there.intensity_min:.3g} everywhere; in training it varied",
             ),
-            _sentence("range of the points [m]", here.range_m, there.range_m): (
-                _disjoint(here.range_m, there.range_m) or there.range_m[-1] > 1.5 * here.range_m[-1]
+            (
+                _disjoint(here.intensity, there.intensity),
+                _sentence("intensity of the points", here.intensity, there.intensity),
             ),
-            _sentence("height of the points above the LiDAR [m]", here.height_m, there.height_m): (
-                _disjoint(here.height_m, there.height_m)
+            (
+                _disjoint(here.range_m, there.range_m) or there.range_m[-1] > 1.5 * here.range_m[-1],
+                _sentence("range of the points [m]", here.range_m, there.range_m),
             ),
-        }
-        return [sentence for sentence, far in found.items() if far]
+            (
+                _disjoint(here.height_m, there.height_m),
+                _sentence("height of the points above the LiDAR [m]", here.height_m, there.height_m),
+            ),
+        ]
+        return [sentence for far, sentence in checks if far]
 
 
 def measure(frames: Iterable[Frame]) -> SensorStatistics:
     """Measure frames (one at least), all of them and one at a time; `evenly_spread` chooses some of many."""
     sizes: Counter[tuple[int, int]] = Counter()
-    of_frames: dict[str, list[float]] = {}
-    of_points: dict[str, list[_Floats]] = {"intensity": [], "range_m": [], "height_m": []}
-    lidars: dict[Lidar, None] = {}
+    of_frames: dict[str, list[float]] = defaultdict(list)
+    of_points: dict[str, list[_Floats]] = defaultdict(list)
+    lidars: set[Lidar] = set()
     for frame in frames:
         sizes[frame.camera.width_px, frame.camera.height_px] += 1
-        lidars |= dict.fromkeys(frame.lidars)
-        clouds = split_clouds(
-            frame.points, frame.cloud_sizes, [(lidar.location, lidar.rotation) for lidar in frame.lidars]
-        )
+        lidars |= set(frame.lidars)
+        poses = [(lidar.location, lidar.rotation) for lidar in frame.lidars]
+        clouds = split_clouds(frame.points, frame.cloud_sizes, poses)
         for name, value in (_of_image(frame) | _of_cloud(clouds[0], frame.lidars[0])).items():
-            of_frames.setdefault(name, []).append(value)
-        of_frames.setdefault("points", []).append(len(frame.points))
+            of_frames[name].append(value)
+        of_frames["points"].append(len(frame.points))
         for cloud in clouds:
-            of_points["intensity"].append(cloud[:, 3])
-            of_points["range_m"].append(np.linalg.norm(cloud[:, :3], axis=1))
-            of_points["height_m"].append(cloud[:, 2])
+            for name, values in _of_points(cloud).items():
+                of_points[name].append(values)
     assert sizes, "nothing to measure"
     points = {name: np.concatenate(parts) for name, parts in of_points.items()}
     intensity = points["intensity"] if len(points["intensity"]) else np.zeros(1)
@@ -194,6 +211,11 @@ def _of_cloud(cloud: _Floats, lidar: Lidar) -> dict[str, float]:
         "rays_per_turn": rays_per_turn(cloud, lidar),
         "azimuth_deg": 360 - float(gaps_deg.max()) if len(gaps_deg) else 0.0,
     }
+
+
+def _of_points(cloud: _Floats) -> dict[str, _Floats]:
+    chosen = cloud[np.linspace(0, len(cloud) - 1, min(MAX_POINTS, len(cloud))).round().astype(int)]
+    return {"intensity": chosen[:, 3], "range_m": np.linalg.norm(chosen[:, :3], axis=1), "height_m": chosen[:, 2]}
 
 
 def _field_of_view_deg(center_px: float, size_px: int, focal_px: float) -> float:
