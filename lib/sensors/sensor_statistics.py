@@ -65,75 +65,7 @@ class SensorStatistics:
 
         Where a sentence gives a range, nine tenths of the values lie in it, and the median stands before it.
         """
-        here, there = self, other
-        size, other_size = (f"{s.image_width_px} x {s.image_height_px}" for s in (here, there))
-        view, other_view = (f"{s.horizontal_fov_deg:.0f} x {s.vertical_fov_deg:.0f}" for s in (here, there))
-        rings, other_rings = (f"{s.upper_fov_deg:.1f} to {s.lower_fov_deg:.1f}" for s in (here, there))
-        upper_deg, lower_deg = here.upper_fov_deg - there.upper_fov_deg, here.lower_fov_deg - there.lower_fov_deg
-        checks = [
-            (
-                _apart(here.image_width_px, there.image_width_px, 1.5)
-                or _apart(here.image_height_px, there.image_height_px, 1.5),
-                f"images have {other_size} pixels; training had {size}",
-            ),
-            (
-                _apart(here.horizontal_fov_deg, there.horizontal_fov_deg, 1.15)
-                or _apart(here.vertical_fov_deg, there.vertical_fov_deg, 1.15),
-                f"the camera sees {other_view} degrees; training saw {view}",
-            ),
-            (
-                _beyond(here.brightness, there.brightness),
-                _sentence("brightness of the images", here.brightness, there.brightness),
-            ),
-            (
-                _beyond(here.contrast, there.contrast),
-                _sentence("contrast of the images", here.contrast, there.contrast),
-            ),
-            (
-                _apart(here.channels, there.channels, 1.25),
-                f"the LiDAR has {there.channels} channels; training had {here.channels}",
-            ),
-            (
-                max(abs(upper_deg), abs(lower_deg)) > 0.1 * (here.upper_fov_deg - here.lower_fov_deg),
-                f"the LiDAR looks from {other_rings} degrees of elevation; training from {rings}",
-            ),
-            (
-                _apart(here.ring_spacing_deg, there.ring_spacing_deg, 1.5),
-                f"rings are {there.ring_spacing_deg:.2f} degrees apart; training had {here.ring_spacing_deg:.2f}",
-            ),
-            (
-                _apart(here.rays_per_turn, there.rays_per_turn, 1.5),
-                f"the LiDAR has {there.rays_per_turn} rays per turn; training had {here.rays_per_turn}",
-            ),
-            (
-                _apart(here.azimuth_deg, there.azimuth_deg, 1.15),
-                f"the LiDAR sweeps {there.azimuth_deg:.0f} degrees; training swept {here.azimuth_deg:.0f}",
-            ),
-            (
-                _apart(here.points[2], there.points[2], 2.0),
-                f"clouds have {there.points[2]:.0f} points; training had {here.points[2]:.0f} (medians)",
-            ),
-            (
-                there.intensity_max > 1.5 * here.intensity_max,
-                f"intensity reaches {there.intensity_max:.3g}; in training it reached {here.intensity_max:.3g}",
-            ),
-            (
-                there.intensity_min == there.intensity_max and here.intensity_min < here.intensity_max,
-                f"intensity is {there.intensity_min:.3g} everywhere; in training it varied",
-            ),
-            (
-                _disjoint(here.intensity, there.intensity),
-                _sentence("intensity of the points", here.intensity, there.intensity),
-            ),
-            (
-                _disjoint(here.range_m, there.range_m) or there.range_m[-1] > 1.5 * here.range_m[-1],
-                _sentence("range of the points [m]", here.range_m, there.range_m),
-            ),
-            (
-                _disjoint(here.height_m, there.height_m),
-                _sentence("height of the points above the LiDAR [m]", here.height_m, there.height_m),
-            ),
-        ]
+        checks = *_of_cameras(self, other), *_of_lidars(self, other)
         return [sentence for far, sentence in checks if far]
 
 
@@ -231,6 +163,84 @@ def _quantiles(values: _Floats | list[float]) -> Quantiles:
 
 def _apart(here: float, there: float, factor: float) -> bool:
     return max(here, there) > factor * min(here, there)
+
+
+def _of_cameras(here: SensorStatistics, there: SensorStatistics) -> list[tuple[bool, str]]:
+    """Whether cameras differ in something, and the sentence for it."""
+    size, other_size = (f"{s.image_width_px} x {s.image_height_px}" for s in (here, there))
+    view, other_view = (f"{s.horizontal_fov_deg:.0f} x {s.vertical_fov_deg:.0f}" for s in (here, there))
+    return [
+        (
+            _apart(here.image_width_px, there.image_width_px, 1.5)
+            or _apart(here.image_height_px, there.image_height_px, 1.5),
+            f"images have {other_size} pixels; training had {size}",
+        ),
+        (
+            _apart(here.horizontal_fov_deg, there.horizontal_fov_deg, 1.15)
+            or _apart(here.vertical_fov_deg, there.vertical_fov_deg, 1.15),
+            f"the camera sees {other_view} degrees; training saw {view}",
+        ),
+        (
+            _beyond(here.brightness, there.brightness),
+            _sentence("brightness of the images", here.brightness, there.brightness),
+        ),
+        (
+            _beyond(here.contrast, there.contrast),
+            _sentence("contrast of the images", here.contrast, there.contrast),
+        ),
+    ]
+
+
+def _of_lidars(here: SensorStatistics, there: SensorStatistics) -> list[tuple[bool, str]]:
+    """Whether LiDARs differ in something, and the sentence for it."""
+    rings, other_rings = (f"{s.upper_fov_deg:.1f} to {s.lower_fov_deg:.1f}" for s in (here, there))
+    upper_deg, lower_deg = here.upper_fov_deg - there.upper_fov_deg, here.lower_fov_deg - there.lower_fov_deg
+    return [
+        (
+            _apart(here.channels, there.channels, 1.25),
+            f"the LiDAR has {there.channels} channels; training had {here.channels}",
+        ),
+        (
+            max(abs(upper_deg), abs(lower_deg)) > 0.1 * (here.upper_fov_deg - here.lower_fov_deg),
+            f"the LiDAR looks from {other_rings} degrees of elevation; training from {rings}",
+        ),
+        (
+            _apart(here.ring_spacing_deg, there.ring_spacing_deg, 1.5),
+            f"rings are {there.ring_spacing_deg:.2f} degrees apart; training had {here.ring_spacing_deg:.2f}",
+        ),
+        (
+            _apart(here.rays_per_turn, there.rays_per_turn, 1.5),
+            f"the LiDAR has {there.rays_per_turn} rays per turn; training had {here.rays_per_turn}",
+        ),
+        (
+            _apart(here.azimuth_deg, there.azimuth_deg, 1.15),
+            f"the LiDAR sweeps {there.azimuth_deg:.0f} degrees; training swept {here.azimuth_deg:.0f}",
+        ),
+        (
+            _apart(here.points[2], there.points[2], 2.0),
+            f"clouds have {there.points[2]:.0f} points; training had {here.points[2]:.0f} (medians)",
+        ),
+        (
+            there.intensity_max > 1.5 * here.intensity_max,
+            f"intensity reaches {there.intensity_max:.3g}; in training it reached {here.intensity_max:.3g}",
+        ),
+        (
+            there.intensity_min == there.intensity_max and here.intensity_min < here.intensity_max,
+            f"intensity is {there.intensity_min:.3g} everywhere; in training it varied",
+        ),
+        (
+            _disjoint(here.intensity, there.intensity),
+            _sentence("intensity of the points", here.intensity, there.intensity),
+        ),
+        (
+            _disjoint(here.range_m, there.range_m) or there.range_m[-1] > 1.5 * here.range_m[-1],
+            _sentence("range of the points [m]", here.range_m, there.range_m),
+        ),
+        (
+            _disjoint(here.height_m, there.height_m),
+            _sentence("height of the points above the LiDAR [m]", here.height_m, there.height_m),
+        ),
+    ]
 
 
 def _beyond(here: Quantiles, there: Quantiles) -> bool:
