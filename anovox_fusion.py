@@ -41,10 +41,10 @@ from lib.anovox.reading.frames import read_frames
 from lib.anovox.reading.scenario import Sensors, open_scenario
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, Label, is_anomaly, is_ignored
-from lib.common.params import Sections, load_params
+from lib.export.model_record import ModelRecord
+from lib.export.model_record import load_record as _load_record
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
-from lib.inference.predict_params import PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, score_one_frame
 from lib.loading.dataset import ShardDataset, as_read
@@ -55,6 +55,8 @@ from lib.model.model_file import scenarios_seen
 from lib.preprocessing.resize import resize_frame
 from lib.reading.findings import Finding
 from lib.reading.recorded_frames import SkippedFrame
+from lib.sensors.sensor_statistics import SensorStatistics
+from lib.sensors.sensor_statistics import measure as measure_sensors
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import Predictions, read_predictions
 from lib.shards.shard_reader import Shard, read_shard
@@ -63,7 +65,6 @@ from lib.views.frame_batch import FrameBatch
 __all__ = [
     "ANOMALY_IDS",
     "LABELS",
-    "PARAMS",
     "UNKNOWN",
     "Anomaly",
     "Camera",
@@ -75,15 +76,19 @@ __all__ = [
     "FrameScores",
     "Label",
     "Lidar",
+    "ModelRecord",
     "ParamsError",
     "Predictions",
     "ScenarioType",
+    "SensorStatistics",
     "Shard",
     "ShardDataset",
     "as_read",
     "is_anomaly",
     "is_ignored",
     "load_detector",
+    "load_record",
+    "measure_sensors",
     "read_predictions",
     "read_scenario",
     "read_shard",
@@ -95,13 +100,7 @@ __all__ = [
 ]
 
 AnyPath = str | os.PathLike[str]
-PARAMS: Final = _HERE / "params.yaml"
-"""This repository's params.yaml."""
 _LOG: Final = logging.getLogger(__name__)
-
-
-class _Params(Sections):
-    predict: PredictParams
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,24 +122,25 @@ def load_detector(path: AnyPath, device: Literal["auto", "cpu", "cuda"] = "auto"
     return detector
 
 
-def score_frame(
-    detector: Detector, frame: Frame, outside_shift: float = 0.0, params_file: AnyPath = PARAMS
-) -> FrameScores:
-    """Score a frame as the stage `predict` does, with the params of its section in `params_file`.
+def load_record(path: AnyPath) -> ModelRecord:
+    """Read what `export` has stored with a detector: params, thresholds, sensors, metrics, the model card.
 
-    `outside_shift` is added to the scores of points that the camera does not see. `predict` measures it on validation
-    frames (`predict.outside_false_alarms`); frame and pixel scores do not depend on it.
+    Raises DataError for a file that is missing, damaged or not a detector, or that holds only weights.
     """
-    params = load_params(_Params, Path(params_file)).predict
-    predicting = for_sensors(params, detector.config.fusion)
+    return _load_record(Path(path))
+
+
+def score_frame(detector: Detector, frame: Frame, record: ModelRecord) -> FrameScores:
+    """Score a frame as the stage `predict` did; `record`: that of the detector's file."""
+    predicting = for_sensors(record.predict, detector.config.fusion)
     device = next(detector.parameters()).device
     scoring = Scoring(
-        also_without_image(detector, detector.config.fuses, params),
+        also_without_image(detector, detector.config.fuses, predicting),
         detector.config.grid(),
         predicting,
         device,
         choose_precision(predicting.precision, device),
-        outside_shift,
+        record.outside_shift,
     )
     scores = score_one_frame(scoring, frame)
     return FrameScores(float(scores.frame_B[0]), scores.point_BP[0].numpy(), scores.pixel_BHW[0].numpy())

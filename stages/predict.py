@@ -1,4 +1,4 @@
-"""Score the test scenarios, and validation frames for calibration: data/shards + model -> data/predictions."""
+"""Score the test scenarios, and validation frames for calibration: data/shards + weights -> data/predictions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -11,7 +11,7 @@ from lib.common.cache import Cache, cache, code_fingerprint, fingerprint, store
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params
-from lib.common.paths import MODEL, PREDICTIONS, SHARDS, VALIDATION_SCORES
+from lib.common.paths import PREDICTIONS, SHARDS, VALIDATION_SCORES, WEIGHTS
 from lib.common.terminal import log
 from lib.common.workers import available_cores
 from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
@@ -20,7 +20,8 @@ from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
 from lib.inference.threads import Threads
 from lib.model.devices import choose_device, choose_precision
-from lib.model.model_file import check_unseen, load_detector, model_fingerprint
+from lib.model.model_file import check_unseen, load_detector
+from lib.model.weights_file import model_fingerprint
 from lib.shards.index import SHARD_FILES, ShardEntry, open_entry, read_index
 from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
@@ -41,14 +42,14 @@ def main() -> None:
     params = load_params(Params)
     device = choose_device(params.execution.device)
     precision = choose_precision(params.predict.precision, device)
-    detector = load_detector(MODEL).to(device).eval()
+    detector = load_detector(WEIGHTS).to(device).eval()
     detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     test = _test_entries(params)
     scorer = also_without_image(detector, detector.config.fuses, params.predict)
     predicting = for_sensors(params.predict, detector.config.fusion)
     seen, refs = validation_frames(SHARDS, params.split)
     raw = Scoring(scorer, detector.config.grid(), predicting, device, precision)
-    model, cached = model_fingerprint(MODEL), cache("predict")
+    model, cached = model_fingerprint(WEIGHTS), cache("predict")
     with Threads((params.execution.workers or available_cores()) if device.type == "cpu" else 1) as threads:
         scoring = matched_outside(raw, seen, refs, threads)
         if scoring.outside_shift:
@@ -74,7 +75,7 @@ def _test_entries(params: Params) -> list[ShardEntry]:
     test = [entry for entry in entries if splits[entry.scenario] == "test"]
     if not test:
         raise DataError(f"{SHARDS}: no scenario is left to test on; raise split.test_fraction or add more scenarios")
-    check_unseen(MODEL, {entry.scenario for entry in test})
+    check_unseen(WEIGHTS, {entry.scenario for entry in test})
     return test
 
 

@@ -1,4 +1,4 @@
-"""Train the detector on normal frames with pseudo-anomalies: data/shards -> models/detector.safetensors."""
+"""Train the detector on normal frames with pseudo-anomalies: data/shards -> models/weights.safetensors."""
 
 import logging
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from lib.common.cache import code_fingerprint, fingerprint, resumable_work
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import exclusive_lock, write_csv, write_json
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
-from lib.common.paths import MODEL, SHARDS, TRAIN_METRICS, TRAINING_LOG, TRAINING_TABLE
+from lib.common.paths import SHARDS, TRAIN_METRICS, TRAINING_LOG, TRAINING_TABLE, WEIGHTS
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
 from lib.model.detector import Detector, DetectorConfig, build_detector
@@ -22,7 +22,7 @@ from lib.training.loop import train_detector
 from lib.training.process_group import ProcessGroup, run_in_processes
 from lib.training.recipe import Recipe, TrainingSet
 from lib.training.train_params import TrainParams
-from lib.training.training_frames import training_set
+from lib.training.training_frames import trained_on, training_set
 from lib.training.training_setup import detector_config, process_count, range_grid
 from lib.training.training_state import EpochRecord
 
@@ -59,7 +59,7 @@ def _train(params: Params, group: ProcessGroup) -> None:
             checkpoints = Checkpoints(None, params.execution.checkpoint_seconds, asked)
             train_detector(detector, data, recipe, lambda history: None, checkpoints, group)
             return
-        with exclusive_lock(MODEL.parent), resumable_work("train", _key(params, data, recipe, config)) as folder:
+        with exclusive_lock(WEIGHTS.parent), resumable_work("train", _key(params, data, recipe, config)) as folder:
             log = _log()
             log.info("device %s, precision %s, %d parameters, %s", device, precision, _parameters(detector), config)
             log.info("%d processes; torch.compile: %s", group.size, "yes" if compiled else "no")
@@ -72,9 +72,9 @@ def _train(params: Params, group: ProcessGroup) -> None:
             checkpoints = Checkpoints(folder / "checkpoint.pt", params.execution.checkpoint_seconds, asked)
             history = train_detector(detector, data, recipe, on_epoch, checkpoints, group)
             log.info("%s", checkpoints.cost())
-            save_detector(MODEL, detector, seen={shard.scenario for shard in data.shards})
+            save_detector(WEIGHTS, detector, trained_on(data))
             _write_summary(detector, data, precision, history)
-            log.info("wrote %s", MODEL)
+            log.info("wrote %s", WEIGHTS)
 
 
 def _key(params: Params, data: TrainingSet, recipe: Recipe, config: DetectorConfig) -> str:

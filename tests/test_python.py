@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import anovox_fusion
-from lib.shards.validation_scores import read_validation
 from tests.processes import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,13 +37,13 @@ def test_the_example_runs(finished, tmp_path):
 @pytest.mark.slow
 def test_scores_are_those_of_predict(finished):
     detector = anovox_fusion.load_detector(finished.root / "models/detector.safetensors", "cpu")
-    shift = read_validation(finished.root / "data/validation.h5").outside_shift
+    record = anovox_fusion.load_record(finished.root / "models/detector.safetensors")
     scored = {path.name: path for path in (finished.root / "data/predictions").glob("*.h5")}
     shard = next(s for s in anovox_fusion.read_shards(finished.root / "data/shards") if s.path.name in scored)
     expected = anovox_fusion.read_predictions(scored[shard.path.name])
     for index in range(len(shard)):
         frame = shard.frame(index)
-        scores = anovox_fusion.score_frame(detector, frame, shift, finished.root / "params.yaml")
+        scores = anovox_fusion.score_frame(detector, frame, record)
         assert scores.points.shape == (len(frame.points),) and scores.pixels.shape == frame.pixel_class.shape
         pairs: list[tuple[Any, Any]] = [
             (scores.frame, expected.frame_score[index]),

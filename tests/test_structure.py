@@ -14,7 +14,7 @@ import yaml
 from stages.check import Params
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("check", "simulate", "preprocess", "train", "predict", "evaluate", "plot")
+STAGES = ("check", "simulate", "preprocess", "train", "predict", "evaluate", "export", "plot")
 
 # The folders of lib, lowest first: the way of the data from files to figures, then what serves tools. A module imports
 # from its own folder and from those that stand before it here.
@@ -29,6 +29,7 @@ FOLDERS = (
     "kitti",
     "folder",
     "simulator",
+    "sensors",
     "shards",
     "preprocessing",
     "views",
@@ -38,6 +39,7 @@ FOLDERS = (
     "training",
     "inference",
     "evaluation",
+    "export",
     "figures",
     "doctor",
     "baselines",
@@ -183,7 +185,7 @@ def test_torch_only_where_it_is_needed():
     assert users == WITH_TORCH
 
 
-@pytest.mark.parametrize("stage", ["check", "simulate", "preprocess", "evaluate", "plot"])
+@pytest.mark.parametrize("stage", ["check", "simulate", "preprocess", "evaluate", "export", "plot"])
 def test_stages_without_a_model_start_without_torch(stage):
     users = [str(path) for path in closure(Path(f"stages/{stage}.py")) if uses_torch(path)]
     assert not users, f"stages/{stage}.py loads torch through {users}"
@@ -261,7 +263,7 @@ def test_pipeline_has_one_script_and_one_section_per_stage():
     stages = pipeline()["stages"]
     assert tuple(stages) == STAGES
     assert {path.stem for path in modules("stages")} == {"__init__", *STAGES}
-    assert set(STAGES) - {"check"} <= set(Params.model_fields)
+    assert set(STAGES) - {"check", "export"} <= set(Params.model_fields)
     for name, stage in stages.items():
         assert stage["cmd"] == f"python -m stages.{name}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lib.common.errors import run_stage
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
-from lib.common.paths import MODEL, SHARDS
+from lib.common.paths import SHARDS, WEIGHTS
 from lib.common.terminal import log
 from lib.common.workers import available_cores
 from lib.evaluation.evaluate_params import EvaluateParams
@@ -37,7 +37,7 @@ class Params(Sections):
 def main() -> None:
     """Score the validation frames and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tools.compare_scores", description=__doc__)
-    parser.add_argument("--model", type=Path, default=MODEL, help="default: %(default)s")
+    parser.add_argument("--model", type=Path, default=WEIGHTS, help="default: %(default)s")
     parser.add_argument("--shards", type=Path, default=SHARDS, help="default: %(default)s")
     parser.add_argument("--repeats", type=int, default=5, help="times that every frame is scored; default: %(default)s")
     args = parser.parse_args()

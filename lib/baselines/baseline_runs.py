@@ -22,11 +22,11 @@ from lib.baselines.references import BANK, mahalanobis, nearest_neighbour
 from lib.common.outputs import atomic_folder
 from lib.common.params import DataParams, ExecutionParams, Sections
 from lib.common.workers import available_cores
-from lib.evaluation.calibration import pasted_truth
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import opened, scored_scenarios
 from lib.evaluation.levels import score_scenario
 from lib.evaluation.metrics_report import evaluate
+from lib.evaluation.platt_scaling import pasted_truth
 from lib.inference.calibration_set import check_both_kinds, matched_outside, score_validation
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Scorer, also_without_image, for_sensors

@@ -9,10 +9,10 @@ from typing import Final
 from lib.common.errors import DataError
 from lib.evaluation import plot_tables
 from lib.evaluation.anovox_protocol import ProtocolResult, VoxelGroup
-from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration, binned, calibrate
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import LEVELS, ScenarioScores
 from lib.evaluation.operating_points import operate
+from lib.evaluation.platt_scaling import Bins, CalibratedLevel, ScoreCalibration, binned, calibrate_scores
 from lib.evaluation.plot_tables import BREAKDOWN_LEVELS, Row
 from lib.evaluation.pooling import PooledFrame, ScoredTest, pool_test_set
 from lib.evaluation.pools import level_metrics
@@ -48,14 +48,14 @@ def evaluate(
     With validation scores, thresholds and probabilities learned there are judged too. Raises DataError when no level
     has both positives and negatives.
     """
-    calibrations = calibrate(validation, params) if validation else {}
+    calibrations = calibrate_scores(validation, params) if validation else {}
     test = pool_test_set(parts, params, BREAKDOWN_LEVELS)
     if not any(level in test.pools for level in LEVELS):
         raise DataError(_nothing_to_compute(test.frames))
     check_scores(test)
     check_size(test)
     pools, operating = test.pools, operate(test, validation)
-    reliability = {n: binned(c.calibrator, pools[n].ranking()) for n, c in calibrations.items() if n in pools}
+    reliability = {n: binned(c.scaling, pools[n].ranking()) for n, c in calibrations.items() if n in pools}
     curves = [level for level in _CURVES if level in pools]
     return Report(
         metrics=_rounded(_metrics(test, operating.block, calibrations, reliability, validation)),
@@ -72,7 +72,7 @@ def evaluate(
 def _metrics(
     test: ScoredTest,
     events: Block,
-    calibrations: Mapping[CalibratedLevel, Calibration],
+    calibrations: Mapping[CalibratedLevel, ScoreCalibration],
     reliability: Mapping[CalibratedLevel, Bins],
     validation: ValidationScores | None,
 ) -> Block:
@@ -102,9 +102,9 @@ def _metrics(
     return metrics
 
 
-def _calibration(calibration: Calibration, test: Bins) -> Block:
+def _calibration(calibration: ScoreCalibration, test: Bins) -> Block:
     """What validation promises of the probabilities, and what the test set shows."""
-    made, promised = calibration.calibrator, calibration.promised
+    made, promised = calibration.scaling, calibration.promised
     return {
         "slope": made.slope,
         "intercept": made.intercept,

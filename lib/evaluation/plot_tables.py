@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from lib.evaluation.calibration import Bins, CalibratedLevel, Calibration
 from lib.evaluation.levels import Level
+from lib.evaluation.platt_scaling import Bins, CalibratedLevel, ScoreCalibration
 from lib.evaluation.pools import Pool, level_metrics
 from lib.evaluation.truth import GROUP_ORDER
 from lib.metrics.curves import precision_recall_curve, roc_curve
@@ -58,7 +58,7 @@ def breakdown_rows(pools: Mapping[str, Pool]) -> list[Row]:
 
 
 def reliability_rows(
-    test: Mapping[CalibratedLevel, Bins], calibrations: Mapping[CalibratedLevel, Calibration]
+    test: Mapping[CalibratedLevel, Bins], calibrations: Mapping[CalibratedLevel, ScoreCalibration]
 ) -> list[Row]:
     """Of each bin that is not empty: the mean predicted probability, the share observed, and how many items."""
     rows: list[Row] = []

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.common.errors import DataError
-from lib.figures.read_tables import numbers, read_metrics, read_table
+from lib.evaluation.metrics_files import read_metrics
+from lib.figures.read_tables import numbers, read_table
 from lib.figures.style import GRID, LEVEL_COLORS, LEVEL_DASHES, LEVEL_NAMES, MUTED, new_figure
 
 _Curve = tuple[list[float], list[float]]

@@ -7,7 +7,8 @@ from typing import Any, Final, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.read_tables import numbers, read_metrics, read_table
+from lib.evaluation.metrics_files import read_metrics
+from lib.figures.read_tables import numbers, read_table
 from lib.figures.style import ANOMALOUS, INK, MUTED, NORMAL, new_figure, note_empty, put_legend_below
 
 FEW_ALARMS: Final = 10

@@ -1,11 +1,9 @@
-"""Reading the tables and metrics of other stages."""
+"""Reading the tables of other stages."""
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lib.common.errors import DataError
 from lib.common.reading import read_text
@@ -33,15 +31,3 @@ def numbers(path: Path, rows: Sequence[Row], column: str) -> list[float]:
         return [float(row[column]) for row in rows]
     except (TypeError, ValueError):
         raise DataError(f"{path}: the column {column} has a value that is not a number; run `dvc repro`") from None
-
-
-def read_metrics(path: Path) -> dict[str, Any]:
-    """Read a metrics JSON file; raises DataError if it is missing or damaged."""
-    try:
-        found = json.loads(read_text(path))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: cannot be read ({reason}); run `dvc repro`") from None
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: holds no metrics by name; run `dvc repro`")
-    return found

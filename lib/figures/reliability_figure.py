@@ -6,7 +6,8 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.read_tables import Row, numbers, read_metrics, read_table
+from lib.evaluation.metrics_files import read_metrics
+from lib.figures.read_tables import Row, numbers, read_table
 from lib.figures.style import ANOMALOUS, MUTED, NORMAL, new_figure, note_below, note_empty, put_legend_below
 
 _COLUMNS: Final = ("level", "split", "predicted", "observed", "items")

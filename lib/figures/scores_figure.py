@@ -9,7 +9,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.figures.read_tables import read_metrics
+from lib.evaluation.metrics_files import read_metrics
 from lib.figures.style import ANOMALOUS, NORMAL, new_figure, note_below, note_empty, put_legend_below
 
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from lib.evaluation.calibration import pasted_truth
 from lib.evaluation.evaluate_params import EvaluateParams
+from lib.evaluation.platt_scaling import pasted_truth
 from lib.inference.calibration_set import check_both_kinds, in_view
 from lib.inference.frame_scores import frame_scores
 from lib.inference.predict_params import FrameScore, PredictParams

@@ -1,9 +1,14 @@
-"""Which frames a training takes, and which it is checked on."""
+"""Which frames a training takes, which it is checked on, and what the model file says of them."""
 
 from pathlib import Path
 
+import torch
+
+from lib.common.cache import fingerprint
 from lib.common.errors import DataError, ParamsError
 from lib.loading.dataset import FrameRef
+from lib.model.weights_file import TrainedOn
+from lib.sensors.sensor_statistics import evenly_spread, measure
 from lib.shards.index import open_entry, read_index
 from lib.shards.leaks import check_no_leak
 from lib.shards.shard_reader import Shard
@@ -47,3 +52,13 @@ def training_set(folder: Path, params: SplitParams, data_root: str) -> TrainingS
             "preprocess.image_width and preprocess.max_points and run `dvc repro`"
         )
     return TrainingSet(shards, training, validation)
+
+
+def trained_on(data: TrainingSet) -> TrainedOn:
+    """What a model file says of its training data. Sensors are measured on frames that trained, spread evenly."""
+    return TrainedOn(
+        scenarios=tuple(sorted({shard.scenario for shard in data.shards})),
+        shards=fingerprint([[shard.path.name, shard.fingerprint] for shard in data.shards]),
+        sensors=measure(data.shards[ref.shard].frame(ref.index) for ref in evenly_spread(data.training)),
+        torch=torch.__version__.split("+")[0],  # without how it was built
+    )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import torch
 
 from lib.common.workers import available_cores
-from lib.loading.scan_pattern import rays_per_turn
 from lib.model.detector import DetectorConfig
 from lib.model.model_params import ModelParams
+from lib.sensors.scan_pattern import rays_per_turn
 from lib.shards.shard_reader import Shard
 from lib.training.train_params import TrainParams
 from lib.views.range_view import RangeGrid
@@ -19,18 +19,22 @@ VIEW_MARGIN = 1.1
 def detector_config(params: ModelParams, shards: Sequence[Shard]) -> DetectorConfig:
     """Complete the model's params with the scan pattern of the data."""
     lidars = [lidar for shard in shards for lidar in shard.lidars]
-    rays = rays_per_turn(shards[0].lidar_points(0)[0], shards[0].lidars[0])
     return DetectorConfig(
         fusion=params.fusion,
         image_channels=params.image_channels,
         lidar_channels=_width(params, params.lidar_channels),
         fusion_channels=_width(params, params.fusion_channels),
         range_view_rows=params.range_view_rows or max(lidar.channels for lidar in lidars),
-        range_view_columns=params.range_view_columns or rays,
+        range_view_columns=params.range_view_columns or _rays_per_turn(shards[0]),
         upper_fov_deg=max(lidar.upper_fov_deg for lidar in lidars),
         lower_fov_deg=min(lidar.lower_fov_deg for lidar in lidars),
         positional_encoding=params.positional_encoding,
     )
+
+
+def _rays_per_turn(shard: Shard) -> int:
+    """Rays per turn of the first LiDAR, in its first cloud."""
+    return rays_per_turn(shard.lidar_points(0)[0], shard.lidars[0])
 
 
 def _width(params: ModelParams, channels: int) -> int:

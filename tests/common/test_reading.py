@@ -18,8 +18,9 @@ from lib.anovox.reading.scenario import open_scenario
 from lib.common.cache import file_digest
 from lib.common.errors import DataError, ParamsError
 from lib.common.reading import UnfitFileError, check_regular, open_file, read_bytes, read_text
+from lib.evaluation.metrics_files import read_metrics
 from lib.evaluation.voxel_files import read_frame_table
-from lib.figures.read_tables import read_metrics, read_table
+from lib.figures.read_tables import read_table
 from lib.model.model_file import load_detector
 from lib.reading.file_errors import FileError
 from lib.reading.findings import Finding

@@ -12,10 +12,10 @@ from tests.faults.disks import judged
 from tests.faults.lab import Lab, Trial, draws
 from tests.faults.workspace import Workspace, inputs_of
 
-KEPT: Final = ("data/shards", "data/predictions", "models/detector.safetensors")
+KEPT: Final = ("data/shards", "data/predictions", "models/weights.safetensors")
 """What later stages read and DVC keeps in its cache."""
 KINDS: Final = ("truncated", "with one bit flipped")
-READERS: Final = ("train", "predict", "evaluate", "plot")
+READERS: Final = ("train", "predict", "evaluate", "export", "plot")
 
 
 def victims(workspace: Workspace, stage: str) -> list[Path]:

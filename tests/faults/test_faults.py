@@ -41,7 +41,7 @@ def test_a_disk_that_fills_up(lab):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_damaged_model_is_refused(lab, kind, monkeypatch):
-    monkeypatch.setattr("tests.faults.damage.KEPT", ("models/detector.safetensors",))
+    monkeypatch.setattr("tests.faults.damage.KEPT", ("models/weights.safetensors",))
     trial = damaged_input(lab, "predict", kind, SEED, 0)
     assert trial is not None and trial.survived(), trial
 

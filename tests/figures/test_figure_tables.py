@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from lib.common.errors import DataError
+from lib.evaluation.metrics_files import read_metrics
 from lib.figures.breakdown_figure import draw_breakdown
 from lib.figures.curves_figure import draw_precision_recall, draw_roc
-from lib.figures.read_tables import read_metrics, read_table
+from lib.figures.read_tables import read_table
 from lib.figures.reliability_figure import draw_reliability
 from lib.figures.scored_test_set import score_edges
 from lib.figures.scores_figure import Histogram, draw_scores

@@ -12,19 +12,23 @@ from lib.anovox.format import layout
 from lib.anovox.format.configurations import ScenarioDefinition, write_scenario_configuration, write_simulator_notes
 from lib.anovox.format.writing import write_array, write_scenario
 from lib.common.outputs import write_text
+from lib.export.model_record import write_record
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import save_detector
+from lib.model.weights_file import TrainedOn, read_model
 from lib.preprocessing.conversion import convert_data_set
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.reading.pcd import StoredCloud
+from lib.sensors.sensor_statistics import measure
 from lib.shards.index import INDEX_FILE
 from lib.shards.predictions import Predictions, to_float16, write_predictions
-from lib.shards.shard_reader import read_shard
+from lib.shards.shard_reader import Shard, read_shard
 from lib.simulator.mounting import sensor_set
 from lib.simulator.recordings import record_scenario, scenario_definition, simulator_notes
 from lib.simulator.scenario_plan import ScenarioPlan, plan_scenarios
 from lib.simulator.scene_builder import build_scene
 from lib.simulator.simulate_params import SimulateParams
+from tests.exported import made_up_record
 from tests.old_layout_files import write_old_scenario, write_pcd
 
 SMALL: Final = {
@@ -62,8 +66,7 @@ def make_corpus(folder: Path, simulate: SimulateParams, preprocess: PreprocessPa
     voxels = np.array([[500, 500, 30, 0.25], [501, 500, 30, 0.75]])
     write_array(folder / "pred_100.npy", voxels)
     write_array(folder / "gt_100.npy", np.array([[500, 500, 30, 1], [501, 500, 30, 33]], dtype=np.uint16))
-    config = DetectorConfig("concat", 8, 8, 8, 4, 48, 15.0, -25.0)
-    save_detector(folder / "detector.safetensors", build_detector(config))
+    _models(folder, read_shard(shards / entries[0].file))
     _pcd_files(folder, np.random.default_rng(1))
     _ply_files(folder, np.random.default_rng(1))
     _pack(folder)
@@ -92,6 +95,14 @@ def _scores(path: Path) -> Predictions:
         pixel_score=pixel_score,
         frame_score=frame_score,
     )
+
+
+def _models(folder: Path, shard: Shard) -> None:
+    """Weights, and the same as `export` writes them."""
+    weights = folder / "weights.safetensors"
+    trained_on = TrainedOn((shard.scenario,), shard.fingerprint, measure([shard.frame(0)]), "2.13.0")
+    save_detector(weights, build_detector(DetectorConfig("concat", 8, 8, 8, 4, 48, 15.0, -25.0)), trained_on)
+    write_record(folder / "detector.safetensors", read_model(weights), made_up_record(trained_on))
 
 
 def _pcd_files(folder: Path, generator: np.random.Generator) -> None:

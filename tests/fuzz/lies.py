@@ -266,7 +266,7 @@ def lying_tensors(data: bytes, generator: np.random.Generator) -> bytes:
     if generator.random() < 0.5:
         own = _with_lie(json.loads(header["__metadata__"]["detector"]), generator)
         if isinstance(own, dict) and "crc32" in own:  # else all lies would be found by it
-            own["crc32"] = _tensors_checksum({key: own.get(key) for key in ("config", "seen")}, header, body)
+            own["crc32"] = _tensors_checksum({key: own[key] for key in own if key != "crc32"}, header, body)
         header["__metadata__"]["detector"] = json.dumps(own)
     else:
         header = _with_lie(header, generator)

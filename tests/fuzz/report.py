@@ -22,6 +22,7 @@ WHAT: Final = {
     "shard": "HDF5: shards",
     "predictions": "HDF5: predictions",
     "model": "safetensors: the model",
+    "record": "safetensors: what is exported with the model",
     "tar_gz": "archives: .tar.gz",
     "zip": "archives: .zip",
 }

@@ -33,6 +33,7 @@ from lib.common.reading import read_bytes
 from lib.common.terminal import PlainStream, readable
 from lib.evaluation.inputs import check_predictions
 from lib.evaluation.voxel_files import read_frame_table, read_protocol_frames
+from lib.export.model_record import load_record
 from lib.model.model_file import load_detector
 from lib.preprocessing.statistics import frame_statistics
 from lib.reading.findings import Finding, ScenarioReason
@@ -231,7 +232,7 @@ _SOUND_SCORES: Final = np.array([[1, 2, 3, 0.5]])
 _SOUND_VOXELS: Final = np.array([[1, 2, 3, 33]])
 TARGETS: Final = (
     *("png", "npy", "voxel_scores", "pcd", "ply", "sensor_setup", "configuration", "simulator_notes", "frame_table"),
-    *("key_values", "params", "names", "index", "shard", "predictions", "model", "tar_gz", "zip"),
+    *("key_values", "params", "names", "index", "shard", "predictions", "model", "record", "tar_gz", "zip"),
 )
 
 
@@ -267,6 +268,7 @@ def make_target(name: str, corpus: Path) -> Target:
         "predictions": ("x.h5", (corpus / "predictions").glob("*.h5"), packages.lying_hdf5,
                         (partial(_predictions, corpus),)),
         "model": ("detector.safetensors", corpus.glob("*.safetensors"), lies.lying_tensors, (load_detector,)),
+        "record": ("x.safetensors", corpus.glob("detector.safetensors"), lies.lying_tensors, (load_record,)),
         "tar_gz": ("x.tar.gz", corpus.glob("*.tar.gz"), packages.lying_tar, (_unpack,)),
         "zip": ("x.zip", corpus.glob("*.zip"), packages.lying_zip, (_unpack,)),
     }  # fmt: skip

@@ -3,10 +3,16 @@ import torch
 from safetensors.torch import save_file
 
 from lib.common.errors import DataError
+from lib.geometry.frame import ScenarioType
 from lib.model.detector import DetectorConfig, build_detector
-from lib.model.model_file import check_unseen, load_detector, model_fingerprint, save_detector, scenarios_seen
+from lib.model.model_file import check_unseen, load_detector, save_detector, scenarios_seen
+from lib.model.weights_file import TrainedOn, model_fingerprint, read_model
+from lib.sensors.sensor_statistics import measure
+from tests.scored_sample import ball_frame
 
 CONFIG = DetectorConfig("concat", 4, 4, 8, 16, 64, 15.0, -25.0)
+SENSORS = measure([ball_frame("Scenario_a", 1, ScenarioType.NORMALITY, None, None)])
+TRAINED_ON = TrainedOn(("Scenario_a", "Scenario_b"), "0123", SENSORS, "2.13.0")
 
 
 def test_the_file_alone_gives_the_detector_back(tmp_path):
@@ -35,7 +41,7 @@ def test_the_same_detector_gives_the_same_bytes(tmp_path):
 
 def test_missing_damaged_and_foreign_files_are_named(tmp_path):
     path = tmp_path / "detector.safetensors"
-    with pytest.raises(DataError, match=r"there is no model file; run `dvc repro train`"):
+    with pytest.raises(DataError, match=r"there is no model file; run `dvc repro export`"):
         load_detector(path)
     save_detector(path, build_detector(CONFIG))
     path.write_bytes(path.read_bytes()[:1000])
@@ -45,7 +51,7 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path):
     flipped = bytearray(path.read_bytes())
     flipped[-9] ^= 1
     path.write_bytes(flipped)
-    with pytest.raises(DataError, match=r"damaged \(the content does not match its checksum\); run `dvc repro train`"):
+    with pytest.raises(DataError, match=r"damaged \(the content does not match its checksum\); run `dvc repro export`"):
         load_detector(path)
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(DataError, match="not a detector written by this pipeline"):
@@ -54,7 +60,8 @@ def test_missing_damaged_and_foreign_files_are_named(tmp_path):
 
 def test_a_model_knows_what_it_has_seen_and_is_not_tested_on_it(tmp_path):
     path = tmp_path / "detector.safetensors"
-    save_detector(path, build_detector(CONFIG), seen=["Scenario_b", "Scenario_a", "Scenario_a"])
+    save_detector(path, build_detector(CONFIG), TRAINED_ON)
+    assert read_model(path).trained_on == TRAINED_ON
     assert scenarios_seen(path) == {"Scenario_a", "Scenario_b"}
     check_unseen(path, ["Scenario_c"])
     with pytest.raises(DataError, match=r"was trained on Scenario_a and 1 more, which the split now uses"):

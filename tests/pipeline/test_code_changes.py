@@ -13,12 +13,14 @@ CHANGED = {
     "lib/anovox/reading/scenario.py": ["preprocess"],
     "lib/anovox/download/archives.py": [],
     "lib/synthesis/solids.py": ["train", "predict"],
-    "lib/model/fusion.py": ["train", "predict"],
+    "lib/sensors/scan_pattern.py": ["train", "predict", "export"],
+    "lib/model/fusion.py": ["train", "predict", "export"],
     "lib/training/losses.py": ["train"],
-    "lib/inference/scores.py": ["predict"],
-    "lib/metrics/curves.py": ["evaluate", "plot"],
-    "lib/evaluation/pools.py": ["evaluate", "plot"],
-    "lib/evaluation/evaluate_params.py": ["check", "evaluate", "plot"],
+    "lib/inference/scores.py": ["predict", "export"],
+    "lib/metrics/curves.py": ["evaluate", "export", "plot"],
+    "lib/evaluation/pools.py": ["evaluate", "export", "plot"],
+    "lib/evaluation/evaluate_params.py": ["check", "evaluate", "export", "plot"],
+    "lib/export/model_card.py": ["export"],
     "lib/training/train_params.py": ["check", "train"],
     "lib/figures/curves_figure.py": ["plot"],
     "lib/study/score_choice.py": [],
@@ -40,9 +42,9 @@ def test_which_stages_a_changed_module_makes_stale(project):
     assert found == CHANGED
 
 
-def test_a_new_metric_evaluates_and_plots_alone(project):
+def test_a_new_metric_trains_and_predicts_nothing(project):
     change(project, "lib/metrics/curves.py")
-    assert stages_run(project.dvc("repro")) == ["evaluate", "plot"]
+    assert stages_run(project.dvc("repro")) == ["evaluate", "export", "plot"]
 
 
 def test_a_new_key_of_a_section_runs_the_stages_that_read_the_section(project):
@@ -50,7 +52,7 @@ def test_a_new_key_of_a_section_runs_the_stages_that_read_the_section(project):
     file.write_text(file.read_text(encoding="utf-8") + "    new_key: Fraction\n", encoding="utf-8")
     text = params.read_text(encoding="utf-8")
     params.write_text(text.replace("evaluate:\n", "evaluate:\n  new_key: 0.5\n"), encoding="utf-8")
-    assert stages_run(project.dvc("repro")) == ["check", "evaluate", "plot"]
+    assert stages_run(project.dvc("repro")) == ["check", "evaluate", "export", "plot"]
 
 
 def test_a_class_colour_makes_the_label_sheets_anew_and_trains_nothing(project):

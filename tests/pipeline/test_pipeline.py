@@ -44,12 +44,12 @@ def test_plot_param_reruns_plot_only(project):
 
 def test_another_score_needs_no_other_training(project):
     project.set(predict__score="energy", predict__frame_score="cluster")
-    assert stages_run(project.dvc("repro")) == ["check", "predict", "evaluate", "plot"]
+    assert stages_run(project.dvc("repro")) == ["check", "predict", "evaluate", "export", "plot"]
 
 
 def test_experiment_reruns_train_and_what_follows_and_shows_in_diffs(project):
     output = project.dvc("exp", "run", "-S", "train.epochs=2")
-    assert stages_run(output) == ["check", "train", "predict", "evaluate", "plot"]
+    assert stages_run(output) == ["check", "train", "predict", "evaluate", "export", "plot"]
     assert yaml.safe_load((project.root / "params.yaml").read_text())["train"]["epochs"] == 2
 
     table = project.dvc("metrics", "diff", "--all", "--md")

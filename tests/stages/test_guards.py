@@ -92,6 +92,6 @@ def test_predict_refuses_a_model_that_trained_on_the_test_scenarios(tmp_path):
     assert run(tmp_path, "train").returncode == 0
     set_params(tmp_path, split={"validation_fraction": 0.25, "test_fraction": 0.5})
     assert_one_sentence(
-        run(tmp_path, "predict"), "detector.safetensors", "was trained on Scenario_", "now uses for testing"
+        run(tmp_path, "predict"), "weights.safetensors", "was trained on Scenario_", "now uses for testing"
     )
     assert not (tmp_path / "data" / "predictions").exists()

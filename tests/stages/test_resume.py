@@ -17,7 +17,7 @@ from tests.shard_data import write_street_shards
 from tests.stages.test_train_predict import set_params
 
 CURVES = "plots/training.csv"
-OUTPUTS = ("models/detector.safetensors", CURVES, "metrics/train.json")
+OUTPUTS = ("models/weights.safetensors", CURVES, "metrics/train.json")
 EXECUTION = {"device": "cpu", "checkpoint_seconds": 0, "processes": 2}
 TRAIN = {"epochs": 3, "batch_size": 2, "micro_batch": 1}
 

@@ -107,7 +107,7 @@ def test_validation_scores_are_of_validation_scenarios_and_half_of_them_pasted(t
 
 def test_points_outside_the_image_are_lowered_by_what_validation_says(copy):
     """Of a detector that finds odd what it found usual, so that more seems odd outside than inside."""
-    model, predictions = copy / "models" / "detector.safetensors", copy / "data" / "predictions"
+    model, predictions = copy / "models" / "weights.safetensors", copy / "data" / "predictions"
     detector = load_detector(model)
     with torch.no_grad():
         for values in detector.cell_head.parameters():
@@ -135,7 +135,7 @@ def test_no_validation_scenario_is_named(copy):
 
 
 def test_again_gives_the_same_bytes(trained, copy):
-    outputs = ["models/detector.safetensors", "plots/training.csv", "metrics/train.json"]
+    outputs = ["models/weights.safetensors", "plots/training.csv", "metrics/train.json"]
     shutil.rmtree(copy / "models")
     assert run(copy, "train").returncode == 0
     assert run(copy, "predict").returncode == 0
@@ -161,7 +161,7 @@ def test_predictions_are_the_same_for_any_number_of_workers(trained, copy, worke
 def test_another_seed_gives_another_model(trained, copy):
     set_params(copy, train={"seed": 2, "epochs": 1})
     assert run(copy, "train").returncode == 0
-    name = "models/detector.safetensors"
+    name = "models/weights.safetensors"
     assert (trained / name).read_bytes() != (copy / name).read_bytes()
 
 
@@ -175,16 +175,16 @@ def test_cuda_where_there_is_none(copy):
 
 
 def test_a_learning_rate_that_explodes_is_named(copy):
-    (copy / "models" / "detector.safetensors").unlink()
+    (copy / "models" / "weights.safetensors").unlink()
     set_params(copy, train={"learning_rate": 1e30})
     assert_one_sentence(run(copy, "train"), "train.learning_rate")
-    assert not (copy / "models" / "detector.safetensors").exists()
+    assert not (copy / "models" / "weights.safetensors").exists()
 
 
 def test_missing_model_and_missing_shards(copy):
     before = sorted(path.name for path in (copy / "data" / "predictions").iterdir())
-    (copy / "models" / "detector.safetensors").unlink()
-    assert_one_sentence(run(copy, "predict"), "models/detector.safetensors", "dvc repro train")
+    (copy / "models" / "weights.safetensors").unlink()
+    assert_one_sentence(run(copy, "predict"), "models/weights.safetensors", "dvc repro export")
     assert sorted(path.name for path in (copy / "data" / "predictions").iterdir()) == before
     shutil.rmtree(copy / "data" / "shards")
     assert_one_sentence(run(copy, "train"), "data/shards", "dvc repro")

@@ -33,7 +33,7 @@ def project(tmp_path):
     torch.manual_seed(0)
     detector = build_detector(DetectorConfig("concat", 4, 4, 8, 32, 256, 15.0, -25.0))
     (tmp_path / "models").mkdir()
-    save_detector(tmp_path / "models" / "detector.safetensors", detector)
+    save_detector(tmp_path / "models" / "weights.safetensors", detector)
     return tmp_path
 
 
@@ -54,12 +54,12 @@ def test_every_alternative_is_rated_whatever_the_test_holds(project):
     result = run(project, "--repeats", "4")
     assert tested and result.returncode == 0, result.stderr
     first, head, _, *rows = result.stdout.splitlines()
-    assert first == "2 validation frames, scored 4 times; models/detector.safetensors"
+    assert first == "2 validation frames, scored 4 times; models/weights.safetensors"
     assert head.startswith("| predict.score | predict.frame_score | frame AUROC |")
     assert {tuple(row.strip("| ").split(" | ")[:2]) for row in rows} == set(ALTERNATIVES)
 
 
-@pytest.mark.parametrize("missing", ["models/detector.safetensors", "data/shards/index.csv"])
+@pytest.mark.parametrize("missing", ["models/weights.safetensors", "data/shards/index.csv"])
 def test_what_is_missing_is_one_sentence(project, missing):
     (project / missing).unlink()
     result = run(project)

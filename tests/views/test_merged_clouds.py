@@ -7,7 +7,7 @@ import torch
 from lib.anovox.reading.scenario import open_scenario
 from lib.geometry.rigid import apply
 from lib.loading.dataset import FrameRef, ShardDataset
-from lib.loading.scan_pattern import rays_per_turn
+from lib.sensors.scan_pattern import rays_per_turn
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
 from lib.views.range_view import RangeGrid, make_views

@@ -1,7 +1,7 @@
-"""Probabilities out of scores, fitted on validation frames with pseudo-anomalies; how far they can be relied on.
+"""Probabilities from scores by Platt scaling, fitted on validation frames with pseudo-anomalies; how reliable they are.
 
-What calibration promises holds for anomalies as common and as plain as the pasted ones. The test's are neither, so the
-promise (of validation scenarios that the fit has not seen) stands beside what the test shows.
+What it promises holds for anomalies as common and as plain as the pasted ones. The test's are neither, so the promise
+(of validation scenarios that the fit has not seen) stands beside what the test shows.
 """
 
 import logging
@@ -28,7 +28,7 @@ _Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Calibrator:
+class PlattScaling:
     """probability = sigmoid(slope * score + intercept)."""
 
     slope: float
@@ -69,14 +69,14 @@ class Bins:
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
-    """A level's calibrator, and bins of validation scenarios, each judged by a fit on others: what is promised."""
+class ScoreCalibration:
+    """A level's scaling, and bins of validation scenarios, each judged by a fit on others: what is promised."""
 
-    calibrator: Calibrator
+    scaling: PlattScaling
     promised: Bins
 
 
-def fit_calibrator(ranking: Ranking) -> Calibrator:
+def fit_platt_scaling(ranking: Ranking) -> PlattScaling:
     """Logistic regression of one variable, by Newton's method. (Importing scikit-learn's takes seconds.)
 
     The targets are off 0 and 1 by a count of one (Platt 1999), so that the fit stays finite for classes that do not
@@ -106,12 +106,12 @@ def fit_calibrator(ranking: Ranking) -> Calibrator:
         if np.abs(size * step).max() < TOLERANCE:
             break
     slope = float(weights[0]) / spread
-    return Calibrator(slope, float(weights[1] - slope * middle))
+    return PlattScaling(slope, float(weights[1] - slope * middle))
 
 
-def binned(calibrator: Calibrator, ranking: Ranking) -> Bins:
+def binned(scaling: PlattScaling, ranking: Ranking) -> Bins:
     """Scores and their truth in bins of predicted probability."""
-    predicted, items = calibrator.probability(ranking.values), ranking.positives + ranking.negatives
+    predicted, items = scaling.probability(ranking.values), ranking.positives + ranking.negatives
     place, size = np.searchsorted(EDGES[1:-1], predicted, side="right"), len(EDGES) - 1
     return Bins(
         items=np.bincount(place, items, size).astype(np.int64),
@@ -120,22 +120,22 @@ def binned(calibrator: Calibrator, ranking: Ranking) -> Bins:
     )
 
 
-def calibrate(validation: ValidationScores, params: EvaluateParams) -> dict[CalibratedLevel, Calibration]:
+def calibrate_scores(validation: ValidationScores, params: EvaluateParams) -> dict[CalibratedLevel, ScoreCalibration]:
     """Calibrations of frames and points; a level that lacks a class in half of the scenarios is absent, with a warning.
 
     Each half of the validation scenarios is judged by a fit on the other: that is what is promised.
     """
-    found: dict[CalibratedLevel, Calibration] = {}
+    found: dict[CalibratedLevel, ScoreCalibration] = {}
     names = sorted({scenario for scenario, _ in validation.drives})
     half_of_drive = np.array([names.index(scenario) % 2 for scenario, _ in validation.drives])
     for level, (scores, positive, drive) in _items(validation, params).items():
         in_half = [half_of_drive[drive] == half for half in (0, 1)]
         halves = [rank(scores[positive & chosen], scores[~positive & chosen]) for chosen in in_half]
         if not all(half.has_both for half in halves):
-            _LOG.warning("calibration of %ss is left out: validation frames are too few or of one class", level)
+            _LOG.warning("calibration of %s scores is left out: validation frames are too few or of one class", level)
             continue
-        first, second = (binned(fit_calibrator(halves[1 - n]), halves[n]) for n in (0, 1))
-        found[level] = Calibration(fit_calibrator(merged(halves)), first + second)
+        first, second = (binned(fit_platt_scaling(halves[1 - n]), halves[n]) for n in (0, 1))
+        found[level] = ScoreCalibration(fit_platt_scaling(merged(halves)), first + second)
     return found
 
 

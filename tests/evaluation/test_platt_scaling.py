@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from lib.common.ranking import merged, rank
-from lib.evaluation.calibration import Bins, CalibratedLevel, binned, calibrate, fit_calibrator
 from lib.evaluation.operating_points import validation_threshold
+from lib.evaluation.platt_scaling import Bins, CalibratedLevel, binned, calibrate_scores, fit_platt_scaling
 from lib.evaluation.plot_tables import reliability_rows
 from lib.shards.validation_scores import NORMAL
 from tests.all_params import all_params
@@ -37,11 +37,11 @@ def test_the_fit_is_platts():
             parts = zip((r.positives, r.negatives), target, strict=True)
             return sum((count * (np.logaddexp(0, z) - t * z)).sum() for count, t in parts)
 
-        found = fit_calibrator(ranking)
+        found = fit_platt_scaling(ranking)
         expected = minimize(loss, [0.1, 0.0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-12}).x
         assert (found.slope, found.intercept) == pytest.approx(expected, abs=1e-5)
     # Two normal distributions, 2 apart: the truth is known.
-    many = fit_calibrator(drawn(20_000, 0.3))
+    many = fit_platt_scaling(drawn(20_000, 0.3))
     assert many.slope == pytest.approx(2.0, abs=0.1)
     assert many.intercept == pytest.approx(np.log(0.3 / 0.7) - 2.0, abs=0.1)
 
@@ -53,26 +53,26 @@ def test_the_fit_is_platts():
 )
 def test_any_scores_give_finite_probabilities_in_their_order(positive, negative):
     ranking = rank(np.array(positive, dtype=np.float16), np.array(negative, dtype=np.float16))
-    calibrator = fit_calibrator(ranking)
-    predicted = calibrator.probability(ranking.values)
-    assert np.isfinite([calibrator.slope, calibrator.intercept]).all()
+    scaling = fit_platt_scaling(ranking)
+    predicted = scaling.probability(ranking.values)
+    assert np.isfinite([scaling.slope, scaling.intercept]).all()
     assert ((predicted >= 0) & (predicted <= 1)).all()
-    assert (np.diff(predicted) * np.sign(calibrator.slope) >= 0).all()
+    assert (np.diff(predicted) * np.sign(scaling.slope) >= 0).all()
 
 
 def test_what_is_calibrated_has_no_error_and_another_fraction_is_told_apart():
-    calibrator = fit_calibrator(drawn(200_000, 0.2))
-    same = binned(calibrator, drawn(200_000, 0.2, seed=1))
+    scaling = fit_platt_scaling(drawn(200_000, 0.2))
+    same = binned(scaling, drawn(200_000, 0.2, seed=1))
     assert same.error < 0.01 and same.share == pytest.approx(0.2, abs=0.01)
-    more = binned(calibrator, drawn(200_000, 0.6, seed=2))
+    more = binned(scaling, drawn(200_000, 0.6, seed=2))
     assert more.error > 0.1
     assert more.at_fraction(0.2).error < 0.02
 
 
 def test_bins_add_up_and_hold_every_item():
     rankings = drawn(2_000, 0.3), drawn(3_000, 0.3, seed=1)
-    calibrator = fit_calibrator(rankings[0])
-    total, whole = (binned(calibrator, r) for r in rankings), binned(calibrator, merged(rankings))
+    scaling = fit_platt_scaling(rankings[0])
+    total, whole = (binned(scaling, r) for r in rankings), binned(scaling, merged(rankings))
     first, second = total
     assert np.array_equal((first + second).items, whole.items)
     assert np.array_equal((first + second).positives, whole.positives)
@@ -82,14 +82,14 @@ def test_bins_add_up_and_hold_every_item():
 
 
 def test_validation_calibrates_frames_and_points_and_promises_by_the_other_half():
-    found = calibrate(made_up_validation(), PARAMS)
-    assert found["frame"].calibrator.slope == pytest.approx(2.0, abs=0.6)
-    assert found["point"].calibrator.slope == pytest.approx(2.0, abs=0.3)
+    found = calibrate_scores(made_up_validation(), PARAMS)
+    assert found["frame"].scaling.slope == pytest.approx(2.0, abs=0.6)
+    assert found["point"].scaling.slope == pytest.approx(2.0, abs=0.3)
     assert found["point"].promised.items.sum() == 240 * 40
     assert found["point"].promised.share == pytest.approx(1 / 16)
     assert found["point"].promised.error < 0.02
     test = rank(np.array([3.0], dtype=np.float16), np.array([-2.0], dtype=np.float16))
-    bins: dict[CalibratedLevel, Bins] = {"point": binned(found["point"].calibrator, test)}
+    bins: dict[CalibratedLevel, Bins] = {"point": binned(found["point"].scaling, test)}
     rows = reliability_rows(bins, found)
     assert [row["items"] for row in rows if row["split"] == "test"] == [1, 1]
     assert sum(int(row["items"]) for row in rows if row["split"] == "validation") == 240 * 40
@@ -100,9 +100,9 @@ def test_too_few_or_one_class_is_said(caplog):
     lonely = replace(whole, drives=(("only", ""),), drive=0 * whole.drive, pasted_drive=0 * whole.pasted_drive)
     none = replace(whole, point_label=np.full_like(whole.point_label, NORMAL))
     with caplog.at_level(logging.WARNING):
-        assert calibrate(lonely, PARAMS) == {}
-        assert set(calibrate(none, PARAMS)) == {"frame"}
-    assert "calibration of points is left out" in caplog.text
+        assert calibrate_scores(lonely, PARAMS) == {}
+        assert set(calibrate_scores(none, PARAMS)) == {"frame"}
+    assert "calibration of point scores is left out" in caplog.text
 
 
 def test_frames_with_too_little_of_it_calibrate_nothing():
@@ -110,7 +110,7 @@ def test_frames_with_too_little_of_it_calibrate_nothing():
     little = replace(
         whole, pasted_image_fraction=whole.pasted_image_fraction * 1e-3, pasted_points=whole.pasted_points // 20
     )
-    assert "frame" not in calibrate(little, PARAMS)
+    assert "frame" not in calibrate_scores(little, PARAMS)
 
 
 def test_validation_gives_the_threshold_of_one_false_alarm_a_minute(caplog):
