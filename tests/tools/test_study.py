@@ -49,7 +49,7 @@ def test_a_study_goes_on_where_it_stopped_and_leaves_the_working_tree_alone(proj
     assert rest.returncode == 0, rest.stderr
     assert "1 of 3 runs are finished" in rest.stdout and "Running stage 'simulate'" not in rest.stdout
     rows = json.loads((project.root / "docs" / "results.json").read_text())
-    assert [row["name"] for row in rows] == row_names("concat")
+    assert [row["name"] for row in rows] == list(row_names("concat"))
     assert [row["changes"].get("predict.blackout") for row in rows[:3]] == [None, "image", "lidar"]
     assert len({row["metrics"]["point"]["auroc"] for row in rows[:3]}) == 3
     assert rows[0]["changes"]["train.weight_decay"] == "0.02" and rows[0]["seed"] == 1
