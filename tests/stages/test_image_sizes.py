@@ -27,7 +27,7 @@ ODD = {
     "predict.validation_frames": 8,
     "execution.device": "cpu",
 }
-TOOLS = ["check", "pseudo_anomalies --each 1", "compare_scores --repeats 4", "baselines --sensors image"]
+TOOLS = ["pseudo_anomalies --each 1", "compare_scores --repeats 4"]
 
 
 def run(folder, *command):

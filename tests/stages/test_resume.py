@@ -18,7 +18,7 @@ from tests.stages.test_train_predict import set_params
 
 CURVES = "plots/training.csv"
 OUTPUTS = ("models/weights.safetensors", CURVES, "metrics/train.json")
-EXECUTION = {"device": "cpu", "checkpoint_seconds": 0, "processes": 2}
+EXECUTION = {"device": "cpu", "checkpoint_seconds": 0, "processes": 1}
 TRAIN = {"epochs": 3, "batch_size": 2, "micro_batch": 1}
 
 
@@ -83,9 +83,10 @@ def start_and_wait_for_checkpoint(folder):
     return run
 
 
-def prepare(folder):
+def prepare(folder, processes=1):
+    """A folder to train in; the bytes do not depend on the number of processes."""
     write_street_shards(folder / "data" / "shards")
-    set_params(folder, execution=EXECUTION, train=TRAIN)
+    set_params(folder, execution=EXECUTION | {"processes": processes}, train=TRAIN)
     return folder
 
 
@@ -107,7 +108,7 @@ def assert_nothing_half_written(folder, whole):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path, whole):
-    folder, moments = prepare(tmp_path), random.Random(1)
+    folder, moments = prepare(tmp_path, processes=2), random.Random(1)
     for _ in range(3):
         run = start_and_wait_for_checkpoint(folder)
         time.sleep(moments.uniform(0, 0.8))
@@ -162,7 +163,7 @@ def stopped_while_a_process_starts(folder):
 
 @pytest.mark.slow
 def test_sigterm_while_a_process_starts_ends_the_training_at_once_and_loses_nothing(tmp_path, whole):
-    folder, then = prepare(tmp_path), "stopped: by SIGTERM; run it again to go on"
+    folder, then = prepare(tmp_path, processes=2), "stopped: by SIGTERM; run it again to go on"
     assert then in stopped_while_a_process_starts(folder)
     assert not checkpoints(folder)
     run = start_and_wait_for_checkpoint(folder)
@@ -179,7 +180,7 @@ def test_sigterm_while_a_process_starts_ends_the_training_at_once_and_loses_noth
 
 @pytest.mark.slow
 def test_a_process_that_dies_as_it_starts_is_named(tmp_path):
-    status, _, err = finish(start_with_worker(prepare(tmp_path), "os.kill(os.getpid(), signal.SIGKILL)"))
+    status, _, err = finish(start_with_worker(prepare(tmp_path, processes=2), "os.kill(os.getpid(), signal.SIGKILL)"))
     assert status == 1 and "error: a process of the training has died" in err
     assert "Traceback" not in err
 

@@ -18,7 +18,7 @@ SMALL = {
     "train": {"epochs": 3, "batch_size": 2, "learning_rate": 0.03},
     "split": {"validation_fraction": 0.2, "test_fraction": 0.4},
     "evaluate": {"bootstrap_resamples": 100},
-    "execution": {"device": "cpu"},
+    "execution": {"device": "cpu", "processes": 1},
 }
 METHODS = {"nearest_neighbour", "mahalanobis", "max_softmax", "energy"}
 

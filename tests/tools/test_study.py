@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib.common.outputs import exclusive_lock
-from lib.study.study_plan import row_names
+from lib.study.study_plan import BASELINES, row_names
 from tests.dvc_project import Project, create
 
 pytestmark = pytest.mark.slow
@@ -42,14 +42,14 @@ def test_what_is_not_committed_is_not_run(project):
 
 
 def test_a_study_goes_on_where_it_stopped_and_leaves_the_working_tree_alone(project):
-    what = "default", "--only", "concat", "--runs", "1", "-S", "train.weight_decay=0.02"
+    what = "default", "--only", "concat", "baselines", "--runs", "1", "-S", "train.weight_decay=0.02"
     one = study(project, *what)
     assert one.returncode == 0, one.stderr
     rest = study(project, *what)
     assert rest.returncode == 0, rest.stderr
-    assert "1 of 3 runs are finished" in rest.stdout and "Running stage 'simulate'" not in rest.stdout
+    assert "1 of 6 runs are finished" in rest.stdout and "Running stage 'simulate'" not in rest.stdout
     rows = json.loads((project.root / "docs" / "results.json").read_text())
-    assert [row["name"] for row in rows] == row_names("concat")
+    assert [row["name"] for row in rows] == [*row_names("concat"), *BASELINES]
     assert [row["changes"].get("predict.blackout") for row in rows[:3]] == [None, "image", "lidar"]
     assert len({row["metrics"]["point"]["auroc"] for row in rows[:3]}) == 3
     assert rows[0]["changes"]["train.weight_decay"] == "0.02" and rows[0]["seed"] == 1
