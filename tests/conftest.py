@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.dvc_project import STAGES, Project, create, stages_run
+from tests.dvc_project import STAGES, Project, copied, create, stages_run
 from tests.no_network import sitecustomize
 from tests.processes import python_path
 
@@ -59,11 +59,6 @@ def run_pipeline(root: Path) -> Project:
     assert stages_run(project.dvc("repro")) == STAGES
     project.commit("Results")
     return project
-
-
-def copied(source: Path, root: Path) -> Project:
-    shutil.copytree(source, root, symlinks=True)
-    return Project(root)
 
 
 @pytest.fixture

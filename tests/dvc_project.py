@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +111,12 @@ def create(root: Path) -> Project:
     project.ok("git", "init", "-q", "-b", "main")
     project.commit("The pipeline")
     return project
+
+
+def copied(source: Path, root: Path) -> Project:
+    """A copy of a repository with all that it holds, its cache included."""
+    shutil.copytree(source, root, symlinks=True)
+    return Project(root)
 
 
 def stages_run(output: str) -> list[str]:

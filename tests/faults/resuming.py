@@ -41,14 +41,14 @@ class Resumed:
     identical: bool
 
 
-def resume_training(lab: Lab, epochs: int = EPOCHS, every_s: float = CHECKPOINT_SECONDS) -> Resumed:
+def resume_training(lab: Lab) -> Resumed:
     """Train in one go, then again with SIGKILL after KILLED_AT of the epochs, and let the next run end it.
 
     The model is of the default size, and so are its checkpoints.
     """
     model = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["model"]
     changes: dict[str, Any] = {f"model.{name}": value for name, value in model.items()}
-    changes |= {"train.epochs": epochs, "execution.checkpoint_seconds": every_s}
+    changes |= {"train.epochs": EPOCHS, "execution.checkpoint_seconds": CHECKPOINT_SECONDS}
     whole = lab.workspace("training-whole", "train")
     whole.set(changes)
     undisturbed = must_succeed("train", whole.stage("train"))
@@ -56,7 +56,7 @@ def resume_training(lab: Lab, epochs: int = EPOCHS, every_s: float = CHECKPOINT_
     parts.set(changes)
     (parts.root / HISTORY).unlink()
     running = parts.start_stage("train")
-    _wait_for_epochs(parts, running, int(KILLED_AT * epochs))
+    _wait_for_epochs(parts, running, int(KILLED_AT * EPOCHS))
     running.process.send_signal(signal.SIGKILL)
     killed = running.end()
     epochs_before = _epochs(parts)
@@ -72,10 +72,10 @@ def resume_training(lab: Lab, epochs: int = EPOCHS, every_s: float = CHECKPOINT_
         killed_s=killed.seconds,
         ahead_s=ahead_s,
         next_s=after.seconds,
-        epochs=epochs,
+        epochs=EPOCHS,
         epochs_before=epochs_before,
         epoch_noted=int(noted[1]) if noted else 0,
-        every_s=every_s,
+        every_s=CHECKPOINT_SECONDS,
         cost=_cost(whole),
         identical=whole.contents(outs) == parts.contents(outs),
     )

@@ -8,8 +8,7 @@ import pytest
 
 from lib.common.paths import PARAMS_CHECKED
 from stages.check import WORDS
-from tests.conftest import copied
-from tests.dvc_project import stages_run
+from tests.dvc_project import copied, stages_run
 
 pytestmark = pytest.mark.slow
 
@@ -26,18 +25,18 @@ MISTYPED = {
 
 
 @pytest.fixture(scope="module")
-def own(finished, tmp_path_factory):
+def shared(finished, tmp_path_factory):
     """A finished repository that all tests here share: what they do costs no results."""
     return copied(finished.root, tmp_path_factory.mktemp("check") / "project")
 
 
 @pytest.fixture
-def project(own):
-    params = own.root / "params.yaml"
-    written, before = params.read_bytes(), own.digest(*RESULTS)
-    yield own
-    assert own.digest(*RESULTS) == before
-    assert (own.root / "data" / "validation.h5").is_file()
+def project(shared):
+    params = shared.root / "params.yaml"
+    written, before = params.read_bytes(), shared.digest(*RESULTS)
+    yield shared
+    assert shared.digest(*RESULTS) == before
+    assert (shared.root / "data" / "validation.h5").is_file()
     params.write_bytes(written)
 
 
@@ -84,28 +83,28 @@ def test_after_the_mistake_is_mended_nothing_runs(project):
     assert (project.root / PARAMS_CHECKED).read_text() == WORDS
 
 
-def test_other_params_do_not_make_a_stage_run_again(own):
-    own.set(plot__gallery_frames=2)
-    assert stages_run(own.dvc("repro")) == ["check", "plot"]
-    assert "up to date" in own.dvc("repro")
+def test_other_params_do_not_make_a_stage_run_again(shared):
+    shared.set(plot__gallery_frames=2)
+    assert stages_run(shared.dvc("repro")) == ["check", "plot"]
+    assert "up to date" in shared.dvc("repro")
 
 
 @pytest.mark.parametrize("root", ["data/sample/nope", "data/sample/../../nope", "data/nope"])
-def test_a_root_that_no_stage_makes_must_be_there(own, root):
+def test_a_root_that_no_stage_makes_must_be_there(shared, root):
     script = [sys.executable, "-m", "stages.check"]
-    params = (own.root / "params.yaml").read_text()
-    (own.root / "params.yaml").write_text(params.replace("root: data/sample", f"root: {root}"))
-    ended = subprocess.run(script, cwd=own.root, capture_output=True, text=True, check=False)
-    (own.root / "params.yaml").write_text(params)
+    params = (shared.root / "params.yaml").read_text()
+    (shared.root / "params.yaml").write_text(params.replace("root: data/sample", f"root: {root}"))
+    ended = subprocess.run(script, cwd=shared.root, capture_output=True, text=True, check=False)
+    (shared.root / "params.yaml").write_text(params)
     assert ended.returncode == 1 and "there is no such folder" in ended.stderr
 
 
-def test_a_root_that_dvc_keeps_may_be_missing_still(tmp_path, own):
+def test_a_root_that_dvc_keeps_may_be_missing_still(tmp_path, shared):
     """In a clone before `dvc pull`; the stage that reads it waits for it."""
     script = [sys.executable, "-m", "stages.check"]
     for name in ("params.yaml", "stages", "lib"):
-        (tmp_path / name).symlink_to(own.root / name)
-    text = (own.root / "params.yaml").read_text().replace("root: data/sample", "root: data/ours/part")
+        (tmp_path / name).symlink_to(shared.root / name)
+    text = (shared.root / "params.yaml").read_text().replace("root: data/sample", "root: data/ours/part")
     (tmp_path / "params.yaml").unlink()
     (tmp_path / "params.yaml").write_text(text)
     assert subprocess.run(script, cwd=tmp_path, env=os.environ, check=False).returncode == 1
