@@ -6,15 +6,13 @@ What is not named here may change at any time. Errors that a user can mend are `
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 _HERE: Final = Path(__file__).resolve().parent
 
@@ -37,24 +35,26 @@ def _load_lib() -> None:
 _load_lib()
 
 from lib.anovox.format.folders import find_scenarios
-from lib.anovox.reading.frames import read_frames
+from lib.anovox.reading.frames import read_frames as _read_scenario
 from lib.anovox.reading.scenario import Sensors, open_scenario
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, Label, is_anomaly, is_ignored
+from lib.common.params import DataFormat
+from lib.detection.anomaly_detector import AnomalyDetector, Detections, load
 from lib.export.model_record import ModelRecord
 from lib.export.model_record import load_record as _load_record
+from lib.folder.calibration_file import read_calibration as _read_calibration
+from lib.geometry.axes import vehicle_axes
+from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Anomaly, Frame, Lidar, ScenarioType
-from lib.inference.scores import also_without_image, for_sensors
-from lib.inference.shard_scoring import Scoring, score_one_frame
 from lib.loading.dataset import ShardDataset, as_read
 from lib.model.detector import Detector, DetectorConfig
-from lib.model.devices import choose_device, choose_precision
-from lib.model.model_file import load_detector as _load_detector
 from lib.model.model_file import scenarios_seen
+from lib.preprocessing.data_formats import find_recordings, guess_format
 from lib.preprocessing.resize import resize_frame
-from lib.reading.findings import Finding
-from lib.reading.recorded_frames import SkippedFrame
+from lib.reading.findings import Finding, ScenarioError
+from lib.reading.recorded_frames import ReadFrame, SkippedFrame, open_recording
 from lib.sensors.sensor_statistics import SensorStatistics
 from lib.sensors.sensor_statistics import measure as measure_sensors
 from lib.shards.index import open_entry, read_index
@@ -67,13 +67,15 @@ __all__ = [
     "LABELS",
     "UNKNOWN",
     "Anomaly",
+    "AnomalyDetector",
+    "Calibration",
     "Camera",
     "DataError",
+    "Detections",
     "Detector",
     "DetectorConfig",
     "Frame",
     "FrameBatch",
-    "FrameScores",
     "Label",
     "Lidar",
     "ModelRecord",
@@ -84,11 +86,14 @@ __all__ = [
     "Shard",
     "ShardDataset",
     "as_read",
+    "calibration_from_opencv",
     "is_anomaly",
     "is_ignored",
-    "load_detector",
+    "load",
     "load_record",
     "measure_sensors",
+    "read_calibration",
+    "read_frames",
     "read_predictions",
     "read_scenario",
     "read_shard",
@@ -96,30 +101,10 @@ __all__ = [
     "resize_frame",
     "scenario_folders",
     "scenarios_seen",
-    "score_frame",
 ]
 
 AnyPath = str | os.PathLike[str]
 _LOG: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class FrameScores:
-    """Raw scores of one frame, higher = more anomalous: frame, points (N,) float32, pixels (H, W) float32."""
-
-    frame: float
-    points: npt.NDArray[np.float32]
-    pixels: npt.NDArray[np.float32]
-
-
-def load_detector(path: AnyPath, device: Literal["auto", "cpu", "cuda"] = "auto") -> Detector:
-    """Read a detector from a model file, ready to score frames on a device.
-
-    Raises DataError for a file that is missing, damaged or not a detector.
-    """
-    detector = _load_detector(Path(path)).to(choose_device(device)).eval()
-    detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return detector
 
 
 def load_record(path: AnyPath) -> ModelRecord:
@@ -130,20 +115,42 @@ def load_record(path: AnyPath) -> ModelRecord:
     return _load_record(Path(path))
 
 
-def score_frame(detector: Detector, frame: Frame, record: ModelRecord) -> FrameScores:
-    """Score a frame as the stage `predict` did; `record`: that of the detector's file."""
-    predicting = for_sensors(record.predict, detector.config.fusion)
-    device = next(detector.parameters()).device
-    scoring = Scoring(
-        also_without_image(detector, detector.config.fuses, predicting),
-        detector.config.grid(),
-        predicting,
-        device,
-        choose_precision(predicting.precision, device),
-        record.outside_shift,
-    )
-    scores = score_one_frame(scoring, frame)
-    return FrameScores(float(scores.frame_B[0]), scores.point_BP[0].numpy(), scores.pixel_BHW[0].numpy())
+def calibration_from_opencv(
+    camera_matrix: npt.ArrayLike, camera_SE3_lidar: npt.ArrayLike, width_px: int, height_px: int
+) -> Calibration:
+    """A calibration by OpenCV's conventions: intrinsics (3, 3) [px]; the pose (4, 4) [m], from the LiDAR's frame, of a
+    camera with x right, y down, z forward.
+
+    OpenCV counts from the centres of pixels, this project from their corners: the principal point moves by half of one.
+    """
+    (fx, _, cx), (_, fy, cy), _ = np.asarray(camera_matrix, dtype=np.float64).tolist()
+    camera = Camera(width_px, height_px, fx, fy, cx + 0.5, cy + 0.5)
+    return Calibration(camera, vehicle_axes(np.asarray(camera_SE3_lidar, dtype=np.float64), "opencv"))
+
+
+def read_calibration(path: AnyPath) -> Calibration:
+    """Read a calibration.yaml (docs/sensors.md); distortion is left out: `detect` takes images without it.
+
+    Raises DataError.
+    """
+    try:
+        return _read_calibration(Path(path)).calibration
+    except ScenarioError as error:
+        raise DataError(str(error)) from None
+
+
+def read_frames(folder: AnyPath, data_format: DataFormat | None = None) -> Iterator[Frame]:
+    """Read the frames of all recordings in a folder of any format of `data.format`; without one, it is guessed.
+
+    Recordings and frames that cannot be used are left out and logged. Raises DataError if there is no recording.
+    """
+    root = Path(folder)
+    for opener in find_recordings(data_format or guess_format(root), root, "forward", _report):
+        recording = open_recording(opener)
+        if isinstance(recording, Finding):
+            _report(recording)
+        else:
+            yield from _usable(recording.frames(None))
 
 
 def read_shards(folder: AnyPath) -> Iterator[Shard]:
@@ -157,11 +164,7 @@ def read_shards(folder: AnyPath) -> Iterator[Shard]:
 
 def scenario_folders(root: AnyPath) -> tuple[Path, ...]:
     """All `Scenario_*` folders of an AnoVox download, at any depth, sorted by name; what is left out is logged."""
-
-    def report(finding: Finding) -> None:
-        _LOG.warning("%s", finding.message)
-
-    return find_scenarios(Path(root), report)
+    return find_scenarios(Path(root), _report)
 
 
 def read_scenario(folder: AnyPath, sensors: Sensors = "forward") -> Iterator[Frame]:
@@ -170,8 +173,16 @@ def read_scenario(folder: AnyPath, sensors: Sensors = "forward") -> Iterator[Fra
     `sensors`: `forward` for the forward camera and its LiDAR; `all` for one frame per camera, with the merged clouds of
     all LiDARs. Raises DataError when the scenario cannot be used.
     """
-    for read in read_frames(open_scenario(Path(folder), None, sensors)):
+    yield from _usable(_read_scenario(open_scenario(Path(folder), None, sensors)))
+
+
+def _usable(frames: Iterable[ReadFrame | SkippedFrame]) -> Iterator[Frame]:
+    for read in frames:
         if isinstance(read, SkippedFrame):
             _LOG.warning("%s", read.message)
         else:
             yield read.frame
+
+
+def _report(finding: Finding) -> None:
+    _LOG.warning("%s", finding.message)

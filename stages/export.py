@@ -68,6 +68,7 @@ def _record(content: ModelContent, params: Params) -> ModelRecord:
         outside_shift=validation.outside_shift,
         frame=levels["frame"],
         point=levels["point"],
+        pixel=levels["pixel"],
         trained_on=content.trained_on,
         params={
             "simulate": params.simulate,

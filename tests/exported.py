@@ -1,17 +1,19 @@
 """A small detector with all that `export` reads, beside made-up shards and scores: in a folder of its own."""
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from lib.common.outputs import write_json
-from lib.export.model_record import VERSION, ModelRecord
+from lib.export.model_record import VERSION, ModelRecord, write_record
 from lib.export.score_levels import score_levels
+from lib.geometry.frame import Frame
 from lib.model.detector import DetectorConfig, build_detector
 from lib.model.model_file import save_detector
-from lib.model.weights_file import TrainedOn, model_fingerprint
+from lib.model.weights_file import TrainedOn, model_fingerprint, read_model
 from lib.sensors.sensor_statistics import measure
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
@@ -35,11 +37,20 @@ def made_up_record(trained_on: TrainedOn) -> ModelRecord:
         outside_shift=-0.5,
         frame=levels["frame"],
         point=levels["point"],
+        pixel=levels["pixel"],
         trained_on=trained_on,
         params={"train": {"epochs": 20}},
         metrics={"train": {**TRAIN_METRICS}},
         card="# A card",
     )
+
+
+def write_model(path: Path, frames: Iterable[Frame], config: DetectorConfig = CONFIG) -> None:
+    """A model file as `export` writes it, of a detector that has learned nothing; the frames' sensors trained it."""
+    torch.manual_seed(1)
+    trained_on = TrainedOn(("Scenario_t0",), "0a1b", measure(frames), "2.13.0")
+    save_detector(path, build_detector(config), trained_on)
+    write_record(path, read_model(path), made_up_record(trained_on))
 
 
 def write_trained(root: Path) -> None:

@@ -138,6 +138,8 @@ def made_up_validation(
         pasted_points=(20 * pasted).astype(np.int32),
         point_score=to_float16(generator.normal(size=label.shape) + skill * label),
         point_label=label,
+        pixel_score=to_float16(generator.normal(size=label.shape) + skill * label),
+        pixel_label=label,
     )
 
 

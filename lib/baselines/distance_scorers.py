@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lib.baselines.references import References
 from lib.common.labels import NORMAL_IDS
-from lib.model.detector import Detections, Detector, quarter_size
+from lib.model.detector import Detector, Logits, quarter_size
 from lib.model.devices import Precision, autocast
 from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import RangeGrid, Views, make_views
@@ -67,14 +67,14 @@ class DistanceScorer:
     point: References
     pixel: References
 
-    def __call__(self, views: Views) -> Detections:
-        """Detections with distances as `cell_BRC` and `pixel_Bhw`; the class logits are the network's."""
+    def __call__(self, views: Views) -> Logits:
+        """Logits with distances as `cell_BRC` and `pixel_Bhw`; the class logits are the network's."""
         cells, pixels = self.detector.features(views)
-        detections = self.detector.heads(cells, pixels)
+        logits = self.detector.heads(cells, pixels)
         with torch.autocast(cells.device.type, enabled=False):
             cell_BRC = _distance_map(self.point, cells)
             pixel_Bhw = _distance_map(self.pixel, pixels)
-        return replace(detections, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
+        return replace(logits, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
 
     def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
         """Distances of cells, and the network's class logits, without the camera."""

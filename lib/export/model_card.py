@@ -119,18 +119,22 @@ def _results(record: ModelRecord) -> str:
 
 
 def _scores(record: ModelRecord) -> str:
-    levels = {"frame": record.frame, "point": record.point}
+    levels = record.levels
     rates = sorted({t.false_alarm_rate for level in levels.values() for t in level.thresholds}, reverse=True)
     lines = ["## Reading the scores"]
     if rates:
-        items = f"{record.frame.normal_items:,} frames, {record.point.normal_items:,} points in view"
+        items = ", ".join(
+            f"{level.normal_items:,} {what}"
+            for level, what in zip(levels.values(), ("frames", "points in view", "pixels"), strict=True)
+        )
         lines += [
             "An alarm is a score at or above a threshold. These thresholds give at most so many false alarms on",
-            f"validation scenarios without anomalies ({items}; the points of one frame are not independent).",
+            f"validation scenarios without anomalies ({items};",
+            "the points of one frame are not independent, nor are its pixels).",
             "",
-            "| false alarms | frame score | point score |",
-            "|---|---|---|",
-            *(f"| {r:.1%} | {_threshold(record.frame, r)} | {_threshold(record.point, r)} |" for r in rates),
+            "| false alarms | frame score | point score | pixel score |",
+            "|---|---|---|---|",
+            *(f"| {r:.1%} | {' | '.join(_threshold(level, r) for level in levels.values())} |" for r in rates),
             "",
         ]
     fits = [

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import JsonValue, ValidationError
 
 from lib.common.errors import DataError
-from lib.export.score_levels import ScoreLevel, Strict
+from lib.export.score_levels import Level, ScoreLevel, Strict
 from lib.inference.predict_params import PredictParams
 from lib.model.weights_file import ModelContent, TrainedOn, not_ours, read_model, write_model
 
@@ -20,7 +20,7 @@ class ModelRecord(Strict):
     """Stored beside the weights by `export`.
 
     version: of this package. weights: fingerprint of models/weights.safetensors. predict: how scores are computed.
-    outside_shift: added to the scores of points outside the image. frame, point: thresholds and probabilities.
+    outside_shift: added to the scores of points outside the image. frame, point, pixel: thresholds and probabilities.
     trained_on: data and sensors. params: sections of params.yaml. metrics: contents of metrics/*.json by the file's
     name. card: the model card, Markdown.
     """
@@ -31,10 +31,16 @@ class ModelRecord(Strict):
     outside_shift: float
     frame: ScoreLevel
     point: ScoreLevel
+    pixel: ScoreLevel
     trained_on: TrainedOn
     params: dict[str, JsonValue]
     metrics: dict[str, JsonValue]
     card: str = ""
+
+    @property
+    def levels(self) -> dict[Level, ScoreLevel]:
+        """`frame`, `point` and `pixel` by name."""
+        return {"frame": self.frame, "point": self.point, "pixel": self.pixel}
 
 
 def write_record(path: Path, content: ModelContent, record: ModelRecord) -> None:

@@ -120,10 +120,10 @@ def _draw(cases: Sequence[Case], title: str | None) -> Figure:
         bottom_in = height_in - head_in - row * (panel_height_in + _CAPTION_IN) - panel_height_in
         size = _PANEL_IN / width_in, panel_height_in / height_in
         plain, scored, plan = (figure.add_axes((x / width_in, bottom_in / height_in, *size)) for x in lefts_in)
-        _draw_image(plain, case)
-        _draw_image(scored, case)
-        _draw_scores(scored, case)
-        _draw_plan(plan, case, _PANEL_IN / panel_height_in)
+        draw_image(plain, case)
+        draw_image(scored, case)
+        draw_scores(scored, case)
+        draw_plan(plan, case, _PANEL_IN / panel_height_in)
         x, y = _MARGIN_IN / width_in, (bottom_in - 0.07) / height_in
         where, what, standing = case.caption
         standing += _highest_place(case)
@@ -134,7 +134,7 @@ def _draw(cases: Sequence[Case], title: str | None) -> Figure:
     return figure
 
 
-def _draw_image(axes: Axes, case: Case) -> None:
+def draw_image(axes: Axes, case: Case) -> None:
     """The camera's image as it is."""
     width, height = case.camera.width_px, case.camera.height_px
     axes.imshow(case.image, extent=(0, width, height, 0), interpolation="bilinear")
@@ -143,7 +143,7 @@ def _draw_image(axes: Axes, case: Case) -> None:
     axes.set_axis_off()
 
 
-def _draw_scores(axes: Axes, case: Case) -> None:
+def draw_scores(axes: Axes, case: Case) -> None:
     """Draw the scores over the image, and the outline of the true anomaly."""
     width, height = case.camera.width_px, case.camera.height_px
     strength = _strength()(case.pixel_surprise)
@@ -160,12 +160,12 @@ def _draw_scores(axes: Axes, case: Case) -> None:
         _mark_highest(axes, float(u[0]), float(v[0]))
 
 
-def _draw_plan(axes: Axes, case: Case, aspect: float) -> None:
-    """The cloud from above: forward is up, left is left."""
+def draw_plan(axes: Axes, case: Case, aspect: float, ahead_m: float | None = None) -> None:
+    """The cloud from above: forward is up, left is left; as far as the anomaly and the highest score, or `ahead_m`."""
     truth = _true_place(case)
     top = case.points_m[_highest(case)] if case.in_view.any() else None
     far = [float(np.hypot(*place[:2])) for place in (truth and truth[0], top) if place is not None]
-    ahead_m, behind_m = float(np.clip(1.3 * max(far, default=20.0), 20.0, 70.0)), 3.0
+    ahead_m, behind_m = ahead_m or float(np.clip(1.3 * max(far, default=20.0), 20.0, 70.0)), 3.0
     aside_m = (ahead_m + behind_m) * aspect / 2
     axes.set_facecolor(BACKDROP)
     axes.grid(visible=False)
@@ -253,7 +253,8 @@ def _colormap() -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("surprise", np.concatenate([grey + fade * (bright[0] - grey), bright]))
 
 
-def _draw_legend(figure: Figure, width_in: float, height_in: float) -> None:
+def draw_rarity_bar(figure: Figure, width_in: float, height_in: float) -> None:
+    """Draw the colour bar of the scores at the lower right; the sizes are the figure's."""
     bar_width_in, bar_right_in = 2.4, _MARGIN_IN + 0.25
     left = 1 - (bar_right_in + bar_width_in) / width_in
     axes = figure.add_axes((left, 0.3 / height_in, bar_width_in / width_in, 0.12 / height_in))
@@ -263,6 +264,10 @@ def _draw_legend(figure: Figure, width_in: float, height_in: float) -> None:
     bar.outline.set_visible(False)
     explanation = "how rare so high a score is among normal ones: 1 in"
     figure.text(1 - _MARGIN_IN / width_in, 0.46 / height_in, explanation, fontsize=9, va="bottom", ha="right")
+
+
+def _draw_legend(figure: Figure, width_in: float, height_in: float) -> None:
+    draw_rarity_bar(figure, width_in, height_in)
     crosshair: dict[str, Any] = {"marker": CROSSHAIR, "markersize": 11, "markeredgewidth": 1.4, "linestyle": "none"}
     handles = [
         Line2D([], [], color=TRUTH, linewidth=2, label="true anomaly"),

@@ -8,7 +8,8 @@ from pydantic import Field, field_validator
 
 from lib.common.errors import ParamsError
 from lib.common.params import Section, read_sections
-from lib.geometry.axes import rigid
+from lib.geometry.axes import rigid, vehicle_axes
+from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.distortion import COEFFICIENTS
 from lib.geometry.rigid import Matrix
@@ -99,6 +100,11 @@ class CalibrationFile(Section):
     def transform(self) -> Matrix:
         """camera_SE3_lidar (4, 4), the nearest rigid one, in the axes that the file names."""
         return rigid(np.vstack([np.array(self.camera_SE3_lidar[:3]), [0.0, 0.0, 0.0, 1.0]]))
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration without the lens's distortion, in our axes."""
+        return Calibration(self.camera.camera, vehicle_axes(self.transform, self.camera_axes))
 
 
 def read_calibration(path: Path) -> CalibrationFile:

@@ -1,5 +1,6 @@
 """Clouds of a plain folder: .npy and .bin with the columns of calibration.yaml, .pcd and .ply by their fields."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,17 @@ DECLARE: Final = "name the file's columns, in order, in lidar.columns of calibra
 Columns = dict[str, npt.NDArray[Any]]
 
 
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """points (N, 4) float32 x, y, z [m, LiDAR frame], intensity from 0 to 1; ring (N,) of each point, None if unknown;
+    kept (rows,) bool: which rows of the file these points are.
+    """
+
+    points: npt.NDArray[np.float32]
+    ring: npt.NDArray[Any] | None
+    kept: npt.NDArray[np.bool_]
+
+
 def cloud_size(path: Path, lidar: LidarSection) -> int:
     """Number of points in a file, from its header or size; raises FileError if these are wrong."""
     if path.suffix.lower() == ".npy":
@@ -38,8 +50,8 @@ def cloud_size(path: Path, lidar: LidarSection) -> int:
     return pcd_size(path) if path.suffix.lower() == ".pcd" else ply_size(path)
 
 
-def read_cloud(path: Path, lidar: LidarSection) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any] | None]:
-    """Read a cloud: (N, 4) float32 x, y, z [m, LiDAR frame], intensity from 0 to 1; and each point's ring (N,) or None.
+def read_cloud(path: Path, lidar: LidarSection) -> Cloud:
+    """Read a cloud.
 
     Intensities are scaled by `intensity_range`; without any they are 0. Points at (0, 0, 0) and those with NaN or
     infinite coordinates are rays without an echo: they are left out. Raises FileError.
@@ -55,7 +67,7 @@ def read_cloud(path: Path, lidar: LidarSection) -> tuple[npt.NDArray[np.float32]
     if "intensity" in columns:
         points[:, 3] = _scaled(path, columns["intensity"][echo], lidar.intensity_range)
     check_coordinates(path, points)
-    return points, columns["ring"][echo] if "ring" in columns else None
+    return Cloud(points, columns["ring"][echo] if "ring" in columns else None, echo)
 
 
 def _scaled(path: Path, intensity: npt.NDArray[Any], ends: list[float]) -> npt.NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from lib.common.errors import DataError
 from lib.folder.calibration_file import CALIBRATION_FILE, CalibrationFile, read_calibration
 from lib.folder.cloud_files import CLOUD_ENDINGS, cloud_size, read_cloud
-from lib.geometry.axes import check_view, vehicle_axes
+from lib.geometry.axes import check_view
 from lib.geometry.calibration import Calibration
 from lib.geometry.distortion import undistorted
 from lib.geometry.frame import Lidar
@@ -72,8 +72,7 @@ def open_folder(root: Path, path: Path) -> Recording:
     camera = file.camera.camera
     lidar = _lidar(path, file, pairs)
     name = file_name(path.relative_to(root).parts or (root.resolve().name,))
-    calibration = Calibration(camera, vehicle_axes(file.transform, file.camera_axes))
-    source = _Source(name, file, calibration, lidar, pairs)
+    source = _Source(name, file, file.calibration, lidar, pairs)
     return Recording(
         name=name,
         path=path,
@@ -100,17 +99,17 @@ def _lidar(path: Path, file: CalibrationFile, pairs: Sequence[Pair]) -> Lidar:
     problems = []
     for pair in pairs[:FIRST_CLOUDS]:
         try:
-            points, ring = read_cloud(pair.cloud, file.lidar)
+            cloud = read_cloud(pair.cloud, file.lidar)
         except FileError as error:
             problems.append(error)
             continue
         try:
-            check_view(file.camera.camera, file.transform, file.camera_axes, points)
+            check_view(file.camera.camera, file.transform, file.camera_axes, cloud.points)
         except ValueError as error:
             message = f"{path}: camera_SE3_lidar of {CALIBRATION_FILE} cannot be right for {pair.cloud.name}: {error}"
             raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
         high = file.lidar.intensity_range[1]
-        if high >= MIN_WIDE_RANGE and 0 < points[:, 3].max() * high <= 1:
+        if high >= MIN_WIDE_RANGE and 0 < cloud.points[:, 3].max() * high <= 1:
             message = (
                 f"{path}: the intensities of {pair.cloud.name} are at most 1, but lidar.intensity_range of "
                 f"{CALIBRATION_FILE} ends at {high:g}; set it to [0, 1]"
@@ -120,7 +119,7 @@ def _lidar(path: Path, file: CalibrationFile, pairs: Sequence[Pair]) -> Lidar:
             elevations_deg = tuple(sorted(file.lidar.elevations_deg, reverse=True))
             ends = elevations_deg[0], elevations_deg[-1]
             return Lidar(len(elevations_deg), *ends, file.lidar.range_m, elevations_deg=elevations_deg)
-        return find_lidar(points, ring, file.lidar.range_m)
+        return find_lidar(cloud.points, cloud.ring, file.lidar.range_m)
     raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, f"{path}: no cloud can be read; the first: {problems[0]}")
 
 
@@ -138,7 +137,7 @@ def _frames(source: _Source, frame_ids: Sequence[int] | None) -> Iterator[ReadFr
             continue
         try:
             image = read_image(pair.image, camera.height_px, camera.width_px)
-            points, _ = read_cloud(pair.cloud, file.lidar)
+            cloud = read_cloud(pair.cloud, file.lidar)
         except FileError as error:
             yield SkippedFrame(pair.frame_id, error.reason, str(error))
             continue
@@ -147,4 +146,5 @@ def _frames(source: _Source, frame_ids: Sequence[int] | None) -> Iterator[ReadFr
         time_s = pair.time_s
         if time_s is None and file.frames_per_second:
             time_s = pair.frame_id / file.frames_per_second
-        yield unlabelled_frame(source.name, pair.frame_id, image, points, source.calibration, source.lidar, time_s)
+        of_frame = source.name, pair.frame_id, image, cloud.points, source.calibration, source.lidar, time_s
+        yield replace(unlabelled_frame(*of_frame), kept_rows=cloud.kept)

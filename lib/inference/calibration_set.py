@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import NORMAL_IDS
 from lib.inference.frame_scores import frame_scores
-from lib.inference.shard_scoring import Scoring, detections_of
+from lib.inference.shard_scoring import Scoring, logits_of
 from lib.inference.threads import Threads
 from lib.loading.dataset import FrameRef, batches
+from lib.model.backbones import PIXEL_STRIDE
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import to_float16
 from lib.shards.shard_reader import Shard
@@ -41,7 +43,9 @@ class _Scored(NamedTuple):
     image_fraction_B: Tensor
     points_B: Tensor
     cell_BK: Tensor
-    label_BK: Tensor
+    cell_label_BK: Tensor
+    pixel_BL: Tensor
+    pixel_label_BL: Tensor
 
 
 def validation_frames(folder: Path, params: SplitParams) -> tuple[list[Shard], list[FrameRef]]:
@@ -90,7 +94,9 @@ def score_validation(
         pasted_image_fraction=pasted.image_fraction_B.numpy(),
         pasted_points=pasted.points_B.numpy().astype(np.int32),
         point_score=to_float16(pasted.cell_BK.numpy()),
-        point_label=pasted.label_BK.numpy().astype(np.uint8),
+        point_label=pasted.cell_label_BK.numpy().astype(np.uint8),
+        pixel_score=to_float16(pasted.pixel_BL.numpy()),
+        pixel_label=pasted.pixel_label_BL.numpy().astype(np.uint8),
     )
 
 
@@ -125,7 +131,7 @@ def _of_normal_points(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tens
     views, _ = make_views(batch, scoring.grid)
     seen = views.seen_BRC
     normal = class_mask(views.point_class_BRC, NORMAL_IDS) & views.has_return_BRC
-    cell_BRC = detections_of(scoring, views).cell_BRC
+    cell_BRC = logits_of(scoring, views).cell_BRC
     return cell_BRC[normal & seen].cpu(), cell_BRC[normal & ~seen].cpu()
 
 
@@ -163,8 +169,21 @@ def _score_batch(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Sc
         mix = Mix(SLOTS, scoring.params.validation_clean_fraction)
         views, targets = paste_pseudo_anomalies(views, scoring.grid, mix, VALIDATION, generator)
     image_fraction_B, points_B = in_view(views, targets)
-    scored_BRC = views.seen_BRC & (targets.cell_BRC != UNSURE)
-    label_BRC = torch.where(scored_BRC, torch.where(targets.cell_BRC == 1, PASTED, NORMAL), NOT_SCORED)
-    detections = detections_of(scoring, views)
-    frame_B = frame_scores(detections, views, scoring.params)
-    return _Scored(frame_B, image_fraction_B, points_B, detections.cell_BRC.flatten(1), label_BRC.flatten(1))
+    cell_label_BRC = torch.where(views.seen_BRC, _labels(targets.cell_BRC), NOT_SCORED)
+    logits = logits_of(scoring, views)
+    frame_B = frame_scores(logits, views, scoring.params)
+    cells = logits.cell_BRC.flatten(1), cell_label_BRC.flatten(1)
+    pixels = logits.pixel_Bhw.flatten(1), _quarter_size(_labels(targets.pixel_BHW)).flatten(1)
+    return _Scored(frame_B, image_fraction_B, points_B, *cells, *pixels)
+
+
+def _labels(target: Tensor) -> Tensor:
+    """NORMAL, PASTED or NOT_SCORED of each cell or pixel."""
+    return torch.where(target == UNSURE, NOT_SCORED, torch.where(target == 1, PASTED, NORMAL))
+
+
+def _quarter_size(label_BHW: Tensor) -> Tensor:
+    """The label (B, h, w) that all pixels of a quarter-size pixel share; NOT_SCORED if they differ."""
+    label_B1HW = label_BHW[:, None].float()
+    highest, lowest = (sign * max_pool2d(sign * label_B1HW, PIXEL_STRIDE, ceil_mode=True)[:, 0] for sign in (1, -1))
+    return torch.where(highest == lowest, highest, NOT_SCORED)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from lib.inference.predict_params import PredictParams
-from lib.model.detector import Detections
+from lib.model.detector import Logits
 from lib.views.range_view import Views
 
 SEEDS = 32
 
 
-def frame_scores(detections: Detections, views: Views, params: PredictParams) -> Tensor:
+def frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor:
     """Score (B,) of each frame by predict.frame_score, a mean of the highest logits.
 
     top_points: mean of the `frame_top_points` highest cells; points_or_pixels: maximum of that and of the mean of the
@@ -22,7 +22,7 @@ def frame_scores(detections: Detections, views: Views, params: PredictParams) ->
     `frame_radius_m`; cluster: the highest mean of cells within `frame_radius_m` of one cell.
     """
     seen = views.seen_BRC
-    cell_BRC, top_points = detections.cell_BRC, params.frame_top_points
+    cell_BRC, top_points = logits.cell_BRC, params.frame_top_points
     if params.frame_score == "pooled":
         cell_BRC = pooled(cell_BRC, views.xyz_B3RC, seen, params.frame_radius_m)
     cell_BRC = torch.where(seen, cell_BRC, cell_BRC.amin((1, 2), keepdim=True))
@@ -31,7 +31,7 @@ def frame_scores(detections: Detections, views: Views, params: PredictParams) ->
     points_B = _mean_of_highest(cell_BRC, top_points)
     if params.frame_score != "points_or_pixels":
         return points_B
-    pixels_B = _mean_of_highest(detections.pixel_Bhw, params.frame_top_pixels)
+    pixels_B = _mean_of_highest(logits.pixel_Bhw, params.frame_top_pixels)
     return torch.maximum(points_B, pixels_B)
 
 

@@ -11,22 +11,22 @@ from torch.nn.functional import interpolate
 from lib.inference.frame_scores import frame_scores
 from lib.inference.predict_params import PredictParams
 from lib.model.backbones import PIXEL_STRIDE
-from lib.model.detector import Detections
+from lib.model.detector import Logits
 from lib.model.model_params import Fusion
 from lib.views.mirror import mirrored
 from lib.views.range_view import Views
 
-Scorer = Callable[[Views], Detections]
+Scorer = Callable[[Views], Logits]
 
 
 class SensorLossScorer(Protocol):
     """A scorer that can also score without the image."""
 
-    def __call__(self, views: Views, /) -> Detections:
+    def __call__(self, views: Views, /) -> Logits:
         """Compute the logits of every cell and pixel."""
 
     def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
-        """cell_BRC and cell_class_BSRC of Detections without the camera."""
+        """cell_BRC and cell_class_BSRC of Logits without the camera."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,20 +38,20 @@ class Scores:
     frame_B: Tensor
 
 
-def score_both_ways(scorer: Scorer, views: Views) -> Detections:
+def score_both_ways(scorer: Scorer, views: Views) -> Logits:
     """Test-time augmentation: mean logits of the views and of the flipped views."""
     plain, there = scorer(views), _mirrored_back(scorer(mirrored(views)), views.image_B3HW.shape[-1])
-    return Detections(*((getattr(plain, f.name) + getattr(there, f.name)) / 2 for f in fields(Detections)))
+    return Logits(*((getattr(plain, f.name) + getattr(there, f.name)) / 2 for f in fields(Logits)))
 
 
-def _mirrored_back(there: Detections, width_px: int) -> Detections:
-    """Flip detections of flipped views back.
+def _mirrored_back(there: Logits, width_px: int) -> Logits:
+    """Flip logits of flipped views back.
 
     If the width is no multiple of 4, the flipped quarter-size pixels are shifted by 1 to 3 pixels: their logits are
     interpolated.
     """
     beside_px = -width_px % PIXEL_STRIDE
-    flipped = Detections(*(getattr(there, f.name).flip(-1) for f in fields(Detections)))
+    flipped = Logits(*(getattr(there, f.name).flip(-1) for f in fields(Logits)))
     if beside_px == 0:
         return flipped
 
@@ -72,7 +72,7 @@ def also_without_image(scorer: SensorLossScorer, fuses: bool, params: PredictPar
     if not fuses or params.blackout != "none" or weight == 0:
         return scorer
 
-    def mean(views: Views) -> Detections:
+    def mean(views: Views) -> Logits:
         seeing, (cell_BRC, cell_class_BSRC) = scorer(views), scorer.without_image(views)
         return replace(
             seeing,
@@ -98,7 +98,7 @@ def upsampled(small_BHW: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def scores_of(
-    detections: Detections, views: Views, cell_BP: Tensor, params: PredictParams, outside_shift: float = 0.0
+    logits: Logits, views: Views, cell_BP: Tensor, params: PredictParams, outside_shift: float = 0.0
 ) -> Scores:
     """Give every point its cell's logit, and every frame a score by `frame_scores`.
 
@@ -106,7 +106,7 @@ def scores_of(
     logits of cells outside the image, which frame scores do not use.
     """
     seen = views.seen_BRC
-    flat = torch.where(seen, detections.cell_BRC, detections.cell_BRC + outside_shift).flatten(1)
+    flat = torch.where(seen, logits.cell_BRC, logits.cell_BRC + outside_shift).flatten(1)
     point_BP = torch.where(cell_BP >= 0, flat.gather(1, cell_BP.clamp(min=0)), 0.0)
-    frame_B = frame_scores(detections, views, params)
-    return Scores(point_BP, upsampled(detections.pixel_Bhw, views.image_B3HW.shape[-2:]), frame_B)
+    frame_B = frame_scores(logits, views, params)
+    return Scores(point_BP, upsampled(logits.pixel_Bhw, views.image_B3HW.shape[-2:]), frame_B)

@@ -1,4 +1,4 @@
-"""Scoring of whole shards by any scorer of views, in batches, on a device."""
+"""Scoring of batches and of whole shards by any scorer of views, on a device."""
 
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -6,12 +6,11 @@ from typing import Literal
 import numpy as np
 import torch
 
-from lib.geometry.frame import Frame
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Scorer, Scores, score_both_ways, scores_of
-from lib.loading.dataset import FrameRef, batch_of, batches
+from lib.loading.dataset import FrameRef, batches
 from lib.model.class_scores import rescored
-from lib.model.detector import Detections
+from lib.model.detector import Logits
 from lib.model.devices import Precision, autocast
 from lib.shards.predictions import Predictions, to_float16
 from lib.shards.shard_reader import Shard
@@ -40,32 +39,27 @@ def blacked_out(views: Views, sensor: Literal["none", "image", "lidar"]) -> View
     return without_lidar(views, lost_B) if sensor == "lidar" else views
 
 
-def detections_of(scoring: Scoring, views: Views) -> Detections:
-    """Detections of a batch, with the score of predict.score in place of the anomaly logits."""
+def logits_of(scoring: Scoring, views: Views) -> Logits:
+    """Logits of a batch, with the score of predict.score in place of the anomaly logits."""
     views = blacked_out(views, scoring.params.blackout)
     with autocast(scoring.device, scoring.precision):
-        detections = score_both_ways(scoring.scorer, views)
-    return rescored(detections, scoring.params.score)
+        logits = score_both_ways(scoring.scorer, views)
+    return rescored(logits, scoring.params.score)
 
 
-@torch.inference_mode()
 def score_shard(scoring: Scoring, shard: Shard) -> Scores:
     """Scores of all frames of a shard, moved to the CPU."""
     refs = [FrameRef(0, index) for index in range(len(shard.frame_id))]
     frames = batches([shard], refs, scoring.params.batch_size, scoring.device)
-    parts = [_score_batch(scoring, batch) for batch in frames]
+    parts = [score_batch(scoring, batch) for batch in frames]
     return Scores(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Scores)))
 
 
 @torch.inference_mode()
-def score_one_frame(scoring: Scoring, frame: Frame) -> Scores:
-    """Scores of a frame in memory (B = 1), moved to the CPU."""
-    return _score_batch(scoring, batch_of(frame).to(scoring.device))
-
-
-def _score_batch(scoring: Scoring, batch: FrameBatch) -> Scores:
+def score_batch(scoring: Scoring, batch: FrameBatch) -> Scores:
+    """Scores of a batch on the device, moved to the CPU."""
     views, cell_BP = make_views(batch, scoring.grid)
-    scores = scores_of(detections_of(scoring, views), views, cell_BP, scoring.params, scoring.outside_shift)
+    scores = scores_of(logits_of(scoring, views), views, cell_BP, scoring.params, scoring.outside_shift)
     return Scores(scores.point_BP.cpu(), scores.pixel_BHW.cpu(), scores.frame_B.cpu())
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lib.common.labels import UNKNOWN
 from lib.geometry.frame import Frame
 from lib.geometry.rigid import invert
 from lib.shards.shard_reader import Shard
@@ -123,20 +124,29 @@ def batches(
     return load_batches(ShardDataset(shards, refs), groups, device)
 
 
-def batch_of(frame: Frame) -> FrameBatch:
-    """A frame that is in memory as a batch of one, as ShardDataset gives it of a shard; without padding."""
-    intrinsics, camera_SE3_points, origin = _place(frame)
+def batch_of(frames: Sequence[Frame]) -> FrameBatch:
+    """Frames in memory, of the same image size, as a batch: as ShardDataset gives them of a shard.
+
+    Clouds are padded to the longest of these.
+    """
+    places = [_place(frame) for frame in frames]
+    longest = max(len(frame.points) for frame in frames)
+    points = np.zeros((len(frames), longest, 4), dtype=np.float32)
+    point_class = np.full((len(frames), longest), UNKNOWN, dtype=np.uint8)
+    for row, (frame, (_, _, origin)) in enumerate(zip(frames, places, strict=True)):
+        points[row, : len(frame.points)] = frame.points if origin is None else frame.points - origin
+        point_class[row, : len(frame.points)] = frame.point_class
     arrays = {
-        "image_BHW3": frame.image,
-        "points_BP4": frame.points if origin is None else frame.points - origin,
-        "num_points_B": np.array(len(frame.points), np.int64),
-        "point_class_BP": frame.point_class,
-        "pixel_class_BHW": frame.pixel_class,
-        "depth_m_BHW": frame.depth_m.astype(np.float16),
-        "intrinsics_B4": intrinsics,
-        "camera_SE3_lidar_B44": camera_SE3_points,
+        "image_BHW3": np.stack([frame.image for frame in frames]),
+        "points_BP4": points,
+        "num_points_B": np.array([len(frame.points) for frame in frames], dtype=np.int64),
+        "point_class_BP": point_class,
+        "pixel_class_BHW": np.stack([frame.pixel_class for frame in frames]),
+        "depth_m_BHW": np.stack([frame.depth_m for frame in frames]).astype(np.float16),
+        "intrinsics_B4": np.stack([intrinsics for intrinsics, _, _ in places]),
+        "camera_SE3_lidar_B44": np.stack([camera_SE3_points for _, camera_SE3_points, _ in places]),
     }
-    return FrameBatch(**{name: torch.from_numpy(np.array(array)[None]) for name, array in arrays.items()})
+    return FrameBatch(**{name: torch.from_numpy(array) for name, array in arrays.items()})
 
 
 def _place(

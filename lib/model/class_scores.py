@@ -5,19 +5,19 @@ from dataclasses import replace
 from torch import Tensor
 from torch.nn.functional import log_softmax, softplus
 
-from lib.model.detector import Detections
+from lib.model.detector import Logits
 from lib.model.model_params import Score
 
 
-def rescored(detections: Detections, score: Score) -> Detections:
+def rescored(logits: Logits, score: Score) -> Logits:
     """Replace the anomaly logits by another score (see class_score; combined: plus the anomaly logit)."""
     if score == "anomaly_logit":
-        return detections
-    cell_BRC = class_score(detections.cell_class_BSRC, score)
-    pixel_Bhw = class_score(detections.pixel_class_BShw, score)
+        return logits
+    cell_BRC = class_score(logits.cell_class_BSRC, score)
+    pixel_Bhw = class_score(logits.pixel_class_BShw, score)
     if score == "combined":
-        cell_BRC, pixel_Bhw = cell_BRC + detections.cell_BRC, pixel_Bhw + detections.pixel_Bhw
-    return replace(detections, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
+        cell_BRC, pixel_Bhw = cell_BRC + logits.cell_BRC, pixel_Bhw + logits.pixel_Bhw
+    return replace(logits, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
 
 
 def class_score(logits_BSRC: Tensor, score: Score) -> Tensor:

@@ -55,7 +55,7 @@ class DetectorConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Detections:
+class Logits:
     """Logits, float32. Higher = more anomalous.
 
     cell_BRC per range-view cell; cell_class_BSRC one-versus-all logits of the normal classes (labels.NORMAL_IDS);
@@ -70,7 +70,7 @@ class Detections:
 
 
 class Detector(nn.Module):
-    """Views -> Detections: a backbone computes features of cells and pixels, and one head for each computes logits."""
+    """Views -> Logits: a backbone computes features of cells and pixels, and one head for each computes logits."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Detector(nn.Module):
         self.pixel_mix = pixel_mix
         self.pixel_head = pixel_head
 
-    def forward(self, views: Views) -> Detections:
+    def forward(self, views: Views) -> Logits:
         """Compute the logits of every cell and pixel."""
         return self.heads(*self.features(views))
 
@@ -101,16 +101,16 @@ class Detector(nn.Module):
         assert isinstance(self.backbone, RangeViewBackbone)
         return self.backbone.without_image(views)
 
-    def heads(self, cells: Tensor, pixels: Tensor) -> Detections:
+    def heads(self, cells: Tensor, pixels: Tensor) -> Logits:
         """Compute the logits from features."""
-        return Detections(*self.cell_logits(cells), *_logits(self.pixel_head, pixels))
+        return Logits(*self.cell_logits(cells), *_logits(self.pixel_head, pixels))
 
     def cell_logits(self, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """cell_BRC and cell_class_BSRC of Detections from features of cells."""
+        """cell_BRC and cell_class_BSRC of Logits from features of cells."""
         return _logits(self.cell_head, cells)
 
     def without_image(self, views: Views) -> tuple[Tensor, Tensor]:
-        """cell_BRC and cell_class_BSRC of Detections without the camera."""
+        """cell_BRC and cell_class_BSRC of Logits without the camera."""
         return self.cell_logits(self.features_without_image(views))
 
 

@@ -13,12 +13,17 @@ from lib.common.errors import ParamsError, TrainingError
 Precision = Literal["float32", "bfloat16"]
 
 
-def choose_device(wanted: Literal["auto", "cpu", "cuda"], number: int = 0) -> torch.device:
-    """Return the device, on CUDA the GPU of this number; asking for CUDA where there is none raises ParamsError."""
+def choose_device(
+    wanted: Literal["auto", "cpu", "cuda"], number: int = 0, option: str = "execution.device"
+) -> torch.device:
+    """Return the device, on CUDA the GPU of this number; asking for CUDA where there is none raises ParamsError.
+
+    `option`: where the user asks for it.
+    """
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise ParamsError(
-            "execution.device: got 'cuda', but torch finds no CUDA device here; use auto or cpu, or check the driver"
+            f"{option}: got 'cuda', but torch finds no CUDA device here; use auto or cpu, or check the driver"
         )
     return torch.device("cuda", number) if wanted != "cpu" and available else torch.device("cpu")
 

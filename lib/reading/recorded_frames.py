@@ -65,6 +65,8 @@ class ReadFrame:
     """One per LiDAR of the frame, in order."""
     fills_grid: bool = False
     """Whether no other sensor contributes to the voxel grid."""
+    kept_rows: npt.NDArray[np.bool_] | None = None
+    """Which rows of the cloud's file the frame's points are; None: all."""
 
     @property
     def class_ids_by_lidar(self) -> list[npt.NDArray[np.uint8]]:

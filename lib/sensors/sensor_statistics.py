@@ -167,13 +167,12 @@ def _apart(here: float, there: float, factor: float) -> bool:
 
 def _of_cameras(here: SensorStatistics, there: SensorStatistics) -> list[tuple[bool, str]]:
     """Whether cameras differ in something, and the sentence for it."""
-    size, other_size = (f"{s.image_width_px} x {s.image_height_px}" for s in (here, there))
+    density, other_density = (s.image_width_px / s.horizontal_fov_deg for s in (here, there))
     view, other_view = (f"{s.horizontal_fov_deg:.0f} x {s.vertical_fov_deg:.0f}" for s in (here, there))
     return [
         (
-            _apart(here.image_width_px, there.image_width_px, 1.5)
-            or _apart(here.image_height_px, there.image_height_px, 1.5),
-            f"images have {other_size} pixels; training had {size}",
+            _apart(density, other_density, 1.5),
+            f"images have {other_density:.1f} pixels per degree; training had {density:.1f}",
         ),
         (
             _apart(here.horizontal_fov_deg, there.horizontal_fov_deg, 1.15)

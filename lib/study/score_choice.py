@@ -16,7 +16,7 @@ from lib.inference.calibration_set import check_both_kinds, in_view
 from lib.inference.frame_scores import frame_scores
 from lib.inference.predict_params import FrameScore, PredictParams
 from lib.inference.scores import also_without_image, for_sensors
-from lib.inference.shard_scoring import Scoring, detections_of
+from lib.inference.shard_scoring import Scoring, logits_of
 from lib.inference.threads import Threads
 from lib.loading.dataset import batches
 from lib.metrics.bootstrap import bootstrap, resample_scenarios
@@ -145,13 +145,13 @@ def _score_batch(
     views, _ = make_views(batch, scoring.grid)
     mix = Mix(trial.slots, trial.predict.validation_clean_fraction)
     views, targets = paste_pseudo_anomalies(views, scoring.grid, mix, VALIDATION, generator)
-    detections = detections_of(scoring, views)
+    logits = logits_of(scoring, views)
     image_fraction_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
     positive, counts = pasted_truth(image_fraction_B, points_B, trial.evaluate)
     scored = views.seen_BRC & (targets.cell_BRC != UNSURE)
     frames, points = {}, {}
     for score in get_args(Score):
-        scores = rescored(detections, score)
+        scores = rescored(logits, score)
         points[score] = scores.cell_BRC[scored].cpu().numpy()
         for how, params in by_frame_score.items():
             frames[score, how] = frame_scores(scores, views, params).cpu().numpy()[counts]

@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, cr
 
 from lib.common.labels import NORMAL_IDS
 from lib.model.backbones import PIXEL_STRIDE
-from lib.model.detector import Detections, quarter_size
+from lib.model.detector import Logits, quarter_size
 from lib.synthesis.targets import MAX_SLOTS, UNSURE, Targets
 from lib.training.recipe import Recipe
 from lib.training.train_params import TrainParams
@@ -19,14 +19,14 @@ from lib.views.tensors import constant
 _CLASS_NUMBERS = tuple(NORMAL_IDS.index(class_id) if class_id in NORMAL_IDS else -1 for class_id in range(256))
 
 
-def training_loss(detections: Detections, views: Views, targets: Targets, recipe: Recipe) -> Tensor:
+def training_loss(logits: Logits, views: Views, targets: Targets, recipe: Recipe) -> Tensor:
     """Return the scalar loss of a recipe's objective."""
     if recipe.objective == "classes":
-        return segmentation_loss(detections, views)
-    return detection_loss(detections, views, targets, recipe.params)
+        return segmentation_loss(logits, views)
+    return detection_loss(logits, views, targets, recipe.params)
 
 
-def detection_loss(detections: Detections, views: Views, targets: Targets, params: TrainParams) -> Tensor:
+def detection_loss(logits: Logits, views: Views, targets: Targets, params: TrainParams) -> Tensor:
     """Return the scalar training loss.
 
     Points: binary cross-entropy (balanced_bce), each pseudo-anomaly weighted by its points (object_weights), so that
@@ -36,21 +36,21 @@ def detection_loss(detections: Detections, views: Views, targets: Targets, param
     scored = views.has_return_BRC & (targets.cell_BRC != UNSURE)
     anomalous = (targets.cell_BRC == 1) & scored
     weight = object_weights(targets.cell_object_BRC, params)
-    point = balanced_bce(detections.cell_BRC, anomalous, scored & ~anomalous, weight, params)
-    semantic = _semantic_loss(detections.cell_class_BSRC, views.point_class_BRC, anomalous)
+    point = balanced_bce(logits.cell_BRC, anomalous, scored & ~anomalous, weight, params)
+    semantic = _semantic_loss(logits.cell_class_BSRC, views.point_class_BRC, anomalous)
     small_class = quarter_size(views.pixel_class_BHW)
     small_anomalous, small_normal = _quarter_targets(targets.pixel_BHW)
-    ones = torch.ones_like(detections.pixel_Bhw)
-    pixel = balanced_bce(detections.pixel_Bhw, small_anomalous, small_normal, ones, params)
-    semantic_pixel = _semantic_loss(detections.pixel_class_BShw, small_class, small_anomalous)
+    ones = torch.ones_like(logits.pixel_Bhw)
+    pixel = balanced_bce(logits.pixel_Bhw, small_anomalous, small_normal, ones, params)
+    semantic_pixel = _semantic_loss(logits.pixel_class_BShw, small_class, small_anomalous)
     classes = semantic + params.pixel_weight * semantic_pixel
     return point + params.pixel_weight * pixel + params.semantic_weight * classes
 
 
-def segmentation_loss(detections: Detections, views: Views) -> Tensor:
+def segmentation_loss(logits: Logits, views: Views) -> Tensor:
     """Cross-entropy of a plain segmentation of points and pixels into the normal classes; no other class has a part."""
-    points = _class_cross_entropy(detections.cell_class_BSRC, views.point_class_BRC)
-    return points + _class_cross_entropy(detections.pixel_class_BShw, quarter_size(views.pixel_class_BHW))
+    points = _class_cross_entropy(logits.cell_class_BSRC, views.point_class_BRC)
+    return points + _class_cross_entropy(logits.pixel_class_BShw, quarter_size(views.pixel_class_BHW))
 
 
 def balanced_bce(

@@ -7,7 +7,7 @@ from lib.baselines.baseline_runs import BaselineParams, _with_best_frame_score
 from lib.common.labels import UNKNOWN
 from lib.inference.shard_scoring import Scoring
 from lib.model.backbones import PIXEL_STRIDE
-from lib.model.detector import Detections, DetectorConfig
+from lib.model.detector import DetectorConfig, Logits
 from lib.training.training_frames import training_set
 from tests.all_params import all_params
 from tests.shard_data import write_street_shards
@@ -16,9 +16,9 @@ from tests.views.streets import GRID
 CPU = torch.device("cpu")
 
 
-def detections(views, cells, pixels):
+def logits(views, cells, pixels):
     B = len(cells)
-    return Detections(cells, cells.new_zeros(B, 1, *cells.shape[1:]), pixels, pixels.new_zeros(B, 1, *pixels.shape[1:]))
+    return Logits(cells, cells.new_zeros(B, 1, *cells.shape[1:]), pixels, pixels.new_zeros(B, 1, *pixels.shape[1:]))
 
 
 def sees_cells_alone(views):
@@ -27,12 +27,12 @@ def sees_cells_alone(views):
     quiet = ~pasted.flatten(1).any(1)
     small = views.depth_m_BHW[:, ::PIXEL_STRIDE, ::PIXEL_STRIDE]
     cells = 8 * pasted.float() - 4 + 3 * ~views.seen_BRC
-    return detections(views, cells, quiet[:, None, None] * 20 - 10 + torch.zeros_like(small))
+    return logits(views, cells, quiet[:, None, None] * 20 - 10 + torch.zeros_like(small))
 
 
 def sees_pixels_alone(views):
     pasted = views.pixel_class_BHW[:, ::PIXEL_STRIDE, ::PIXEL_STRIDE] == UNKNOWN
-    return detections(views, torch.full_like(views.range_m_BRC, -4.0), 8 * pasted.float() - 4)
+    return logits(views, torch.full_like(views.range_m_BRC, -4.0), 8 * pasted.float() - 4)
 
 
 @pytest.mark.parametrize(

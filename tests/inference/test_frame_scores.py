@@ -6,7 +6,7 @@ import torch
 
 from lib.inference.frame_scores import frame_scores, pooled
 from lib.inference.predict_params import FrameScore
-from lib.model.detector import Detections
+from lib.model.detector import Logits
 from lib.views.range_view import make_views
 from tests.all_params import all_params
 from tests.views.streets import GRID, flat_street
@@ -34,9 +34,9 @@ def params(how, points=POINTS):
 
 
 def logits(cell_BRC, pixel_Bhw=None):
-    """Detections of which only the anomaly logits matter; those of pixels are low unless given."""
+    """Logits of which only the anomaly logits matter; those of pixels are low unless given."""
     none = cell_BRC.new_empty(0)
-    return Detections(cell_BRC, none, torch.full((len(cell_BRC), 8, 12), LOW) if pixel_Bhw is None else pixel_Bhw, none)
+    return Logits(cell_BRC, none, torch.full((len(cell_BRC), 8, 12), LOW) if pixel_Bhw is None else pixel_Bhw, none)
 
 
 def score(views, cells, how, logit=HIGH):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lib.common.labels import NORMAL_IDS
 from lib.inference.scores import for_sensors
 from lib.model.class_scores import class_score, rescored
-from lib.model.detector import Detections
+from lib.model.detector import Logits
 from lib.model.model_params import Score
 from tests.all_params import all_params
 
@@ -16,16 +16,16 @@ SCORES = [score for score in get_args(Score) if score != "anomaly_logit"]
 S = len(NORMAL_IDS)
 
 
-def detections(generator):
+def logits(generator):
     def random(*shape):
         return torch.randn(shape, generator=generator) * 4
 
-    return Detections(random(2, 8, 16), random(2, S, 8, 16), random(2, 4, 6), random(2, S, 4, 6))
+    return Logits(random(2, 8, 16), random(2, S, 8, 16), random(2, 4, 6), random(2, S, 4, 6))
 
 
 @pytest.fixture
 def some():
-    return detections(torch.Generator().manual_seed(0))
+    return logits(torch.Generator().manual_seed(0))
 
 
 def test_the_anomaly_logit_is_left_as_it_is(some):

@@ -8,7 +8,7 @@ import torch
 from lib.common.labels import CAR, NORMAL_IDS, ROAD, SKY, TERRAIN
 from lib.inference.scores import also_without_image, score_both_ways, scores_of, upsampled
 from lib.model.blocks import BatchNorm, ConvNorm
-from lib.model.detector import Detections, DetectorConfig, build_detector, quarter_size
+from lib.model.detector import DetectorConfig, Logits, build_detector, quarter_size
 from lib.model.sampling import cells_in_image, sample_image
 from lib.synthesis.families import TRAINING
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
@@ -119,7 +119,7 @@ def test_pixels_judged_in_the_mirror_image_come_back_to_their_place(width):
         flipped = torch.equal(seen.image_B3HW, mirrored(views).image_B3HW)
         place = width - middles_px if flipped else middles_px
         pixels, classes = place.expand(2, 16, -1), place.expand(2, len(NORMAL_IDS), 16, -1)
-        return Detections(torch.zeros(2, 32, 80), torch.zeros(2, len(NORMAL_IDS), 32, 80), pixels, classes)
+        return Logits(torch.zeros(2, 32, 80), torch.zeros(2, len(NORMAL_IDS), 32, 80), pixels, classes)
 
     found = score_both_ways(scorer, views)
     for values in (found.pixel_Bhw, found.pixel_class_BShw):

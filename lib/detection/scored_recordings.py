@@ -1,0 +1,113 @@
+"""Recordings scored frame by frame: what cannot be read is noted, and the rest goes on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from lib.anovox.reading.scenario import Sensors
+from lib.common.errors import DataError
+from lib.common.params import DataFormat
+from lib.detection.anomaly_detector import AnomalyDetector, Detections
+from lib.detection.sensor_match import scaled_to_training
+from lib.geometry.frame import Frame
+from lib.inference.threads import Threads
+from lib.preprocessing.data_formats import find_recordings, guess_format
+from lib.reading.findings import Finding, ScenarioReason
+from lib.reading.recorded_frames import Opener, ReadFrame, Recording, SkippedFrame, open_recording
+from lib.sensors.sensor_statistics import evenly_spread, measure
+from lib.views.range_view import RangeGrid
+
+MEASURED_FRAMES: Final = 40
+"""So many frames at most tell how the sensors differ from the training's."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredFrame:
+    """A frame as it was read, and its detections."""
+
+    read: ReadFrame
+    detections: Detections
+
+
+@dataclass
+class Recordings:
+    """Recordings found in some folders. `failures`: what cannot be used, a sentence each, growing as frames are read;
+    `notes`: what else was noticed.
+    """
+
+    openers: list[Opener] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def opened(self) -> Iterator[Recording]:
+        """Open one after another."""
+        for opener in self.openers:
+            found = open_recording(opener)
+            if isinstance(found, Finding):
+                self.failures.append(found.message)
+            else:
+                self.notes += [finding.message for finding in found.findings]
+                yield found
+
+
+def find_all(folders: Sequence[Path], data_format: DataFormat | None, sensors: Sensors) -> Recordings:
+    """Find the recordings in folders of one format, or each of the format that it looks like."""
+    found = Recordings()
+
+    def report(finding: Finding) -> None:
+        (found.failures if isinstance(finding.reason, ScenarioReason) else found.notes).append(finding.message)
+
+    for folder in folders:
+        try:
+            found.openers += find_recordings(data_format or guess_format(folder), folder, sensors, report)
+        except DataError as error:
+            found.failures.append(str(error))
+    return found
+
+
+def score_recording(
+    detector: AnomalyDetector, recording: Recording, threads: Threads, failures: list[str]
+) -> Iterator[ScoredFrame]:
+    """Score a recording's frames, camera by camera where there are several; what is skipped goes to `failures`.
+
+    Frames are scored in the batches in which `predict` scores those of a shard, so that scores are equal to the bit.
+    """
+    grids: dict[str, RangeGrid] = {}
+
+    def score(batch: Sequence[ReadFrame]) -> list[ScoredFrame]:
+        frames = [read.frame for read in batch]
+        scored = detector.score(frames, grids[frames[0].camera_name])
+        return [ScoredFrame(read, detections) for read, detections in zip(batch, scored, strict=True)]
+
+    def batches() -> Iterator[list[ReadFrame]]:
+        waiting: dict[str, list[ReadFrame]] = {}
+        for read in recording.frames(None):
+            if isinstance(read, SkippedFrame):
+                failures.append(read.message)
+                continue
+            camera = read.frame.camera_name
+            if camera not in grids:
+                grids[camera] = detector.range_view(read.frame)
+            waiting.setdefault(camera, []).append(read)
+            if len(waiting[camera]) == detector.record.predict.batch_size:
+                yield waiting.pop(camera)
+        yield from waiting.values()
+
+    return chain.from_iterable(threads.map(score, batches()))
+
+
+def sensor_differences(detector: AnomalyDetector, recordings: Recordings) -> list[str]:
+    """Sentences on what in some of the frames, spread evenly, lies far from the training's."""
+    first = Recordings(evenly_spread(recordings.openers, MEASURED_FRAMES))
+    share = max(MEASURED_FRAMES // max(len(first.openers), 1), 1)
+
+    def frames() -> Iterator[Frame]:
+        for recording in first.opened():
+            for read in recording.frames(evenly_spread(list(recording.cloud_sizes), share)):
+                if isinstance(read, ReadFrame):
+                    yield scaled_to_training(read.frame, detector.trained_sensors)
+
+    found = list(frames())
+    return detector.trained_sensors.differences(measure(found)) if found else []

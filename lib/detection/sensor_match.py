@@ -1,0 +1,69 @@
+"""Inputs of other sensors than those of the training, so that objects look as large as in training."""
+
+from math import radians, tan
+from typing import Final
+
+import numpy as np
+
+from lib.geometry.frame import Frame, Lidar
+from lib.preprocessing.resize import resize_frame
+from lib.sensors.scan_pattern import channel_elevations_deg, rays_per_turn
+from lib.sensors.sensor_statistics import SensorStatistics
+from lib.views.fitted_grid import fitted_grid
+from lib.views.range_view import RangeGrid
+
+SAME: Final = 1.1
+"""Sizes that differ by a smaller factor than this count as the same."""
+MAX_ENLARGED: Final = 2.0
+MIN_SIZE_PX: Final = 16
+MIN_SHARED: Final = 0.9
+
+
+def scaled_to_training(frame: Frame, trained: SensorStatistics) -> Frame:
+    """Scale the image to the training's focal length [px], so that a pixel covers the same angle.
+
+    An image of about the training's focal length stays as it is.
+    """
+    camera = frame.camera
+    wide = _focal_px(trained.image_width_px, trained.horizontal_fov_deg) / camera.fx_px
+    high = _focal_px(trained.image_height_px, trained.vertical_fov_deg) / camera.fy_px
+    if max(wide, high) < SAME and min(wide, high) > 1 / SAME:
+        return frame
+    width, height = (
+        max(round(size_px * min(factor, MAX_ENLARGED)), MIN_SIZE_PX)
+        for size_px, factor in ((camera.width_px, wide), (camera.height_px, high))
+    )
+    return resize_frame(frame, height, width)
+
+
+def range_view_of(frame: Frame, trained: SensorStatistics, trained_grid: RangeGrid) -> RangeGrid:
+    """The layout of the range view for a recording with this frame: the training's, or one that fits the LiDAR.
+
+    Merged clouds of several LiDARs have the training's.
+    """
+    if len(frame.lidars) > 1:
+        return trained_grid
+    lidar = frame.lidars[0]
+    pattern = lidar.channels, lidar.upper_fov_deg, lidar.lower_fov_deg
+    if not lidar.elevations_deg and np.allclose(
+        pattern, (trained.channels, trained.upper_fov_deg, trained.lower_fov_deg), rtol=0, atol=1e-4
+    ):
+        return trained_grid
+    rays = rays_per_turn(frame.points, lidar)
+    if _fills_rows(lidar, trained_grid) and 1 / SAME < rays / trained.rays_per_turn < SAME:
+        return trained_grid
+    return fitted_grid(trained_grid, lidar, rays)
+
+
+def _focal_px(size_px: int, fov_deg: float) -> float:
+    return size_px / 2 / tan(radians(fov_deg) / 2)
+
+
+def _fills_rows(lidar: Lidar, grid: RangeGrid) -> bool:
+    """Whether nearly every ring has a row of its own, and nearly every row between the outer rings has a ring."""
+    spacing_deg = (grid.upper_fov_deg - grid.lower_fov_deg) / max(grid.rows - 1, 1)
+    rows = np.rint((grid.upper_fov_deg - channel_elevations_deg(lidar)) / spacing_deg)
+    if rows.min() < 0 or rows.max() > grid.rows - 1:
+        return False
+    taken = len(np.unique(rows))
+    return bool(taken >= MIN_SHARED * max(len(rows), np.ptp(rows) + 1))
