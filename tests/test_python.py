@@ -1,10 +1,11 @@
 """`import anovox_fusion`: what docs/python.md says of it holds."""
 
+import csv
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -35,23 +36,40 @@ def test_the_example_runs(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_scores_are_those_of_predict(finished):
-    detector = anovox_fusion.load_detector(finished.root / "models/detector.safetensors", "cpu")
-    record = anovox_fusion.load_record(finished.root / "models/detector.safetensors")
-    scored = {path.name: path for path in (finished.root / "data/predictions").glob("*.h5")}
-    shard = next(s for s in anovox_fusion.read_shards(finished.root / "data/shards") if s.path.name in scored)
-    expected = anovox_fusion.read_predictions(scored[shard.path.name])
-    for index in range(len(shard)):
-        frame = shard.frame(index)
-        scores = anovox_fusion.score_frame(detector, frame, record)
-        assert scores.points.shape == (len(frame.points),) and scores.pixels.shape == frame.pixel_class.shape
-        pairs: list[tuple[Any, Any]] = [
-            (scores.frame, expected.frame_score[index]),
-            (scores.pixels, expected.pixel_score[index]),
-            (scores.points, expected.point_score[index, : len(frame.points)]),
-        ]
-        for ours, theirs in pairs:
-            np.testing.assert_allclose(ours, theirs, atol=0.05)  # bfloat16, in batches of other sizes
+def test_the_notebook_runs(finished, tmp_path):
+    """Its cells, in order, as Jupyter would run them; none needs Jupyter's own commands."""
+    notebook = json.loads((ROOT / "docs" / "detect.ipynb").read_text(encoding="utf-8"))
+    assert (notebook["nbformat"], len({cell["id"] for cell in notebook["cells"]})) == (4, len(notebook["cells"]))
+    code = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] for cell in notebook["cells"] if cell["cell_type"] == "code")
+    for name in ("data", "models"):
+        (tmp_path / name).symlink_to(finished.root / name)
+    command = [sys.executable, "-W", "error", "-c", "\n".join(code)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "detections.png").read_bytes().startswith(b"\x89PNG") and "highest point" in done.stdout
+
+
+@pytest.mark.slow
+def test_detect_gives_the_scores_of_predict_to_the_bit(finished, tmp_path):
+    """From the files of the sample, by another way than the shards."""
+    command = [sys.executable, "-m", "tools.detect", "data/sample", "--output", str(tmp_path), "--no-pictures"]
+    done = subprocess.run(command, cwd=finished.root, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "detections.csv").open(newline="") as file:
+        frame_scores = {(r["recording"], int(r["frame_id"])): float(r["frame_score"]) for r in csv.DictReader(file)}
+    files = sorted((finished.root / "data/predictions").glob("*.h5"))
+    assert files
+    for path in files:
+        expected = anovox_fusion.read_predictions(path)
+        for index, frame_id in enumerate(expected.frame_id.tolist()):
+            assert frame_scores[expected.scenario, frame_id] == expected.frame_score[index]
+            for kind, stored in (
+                ("points", expected.point_score[index, : expected.num_points[index]]),
+                ("pixels", expected.pixel_score[index]),
+            ):
+                scores = np.load(tmp_path / expected.scenario / kind / f"{frame_id:06d}.npy")
+                np.testing.assert_array_equal(scores.view(np.uint16), stored.view(np.uint16))
 
 
 def test_the_frames_of_a_scenario_are_those_of_its_shard(finished):

@@ -41,6 +41,7 @@ FOLDERS = (
     "evaluation",
     "export",
     "figures",
+    "detection",
     "doctor",
     "baselines",
     "study",
@@ -61,7 +62,18 @@ APART = (
     ("folder", "kitti"),
     ("figures", "model"),
 )
-WITH_TORCH = {"views", "loading", "synthesis", "model", "training", "inference", "doctor", "baselines", "study"}
+WITH_TORCH = {
+    "views",
+    "loading",
+    "synthesis",
+    "model",
+    "training",
+    "inference",
+    "detection",
+    "doctor",
+    "baselines",
+    "study",
+}
 NOT_OF_LIB = {"benchmarks", "faults", "fuzz", "golden", "no_network", "pipeline", "stages", "tools"}
 RUN = ("lib", "stages", "tools")
 """What the pipeline and its tools are."""

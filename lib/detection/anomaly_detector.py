@@ -200,7 +200,8 @@ def load(
     false_alarms: the share of normal frames, points and pixels that may be alarms. Raises DataError for a file that is
     missing, damaged, or no detector with its record, and ParamsError for a GPU that is not there.
     """
-    network = load_detector(Path(path)).to(choose_device(device, option="device")).eval()
+    chosen = choose_device(device, option="device")
+    network = load_detector(Path(path)).to(chosen).eval()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return AnomalyDetector(network, load_record(Path(path)), false_alarms)
 

@@ -59,14 +59,16 @@ def write_recording(
         for item in scored:
             frame = item.detections.frame
             name = f"{frame.camera_name}_{frame.frame_id:06d}" if frame.camera_name else f"{frame.frame_id:06d}"
-            np.save(folder / POINTS / f"{name}.npy", _by_row_of_the_file(item))
-            np.save(folder / PIXELS / f"{name}.npy", item.detections.pixel_scores)
+            np.save(folder / POINTS / f"{name}.npy", _by_row_of_the_file(item), allow_pickle=False)
+            np.save(folder / PIXELS / f"{name}.npy", item.detections.pixel_scores, allow_pickle=False)
             if pictures:
                 picture = folder / PICTURES / f"{name}.png"
                 item.detections.save_picture(picture)
                 drawn.setdefault(frame.camera_name, []).append(picture)
             rows.append(_row(item))
-        np.save(folder / FRAME_SCORES, np.array([row["frame_score"] for row in rows], dtype=np.float16))
+        np.save(
+            folder / FRAME_SCORES, np.array([row["frame_score"] for row in rows], dtype=np.float16), allow_pickle=False
+        )
         for camera, paths in drawn.items():
             if video and len(paths) >= FEWEST_FOR_VIDEO:
                 times_s = [row["time_s"] for row in rows if row["camera"] == camera]

@@ -29,21 +29,22 @@ no anomaly of the test."""
 
 USE: Final = """\
 ## Use
-In the repository that wrote this file (docs/model.md there has more):
+In the repository that wrote this file, `python -m tools.detect FOLDER --output DIR` scores recordings of AnoVox, KITTI
+or plain folders (docs/detect.md). From Python:
 ```python
 import anovox_fusion
-detector, record = anovox_fusion.load_detector(path), anovox_fusion.load_record(path)
-scores = anovox_fusion.score_frame(detector, frame, record)  # .frame, .points (N,), .pixels (H, W)
+detector = anovox_fusion.load("models/detector.safetensors")
+detections = detector.detect(image, points, calibration)  # .frame_score, .point_scores (N,), .pixel_scores (H, W)
+detections.save_picture("detections.png")
 ```
-`record` holds everything on this page. `record.trained_on.sensors.differences(anovox_fusion.measure_sensors(frames))`
-tells how far other frames lie from the training data."""
+`detector.record` holds everything on this page."""
 
 LIMITS: Final = """\
 ## Limits
 - **Data.** AnoVox and the built-in sample are simulations (of CARLA, of this project). A detector trained on them has
   not been tested on real sensors. Expect more false alarms there, and choose thresholds on normal frames of your own.
-- **Sensors.** Training saw the sensors above only. Other fields of view, image sizes, ring spacings or intensity scales
-  change the scores without a warning by the network itself.
+- **Sensors.** Training saw the sensors above only. Images and range views of others are scaled to look alike; what
+  still differs changes the scores. `tools.detect` names the differences.
 - **Objects.** Objects much smaller, farther away or of other kinds than those of the test have not been measured. An
   unusual behaviour of a normal object is not an anomaly here.
 - **View.** Training covers what the camera sees. Points elsewhere are judged by the LiDAR alone, less reliably.

@@ -5,10 +5,14 @@ import subprocess
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from PIL import Image
 
 from lib.common.errors import DataError
+from lib.common.reading import read_bytes
+
+MAX_PICTURE_BYTES: Final = 100_000_000
 
 
 def write_video(pictures: Sequence[Path], stem: Path, frames_per_second: float) -> Path:
@@ -28,7 +32,7 @@ def write_video(pictures: Sequence[Path], stem: Path, frames_per_second: float) 
         assert process.stdin is not None and process.stderr is not None
         try:
             for picture in pictures:
-                process.stdin.write(picture.read_bytes())
+                process.stdin.write(read_bytes(picture, MAX_PICTURE_BYTES))
             process.stdin.close()
         except BrokenPipeError:
             pass  # what stopped it stands in its messages

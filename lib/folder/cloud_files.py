@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.reading import check_regular
+from lib.common.reading import check_regular, open_file
 from lib.folder.calibration_file import LidarSection
 from lib.reading.arrays import read_header
 from lib.reading.bin_rows import bin_size, read_bin
@@ -121,7 +121,8 @@ def _npy_shape(path: Path, lidar: LidarSection) -> tuple[int, int]:
 def _read_npy(path: Path, lidar: LidarSection) -> npt.NDArray[Any]:
     shape = _npy_shape(path, lidar)
     try:
-        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        with open_file(path) as file:
+            array: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise unreadable(path, Reason.BAD_ARRAY, f"not a readable .npy array ({error})", error) from None
     if array.shape != shape:

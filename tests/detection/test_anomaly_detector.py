@@ -1,6 +1,7 @@
 """The Python API on arrays: scores, thresholds, pictures, and a sentence for inputs that cannot be."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tests.exported import write_model
 from tests.sensor_files import HEIGHT, OPENCV_SE3_LIDAR, WIDTH, cloud, image, write_folder
 
 OPENCV = np.vstack([OPENCV_SE3_LIDAR, [0, 0, 0, 1]])
-MATRIX = [[72.0, 0, 60.0], [0, 71.0, 18.0], [0, 0, 1]]
+MATRIX = np.array([[72.0, 0, 60.0], [0, 71.0, 18.0], [0, 0, 1]])
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_opencv_s_conventions_become_ours(calibration, folder):
     points = cloud(1)[:, :3].astype(np.float64)
     camera = (OPENCV @ np.c_[points, np.ones(len(points))].T)[:3]
     ahead = camera[2] > 0
-    expected = (np.array(MATRIX) @ camera)[:2] / camera[2] + 0.5  # OpenCV counts from the centres of pixels
+    expected = (MATRIX @ camera)[:2] / camera[2] + 0.5  # OpenCV counts from the centres of pixels
     u, v, _ = calibration.project(points)
     np.testing.assert_allclose(np.stack([u, v])[:, ahead], expected[:, ahead], atol=1e-9)
     np.testing.assert_allclose(calibration.camera_SE3_lidar, VEHICLE_SE3_OPENCV @ OPENCV)
@@ -133,7 +134,7 @@ def test_a_picture_is_written(detector, calibration, tmp_path, wide):
     assert (tmp_path / "picture.png").read_bytes() == first
 
 
-def bad(what):
+def bad(what: str) -> dict[str, Any]:
     """Inputs of `detect`, of which one is wrong."""
     good = {"image": image(0), "points": cloud_of(0), "pose": OPENCV}
     nan = cloud_of(0)

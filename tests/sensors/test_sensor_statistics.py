@@ -102,7 +102,7 @@ def test_each_difference_is_one_sentence_with_both_values(frames):
         points=(110e3, 115e3, 120e3, 122e3, 125e3),
     )
     assert trained.differences(kitti) == [
-        "images have 1242 x 375 pixels; training had 72 x 48",
+        "images have 15.3 pixels per degree; training had 0.8",
         "the camera sees 81 x 29 degrees; training saw 90 x 67",
         "the LiDAR has 64 channels; training had 8",
         "the LiDAR looks from 2.0 to -24.8 degrees of elevation; training from 15.0 to -25.0",

@@ -1,0 +1,242 @@
+"""`python -m tools.detect`: scores, table, pictures and video of any recordings; the rest of a batch goes on."""
+
+import csv
+import json
+import shutil
+import sys
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from PIL import Image
+
+import anovox_fusion
+from lib.common.errors import run_stage
+from lib.figures import video
+from tests.exported import write_model
+from tests.sensor_files import HEIGHT, P2, WIDTH, raw_cloud, write_folder, write_kitti_object, write_kitti_odometry
+from tools.detect import main
+
+NAMES = [f"{number:06d}" for number in range(4)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    write_folder(folder / "drive", NAMES)
+    path = folder / "detector.safetensors"
+    write_model(path, anovox_fusion.read_frames(folder))
+    return path
+
+
+@pytest.fixture
+def drive(tmp_path):
+    """A plain folder whose first cloud has two rays without an echo."""
+    folder = tmp_path / "drive"
+    write_folder(folder, NAMES, {"frames_per_second": 5})
+    points = raw_cloud(0)
+    points[10, :3], points[20, 1] = 0, np.nan
+    np.save(folder / "clouds" / f"{NAMES[0]}.npy", points)
+    return folder
+
+
+@pytest.fixture
+def detect(model, tmp_path, monkeypatch, capsys):
+    def run(*options, status=0):
+        """Run the tool with the model, into tmp_path/out; returns what it printed to stdout and stderr."""
+        command = ["detect", *map(str, options), "--output", str(tmp_path / "out")]
+        monkeypatch.setattr(sys, "argv", command if "--model" in options else [*command, "--model", str(model)])
+        found: Any = 0
+        try:
+            run_stage(main)
+        except SystemExit as error:
+            found = error.code
+        captured = capsys.readouterr()
+        assert found == status, captured.err
+        return captured.out, captured.err
+
+    return run
+
+
+def table(output):
+    with (output / "detections.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_drive_gets_scores_a_table_pictures_and_a_video(detect, drive, tmp_path, model):
+    out, err = detect(drive)
+    folder = tmp_path / "out" / "drive"
+    assert "4 frames, " in out and " frames/s" in out and "detect: 100%" in err
+    assert "Thresholds come from the validation frames of the training" in out
+    rows = table(tmp_path / "out")
+    assert [row["frame_id"] for row in rows] == ["0", "1", "2", "3"] and rows[1]["time_s"] == "0.2"
+    assert np.load(folder / "frame_scores.npy").tolist() == [float(row["frame_score"]) for row in rows]
+
+    detector = anovox_fusion.load(model, "cpu")
+    frames = list(anovox_fusion.read_frames(drive))
+    scored = detector.score(frames, detector.range_view(frames[0]))
+    for name, row, detections in zip(NAMES, rows, scored, strict=True):
+        points, pixels = np.load(folder / "points" / f"{name}.npy"), np.load(folder / "pixels" / f"{name}.npy")
+        assert points.shape == (len(raw_cloud(0)),) and points.dtype == pixels.dtype == np.float16
+        np.testing.assert_array_equal(points[~np.isnan(points)], detections.point_scores)
+        np.testing.assert_array_equal(pixels, detections.pixel_scores)
+        in_view = np.where(detections.points_in_view, detections.point_scores, -np.inf)
+        place = detections.frame.points[in_view.argmax(), :3]
+        assert [float(row[f"highest_point_{axis}_m"]) for axis in "xyz"] == pytest.approx(place, abs=1e-3)
+        assert float(row["highest_point_score"]) == in_view.max()
+        assert pixels[int(row["highest_pixel_row"]), int(row["highest_pixel_column"])] == pixels.max()
+        assert int(row["pixel_alarms"]) == detections.pixel_alarms.sum()
+        assert row["frame_alarm"] == str(detections.frame_alarm)
+    first = np.load(folder / "points" / f"{NAMES[0]}.npy")
+    assert np.flatnonzero(np.isnan(first)).tolist() == [10, 20]  # rows of the file without an echo
+
+    pictures = sorted((folder / "pictures").iterdir())
+    assert [picture.name for picture in pictures] == [f"{name}.png" for name in NAMES]
+    assert (folder / "drive.mp4").read_bytes()[4:8] == b"ftyp"
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["frames"], summary["failures"], summary["differences_from_training"]) == (4, [], [])
+    assert summary["thresholds"]["pixel"]["score"] == detector.thresholds["pixel"]
+
+
+def test_without_ffmpeg_the_video_is_a_gif(detect, drive, tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "find_ffmpeg", lambda: None)
+    detect(drive)
+    with (
+        Image.open(tmp_path / "out" / "drive" / "drive.gif") as gif,
+        Image.open(tmp_path / "out" / "drive" / "pictures" / "000000.png") as picture,
+    ):
+        assert (getattr(gif, "n_frames", 1), gif.size, gif.info["duration"]) == (4, picture.size, 200)
+
+
+def test_a_second_run_replaces_the_first_byte_for_byte(detect, drive, tmp_path):
+    def contents():
+        files = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.suffix != ".mp4")
+        return {path.relative_to(tmp_path): path.read_bytes() for path in files}
+
+    detect(drive)
+    first = contents()
+    detect(drive)
+    assert contents() == first and len(first) == 3 + 3 * 4
+
+
+def test_tables_may_be_parquet_and_pictures_left_out(detect, drive, tmp_path):
+    detect(drive, "--table", "parquet", "--no-pictures")
+    table = pyarrow.parquet.read_table(tmp_path / "out" / "detections.parquet")
+    assert table.num_rows == 4 and table.column("frame_id").to_pylist() == [0, 1, 2, 3]
+    assert sorted(path.name for path in (tmp_path / "out" / "drive").iterdir()) == [
+        "frame_scores.npy",
+        "pixels",
+        "points",
+    ]
+
+
+def test_normal_frames_of_the_target_set_the_thresholds(detect, drive, tmp_path):
+    out, _ = detect(drive, "--normal", drive, "--false-alarms", "0.1", "--no-pictures")
+    assert "Thresholds come from the validation" not in out
+    assert "frame: no threshold; 4 normal ones are too few for any rate of false alarms" in out
+    points = [np.load(path) for path in sorted((tmp_path / "out" / "drive" / "pixels").iterdir())]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    pixels = np.concatenate([part.ravel() for part in points])
+    threshold = summary["thresholds"]["pixel"]
+    assert threshold["normal_items"] == len(pixels) and summary["thresholds_from"] == "normal frames"
+    assert 0.09 < np.mean(pixels >= threshold["score"]) <= 0.1
+    assert sum(int(row["pixel_alarms"]) for row in table(tmp_path / "out")) == (pixels >= threshold["score"]).sum()
+
+
+def test_kitti_and_folders_go_in_together_and_what_differs_is_said(detect, drive, tmp_path):
+    write_kitti_object(tmp_path / "kitti" / "training", {"000003": (P2, (HEIGHT, WIDTH)), "000004": (P2, (39, WIDTH))})
+    write_kitti_odometry(tmp_path / "odometry" / "sequences" / "05", 3)
+    bright = tmp_path / "bright" / "images"
+    shutil.copytree(drive, bright.parent)
+    for path in bright.iterdir():
+        Image.fromarray(np.full((HEIGHT, WIDTH, 3), 250, dtype=np.uint8)).save(path)
+    folders = [tmp_path / name for name in ("kitti", "odometry", "bright")]
+    detect(*folders, "--no-video")
+    rows = table(tmp_path / "out")
+    assert [row["recording"] for row in rows] == [
+        "training_000003",
+        "training_000004",
+        *3 * ["sequences_05"],
+        *4 * ["bright"],
+    ]
+    assert np.load(tmp_path / "out" / "training_000004" / "pixels" / "000004.npy").shape == (39, WIDTH)
+    only, _ = detect(tmp_path / "bright", "--no-pictures")
+    assert "  - brightness of the images: 0.98" in only
+
+
+def test_what_fails_is_listed_at_the_end_and_the_rest_goes_on(detect, drive, tmp_path):
+    (drive / "images" / f"{NAMES[1]}.png").write_bytes(b"no picture")
+    without = tmp_path / "without"
+    write_folder(without, NAMES[:1])
+    (without / "calibration.yaml").unlink()
+    (tmp_path / "empty").mkdir()
+    out, err = detect(drive, without, tmp_path / "empty", tmp_path / "nowhere", "--no-pictures", status=1)
+    failures = [line for line in out.splitlines() if line.startswith("not scored: ")]
+    assert len(failures) == 4 and all(len(failure.splitlines()) == 1 for failure in failures)
+    assert "empty: holds no data of a known format" in failures[0] and "nowhere: there is no such folder" in failures[1]
+    assert "there is no calibration.yaml in it or above it" in failures[2] and "000001.png" in failures[3]
+    assert err.splitlines()[-1] == (
+        f"error: 4 recordings or frames were not scored; {tmp_path / 'out'}/summary.json lists them"
+    )
+    assert [row["frame_id"] for row in table(tmp_path / "out")] == ["0", "2", "3"]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [f"not scored: {failure}" for failure in summary["failures"]] == failures
+
+
+def swapped(folder):
+    """The folder's calibration says `vehicle` where it is `opencv`."""
+    path = folder / "calibration.yaml"
+    path.write_text(path.read_text().replace("opencv", "vehicle"))
+
+
+def unpaired(folder):
+    for path in (folder / "clouds").iterdir():
+        path.rename(path.with_name(f"other_{path.name}"))
+
+
+def columns(folder):
+    np.save(folder / "clouds" / f"{NAMES[0]}.npy", np.zeros((5, 7), dtype=np.float32))
+    for name in NAMES[1:]:
+        (folder / "clouds" / f"{name}.npy").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (swapped, "which fits with camera_axes: opencv"),
+        (unpaired, "do not pair: no two have the same name"),
+        (columns, "an array of shape (5, 7), but calibration.yaml names 4 columns"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_one_sentence(detect, drive, tmp_path, damage, sentence):
+    damage(drive)
+    out, err = detect(drive, "--no-pictures", status=1)
+    assert sentence in out and err.splitlines()[-1].startswith("error: 1 recordings or frames were not scored")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "there is no model file"), (b"PK\x03\x04 a pickle", "not a detector"), ("cut", "not a detector")],
+)
+def test_a_model_file_that_is_missing_cut_or_foreign_is_one_sentence(detect, drive, model, tmp_path, content, sentence):
+    path = tmp_path / "other.safetensors"
+    if content is not None:
+        path.write_bytes(model.read_bytes()[:-100] if content == "cut" else content)
+    _, err = detect(drive, "--model", path, status=1)
+    assert err.startswith(f"error: {path}: ") and sentence in err and len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_folders_of_others_are_not_replaced(detect, drive, tmp_path):
+    (tmp_path / "out" / "drive").mkdir(parents=True)
+    (tmp_path / "out" / "drive" / "thesis.txt").write_text("mine")
+    _, err = detect(drive, "--no-pictures", status=1)
+    assert "holds thesis.txt, which no run puts there" in err
+    assert [path.name for path in (tmp_path / "out" / "drive").iterdir()] == ["thesis.txt"]
+
+
+def test_two_recordings_of_one_name_are_refused(detect, drive, tmp_path):
+    shutil.copytree(drive, tmp_path / "again" / "drive")
+    _, err = detect(drive, tmp_path / "again" / "drive", status=1)
+    assert "two recordings are named drive" in err
