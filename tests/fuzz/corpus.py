@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from PIL import Image
 
 from lib.anovox.format import layout
 from lib.anovox.format.configurations import ScenarioDefinition, write_scenario_configuration, write_simulator_notes
@@ -30,6 +31,7 @@ from lib.simulator.scene_builder import build_scene
 from lib.simulator.simulate_params import SimulateParams
 from tests.exported import made_up_record
 from tests.old_layout_files import write_old_scenario, write_pcd
+from tests.sensor_files import HEIGHT, P2, WIDTH, image, write_folder, write_kitti_object
 
 SMALL: Final = {
     "sensor_set": "mono",
@@ -69,6 +71,7 @@ def make_corpus(folder: Path, simulate: SimulateParams, preprocess: PreprocessPa
     _models(folder, read_shard(shards / entries[0].file))
     _pcd_files(folder, np.random.default_rng(1))
     _ply_files(folder, np.random.default_rng(1))
+    _other_sensors(folder / "other")
     _pack(folder)
 
 
@@ -129,6 +132,13 @@ def _ply_files(folder: Path, generator: np.random.Generator) -> None:
     for order, content in (("ascii", text.encode()), ("binary_little_endian", data.tobytes())):
         header = "\n".join(["ply", f"format {order} 1.0", *lines, "end_header", ""])
         (folder / f"{order}.ply").write_bytes(header.encode() + content)
+
+
+def _other_sensors(folder: Path) -> None:
+    """A frame in KITTI's layout and a plain folder, and an image as JPEG."""
+    write_kitti_object(folder / "training", {"000001": (P2, (HEIGHT, WIDTH))})
+    write_folder(folder / "plain", ["000001"])
+    Image.fromarray(image(1)).save(folder / "image.jpg")
 
 
 def _pack(folder: Path) -> None:

@@ -192,6 +192,52 @@ def lying_cloud(data: bytes, generator: np.random.Generator) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode() + body
 
 
+def lying_rows(data: bytes, generator: np.random.Generator) -> bytes:
+    """Rows of float32 in which some numbers are others, or the file ends within one."""
+    if generator.random() < 0.2:
+        return data[: int(generator.integers(len(data)))]
+    numbers = np.frombuffer(data, "<f4").copy()
+    places = generator.integers(len(numbers), size=1 + int(generator.integers(4)))
+    numbers[places] = chosen((np.nan, np.inf, -np.inf, 3e38, -1.0, 1.5, 1e-45, 1e5, 0.0), generator)
+    return numbers.tobytes()
+
+
+def lying_matrix(data: bytes, generator: np.random.Generator) -> bytes:
+    """Lines of a name and numbers in which one number is another, or one line is missing, doubled or renamed."""
+    lines = data.decode().splitlines()
+    place = int(generator.integers(len([line for line in lines if line])))
+    name, *numbers = lines[place].split()
+    kind = int(generator.integers(5))
+    if kind < 2:
+        words = ("nan", "inf", "-1", "0", "1e308", "1e-308", "2", "x", "", "1 2", "1_0", "\u0664")
+        numbers[int(generator.integers(len(numbers)))] = chosen(words, generator)
+        lines[place] = " ".join([name, *numbers])
+    else:
+        others: tuple[list[str], ...] = (
+            [],
+            [lines[place]] * 2,
+            [f"{chosen(('P2:', 'Tr:', 'R_rect', ''), generator)} {' '.join(numbers)}"],
+        )
+        lines[place : place + 1] = others[kind - 2]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def lying_jpeg(data: bytes, generator: np.random.Generator) -> bytes:
+    """A JPEG whose header promises another size, or with a segment cut, doubled or of another kind."""
+    frame = data.index(b"\xff\xc0")
+    changed = bytearray(data)
+    kind = int(generator.integers(4))
+    if kind < 2:
+        size = int(chosen((0, 1, 39, 41, 4096, 65535), generator))
+        at = frame + 5 + 2 * kind
+        changed[at : at + 2] = size.to_bytes(2, "big")
+    elif kind == 2:
+        changed[frame + 1] = int(chosen((0xC1, 0xC2, 0xC3, 0xC9, 0xD9, 0xE1), generator))
+    else:
+        del changed[int(generator.integers(2, len(changed))) :]
+    return bytes(changed)
+
+
 def lying_json(data: bytes, generator: np.random.Generator) -> bytes:
     """JSON in which one value, key or branch is another."""
     if generator.random() < 0.02:

@@ -34,9 +34,15 @@ from lib.common.terminal import PlainStream, readable
 from lib.evaluation.inputs import check_predictions
 from lib.evaluation.voxel_files import read_frame_table, read_protocol_frames
 from lib.export.model_record import load_record
+from lib.folder.calibration_file import CALIBRATION_FILE, LidarSection, read_calibration
+from lib.folder.cloud_files import cloud_size, read_cloud
+from lib.geometry.calibration import Calibration
+from lib.kitti.kitti_calibration import read_kitti_calibration
+from lib.kitti.kitti_recordings import read_velodyne
 from lib.model.model_file import load_detector
 from lib.preprocessing.statistics import frame_statistics
 from lib.reading.findings import Finding, ScenarioReason
+from lib.reading.images import image_size, read_image
 from lib.reading.recorded_frames import SkippedFrame
 from lib.reading.safe_names import is_plain
 from lib.shards.index import INDEX_FILE, frames_with_anomaly, read_index
@@ -45,6 +51,7 @@ from lib.shards.shard_reader import read_shard
 from tests.all_params import all_params
 from tests.fuzz import lies, packages
 from tests.fuzz.mutations import Mutation
+from tests.sensor_files import HEIGHT, WIDTH
 
 OURS: Final = (DataError, ParamsError)
 MAX_INPUT_BYTES: Final = 1 << 28
@@ -184,6 +191,38 @@ def _score_voxels(predicted: Path | None, true: Path | None) -> None:
             assert np.isfinite(frame.scores).all()
 
 
+def _cloud(path: Path) -> None:
+    """As a plain folder's, with its default columns."""
+    cloud = read_cloud(path, _PLAIN_LIDAR)
+    assert len(cloud.points) == cloud.kept.sum() <= len(cloud.kept) == cloud_size(path, _PLAIN_LIDAR)
+    assert np.isfinite(cloud.points).all() and 0 <= cloud.points[:, 3].min() <= cloud.points[:, 3].max() <= 1
+
+
+def _velodyne(path: Path) -> None:
+    points = read_velodyne(path)
+    assert np.isfinite(points).all() and 0 <= points[:, 3].min() <= points[:, 3].max() <= 1
+
+
+def _image(path: Path) -> None:
+    size = image_size(path)
+    assert read_image(path, *size).shape == (*size, 3)
+
+
+def _calibration(path: Path) -> None:
+    _check_calibration(read_calibration(path).calibration)
+
+
+def _kitti_calibration(path: Path) -> None:
+    _check_calibration(read_kitti_calibration(path, HEIGHT, WIDTH))
+
+
+def _check_calibration(calibration: Calibration) -> None:
+    rotation = calibration.camera_SE3_lidar[:3, :3]
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
+    assert np.linalg.det(rotation) > 0 and np.isfinite(calibration.camera_SE3_lidar).all()
+    assert calibration.camera.fx_px > 0 < calibration.camera.fy_px
+
+
 MAX_NAME_BYTES: Final = 1_000_000
 
 
@@ -230,15 +269,17 @@ def _unpack(path: Path) -> None:
 
 _SOUND_SCORES: Final = np.array([[1, 2, 3, 0.5]])
 _SOUND_VOXELS: Final = np.array([[1, 2, 3, 33]])
+_PLAIN_LIDAR: Final = LidarSection(intensity_range=[0.0, 255.0], range_m=100.0)
 TARGETS: Final = (
     *("png", "npy", "voxel_scores", "pcd", "ply", "sensor_setup", "configuration", "simulator_notes", "frame_table"),
     *("key_values", "params", "names", "index", "shard", "predictions", "model", "record", "tar_gz", "zip"),
+    *("velodyne", "kitti_calibration", "calibration", "plain_array", "jpeg"),
 )
 
 
 def make_target(name: str, corpus: Path) -> Target:
     """One of TARGETS, with its seeds from a folder that `make_corpus` filled."""
-    data, old = corpus / "data", corpus / "old"
+    data, old, other = corpus / "data", corpus / "old", corpus / "other"
     release, sample = (min(folder.glob(f"*/{layout.ANOMALY}")).parent for folder in (data, old))
     image = partial(_read_frame, release, (layout.RGB, layout.DEPTH, layout.SEMANTIC))
     old_image = partial(_read_frame, sample, (layout.OLD_RGB, layout.OLD_DEPTH, layout.OLD_SEMANTIC))
@@ -248,12 +289,13 @@ def make_target(name: str, corpus: Path) -> Target:
     setup = partial(_read_frame, release, ("none of these",))
     targets: dict[str, tuple[str, Iterable[Path], Mutation, tuple[Reader, ...]]] = {
         "png": ("x_1.png", (*data.glob("*/*CAM*/*.png"), *old.glob("*/*IMG/*.png")), lies.lying_png,
-                (_images, _classes, image, old_image)),
+                (_images, _classes, _image, image, old_image)),
         "npy": ("x_1.npy", data.glob("*/*/*.npy"), lies.lying_array,
                 (files.read_lidar, _semantic_lidar, files.read_voxels, array)),
         "voxel_scores": ("x_100.npy", corpus.glob("*_100.npy"), lies.lying_array, (_voxel_predictions, _voxel_truth)),
-        "pcd": ("x_1.pcd", (*corpus.glob("*.pcd"), *old.glob("*/*PCD/*.pcd")), lies.lying_cloud, (_lidar, cloud)),
-        "ply": ("x_1.ply", corpus.glob("*.ply"), lies.lying_cloud, (_lidar, _semantic_lidar, cloud)),
+        "pcd": ("x_1.pcd", (*corpus.glob("*.pcd"), *old.glob("*/*PCD/*.pcd")), lies.lying_cloud,
+                (_lidar, _cloud, cloud)),
+        "ply": ("x_1.ply", corpus.glob("*.ply"), lies.lying_cloud, (_lidar, _semantic_lidar, _cloud, cloud)),
         "sensor_setup": (layout.SENSOR_SETUP, data.glob(f"*/{layout.SENSOR_SETUP}"), lies.lying_json,
                          (read_sensor_setup, setup)),
         "configuration": ("scenario_config_map_Town01.json", data.glob(f"{layout.CONFIGURATION_FOLDER}/*"),
@@ -271,6 +313,11 @@ def make_target(name: str, corpus: Path) -> Target:
         "record": ("x.safetensors", corpus.glob("detector.safetensors"), lies.lying_tensors, (load_record,)),
         "tar_gz": ("x.tar.gz", corpus.glob("*.tar.gz"), packages.lying_tar, (_unpack,)),
         "zip": ("x.zip", corpus.glob("*.zip"), packages.lying_zip, (_unpack,)),
+        "velodyne": ("1.bin", other.glob("training/velodyne/*"), lies.lying_rows, (_velodyne,)),
+        "kitti_calibration": ("1.txt", other.glob("training/calib/*"), lies.lying_matrix, (_kitti_calibration,)),
+        "calibration": (CALIBRATION_FILE, other.glob(f"plain/{CALIBRATION_FILE}"), lies.lying_yaml, (_calibration,)),
+        "plain_array": ("1.npy", other.glob("plain/clouds/*"), lies.lying_array, (_cloud,)),
+        "jpeg": ("1.jpg", other.glob("*.jpg"), lies.lying_jpeg, (_image,)),
     }  # fmt: skip
     file, paths, lie, readers = targets[name]
     return Target(name, file, tuple(path.read_bytes() for path in sorted(paths)), lie, readers)
