@@ -213,11 +213,8 @@ def lying_matrix(data: bytes, generator: np.random.Generator) -> bytes:
         numbers[int(generator.integers(len(numbers)))] = chosen(words, generator)
         lines[place] = " ".join([name, *numbers])
     else:
-        others: tuple[list[str], ...] = (
-            [],
-            [lines[place]] * 2,
-            [f"{chosen(('P2:', 'Tr:', 'R_rect', ''), generator)} {' '.join(numbers)}"],
-        )
+        renamed = f"{chosen(('P2:', 'Tr:', 'R_rect', ''), generator)} {' '.join(numbers)}"
+        others: tuple[list[str], ...] = [], [lines[place]] * 2, [renamed]
         lines[place : place + 1] = others[kind - 2]
     return "".join(f"{line}\n" for line in lines).encode()
 
