@@ -37,7 +37,8 @@ def main() -> None:
     if not found.openers:
         raise DataError("; ".join(found.failures))
     differences = sensor_differences(detector, found)
-    with exclusive_lock(args.output), Threads(1 if args.device == "cuda" else available_cores()) as threads:
+    workers = 1 if detector.device.type == "cuda" else available_cores()
+    with exclusive_lock(args.output), Threads(workers) as threads:
         if args.normal:
             detector = _with_normal(detector, find_all([args.normal], args.format, sensors), args.normal, threads)
         else:

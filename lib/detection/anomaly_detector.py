@@ -126,6 +126,11 @@ class AnomalyDetector:
         self._scoring = Scoring(scorer, config.grid(), params, device, precision, record.outside_shift)
 
     @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return self._scoring.device
+
+    @property
     def trained_sensors(self) -> SensorStatistics:
         """What the sensors of the training delivered."""
         return self.record.trained_on.sensors
