@@ -5,6 +5,7 @@ left there. What stood in the place before, perhaps a read-only link into DVC's 
 """
 
 import csv
+import ctypes
 import errno
 import fcntl
 import io
@@ -23,6 +24,7 @@ from lib.common.terminal import readable
 
 NO_LOCKS: Final = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF}
 """Errors of file systems without locks, or as NFS without locks on folders: there, users must not run two at once."""
+_FROM_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
@@ -201,20 +203,32 @@ def _clean(partial: Path) -> Iterator[None]:
 
 
 def _replace_folder(folder: Path, place: Path) -> None:
-    """Move a folder to its place. What is there is moved aside first: no folder can replace one that is not empty."""
-    old = partial_of(place.with_name(f"{place.name}.old"))
+    """Move a folder to its place; what is there changes places with it.
+
+    Where the file system cannot exchange two names, it is moved aside first, and for a moment nothing is in the place.
+    """
     if not os.path.lexists(place):
         folder.rename(place)
         return
-    _remove(old)
-    place.rename(old)
-    try:
-        folder.rename(place)
-    except OSError:
-        old.rename(place)
-        raise
+    old = partial_of(place.with_name(f"{place.name}.old"))
+    if not _exchanged(folder, place):
+        _remove(old)
+        place.rename(old)
+        try:
+            folder.rename(place)
+        except OSError:
+            old.rename(place)
+            raise
     with suppress(OSError):
         _remove(old)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two names, as Linux can on most of its file systems; Python has no function of its own for it."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    if renameat2 is None:
+        return False
+    return bool(renameat2(_FROM_HERE, os.fsencode(one), _FROM_HERE, os.fsencode(other), _EXCHANGE) == 0)
 
 
 def _remove(path: Path) -> None:

@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from lib.common import outputs
 from lib.common.errors import DataError
 from lib.common.outputs import (
     NO_LOCKS,
@@ -39,6 +40,27 @@ def test_a_folder_takes_the_place_of_the_old_one_when_it_is_whole(tmp_path):
             (folder / content).write_text(content)
             assert not (path / content).exists()
         assert tree(tmp_path) == {f"made/shards/{content}": content}
+
+
+def test_the_place_of_a_folder_is_never_empty_while_it_is_replaced(tmp_path):
+    write_text(tmp_path / "folder" / "file", "0")
+    look = f"import os\nprint('looking', flush=True)\nwhile os.path.isdir({str(tmp_path / 'folder')!r}): pass"
+    watcher = subprocess.Popen([sys.executable, "-c", look], stdout=subprocess.PIPE)
+    assert watcher.stdout is not None and watcher.stdout.readline()
+    for number in range(300):
+        with atomic_folder(tmp_path / "folder", ("file",)) as folder:
+            write_text(folder / "file", str(number))
+    assert watcher.poll() is None
+    watcher.kill()
+    watcher.communicate()
+
+
+def test_where_names_cannot_be_exchanged_the_old_folder_is_moved_aside(tmp_path, monkeypatch):
+    monkeypatch.setattr(outputs, "_exchanged", lambda one, other: False)
+    for content in ("first", "second"):
+        with atomic_folder(tmp_path / "folder", ("first", "second")) as folder:
+            (folder / content).write_text(content)
+        assert tree(tmp_path) == {f"folder/{content}": content}
 
 
 def test_an_error_inside_leaves_the_old_and_nothing_else(tmp_path):
