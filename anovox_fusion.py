@@ -139,13 +139,14 @@ def read_calibration(path: AnyPath) -> Calibration:
         raise DataError(str(error)) from None
 
 
-def read_frames(folder: AnyPath, data_format: DataFormat | None = None) -> Iterator[Frame]:
+def read_frames(folder: AnyPath, data_format: DataFormat | None = None, labelled: bool = True) -> Iterator[Frame]:
     """Read the frames of all recordings in a folder of any format of `data.format`; without one, it is guessed.
 
-    Recordings and frames that cannot be used are left out and logged. Raises DataError if there is no recording.
+    `labelled`: whether AnoVox's labels are needed and read; other formats have none. Recordings and frames that cannot
+    be used are left out and logged. Raises DataError if there is no recording.
     """
     root = Path(folder)
-    for opener in find_recordings(data_format or guess_format(root), root, "forward", _report):
+    for opener in find_recordings(data_format or guess_format(root), root, "forward", _report, labelled):
         recording = open_recording(opener)
         if isinstance(recording, Finding):
             _report(recording)

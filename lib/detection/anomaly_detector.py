@@ -251,4 +251,4 @@ def _frame(
     except ValueError as error:
         raise DataError(f"calibration: camera_SE3_lidar cannot be right: {error}") from None
     found = lidar or find_lidar(cloud, None, UNKNOWN_RANGE_M)
-    return unlabelled_frame("", 0, image, cloud, Calibration(camera, camera_SE3_lidar), found, None).frame
+    return unlabelled_frame("", 0, image, cloud, Calibration(camera, camera_SE3_lidar), (found,), None).frame

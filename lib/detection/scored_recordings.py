@@ -61,7 +61,8 @@ def find_all(folders: Sequence[Path], data_format: DataFormat | None, sensors: S
 
     for folder in folders:
         try:
-            found.openers += find_recordings(data_format or guess_format(folder), folder, sensors, report)
+            chosen = data_format or guess_format(folder)
+            found.openers += find_recordings(chosen, folder, sensors, report, labelled=False)
         except DataError as error:
             found.failures.append(str(error))
     return found

@@ -146,5 +146,5 @@ def _frames(source: _Source, frame_ids: Sequence[int] | None) -> Iterator[ReadFr
         time_s = pair.time_s
         if time_s is None and file.frames_per_second:
             time_s = pair.frame_id / file.frames_per_second
-        of_frame = source.name, pair.frame_id, image, cloud.points, source.calibration, source.lidar, time_s
+        of_frame = source.name, pair.frame_id, image, cloud.points, source.calibration, (source.lidar,), time_s
         yield replace(unlabelled_frame(*of_frame), kept_rows=cloud.kept)

@@ -160,7 +160,7 @@ def _frames(source: _Source, lidar: Lidar, frame_ids: Sequence[int] | None) -> I
             yield SkippedFrame(pair.frame_id, error.reason, str(error))
             continue
         time_s = source.times_s.get(pair.frame_id)
-        yield unlabelled_frame(source.name, pair.frame_id, image, points, source.calibration, lidar, time_s)
+        yield unlabelled_frame(source.name, pair.frame_id, image, points, source.calibration, (lidar,), time_s)
 
 
 def read_velodyne(path: Path) -> npt.NDArray[np.float32]:

@@ -17,17 +17,20 @@ from lib.reading.recorded_frames import Opener
 MAX_DEPTH: Final = 4
 
 
-def find_recordings(data_format: DataFormat, root: Path, sensors: Sensors, report: Report) -> list[Opener]:
+def find_recordings(
+    data_format: DataFormat, root: Path, sensors: Sensors, report: Report, labelled: bool = True
+) -> list[Opener]:
     """Find the recordings below a folder, at least one, in order; what is noticed on the way is reported.
 
-    `sensors` is AnoVox's: other formats have one camera and one LiDAR. `open_recording` opens them; their frames and
+    `sensors` is AnoVox's: other formats have one camera and one LiDAR. `labelled`: whether AnoVox's labels are needed;
+    other formats have none. `open_recording` opens them; their frames and
     what is skipped come from `Recording.frames`. Raises DataError if there is no recording.
     """
     if data_format == "kitti":
         return find_kitti(root, report)
     if data_format == "folder":
         return find_folders(root)
-    return find_anovox(root, sensors, report)
+    return find_anovox(root, sensors, report, labelled)
 
 
 def guess_format(root: Path) -> DataFormat:

@@ -152,8 +152,10 @@ def unlabelled_frame(
     image: npt.NDArray[np.uint8],
     points: npt.NDArray[np.float32],
     calibration: Calibration,
-    lidar: Lidar,
+    lidars: tuple[Lidar, ...],
     time_s: float | None,
+    camera_name: str = "",
+    cloud_sizes: tuple[int, ...] = (),
 ) -> ReadFrame:
     """A frame of the recording `name` without labels, depth, voxels and pose; shapes as in Frame."""
     frame = Frame(
@@ -166,12 +168,14 @@ def unlabelled_frame(
         pixel_class=np.full(image.shape[:2], UNKNOWN, dtype=np.uint8),
         depth_m=np.full(image.shape[:2], np.nan, dtype=np.float32),
         calibration=calibration,
-        lidars=(lidar,),
+        lidars=lidars,
         voxels=np.zeros((0, 4), dtype=np.uint16),
         world_SE3_ego=None,
         speed_mps=None,
         time_s=time_s,
         anomaly=None,
+        camera_name=camera_name,
+        cloud_sizes=cloud_sizes,
     )
     labels = PointLabels(frame.point_class, np.full(len(points), LabelSource.NONE, dtype=np.uint8))
     return ReadFrame(frame, labels, clouds=(LidarClouds(points, None),))

@@ -25,7 +25,7 @@ def cloud(elevations_deg, rays, sweep_deg=360.0):
 
 def frame(camera: Camera, lidar: Lidar, points) -> Frame:
     image = np.random.default_rng(1).integers(0, 256, (camera.height_px, camera.width_px, 3), dtype=np.uint8)
-    return unlabelled_frame("a", 1, image, points, Calibration(camera, np.eye(4)), lidar, None).frame
+    return unlabelled_frame("a", 1, image, points, Calibration(camera, np.eye(4)), (lidar,), None).frame
 
 
 EVEN = Lidar(16, 15.0, -15.0, 100.0)

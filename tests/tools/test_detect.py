@@ -14,6 +14,7 @@ from PIL import Image
 import anovox_fusion
 from lib.common.errors import run_stage
 from lib.figures import video
+from tests.anovox_sample import GOLDEN
 from tests.exported import write_model
 from tests.sensor_files import HEIGHT, P2, WIDTH, raw_cloud, write_folder, write_kitti_object, write_kitti_odometry
 from tools.detect import main
@@ -163,6 +164,27 @@ def test_kitti_and_folders_go_in_together_and_what_differs_is_said(detect, drive
     assert np.load(tmp_path / "out" / "training_000004" / "pixels" / "000004.npy").shape == (39, WIDTH)
     only, _ = detect(tmp_path / "bright", "--no-pictures")
     assert "  - brightness of the images: 0.98" in only
+
+
+def test_anovox_needs_no_labels(detect, tmp_path):
+    """Images and clouds suffice, and their scores are those of the labelled scenario."""
+    scenario = min(GOLDEN.glob("Scenario_*"))
+    shutil.copytree(scenario, tmp_path / "labelled" / scenario.name)
+    for item in scenario.iterdir():
+        if item.name == "sensor_setup.json":
+            (tmp_path / "bare" / scenario.name).mkdir(parents=True)
+            shutil.copy(item, tmp_path / "bare" / scenario.name)
+    for kind in ("RGB-CAM", "LIDAR"):
+        for item in scenario.glob(f"{kind}*"):
+            shutil.copytree(item, tmp_path / "bare" / scenario.name / item.name)
+    scores = []
+    for folder in ("labelled", "bare"):
+        detect(tmp_path / folder, "--no-pictures")
+        rows = table(tmp_path / "out")
+        scores.append([float(row["frame_score"]) for row in rows])
+        assert {row["recording"] for row in rows} == {scenario.name} and rows[0]["time_s"] != ""
+    images = next(scenario.glob("RGB-CAM*")).glob("*.png")
+    assert scores[0] == scores[1] and len(scores[0]) == len(list(images)) > 0
 
 
 def test_what_fails_is_listed_at_the_end_and_the_rest_goes_on(detect, drive, tmp_path):

@@ -14,16 +14,16 @@ from lib.reading.findings import Report
 from lib.reading.recorded_frames import Opener, ReadFrame, Recording, SkippedFrame
 
 
-def find_anovox(root: Path, sensors: Sensors, report: Report) -> list[Opener]:
+def find_anovox(root: Path, sensors: Sensors, report: Report, labelled: bool = True) -> list[Opener]:
     """Find all scenarios below a folder, at any depth; raises DataError if there is none."""
     paths = find_scenarios(root, report)
     configs = read_configurations(root, report)
-    return [partial(open_anovox, path, configs.get(path.name), sensors) for path in paths]
+    return [partial(open_anovox, path, configs.get(path.name), sensors, labelled) for path in paths]
 
 
-def open_anovox(path: Path, config: ScenarioConfig | None, sensors: Sensors) -> Recording:
+def open_anovox(path: Path, config: ScenarioConfig | None, sensors: Sensors, labelled: bool = True) -> Recording:
     """A scenario as a recording; arguments and errors as of `open_scenario`."""
-    scenario = open_scenario(path, config, sensors)
+    scenario = open_scenario(path, config, sensors, labelled)
     return Recording(
         name=scenario.config.name,
         path=path,
@@ -32,13 +32,13 @@ def open_anovox(path: Path, config: ScenarioConfig | None, sensors: Sensors) -> 
         image_sizes=tuple((view.camera.height_px, view.camera.width_px) for view in scenario.views),
         cloud_sizes=cloud_sizes(scenario),
         findings=scenario.findings,
-        frames=partial(_frames, path, config, sensors),
+        frames=partial(_frames, path, config, sensors, labelled),
         town=scenario.config.town,
         weather=scenario.config.weather_preset,
     )
 
 
 def _frames(
-    path: Path, config: ScenarioConfig | None, sensors: Sensors, frame_ids: Sequence[int] | None
+    path: Path, config: ScenarioConfig | None, sensors: Sensors, labelled: bool, frame_ids: Sequence[int] | None
 ) -> Iterator[ReadFrame | SkippedFrame]:
-    return read_frames(open_scenario(path, config, sensors), frame_ids)
+    return read_frames(open_scenario(path, config, sensors, labelled), frame_ids)

@@ -20,7 +20,7 @@ from lib.geometry.frame import Anomaly, Frame
 from lib.geometry.merged import merge_clouds
 from lib.geometry.voxels import VOXEL_SIZE_M
 from lib.reading.file_errors import FileError, Reason
-from lib.reading.recorded_frames import LidarClouds, PointLabels, ReadFrame, SkippedFrame
+from lib.reading.recorded_frames import LidarClouds, PointLabels, ReadFrame, SkippedFrame, unlabelled_frame
 
 _MISSING: Final = {
     layout.RGB: Reason.MISSING_IMAGE,
@@ -50,8 +50,12 @@ def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> I
 
     Files are matched by their frame id; `frame_ids` selects some of the scenario's ticks. A frame is a SkippedFrame if
     its image, depth, pixel labels, cloud or point labels are missing, damaged or duplicate. Without ACTION its pose is
-    None, without ANOMALY its anomaly; a missing VOXEL_GRID is computed.
+    None, without ANOMALY its anomaly; a missing VOXEL_GRID is computed. A scenario that was opened without labels needs
+    only images and clouds, and reads no other file.
     """
+    if not scenario.labelled:
+        yield from _unlabelled_frames(scenario, scenario.frame_ids if frame_ids is None else frame_ids)
+        return
     for frame_id in scenario.frame_ids if frame_ids is None else frame_ids:
         try:
             tick = _read_tick(scenario, frame_id)
@@ -65,6 +69,38 @@ def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> I
                 shares_cloud = True
             except FileError as error:
                 yield SkippedFrame(frame_id, error.reason, str(error))
+
+
+def _unlabelled_frames(scenario: Scenario, frame_ids: Sequence[int]) -> Iterator[ReadFrame | SkippedFrame]:
+    for frame_id in frame_ids:
+        try:
+            folders = [rig.folders[layout.LIDAR] for rig in scenario.lidar_rigs]
+            clouds = [read_lidar(required_file(scenario, folder, layout.LIDAR, frame_id)) for folder in folders]
+        except FileError as error:
+            yield from [SkippedFrame(frame_id, error.reason, str(error))] * len(scenario.views)
+            continue
+        points, sizes = _merged(scenario, clouds)
+        for view in scenario.views:
+            height, width = view.camera.height_px, view.camera.width_px
+            try:
+                image_path = required_file(scenario, view.rig.folders[layout.RGB], layout.RGB, frame_id)
+                image = files.read_rgb(image_path, height, width)
+            except FileError as error:
+                yield SkippedFrame(frame_id, error.reason, str(error))
+                continue
+            time_s = frame_id * scenario.seconds_per_tick
+            of_frame = scenario.config.name, frame_id, image, points, view.calibration, scenario.lidars, time_s
+            yield unlabelled_frame(*of_frame, camera_name=view.name, cloud_sizes=sizes)
+
+
+def _merged(
+    scenario: Scenario, clouds: Sequence[npt.NDArray[np.float32]]
+) -> tuple[npt.NDArray[np.float32], tuple[int, ...]]:
+    """The points of a frame, and the number per LiDAR if there are several."""
+    if len(clouds) == 1:
+        return clouds[0], ()
+    merged = merge_clouds(list(clouds), [rig.pose for rig in scenario.lidar_rigs])
+    return merged, tuple(len(cloud) for cloud in clouds)
 
 
 def _read_frame(scenario: Scenario, view: CameraView, frame_id: int, tick: _Tick, shares_cloud: bool) -> ReadFrame:
@@ -127,10 +163,7 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         transfer_labels(cloud.points, cloud.semantic_points, voxels, rig.pose, rig.args.noise_stddev)
         for rig, cloud in zip(rigs, clouds, strict=True)
     ]
-    merged, sizes = clouds[0].points, tuple[int, ...]()
-    if len(clouds) > 1:
-        merged = merge_clouds([cloud.points for cloud in clouds], [rig.pose for rig in rigs])
-        sizes = tuple(len(cloud.points) for cloud in clouds)
+    merged, sizes = _merged(scenario, [cloud.points for cloud in clouds])
     return _Tick(
         points=merged,
         cloud_sizes=sizes,

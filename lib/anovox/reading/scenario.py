@@ -66,14 +66,18 @@ class Scenario:
     findings: tuple[Finding, ...]
     anomaly_id: int
     seconds_per_tick: float
+    labelled: bool
 
 
-def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = "forward") -> Scenario:
+def open_scenario(
+    path: Path, config: ScenarioConfig | None, sensors: Sensors = "forward", labelled: bool = True
+) -> Scenario:
     """Read a scenario's sensor setup, correct it by its files, and list its files.
 
     `sensors`: "forward" selects the camera whose yaw is nearest to 0 and the LiDAR nearest to it; "all" selects every
-    camera with RGB, depth and semantic images, and every LiDAR. Without `config`, the type is read from the files.
-    Raises ScenarioError if the scenario cannot be used.
+    camera with RGB, depth and semantic images, and every LiDAR. If not `labelled`, images and clouds suffice, and
+    nothing else is read. Without `config`, the type is read from the files. Raises ScenarioError if the scenario cannot
+    be used.
     """
     listing = list_files(path)
     config = config or _config_from_files(path, listing)
@@ -86,7 +90,7 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
     setup, measured = corrected(path, setup, listing, (path / layout.SENSOR_SETUP).exists())
     blueprint = config.anomaly_blueprint or _config_from_files(path, listing).anomaly_blueprint
     tick_s = seconds_per_tick(listing)
-    camera_rigs, lidar_rigs = _choose_sensors(path, setup, sensors)
+    camera_rigs, lidar_rigs = _choose_sensors(path, setup, sensors, labelled)
     cameras, lidars = ([vehicle_SE3_sensor(*rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
     vehicle_SE3_points = lidars[0] if len(lidars) == 1 else np.eye(4)
     names = camera_names(setup) if sensors == "all" else {}
@@ -107,15 +111,19 @@ def open_scenario(path: Path, config: ScenarioConfig | None, sensors: Sensors = 
         vehicle_SE3_points=vehicle_SE3_points,
         vehicle_SE3_action=vehicle_SE3_sensor(*(setup.action_pose(layout.LIDAR) or SensorPose())),
         files=listing,
-        frame_ids=_frame_ids(path, listing, [*camera_rigs, *lidar_rigs]),
+        frame_ids=_frame_ids(path, listing, [*camera_rigs, *lidar_rigs], labelled),
         findings=(*findings, *absent, *measured, *_time_findings(path, tick_s)),
         anomaly_id=anomaly_id_of(blueprint),
         seconds_per_tick=tick_s,
+        labelled=labelled,
     )
 
 
-def _frame_ids(path: Path, listing: Mapping[str, FrameFiles], rigs: Sequence[CameraRig | LidarRig]) -> tuple[int, ...]:
-    held = [listing[folder] for rig in rigs for folder in rig.folders.values()]
+def _frame_ids(
+    path: Path, listing: Mapping[str, FrameFiles], rigs: Sequence[CameraRig | LidarRig], labelled: bool
+) -> tuple[int, ...]:
+    read = (layout.RGB, layout.LIDAR)
+    held = [listing[folder] for rig in rigs for kind, folder in rig.folders.items() if labelled or kind in read]
     frame_ids = tuple(sorted({frame_id for found in held for frame_id in (*found.paths, *found.duplicates)}))
     if not frame_ids:
         remedy = "unpack its frames if the archive holds any, or remove the scenario"
@@ -189,12 +197,14 @@ def _time_findings(path: Path, tick_s: float) -> Iterator[Finding]:
 
 
 def _choose_sensors(
-    path: Path, setup: SensorSetup, sensors: Sensors
+    path: Path, setup: SensorSetup, sensors: Sensors, labelled: bool
 ) -> tuple[tuple[CameraRig, ...], tuple[LidarRig, ...]]:
-    cameras = [rig for rig in setup.cameras if {layout.RGB, layout.DEPTH, layout.SEMANTIC} <= rig.folders.keys()]
+    needed = {layout.RGB, layout.DEPTH, layout.SEMANTIC} if labelled else {layout.RGB}
+    cameras = [rig for rig in setup.cameras if needed <= rig.folders.keys()]
     lidars = [rig for rig in setup.lidars if layout.LIDAR in rig.folders]
     if not cameras or not lidars:
-        lacking = "LIDAR" if cameras else "RGB-CAM with DEPTH_CAM and SEMANTIC-CAM at its pose"
+        of_camera = "RGB-CAM with DEPTH_CAM and SEMANTIC-CAM at its pose" if labelled else "RGB-CAM"
+        lacking = "LIDAR" if cameras else of_camera
         message = f"{path}: has no folder of a saved {lacking}; unpack it if the archive has it"
         raise ScenarioError(ScenarioReason.NO_SENSOR_PAIR, message)
     if sensors == "all":

@@ -1,5 +1,7 @@
 """Scenario folders to frames: the golden scenarios, what was written, and every kind of damaged frame."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,6 +65,25 @@ def test_a_missing_voxel_grid_is_computed_to_the_bit(tmp_path, path):
         file.unlink()
     for computed, given in zip(frames_of(copy), frames_of(path), strict=True):
         assert np.array_equal(computed.frame.voxels, given.frame.voxels)
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.name[:13])
+@pytest.mark.parametrize("sensors", ["forward", "all"])
+def test_without_labels_images_and_clouds_suffice_and_are_the_same(tmp_path, path, sensors):
+    expected = list(read_frames(open_scenario(path, None, sensors)))
+    copy = golden_copy(tmp_path, path) / path.name
+    for item in list(copy.iterdir()):
+        if item.is_dir() and layout.kind_of(item.name) not in (layout.RGB, layout.LIDAR):
+            shutil.rmtree(item)
+    found = list(read_frames(open_scenario(copy, None, sensors, labelled=False)))
+    same = ("image", "points", "calibration", "lidars", "time_s", "camera_name", "cloud_sizes", "scenario", "frame_id")
+    assert len(found) == len(expected) > 0
+    for read, labelled in zip(found, expected, strict=True):
+        assert isinstance(read, ReadFrame) and isinstance(labelled, ReadFrame)
+        assert read.frame.scenario_type == "UNLABELLED"
+        for name in same:
+            np.testing.assert_array_equal(getattr(read.frame, name), getattr(labelled.frame, name), name)
+        assert not len(read.frame.voxels) and (read.frame.point_class == 255).all()
 
 
 def test_what_is_written_is_read_again(tmp_path):
