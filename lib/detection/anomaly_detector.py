@@ -92,7 +92,7 @@ class Detections:
             in_view=self.points_in_view,
             camera=frame.camera,
             caption=(
-                f"{frame.scenario}, frame {frame.frame_id}",
+                f"{frame.scenario}, frame {frame.frame_id}" if frame.scenario else "Detections",
                 f"frame score {self.frame_score:.2f} ({verdict}){': ALARM' if alarm else ''}",
                 "cross: highest point score in view; dashed: the camera's view",
             ),

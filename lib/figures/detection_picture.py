@@ -15,6 +15,7 @@ WIDE: Final = 2.0
 """Images wider than so many times their height stand above the cloud, others beside it."""
 IMAGE_IN, WIDE_IMAGE_IN, PLAN_IN = 5.6, 9.6, 4.0
 AHEAD_M: Final = 45.0
+OPACITY: Final = 0.55
 DPI: Final = 100
 
 
@@ -38,7 +39,7 @@ def draw_detections(case: Case) -> Figure:
         for left, bottom, width, height in places
     )
     draw_image(camera, case)
-    draw_scores(camera, case)
+    draw_scores(camera, case, OPACITY)
     draw_plan(plan, case, plan_in[0] / plan_in[1], AHEAD_M)
     title, line, note = case.caption
     left = MARGIN_IN / width_in

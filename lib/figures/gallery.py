@@ -143,12 +143,12 @@ def draw_image(axes: Axes, case: Case) -> None:
     axes.set_axis_off()
 
 
-def draw_scores(axes: Axes, case: Case) -> None:
-    """Draw the scores over the image, and the outline of the true anomaly."""
+def draw_scores(axes: Axes, case: Case, opacity: float = 0.85) -> None:
+    """Draw the scores over the image, the highest with this opacity, and the outline of the true anomaly."""
     width, height = case.camera.width_px, case.camera.height_px
     strength = _strength()(case.pixel_surprise)
     overlay = _colormap()(strength)
-    overlay[..., 3] = 0.85 * np.clip(strength, 0, 1) ** 0.7
+    overlay[..., 3] = opacity * np.clip(strength, 0, 1) ** 0.7
     axes.imshow(overlay, extent=(0, width, height, 0), interpolation="nearest")
     if case.pixel_anomalous.any():
         padded = np.pad(case.pixel_anomalous, 1).astype(float)
