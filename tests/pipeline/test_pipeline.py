@@ -47,8 +47,8 @@ def test_another_score_needs_no_other_training(project):
     assert stages_run(project.dvc("repro")) == ["check", "predict", "evaluate", "export", "plot"]
 
 
-def test_experiment_reruns_train_and_what_follows_and_shows_in_diffs(project):
-    output = project.dvc("exp", "run", "-S", "train.epochs=2")
+def test_experiment_reruns_train_and_what_follows_and_shows_in_diffs_and_the_table(project):
+    output = project.dvc("exp", "run", "-S", "train.epochs=2", "-S", "predict.blackout=image")
     assert stages_run(output) == ["check", "train", "predict", "evaluate", "export", "plot"]
     assert yaml.safe_load((project.root / "params.yaml").read_text())["train"]["epochs"] == 2
 
@@ -60,6 +60,14 @@ def test_experiment_reruns_train_and_what_follows_and_shows_in_diffs(project):
     assert differences.get("errors", []) == []
     assert plotted(differences) == plotted(json.loads(project.dvc("plots", "show", "--json")))
 
+    columns = re.search(r"dvc exp show --only-changed --drop '(\S+)'", (ROOT / "README.md").read_text())
+    assert columns, "README shows the command"
+    result = project.run(sys.executable, "-m", "dvc", "exp", "show", "--only-changed", "--drop", columns[1])
+    assert result.returncode == 0 and "failed to load" not in result.stderr
+    for column in ("point.auroc", "predict.blackout", "train.epochs"):
+        assert column in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 140, result.stdout
+
 
 def test_metrics_show_the_summary_and_the_agreements_and_dvc_reads_all_of_it(finished):
     result = finished.run(sys.executable, "-m", "dvc", "metrics", "show", "--json")
@@ -68,17 +76,6 @@ def test_metrics_show_the_summary_and_the_agreements_and_dvc_reads_all_of_it(fin
     assert sorted(shown) == ["metrics/labels.json", "metrics/summary.json"]
     for name, metrics in shown.items():
         assert metrics["data"] == json.loads((finished.root / name).read_text())
-
-
-def test_the_table_of_experiments_fits_a_screen(project):
-    project.dvc("exp", "run", "-S", "predict.blackout=image", "-S", "predict.frame_score=top_points")
-    columns = re.search(r"dvc exp show --only-changed --drop '(\S+)'", (ROOT / "README.md").read_text())
-    assert columns, "README shows the command"
-    result = project.run(sys.executable, "-m", "dvc", "exp", "show", "--only-changed", "--drop", columns[1])
-    assert result.returncode == 0 and "failed to load" not in result.stderr
-    for column in ("point.auroc", "predict.blackout", "predict.frame_score"):
-        assert column in result.stdout
-    assert max(map(len, result.stdout.splitlines())) <= 140, result.stdout
 
 
 def test_plots_show_draws_every_table_once_without_errors(finished):
@@ -119,18 +116,8 @@ def plotted(report: dict) -> set[str]:
     return set(report["data"])
 
 
-def test_experiment_in_a_temporary_folder(project):
+def test_queued_experiments_leave_the_workspace_alone(project):
     before = project.digest("models", "metrics", "plots")
-    project.dvc("exp", "run", "--temp", "--name", "slow-learner", "-S", "train.learning_rate=1e-5")
-    assert project.digest("models", "metrics", "plots") == before
-    assert project.ok("git", "status", "--porcelain") == ""
-    difference = json.loads(project.dvc("params", "diff", "--json", "main", "slow-learner"))
-    assert difference["params.yaml"]["train.learning_rate"]["new"] == pytest.approx(1e-5)
-    change = json.loads(project.dvc("metrics", "diff", "--json", "main", "slow-learner"))
-    assert change["metrics/summary.json"]["point.auroc"]["diff"] != 0
-
-
-def test_queued_experiments(project):
     project.dvc("exp", "run", "--queue", "--name", "sweep", "-S", "evaluate.min_anomaly_points=1,20")
     project.start_queue()
     deadline = time.monotonic() + QUEUE_TIMEOUT_S
@@ -140,6 +127,9 @@ def test_queued_experiments(project):
     assert len(re.findall("Success", status)) == 2, status + project.dvc("queue", "logs", "sweep-1")
     change = json.loads(project.dvc("metrics", "diff", "--json", "sweep-1", "sweep-2"))
     assert "frame.auroc" in change["metrics/summary.json"]
+    difference = json.loads(project.dvc("params", "diff", "--json", "main", "sweep-2"))
+    assert difference["params.yaml"]["evaluate.min_anomaly_points"]["new"] == 20
+    assert project.digest("models", "metrics", "plots") == before and project.ok("git", "status", "--porcelain") == ""
 
 
 def test_two_repositories_agree_to_the_byte(finished, tmp_path):

@@ -1,4 +1,4 @@
-"""Experiments in temporary folders and in the queue, really killed: the next one of the same params goes on."""
+"""Experiments in temporary folders, really killed: the next one of the same params goes on."""
 
 import os
 import signal
@@ -38,13 +38,6 @@ def wait_for_checkpoint(store, running=None):
         time.sleep(0.02)
 
 
-def wait_for_status(project: Project, word: str):
-    limit = time.monotonic() + TIMEOUT_S
-    while word not in (status := project.dvc("queue", "status")):
-        assert time.monotonic() < limit, status
-        time.sleep(0.5)
-
-
 def training_of(project: Project) -> dict[str, str]:
     """The outs of the train stage."""
     files = ("metrics/train.json", "plots/training.csv")
@@ -68,34 +61,16 @@ def apply(project: Project, experiment: str) -> dict[str, str]:
     return training_of(project)
 
 
-def test_a_temporary_experiment_that_was_killed(project, tmp_path, uninterrupted, monkeypatch):
-    store = tmp_path / "store"
-    monkeypatch.setenv("ANOVOX_SCRATCH", str(store))
+def test_a_temporary_experiment_that_was_killed(project, uninterrupted):
+    """The store is that of the repository, which the folders of experiments lie in."""
     experiment = ("exp", "run", "--temp", *CHANGES, "--name", "one", "train")
     running = start(project, *experiment)
-    wait_for_checkpoint(store / "anovox-fusion", running)
+    wait_for_checkpoint(project.root / ".scratch", running)
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate()
     assert "going on after step" in project.dvc(*experiment)
     assert apply(project, "one") == uninterrupted
-    assert not list((project.root / ".scratch").rglob("train/*")) and not list(store.rglob("checkpoint.pt"))
-
-
-def test_a_queued_experiment_that_was_killed(project, uninterrupted):
-    """Without the variable, the store is that of the repository, which the folders of experiments lie in."""
-    project.dvc("exp", "run", "--queue", *CHANGES, "--name", "first", "train")
-    project.start_queue()
-    wait_for_checkpoint(project.root / ".scratch")
-    for stage in project.processes(b"stages.train"):  # as the system does when memory is short: DVC hears of it
-        os.kill(stage, signal.SIGKILL)
-    wait_for_status(project, "Failed")
-    project.end(signal.SIGTERM)
-    project.dvc("exp", "run", "--queue", *CHANGES, "--name", "second", "train")
-    project.start_queue()
-    wait_for_status(project, "Success")
-    assert "going on after step" in project.dvc("queue", "logs", "second")
-    assert apply(project, "second") == uninterrupted
-    assert not list((project.root / ".scratch").rglob("checkpoint.pt"))
+    assert not list((project.root / ".scratch").rglob("train/*"))
 
 
 def test_a_lock_that_dvc_left_half_written_comes_back_from_git(project):
