@@ -20,6 +20,7 @@ from lib.detection.detection_files import Row, parquet_library, write_recording,
 from lib.detection.scored_recordings import Recordings, ScoredFrame, find_all, score_recording, sensor_differences
 from lib.export.score_levels import LEVELS, RATES
 from lib.inference.threads import Threads
+from lib.reading.findings import ScenarioError
 from lib.reading.recorded_frames import Recording
 
 SHOWN: Final = 20
@@ -122,7 +123,10 @@ def _detect(detector: AnomalyDetector, found: Recordings, threads: Threads, args
     with _progress(recordings, "detect") as progress:
         for recording in recordings:
             scored = progress(score_recording(detector, recording, threads, found.failures))
-            rows += write_recording(args.output, recording, scored, args.pictures, args.video)
+            try:
+                rows += write_recording(args.output, recording, scored, args.pictures, args.video)
+            except ScenarioError as error:  # its files have changed since it was opened
+                found.failures.append(str(error))
     log(f"{len(rows)} frames, {len(rows) / (perf_counter() - begin):.1f} frames/s")
     return rows
 

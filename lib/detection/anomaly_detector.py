@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lib.common.errors import DataError
+from lib.common.errors import DataError, ParamsError
 from lib.detection.sensor_match import range_view_of, scaled_to_training
 from lib.export.model_record import ModelRecord, load_record
-from lib.export.score_levels import LEVELS, Level, ScoreLevel, level_of
+from lib.export.score_levels import LEVELS, RATES, Level, ScoreLevel, level_of
 from lib.figures.detection_picture import DPI, draw_detections
 from lib.figures.gallery import Case
 from lib.figures.style import house_style, save
@@ -202,9 +202,12 @@ def load(
 ) -> AnomalyDetector:
     """Load the file of `export`, ready to detect.
 
-    false_alarms: the share of normal frames, points and pixels that may be alarms. Raises DataError for a file that is
-    missing, damaged, or no detector with its record, and ParamsError for a GPU that is not there.
+    false_alarms: the share of normal frames, points and pixels that may be alarms: 0.1, 0.05, 0.01 or 0.001. Raises
+    DataError for a file that is missing, damaged, or no detector with its record, and ParamsError for another share or
+    a GPU that is not there.
     """
+    if false_alarms not in RATES:
+        raise ParamsError(f"false_alarms: got {false_alarms!r}; thresholds exist for {', '.join(map(str, RATES))}")
     chosen = choose_device(device, option="device")
     network = load_detector(Path(path)).to(chosen).eval()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

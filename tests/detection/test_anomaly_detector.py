@@ -11,7 +11,7 @@ from PIL import Image
 import anovox_fusion
 from lib.common.errors import DataError, ParamsError
 from lib.geometry.axes import VEHICLE_SE3_OPENCV
-from tests.exported import write_model
+from tests.exported import CONFIG, write_model
 from tests.sensor_files import HEIGHT, OPENCV_SE3_LIDAR, WIDTH, cloud, image, write_folder
 
 OPENCV = np.vstack([OPENCV_SE3_LIDAR, [0, 0, 0, 1]])
@@ -179,3 +179,17 @@ def test_inputs_that_cannot_be_are_one_sentence(detector, what, sentence):
 def test_a_gpu_that_is_not_there_is_one_sentence():
     with pytest.raises(ParamsError, match=r"^device: got 'cuda', but torch finds no CUDA device here"):
         anovox_fusion.load("any", "cuda")
+
+
+def test_a_share_of_false_alarms_without_thresholds_is_one_sentence():
+    with pytest.raises(ParamsError, match=r"^false_alarms: got 0\.2; thresholds exist for 0\.1, 0\.05, 0\.01, 0\.001$"):
+        anovox_fusion.load("any", false_alarms=0.2)
+
+
+@pytest.mark.parametrize("fusion", ["image", "lidar", "cross_attention"])
+def test_every_fusion_detects(folder, calibration, tmp_path, fusion):
+    write_model(tmp_path / "x.safetensors", anovox_fusion.read_frames(folder), replace(CONFIG, fusion=fusion))
+    detections = anovox_fusion.load(tmp_path / "x.safetensors", "cpu").detect(image(0), cloud_of(0), calibration)
+    scores = detections.point_scores, detections.pixel_scores, np.array(detections.frame_score)
+    assert all(np.isfinite(score).all() for score in scores)
+    detections.save_picture(tmp_path / "picture.png")
