@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from lib.common.errors import DataError
 from lib.common.reading import read_text
+from lib.geometry.axes import check_view
 from lib.geometry.calibration import Calibration
 from lib.geometry.frame import Lidar
 from lib.geometry.rings import find_lidar
@@ -175,13 +176,21 @@ def read_velodyne(path: Path) -> npt.NDArray[np.float32]:
 
 
 def _lidar(source: _Source) -> Lidar:
-    """The Velodyne as the first readable cloud shows it: the rings that hit anything."""
+    """The Velodyne as the first readable cloud shows it: the rings that hit anything. It also checks the calibration."""
     problems = []
     for pair in source.pairs[:FIRST_CLOUDS]:
         try:
-            return find_lidar(read_velodyne(pair.cloud), None, RANGE_M)
+            points = read_velodyne(pair.cloud)
         except FileError as error:
             problems.append(error)
+            continue
+        calibration = source.calibration
+        try:
+            check_view(calibration.camera, calibration.camera_SE3_lidar, "vehicle", points)
+        except ValueError as error:
+            message = f"{source.path}: the calibration cannot be right for {pair.cloud.name}: {error}"
+            raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
+        return find_lidar(points, None, RANGE_M)
     message = f"{source.path}: no cloud can be read; the first: {problems[0]}"
     raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, message)
 

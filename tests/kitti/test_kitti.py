@@ -172,6 +172,18 @@ def test_a_bad_calibration_is_one_sentence(tmp_path, change, part):
     assert part in found.message and str(path) in found.message and "\n" not in found.message
 
 
+def test_a_calibration_that_no_point_agrees_with_is_one_sentence(tmp_path):
+    """The transform of the file is that from the camera, not from the Velodyne."""
+    write_kitti_odometry(tmp_path / "04", 1)
+    path = tmp_path / "04" / "calib.txt"
+    lines = path.read_text().splitlines()
+    inverse = np.linalg.inv(np.vstack([np.array(lines[-1].split()[1:], dtype=float).reshape(3, 4), [0, 0, 0, 1]]))
+    path.write_text("\n".join([*lines[:-1], f"Tr: {numbers(inverse[:3])}", ""]))
+    (found,), _ = opened(tmp_path)
+    assert isinstance(found, Finding) and found.reason is ScenarioReason.BAD_SENSOR_SETUP
+    assert "the calibration cannot be right for 000000.bin: its camera's up axis is" in found.message
+
+
 def test_a_frame_without_calibration_is_reported(tmp_path):
     write_kitti_object(tmp_path / "training", {f"00000{n}": (P2, (HEIGHT, WIDTH)) for n in (3, 4, 5)})
     (tmp_path / "training" / "calib" / "000004.txt").unlink()
