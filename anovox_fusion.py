@@ -118,14 +118,21 @@ def load_record(path: AnyPath) -> ModelRecord:
 def calibration_from_opencv(
     camera_matrix: npt.ArrayLike, camera_SE3_lidar: npt.ArrayLike, width_px: int, height_px: int
 ) -> Calibration:
-    """A calibration by OpenCV's conventions: intrinsics (3, 3) [px]; the pose (4, 4) [m], from the LiDAR's frame, of a
-    camera with x right, y down, z forward.
+    """A calibration by OpenCV's conventions: intrinsics (3, 3) [px]; the pose, (3, 4) or (4, 4) [m], from the
+    LiDAR's frame, of a camera with x right, y down, z forward.
 
     OpenCV counts from the centres of pixels, this project from their corners: the principal point moves by half of one.
+    Raises DataError for matrices that are none of a camera.
     """
-    (fx, _, cx), (_, fy, cy), _ = np.asarray(camera_matrix, dtype=np.float64).tolist()
+    matrix = np.asarray(camera_matrix, dtype=np.float64)
+    pose = np.asarray(camera_SE3_lidar, dtype=np.float64)
+    if matrix.shape != (3, 3) or matrix[[0, 1, 2, 2, 2], [1, 0, 0, 1, 2]].tolist() != [0, 0, 0, 0, 1]:
+        raise DataError("camera_matrix: must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], without skew")
+    if pose.shape not in ((3, 4), (4, 4)):
+        raise DataError(f"camera_SE3_lidar: got shape {pose.shape}; give (3, 4) or (4, 4)")
+    (fx, _, cx), (_, fy, cy), _ = matrix.tolist()
     camera = Camera(width_px, height_px, fx, fy, cx + 0.5, cy + 0.5)
-    return Calibration(camera, vehicle_axes(np.asarray(camera_SE3_lidar, dtype=np.float64), "opencv"))
+    return Calibration(camera, vehicle_axes(np.vstack([pose[:3], [0, 0, 0, 1]]), "opencv"))
 
 
 def read_calibration(path: AnyPath) -> Calibration:

@@ -9,10 +9,11 @@ from typing import Any, Final, get_args
 
 from tqdm import tqdm
 
-from lib.common.errors import DataError, run_stage
+from lib.common.errors import DataError, Stopped, run_stage
 from lib.common.outputs import exclusive_lock, write_json
 from lib.common.params import DataFormat
 from lib.common.paths import MODEL
+from lib.common.stopping import Asked, stop_requests
 from lib.common.terminal import log
 from lib.common.workers import available_cores
 from lib.detection.anomaly_detector import FALSE_ALARMS, AnomalyDetector, load
@@ -20,7 +21,6 @@ from lib.detection.detection_files import Row, parquet_library, write_recording,
 from lib.detection.scored_recordings import Recordings, ScoredFrame, find_all, score_recording, sensor_differences
 from lib.export.score_levels import LEVELS, RATES
 from lib.inference.threads import Threads
-from lib.reading.findings import ScenarioError
 from lib.reading.recorded_frames import Recording
 
 SHOWN: Final = 20
@@ -33,22 +33,22 @@ def main() -> None:
     if args.table == "parquet":
         parquet_library()
     detector = load(args.model, args.device, args.false_alarms)
-    sensors = _sensors(detector)
-    found = find_all(args.input, args.format, sensors)
+    found = find_all(args.input, args.format, _sensors(detector))
     if not found.openers:
         raise DataError("; ".join(found.failures))
-    differences = sensor_differences(detector, found)
-    workers = 1 if detector.device.type == "cuda" else available_cores()
-    with exclusive_lock(args.output), Threads(workers) as threads:
-        if args.normal:
-            detector = _with_normal(detector, find_all([args.normal], args.format, sensors), args.normal, threads)
-        else:
-            _warn(differences)
-        _say_thresholds(detector)
-        rows = _detect(detector, found, threads, args)
+    with exclusive_lock(args.output), stop_requests() as asked:
+        recordings = _named_once(found)
+        differences = sensor_differences(detector, recordings)
+        with Threads(1 if detector.device.type == "cuda" else available_cores()) as threads:
+            if args.normal:
+                detector = _with_normal(detector, args, threads, asked)
+            else:
+                _warn(differences)
+            _say_thresholds(detector)
+            rows = _detect(detector, recordings, found.failures, args, threads, asked)
         write_table(args.output / f"detections.{args.table}", rows)
         write_json(args.output / "summary.json", _summary(detector, found, rows, differences, args))
-    _finish(found, rows, args.output)
+    _finish(detector, found, rows, args.output)
 
 
 def _arguments() -> argparse.Namespace:
@@ -74,17 +74,30 @@ def _sensors(detector: AnomalyDetector) -> Any:
     return preprocess.get("sensors", "forward") if isinstance(preprocess, dict) else "forward"
 
 
-def _with_normal(detector: AnomalyDetector, normal: Recordings, folder: Path, threads: Threads) -> AnomalyDetector:
+def _named_once(found: Recordings) -> list[Recording]:
+    """The recordings that can be opened; of several with one name, the first."""
+    recordings: dict[str, Recording] = {}
+    for recording in found.opened():
+        first = recordings.setdefault(recording.name, recording)
+        if first is not recording:
+            found.failures.append(f"{recording.path}: {first.path} has the same name, {recording.name}; rename one")
+    return list(recordings.values())
+
+
+def _with_normal(
+    detector: AnomalyDetector, args: argparse.Namespace, threads: Threads, asked: Asked
+) -> AnomalyDetector:
     """The detector with thresholds from normal recordings; raises DataError if no frame can be scored."""
+    normal = find_all([args.normal], args.format, _sensors(detector))
     recordings = list(normal.opened())
-    with _progress(recordings, "normal") as progress:
+    with _progress(recordings, "normal", asked) as progress:
         detector = detector.with_thresholds_of(
             item.detections
             for recording in recordings
             for item in progress(score_recording(detector, recording, threads, normal.failures))
         )
     if not detector.levels["frame"].normal_items:
-        raise DataError(f"{folder}: no normal frame can be scored: {'; '.join(normal.failures[:3])}")
+        raise DataError(f"{args.normal}: no normal frame can be scored: {'; '.join(normal.failures[:3])}")
     for failure in normal.failures:
         log(f"left out of the normal frames: {failure}")
     return detector
@@ -112,33 +125,41 @@ def _say_thresholds(detector: AnomalyDetector) -> None:
             log(f"{level}: the threshold {found.score:.3f} is for {found.false_alarm_rate:.1%} of false alarms")
 
 
-def _detect(detector: AnomalyDetector, found: Recordings, threads: Threads, args: argparse.Namespace) -> list[Row]:
-    recordings = list(found.opened())
-    names = [recording.name for recording in recordings]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"two recordings are named {twice[0]}; score them one at a time, with outputs of their own")
+def _detect(
+    detector: AnomalyDetector,
+    recordings: list[Recording],
+    failures: list[str],
+    args: argparse.Namespace,
+    threads: Threads,
+    asked: Asked,
+) -> list[Row]:
+    """Score and write one recording after another; where one fails, the next goes on."""
     rows: list[Row] = []
     begin = perf_counter()
-    with _progress(recordings, "detect") as progress:
+    with _progress(recordings, "detect", asked) as progress:
         for recording in recordings:
-            scored = progress(score_recording(detector, recording, threads, found.failures))
+            scored = progress(score_recording(detector, recording, threads, failures))
             try:
-                rows += write_recording(args.output, recording, scored, args.pictures, args.video)
-            except ScenarioError as error:  # its files have changed since it was opened
-                found.failures.append(str(error))
+                written, problems = write_recording(args.output, recording, scored, args.pictures, args.video)
+            except DataError as error:
+                failures.append(str(error))
+                continue
+            rows += written
+            failures += problems
     log(f"{len(rows)} frames, {len(rows) / (perf_counter() - begin):.1f} frames/s")
     return rows
 
 
 @contextmanager
-def _progress(recordings: list[Recording], name: str) -> Iterator[Any]:
-    """A function that hands scored frames on and counts them on a progress bar."""
+def _progress(recordings: list[Recording], name: str, asked: Asked) -> Iterator[Any]:
+    """A function that hands scored frames on, counts them on a progress bar, and ends where a signal asks for it."""
     total = sum(len(recording.cloud_sizes) * len(recording.image_sizes) for recording in recordings)
     with tqdm(total=total, unit="frame", desc=name) as bar:
 
         def counted(scored: Iterator[ScoredFrame]) -> Iterator[ScoredFrame]:
             for item in scored:
+                if number := asked():
+                    raise Stopped(number, f"by {number.name}; recordings that are finished stay")
                 yield item
                 bar.update()
 
@@ -153,7 +174,7 @@ def _summary(
         "model": {"weights": detector.record.weights, "version": detector.record.version},
         "inputs": [str(path) for path in args.input],
         "frames": len(rows),
-        "frame_alarms": sum(bool(row["frame_alarm"]) for row in rows),
+        "frame_alarms": None if thresholds["frame"] is None else sum(row["frame_alarm"] for row in rows),
         "thresholds_from": "normal frames" if args.normal else "validation frames of the training",
         "thresholds": {
             level: {
@@ -169,16 +190,20 @@ def _summary(
     }
 
 
-def _finish(found: Recordings, rows: list[Row], output: Path) -> None:
+def _finish(detector: AnomalyDetector, found: Recordings, rows: list[Row], output: Path) -> None:
     """Say what was found; raise DataError if something could not be scored."""
-    alarms = [row for row in rows if row["frame_alarm"]]
-    log(f"{len(alarms)} of {len(rows)} frames are alarms; results: {output}")
+    if detector.thresholds["frame"] is None:
+        log(f"which of {len(rows)} frames are alarms is unknown, without a threshold; results: {output}")
+    else:
+        log(f"{sum(row['frame_alarm'] for row in rows)} of {len(rows)} frames are alarms; results: {output}")
     for row in sorted(rows, key=lambda row: -row["frame_score"])[:3]:
         log(f"  {row['recording']} frame {row['frame_id']}: {row['frame_score']:.2f}")
+    for note in found.notes[:SHOWN]:
+        log(f"noticed: {note}")
     for failure in found.failures[:SHOWN]:
         log(f"not scored: {failure}")
     if found.failures:
-        raise DataError(f"{len(found.failures)} recordings or frames were not scored; {output}/summary.json lists them")
+        raise DataError(f"not everything was scored: {len(found.failures)} failures; {output}/summary.json lists them")
 
 
 if __name__ == "__main__":

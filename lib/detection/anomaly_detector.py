@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from lib.metrics.value_counts import ValueCounts
 from lib.model.detector import Detector
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import load_detector
+from lib.reading.file_errors import MAX_COORDINATE_M
 from lib.reading.recorded_frames import unlabelled_frame
 from lib.sensors.sensor_statistics import SensorStatistics
 from lib.shards.predictions import to_float16
@@ -36,6 +37,7 @@ from lib.views.range_view import RangeGrid
 FALSE_ALARMS: Final = 0.01
 """The rate of false alarms for which thresholds are taken if nobody says another."""
 UNKNOWN_RANGE_M: Final = 120.0
+Device = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,21 +145,22 @@ class AnomalyDetector:
 
     def detect(
         self,
-        image: npt.NDArray[np.uint8],
-        points: npt.NDArray[np.floating],
+        image: npt.ArrayLike,
+        points: npt.ArrayLike,
         calibration: Calibration,
         lidar: Lidar | None = None,
     ) -> Detections:
         """Score an image and a point cloud.
 
         image (H, W, 3) uint8 RGB, without distortion. points (N, 3 or 4): x, y, z [m] in the LiDAR's frame with z up,
-        then intensity from 0 to 1 (0 without). calibration: of the camera, and its pose from the LiDAR's frame. lidar:
-        the scan pattern; without it, its rings are found in the cloud. Raises DataError for inputs that cannot be.
+        then intensity from 0 to 1 (0 without). calibration: of the camera, and its pose from the LiDAR's frame, which
+        the cloud must agree with: some points are in view. lidar: the scan pattern; without it, its rings are found in
+        the cloud. Raises DataError for inputs that cannot be.
         """
         return self.detect_frame(_frame(image, points, calibration, lidar))
 
     def detect_frame(self, frame: Frame) -> Detections:
-        """Score a frame of any reader."""
+        """Score a frame of any reader, whose calibration is not checked."""
         return self.score([frame], self.range_view(frame))[0]
 
     def range_view(self, frame: Frame) -> RangeGrid:
@@ -168,9 +171,15 @@ class AnomalyDetector:
         """Score frames of the same camera and LiDAR together. On a CPU, scores do not depend on the number of threads,
         but frames scored together may differ from frames scored alone in the last bits.
         """
+        if not frames:
+            return []
         scaled = [scaled_to_training(frame, self.trained_sensors) for frame in frames]
         batch = batch_of(scaled).to(self._scoring.device)
         scores = score_batch(replace(self._scoring, grid=range_view), batch)
+        if not all(bool(scored.isfinite().all()) for scored in (scores.point_BP, scores.pixel_BHW, scores.frame_B)):
+            raise DataError(
+                f"{frames[0].scenario}: the scores of frame {frames[0].frame_id} or one after are not finite"
+            )
         pixel_BHW = scores.pixel_BHW
         if pixel_BHW.shape[1:] != frames[0].image.shape[:2]:
             size = frames[0].image.shape[:2]
@@ -197,15 +206,15 @@ class AnomalyDetector:
         return AnomalyDetector(self.network, self.record, self.false_alarms, levels)
 
 
-def load(
-    path: str | Path, device: Literal["auto", "cpu", "cuda"] = "auto", false_alarms: float = FALSE_ALARMS
-) -> AnomalyDetector:
+def load(path: str | Path, device: Device = "auto", false_alarms: float = FALSE_ALARMS) -> AnomalyDetector:
     """Load the file of `export`, ready to detect.
 
     false_alarms: the share of normal frames, points and pixels that may be alarms: 0.1, 0.05, 0.01 or 0.001. Raises
     DataError for a file that is missing, damaged, or no detector with its record, and ParamsError for another share or
     a GPU that is not there.
     """
+    if device not in get_args(Device):
+        raise ParamsError(f"device: got {device!r}; accepted are {', '.join(get_args(Device))}")
     if false_alarms not in RATES:
         raise ParamsError(f"false_alarms: got {false_alarms!r}; thresholds exist for {', '.join(map(str, RATES))}")
     chosen = choose_device(device, option="device")
@@ -227,31 +236,38 @@ def _reach(scores: npt.NDArray[np.float16], threshold: float | None) -> npt.NDAr
     return np.zeros(scores.shape, dtype=np.bool_) if threshold is None else scores >= threshold
 
 
-def _frame(
-    image: npt.NDArray[np.uint8], points: npt.NDArray[np.floating], calibration: Calibration, lidar: Lidar | None
-) -> Frame:
+def _frame(image: npt.ArrayLike, points: npt.ArrayLike, calibration: Calibration, lidar: Lidar | None) -> Frame:
     """The inputs of `detect` as a frame; raises DataError."""
-    camera = calibration.camera
-    if image.dtype != np.uint8 or image.shape != (camera.height_px, camera.width_px, 3):
+    camera, pixels = calibration.camera, np.asarray(image)
+    if pixels.dtype != np.uint8 or pixels.shape != (camera.height_px, camera.width_px, 3):
         raise DataError(
-            f"image: got {image.dtype} of shape {image.shape}, but the calibration's camera has uint8 "
+            f"image: got {pixels.dtype} of shape {pixels.shape}, but the calibration's camera has uint8 "
             f"({camera.height_px}, {camera.width_px}, 3)"
         )
+    if min(camera.fx_px, camera.fy_px) <= 0:
+        raise DataError(f"calibration: focal lengths must be positive, got {camera.fx_px:g} and {camera.fy_px:g}")
+    cloud = _cloud(np.asarray(points, dtype=np.float64))
+    try:
+        camera_SE3_lidar = rigid(np.asarray(calibration.camera_SE3_lidar, dtype=np.float64))
+        check_view(camera, camera_SE3_lidar, "vehicle", cloud, others=False)
+    except ValueError as error:
+        raise DataError(f"calibration: camera_SE3_lidar cannot be right: {error}") from None
+    found = lidar or find_lidar(cloud, None, UNKNOWN_RANGE_M)
+    return unlabelled_frame("", 0, pixels, cloud, Calibration(camera, camera_SE3_lidar), (found,), None).frame
+
+
+def _cloud(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Points as a cloud (N, 4): x, y, z [m] and intensity; raises DataError."""
     if points.ndim != 2 or points.shape[1] not in (3, 4) or not len(points):
         raise DataError(f"points: got shape {points.shape}; give (N, 3) x, y, z or (N, 4) with intensity, N at least 1")
     if not np.isfinite(points).all():
         raise DataError("points: some are NaN or infinite; leave out rays without an echo")
+    if np.abs(points[:, :3]).max() > MAX_COORDINATE_M:
+        raise DataError(f"points: one is farther than {MAX_COORDINATE_M:.0f} m away; check the unit, which is metres")
     intensity = points[:, 3] if points.shape[1] == 4 else np.zeros(len(points))
     if intensity.min() < 0 or intensity.max() > 1:
         raise DataError(
             f"points: intensities are {intensity.min():g} to {intensity.max():g}; scale them to 0 to 1 by the range "
             "that the sensor can have"
         )
-    cloud = np.column_stack([points[:, :3], intensity]).astype(np.float32)
-    try:
-        camera_SE3_lidar = rigid(np.asarray(calibration.camera_SE3_lidar, dtype=np.float64))
-        check_view(camera, camera_SE3_lidar, "vehicle", cloud)
-    except ValueError as error:
-        raise DataError(f"calibration: camera_SE3_lidar cannot be right: {error}") from None
-    found = lidar or find_lidar(cloud, None, UNKNOWN_RANGE_M)
-    return unlabelled_frame("", 0, image, cloud, Calibration(camera, camera_SE3_lidar), (found,), None).frame
+    return np.column_stack([points[:, :3], intensity]).astype(np.float32)

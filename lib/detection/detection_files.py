@@ -1,6 +1,7 @@
 """What `tools.detect` writes: scores as .npy, a table of all frames, pictures and a video of each recording."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -8,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.errors import ParamsError
+from lib.common.errors import DataError, ParamsError
 from lib.common.outputs import atomic_file, atomic_folder, write_csv
 from lib.detection.scored_recordings import ScoredFrame
 from lib.figures.video import write_video
@@ -17,26 +18,28 @@ from lib.reading.recorded_frames import Recording
 FRAME_SCORES: Final = "frame_scores.npy"
 POINTS, PIXELS, PICTURES = "points", "pixels", "pictures"
 HOLDS: Final = (FRAME_SCORES, "points/", "pixels/", "pictures/", "drive*.mp4", "drive*.gif")
-COLUMNS: Final = (
-    "recording",
-    "camera",
-    "frame_id",
-    "time_s",
-    "frame_score",
-    "frame_alarm",
-    "points",
-    "points_in_view",
-    "point_alarms",
-    "highest_point_score",
-    "highest_point_x_m",
-    "highest_point_y_m",
-    "highest_point_z_m",
-    "pixel_alarms",
-    "highest_pixel_score",
-    "highest_pixel_row",
-    "highest_pixel_column",
-)
-"""Of the table: points that are alarms, and the highest one, are counted among those in the camera's view, if any."""
+COLUMNS: Final = {
+    "recording": "string",
+    "camera": "string",
+    "frame_id": "int64",
+    "time_s": "float64",
+    "frame_score": "float32",
+    "frame_alarm": "bool",
+    "points": "int64",
+    "points_in_view": "int64",
+    "point_alarms": "int64",
+    "highest_point_score": "float32",
+    "highest_point_x_m": "float32",
+    "highest_point_y_m": "float32",
+    "highest_point_z_m": "float32",
+    "pixel_alarms": "int64",
+    "highest_pixel_score": "float32",
+    "highest_pixel_row": "int64",
+    "highest_pixel_column": "int64",
+}
+"""Of the table, with their types in Parquet. Points that are alarms, and the highest one, are those in the camera's
+view, if any are.
+"""
 FEWEST_FOR_VIDEO: Final = 3
 FRAMES_PER_SECOND: Final = 10.0
 
@@ -45,18 +48,24 @@ Row = dict[str, Any]
 
 def write_recording(
     output: Path, recording: Recording, scored: Iterable[ScoredFrame], pictures: bool, video: bool
-) -> list[Row]:
-    """Write a folder of the recording's name, whole or not at all, and return the rows of the table.
+) -> tuple[list[Row], list[str]]:
+    """Write a folder of the recording's name, whole or not at all; without a frame, none is written.
 
     frame_scores.npy (F,), points/FRAME.npy, as many as the file has rows, nan for rays without an echo, and
-    pixels/FRAME.npy (H, W) are float16. A video is made of pictures, for each camera.
+    pixels/FRAME.npy (H, W) are float16. A video is made of pictures, for each camera. Returns the rows of the table,
+    and a sentence for each video that could not be made.
     """
     rows: list[Row] = []
+    problems: list[str] = []
     drawn: dict[str, list[Path]] = {}
+    frames = iter(scored)
+    first = next(frames, None)
+    if first is None:
+        return [], []
     with atomic_folder(output / recording.name, HOLDS, FRAME_SCORES) as folder:
         for kind in (POINTS, PIXELS, *([PICTURES] if pictures else [])):
             (folder / kind).mkdir()
-        for item in scored:
+        for item in chain([first], frames):
             frame = item.detections.frame
             name = f"{frame.camera_name}_{frame.frame_id:06d}" if frame.camera_name else f"{frame.frame_id:06d}"
             np.save(folder / POINTS / f"{name}.npy", _by_row_of_the_file(item), allow_pickle=False)
@@ -72,17 +81,21 @@ def write_recording(
         for camera, paths in drawn.items():
             if video and len(paths) >= FEWEST_FOR_VIDEO:
                 times_s = [row["time_s"] for row in rows if row["camera"] == camera]
-                write_video(paths, folder / (f"drive_{camera}" if camera else "drive"), _frames_per_second(times_s))
-    return rows
+                try:
+                    write_video(paths, folder / (f"drive_{camera}" if camera else "drive"), _frames_per_second(times_s))
+                except DataError as error:
+                    problems.append(str(error))
+    return rows, problems
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows by the path's ending: .csv, or .parquet (extra `parquet`), whole or not at all."""
     if path.suffix == ".csv":
-        write_csv(path, COLUMNS, [{name: "" if row[name] is None else row[name] for name in COLUMNS} for row in rows])
+        write_csv(path, list(COLUMNS), rows)  # None becomes an empty field
         return
     pyarrow, parquet = parquet_library()
-    table = pyarrow.table({name: [row[name] for row in rows] for name in COLUMNS})
+    schema = pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in COLUMNS.items()])
+    table = pyarrow.Table.from_pylist(list(rows), schema=schema)
     with atomic_file(path) as partial:
         parquet.write_table(table, partial)
 

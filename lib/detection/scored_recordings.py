@@ -11,7 +11,6 @@ from lib.common.errors import DataError
 from lib.common.params import DataFormat
 from lib.detection.anomaly_detector import AnomalyDetector, Detections
 from lib.detection.sensor_match import scaled_to_training
-from lib.geometry.frame import Frame
 from lib.inference.threads import Threads
 from lib.preprocessing.data_formats import find_recordings, guess_format
 from lib.reading.findings import Finding, ScenarioReason
@@ -89,26 +88,25 @@ def score_recording(
                 failures.append(read.message)
                 continue
             camera = read.frame.camera_name
-            if camera not in grids:
-                grids[camera] = detector.range_view(read.frame)
             waiting.setdefault(camera, []).append(read)
             if len(waiting[camera]) == detector.record.predict.batch_size:
-                yield waiting.pop(camera)
-        yield from waiting.values()
+                yield with_grid(waiting.pop(camera))
+        yield from map(with_grid, waiting.values())
+
+    def with_grid(batch: list[ReadFrame]) -> list[ReadFrame]:
+        """A camera's first batch sets its range view: a poor first cloud does not say what the LiDAR is like."""
+        largest = max((read.frame for read in batch), key=lambda frame: len(frame.points))
+        if largest.camera_name not in grids:
+            grids[largest.camera_name] = detector.range_view(largest)
+        return batch
 
     return chain.from_iterable(threads.map(score, batches()))
 
 
-def sensor_differences(detector: AnomalyDetector, recordings: Recordings) -> list[str]:
+def sensor_differences(detector: AnomalyDetector, recordings: Sequence[Recording]) -> list[str]:
     """Sentences on what in some of the frames, spread evenly, lies far from the training's."""
-    first = Recordings(evenly_spread(recordings.openers, MEASURED_FRAMES))
-    share = max(MEASURED_FRAMES // max(len(first.openers), 1), 1)
-
-    def frames() -> Iterator[Frame]:
-        for recording in first.opened():
-            for read in recording.frames(evenly_spread(list(recording.cloud_sizes), share)):
-                if isinstance(read, ReadFrame):
-                    yield scaled_to_training(read.frame, detector.trained_sensors)
-
-    found = list(frames())
-    return detector.trained_sensors.differences(measure(found)) if found else []
+    some = evenly_spread(recordings, MEASURED_FRAMES) if recordings else []
+    share = max(MEASURED_FRAMES // max(len(some), 1), 1)
+    reads = (read for each in some for read in each.frames(evenly_spread(list(each.cloud_sizes), share)))
+    frames = [scaled_to_training(r.frame, detector.trained_sensors) for r in reads if isinstance(r, ReadFrame)]
+    return detector.trained_sensors.differences(measure(frames)) if frames else []

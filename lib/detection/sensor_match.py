@@ -15,7 +15,8 @@ from lib.views.range_view import RangeGrid
 SAME: Final = 1.1
 """Sizes that differ by a smaller factor than this count as the same."""
 MAX_ENLARGED: Final = 2.0
-MIN_SIZE_PX: Final = 16
+MIN_SIZE_PX: Final = 32
+"""Narrower images have features of 1 or 2 pixels, for which torch's bfloat16 convolutions return random values."""
 MIN_SHARED: Final = 0.9
 
 

@@ -13,7 +13,7 @@ FOOT_IN: Final = 0.66
 GAP_IN: Final = 0.08
 WIDE: Final = 2.0
 """Images wider than so many times their height stand above the cloud, others beside it."""
-IMAGE_IN, WIDE_IMAGE_IN, PLAN_IN = 5.6, 9.6, 4.0
+IMAGE_IN, WIDE_IMAGE_IN, PLAN_IN, MOST_IMAGE_IN = 5.6, 9.6, 4.0, 9.0
 AHEAD_M: Final = 45.0
 OPACITY: Final = 0.55
 DPI: Final = 100
@@ -23,7 +23,7 @@ def draw_detections(case: Case) -> Figure:
     """Draw a frame; `case.caption` holds its two lines. Each side has an even number of pixels, as videos need."""
     aspect = case.camera.width_px / case.camera.height_px
     wide = aspect > WIDE
-    image_in = (WIDE_IMAGE_IN if wide else IMAGE_IN), (WIDE_IMAGE_IN if wide else IMAGE_IN) / aspect
+    image_in = (WIDE_IMAGE_IN, WIDE_IMAGE_IN / aspect) if wide else (IMAGE_IN, min(IMAGE_IN / aspect, MOST_IMAGE_IN))
     plan_in = (WIDE_IMAGE_IN, PLAN_IN) if wide else (PLAN_IN, image_in[1])
     inner_in = (WIDE_IMAGE_IN, image_in[1] + GAP_IN + PLAN_IN) if wide else (IMAGE_IN + GAP_IN + PLAN_IN, image_in[1])
     width_in, height_in = (_even(side) for side in (inner_in[0] + 2 * MARGIN_IN, inner_in[1] + HEAD_IN + FOOT_IN))

@@ -60,6 +60,6 @@ def _write_gif(pictures: Sequence[Path], path: Path, frames_per_second: float) -
             return image.convert("RGB").quantize(128)
 
     rest = (read(picture) for picture in pictures[1:])
-    duration_ms = round(1000 / frames_per_second)
+    duration_ms = min(max(round(1000 / frames_per_second), 20), 10_000)  # what viewers can show
     read(pictures[0]).save(path, save_all=True, append_images=rest, duration=duration_ms, loop=0)
     return path

@@ -70,6 +70,13 @@ class LidarSection(Section):
             raise ValueError("must name x, y and z, and nothing but `other` twice")
         return columns
 
+    @field_validator("elevations_deg")
+    @classmethod
+    def _check_elevations(cls, elevations_deg: list[float]) -> list[float]:
+        if elevations_deg and (len(elevations_deg) < 2 or len(set(elevations_deg)) < len(elevations_deg)):
+            raise ValueError("must be the elevations of at least 2 channels, all different")
+        return elevations_deg
+
     @field_validator("intensity_range")
     @classmethod
     def _check_range(cls, ends: list[float]) -> list[float]:

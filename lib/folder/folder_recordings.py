@@ -26,7 +26,7 @@ IMAGES, CLOUDS = "images", "clouds"
 MAX_DEPTH: Final = 4
 MIN_WIDE_RANGE: Final = 100.0
 FIRST_CLOUDS: Final = 10
-"""So many clouds are tried for one that can be read."""
+"""The largest of so many clouds shows what the LiDAR is like."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def find_folders(root: Path) -> list[Opener]:
 def open_folder(root: Path, path: Path) -> Recording:
     """Open a folder of images and clouds below `root`, with the nearest calibration.yaml in it or above it.
 
-    The calibration is checked, and the LiDAR's rings are found, by the first cloud that can be read. Raises
+    The calibration is checked, and the LiDAR's rings are found, by the largest of the first clouds. Raises
     ScenarioError.
     """
     file = read_calibration(_calibration_path(root, path))
@@ -95,32 +95,33 @@ def _calibration_path(root: Path, path: Path) -> Path:
 
 
 def _lidar(path: Path, file: CalibrationFile, pairs: Sequence[Pair]) -> Lidar:
-    """The LiDAR as the first readable cloud shows it, by which the calibration is checked too."""
-    problems = []
+    """The LiDAR as the largest of the first clouds shows it, by which the calibration is checked too."""
+    clouds, problems = [], []
     for pair in pairs[:FIRST_CLOUDS]:
         try:
-            cloud = read_cloud(pair.cloud, file.lidar)
+            clouds.append((pair.cloud.name, read_cloud(pair.cloud, file.lidar)))
         except FileError as error:
             problems.append(error)
-            continue
-        try:
-            check_view(file.camera.camera, file.transform, file.camera_axes, cloud.points)
-        except ValueError as error:
-            message = f"{path}: camera_SE3_lidar of {CALIBRATION_FILE} cannot be right for {pair.cloud.name}: {error}"
-            raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
-        high = file.lidar.intensity_range[1]
-        if high >= MIN_WIDE_RANGE and 0 < cloud.points[:, 3].max() * high <= 1:
-            message = (
-                f"{path}: the intensities of {pair.cloud.name} are at most 1, but lidar.intensity_range of "
-                f"{CALIBRATION_FILE} ends at {high:g}; set it to [0, 1]"
-            )
-            raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message)
-        if file.lidar.elevations_deg:
-            elevations_deg = tuple(sorted(file.lidar.elevations_deg, reverse=True))
-            ends = elevations_deg[0], elevations_deg[-1]
-            return Lidar(len(elevations_deg), *ends, file.lidar.range_m, elevations_deg=elevations_deg)
-        return find_lidar(cloud.points, cloud.ring, file.lidar.range_m)
-    raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, f"{path}: no cloud can be read; the first: {problems[0]}")
+    if not clouds:
+        raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, f"{path}: no cloud can be read; the first: {problems[0]}")
+    name, cloud = max(clouds, key=lambda named: len(named[1].points))
+    try:
+        check_view(file.camera.camera, file.transform, file.camera_axes, cloud.points)
+    except ValueError as error:
+        message = f"{path}: camera_SE3_lidar of {CALIBRATION_FILE} cannot be right for {name}: {error}"
+        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
+    high = file.lidar.intensity_range[1]
+    if high >= MIN_WIDE_RANGE and 0 < cloud.points[:, 3].max() * high <= 1:
+        message = (
+            f"{path}: the intensities of {name} are at most 1, but lidar.intensity_range of {CALIBRATION_FILE} ends at "
+            f"{high:g}; set it to [0, 1]"
+        )
+        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message)
+    if file.lidar.elevations_deg:
+        elevations_deg = tuple(sorted(file.lidar.elevations_deg, reverse=True))
+        ends = elevations_deg[0], elevations_deg[-1]
+        return Lidar(len(elevations_deg), *ends, file.lidar.range_m, elevations_deg=elevations_deg)
+    return find_lidar(cloud.points, cloud.ring, file.lidar.range_m)
 
 
 def _size(pair: Pair, file: CalibrationFile) -> int:

@@ -13,8 +13,11 @@ from lib.geometry.rigid import Matrix, invert
 RIGID_TOLERANCE: Final = 1e-3
 MAX_UP_DEG: Final = 60.0
 """Angle between the up axes of camera and LiDAR, beyond which the axes are taken for swapped."""
-MIN_IN_VIEW: Final = 0.01
-"""Fraction of a cloud's points that fall into the image, below which the axes are taken for swapped."""
+MIN_IN_VIEW: Final = 0.2
+"""Fraction of a cloud's points in the image, of that in an equal field of view of an even sweep, below which the axes
+are taken for swapped; at most MOST_IN_VIEW is asked for.
+"""
+MOST_IN_VIEW: Final = 0.01
 VEHICLE_SE3_OPENCV: Final = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
 """From a camera's axes x right, y down, z forward to ours: x forward, y left, z up."""
 
@@ -39,22 +42,31 @@ def rigid(matrix: npt.NDArray[np.float64]) -> Matrix:
     return found
 
 
-def check_view(camera: Camera, camera_SE3_lidar: Matrix, camera_axes: str, points_m: npt.NDArray[np.floating]) -> None:
+def check_view(
+    camera: Camera,
+    camera_SE3_lidar: Matrix,
+    camera_axes: str,
+    points_m: npt.NDArray[np.floating],
+    others: bool = True,
+) -> None:
     """Check a calibration by a cloud (N, 3 or more) [m, LiDAR frame, z up]; `camera_axes`: opencv or vehicle.
 
-    Raises ValueError if the camera is not upright or hardly any point is in its view; it says what would fit.
+    Raises ValueError if the camera is not upright or hardly any point is in its view; with `others`, it says what would
+    fit.
     """
+    width_rad = np.arctan(camera.cx_px / camera.fx_px) + np.arctan((camera.width_px - camera.cx_px) / camera.fx_px)
+    least = min(MIN_IN_VIEW * width_rad / (2 * np.pi), MOST_IN_VIEW)
     tilt_deg, seen = _fit(camera, vehicle_axes(camera_SE3_lidar, camera_axes), points_m)
-    if tilt_deg <= MAX_UP_DEG and seen >= MIN_IN_VIEW:
+    if tilt_deg <= MAX_UP_DEG and seen >= least:
         return
     problem = (
         f"its camera's up axis is {tilt_deg:.0f} degrees off the LiDAR's"
         if tilt_deg > MAX_UP_DEG
         else f"{seen:.1%} of the points of a cloud are in the image"
     )
-    for what, transform, axes in _others(camera_SE3_lidar, camera_axes):
+    for what, transform, axes in _others(camera_SE3_lidar, camera_axes) if others else ():
         tilt_deg, seen = _fit(camera, vehicle_axes(transform, axes), points_m)
-        if tilt_deg <= MAX_UP_DEG and seen >= MIN_IN_VIEW:
+        if tilt_deg <= MAX_UP_DEG and seen >= least:
             raise ValueError(f"{problem}, which fits with {what}")
     raise ValueError(f"{problem}: check the order and signs of its axes, and its direction (from LiDAR to camera)")
 

@@ -46,7 +46,8 @@ def find_rings(points_m: npt.NDArray[np.floating], ring: npt.NDArray[Any] | None
     _, elevation_deg = _angles_deg(points_m)
     if ring is not None:
         rings = [elevation_deg[ring == number] for number in np.unique(ring[np.isfinite(ring)])]
-        return _elevations(rings) if MIN_RINGS <= len(rings) <= MAX_RINGS else None
+        if MIN_RINGS <= len(rings) <= MAX_RINGS:
+            return _elevations(rings)
     if len(elevation_deg) < MIN_RINGS * MIN_POINTS_PER_RING:
         return None
     for parts, differ in (*((parts, _apart) for parts in _by_gaps(elevation_deg)), (_by_order(points_m), _in_order)):

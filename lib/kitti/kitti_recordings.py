@@ -34,7 +34,7 @@ RANGE_M: Final = 120.0
 FRAMES_PER_SECOND: Final = 10.0
 MAX_DEPTH: Final = 4
 FIRST_CLOUDS: Final = 10
-"""So many clouds are tried for one that can be read."""
+"""The largest of so many clouds shows what the Velodyne is like."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ def _object_openers(path: Path, prefix: Sequence[str], report: Report) -> list[O
         try:
             key = read_text(calib), image_size(pair.image)
         except (OSError, UnicodeDecodeError, FileError) as error:
-            report(Finding(Notice.BAD_CONFIGURATION, f"frame {pair.image.stem} of {path} is left out: {error}"))
+            problem = "there is no calibration for it" if isinstance(error, FileNotFoundError) else str(error)
+            report(Finding(Notice.BAD_CONFIGURATION, f"frame {pair.image.stem} of {path} is left out: {problem}"))
             continue
         groups.setdefault(key, []).append(pair)
     return [
@@ -176,23 +177,24 @@ def read_velodyne(path: Path) -> npt.NDArray[np.float32]:
 
 
 def _lidar(source: _Source) -> Lidar:
-    """The Velodyne as the first readable cloud shows it: the rings that hit anything. It also checks the calibration."""
-    problems = []
+    """The Velodyne as the largest of the first clouds shows it, which also checks the calibration."""
+    clouds, problems = [], []
     for pair in source.pairs[:FIRST_CLOUDS]:
         try:
-            points = read_velodyne(pair.cloud)
+            clouds.append((pair.cloud.name, read_velodyne(pair.cloud)))
         except FileError as error:
             problems.append(error)
-            continue
-        calibration = source.calibration
-        try:
-            check_view(calibration.camera, calibration.camera_SE3_lidar, "vehicle", points)
-        except ValueError as error:
-            message = f"{source.path}: the calibration cannot be right for {pair.cloud.name}: {error}"
-            raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
-        return find_lidar(points, None, RANGE_M)
-    message = f"{source.path}: no cloud can be read; the first: {problems[0]}"
-    raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, message)
+    if not clouds:
+        message = f"{source.path}: no cloud can be read; the first: {problems[0]}"
+        raise ScenarioError(ScenarioReason.NO_USABLE_FRAME, message)
+    name, points = max(clouds, key=lambda named: len(named[1]))
+    calibration = source.calibration
+    try:
+        check_view(calibration.camera, calibration.camera_SE3_lidar, "vehicle", points, others=False)
+    except ValueError as error:
+        message = f"{source.path}: the calibration cannot be right for {name}: {error}"
+        raise ScenarioError(ScenarioReason.BAD_SENSOR_SETUP, message) from None
+    return find_lidar(points, None, RANGE_M)
 
 
 def _calibration(path: Path, size: tuple[int, int]) -> Calibration:

@@ -1,6 +1,7 @@
 """Safe names: names from the data end up in file names, tables, web pages and figures, where they must do no harm."""
 
 import re
+import zlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,5 +20,13 @@ def plain(text: str) -> str:
 
 
 def file_name(parts: Sequence[str]) -> str:
-    """A name for a file from the names of nested folders: letters, digits, `.`, `-` and `_` remain."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(parts))[:MAX_CHARACTERS].lstrip(".-_") or "recording"
+    """A name for a file from the names of nested folders: letters, digits, `.`, `-` and `_` remain.
+
+    Where other characters are replaced, a checksum at the end tells names apart.
+    """
+    whole = "_".join(parts)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", whole).lstrip(".-_")
+    if name == whole and len(name) <= MAX_CHARACTERS:
+        return name
+    checksum = f"{zlib.crc32(whole.encode(errors='surrogateescape')):08x}"
+    return f"{name[: MAX_CHARACTERS - 9]}_{checksum}".lstrip("_")

@@ -146,6 +146,7 @@ def bad(what: str) -> dict[str, Any]:
         "no point": {"points": cloud_of(0)[:0]},
         "nan": {"points": nan},
         "bytes": {"points": cloud_of(0) * [1, 1, 1, 255]},
+        "far": {"points": cloud_of(0) * [1e6, 1, 1, 1]},
         "scaled": {"pose": np.diag([2, 2, 2, 1.0]) @ OPENCV},
         "mirrored": {"pose": np.diag([-1, 1, 1, 1.0]) @ OPENCV},
         "inverse": {"pose": np.linalg.inv(OPENCV)},
@@ -165,6 +166,7 @@ def bad(what: str) -> dict[str, Any]:
         ("scaled", "calibration: camera_SE3_lidar cannot be right: it is not rigid"),
         ("mirrored", "calibration: camera_SE3_lidar cannot be right: it mirrors"),
         ("inverse", "calibration: camera_SE3_lidar cannot be right: its camera's up axis is 90 degrees off"),
+        ("far", "points: one is farther than 10000 m away"),
     ],
 )
 def test_inputs_that_cannot_be_are_one_sentence(detector, what, sentence):
@@ -193,3 +195,29 @@ def test_every_fusion_detects(folder, calibration, tmp_path, fusion):
     scores = detections.point_scores, detections.pixel_scores, np.array(detections.frame_score)
     assert all(np.isfinite(score).all() for score in scores)
     detections.save_picture(tmp_path / "picture.png")
+
+
+@pytest.mark.parametrize(
+    ("matrix", "pose", "sentence"),
+    [
+        (MATRIX.T, OPENCV, "camera_matrix: must be"),
+        (np.array([[72, 1, 60], [0, 71, 18], [0, 0, 1]]), OPENCV, "camera_matrix: must be"),
+        (np.eye(4)[:3], OPENCV, "camera_matrix: must be"),
+        (MATRIX, OPENCV[:2], "camera_SE3_lidar: got shape"),
+    ],
+)
+def test_matrices_of_no_camera_are_one_sentence(matrix, pose, sentence):
+    with pytest.raises(DataError, match=f"^{sentence}"):
+        anovox_fusion.calibration_from_opencv(matrix, pose, WIDTH, HEIGHT)
+
+
+def test_three_rows_of_the_pose_suffice_and_focal_lengths_are_positive(detector, calibration):
+    assert anovox_fusion.calibration_from_opencv(MATRIX, OPENCV[:3], WIDTH, HEIGHT) == calibration
+    turned = anovox_fusion.calibration_from_opencv(MATRIX * [[-1], [1], [1]], OPENCV, WIDTH, HEIGHT)
+    with pytest.raises(DataError, match="got -72 and 71"):
+        detector.detect(image(0), cloud_of(0), turned)
+
+
+def test_an_unknown_device_is_one_sentence():
+    with pytest.raises(ParamsError, match="device: got 'tpu'"):
+        anovox_fusion.load("any", "tpu")  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from tests.sensor_files import (
     TR,
     WIDTH,
     cloud,
+    numbers,
     write_kitti_object,
     write_kitti_odometry,
     write_kitti_tracking,

@@ -3,7 +3,11 @@
 import csv
 import json
 import shutil
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,7 @@ from tests.exported import write_model
 from tests.sensor_files import HEIGHT, P2, WIDTH, raw_cloud, write_folder, write_kitti_object, write_kitti_odometry
 from tools.detect import main
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = [f"{number:06d}" for number in range(4)]
 
 
@@ -199,7 +204,7 @@ def test_what_fails_is_listed_at_the_end_and_the_rest_goes_on(detect, drive, tmp
     assert "empty: holds no data of a known format" in failures[0] and "nowhere: there is no such folder" in failures[1]
     assert "there is no calibration.yaml in it or above it" in failures[2] and "000001.png" in failures[3]
     assert err.splitlines()[-1] == (
-        f"error: 4 recordings or frames were not scored; {tmp_path / 'out'}/summary.json lists them"
+        f"error: not everything was scored: 4 failures; {tmp_path / 'out'}/summary.json lists them"
     )
     assert [row["frame_id"] for row in table(tmp_path / "out")] == ["0", "2", "3"]
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
@@ -234,7 +239,7 @@ def columns(folder):
 def test_a_folder_that_cannot_be_used_is_one_sentence(detect, drive, tmp_path, damage, sentence):
     damage(drive)
     out, err = detect(drive, "--no-pictures", status=1)
-    assert sentence in out and err.splitlines()[-1].startswith("error: 1 recordings or frames were not scored")
+    assert sentence in out and err.splitlines()[-1].startswith("error: not everything was scored: 1 failures")
 
 
 @pytest.mark.parametrize(
@@ -250,15 +255,66 @@ def test_a_model_file_that_is_missing_cut_or_foreign_is_one_sentence(detect, dri
     assert not (tmp_path / "out").exists()
 
 
-def test_folders_of_others_are_not_replaced(detect, drive, tmp_path):
+def test_folders_of_others_are_not_replaced_and_the_rest_goes_on(detect, drive, tmp_path):
+    shutil.copytree(drive, tmp_path / "other")
     (tmp_path / "out" / "drive").mkdir(parents=True)
     (tmp_path / "out" / "drive" / "thesis.txt").write_text("mine")
-    _, err = detect(drive, "--no-pictures", status=1)
-    assert "holds thesis.txt, which no run puts there" in err
+    out, _ = detect(drive, tmp_path / "other", "--no-pictures", status=1)
+    assert "not scored: " in out and "holds thesis.txt, which no run puts there" in out
     assert [path.name for path in (tmp_path / "out" / "drive").iterdir()] == ["thesis.txt"]
+    assert {row["recording"] for row in table(tmp_path / "out")} == {"other"}
 
 
-def test_two_recordings_of_one_name_are_refused(detect, drive, tmp_path):
+def test_of_two_recordings_of_one_name_the_first_is_scored(detect, drive, tmp_path):
     shutil.copytree(drive, tmp_path / "again" / "drive")
-    _, err = detect(drive, tmp_path / "again" / "drive", status=1)
-    assert "two recordings are named drive" in err
+    out, _ = detect(drive, tmp_path / "again" / "drive", "--no-pictures", status=1)
+    assert f"not scored: {tmp_path / 'again' / 'drive'}: {drive} has the same name, drive; rename one" in out
+    assert len(table(tmp_path / "out")) == 4
+
+
+def test_names_of_other_alphabets_stay_apart(detect, drive, tmp_path):
+    for name in ("北京", "上海"):
+        shutil.copytree(drive, tmp_path / "cities" / name)
+    detect(tmp_path / "cities", "--no-pictures")
+    assert len({row["recording"] for row in table(tmp_path / "out")}) == 2
+
+
+def test_a_poor_first_cloud_does_not_say_what_the_lidar_is_like(detect, drive, tmp_path):
+    detect(drive, "--no-pictures")
+    expected = [float(row["frame_score"]) for row in table(tmp_path / "out")]
+    np.save(drive / "clouds" / f"{NAMES[0]}.npy", np.array([[-3, 0, 0, 1]], dtype=np.float32))  # behind the camera
+    detect(drive, "--no-pictures")
+    assert [float(row["frame_score"]) for row in table(tmp_path / "out")][1:] == pytest.approx(expected[1:], abs=0.05)
+
+
+def test_a_recording_of_which_no_frame_can_be_read_leaves_no_folder(detect, drive, tmp_path):
+    bad = tmp_path / "bad"
+    shutil.copytree(drive, bad)
+    for path in (bad / "images").iterdir():
+        path.write_bytes(b"no picture")
+    detect(bad, drive, "--no-pictures", status=1)
+    assert not (tmp_path / "out" / "bad").exists() and len(table(tmp_path / "out")) == 4
+
+
+def test_a_signal_ends_it_between_two_frames(drive, model, tmp_path):
+    for number in range(4, 60):
+        shutil.copy(drive / "images" / f"{NAMES[1]}.png", drive / "images" / f"{number:06d}.png")
+        shutil.copy(drive / "clouds" / f"{NAMES[1]}.npy", drive / "clouds" / f"{number:06d}.npy")
+    command = [
+        sys.executable,
+        "-m",
+        "tools.detect",
+        str(drive),
+        "--output",
+        str(tmp_path / "out"),
+        "--model",
+        str(model),
+    ]
+    run = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    half = tmp_path / "out" / ".drive.partial" / "pictures"
+    while run.poll() is None and not half.exists():
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130 and err.splitlines()[-1] == "stopped: by SIGINT; recordings that are finished stay"
+    assert not list((tmp_path / "out").iterdir())
