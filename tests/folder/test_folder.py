@@ -198,6 +198,7 @@ STRETCHED = [[2 * value for value in OPENCV_SE3_LIDAR[0]], *OPENCV_SE3_LIDAR[1:]
         (lidar(intensity_range=[255, 0]), "must be two numbers that ascend"),
         (lidar(intensity_range=[0, 1]), "beyond lidar.intensity_range [0, 1]; set it to [0, 255], probably"),
         (lidar(range_m=-5), "lidar.range_m"),
+        (lidar(elevations_deg=[2.0, 2.0, -5.0]), "must be the elevations of at least 2 channels, all different"),
         ({"lidar": {"range_m": 5.0}}, "lidar.intensity_range: missing; add it (docs/sensors.md shows a whole file)"),
     ],
 )

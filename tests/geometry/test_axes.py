@@ -76,3 +76,16 @@ def test_a_camera_that_sees_no_point_is_noticed():
     behind = behind[behind[:, 0] < -1]
     with pytest.raises(ValueError, match=r"0\.0% of the points of a cloud are in the image: check"):
         check_view(CAMERA, OPENCV, "opencv", behind)
+
+
+def test_a_telephoto_camera_passes_and_others_are_suggested_only_if_asked_for():
+    generator = np.random.default_rng(1)
+    azimuth = generator.uniform(-np.pi, np.pi, 20_000)
+    even = np.column_stack([20 * np.cos(azimuth), 20 * np.sin(azimuth), generator.uniform(-1, 1, len(azimuth))])
+    narrow = Camera(124, 40, 900.0, 900.0, 62.0, 20.0)  # 8 x 2.5 degrees
+    assert Calibration(narrow, vehicle_axes(OPENCV, "opencv")).project(even)[2].mean() < 0.01
+    check_view(narrow, OPENCV, "opencv", even)
+    with pytest.raises(ValueError, match="fits with camera_axes: opencv"):
+        check_view(CAMERA, OPENCV, "vehicle", even)
+    with pytest.raises(ValueError, match="degrees off the LiDAR's: check"):
+        check_view(CAMERA, OPENCV, "vehicle", even, others=False)

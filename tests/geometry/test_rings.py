@@ -55,6 +55,11 @@ def test_a_ring_column_tells_all():
     np.testing.assert_allclose(found, UNEVEN, atol=0.15)
 
 
+def test_a_ring_column_that_tells_nothing_is_left_aside():
+    points, ring = sweep(UNEVEN)
+    assert find_rings(points, np.zeros_like(ring)) == find_rings(points)
+
+
 def test_without_rings_the_pattern_is_estimated_evenly():
     points, _ = sweep(UNEVEN, spread_deg=0.4)
     assert find_rings(shuffled(points)) is None
