@@ -124,7 +124,7 @@ def test_a_stage_checks_its_own_sections_alone(params_file):
     values = yaml.safe_load(OWN.read_text())
     own = {"data": values["data"], "train": {"epochs": "abc"}, "trian": {}}
     assert load_params(Data, params_file(yaml.safe_dump(own))).data.root == values["data"]["root"]
-    with pytest.raises(ParamsError, match=r"data\.rout: unknown key; accepted here: root"):
+    with pytest.raises(ParamsError, match=r"data\.rout: unknown key; accepted here: format, root"):
         load_params(Data, params_file(yaml.safe_dump({"data": own["data"] | {"rout": "a"}})))
     with pytest.raises(ParamsError, match=r"params\.yaml: data: missing; add it"):
         load_params(Data, params_file(yaml.safe_dump({"train": {}})))

@@ -70,7 +70,7 @@ def test_a_good_sample_passes_with_the_figures_of_preprocess(sample, tmp_path):
     assert checkup.estimate.train_memory_bytes > 1e6 and not checkup.estimate.memory_measured
     text = page(checkup)
     assert text.splitlines()[-1] == "These data can be trained on: 6 frames to train, 2 to validate, 6 to test."
-    assert "7 (5 normality, 2 static, 0 dynamic); 0 left out" in text
+    assert "7 (5 normality, 2 static, 0 dynamic, 0 unlabelled); 0 left out" in text
     assert max(map(len, text.splitlines())) <= 110 + len(str(sample))
 
 

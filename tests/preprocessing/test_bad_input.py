@@ -32,12 +32,6 @@ def broken_setup(scenario):
     (scenario / layout.SENSOR_SETUP).write_text("{")
 
 
-def tilted_setup(scenario):
-    path = scenario / layout.SENSOR_SETUP
-    setup = {name: entry | {"rotation": [5, 0, 0]} for name, entry in json.loads(path.read_text()).items()}
-    path.write_text(json.dumps(setup))
-
-
 def two_lidars(scenario):
     path = scenario / layout.SENSOR_SETUP
     setup = json.loads(path.read_text())
@@ -100,7 +94,6 @@ def no_frame(scenario):
 DAMAGES = {
     no_setup: "noticed.assumed_sensor_setup",
     broken_setup: "skipped_scenarios.bad_sensor_setup",
-    tilted_setup: "skipped_scenarios.bad_sensor_setup",
     two_lidars: "skipped_scenarios.two_sensors_at_one_pose",
     no_lidar_folder: "skipped_scenarios.no_sensor_pair",
     no_semantic_lidar_folder: "noticed.missing_sensor_folder",

@@ -90,7 +90,7 @@ def test_the_cards_numbers_are_the_metrics_and_it_fits_two_pages(project):
         numbers = [float(number.replace(",", "")) for cell in rows[name] for number in re.findall(r"[\d.,]+\d", cell)]
         keys = ("auroc", "auroc_low", "auroc_high", "ap", "ap_low", "ap_high", "fpr95", "positives", "negatives")
         assert numbers == pytest.approx([round(found[level][key], 3) for key in keys]), level
-    assert rows["10.0%"] == [f"{level.thresholds[0].score:.3f}" for level in (record.frame, record.point)]
+    assert rows["10.0%"] == [f"{level.thresholds[0].score:.3f}" for level in record.levels.values()]
     assert rows["1.0%"][0] == "too few to tell"
     assert rows["used in training"] == ["2 scenarios: 21 frames to learn from, 6 to validate on"]
     assert rows["all data"] == ["15 scenarios (9 normality, 6 static), 51 frames"]

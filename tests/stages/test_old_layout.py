@@ -72,7 +72,7 @@ def test_both_layouts_become_the_same_shards(project):
         for i in range(3):
             assert np.array_equal(old.voxels(i), release.voxels(i))
     metrics = json.loads(Path("metrics/data.json").read_text())
-    assert metrics["scenarios"] == {"normality": 2, "static": 2, "dynamic": 0}
+    assert metrics["scenarios"] == {"normality": 2, "static": 2, "dynamic": 0, "unlabelled": 0}
     assert sum(metrics["skipped"].values()) == sum(metrics["skipped_scenarios"].values()) == 0
     assert {path.name for path in Path("plots/labels").iterdir()} == {"anomalies.png", "normality.png"}
 

@@ -104,10 +104,10 @@ def test_kitti_sequences(project):
 
 
 def test_two_folders_of_one_name(project, capsys):
-    for name in ("a b", "a_b"):
+    for name in ("a/b", "a_b"):
         write_folder(project / "raw" / name, ["0"])
     set_params("folder")
-    assert "raw/a b and raw/a_b both become the recording a_b; rename one" in fails(capsys, preprocess)
+    assert "raw/a/b and raw/a_b both become the recording a_b; rename one" in fails(capsys, preprocess)
 
 
 def test_images_of_several_sizes_need_one(project, capsys):

@@ -176,7 +176,7 @@ def test_a_scenario_called_normality_whose_labels_say_otherwise_never_trains(pro
     write_scenario_configuration(Path("data/archive"), [definition(liar)])
     metrics = run()
     assert {e.scenario: e.type for e in read_index(Path("data/shards"))}["Scenario_liar"] is ScenarioType.STATIC
-    assert metrics["scenarios"] == {"normality": 1, "static": 4, "dynamic": 0}
+    assert metrics["scenarios"] == {"normality": 1, "static": 4, "dynamic": 0, "unlabelled": 0}
 
 
 def damage(kind, change):
@@ -314,7 +314,7 @@ def test_all_sensors_make_a_shard_per_camera(project, capsys):
     ]
     assert len(entries) == len({entry.file for entry in entries}) == 1 + 1 + 3 + 2
     assert len({entry.max_points for entry in entries}) == 1
-    assert metrics["scenarios"] == {"normality": 1, "static": 3, "dynamic": 0}
+    assert metrics["scenarios"] == {"normality": 1, "static": 3, "dynamic": 0, "unlabelled": 0}
     assert metrics["frames"]["total"] == 3 + 2 + 3 * 2 + 2 * 1
     assert metrics["labels"]["row_match_fraction"] == 1
     clouds = [np.load(file) for file in Path("data/archive").rglob("*.npy") if file.name.startswith("LIDAR")]

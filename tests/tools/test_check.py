@@ -28,7 +28,7 @@ def test_golden_scenarios_cannot_be_trained_on_and_the_page_says_why(check):
     """One normality scenario is not enough to train and to validate."""
     status, out, _ = check(GOLDEN, "--workers", 1)
     assert status == 1
-    assert "4 (1 normality, 3 static, 0 dynamic); 0 left out" in out
+    assert "4 (1 normality, 3 static, 0 dynamic, 0 unlabelled); 0 left out" in out
     assert "ERROR    no scenario is left to validate on" in out and "-> raise split.validation_fraction" in out
 
 

@@ -58,7 +58,7 @@ def test_a_study_goes_on_where_it_stopped_and_leaves_the_working_tree_alone(proj
     page = (project.root / "docs" / "results.md").read_text()
     assert "| concat | 1 | 0." in page and "Not run: " in page
     changed = project.ok("git", "status", "--porcelain").split()
-    assert changed == ["M", "docs/results.md", "??", "docs/results.json"]
+    assert changed == ["M", "docs/results.md", "??", "docs/comparisons.json", "??", "docs/results.json"]
     assert not (project.root / "data").exists() and "simulate" in project.dvc("status")
 
 
