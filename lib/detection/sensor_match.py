@@ -1,6 +1,6 @@
-"""Inputs of other sensors than those of the training, so that objects look as large as in training."""
+"""Inputs of other sensors than those of the training, so that objects look about as large as in training."""
 
-from math import radians, tan
+from math import atan2, degrees, radians, tan
 from typing import Final
 
 import numpy as np
@@ -14,25 +14,33 @@ from lib.views.range_view import RangeGrid
 
 SAME: Final = 1.1
 """Sizes that differ by a smaller factor than this count as the same."""
-MAX_ENLARGED: Final = 2.0
+SAME_FOV_DEG: Final = 0.5
+FINER: Final = 2.0
+"""Measured (docs/detect.md): up to here scaling wins nothing; images 4 to 8 times as fine lose most without it."""
 MIN_SIZE_PX: Final = 32
 """Narrower images have features of 1 or 2 pixels, for which torch's bfloat16 convolutions return random values."""
 MIN_SHARED: Final = 0.9
 
 
 def scaled_to_training(frame: Frame, trained: SensorStatistics) -> Frame:
-    """Scale the image to the training's focal length [px], so that a pixel covers the same angle.
+    """Scale the image towards the training's, if a pixel of it covers much less.
 
-    An image of about the training's focal length stays as it is.
+    With the training's field of view, it becomes as large as the training's images. Otherwise it stays as it is up to
+    FINER times the training's focal length [px], to which finer images are scaled.
     """
     camera = frame.camera
-    wide = _focal_px(trained.image_width_px, trained.horizontal_fov_deg) / camera.fx_px
-    high = _focal_px(trained.image_height_px, trained.vertical_fov_deg) / camera.fy_px
-    if max(wide, high) < SAME and min(wide, high) > 1 / SAME:
-        return frame
+    sides = (
+        (camera.width_px, camera.cx_px, camera.fx_px, trained.image_width_px, trained.horizontal_fov_deg),
+        (camera.height_px, camera.cy_px, camera.fy_px, trained.image_height_px, trained.vertical_fov_deg),
+    )
+    if all(
+        abs(degrees(atan2(center_px, focal_px) + atan2(size_px - center_px, focal_px)) - fov_deg) < SAME_FOV_DEG
+        for size_px, center_px, focal_px, _, fov_deg in sides
+    ):
+        return resize_frame(frame, trained.image_height_px, trained.image_width_px)
     width, height = (
-        max(round(size_px * min(factor, MAX_ENLARGED)), MIN_SIZE_PX)
-        for size_px, factor in ((camera.width_px, wide), (camera.height_px, high))
+        max(round(size_px * min(1.0, FINER * trained_px / 2 / tan(radians(fov_deg) / 2) / focal_px)), MIN_SIZE_PX)
+        for size_px, _, focal_px, trained_px, fov_deg in sides
     )
     return resize_frame(frame, height, width)
 
@@ -54,10 +62,6 @@ def range_view_of(frame: Frame, trained: SensorStatistics, trained_grid: RangeGr
     if _fills_rows(lidar, trained_grid) and 1 / SAME < rays / trained.rays_per_turn < SAME:
         return trained_grid
     return fitted_grid(trained_grid, lidar, rays)
-
-
-def _focal_px(size_px: int, fov_deg: float) -> float:
-    return size_px / 2 / tan(radians(fov_deg) / 2)
 
 
 def _fills_rows(lidar: Lidar, grid: RangeGrid) -> bool:
