@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -56,7 +57,7 @@ class Detections:
     thresholds: Mapping[Level, float | None]
     levels: Mapping[Level, ScoreLevel]
 
-    @property
+    @cached_property
     def points_in_view(self) -> npt.NDArray[np.bool_]:
         """Which points (N,) the camera sees. Training covers these; others are judged by the LiDAR alone."""
         return self.frame.calibration.project(self.frame.points)[2]
@@ -121,10 +122,8 @@ class AnomalyDetector:
         self.levels: Mapping[Level, ScoreLevel] = record.levels if levels is None else levels
         config, device = network.config, next(network.parameters()).device
         params = for_sensors(record.predict, config.fusion)
-        scorer, precision = (
-            also_without_image(network, config.fuses, params),
-            choose_precision(params.precision, device),
-        )
+        scorer = also_without_image(network, config.fuses, params)
+        precision = choose_precision(params.precision, device)
         self._scoring = Scoring(scorer, config.grid(), params, device, precision, record.outside_shift)
 
     @property
