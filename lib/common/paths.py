@@ -10,6 +10,7 @@ SHARDS: Final = Path("data/shards")
 WEIGHTS: Final = Path("models/weights.safetensors")
 PREDICTIONS: Final = Path("data/predictions")
 VALIDATION_SCORES: Final = Path("data/validation.h5")
+TRACKS: Final = Path("data/tracks")
 MODEL: Final = Path("models/detector.safetensors")
 MODEL_CARD: Final = Path("models/detector.md")
 
