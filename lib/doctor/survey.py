@@ -32,8 +32,9 @@ Metrics = dict[str, dict[str, int | float]]
 class SurveyedScenario:
     """Contents of a scenario.
 
-    `frames`: number of all frames, one per tick and camera; `skipped`: unusable ones; `statistics`: of the frames read
-    completely, which took `read_seconds`. `config.type` is the type in its configuration or files, `type` the one
+    `frames`: number of all frames, one per tick and camera; `frames_before_anomaly`: those of ticks before the first
+    at which an anomaly was read; `skipped`: unusable ones; `statistics`: of the frames read completely, which took
+    `read_seconds`. `config.type` is the type in its configuration or files, `type` the one
     according to its labels. `sensors`: all its sensors, as text. `image_sizes` (height, width) by camera.
     """
 
@@ -46,6 +47,7 @@ class SurveyedScenario:
     image_sizes: tuple[tuple[int, int], ...]
     largest_cloud: int
     frames: int
+    frames_before_anomaly: int
     skipped: tuple[SkippedFrame, ...]
     statistics: Statistics
     read_seconds: float
@@ -59,13 +61,15 @@ class SurveyedScenario:
     def entry(self) -> ShardEntry:
         """Expected index entry; the number of frames with an anomaly is extrapolated from the frames read."""
         fraction = self.statistics.frames_with_anomaly / max(1, self.statistics.frames)
+        before = min(self.frames_before_anomaly, self.usable_frames)
         height, width = self.image_sizes[0]
         return ShardEntry(
             scenario=self.config.name,
             type=self.type,
             file=f"{self.config.name}.h5",
             frames=self.usable_frames,
-            frames_with_anomaly=round(fraction * self.usable_frames),
+            frames_with_anomaly=min(round(fraction * self.usable_frames), self.usable_frames - before),
+            frames_before_anomaly=before,
             image_height=height,
             image_width=width,
             max_points=self.largest_cloud,
@@ -136,10 +140,15 @@ def survey_scenario(
     skipped = list(check_frames(scenario, sorted(set(scenario.frame_ids) - set(chosen))))
     statistics, start = Statistics(), time.perf_counter()
     before: dict[str, Frame] = {}
+    previous = dict(zip(scenario.frame_ids[1:], scenario.frame_ids, strict=False))
+    onset = scenario.frame_ids[-1] + 1
     for read in read_frames(scenario, chosen):
         if isinstance(read, ReadFrame):
-            camera = read.frame.camera_name
-            statistics += frame_statistics(read, before.get(camera))
+            camera, frame_id = read.frame.camera_name, read.frame.frame_id
+            last = before.get(camera)
+            one = frame_statistics(read, last if last and last.frame_id == previous[frame_id] else None)
+            onset = min(onset, frame_id) if one.frames_with_anomaly else onset
+            statistics += one
             before[camera] = read.frame
         else:
             skipped.append(read)
@@ -154,6 +163,7 @@ def survey_scenario(
         image_sizes=tuple((view.camera.height_px, view.camera.width_px) for view in scenario.views),
         largest_cloud=largest_cloud(scenario),
         frames=len(scenario.frame_ids) * len(scenario.views),
+        frames_before_anomaly=sum(frame_id < onset for frame_id in scenario.frame_ids) * len(scenario.views),
         skipped=tuple(sorted(skipped, key=lambda frame: frame.frame_id)),
         statistics=statistics,
         read_seconds=time.perf_counter() - start,
