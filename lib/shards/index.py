@@ -98,7 +98,7 @@ def _entry(row: dict[str, str]) -> ShardEntry:
     entry = _ENTRY.validate_python(row)
     if entry.file in ("", ".", "..") or Path(entry.file).name != entry.file or not entry.file.isprintable():
         raise ValueError(f"{entry.file[:100]!r} is not the name of a file in this folder")
-    within = 0 <= min(entry.frames_with_anomaly, entry.frames_before_anomaly)
+    within = min(entry.frames_with_anomaly, entry.frames_before_anomaly) >= 0
     within &= entry.frames_with_anomaly + entry.frames_before_anomaly <= entry.frames
     if not entry.scenario or not within or entry.frames < 1:
         raise ValueError(f"the line of {entry.file[:100]!r} cannot be right")
