@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.random import Generator
 
-from lib.simulator.scene import Actor, Material, Part
+from lib.simulator.scene import Actor, Material, Motion, Part
 from lib.simulator.shapes import Float, Mesh, merge, scaled
 
 
@@ -98,6 +98,14 @@ class SceneParts:
         instance = self.next_instance()
         parts = tuple(part(piece.mesh, piece.material, piece.class_id, instance) for piece in thing)
         self._actors.append(Actor(parts, (x, y), yaw_rad, speed_mps))
+
+    def add_moving(self, thing: Object, motion: Motion) -> Actor:
+        """Add an object that moves as `motion` says; returns it."""
+        instance = self.next_instance()
+        parts = tuple(part(piece.mesh, piece.material, piece.class_id, instance) for piece in thing)
+        x, y = motion.xy_m[0].tolist()
+        self._actors.append(Actor(parts, (x, y), float(motion.yaw_rad[0]), 0.0, motion))
+        return self._actors[-1]
 
     @property
     def actors(self) -> tuple[Actor, ...]:

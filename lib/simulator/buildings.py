@@ -23,7 +23,7 @@ from lib.simulator.materials import (
 )
 from lib.simulator.scene import Material, Texture
 from lib.simulator.shapes import Mesh, Point, block, box, extrude, merge, moved, rough_ball, standing, turned
-from lib.simulator.street import BACK_M, FRONT_M, Street, ribbon
+from lib.simulator.street import BACK_M, Street, ribbon
 
 
 def add_buildings(parts: SceneParts, street: Street, rng: Generator, density: float) -> None:
@@ -176,7 +176,7 @@ def _guard_rail(street: Street, start: float, end: float, d: float) -> list[Piec
 
 def _add_backdrop(parts: SceneParts, street: Street, rng: Generator, density: float) -> None:
     """Add buildings or woods across both ends of the street, so that the view is closed."""
-    for s in (FRONT_M + 12.0, BACK_M - 12.0):
+    for s in (street.front_m + 12.0, BACK_M - 12.0):
         facing = street.heading(s) + (np.pi / 2 if s < 0 else -np.pi / 2)
         if chance(rng, density):
             for d in np.arange(-60.0, 61.0, 24.0).tolist():

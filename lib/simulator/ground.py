@@ -8,7 +8,7 @@ from lib.simulator.assembly import Piece, SceneParts, pieces
 from lib.simulator.materials import ROAD_PAINT, YELLOW_PAINT, asphalt, chance, kerbstone, lawn, pavement
 from lib.simulator.scene import Material
 from lib.simulator.shapes import Mesh, box, extrude, merge, patch, turned
-from lib.simulator.street import BACK_M, FRONT_M, Street, marks, ribbon
+from lib.simulator.street import BACK_M, Street, marks, ribbon
 
 LINE_Z_M = 0.004
 _FAR_M = 260.0
@@ -19,9 +19,12 @@ _KERB_WIDTH_M = 0.15
 def add_ground(parts: SceneParts, street: Street, rng: Generator) -> None:
     """Add all surfaces; the road is at z = 0, sidewalks and the land behind them at the kerb's height."""
     road, grass = asphalt(rng), lawn(rng)
-    x, y = np.meshgrid((-_FAR_M, _FAR_M), (-_FAR_M, _FAR_M), indexing="ij")
+    far_m = _FAR_M + street.extra_m
+    x, y = np.meshgrid((-far_m, far_m), (-far_m, far_m), indexing="ij")
     parts.add([Piece(patch(x, y, np.full((2, 2), -0.06)), grass, TERRAIN)])
-    parts.add([Piece(ribbon(street, BACK_M, FRONT_M, [(-street.kerb(-1), 0.0), (street.kerb(1), 0.0)]), road, ROAD)])
+    parts.add(
+        [Piece(ribbon(street, BACK_M, street.front_m, [(-street.kerb(-1), 0.0), (street.kerb(1), 0.0)]), road, ROAD)]
+    )
     for sign in (-1, 1):
         _add_side(parts, street, sign, rng, grass)
     _add_junction(parts, street, road, rng)
@@ -76,13 +79,13 @@ def _lines(street: Street, rng: Generator) -> list[tuple[Material, list[Mesh]]]:
     for sign, lanes in ((-1, street.right_lanes), (1, street.left_lanes)):
         for lane in range(1, lanes):
             d = sign * lane * street.lane_m
-            white += marks(street, np.arange(BACK_M, FRONT_M, 9.0), 3.0, d - 0.06, d + 0.06, LINE_Z_M)
+            white += marks(street, np.arange(BACK_M, street.front_m, 9.0), 3.0, d - 0.06, d + 0.06, LINE_Z_M)
         edge = sign * street.lanes_end(sign)
         if street.side(sign).parking_m:
             white += _bay_lines(street, sign, rng)
         elif chance(rng, 0.5):
             inner = edge - sign * 0.35
-            white.append(ribbon(street, BACK_M, FRONT_M, [(inner - 0.06, LINE_Z_M), (inner + 0.06, LINE_Z_M)]))
+            white.append(ribbon(street, BACK_M, street.front_m, [(inner - 0.06, LINE_Z_M), (inner + 0.06, LINE_Z_M)]))
     white += _crossing(street, rng)
     return [(ROAD_PAINT, white), (center_paint, center)]
 
@@ -90,9 +93,9 @@ def _lines(street: Street, rng: Generator) -> list[tuple[Material, list[Mesh]]]:
 def _center_line(street: Street, rng: Generator) -> list[Mesh]:
     style = int(rng.integers(3))
     if style == 0:
-        return marks(street, np.arange(BACK_M, FRONT_M, 9.0), 4.0, -0.07, 0.07, LINE_Z_M)
+        return marks(street, np.arange(BACK_M, street.front_m, 9.0), 4.0, -0.07, 0.07, LINE_Z_M)
     offsets = (0.0,) if style == 1 else (-0.14, 0.14)
-    return [ribbon(street, BACK_M, FRONT_M, [(d - 0.06, LINE_Z_M), (d + 0.06, LINE_Z_M)]) for d in offsets]
+    return [ribbon(street, BACK_M, street.front_m, [(d - 0.06, LINE_Z_M), (d + 0.06, LINE_Z_M)]) for d in offsets]
 
 
 def _bay_lines(street: Street, sign: int, rng: Generator) -> list[Mesh]:
@@ -101,9 +104,11 @@ def _bay_lines(street: Street, sign: int, rng: Generator) -> list[Mesh]:
     style = int(rng.integers(3))
     if style == 0:
         return []
-    lines = [ribbon(street, BACK_M, FRONT_M, [(edge - 0.05, LINE_Z_M), (edge + 0.05, LINE_Z_M)])]
+    lines = [ribbon(street, BACK_M, street.front_m, [(edge - 0.05, LINE_Z_M), (edge + 0.05, LINE_Z_M)])]
     if style == 2:
-        lines += marks(street, np.arange(-42.0, 90.0, 6.0), 0.1, min(edge, kerb), max(edge, kerb), LINE_Z_M)
+        lines += marks(
+            street, np.arange(-42.0, 90.0 + street.extra_m, 6.0), 0.1, min(edge, kerb), max(edge, kerb), LINE_Z_M
+        )
     return lines
 
 

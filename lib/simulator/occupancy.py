@@ -10,7 +10,7 @@ import numpy as np
 
 from lib.simulator.shapes import Float
 from lib.simulator.simulate_params import SimulateParams
-from lib.simulator.street import FRONT_M, Street
+from lib.simulator.street import Street
 
 EGO_HALF_WIDTH_M = 1.15
 CLEAR_AHEAD_M = 3.6
@@ -91,7 +91,7 @@ def draw_route(street: Street, params: SimulateParams, rng: np.random.Generator)
 
 def waypoints(street: Street, route: Route) -> Float:
     """Waypoints (N, 2) [m, world] of the ego's lane, 1 m apart, from its start to the street's end."""
-    s = np.arange(0.0, FRONT_M)
+    s = np.arange(0.0, street.front_m)
     return np.column_stack(street.xy(s, np.full_like(s, route.d)))
 
 

@@ -38,13 +38,21 @@ class ScenarioPlan:
     weather_preset: str
     anomaly: AnomalyPlan | None
     absent: range = range(0)
+    driven: bool = False
+    """A drive among moving traffic, at AnoVox's rate; else the ego passes the spot of an anomaly or of normal content.
+    """
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether the vehicle ahead brakes without a cause."""
+        return self.type is ScenarioType.DYNAMIC
 
 
 def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
     """All scenarios, a pure function of the parameters.
 
     All combinations of kind and size are equally frequent, families are cycled within each combination, night, fog and
-    rain are equally frequent in both types, and absences are equally frequent at the start and at the end. The order
+    rain are equally frequent in all types, and absences are equally frequent at the start and at the end. The order
     of the scenarios is random.
     """
     rng = np.random.default_rng([params.seed, 0])
@@ -53,18 +61,27 @@ def plan_scenarios(params: SimulateParams) -> tuple[ScenarioPlan, ...]:
     contents += [(None, preset, range(0)) for preset in _presets(rng, params, params.normality_scenarios)]
     absences = _absences(np.random.default_rng([params.seed, 4]), params)
     contents += zip(anomalies, _presets(rng, params, params.anomaly_scenarios), absences, strict=True)
+    first_dynamic, driven = len(contents), params.dynamic_scenarios > 0
+    contents += [(None, preset, range(0)) for preset in _presets(rng, params, params.dynamic_scenarios)]
     return tuple(
         ScenarioPlan(
             name=f"Scenario_{uuid.UUID(bytes=np.random.default_rng([params.seed, 1, index]).bytes(16), version=4)}",
             index=index,
-            type=ScenarioType.NORMALITY if contents[which][0] is None else ScenarioType.STATIC,
+            type=_type(contents[which][0], which >= first_dynamic),
             town=TOWNS[int(rng.integers(len(TOWNS)))],
             weather_preset=contents[which][1],
             anomaly=contents[which][0],
             absent=contents[which][2],
+            driven=driven and contents[which][0] is None,
         )
         for index, which in enumerate(rng.permutation(len(contents)).tolist())
     )
+
+
+def _type(anomaly: AnomalyPlan | None, dynamic: bool) -> ScenarioType:
+    if anomaly is not None:
+        return ScenarioType.STATIC
+    return ScenarioType.DYNAMIC if dynamic else ScenarioType.NORMALITY
 
 
 def sizes(params: SimulateParams) -> tuple[str, ...]:

@@ -60,6 +60,20 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
+class Motion:
+    """Where something that does not move steadily is, every `step_s` from `start_s` on: xy_m (T, 2) on the ground,
+    yaw_rad (T,), dive_rad (T,): how far its nose is down; speed_mps (T,).
+    """
+
+    start_s: float
+    step_s: float
+    xy_m: npt.NDArray[np.float64]
+    yaw_rad: npt.NDArray[np.float64]
+    dive_rad: npt.NDArray[np.float64]
+    speed_mps: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Actor:
     """Parts that move together. Their frame has its origin on the ground and x forward."""
 
@@ -68,6 +82,20 @@ class Actor:
     yaw_rad: float
     speed_mps: float
     """Along the actor's own x axis, so position(t) = start + t * speed * (cos yaw, sin yaw)."""
+    motion: Motion | None = None
+    """In place of start, yaw and speed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lead:
+    """The vehicle ahead of a dynamic scenario's ego: its parts have the class AGENT_CAR. `class_id`: its true class;
+    labelled: indices of the frames in which it is the anomaly.
+    """
+
+    actor: Actor
+    blueprint: str
+    class_id: int
+    labelled: range
 
 
 @dataclass(frozen=True)
@@ -112,6 +140,11 @@ class Scene:
     anomaly_yaw_rad: float | None = None
     usual_actors: tuple[Actor, ...] = ()
     """Normal content in the anomaly's place while it is absent. The anomaly is the last of `actors`."""
+    ego_motion: Motion | None = None
+    """In place of the ego's start, yaw and speed."""
+    ego_pedals: npt.NDArray[np.float64] | None = None
+    """(T, 2) throttle and brake, 0 to 1, at the times of `ego_motion`."""
+    lead: Lead | None = None
 
 
 def without_anomaly(scene: Scene) -> Scene:

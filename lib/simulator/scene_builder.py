@@ -12,6 +12,7 @@ from lib.simulator import clutter, furniture, people, vehicles
 from lib.simulator.anomalies.catalog import build_anomaly
 from lib.simulator.assembly import Object, SceneParts, bounds, posed, weighted
 from lib.simulator.buildings import add_buildings
+from lib.simulator.driving.drive_scene import build_drive_scene
 from lib.simulator.ground import add_ground
 from lib.simulator.materials import chance
 from lib.simulator.occupancy import Spot, draw_route, draw_spot, occupancy, waypoints
@@ -40,6 +41,8 @@ def build_scene(plan: ScenarioPlan, params: SimulateParams) -> Scene:
     Street, traffic, clutter and the spot are drawn in the same way with and without an anomaly; the content of the spot
     has its own generator. If the anomaly is absent in some frames, the scene also has normal content for these.
     """
+    if plan.driven:
+        return build_drive_scene(plan, params, _BUILDING_DENSITY[plan.town])
     rng = np.random.default_rng([params.seed, 2, plan.index])
     parts = SceneParts()
     weather = build_weather(plan.weather_preset, rng)

@@ -7,7 +7,7 @@ import numpy as np
 from lib.simulator.shapes import Float, Mesh, moved, patch, turned
 
 BACK_M, FRONT_M = -100.0, 130.0
-"""How far the street is built behind and in front of the ego's start."""
+"""How far a street is built behind and, at least, in front of the ego's start."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,13 @@ class Street:
     kerb_m: float
     junction: tuple[float, float, int] | None
     """Start and end (s) of a side street's mouth, and its side: 1 left, -1 right."""
+    front_m: float = FRONT_M
+    """How far the street is built in front of the ego's start."""
+
+    @property
+    def extra_m(self) -> float:
+        """How much longer than usual the street is."""
+        return self.front_m - FRONT_M
 
     def side(self, sign: int) -> Side:
         """The left (1) or right (-1) side."""
@@ -92,11 +99,11 @@ class Street:
     def runs(self, sign: int) -> list[tuple[float, float]]:
         """Intervals of s on this side, without the mouth of the side street."""
         gap = self.opening(sign)
-        return [(BACK_M, gap[0]), (gap[1], FRONT_M)] if gap else [(BACK_M, FRONT_M)]
+        return [(BACK_M, gap[0]), (gap[1], self.front_m)] if gap else [(BACK_M, self.front_m)]
 
 
-def draw_street(rng: np.random.Generator) -> Street:
-    """Draw a street: 2 to 4 lanes, straight or slightly curved, 35 % with a side street."""
+def draw_street(rng: np.random.Generator, extra_m: float = 0.0) -> Street:
+    """Draw a street: 2 to 4 lanes, straight or slightly curved, 35 % with a side street; longer by `extra_m`."""
     curvature = 0.0 if rng.random() < 0.5 else float(rng.choice((-1, 1)) / rng.uniform(150, 600))
     right_lanes, left_lanes = ((1, 1), (1, 1), (2, 1), (1, 2), (2, 2))[int(rng.integers(5))]
     junction = None
@@ -112,7 +119,8 @@ def draw_street(rng: np.random.Generator) -> Street:
         for _ in range(2)
     )
     lane_m, kerb_m = float(rng.uniform(3.0, 3.7)), float(rng.uniform(0.08, 0.17))
-    return Street(curvature, lane_m, right_lanes, left_lanes, right, left, kerb_m, junction)
+    lanes = right_lanes, left_lanes
+    return Street(curvature, lane_m, *lanes, right, left, kerb_m, junction, FRONT_M + extra_m)
 
 
 def ribbon(street: Street, start: float, end: float, profile: list[tuple[float, float]], step_m: float = 6.0) -> Mesh:

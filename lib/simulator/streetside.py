@@ -34,6 +34,13 @@ def add_streetside(
     _clutter(parts, street, ground, rng)
 
 
+def _scattered(street: Street, near_m: float, far_m: float, expected: float, rng: Generator) -> list[float]:
+    """Random places s, uniform from `near_m` to `far_m` and as dense beyond on a longer street; so many on average."""
+    longer = 1 + street.extra_m / (far_m - near_m)
+    places: list[float] = rng.uniform(near_m, far_m + street.extra_m, int(rng.poisson(expected * longer))).tolist()
+    return places
+
+
 def facing_road(street: Street, s: float, sign: int) -> float:
     """Yaw [rad] of an object on this side whose front (x) faces the road."""
     return street.heading(s) - sign * np.pi / 2
@@ -54,7 +61,7 @@ def _lamps(parts: SceneParts, street: Street, ground: Occupancy, weather: Weathe
         return
     post, head = furniture.street_lamp(rng, weather.night)
     spacing = float(rng.uniform(22, 38))
-    for s in np.arange(-60 + float(rng.uniform(0, spacing)), 110, spacing).tolist():
+    for s in np.arange(-60 + float(rng.uniform(0, spacing)), 110 + street.extra_m, spacing).tolist():
         d = sign * (street.kerb(sign) + 0.45)
         if not street.in_opening(s, sign) and ground.take(s - 0.15, s + 0.15, d - 0.15, d + 0.15):
             x, y = street.place(s, d)
@@ -65,7 +72,7 @@ def _lamps(parts: SceneParts, street: Street, ground: Occupancy, weather: Weathe
 
 def _signs(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng: Generator) -> None:
     """Signs facing the traffic of their side, direction boards, utility poles."""
-    for s in rng.uniform(_NEAR_M, 90, int(rng.poisson(4.0))).tolist():
+    for s in _scattered(street, _NEAR_M, 90, 4.0, rng):
         kind = int(rng.choice(3, p=(0.78, 0.10, 0.12)))
         thing = (furniture.traffic_sign, furniture.direction_board, furniture.utility_pole)[kind](rng)
         d = sign * (street.kerb(sign) + (0.4 if kind == 0 else street.side(sign).sidewalk_m * 0.9))
@@ -80,11 +87,11 @@ def _trees(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng:
     if chance(rng, 0.45) and street.side(sign).sidewalk_m > 2.4:
         spacing = float(rng.uniform(7, 16))
         model = int(rng.integers(2**31))
-        for s in np.arange(-50 + float(rng.uniform(0, spacing)), 110, spacing).tolist():
+        for s in np.arange(-50 + float(rng.uniform(0, spacing)), 110 + street.extra_m, spacing).tolist():
             thing = vegetation.avenue_tree(np.random.default_rng([model, int(rng.integers(3))]))
             _plant(parts, street, ground, thing, s, sign * (street.kerb(sign) + 0.75), rng)
     verge = street.side(sign).verge_m
-    for s in rng.uniform(-50, 110, int(rng.poisson(4 if verge < 3 else 12))).tolist():
+    for s in _scattered(street, -50, 110, 4 if verge < 3 else 12, rng):
         thing = (vegetation.tree, vegetation.bush, vegetation.tall_grass)[int(rng.choice(3, p=(0.35, 0.40, 0.25)))](rng)
         away = street.walk_end(sign) + float(rng.uniform(0.2, max(verge - 0.5, 0.4)))
         _plant(parts, street, ground, thing, s, sign * away, rng)
@@ -125,7 +132,7 @@ def street_furniture(rng: Generator) -> Object:
 
 def _furniture(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng: Generator) -> None:
     kerb, walk = street.kerb(sign), street.walk_end(sign)
-    for s in rng.uniform(_NEAR_M, _FAR_M, int(rng.poisson(8.0))).tolist():
+    for s in _scattered(street, _NEAR_M, _FAR_M, 8.0, rng):
         if street.in_opening(s, sign):
             continue
         away = float(kerb + rng.uniform(0.5, 0.9) if chance(rng, 0.5) else walk - rng.uniform(0.4, 0.8))
@@ -144,7 +151,7 @@ def _pedestrians(
 ) -> None:
     """People on the sidewalk, standing or walking, and a few who stand on or cross the road."""
     rain = "RAIN" in weather.preset
-    for s in rng.uniform(-15, 70, int(rng.poisson(4.0))).tolist():
+    for s in _scattered(street, -15, 70, 4.0, rng):
         thing = people.pedestrian(rng, rain)
         d = sign * float(rng.uniform(street.kerb(sign) + 0.6, street.walk_end(sign) - 0.3))
         if chance(rng, 0.05):
@@ -180,7 +187,7 @@ def _traffic_lights(parts: SceneParts, street: Street, ground: Occupancy, rng: G
 
 def _two_wheelers(parts: SceneParts, street: Street, route: Route, ground: Occupancy, rng: Generator) -> None:
     """Cyclists and motorcyclists on the road's edge, parked bicycles and motorcycles on the sidewalk."""
-    for s in rng.uniform(-25, 65, int(rng.poisson(2.2))).tolist():
+    for s in _scattered(street, -25, 65, 2.2, rng):
         sign = int(rng.choice((-1, 1)))
         motor = chance(rng, 0.35)
         thing = people.motorcyclist(rng) if motor else people.cyclist(rng)
@@ -193,7 +200,7 @@ def _two_wheelers(parts: SceneParts, street: Street, route: Route, ground: Occup
             middle = s + (sweep / 2 if sign < 0 else -sweep / 2)
             yaw = street.heading(middle) + (np.pi if sign > 0 else 0.0)
             parts.add_actor(thing, *street.place(s, d), yaw, speed)
-    for s in rng.uniform(-25, 65, int(rng.poisson(2.5))).tolist():
+    for s in _scattered(street, -25, 65, 2.5, rng):
         sign = int(rng.choice((-1, 1)))
         thing = people.leaning(rng, people.bicycle(rng) if chance(rng, 0.65) else people.motorcycle(rng))
         d = sign * float(rng.uniform(street.kerb(sign) + 0.5, street.walk_end(sign) - 0.4))
@@ -217,20 +224,20 @@ def _roadworks(parts: SceneParts, street: Street, ground: Occupancy, rng: Genera
 
 def _clutter(parts: SceneParts, street: Street, ground: Occupancy, rng: Generator) -> None:
     """Add flat objects on the road (they occupy no ground), litter on road and sidewalks, painted signs."""
-    for s in rng.uniform(-15, 60, int(rng.poisson(14))).tolist():
+    for s in _scattered(street, -15, 60, 14, rng):
         d = float(rng.uniform(-street.kerb(-1) + 0.4, street.kerb(1) - 0.4))
         yaw = street.heading(s) + float(rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.1))
         thing = clutter.road_spot(rng)
         counted = thing[0].class_id == DYNAMIC
         parts.add(posed(thing, *street.place(s, d), yaw), parts.next_instance() if counted else 0)
-    for s in rng.uniform(-15, 50, int(rng.poisson(4))).tolist():
+    for s in _scattered(street, -15, 50, 4, rng):
         sign = int(rng.choice((-1, 1)))
         on_walk = chance(rng, 0.65)
         d = sign * (street.kerb(sign) + (float(rng.uniform(0.3, street.side(sign).sidewalk_m)) if on_walk else -0.3))
         if not street.in_opening(s, sign):
             yaw, z = float(rng.uniform(0, 6.3)), street.kerb_m if on_walk else 0.0
             stand(parts, street, ground, clutter.litter(rng), s, d, z, yaw)
-    for s in rng.uniform(3, 60, int(rng.poisson(0.8))).tolist():
+    for s in _scattered(street, 3, 60, 0.8, rng):
         lane = int(rng.integers(-street.left_lanes, street.right_lanes))
         yaw = street.heading(s) + (0.0 if lane >= 0 else np.pi)
         parts.add(posed((road_sign_paint(rng),), *street.place(s, street.lane_center(lane)), yaw))

@@ -24,6 +24,11 @@ def add_traffic(
     lights = weather.night or weather.wetness > 0.5 or weather.fog_density > 0.01
     for lane in range(-street.left_lanes, street.right_lanes):
         _drive_lane(parts, street, route, ground, lane, lights, rng)
+    add_parked(parts, street, ground, rng)
+
+
+def add_parked(parts: SceneParts, street: Street, ground: Occupancy, rng: Generator) -> None:
+    """Add parked vehicles on the parking lanes."""
     for sign in (-1, 1):
         if street.side(sign).parking_m:
             _park(parts, street, ground, sign, rng)
@@ -56,7 +61,7 @@ def _park(parts: SceneParts, street: Street, ground: Occupancy, sign: int, rng: 
     """Add parked vehicles on a random fraction of a parking lane."""
     occupied_fraction = float(rng.uniform(0.25, 0.9))
     s = _FIRST_M + float(rng.uniform(0, 5))
-    while s < _LAST_M - 15:
+    while s < _LAST_M + street.extra_m - 15:
         if not chance(rng, occupied_fraction):
             s += 5.5
             continue

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.geometry.rigid import Matrix, apply, yaw_transform
+from lib.geometry.rigid import Matrix, apply, rotation_about, yaw_transform
 from lib.simulator.raycast import Float32, Geometry, Hits, Int32, no_hits
-from lib.simulator.scene import Actor, Part, Scene
+from lib.simulator.scene import Actor, Motion, Part, Scene
 from lib.simulator.shapes import joined_faces
 
 _LAMP_MIN_HEIGHT_M: Final = 3.0
@@ -104,12 +104,39 @@ class SceneWorlds:
 
 def world_SE3_actor(actor: Actor, time_s: float) -> Matrix:
     """Pose (4, 4) of an actor `time_s` after the scene's start."""
+    if actor.motion is not None:
+        return pose_at(actor.motion, time_s)
     return _pose_after(actor.start_xy_m, actor.yaw_rad, actor.speed_mps * time_s)
 
 
 def world_SE3_ego(scene: Scene, time_s: float) -> Matrix:
     """Pose (4, 4) of the ego vehicle `time_s` after the scene's start."""
+    if scene.ego_motion is not None:
+        return pose_at(scene.ego_motion, time_s)
     return _pose_after(scene.ego_start_xy_m, scene.ego_yaw_rad, scene.ego_speed_mps * time_s)
+
+
+def ego_speed_mps(scene: Scene, time_s: float) -> float:
+    """Speed of the ego vehicle `time_s` after the scene's start."""
+    if scene.ego_motion is not None:
+        return between(scene.ego_motion, scene.ego_motion.speed_mps, time_s)
+    return scene.ego_speed_mps
+
+
+def pose_at(motion: Motion, time_s: float) -> Matrix:
+    """Pose (4, 4) of a motion, interpolated between its steps."""
+    x, y, yaw, dive = (
+        between(motion, values, time_s)
+        for values in (motion.xy_m[:, 0], motion.xy_m[:, 1], motion.yaw_rad, motion.dive_rad)
+    )
+    pose = yaw_transform(yaw, (x, y, 0.0))
+    pose[:3, :3] = pose[:3, :3] @ rotation_about(np.array([0.0, 1.0, 0.0]), dive)
+    return pose
+
+
+def between(motion: Motion, values: npt.NDArray[np.float64], time_s: float) -> float:
+    """A value of a motion's series (T,) at a time, linearly between its steps; before and after, that of the end."""
+    return float(np.interp((time_s - motion.start_s) / motion.step_s, np.arange(len(values)), values))
 
 
 def _pose_after(start_xy_m: tuple[float, float], yaw_rad: float, way_m: float) -> Matrix:

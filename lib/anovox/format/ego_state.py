@@ -46,10 +46,14 @@ _MIRROR_Y: Final = np.diag([1.0, -1.0, 1.0, 1.0])
 
 @dataclass(frozen=True, eq=False)
 class EgoState:
-    """The ego at one tick: world_SE3_ego (4, 4) [m, y left] and speed [m/s]; None if not in the file."""
+    """The ego at one tick: world_SE3_ego (4, 4) [m, y left] and speed [m/s]; None if not in the file.
+
+    pedals: throttle and brake, 0 to 1. They are written and never read: no input of a detector.
+    """
 
     world_SE3_ego: Matrix | None
     speed_mps: float | None
+    pedals: tuple[float, float] | None = None
 
 
 def mirrored(transform: Matrix) -> Matrix:
@@ -93,13 +97,16 @@ def carla_tuple(values: Iterable[float]) -> str:
 def action_values(
     frame_id: int, scenario_id: str, ego: EgoState, vehicle_SE3_camera: Matrix, vehicle_SE3_lidar: Matrix
 ) -> dict[str, str]:
-    """All keys and values of an ACTION file, in AnoVox's order, for an ego of known pose and constant speed.
+    """All keys and values of an ACTION file, in AnoVox's order, for an ego of known pose and speed.
+
+    Without pedals the speed is taken for constant.
 
     AnoVox's visualizer reads the first eight by their position. `vehicle_SE3_camera`, `vehicle_SE3_lidar` (4, 4): poses
     of the sensors whose matrices the file holds (SensorSetup.action_pose).
     """
     pose, speed_mps = ego.world_SE3_ego, ego.speed_mps
     assert pose is not None and speed_mps is not None, "ACTION files always hold pose and speed"
+    throttle, brake = ego.pedals or (DRIVING_THROTTLE if speed_mps > 0 else 0.0, 0.0)
     velocity_mps = [carla_number(speed_mps * part) for part in mirrored(pose)[:3, 0].tolist()]
     values = {
         "frame_id": str(frame_id),
@@ -107,9 +114,9 @@ def action_values(
         "vehicle_id": str(EGO_ACTOR_ID),
         "vehicle_type_id": EGO_BLUEPRINT,
         SPEED: repr(KMH_PER_MPS * math.sqrt(sum(part**2 for part in velocity_mps))),
-        "throttle": repr(carla_number(DRIVING_THROTTLE if speed_mps > 0 else 0.0)),
+        "throttle": repr(carla_number(throttle)),
         "steer": "0.0",
-        "brake": "0.0",
+        "brake": repr(carla_number(brake)),
         "hand_brake": "False",
         "reverse": "False",
         "gear": "1",
