@@ -15,11 +15,14 @@ from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame
 from lib.preprocessing.conversion_cache import ConvertedScenario, files_state, keep, take
 from lib.preprocessing.data_formats import find_recordings
+from lib.preprocessing.drive_facts import drive_facts
+from lib.preprocessing.pose_timing import Matrix, StillCloud, still_cloud
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
 from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
 from lib.reading.findings import Finding, ScenarioReason
 from lib.reading.recorded_frames import Opener, ReadFrame, Recording, SkippedFrame, largest_usable_cloud, open_recording
+from lib.reading.timing import time_findings
 from lib.shards.index import ShardEntry, write_index
 from lib.shards.schema import Storage
 from lib.shards.shard_writer import ShardWriter, padded_length
@@ -42,6 +45,23 @@ class Job:
     storage: Storage
     cache: Cache | None
     key: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Drive:
+    """What `drive_facts` needs of the ticks so far."""
+
+    times_s: list[float | None]
+    poses: dict[float, Matrix]
+    clouds: list[StillCloud]
+
+    def add(self, frame: Frame) -> None:
+        """Take note of the next tick; the clouds of short recordings tell nothing, and are few."""
+        self.times_s.append(frame.time_s)
+        cloud = still_cloud(frame)
+        if cloud is not None:
+            self.poses[cloud.time_s] = cloud.world_SE3_ego
+            self.clouds.append(cloud)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +110,8 @@ def convert_data_set(
         if not usable:
             raise DataError(_nothing_usable(root, findings))
         _check_names([recording for _, recording, _ in usable])
+        for finding in time_findings({each.name: tuple(each.times_s.values()) for _, each, _ in usable}):
+            report(finding)
         jobs = _jobs(usable, folder, params, cache)
         results = run_tasks(pool, _cached_or_converted, jobs, "converting", "scenario", _log_frames)
     converted = [scenario for scenario in results if scenario.entries]
@@ -157,6 +179,7 @@ def _convert(job: Job) -> ConvertedScenario:
     statistics, skipped = Statistics(), list[SkippedFrame]()
     before: dict[str, Frame] = {}
     shards: dict[Path, ShardWriter] = {}
+    drive = _Drive([], {}, [])
     with ExitStack() as stack:
         for read in job.recording.frames(None):
             if not isinstance(read, ReadFrame):
@@ -165,6 +188,8 @@ def _convert(job: Job) -> ConvertedScenario:
             camera = read.frame.camera_name
             statistics += frame_statistics(read, before.get(camera))
             before[camera] = read.frame
+            if not read.shares_cloud:
+                drive.add(read.frame)
             frame = resize_frame(read.frame, job.height, job.width)
             path = job.folder / shard_file(frame)
             if path not in shards:
@@ -173,6 +198,7 @@ def _convert(job: Job) -> ConvertedScenario:
             shards[path].append(frame)
         ids_seen = np.any([shard.ids_seen for shard in shards.values()], axis=0)
         entries = tuple(shard.finish(ids_seen) for shard in shards.values())
+    statistics += Statistics(drive=drive_facts(drive.times_s, drive.poses, drive.clouds))
     return ConvertedScenario(job.recording.name, entries, statistics, tuple(skipped))
 
 

@@ -26,7 +26,7 @@ STILL_IDS: Final = (
 MAX_POINTS: Final = 6_000
 MIN_POINTS: Final = 100
 LAGS_S: Final = (0.5, 1.0)
-PAIRS: Final = 8
+PAIRS: Final = 4
 """Pairs of ticks that are compared, at most."""
 APART_S: Final = 0.3
 """Between the first ticks of two pairs with the same lag."""
@@ -72,13 +72,13 @@ def still_cloud(frame: Frame) -> StillCloud | None:
     """What stands still in a frame, by its labels; None without a pose or a time."""
     if frame.world_SE3_ego is None or frame.time_s is None:
         return None
-    points = frame.points[np.isin(frame.point_class, STILL_IDS), :3]
-    if len(points) > MAX_POINTS:  # any choice does, as long as it is the same in each run and of all channels
-        points = points[np.sort(np.random.default_rng(0).choice(len(points), MAX_POINTS, replace=False))]
-    if len(frame.lidars) == 1:
-        [lidar] = frame.lidars
-        points = apply(vehicle_SE3_sensor(lidar.location, lidar.rotation), points)
-    return StillCloud(frame.time_s, frame.world_SE3_ego, points.astype(np.float32))
+    rows = np.flatnonzero(np.isin(frame.point_class, STILL_IDS))
+    if len(rows) > MAX_POINTS:  # any choice does that is the same in each run, and of all channels
+        rows = np.sort(np.random.default_rng(0).choice(rows, MAX_POINTS, replace=False))
+    lidar = frame.lidars[0]
+    vehicle_SE3_points = vehicle_SE3_sensor(lidar.location, lidar.rotation) if len(frame.lidars) == 1 else np.eye(4)
+    points_m = apply(vehicle_SE3_points, frame.points[rows, :3]).astype(np.float32)
+    return StillCloud(frame.time_s, frame.world_SE3_ego, points_m)
 
 
 def compared_ticks(poses: Mapping[float, Matrix]) -> list[tuple[float, float]]:
