@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from lib.geometry.frame import Frame
 from lib.preprocessing.conversion_cache import ConvertedScenario, files_state, keep, take
 from lib.preprocessing.data_formats import find_recordings
 from lib.preprocessing.drive_facts import drive_facts
+from lib.preprocessing.odometry import Odometry, require_odometry
 from lib.preprocessing.pose_timing import Matrix, StillCloud, still_cloud
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
@@ -32,8 +33,8 @@ from lib.shards.shard_writer import ShardWriter, padded_length
 class Job:
     """One recording to convert: images to height x width, clouds to max_points, in the format of `storage`.
 
-    `files`: state of its files when it was opened. `key`: of its entry in `cache`, which is None to convert without
-    one.
+    `files`: state of its files when it was opened. `odometry`: whether poses are found from the clouds. `key`: of its
+    entry in `cache`, which is None to convert without one.
     """
 
     recording: Recording
@@ -43,6 +44,7 @@ class Job:
     width: int
     max_points: int
     storage: Storage
+    odometry: bool
     cache: Cache | None
     key: str
 
@@ -158,11 +160,13 @@ def _jobs(
     clouds = ((recording.largest_cloud, opener) for opener, recording, _ in usable)
     max_points = params.max_points or padded_length(largest_usable_cloud(clouds))
     storage = Storage(params.compression, params.point_dtype)
+    odometry = require_odometry() if params.poses == "odometry" else None
     code, jobs = code_fingerprint("preprocess"), []
     for _, recording, files in usable:
         read = str(recording.path), recording.name, files, recording.settings
-        key = fingerprint(*read, height, width, max_points, asdict(storage), code)
-        jobs.append(Job(recording, files, folder, height, width, max_points, storage, cache if files else None, key))
+        key = fingerprint(*read, height, width, max_points, asdict(storage), odometry, code)
+        written = folder, height, width, max_points, storage, odometry is not None
+        jobs.append(Job(recording, files, *written, cache if files else None, key))
     return jobs
 
 
@@ -179,12 +183,15 @@ def _convert(job: Job) -> ConvertedScenario:
     statistics, skipped = Statistics(), list[SkippedFrame]()
     before: dict[str, Frame] = {}
     shards: dict[Path, ShardWriter] = {}
-    drive = _Drive([], {}, [])
+    drive, odometry, pose = _Drive([], {}, []), Odometry() if job.odometry else None, None
     with ExitStack() as stack:
         for read in job.recording.frames(None):
             if not isinstance(read, ReadFrame):
                 skipped.append(read)
                 continue
+            if odometry is not None:
+                pose = pose if read.shares_cloud else odometry.pose(read.frame)
+                read = replace(read, frame=replace(read.frame, world_SE3_ego=pose))
             camera = read.frame.camera_name
             statistics += frame_statistics(read, before.get(camera))
             before[camera] = read.frame
