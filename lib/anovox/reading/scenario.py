@@ -154,6 +154,11 @@ def cloud_sizes(scenario: Scenario) -> dict[int, int]:
     return sizes
 
 
+def times_s(scenario: Scenario) -> dict[int, float]:
+    """The time [s] of each tick by its id, since tick 0."""
+    return {frame_id: frame_id * scenario.seconds_per_tick for frame_id in scenario.frame_ids}
+
+
 def _config_from_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioConfig:
     """Infer the type from the ANOMALY folder: absent means NORMALITY, a vehicle DYNAMIC, anything else STATIC."""
     blueprint, scenario_type = None, ScenarioType.NORMALITY
