@@ -15,7 +15,12 @@ from lib.shards.shard_reader import read_shard
 from tests.scored_sample import Ball, made_up_scores, write_scenario
 
 PARAMS = EvaluateParams(
-    seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=200, voxel_score="mean"
+    seed=1,
+    min_anomaly_image_fraction=0.0012,
+    min_anomaly_points=10,
+    bootstrap_resamples=200,
+    voxel_score="mean",
+    hold_s=3.0,
 )
 
 
