@@ -93,7 +93,9 @@ def threshold_for(drives: Sequence[Drive], per_minute: float = FALSE_ALARMS_PER_
 def false_alarms(drives: Sequence[Drive], thresholds: _Floats) -> npt.NDArray[np.int64]:
     """How many runs of successive negative frames reach each threshold (T,): (T,) int64."""
     runs = [np.append(-np.inf, scores) for drive in drives for scores in drive.negative_scores]
-    before, after = (np.concatenate([np.zeros(0), *(run[part] for run in runs)]) for part in (slice(-1), slice(1, None)))
+    before, after = (
+        np.concatenate([np.zeros(0), *(run[part] for run in runs)]) for part in (slice(-1), slice(1, None))
+    )
     rises = after > before  # an alarm begins where the scores rise past the threshold
     return _at_least(after[rises], thresholds) - _at_least(before[rises], thresholds)
 
