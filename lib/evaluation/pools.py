@@ -1,6 +1,6 @@
 """All scenarios' scores of one level, and the metrics that follow from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -28,6 +28,12 @@ class Pool:
     negatives: ValueCounts
     positives: dict[Group, ValueCounts]
     weights: npt.NDArray[np.float64]
+
+    def of(self, scenarios: Container[int]) -> "Pool | None":
+        """The pool of some of the scenarios; None where one class lacks."""
+        negatives, positives = self.negatives.of(scenarios), self.positives[ALL].of(scenarios)
+        both = negatives.scenarios and positives.scenarios
+        return Pool(negatives, {ALL: positives}, self.weights) if both else None
 
     def ranking(self, group: Group = ALL) -> Ranking:
         """A group's positives against all negatives."""
