@@ -11,7 +11,7 @@ from lib.geometry.rigid import apply, vehicle_SE3_sensor
 from lib.shards.sequences import TICKS_PER_SECOND
 from lib.shards.shard_reader import Shard
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating]
 
 BRAKING_ID: Final = 100
 AGENT_IDS: Final = tuple(range(112, 120))
@@ -44,7 +44,7 @@ def is_drive(shard: Shard) -> bool:
     return True
 
 
-def in_vehicle_frame(shard: Shard, points_m: npt.NDArray[np.floating]) -> Floats:
+def in_vehicle_frame(shard: Shard, points_m: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Points (N, 3 or more) [m] of a shard's cloud in the vehicle's frame: (N, 3) float64 [m]."""
     xyz_m = np.asarray(points_m, dtype=np.float64)[:, :3]
     if len(shard.lidars) > 1:  # merged there already
