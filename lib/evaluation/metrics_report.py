@@ -22,6 +22,7 @@ from lib.geometry.frame import ScenarioType
 from lib.shards.validation_scores import ValidationScores
 
 Block = Mapping[str, "int | float | Block"]
+Levels = dict[str, dict[str, int | float]]
 _LOG = logging.getLogger(__name__)
 BY_TYPE: Final[tuple[Level, ...]] = ("frame", "pixel", "point", "voxel")
 _CURVES: Final = tuple(level for level in LEVELS if level != "frame_within")
@@ -36,7 +37,7 @@ class Report:
     """
 
     metrics: Block
-    by_type: Block
+    by_type: Mapping[str, Levels]
     roc: list[Row]
     precision_recall: list[Row]
     scores: list[Row]
@@ -109,13 +110,13 @@ def _metrics(
     return metrics
 
 
-def _by_type(test: ScoredTest) -> Block:
+def _by_type(test: ScoredTest) -> dict[str, Levels]:
     """Levels of each type's own scenarios and those of normality; absent where one class lacks."""
-    blocks: dict[str, Block] = {}
+    blocks: dict[str, Levels] = {}
     for kind in (ScenarioType.STATIC, ScenarioType.DYNAMIC):
         chosen = {n for n, of in enumerate(test.strata.values()) if of in (kind, ScenarioType.NORMALITY)}
         pools = {level: test.pools[level].of(chosen) for level in BY_TYPE if level in test.pools}
-        levels: dict[str, Block] = {level: level_metrics(pool) for level, pool in pools.items() if pool}
+        levels: Levels = {level: level_metrics(pool) for level, pool in pools.items() if pool}
         if levels:
             blocks[kind.name] = levels
     return blocks
