@@ -153,9 +153,10 @@ class BrakingCounter:
                 TRACKER: _marked(len(points_m), drive.tracks.points(index), drive.tracks.frame_score[index], _LOWEST),
                 LEAD_ALWAYS: _marked(len(points_m), ahead, np.float16(1), 0.0),
             }
-            for method, found in scores.items():
-                for level, kept in _judged_points(points, shard.scenario_type is ScenarioType.DYNAMIC).items():
-                    pairs[method, level].append((found[kept], is_anomaly(points.classes[kept])))
+            for level, kept in _judged_points(points, shard.scenario_type is ScenarioType.DYNAMIC).items():
+                anomalous = is_anomaly(points.classes[kept])
+                for method, found in scores.items():
+                    pairs[method, level].append((found[kept], anomalous))
         column = self._columns.setdefault(shard.scenario, len(self._columns))
         for key, of_frames in pairs.items():
             self._points[key].add(column, level_of(of_frames), ())

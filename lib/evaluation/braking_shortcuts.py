@@ -54,9 +54,9 @@ def vehicle_ahead(points_m: Floats) -> tuple[float | None, npt.NDArray[np.intp]]
     """
     if len(points_m) == 0:
         return None, np.zeros(0, dtype=np.intp)
-    near = (points_m[:, :2] ** 2).sum(axis=1) < _GROUND_RADIUS_M**2
-    ground_m = float(np.quantile(points_m[near if near.any() else slice(None), 2], _GROUND_QUANTILE))
-    x_m, y_m, height_m = points_m[:, 0], points_m[:, 1], points_m[:, 2] - ground_m
+    x_m, y_m, z_m = points_m.T
+    near = x_m**2 + y_m**2 < _GROUND_RADIUS_M**2
+    height_m = z_m - np.quantile(z_m[near] if near.any() else z_m, _GROUND_QUANTILE)
     in_lane = (x_m > EGO_FRONT_M) & (np.abs(y_m) < LANE_HALF_WIDTH_M)
     rows = np.flatnonzero(in_lane & (height_m > HEIGHTS_M[0]) & (height_m < HEIGHTS_M[1]))
     rows = rows[np.argsort(x_m[rows], kind="stable")]

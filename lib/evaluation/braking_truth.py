@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from lib.common.errors import DataError
 from lib.geometry.frame import ScenarioType
-from lib.geometry.rigid import apply, vehicle_SE3_sensor
+from lib.geometry.rigid import apply_to_columns, vehicle_SE3_sensor
 from lib.shards.sequences import TICKS_PER_SECOND
 from lib.shards.shard_reader import Shard
 
@@ -46,11 +46,11 @@ def is_drive(shard: Shard) -> bool:
 
 def in_vehicle_frame(shard: Shard, points_m: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Points (N, 3 or more) [m] of a shard's cloud in the vehicle's frame: (N, 3) float64 [m]."""
-    xyz_m = np.asarray(points_m, dtype=np.float64)[:, :3]
-    if len(shard.lidars) > 1:  # merged there already
-        return xyz_m
-    lidar = shard.lidars[0]
-    return apply(vehicle_SE3_sensor(lidar.location, lidar.rotation), xyz_m)
+    columns_m = np.asarray(points_m[:, :3].T, dtype=np.float64)
+    if len(shard.lidars) == 1:  # several are merged in the vehicle's frame already
+        lidar = shard.lidars[0]
+        columns_m = apply_to_columns(vehicle_SE3_sensor(lidar.location, lidar.rotation), columns_m)
+    return columns_m.T
 
 
 def is_braking(classes: npt.NDArray[np.uint8]) -> bool:
