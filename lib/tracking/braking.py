@@ -30,6 +30,8 @@ _WINDOWS: Final = (0.4, 0.6, 0.8, 1.0)
 _FEWEST: Final = 4
 """Moments that a parabola is fitted to: one more than it has coefficients."""
 _TIME_TOLERANCE_S: Final = 0.05
+_HARDEST_MPS2: Final = 12.0
+"""What tyres hold, and a little more."""
 _PASSES: Final = (0.3, 0.15, 0.0, 0.0)
 """The residuals' scale [m] in each pass; 0: measured."""
 
@@ -59,7 +61,7 @@ class Registered:
 class Braking:
     """Speed [m/s] and acceleration [m/s^2] of a vehicle at the last moment, along the direction that was registered.
 
-    score [m/s^2]: the deceleration that is certain, the largest of several windows.
+    score [m/s^2]: its deceleration, the largest of several windows.
     """
 
     speed_mps: float
@@ -111,22 +113,24 @@ def _prior() -> Values:
     return prior
 
 
-def braking(registered: Registered, seconds: float, certainty: float) -> Braking | None:
+def braking(registered: Registered, seconds: float, usual_mps2: float) -> Braking | None:
     """How hard a vehicle brakes, from its places in the last `seconds`; None where too few moments are known.
 
-    A parabola is fitted to windows of several lengths: short ones see a brake early, long ones are less noisy, so each
-    window's deceleration counts less `certainty` standard deviations. Speed and acceleration are of the middle window.
+    A parabola is fitted to windows of several lengths: short ones see a brake early, long ones are less noisy. Drivers
+    usually accelerate and brake with up to `usual_mps2`; the less certain a fit is, the more that counts against it.
+    Fits beyond what tyres hold are of two different things, and do not count. Speed and acceleration are those of the
+    middle window.
     """
-    fits = [_parabola(registered, share * seconds) for share in _WINDOWS]
-    known = [fit for fit in fits if fit is not None]
+    fits = [_parabola(registered, share * seconds, usual_mps2) for share in _WINDOWS]
+    known = [fit for fit in fits if fit is not None and abs(fit[1]) < _HARDEST_MPS2]
     if not known:
         return None
-    speed_mps, acceleration_mps2, _ = known[len(known) // 2]
-    return Braking(speed_mps, acceleration_mps2, max(-fit[1] - certainty * fit[2] for fit in known))
+    speed_mps, acceleration_mps2 = known[len(known) // 2]
+    return Braking(speed_mps, acceleration_mps2, max(-fit[1] for fit in known))
 
 
-def _parabola(registered: Registered, window_s: float) -> tuple[float, float, float] | None:
-    """Speed and acceleration at the last moment, and the acceleration's standard deviation; None below _FEWEST."""
+def _parabola(registered: Registered, window_s: float, usual_mps2: float) -> tuple[float, float] | None:
+    """Speed and acceleration at the last moment; None where fewer than _FEWEST moments are in the window."""
     inside = registered.time_s > -window_s - _TIME_TOLERANCE_S
     if np.count_nonzero(inside) < _FEWEST:
         return None
@@ -140,7 +144,8 @@ def _parabola(registered: Registered, window_s: float) -> tuple[float, float, fl
     residual = place_m - terms @ solution
     excess = float(residual @ information @ residual) / max(1, len(time_s) - 3)
     sigma_mps2 = float(np.sqrt(covariance[2, 2] * max(1.0, excess)))
-    return float(solution[1]), float(solution[2]), sigma_mps2
+    trust = usual_mps2**2 / (usual_mps2**2 + sigma_mps2**2)
+    return float(solution[1]), trust * float(solution[2])
 
 
 def _marginal(information: Values, inside: npt.NDArray[np.bool_]) -> Values:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from lib.geometry.rigid import Matrix, apply, invert
 from lib.tracking.braking import Braking, Moment, braking, register
-from lib.tracking.ground import fit_ground
+from lib.tracking.ground_fit import fit_ground
 from lib.tracking.lead import Cloud, Expected, Rear, beside_path, body_of, nearest_in_path, rear_at
 from lib.tracking.track_params import TrackParams
 
@@ -47,7 +47,7 @@ _MOVED_M: Final = 2.0
 class LeadState:
     """The vehicle ahead in one cloud: nan and no points where none is known.
 
-    score [m/s^2]: how hard it certainly brakes, finite, LOWEST_SCORE where that is not known. range_m: x of its rear in
+    score [m/s^2]: how hard it brakes, finite, LOWEST_SCORE where that is not known. range_m: x of its rear in
     the vehicle's frame; speed_mps, acceleration_mps2: over the ground, along the ego's heading. rows (M,) int32: its
     points in the cloud, ascending.
     """
@@ -178,7 +178,7 @@ class LeadTracker:
             float(np.polyfit(registered.time_s[last], registered.position_m[last], 1)[0]) if last.sum() > 1 else 0.0
         )
         self._followed = _Followed(time_s, here_m, speed_mps * direction, float(np.arctan2(direction[1], direction[0])))
-        return braking(registered, self._params.seconds, self._params.certainty)
+        return braking(registered, self._params.seconds, self._params.usual_acceleration_mps2)
 
     def _ego_velocity(self) -> Values:
         """The ego's velocity (2,) [m/s, world] since the last pose."""
