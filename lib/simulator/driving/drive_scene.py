@@ -70,7 +70,8 @@ def plan_drive(plan: ScenarioPlan, params: SimulateParams, lights: bool = False)
         lane = drive(drawn, lengths, params.frames_per_scenario)
         if fits(drawn, lane):
             break
-    longer_m = float(np.ceil(lane.ego.way_m[-1]))
+    # By what the ego would like to drive: twins drive in the same street.
+    longer_m = float(np.ceil(drawn.ego_driver.desired_mps * len(lane.ego.way_m) * _STEP_S))
     return PlannedDrive(
         drawn, lane, replace(street, front_m=FRONT_M + longer_m), ego_lane, beside, lead, blueprint, first
     )

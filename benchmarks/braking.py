@@ -1,0 +1,234 @@
+"""How well a braking vehicle ahead is found, by the tracker and by what gives the answer away.
+
+`python -m benchmarks.braking --lidar 32 512` simulates drives of both kinds of ego, their twins in which the ego does
+not react, and an hour of normal driving, without writing a file; it merges the numbers into benchmarks/braking.json and
+renders docs/braking.md and its pictures. `--boxes FILE` adds real drives to the picture of ranges: a CSV with the box of
+the vehicle ahead, as docs/braking.md describes it.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.braking_drives import FollowedDrive, follow_drive
+from lib.common.errors import run_stage
+from lib.common.outputs import write_json, write_text
+from lib.common.params import Sections, load_params
+from lib.common.terminal import log, log_to_stderr
+from lib.common.workers import processes, run_tasks
+from lib.evaluation.braking import DriveScores, judge_drives
+from lib.simulator.driving.drive_plan import Ego
+from lib.simulator.scenario_plan import plan_scenarios
+from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
+from lib.tracking.track_params import TrackParams
+
+RESULTS: Final = Path("benchmarks/braking.json")
+PAGE: Final = Path("docs/braking.md")
+PICTURE: Final = Path("docs/braking_ranges.png")
+FRAMES: Final = 90
+HOLD_S: Final = 3.0
+FIRST_TEST_SEED: Final = 1000
+"""Seeds from here on were not used to develop the tracker."""
+_RESAMPLES: Final = 1000
+_COLUMNS: Final = (
+    *("", "onset AUROC", "with normality", "label", "label held", "before contact", "within 0.6 s", "within 1 s"),
+    *("median delay", "onset AUROC, twins"),
+)
+
+
+class Params(Sections):
+    """Sections of params.yaml that are used."""
+
+    simulate: SimulateParams
+    track: TrackParams
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is simulated."""
+
+    channels: int
+    rays: int
+    drives: int
+    minutes: float
+    hard_stops_per_minute: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Under which the numbers are kept."""
+        return f"{self.channels} x {self.rays}, {self.hard_stops_per_minute:g} hard stops a minute"
+
+
+def main() -> None:
+    """Simulate, judge, and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.braking", description=__doc__)
+    parser.add_argument("--lidar", type=int, nargs=2, default=(32, 512), metavar=("CHANNELS", "RAYS"))
+    parser.add_argument(
+        "--drives", type=int, default=100, help="with a braking lead, for each ego; default: %(default)s"
+    )
+    parser.add_argument("--minutes", type=float, default=60.0, help="of normal driving; default: %(default)s")
+    parser.add_argument("--hard-stops", type=float, default=0.3, help="a minute, in normality; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=FIRST_TEST_SEED, help="default: %(default)s")
+    parser.add_argument("--workers", type=int, default=0, help="processes; 0: one per core")
+    parser.add_argument("--boxes", type=Path, help="CSV with boxes of the vehicle ahead in real drives")
+    parser.add_argument("--save", type=Path, help="keep the drives' scores in this file (.npz)")
+    args = parser.parse_args()
+    log_to_stderr("%(levelname)s: %(message)s")
+    setting = Setting(*args.lidar, args.drives, args.minutes, args.hard_stops, args.seed)
+    drives = simulate(setting, load_params(Params), args.workers)
+    if args.save:
+        _save(args.save, drives)
+    numbers = {"setting": setting.__dict__} | judged(drives)
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    results[setting.name] = numbers
+    write_json(RESULTS, results)
+    write_text(PAGE, page(results))
+    if args.boxes:
+        # Imported here, because worker processes import this module and do not need matplotlib.
+        from benchmarks.braking_picture import real_drives, write_ranges
+
+        write_ranges(PICTURE, drives, real_drives(args.boxes))
+    log(f"{setting.name}: written to {RESULTS} and {PAGE}")
+
+
+def simulate(setting: Setting, params: Params, workers: int) -> list[FollowedDrive]:
+    """All drives of a setting: each ego has its seed, so many drives with a braking lead, and half of the minutes."""
+    normal = round(setting.minutes * 60 * TICKS_PER_SECOND / FRAMES / 2)
+    found = list[FollowedDrive]()
+    for number, ego in enumerate(get_args(Ego)):
+        changes = {
+            "seed": setting.seed + number,
+            "follower_fraction": float(ego == "follower"),
+            "dynamic_scenarios": setting.drives,
+            "normality_scenarios": normal,
+            "anomaly_scenarios": 0,
+            "frames_per_scenario": FRAMES,
+            "seconds_between_frames": 1 / TICKS_PER_SECOND,
+            "hard_stops_per_minute": setting.hard_stops_per_minute,
+            "lidar_channels": setting.channels,
+            "lidar_rays_per_channel": setting.rays,
+            "sensor_set": "mono",
+        }
+        chosen = SimulateParams.model_validate(params.simulate.model_dump() | changes)
+        plans = plan_scenarios(chosen)
+        with processes(workers, len(plans)) as pool:
+            found += run_tasks(pool, partial(follow_drive, chosen, params.track), plans, f"ego: {ego}", "drive")
+    return found
+
+
+def judged(drives: Sequence[FollowedDrive]) -> dict[str, Any]:
+    """Each ego's numbers, against all normal driving, and those of its twins."""
+    normal = [each.scores for each in drives if not each.scores.is_dynamic]
+    blocks: dict[str, Any] = {}
+    for ego in get_args(Ego):
+        dynamic = [each for each in drives if each.ego == ego and each.scores.is_dynamic]
+        originals, twins = [each.scores for each in dynamic], [each.twin for each in dynamic if each.twin is not None]
+        block = judge_drives([*originals, *normal], HOLD_S, _RESAMPLES, 1)
+        of_twins = judge_drives([*twins, *normal], HOLD_S, _RESAMPLES, 1)
+        blocks[ego] = {name: value for name, value in block.items()}
+        blocks[ego]["twins"] = {method: of_twins[method]["onset"] for method in originals[0].scores}
+    blocks["tracker_ms"] = round(float(np.mean([each.tracker_ms for each in drives])), 1)
+    return _rounded(blocks)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(each) for key, each in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def _save(path: Path, drives: Sequence[FollowedDrive]) -> None:
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for number, each in enumerate(drives):
+        for name, drive in (("drive", each.scores), ("twin", each.twin)):
+            if drive is not None:
+                columns = {"labelled": drive.labelled, "contact": drive.contact, **drive.scores}
+                arrays |= {f"{number}/{name}/{key}": np.asarray(column) for key, column in columns.items()}
+        arrays |= {f"{number}/range_m": each.range_m, f"{number}/closing_mps": each.closing_mps}
+        arrays[f"{number}/ego"] = np.array(each.ego)
+    np.savez_compressed(path, **arrays)
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """docs/braking.md."""
+    lines = [_HEAD]
+    for name, block in results.items():
+        setting = block["setting"]
+        lines += [f"## {name}", ""]
+        for ego in get_args(Ego):
+            lines += [
+                f"{_EGOS[ego]}: {block[ego]['drives']} drives, {block[ego]['normal_minutes']:.0f} minutes without "
+                "a label.",
+                "",
+            ]
+            lines += ["| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
+            methods = [key for key, value in block[ego].items() if isinstance(value, dict) and key != "twins"]
+            lines += ["| " + " | ".join(_cells(method, block[ego])) + " |" for method in methods] + [""]
+        lines += [
+            f"Seeds {setting['seed']} and {setting['seed'] + 1}. The tracker took {block['tracker_ms']} ms of the "
+            "processor's time for a cloud.",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _cells(method: str, block: Mapping[str, Any]) -> list[str]:
+    numbers = block[method]
+
+    def area(name: str) -> str:
+        found = numbers.get(name)
+        return "" if found is None else f"{found['auroc']:.3f} [{found['auroc_low']:.3f}, {found['auroc_high']:.3f}]"
+
+    def share(name: str) -> str:
+        return (
+            f"{numbers[name]:.2f} [{numbers[f'{name}_low']:.2f}, {numbers[f'{name}_high']:.2f}]"
+            if name in numbers
+            else ""
+        )
+
+    return [
+        method.replace("_", " "),
+        area("onset"),
+        area("onset_with_normality"),
+        area("label"),
+        area("label_held"),
+        area("label_before_contact"),
+        share("detected_within_0_6_s"),
+        share("detected_within_1_s"),
+        f"{numbers['median_delay_s']:.1f} s" if "median_delay_s" in numbers else "none",
+        f"{block['twins'][method]['auroc']:.3f}",
+    ]
+
+
+_EGOS: Final[Mapping[Ego, str]] = {
+    "follower": "**AnoVox's ego**, which follows closely and drives into a lead that stops",
+    "idm": "**An ego that keeps a distance** (intelligent driver model)",
+}
+_HEAD: Final = """# Finding a vehicle ahead that brakes
+
+Written by `python -m benchmarks.braking` (its `--help` has the options); [metrics.md](metrics.md) explains the columns,
+[tracker.md](tracker.md) the tracker, [simulator.md](simulator.md) the drives. All drives last 9 s at 10 Hz. In
+brackets: 95 % intervals over drives. Shares and delays are at one false alarm a minute, over all drives; a drive in
+which an alarm already sounds in the second before counts as missed. `middle of drive` looks at the frame's index alone,
+`nearness` at the range of what stands ahead in the lane, `ego deceleration` at the ego's poses and `pedal` at its brake
+less its throttle: the last two know what the ego's driver saw. In a twin the ego drives on as if the lead did not
+brake; there only the lead itself can tell.
+
+![Ranges, speeds and stops of simulated and real drives](braking_ranges.png)
+
+*The vehicle ahead in simulated drives and in 13 real drives of AnoVox, whose boxes (a detector's) were turned into
+ranges by a width of 2.0 m.*
+"""
+
+
+if __name__ == "__main__":
+    run_stage(main)
