@@ -14,6 +14,7 @@ from lib.model.model_params import ModelParams
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.shards.split_params import SplitParams
 from lib.simulator.simulate_params import SimulateParams
+from lib.tracking.track_params import TrackParams
 from lib.training.train_params import TrainParams
 
 WORDS = "params.yaml has passed. These words never change, so that no stage runs again for them.\n"
@@ -26,6 +27,7 @@ class Params(Section):
     simulate: SimulateParams
     preprocess: PreprocessParams
     split: SplitParams
+    track: TrackParams
     model: ModelParams
     train: TrainParams
     predict: PredictParams

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tools.smoke import TINY, copy_project, set_params, stage_environment
 
-STAGES = ["check", "simulate", "preprocess", "train", "predict", "evaluate", "export", "plot"]
+STAGES = ["check", "simulate", "preprocess", "track", "train", "predict", "evaluate", "export", "plot"]
 SMALLEST = {
     **TINY,
     "simulate.image_height": 32,

@@ -14,7 +14,7 @@ import yaml
 from stages.check import Params
 
 ROOT = Path(__file__).resolve().parents[1]
-STAGES = ("check", "simulate", "preprocess", "train", "predict", "evaluate", "export", "plot")
+STAGES = ("check", "simulate", "preprocess", "track", "train", "predict", "evaluate", "export", "plot")
 
 # The folders of lib, lowest first: the way of the data from files to figures, then what serves tools. A module imports
 # from its own folder and from those that stand before it here.
@@ -32,6 +32,7 @@ FOLDERS = (
     "sensors",
     "shards",
     "preprocessing",
+    "tracking",
     "views",
     "loading",
     "synthesis",
@@ -197,7 +198,7 @@ def test_torch_only_where_it_is_needed():
     assert users == WITH_TORCH
 
 
-@pytest.mark.parametrize("stage", ["check", "simulate", "preprocess", "evaluate", "export", "plot"])
+@pytest.mark.parametrize("stage", ["check", "simulate", "preprocess", "track", "evaluate", "export", "plot"])
 def test_stages_without_a_model_start_without_torch(stage):
     users = [str(path) for path in closure(Path(f"stages/{stage}.py")) if uses_torch(path)]
     assert not users, f"stages/{stage}.py loads torch through {users}"
@@ -336,6 +337,7 @@ def test_sections_lie_in_the_folders_of_their_stages():
         "simulate": "lib.simulator.simulate_params",
         "preprocess": "lib.preprocessing.preprocess_params",
         "split": "lib.shards.split_params",
+        "track": "lib.tracking.track_params",
         "model": "lib.model.model_params",
         "train": "lib.training.train_params",
         "predict": "lib.inference.predict_params",

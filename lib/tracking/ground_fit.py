@@ -1,0 +1,71 @@
+"""The ground in a cloud, found by a robust fit: a plane that may bend along the driving direction."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Points = npt.NDArray[np.floating]
+Values = npt.NDArray[np.float64]
+
+HALF_WIDTH_M: Final = 8.0
+_CELL_X_M, _CELL_Y_M = 1.5, 2.0
+_LOW_SHARE: Final = 0.25
+"""The point of a cell that stands for its ground: low, but not the lowest, which noise has made low."""
+_STEEPEST: Final = 0.15
+_PRIOR_SIGMA: Final = np.array([0.1, 0.04, 0.03, 0.0008])
+"""How far height [m], slopes along x and y, and bend along x [1/m] are usually from those of flat ground."""
+_CELL_SIGMA_M: Final = 0.03
+_SCALES_M: Final = (0.6, 0.35, 0.2, 0.12, 0.12)
+"""Residuals beyond the scale do not count; it narrows from one pass to the next."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """Ground of the height a + b x + c y + d x^2 [m, vehicle frame: x forward, y left, z up].
+
+    coefficients (4,) float64: a [m], b, c, d [1/m].
+    """
+
+    coefficients: Values
+
+    def height_above(self, points_m: Points) -> Values:
+        """Heights (N,) [m] of points (N, 3 or more) [m, vehicle frame] above the ground."""
+        return np.asarray(points_m[:, 2] - _terms(points_m) @ self.coefficients, dtype=np.float64)
+
+
+def fit_ground(points_m: Points, max_range_m: float) -> Ground:
+    """The ground ahead of the vehicle, up to max_range_m, from a cloud's points (N, 3 or more) [m, vehicle frame].
+
+    The vehicle stands on the ground, so without any point the answer is flat ground at z = 0. What stands on the ground
+    lies above it: of each cell of a grid a low point counts, and cells far above the fit do not.
+    """
+    x, y, z = points_m[:, 0], points_m[:, 1], points_m[:, 2]
+    near = (x > 1.0) & (x < max_range_m) & (np.abs(y) < HALF_WIDTH_M) & (np.abs(z) < 0.5 + _STEEPEST * x)
+    cells_m = _low_points(np.asarray(points_m[near, :3], dtype=np.float64))
+    terms, height = _terms(cells_m), cells_m[:, 2]
+    prior = np.diag(_PRIOR_SIGMA**-2.0)
+    coefficients: Values = np.zeros(4)
+    for scale_m in _SCALES_M:
+        residual = (height - terms @ coefficients) / scale_m
+        weight = np.clip(1 - residual**2, 0, None) ** 2 / _CELL_SIGMA_M**2  # Tukey's biweight
+        weighted = terms * weight[:, None]
+        coefficients = np.asarray(np.linalg.solve(terms.T @ weighted + prior, weighted.T @ height), dtype=np.float64)
+    return Ground(coefficients)
+
+
+def _terms(points_m: Points) -> Values:
+    x, y = np.asarray(points_m[:, 0], dtype=np.float64), np.asarray(points_m[:, 1], dtype=np.float64)
+    return np.column_stack([np.ones_like(x), x, y, x * x])
+
+
+def _low_points(points_m: Values) -> Values:
+    """A low point (cells, 3) of each occupied cell."""
+    column = np.floor(points_m[:, 0] / _CELL_X_M).astype(np.int64)
+    row = np.floor((points_m[:, 1] + HALF_WIDTH_M) / _CELL_Y_M).astype(np.int64)
+    cell = column * round(2 * HALF_WIDTH_M / _CELL_Y_M) + row
+    order = np.lexsort((points_m[:, 2], cell))
+    starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
+    counts = np.diff(starts, append=len(order))
+    return points_m[order[starts + (_LOW_SHARE * (counts - 1)).astype(np.int64)]]
