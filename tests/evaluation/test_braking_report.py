@@ -19,7 +19,7 @@ from lib.shards.tracks import write_tracks
 from tests.all_params import all_params
 from tests.braking_sample import AGENT, BRAKING, Drive, braking_drive, change_tracks, made_up_tracks, write_drive
 from tests.present import present
-from tests.scored_sample import made_up_scores
+from tests.scored_sample import LIDAR, made_up_scores
 
 PARAMS = all_params().evaluate.model_copy(update={"bootstrap_resamples": 200})
 NORMAL = Drive(None, (None,) * 40)
@@ -66,6 +66,15 @@ def test_truth_of_a_drive(report):
     first = touches.index(1)
     assert touches == [0] * first + [1] * (60 - first)
     assert 20.0 - 0.04 * (first - 30) ** 2 - 0.9 < 3.0 < 20.0 - 0.04 * (first - 31) ** 2 - 0.9 + 0.1
+
+
+def test_ranges_are_of_the_vehicles_frame(tmp_path):
+    """A LiDAR 2 m ahead of the ego's middle sees the same cloud 2 m farther away."""
+    ahead = replace(LIDAR, location=(2.0, 0.0, 1.8))
+    path = write_drive(tmp_path, "Scenario_a", braking_drive(), lambda i, f: replace(f, lidars=(ahead,)))
+    rows = present(counted(tmp_path, [path])).drives
+    assert np.array([row["range_m"] for row in rows[:30]]) == pytest.approx(np.full(30, 21.2), abs=0.25)
+    assert not any(row["contact"] for row in rows)
 
 
 def test_points_agree_with_scikit_learn(report, paths):
