@@ -1,5 +1,7 @@
 """The benchmark of braking drives: a handful of short drives, judged and put on a page."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,7 @@ def test_the_truth_is_that_of_the_plan(drives):
 
 
 def test_the_page_has_a_row_for_each_method(drives):
-    blocks = judged(drives) | {"setting": SETTING.__dict__}
+    blocks = judged(drives) | {"setting": asdict(SETTING)}
     text = page({SETTING.name: blocks})
     for method in ("tracker", "middle of drive", "nearness", "ego deceleration", "pedal"):
         assert text.count(f"| {method} |") == 2
