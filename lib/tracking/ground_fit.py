@@ -14,11 +14,11 @@ _CELL_X_M, _CELL_Y_M = 1.5, 2.0
 _LOW_SHARE: Final = 0.25
 """The point of a cell that stands for its ground: low, but not the lowest, which noise has made low."""
 _STEEPEST: Final = 0.15
-_PRIOR_SIGMA: Final = np.array([0.1, 0.04, 0.03, 0.0008])
+_PRIOR_SIGMA: Final = np.array([0.1, 0.04, 0.03, 0.001])
 """How far height [m], slopes along x and y, and bend along x [1/m] are usually from those of flat ground."""
 _CELL_SIGMA_M: Final = 0.03
-_SCALES_M: Final = (0.6, 0.35, 0.2, 0.12, 0.12)
-"""Residuals beyond the scale do not count; it narrows from one pass to the next."""
+_SCALES_M: Final = (1.2, 0.6, 0.35, 0.2, 0.12, 0.12)
+"""What is farther above the fit than the scale does not count; it narrows from one pass to the next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,9 @@ def fit_ground(points_m: Points, max_range_m: float) -> Ground:
     coefficients: Values = np.zeros(4)
     for scale_m in _SCALES_M:
         residual = (height - terms @ coefficients) / scale_m
-        weight = np.clip(1 - residual**2, 0, None) ** 2 / _CELL_SIGMA_M**2  # Tukey's biweight
+        above = np.clip(1 - residual**2, 0, None) ** 2  # Tukey's biweight
+        below = 1 / np.maximum(1.0, -residual)  # Huber's: nothing is below the ground, so these points are of it
+        weight = np.where(residual > 0, above, below) / _CELL_SIGMA_M**2
         weighted = terms * weight[:, None]
         coefficients = np.asarray(np.linalg.solve(terms.T @ weighted + prior, weighted.T @ height), dtype=np.float64)
     return Ground(coefficients)

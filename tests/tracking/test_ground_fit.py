@@ -1,0 +1,42 @@
+"""The ground is found on slopes and bends, under what stands on it, with few and with many points."""
+
+import numpy as np
+import pytest
+
+from lib.tracking.ground_fit import fit_ground
+
+
+def ground_points(slope, bend, bank, count, seed=0):
+    """Points of a road, denser near the vehicle, with noise along the ray; a third of them are on things above it."""
+    rng = np.random.default_rng(seed)
+    x, y = 4 * np.exp(rng.uniform(0, 2.6, count)), rng.uniform(-7, 7, count)
+    z = slope * x + bend * x**2 + bank * y + rng.normal(0, 0.1, count) * 1.8 / np.hypot(x, 1.8)
+    above = (y > 2.5) | ((np.abs(y) < 1.0) & (x > 14) & (x < 16))
+    z[above] += rng.uniform(0, 1.5, above.sum())
+    return np.column_stack([x, y, z])
+
+
+@pytest.mark.parametrize("count", [300, 6_000])
+@pytest.mark.parametrize(
+    ("slope", "bend", "bank"), [(0, 0, 0), (0.04, 0, 0), (-0.02, 0.0008, 0.02), (0, -0.001, 0), (0, 0.001, 0)]
+)
+def test_the_ground_is_within_a_decimetre_of_the_truth(slope, bend, bank, count):
+    ground = fit_ground(ground_points(slope, bend, bank, count), 60.0)
+    x = np.arange(5.0, 41.0, 5.0)
+    for y in (-2.0, 0.0, 2.0):
+        on_it = np.column_stack([x, np.full_like(x, y), slope * x + bend * x**2 + bank * y])
+        assert np.abs(ground.height_above(on_it)).max() < 0.1
+        assert ground.height_above(on_it + np.array([0, 0, 1.0])) == pytest.approx(1 + ground.height_above(on_it))
+
+
+def test_behind_a_near_vehicle_the_ground_is_still_flat():
+    """Only some metres of road are seen, and then the rear."""
+    rng = np.random.default_rng(1)
+    road = np.column_stack([rng.uniform(4, 6, 200), rng.uniform(-2, 2, 200), rng.normal(0, 0.03, 200)])
+    rear = np.column_stack([np.full(500, 6.0), rng.uniform(-0.9, 0.9, 500), rng.uniform(0.3, 1.5, 500)])
+    ground = fit_ground(np.concatenate([road, rear]), 60.0)
+    assert np.abs(ground.height_above(np.array([[5.0, 0, 0], [6.0, 0, 0]]))).max() < 0.1
+
+
+def test_without_points_the_ground_is_flat():
+    assert fit_ground(np.empty((0, 4)), 60.0).height_above(np.array([[20.0, 1, 0.7]])) == pytest.approx(0.7)

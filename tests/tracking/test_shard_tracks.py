@@ -1,0 +1,80 @@
+"""Tracks of shards: ticks, poses and the LiDAR's place are read from them."""
+
+import numpy as np
+import pytest
+
+from lib.common.errors import DataError
+from lib.geometry.frame import ScenarioType
+from lib.tracking.shard_tracks import is_tracked, tracks_of
+from lib.tracking.tracker import LOWEST_SCORE
+from tests.tracking.rear_clouds import PARAMS, braked_way_m, drive_shard
+
+FRAMES = 26
+EGO_M = 8.0 * np.arange(FRAMES) * 0.1
+RANGE_M = 14.0 + braked_way_m(8.0, 8.0, 1.5, FRAMES) - EGO_M
+
+
+def test_a_drive_that_brakes(tmp_path):
+    shard = drive_shard(tmp_path / "Scenario_1.h5", RANGE_M, EGO_M)
+    tracks = tracks_of(shard, PARAMS)
+    assert tracks.scenario == "Scenario_1" and tracks.shard_fingerprint == shard.fingerprint
+    assert np.isfinite(tracks.frame_score).all() and len(tracks.frame_score) == FRAMES
+    assert tracks.frame_score[:16].max() < 2 and tracks.frame_score[20] > 4
+    assert np.abs(tracks.range_m[5:] - RANGE_M[5:]).max() < 0.5
+    points = np.asarray(shard.points[15])[tracks.points(15)]
+    assert len(points) > 20 and np.abs(points[:, 0] - RANGE_M[15]).max() < 1.5 and np.abs(points[:, 1]).max() < 1.4
+
+
+def test_the_lidars_place_is_read(tmp_path):
+    """The same drive with the LiDAR 1.5 m ahead: nearer to the rear, and the same brake."""
+    shard = drive_shard(tmp_path / "Scenario_1.h5", RANGE_M, EGO_M, lidar_x_m=1.5)
+    tracks = tracks_of(shard, PARAMS)
+    assert np.abs(tracks.range_m[5:] - (RANGE_M[5:] - 1.5)).max() < 0.5
+    assert tracks.frame_score[:16].max() < 2 and tracks.frame_score[20] > 4
+
+
+def test_later_frames_change_nothing(tmp_path):
+    whole = tracks_of(drive_shard(tmp_path / "Scenario_1.h5", RANGE_M, EGO_M), PARAMS)
+    cut = tracks_of(drive_shard(tmp_path / "Scenario_2.h5", RANGE_M[:18], EGO_M[:18]), PARAMS)
+    other = tracks_of(drive_shard(tmp_path / "Scenario_3.h5", RANGE_M, EGO_M, changed_from=18), PARAMS)
+    assert np.array_equal(cut.frame_score, whole.frame_score[:18])
+    assert np.array_equal(other.frame_score[:18], whole.frame_score[:18])
+    assert not np.array_equal(other.frame_score[18:], whole.frame_score[18:])
+
+
+def test_missing_double_and_unsorted_ticks(tmp_path):
+    """Frames in another order are judged by their ticks; a tick's second frame takes over what its first one says."""
+    order = [0, 1, 2, 3, 5, 4, 6, 7, 8, 8, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22]
+    shard = drive_shard(tmp_path / "Scenario_1.h5", RANGE_M[order], EGO_M[order], ticks=order)
+    tracks = tracks_of(shard, PARAMS)
+    assert tracks.frame_score[order.index(15)] < 2 < 4 < tracks.frame_score[order.index(20)]
+    assert tracks.frame_score[8] == tracks.frame_score[9] and len(tracks.points(8)) and not len(tracks.points(9))
+    sorted_ticks = sorted(set(order))
+    plain = drive_shard(tmp_path / "Scenario_2.h5", RANGE_M[sorted_ticks], EGO_M[sorted_ticks], ticks=sorted_ticks)
+    assert len(tracks_of(plain, PARAMS).frame_score) == len(sorted_ticks)
+
+
+def test_a_drive_shorter_than_the_window_has_finite_scores(tmp_path):
+    shard = drive_shard(tmp_path / "Scenario_1.h5", RANGE_M[:3], EGO_M[:3])
+    assert is_tracked(shard)
+    assert tracks_of(shard, PARAMS).frame_score.tolist() == [LOWEST_SCORE] * 3
+
+
+def test_without_poses_there_is_one_sentence(tmp_path):
+    shard = drive_shard(tmp_path / "Scenario_1.h5", RANGE_M, EGO_M, posed=False)
+    with pytest.raises(
+        DataError, match=r"26 of 26 frames of Scenario_1 have no pose.*ACTION.*preprocess.poses=odometry"
+    ):
+        tracks_of(shard, PARAMS)
+
+
+def test_which_shards_are_drives(tmp_path):
+    def tracked(kind, ticks):
+        frames = slice(0, len(ticks))
+        shard = drive_shard(tmp_path / "S.h5", RANGE_M[frames], EGO_M[frames], ticks=ticks, scenario_type=kind)
+        return is_tracked(shard)
+
+    assert tracked(ScenarioType.NORMALITY, list(range(11))) and not tracked(ScenarioType.NORMALITY, list(range(10)))
+    assert not tracked(ScenarioType.STATIC, list(range(0, 55, 5)))
+    with pytest.raises(DataError, match=r"not 0\.1 s apart"):
+        tracked(ScenarioType.DYNAMIC, list(range(0, 55, 5)))
