@@ -67,7 +67,7 @@ def test_an_ego_that_does_not_react_drives_as_if_nothing_happened_until_it_touch
 
 
 def test_only_the_follower_drives_into_the_lead():
-    touched = {"follower": [], "idm": []}
+    touched: dict[str, list[bool]] = {"follower": [], "idm": []}
     for seed in range(60):
         plan, lane = draw(seed, ego_brakes_per_minute=0.0, follower_fraction=float(seed % 2))
         touched[plan.ego].append(bool(lane.touching[FRAMES].any()))
