@@ -1,10 +1,11 @@
 """Drives at 10 Hz through a simulated street, with any speed and turn rate of the ego, and what may be wrong there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from lib.anovox.format.ego_state import EgoState, action_values
 from lib.anovox.format.recording import Recording
@@ -27,7 +28,7 @@ FIRST_ID = 880
 
 
 def write_drive(
-    root: Path, speed_mps: Sequence[float], turn_radps: Sequence[float] | None = None, seed: int = 4
+    root: Path, speed_mps: npt.NDArray[np.float64], turn_radps: npt.NDArray[np.float64] | None = None, seed: int = 4
 ) -> Path:
     """Write one normality drive below `root`, a tick for each speed, in a street where nothing else moves."""
     changes = {"seed": seed, "normality_scenarios": 1, "anomaly_scenarios": 0, "dynamic_scenarios": 0}
@@ -52,7 +53,7 @@ def write_drive(
 
 def files_of(scenario: Path, *kinds: str) -> list[list[Path]]:
     """The files of each folder of some kinds, by frame."""
-    folders = [folder for folder in sorted(scenario.iterdir()) if folder.name.startswith(kinds)]
+    folders = [folder for folder in sorted(scenario.iterdir()) if folder.name.startswith(kinds) and folder.is_dir()]
     return [sorted(folder.iterdir()) for folder in folders]
 
 

@@ -33,14 +33,14 @@ class TickFit(Summed):
 
 def tick_fit(frame: Frame, before: Frame) -> TickFit:
     """Compare the clouds and depth images of a camera's frame and of its frame of the previous tick."""
-    now, late = _fits(frame, frame.depth_m), _fits(frame, before.depth_m)
-    then, early = _fits(before, before.depth_m), _fits(before, frame.depth_m)
+    now, late = _fits(frame, frame.depth_m, before.depth_m)
+    then, early = _fits(before, before.depth_m, frame.depth_m)
     pairs = (now, late), (late, now), (then, early), (early, then)
     return TickFit(*(int(np.count_nonzero(one & ~other)) for one, other in pairs))
 
 
-def _fits(frame: Frame, depth_m: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Which of the frame's points in view (V,) a depth image (H, W) [m] shows at their depth."""
+def _fits(frame: Frame, *depths_m: npt.NDArray[np.float32]) -> list[npt.NDArray[np.bool_]]:
+    """Which of the frame's points in view (V,) each of some depth images (H, W) [m] shows at their depth."""
     columns_m = frame.points[:, :3].T.astype(np.float64, order="C")
     _, row, column, point_depth_m = frame.calibration.pixels_of(columns_m)
-    return np.asarray(np.abs(point_depth_m - depth_m[row, column]) <= FIT_M, dtype=np.bool_)
+    return [np.asarray(np.abs(point_depth_m - depth_m[row, column]) <= FIT_M) for depth_m in depths_m]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lib.anovox.reading.anovox_recordings import open_anovox
+from lib.common.cache import Cache
 from lib.common.errors import ParamsError
 from lib.geometry.frame import Lidar
 from lib.geometry.rigid import invert
@@ -115,6 +116,19 @@ def test_preprocess_writes_them_where_action_is_missing(drive, tmp_path):
     assert np.isnan(unknown.world_SE3_ego).all() and np.isfinite(known.world_SE3_ego).all()
     assert np.array_equal(known.world_SE3_ego[0], np.eye(4))
     assert np.array_equal(unknown.time_s, known.time_s) and np.array_equal(unknown.points, known.points)
+
+
+def test_the_cache_tells_poses_apart(drive, tmp_path):
+    store = Cache(tmp_path / "cache")
+    reused = []
+    for number, poses in enumerate(("action", "odometry", "action", "odometry")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        data = convert_data_set(drive.parent, folder, PARAMS.model_copy(update={"poses": poses}), 1, store)
+        reused.append(data.reused)
+    assert reused == [0, 0, 1, 1]
+    one, other = (read_shard(tmp_path / number / data.entries[0].file) for number in "13")
+    assert np.array_equal(one.world_SE3_ego, other.world_SE3_ego)
 
 
 def test_other_formats_get_poses_too(tmp_path):

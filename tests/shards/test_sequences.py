@@ -37,12 +37,14 @@ def shard_at(folder, times_s):
     ],
 )
 def test_ticks_are_counted_by_time(folder, times_s, ticks):
-    assert ticks_of(shard_at(folder, times_s)).tolist() == ticks
+    found = ticks_of(shard_at(folder, times_s))
+    assert found is not None and found.tolist() == ticks
 
 
 def test_a_slow_clock_stays_on_the_grid(folder):
     """As KITTI's, whose LiDAR turns in 0.1037 s."""
-    assert ticks_of(shard_at(folder, [0.1037 * number for number in range(40)])).tolist() == list(range(40))
+    found = ticks_of(shard_at(folder, [0.1037 * number for number in range(40)]))
+    assert found is not None and found.tolist() == list(range(40))
 
 
 @pytest.mark.parametrize("times_s", [[None, None], [0.0, None, 0.2]])

@@ -153,8 +153,8 @@ def differing_ticks_s(estimates_s: Sequence[float]) -> tuple[float, float] | Non
 
 
 def seconds_per_tick(estimates_s: Sequence[float]) -> float:
-    """Time [s] between consecutive frame ids: AnoVox's, unless estimates clearly show another."""
-    if not estimates_s:
+    """Time [s] between consecutive frame ids: AnoVox's, unless estimates clearly show another one."""
+    if not estimates_s or differing_ticks_s(estimates_s):
         return SECONDS_PER_TICK
     measured_s = float(np.median(estimates_s))
     rounded_s = round(round(measured_s / TIME_ROUNDING_S) * TIME_ROUNDING_S, 2)
