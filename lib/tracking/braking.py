@@ -31,7 +31,7 @@ ones are less noisy, but see a brake later, and long after its end.
 """
 _FEWEST: Final = 4
 """Moments that a parabola is fitted to: one more than it has coefficients."""
-_TIME_TOLERANCE_S: Final = 0.05
+TIME_TOLERANCE_S: Final = 0.05
 _HARDEST_MPS2: Final = 12.0
 """What tyres hold, and a little more."""
 _PASSES: Final = (0.3, 0.15, 0.0, 0.0)
@@ -132,7 +132,7 @@ def braking(registered: Registered, seconds: float, usual_mps2: float) -> Brakin
 
 def _parabola(registered: Registered, window_s: float, usual_mps2: float) -> tuple[float, float] | None:
     """Speed and acceleration at the last moment; None where fewer than _FEWEST moments are in the window."""
-    inside = registered.time_s > -window_s - _TIME_TOLERANCE_S
+    inside = registered.time_s > -window_s - TIME_TOLERANCE_S
     if np.count_nonzero(inside) < _FEWEST:
         return None
     time_s, place_m = registered.time_s[inside], registered.position_m[inside]
