@@ -28,7 +28,7 @@ def is_tracked(shard: Shard) -> bool:
     steady = len(known) > 1 and float(np.median(np.diff(known))) == 1.0
     if shard.scenario_type is not ScenarioType.DYNAMIC:
         return steady and len(known) >= SEQUENCE_FRAMES
-    if len(shard) > 1 and not steady:
+    if ticks is None or (len(shard) > 1 and not steady):
         raise DataError(
             f"{shard.path}: the frames of {shard.scenario} have no times, or are not {1 / TICKS_PER_SECOND} s apart, "
             "and a vehicle that brakes can be told by them alone; keep all frames of dynamic scenarios in data.root"

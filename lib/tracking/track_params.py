@@ -8,7 +8,7 @@ from lib.common.params import Section
 
 
 class TrackParams(Section):
-    """Where the vehicle ahead is looked for, and from how much of the past its braking is read."""
+    """Where the vehicle ahead is looked for, and how its braking is read from the past."""
 
     seconds: Annotated[float, Field(ge=0.4, le=3)]
     usual_acceleration_mps2: Annotated[float, Field(ge=0.1, le=100)]

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.geometry.rigid import Matrix, apply, invert
-from lib.tracking.braking import Braking, Moment, braking, register
 from lib.tracking.ground_fit import fit_ground
 from lib.tracking.lead import Cloud, Expected, Rear, beside_path, body_of, nearest_in_path, rear_at
+from lib.tracking.rear_braking import TIME_TOLERANCE_S, Braking, Moment, braking, register
 from lib.tracking.track_params import TrackParams
 
 Values = npt.NDArray[np.float64]
@@ -30,7 +30,9 @@ _MOST_POINTS: Final = 160
 _PATIENCE_S: Final = 0.55
 """A vehicle that is not found for longer is lost."""
 _FIRST_STEP_MPS: Final = 25.0
-"""How fast what was seen only once may move against the ego."""
+"""How fast what was seen only once may move against the ego,"""
+_FIRST_STEP_BESIDE_M: Final = 0.8
+"""and how far to a side."""
 _SPEED_WINDOW_S: Final = 0.45
 _MIDDLE_GAIN: Final = 0.5
 _TURNED_AWAY_M, _TURNED_AWAY_FAR_M, _FAR_M = 2.2, 3.2, 25.0
@@ -100,7 +102,7 @@ class LeadTracker:
         """
         assert not self._poses or time_s > self._poses[-1][0], "times rise"
         self._poses.append((time_s, world_SE3_ego))
-        while self._poses[0][0] < time_s - _WAY_S - 1e-3:
+        while self._poses[0][0] < time_s - _WAY_S - TIME_TOLERANCE_S:
             self._poses.popleft()
         self._curvature_1pm = _curvature([pose for _, pose in self._poses], self._curvature_1pm)
         cloud, rows = self._cropped(points_m)
@@ -129,16 +131,14 @@ class LeadTracker:
 
     def _found(self, time_s: float, cloud: Cloud, world_SE3_ego: Matrix) -> tuple[Expected, Rear] | None:
         """The rear of the followed vehicle, or of the nearest in the way; and where it was expected."""
-        params, nearest = self._params, None
+        params = self._params
         nearest = nearest_in_path(cloud, self._curvature_1pm, params.lane_half_width_m, params.max_range_m)
         if self._followed is not None and time_s - self._followed.time_s > _PATIENCE_S:
             self._forget()
         if self._followed is not None:
             expected = self._followed.at(time_s, invert(world_SE3_ego), world_SE3_ego)
             if len(self._moments) == 1:  # Its speed is not known yet.
-                reach_m = _FIRST_STEP_MPS * (time_s - self._followed.time_s)
-                if nearest is not None and abs(nearest.x_m - expected.x_m) < reach_m:
-                    expected = nearest
+                expected = _same(nearest, expected, time_s - self._followed.time_s)
             if not self._has_left(expected, nearest):
                 rear = rear_at(cloud, expected)
                 return None if rear is None else (expected, rear)
@@ -164,7 +164,7 @@ class LeadTracker:
             rows = rows[np.linspace(0, len(rows) - 1, _MOST_POINTS).astype(np.intp)]
         xy_m = apply(world_SE3_ego, cloud.place_m[rows])[:, :2]
         self._moments.append(Moment(time_s, xy_m, cloud.height_m[rows]))
-        while self._moments[0].time_s < time_s - self._params.seconds - 0.05:
+        while self._moments[0].time_s < time_s - self._params.seconds - TIME_TOLERANCE_S:
             self._moments.popleft()
         here_m = apply(world_SE3_ego, np.array([middle.x_m, middle.y_m, 0.0]))[:2]
         heading = world_SE3_ego[:2, :2] @ [np.cos(middle.yaw_rad), np.sin(middle.yaw_rad)]
@@ -191,6 +191,13 @@ class LeadTracker:
         self._followed = None
         self._moments.clear()
         self._turned_away = self._nearer = 0
+
+
+def _same(nearest: Expected | None, expected: Expected, passed_s: float) -> Expected:
+    """The nearest thing in the way, if it may be what was seen once; else what is expected."""
+    if nearest is None or abs(nearest.y_m - expected.y_m) > _FIRST_STEP_BESIDE_M:
+        return expected
+    return nearest if abs(nearest.x_m - expected.x_m) < _FIRST_STEP_MPS * passed_s else expected
 
 
 def _middle(expected: Expected, rear: Rear) -> Expected:

@@ -12,6 +12,7 @@ CHANGED = {
     "lib/simulator/people.py": ["simulate"],
     "lib/anovox/reading/scenario.py": ["preprocess"],
     "lib/anovox/download/archives.py": [],
+    "lib/tracking/lead.py": ["track"],
     "lib/synthesis/solids.py": ["train", "predict"],
     "lib/sensors/scan_pattern.py": ["train", "predict", "export"],
     "lib/model/fusion.py": ["train", "predict", "export"],

@@ -25,11 +25,13 @@ _EXTRA_SIGMA_M: Final = 0.01
 _LEAST_SIGMA_M: Final = 0.02
 _DEGREES: Final = 4.0
 """Degrees of freedom of Student's t: points that belong to something else pull little."""
-_WINDOWS: Final = (0.4, 0.6, 0.8, 1.0)
-"""Lengths of the windows, as shares of the longest."""
+_WINDOWS: Final = (0.4, 0.5, 0.6)
+"""Lengths of the windows that parabolas are fitted to, as shares of the time over which the rear is registered. Longer
+ones are less noisy, but see a brake later, and long after its end.
+"""
 _FEWEST: Final = 4
 """Moments that a parabola is fitted to: one more than it has coefficients."""
-_TIME_TOLERANCE_S: Final = 0.05
+TIME_TOLERANCE_S: Final = 0.05
 _HARDEST_MPS2: Final = 12.0
 """What tyres hold, and a little more."""
 _PASSES: Final = (0.3, 0.15, 0.0, 0.0)
@@ -114,24 +116,23 @@ def _prior() -> Values:
 
 
 def braking(registered: Registered, seconds: float, usual_mps2: float) -> Braking | None:
-    """How hard a vehicle brakes, from its places in the last `seconds`; None where too few moments are known.
+    """How hard a vehicle brakes, from places registered over `seconds`; None where too few moments are known.
 
-    A parabola is fitted to windows of several lengths: short ones see a brake early, long ones are less noisy. Drivers
-    usually accelerate and brake with up to `usual_mps2`; the less certain a fit is, the more that counts against it.
-    Fits beyond what tyres hold are of two different things, and do not count. Speed and acceleration are those of the
-    middle window.
+    A parabola is fitted to windows of several lengths, and the hardest braking counts. Drivers usually accelerate and
+    brake with up to `usual_mps2`; the less certain a fit is, the more that counts against it. Fits beyond what tyres
+    hold are of two different things, and do not count. Speed and acceleration are those of the longest window.
     """
     fits = [_parabola(registered, share * seconds, usual_mps2) for share in _WINDOWS]
     known = [fit for fit in fits if fit is not None and abs(fit[1]) < _HARDEST_MPS2]
     if not known:
         return None
-    speed_mps, acceleration_mps2 = known[len(known) // 2]
+    speed_mps, acceleration_mps2 = known[-1]
     return Braking(speed_mps, acceleration_mps2, max(-fit[1] for fit in known))
 
 
 def _parabola(registered: Registered, window_s: float, usual_mps2: float) -> tuple[float, float] | None:
     """Speed and acceleration at the last moment; None where fewer than _FEWEST moments are in the window."""
-    inside = registered.time_s > -window_s - _TIME_TOLERANCE_S
+    inside = registered.time_s > -window_s - TIME_TOLERANCE_S
     if np.count_nonzero(inside) < _FEWEST:
         return None
     time_s, place_m = registered.time_s[inside], registered.position_m[inside]
