@@ -165,15 +165,14 @@ class BrakingCounter:
 
     def finish(self) -> BrakingReport | None:
         """The report; None where no drive is a dynamic one."""
-        dynamic = [drive for drive in self._drives if drive.is_dynamic]
-        if not dynamic:
-            return None
         for names, problem in (
             (self._not_judged, "not at 10 Hz, with unknown times, or of no more than 10 frames: left out"),
             (self._without_lead, "no LiDAR point of the vehicle ahead in any frame"),
         ):
             if names:
                 _LOG.warning("braking: %s: %s", some_names(names), problem)
+        if not any(drive.is_dynamic for drive in self._drives):
+            return None
         params = self._params
         block = judge_drives(self._drives, params.hold_s, params.bootstrap_resamples, params.seed)
         weights, columns = resampled(self._drives, params.bootstrap_resamples, params.seed)
@@ -182,7 +181,7 @@ class BrakingCounter:
             if pool := counter.finish(weights):
                 numbers = level_metrics(pool)
                 block[method][level] = {key: numbers[key] for key in _POINT_KEYS}
-        methods = [_method_row(method, block[method]) for method in dynamic[0].scores]
+        methods = [_method_row(method, block[method]) for method in self._drives[0].scores]
         return BrakingReport(block, methods, self._rows)
 
     def _begin(self, shard: Shard) -> _Drive | None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from lib.common.errors import DataError
 from lib.geometry.frame import ScenarioType
 from lib.geometry.rigid import apply_to_columns, vehicle_SE3_sensor
-from lib.shards.sequences import TICKS_PER_SECOND
+from lib.shards.sequences import is_sequence
 from lib.shards.shard_reader import Shard
 
 Floats = npt.NDArray[np.floating]
@@ -18,8 +18,6 @@ AGENT_IDS: Final = tuple(range(112, 120))
 """Of the vehicle ahead, which is an agent of the scenario, outside the labelled ticks."""
 CONTACT_M: Final = 3.0
 """AnoVox's ego is 4.9 m long with the LiDAR at its middle: a vehicle so near touches it, or all but does."""
-MIN_FRAMES: Final = 11
-_TOLERANCE_S: Final = 0.02
 _SPEED_HALF_WINDOW: Final = 3
 _IS_AGENT: Final = np.isin(np.arange(256), AGENT_IDS)
 _IS_LEAD: Final = np.isin(np.arange(256), (BRAKING_ID, *AGENT_IDS))
@@ -30,11 +28,9 @@ def is_drive(shard: Shard) -> bool:
 
     Raises DataError where the times of such a drive go back or stand still.
     """
-    if shard.scenario_type not in (ScenarioType.DYNAMIC, ScenarioType.NORMALITY) or len(shard) < MIN_FRAMES:
+    if shard.scenario_type not in (ScenarioType.DYNAMIC, ScenarioType.NORMALITY) or not is_sequence(shard):
         return False
     steps_s = np.diff(shard.time_s)
-    if not np.isfinite(steps_s).all() or abs(np.median(steps_s) - 1 / TICKS_PER_SECOND) > _TOLERANCE_S:
-        return False
     if (steps_s <= 0).any():
         frame = int(shard.frame_id[1 + np.argmax(steps_s <= 0)])
         raise DataError(

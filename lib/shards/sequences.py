@@ -12,6 +12,8 @@ TICKS_PER_SECOND: Final = 10
 """AnoVox's recording rate."""
 _TOLERANCE_S: Final = 0.02
 NO_FRAME: Final = -1
+_MOST_OFF_GRID: Final = 0.1
+"""Share of a sequence's frames."""
 
 
 def ticks_of(shard: Shard) -> npt.NDArray[np.int64] | None:
@@ -34,6 +36,15 @@ def ticks_of(shard: Shard) -> npt.NDArray[np.int64] | None:
             # Else many frames within one tick, a millisecond apart, would move the grid.
             last_s = time_s if passed else last_s
     return ticks
+
+
+def is_sequence(shard: Shard) -> bool:
+    """Whether a shard's frames are at TICKS_PER_SECOND for at least a second; some may be missing, few off the grid."""
+    ticks = ticks_of(shard)
+    if ticks is None or len(ticks) == 0 or float(np.mean(ticks == NO_FRAME)) > _MOST_OFF_GRID:
+        return False
+    known = np.unique(ticks[ticks != NO_FRAME])
+    return len(known) > TICKS_PER_SECOND and float(np.median(np.diff(known))) == 1.0
 
 
 def window_of(ticks: npt.NDArray[np.int64], lags: Sequence[int]) -> npt.NDArray[np.int64]:

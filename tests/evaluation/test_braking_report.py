@@ -119,7 +119,10 @@ def test_one_drive_after_another_whatever_the_parts(report, folder, paths, monke
 def test_without_a_dynamic_drive_there_is_no_report(tmp_path, paths, caplog):
     assert counted(tmp_path, [paths[2]]) is None
     slow = write_drive(tmp_path, "Scenario_s", braking_drive(), lambda i, f: replace(f, time_s=0.5 * i))
-    assert counted(tmp_path, [paths[2], slow]) is None and not caplog.records
+    assert not caplog.records
+    assert counted(tmp_path, [paths[2], slow]) is None
+    [record] = caplog.records
+    assert "Scenario_s: not at 10 Hz" in record.getMessage()
 
 
 @pytest.mark.parametrize(
