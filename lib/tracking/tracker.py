@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.geometry.rigid import Matrix, apply, invert
-from lib.tracking.braking import TIME_TOLERANCE_S, Braking, Moment, braking, register
+from lib.shards.sequences import TICKS_PER_SECOND
+from lib.tracking.braking import TIME_TOLERANCE_S, Braking, Moment, Registered, braking, register
 from lib.tracking.ground_fit import fit_ground
 from lib.tracking.lead import Cloud, Expected, Rear, beside_path, body_of, nearest_in_path, rear_at
 from lib.tracking.track_params import TrackParams
@@ -31,6 +32,10 @@ _MOST_POINTS: Final = 160
 """Of a rear; more say no more."""
 _PATIENCE_S: Final = 0.55
 """A vehicle that is not found for longer is lost."""
+_LEAST_POINTS: Final = 2
+"""Of a rear that is followed."""
+_SLACK_MPS: Final = 4.0
+"""How much faster or slower than expected a vehicle may have become while it was not found."""
 _FIRST_STEP_MPS: Final = 25.0
 """How fast what was seen only once may move against the ego,"""
 _FIRST_STEP_BESIDE_M: Final = 0.8
@@ -145,7 +150,8 @@ class LeadTracker:
             if len(self._moments) == 1:  # Its speed is not known yet.
                 expected = _same(nearest, expected, time_s - self._followed.time_s)
             if not self._has_left(expected, nearest):
-                rear = rear_at(cloud, expected)
+                unseen_s = time_s - self._followed.time_s
+                rear = rear_at(cloud, expected, _LEAST_POINTS, _SLACK_MPS * max(0.0, unseen_s - 1 / TICKS_PER_SECOND))
                 return None if rear is None else (expected, rear)
             self._forget()
         rear = None if nearest is None else rear_at(cloud, nearest)
@@ -180,12 +186,11 @@ class LeadTracker:
             return None
         direction = _direction(self._moments, heading / np.linalg.norm(heading))
         registered = register(self._moments, direction)
-        last = registered.time_s > -_SPEED_WINDOW_S
-        speed_mps = (
-            float(np.polyfit(registered.time_s[last], registered.position_m[last], 1)[0]) if last.sum() > 1 else 0.0
-        )
-        self._followed = _Followed(time_s, here_m, speed_mps * direction, float(np.arctan2(direction[1], direction[0])))
-        return braking(registered, self._params.seconds, self._params.usual_acceleration_mps2)
+        result = braking(registered, self._params.seconds, self._params.usual_acceleration_mps2)
+        speed_mps = _mean_speed(registered) if result is None else result.speed_mps
+        yaw_rad = float(np.arctan2(direction[1], direction[0]))
+        self._followed = _Followed(time_s, here_m, speed_mps * direction, yaw_rad)
+        return result
 
     def _ego_velocity(self) -> Values:
         """The ego's velocity (2,) [m/s, world] since the last pose."""
@@ -213,6 +218,14 @@ def _middle(expected: Expected, rear: Rear) -> Expected:
     ahead_m, left_m = rear.edge_m, _MIDDLE_GAIN * rear.beside_m
     x_m, y_m = expected.x_m + cosine * ahead_m - sine * left_m, expected.y_m + sine * ahead_m + cosine * left_m
     return Expected(x_m, y_m, expected.yaw_rad)
+
+
+def _mean_speed(registered: Registered) -> float:
+    """Speed [m/s] over the last moments; 0 where only one is that young."""
+    last = registered.time_s > -_SPEED_WINDOW_S
+    if np.count_nonzero(last) < 2:
+        return 0.0
+    return float(np.polyfit(registered.time_s[last], registered.position_m[last], 1)[0])
 
 
 def _direction(moments: deque[Moment], heading: Values) -> Values:
