@@ -2,15 +2,14 @@
 
 `python -m benchmarks.braking --lidar 32 512` simulates drives of both kinds of ego, their twins in which the ego does
 not react, and an hour of normal driving, without writing a file; it merges the numbers into benchmarks/braking.json and
-renders docs/braking.md and its pictures. `--boxes FILE` adds real drives to the picture of ranges: a CSV with the box of
-the vehicle ahead, as docs/braking.md describes it.
+renders docs/braking.md. `--boxes FILE` draws the ranges of simulated and real drives: a CSV with the box of the vehicle
+ahead in each frame (benchmarks/braking_picture.py describes it).
 """
 
 import argparse
-import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -24,7 +23,7 @@ from lib.common.outputs import write_json, write_text
 from lib.common.params import Sections, load_params
 from lib.common.terminal import log, log_to_stderr
 from lib.common.workers import processes, run_tasks
-from lib.evaluation.braking import DriveScores, judge_drives
+from lib.evaluation.braking import judge_drives
 from lib.simulator.driving.drive_plan import Ego
 from lib.simulator.scenario_plan import plan_scenarios
 from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
@@ -83,11 +82,12 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="keep the drives' scores in this file (.npz)")
     args = parser.parse_args()
     log_to_stderr("%(levelname)s: %(message)s")
-    setting = Setting(*args.lidar, args.drives, args.minutes, args.hard_stops, args.seed)
+    channels, rays = args.lidar
+    setting = Setting(channels, rays, args.drives, args.minutes, args.hard_stops, args.seed)
     drives = simulate(setting, load_params(Params), args.workers)
     if args.save:
         _save(args.save, drives)
-    numbers = {"setting": setting.__dict__} | judged(drives)
+    numbers = {"setting": asdict(setting)} | judged(drives)
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     results[setting.name] = numbers
     write_json(RESULTS, results)
@@ -134,10 +134,9 @@ def judged(drives: Sequence[FollowedDrive]) -> dict[str, Any]:
         originals, twins = [each.scores for each in dynamic], [each.twin for each in dynamic if each.twin is not None]
         block = judge_drives([*originals, *normal], HOLD_S, _RESAMPLES, 1)
         of_twins = judge_drives([*twins, *normal], HOLD_S, _RESAMPLES, 1)
-        blocks[ego] = {name: value for name, value in block.items()}
-        blocks[ego]["twins"] = {method: of_twins[method]["onset"] for method in originals[0].scores}
-    blocks["tracker_ms"] = round(float(np.mean([each.tracker_ms for each in drives])), 1)
-    return _rounded(blocks)
+        blocks[ego] = {**block, "twins": {method: of_twins[method]["onset"] for method in originals[0].scores}}
+    blocks["tracker_ms"] = float(np.mean([each.tracker_ms for each in drives]))
+    return {key: _rounded(value) for key, value in blocks.items()}
 
 
 def _rounded(value: Any) -> Any:
@@ -155,7 +154,8 @@ def _save(path: Path, drives: Sequence[FollowedDrive]) -> None:
                 arrays |= {f"{number}/{name}/{key}": np.asarray(column) for key, column in columns.items()}
         arrays |= {f"{number}/range_m": each.range_m, f"{number}/closing_mps": each.closing_mps}
         arrays[f"{number}/ego"] = np.array(each.ego)
-    np.savez_compressed(path, **arrays)
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def page(results: Mapping[str, Any]) -> str:

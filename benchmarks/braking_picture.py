@@ -40,8 +40,8 @@ def real_drives(path: Path) -> Ranges:
             width = float(row["right_px"]) - float(row["left_px"]) if known else np.nan
             widths.setdefault(row["drive"], []).append(width)
     ranges, speeds = list[Values](), list[Values]()
-    for width in widths.values():
-        range_m = FOCAL_PX * WIDTH_M / np.array(width)
+    for of_drive in widths.values():
+        range_m = FOCAL_PX * WIDTH_M / np.array(of_drive)
         steady = np.abs(np.diff(np.log(range_m), prepend=np.log(range_m[0]))) < 0.1
         jumps = np.convolve(~steady, np.ones(_LAG), "full")[: len(range_m)] > 0
         speed_mps = np.full(len(range_m), np.nan)

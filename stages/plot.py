@@ -1,4 +1,4 @@
-"""Draw the results: curves, histograms and breakdown in plots/figures, the gallery in plots/detections."""
+"""Draw the results: curves, histograms, breakdown and drives in plots/figures, the gallery in plots/detections."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,11 @@ from lib.common.paths import DETECTIONS, EVALUATE_METRICS, FIGURES, PREDICTIONS,
 from lib.common.workers import processes_or_here, run_tasks
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.inputs import ScoredScenario, opened, scored_scenarios
+from lib.figures.braking_figure import draw_braking
 from lib.figures.breakdown_figure import draw_breakdown
 from lib.figures.cases import CATEGORIES, Category, choose_cases, describe, standing
 from lib.figures.curves_figure import draw_precision_recall, draw_roc
+from lib.figures.drive_figure import choose_drives, draw_drive, read_drives, thresholds_of
 from lib.figures.events_figure import draw_events
 from lib.figures.gallery import Case, draw_case, draw_sheet, make_case
 from lib.figures.plot_params import PlotParams
@@ -28,7 +30,7 @@ from lib.figures.training_figure import draw_training
 from lib.shards.split_params import SplitParams
 
 _NAMES = "training", "roc", "precision_recall", "breakdown", "reliability", "events", "scores"
-FIGURE_FILES = [f"{name}.png" for name in _NAMES]
+FIGURE_FILES = [*(f"{name}.png" for name in (*_NAMES, "braking")), "drive_[0-9]*.png"]
 DETECTION_FILES = [f"{category}{number}.png" for category in CATEGORIES for number in ("", "_[0-9]*")]
 
 
@@ -64,6 +66,7 @@ def main() -> None:
         evidence = gather_evidence(opened(scenarios), len(scenarios), edges, params.evaluate)
         histograms = partial(draw_scores, evidence.histograms, EVALUATE_METRICS)
         rest = [PlannedFigure(figures / "scores.png", histograms, params.plot.dpi)]
+        rest += _figures_of_drives(figures, params)
         for category in CATEGORIES:
             rest += _gallery(detections, category, scenarios, evidence, params.plot)
         run_tasks(pool, draw_and_save, rest, "plot", "picture")
@@ -87,6 +90,20 @@ def _figures_of_tables(folder: Path, dpi: int) -> list[PlannedFigure]:
         "events": partial(draw_events, TABLES / "events.csv", TABLES / "first_detections.csv", EVALUATE_METRICS),
     }
     return [PlannedFigure(folder / f"{name}.png", function, dpi) for name, function in draw.items()]
+
+
+def _figures_of_drives(folder: Path, params: Params) -> list[PlannedFigure]:
+    """Of drives in which the vehicle ahead brakes; none where the test set has none."""
+    drives = read_drives(TABLES / "drives.csv")
+    if not drives:
+        return []
+    overview = partial(draw_braking, TABLES / "braking.csv", EVALUATE_METRICS)
+    planned_figures = [PlannedFigure(folder / "braking.png", overview, params.plot.dpi)]
+    thresholds, hold_s = thresholds_of(EVALUATE_METRICS), params.evaluate.hold_s
+    for number, (rank, drive) in enumerate(choose_drives(drives, thresholds, params.plot.gallery_frames), start=1):
+        draw = partial(draw_drive, drive, rank, len(drives), thresholds, hold_s)
+        planned_figures.append(PlannedFigure(folder / f"drive_{number:02}.png", draw, params.plot.dpi))
+    return planned_figures
 
 
 def _gallery(

@@ -10,6 +10,7 @@ from lib.common.paths import DATA_METRICS, LABEL_METRICS, LABEL_SHEETS, SCENARIO
 from lib.common.terminal import log
 from lib.geometry.frame import ScenarioType
 from lib.preprocessing.conversion import convert_data_set
+from lib.preprocessing.drive_checks import drive_notes
 from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.label_guards import check_labels, type_sentences
 from lib.preprocessing.label_report import (
@@ -58,6 +59,8 @@ def main() -> None:
         log(f"labels, ignored by preprocess.trust_labels: {each.what}")
     for left_open in undecided(labelled):
         log(f"labels: {left_open.scenarios[0]} (of {len(left_open.scenarios)}): {left_open.what}")
+    for note in drive_notes(data.statistics, types):
+        log(f"drives: {note.sentence}")
     for sentence in [*label_sentences(labelled), *type_sentences(labelled, types)]:
         log(sentence)
     frames = data.metrics["frames"]["total"]

@@ -78,12 +78,14 @@ def is_mapped(array: Any) -> bool:
 
 def shard_entry(shard: Shard) -> ShardEntry:
     """The index line of a shard by what lies in it."""
+    anomalous = frames_with_anomaly(shard)
     return ShardEntry(
         scenario=shard.scenario,
         type=shard.scenario_type,
         file=shard.path.name,
         frames=len(shard),
-        frames_with_anomaly=int(frames_with_anomaly(shard).sum()),
+        frames_with_anomaly=int(anomalous.sum()),
+        frames_before_anomaly=int((~np.logical_or.accumulate(anomalous)).sum()),
         image_height=shard.camera.height_px,
         image_width=shard.camera.width_px,
         max_points=shard.points.shape[1],

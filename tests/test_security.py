@@ -157,7 +157,7 @@ def test_scenarios_of_strange_names_are_left_out_and_reported(tmp_path):
 
 @pytest.mark.parametrize("file", ["../../x.h5", "/etc/passwd", "a/b.h5", "..", "", "a\x1bb.h5"])
 def test_an_index_cannot_name_files_elsewhere(tmp_path, file):
-    write_index(tmp_path, [ShardEntry("s", ScenarioType.NORMALITY, file, 1, 0, 8, 8, 64, 8, "", "")])
+    write_index(tmp_path, [ShardEntry("s", ScenarioType.NORMALITY, file, 1, 0, 1, 8, 8, 64, 8, "", "")])
     with pytest.raises(DataError, match=r"index\.csv: damaged \(.* is not the name of a file in this folder"):
         read_index(tmp_path)
 

@@ -13,6 +13,8 @@ from lib.common.terminal import readable
 from lib.doctor.diagnoses import Diagnosis, Severity, diagnose, splits_of
 from lib.doctor.estimate import Estimate, PlannedParams, estimate
 from lib.doctor.survey import Metrics, Survey, survey
+from lib.geometry.frame import ScenarioType
+from lib.preprocessing.drive_facts import DriveFacts
 from lib.preprocessing.label_report import scenario_rows
 from lib.preprocessing.statistics import Statistics, class_fractions
 from lib.shards.split import Split
@@ -100,6 +102,7 @@ def _contents(checkup: Checkup) -> list[tuple[str, str]]:
     left_out, largest = sum(metrics["skipped_scenarios"].values()), f"{points['largest_cloud']:,} points"
     return [
         ("scenarios", f"{len(survey.scenarios):,} ({types}); {left_out:,} left out"),
+        *[("" if number else "drives", words) for number, words in enumerate(_drives(survey))],
         ("frames", f"{frames['usable']:,}; {frames['skipped']:,} left out"),
         ("", f"read in full: {'all' if every_tick else sampled}"),
         *[("" if number else "sensors", words) for number, words in enumerate(sensors)],
@@ -110,6 +113,21 @@ def _contents(checkup: Checkup) -> list[tuple[str, str]]:
         ("  by size", _shown(metrics["anomaly_frames"])),
         ("  by distance", _shown({k.replace("_", " "): v for k, v in metrics["anomaly_distance"].items()})),
     ]
+
+
+def _drives(survey: Survey) -> list[str]:
+    """A line for each type of scenario: `2 dynamic, 180 ticks, 18 s, 10 a second, poses in all`."""
+    lines = []
+    for kind in ScenarioType:
+        found = [s.statistics.drive for s in survey.scenarios if s.type is kind]
+        if not found:
+            continue
+        total = sum(found, DriveFacts())
+        name = "dynamic" if kind is ScenarioType.DYNAMIC else kind.value.lower()
+        rate = f", {(total.ticks - len(found)) / total.seconds:.3g} a second" if total.seconds > 0 else ""
+        posed = {0: "no poses", total.ticks: "poses in all"}.get(total.posed, f"poses in {total.posed:,}")
+        lines.append(f"{len(found):,} {name}: {total.ticks:,} ticks, {total.seconds:.1f} s{rate}, {posed}")
+    return lines
 
 
 def _label_rows(metrics: Metrics) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from lib.anovox.reading.anovox_recordings import open_anovox
 from lib.common.errors import DataError
 from lib.doctor.survey import Metrics, Survey
 from lib.geometry.frame import ScenarioType
+from lib.preprocessing.drive_checks import drive_notes
 from lib.preprocessing.label_checks import explained, objections, undecided
 from lib.preprocessing.label_report import class_text
 from lib.preprocessing.preprocess_params import PreprocessParams
@@ -56,6 +57,7 @@ def diagnose(
         *_trainability(survey, preprocess, split),
         *_agreement(survey, preprocess),
         *_labels(survey, metrics),
+        *_drives(survey),
         *_skipped(survey),
         *_anomalies(survey, metrics),
     ]
@@ -119,6 +121,12 @@ def _labels(survey: Survey, metrics: Metrics) -> Iterator[Diagnosis]:
         what = f"class ids or colours that AnoVox does not define: {shown}{' ...' if len(undefined) > 6 else ''}"
         remedy = "they count as unknown (255) and are ignored; another generator's labels need a translation"
         yield Diagnosis(Severity.WARNING, "undefined_class_ids", what, remedy)
+
+
+def _drives(survey: Survey) -> Iterator[Diagnosis]:
+    types = {scenario.config.name: scenario.type for scenario in survey.scenarios}
+    for note in drive_notes(survey.statistics, types):
+        yield Diagnosis.of(Severity.WARNING if note.severe else Severity.NOTE, note.name, note.sentence)
 
 
 def _skipped(survey: Survey) -> Iterator[Diagnosis]:

@@ -14,14 +14,17 @@ from lib.anovox.format.clouds import check_semantic_cloud, cloud_size
 from lib.anovox.format.configurations import read_configurations
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
-from lib.anovox.reading.frames import optional_file, read_frames, required_file
-from lib.anovox.reading.scenario import Scenario, Sensors, largest_cloud, open_scenario
+from lib.anovox.reading.frames import optional_file, read_ego_state, read_frames, required_file
+from lib.anovox.reading.scenario import Scenario, Sensors, largest_cloud, open_scenario, times_s
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame, ScenarioType
+from lib.preprocessing.drive_facts import DriveFacts, drive_facts
+from lib.preprocessing.pose_timing import compared_ticks, still_cloud
 from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
 from lib.reading.file_errors import FileError
 from lib.reading.findings import Finding, ScenarioError, ScenarioReason
 from lib.reading.recorded_frames import ReadFrame, SkippedFrame
+from lib.reading.timing import time_findings
 from lib.shards.index import ShardEntry
 from lib.shards.shard_writer import type_by_labels
 
@@ -32,7 +35,8 @@ Metrics = dict[str, dict[str, int | float]]
 class SurveyedScenario:
     """Contents of a scenario.
 
-    `frames`: number of all frames, one per tick and camera; `skipped`: unusable ones; `statistics`: of the frames read
+    `frames`: number of all frames, one per tick and camera; `times_s`: of the ticks; `frames_before_anomaly`: frames of
+    ticks before the first at which an anomaly was read; `skipped`: unusable ones; `statistics`: of the frames read
     completely, which took `read_seconds`. `config.type` is the type in its configuration or files, `type` the one
     according to its labels. `sensors`: all its sensors, as text. `image_sizes` (height, width) by camera.
     """
@@ -46,6 +50,8 @@ class SurveyedScenario:
     image_sizes: tuple[tuple[int, int], ...]
     largest_cloud: int
     frames: int
+    times_s: tuple[float, ...]
+    frames_before_anomaly: int
     skipped: tuple[SkippedFrame, ...]
     statistics: Statistics
     read_seconds: float
@@ -59,13 +65,15 @@ class SurveyedScenario:
     def entry(self) -> ShardEntry:
         """Expected index entry; the number of frames with an anomaly is extrapolated from the frames read."""
         fraction = self.statistics.frames_with_anomaly / max(1, self.statistics.frames)
+        before = min(self.frames_before_anomaly, self.usable_frames)
         height, width = self.image_sizes[0]
         return ShardEntry(
             scenario=self.config.name,
             type=self.type,
             file=f"{self.config.name}.h5",
             frames=self.usable_frames,
-            frames_with_anomaly=round(fraction * self.usable_frames),
+            frames_with_anomaly=min(round(fraction * self.usable_frames), self.usable_frames - before),
+            frames_before_anomaly=before,
             image_height=height,
             image_width=width,
             max_points=self.largest_cloud,
@@ -119,6 +127,7 @@ def survey(root: Path, sensors: Sensors, frames_per_scenario: int, workers: int)
     scenarios = [found for found in surveyed if isinstance(found, SurveyedScenario)]
     findings += [found for found in surveyed if isinstance(found, Finding)]
     findings += [finding for scenario in scenarios for finding in scenario.findings]
+    findings += time_findings({scenario.config.name: scenario.times_s for scenario in scenarios})
     usable = tuple(scenario for scenario in scenarios if scenario.usable_frames)
     unusable = tuple(scenario for scenario in scenarios if not scenario.usable_frames)
     return Survey(root, usable, unusable, tuple(findings), bool(configs))
@@ -136,13 +145,20 @@ def survey_scenario(
     skipped = list(check_frames(scenario, sorted(set(scenario.frame_ids) - set(chosen))))
     statistics, start = Statistics(), time.perf_counter()
     before: dict[str, Frame] = {}
+    previous = dict(zip(scenario.frame_ids[1:], scenario.frame_ids, strict=False))
+    onset = scenario.frame_ids[-1] + 1
     for read in read_frames(scenario, chosen):
         if isinstance(read, ReadFrame):
-            camera = read.frame.camera_name
-            statistics += frame_statistics(read, before.get(camera))
+            camera, frame_id = read.frame.camera_name, read.frame.frame_id
+            last = before.get(camera)
+            one = frame_statistics(read, last if last and last.frame_id == previous[frame_id] else None)
+            onset = min(onset, frame_id) if one.frames_with_anomaly else onset
+            statistics += one
             before[camera] = read.frame
         else:
             skipped.append(read)
+    read_seconds = time.perf_counter() - start
+    statistics += Statistics(drive=_drive(scenario))
     ids_seen = (statistics.point_classes > 0) | (statistics.pixel_classes > 0)
     return SurveyedScenario(
         path=scenario.path,
@@ -154,11 +170,29 @@ def survey_scenario(
         image_sizes=tuple((view.camera.height_px, view.camera.width_px) for view in scenario.views),
         largest_cloud=largest_cloud(scenario),
         frames=len(scenario.frame_ids) * len(scenario.views),
+        times_s=tuple(times_s(scenario).values()),
+        frames_before_anomaly=sum(frame_id < onset for frame_id in scenario.frame_ids) * len(scenario.views),
         skipped=tuple(sorted(skipped, key=lambda frame: frame.frame_id)),
         statistics=statistics,
-        read_seconds=time.perf_counter() - start,
+        read_seconds=read_seconds,
         findings=scenario.findings,
     )
+
+
+def _drive(scenario: Scenario) -> DriveFacts:
+    """Facts of the whole drive, by the poses of all ticks and the clouds of those that tell about their time."""
+    ticks_s, poses = times_s(scenario), {}
+    for frame_id, time_s in ticks_s.items():
+        try:
+            pose = read_ego_state(scenario, frame_id).world_SE3_ego
+        except FileError:
+            continue  # the frame is skipped, and the reader says why
+        if pose is not None:
+            poses[time_s] = pose
+    needed = {time_s for pair in compared_ticks(poses) for time_s in pair}
+    reads = read_frames(scenario, [frame_id for frame_id, time_s in ticks_s.items() if time_s in needed])
+    clouds = [still_cloud(read.frame) for read in reads if isinstance(read, ReadFrame) and not read.shares_cloud]
+    return drive_facts(tuple(ticks_s.values()), poses, [cloud for cloud in clouds if cloud is not None])
 
 
 def evenly_spread(frame_ids: Sequence[int], number: int) -> tuple[int, ...]:

@@ -85,11 +85,19 @@ def threshold_for(drives: Sequence[Drive], per_minute: float = FALSE_ALARMS_PER_
         return None
     scores = np.unique(np.concatenate([np.concatenate(d.negative_scores) for d in drives if d.negative_scores]))
     candidates = np.append(scores, np.nextafter(scores[-1], np.inf))
-    # A falling threshold first adds alarms and then joins them, so their number has no order: seek from the top down.
-    for index in range(len(candidates) - 1, -1, -1):
-        if _false_alarms(drives, float(candidates[index])) > allowed:
-            return float(candidates[index + 1])
-    return float(candidates[0])
+    # A falling threshold first adds alarms and then joins them, so their number has no order.
+    too_many = np.flatnonzero(false_alarms(drives, candidates) > allowed)
+    return float(candidates[too_many[-1] + 1 if len(too_many) else 0])
+
+
+def false_alarms(drives: Sequence[Drive], thresholds: _Floats) -> npt.NDArray[np.int64]:
+    """How many runs of successive negative frames reach each threshold (T,): (T,) int64."""
+    runs = [np.append(-np.inf, scores) for drive in drives for scores in drive.negative_scores]
+    before, after = (
+        np.concatenate([np.zeros(0), *(run[part] for run in runs)]) for part in (slice(-1), slice(1, None))
+    )
+    rises = after > before  # an alarm begins where the scores rise past the threshold
+    return _at_least(after[rises], thresholds) - _at_least(before[rises], thresholds)
 
 
 def events_at(
@@ -112,7 +120,7 @@ def events_at(
         detection_rate_low=low,
         detection_rate_high=high,
         first_detection_m=float(np.median(distances)) if len(distances) else None,
-        false_alarms=_false_alarms(drives, threshold),
+        false_alarms=int(false_alarms(drives, np.array([threshold]))[0]),
         normal_minutes=normal_minutes(drives),
     )
 
@@ -129,11 +137,5 @@ def _drive(frames: list[PooledFrame], step_s: float) -> Drive:
     )
 
 
-def _false_alarms(drives: Sequence[Drive], threshold: float) -> int:
-    """Numbers of runs of successive negative frames that reach the threshold."""
-    alarms = 0
-    for drive in drives:
-        for scores in drive.negative_scores:
-            reached = scores >= threshold
-            alarms += int(reached[0]) + int((reached[1:] & ~reached[:-1]).sum())
-    return alarms
+def _at_least(scores: _Floats, thresholds: _Floats) -> npt.NDArray[np.int64]:
+    return (len(scores) - np.searchsorted(np.sort(scores), thresholds)).astype(np.int64)

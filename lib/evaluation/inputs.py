@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.common.errors import DataError
+from lib.geometry.frame import ScenarioType
 from lib.shards.index import read_index
 from lib.shards.predictions import Predictions, read_predictions
 from lib.shards.shard_reader import Shard, read_shard
@@ -18,10 +19,11 @@ REMEDY = "run `dvc repro`"
 
 @dataclass(frozen=True)
 class ScoredScenario:
-    """A shard of the test split, the whole of a scenario or one of its cameras: names and files."""
+    """A shard of the test split, the whole of a scenario or one of its cameras: names, type and files."""
 
     scenario: str
     camera: str
+    scenario_type: ScenarioType
     shard: Path
     predictions: Path
 
@@ -53,7 +55,7 @@ def scored_scenarios(shards: Path, predictions: Path, params: SplitParams) -> tu
         raise DataError(f"{predictions}: lacks {_some(missing)} of {len(test)} test shards; {REMEDY}")
     if foreign := sorted(found - {e.file for e in test}):
         raise DataError(f"{predictions}: holds {_some(foreign)}, not of the test scenarios; {REMEDY}")
-    return tuple(ScoredScenario(e.scenario, e.camera, shards / e.file, predictions / e.file) for e in test)
+    return tuple(ScoredScenario(e.scenario, e.camera, e.type, shards / e.file, predictions / e.file) for e in test)
 
 
 def predicted_scenarios(shards: Path, predictions: Path) -> tuple[ScoredScenario, ...]:
@@ -65,7 +67,7 @@ def predicted_scenarios(shards: Path, predictions: Path) -> tuple[ScoredScenario
     if foreign := sorted(found - {e.file for e in entries}):
         raise DataError(f"{predictions}: holds {_some(foreign)}, not of the shards in {shards}; {REMEDY}")
     chosen = (e for e in entries if e.file in found)
-    return tuple(ScoredScenario(e.scenario, e.camera, shards / e.file, predictions / e.file) for e in chosen)
+    return tuple(ScoredScenario(e.scenario, e.camera, e.type, shards / e.file, predictions / e.file) for e in chosen)
 
 
 def opened(

@@ -10,7 +10,7 @@ from lib.common.errors import DataError
 from lib.evaluation import plot_tables
 from lib.evaluation.anovox_protocol import ProtocolResult, VoxelGroup
 from lib.evaluation.evaluate_params import EvaluateParams
-from lib.evaluation.levels import LEVELS, ScenarioScores
+from lib.evaluation.levels import LEVELS, Level, ScenarioScores
 from lib.evaluation.operating_points import operate
 from lib.evaluation.platt_scaling import Bins, CalibratedLevel, ScoreCalibration, binned, calibrate_scores
 from lib.evaluation.plot_tables import BREAKDOWN_LEVELS, Row
@@ -18,19 +18,26 @@ from lib.evaluation.pooling import PooledFrame, ScoredTest, pool_test_set
 from lib.evaluation.pools import level_metrics
 from lib.evaluation.result_guards import check_scores, check_size
 from lib.evaluation.trivial_baselines import by_level, gives_away
+from lib.geometry.frame import ScenarioType
 from lib.shards.validation_scores import ValidationScores
 
 Block = Mapping[str, "int | float | Block"]
+Levels = dict[str, dict[str, int | float]]
 _LOG = logging.getLogger(__name__)
+BY_TYPE: Final[tuple[Level, ...]] = ("frame", "pixel", "point", "voxel")
 _CURVES: Final = tuple(level for level in LEVELS if level != "frame_within")
 _BASELINE_NUMBERS: Final = ("auroc", "auroc_low", "auroc_high", "ap", "ap_low", "ap_high", "positives", "negatives")
 
 
 @dataclass(frozen=True)
 class Report:
-    """The evaluation's outcome: nested metrics, and tables as rows of equal keys."""
+    """The evaluation's outcome: nested metrics, and tables as rows of equal keys.
+
+    by_type: levels of each type of anomaly scenario apart; empty where none is a dynamic one.
+    """
 
     metrics: Block
+    by_type: Mapping[str, Levels]
     roc: list[Row]
     precision_recall: list[Row]
     scores: list[Row]
@@ -58,7 +65,8 @@ def evaluate(
     reliability = {n: binned(c.scaling, pools[n].ranking()) for n, c in calibrations.items() if n in pools}
     curves = [level for level in _CURVES if level in pools]
     return Report(
-        metrics=_rounded(_metrics(test, operating.block, calibrations, reliability, validation)),
+        metrics=rounded(_metrics(test, operating.block, calibrations, reliability, validation)),
+        by_type=_by_type(test) if ScenarioType.DYNAMIC in test.strata.values() else {},
         roc=[row for level in curves for row in plot_tables.roc_rows(level, pools[level])],
         precision_recall=[row for level in curves for row in plot_tables.precision_recall_rows(level, pools[level])],
         scores=[row for n in BREAKDOWN_LEVELS if n in pools for row in plot_tables.score_rows(n, pools[n])],
@@ -100,6 +108,18 @@ def _metrics(
     if baselines := _baselines_block(test):
         metrics["baselines"] = baselines
     return metrics
+
+
+def _by_type(test: ScoredTest) -> dict[str, Levels]:
+    """Levels of each type's own scenarios and those of normality; absent where one class lacks."""
+    blocks: dict[str, Levels] = {}
+    for kind in (ScenarioType.STATIC, ScenarioType.DYNAMIC):
+        chosen = {n for n, of in enumerate(test.strata.values()) if of in (kind, ScenarioType.NORMALITY)}
+        pools = {level: test.pools[level].of(chosen) for level in BY_TYPE if level in test.pools}
+        levels: Levels = {level: level_metrics(pool) for level, pool in pools.items() if pool}
+        if levels:
+            blocks[kind.name] = levels
+    return blocks
 
 
 def _calibration(calibration: ScoreCalibration, test: Bins) -> Block:
@@ -157,9 +177,9 @@ def _nothing_to_compute(frames: list[PooledFrame]) -> str:
     )
 
 
-def _rounded(block: Block) -> Block:
-    """To 9 decimals: the last bits of a float sum may differ from processor to processor."""
+def rounded(block: Block) -> Block:
+    """All numbers to 9 decimals: the last bits of a float sum may differ from processor to processor."""
     return {
-        key: _rounded(value) if isinstance(value, Mapping) else round(value, 9) if isinstance(value, float) else value
+        key: rounded(value) if isinstance(value, Mapping) else round(value, 9) if isinstance(value, float) else value
         for key, value in block.items()
     }

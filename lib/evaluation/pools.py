@@ -1,6 +1,6 @@
 """All scenarios' scores of one level, and the metrics that follow from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from lib.common.ranking import Counts, Floats, Ranking, auroc
 from lib.evaluation.levels import LevelScores
-from lib.metrics.bootstrap import bootstrap, cells_of, interval
+from lib.metrics.bootstrap import bootstrap, bootstrap_auroc, cells_of, interval
 from lib.metrics.curves import average_precision, fpr95
 from lib.metrics.value_counts import VALUES, ValueCounts
 
@@ -29,6 +29,12 @@ class Pool:
     positives: dict[Group, ValueCounts]
     weights: npt.NDArray[np.float64]
 
+    def of(self, scenarios: Container[int]) -> "Pool | None":
+        """The pool of some of the scenarios; None where one class lacks."""
+        negatives, positives = self.negatives.of(scenarios), self.positives[ALL].of(scenarios)
+        both = negatives.scenarios and positives.scenarios
+        return Pool(negatives, {ALL: positives}, self.weights) if both else None
+
     def ranking(self, group: Group = ALL) -> Ranking:
         """A group's positives against all negatives."""
         positives = self._total if group == ALL else self.positives[group].total()
@@ -39,6 +45,13 @@ class Pool:
         """AUROC and AP (2, R) of a group's positives in every resample; nan where a class lacks."""
         positives = self.positives[group].by_scenario(self._cell, self.weights.shape[1])
         return bootstrap(self.weights, positives, self._negatives_by_scenario)
+
+    def auroc_interval(self) -> tuple[float, float]:
+        """The ends of the AUROC's 95 % interval, over the resamples that hold both classes; without AP's it is fast."""
+        positives = self.positives[ALL].by_scenario(self._cell, self.weights.shape[1])
+        resampled = bootstrap_auroc(self.weights, positives, self._negatives_by_scenario)
+        low, high = np.percentile(resampled[np.isfinite(resampled)], [2.5, 97.5]).tolist()
+        return low, high
 
     def histograms(self) -> tuple[Floats, Counts, Counts]:
         """Bin edges (HISTOGRAM_BINS + 1,) and counts of negatives and of positives (HISTOGRAM_BINS,)."""

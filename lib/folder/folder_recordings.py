@@ -82,6 +82,7 @@ def open_folder(root: Path, path: Path) -> Recording:
         cloud_sizes={pair.frame_id: _size(pair, file) for pair in pairs},
         findings=findings,
         frames=partial(_frames, source),
+        times_s={pair.frame_id: time_s for pair in pairs if (time_s := _time_s(pair, file)) is not None},
     )
 
 
@@ -131,6 +132,12 @@ def _size(pair: Pair, file: CalibrationFile) -> int:
         return 0  # reported with its frame
 
 
+def _time_s(pair: Pair, file: CalibrationFile) -> float | None:
+    if pair.time_s is None and file.frames_per_second:
+        return pair.frame_id / file.frames_per_second
+    return pair.time_s
+
+
 def _frames(source: _Source, frame_ids: Sequence[int] | None) -> Iterator[ReadFrame | SkippedFrame]:
     file, camera = source.file, source.calibration.camera
     for pair in source.pairs:
@@ -144,8 +151,6 @@ def _frames(source: _Source, frame_ids: Sequence[int] | None) -> Iterator[ReadFr
             continue
         if file.camera.distortion:
             image = undistorted(image, camera, tuple(file.camera.distortion))
-        time_s = pair.time_s
-        if time_s is None and file.frames_per_second:
-            time_s = pair.frame_id / file.frames_per_second
+        time_s = _time_s(pair, file)
         of_frame = source.name, pair.frame_id, image, cloud.points, source.calibration, (source.lidar,), time_s
         yield replace(unlabelled_frame(*of_frame), kept_rows=cloud.kept)

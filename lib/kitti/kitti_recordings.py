@@ -147,6 +147,9 @@ def _recording(source: _Source) -> Recording:
         cloud_sizes={pair.frame_id: _size(pair) for pair in source.pairs},
         findings=source.findings,
         frames=partial(_frames, source, lidar),
+        times_s={
+            pair.frame_id: source.times_s[pair.frame_id] for pair in source.pairs if pair.frame_id in source.times_s
+        },
     )
 
 

@@ -38,10 +38,9 @@ def bootstrap(weights: Floats, positives: Floats, negatives: Floats, thresholds:
     `cells_of`. AUROC is exact, and AP where no more than so many cells hold positives; else the cells are merged to so
     many of equally many positives, in the middle of which precision is taken.
     """
+    auroc = bootstrap_auroc(weights, positives, negatives)
     rows, cells = positives.any(axis=1), np.flatnonzero(positives.any(axis=0))
     drawn, positives = weights[:, rows], positives[rows]
-    below = np.cumsum(negatives, axis=1) - negatives / 2
-    wins = positives[:, cells] @ below[:, cells].T  # (P, S): pairs of scenarios; exact, as all counts are integers
     start, middle = cells, 0.0
     if len(cells) > thresholds:
         share = np.cumsum(positives[:, cells].sum(axis=0)) * thresholds // (positives.sum() + 1)
@@ -52,10 +51,20 @@ def bootstrap(weights: Floats, positives: Floats, negatives: Floats, thresholds:
     reported = weights @ (_from_above(false_alarms) - middle * false_alarms)
     total, negative_total = count.sum(axis=1), weights @ negatives.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        auroc = ((drawn @ wins) * weights).sum(axis=1) / (total * negative_total)
         precision = np.where(count > 0, found / (found + reported), 0.0)
         ap = (count * precision).sum(axis=1) / total
     return np.where((total == 0) | (negative_total == 0), np.nan, np.stack([auroc, ap]))
+
+
+def bootstrap_auroc(weights: Floats, positives: Floats, negatives: Floats) -> Floats:
+    """The AUROC (R,) alone, as `bootstrap` makes it."""
+    rows, cells = positives.any(axis=1), np.flatnonzero(positives.any(axis=0))
+    drawn, positives = weights[:, rows], positives[rows]
+    below = np.cumsum(negatives, axis=1) - negatives / 2
+    wins = positives[:, cells] @ below[:, cells].T  # (P, S): pairs of scenarios; exact, as all counts are integers
+    pairs = (drawn @ positives.sum(axis=1)) * (weights @ negatives.sum(axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(((drawn @ wins) * weights).sum(axis=1) / pairs)
 
 
 def _from_above(counts: Floats) -> Floats:

@@ -1,5 +1,6 @@
 """float16 scores counted by value and scenario: there are so few values that nothing is lost."""
 
+from collections.abc import Container
 from typing import Final
 
 import numpy as np
@@ -36,6 +37,12 @@ class ValueCounts:
         codes, place = np.unique(np.concatenate([first[0], second[0]]), return_inverse=True)
         counts = np.bincount(place, np.concatenate([first[1], second[1]])).astype(np.int64)
         self._parts[-2:] = [(scenario, codes, counts)]
+
+    def of(self, scenarios: Container[int]) -> "ValueCounts":
+        """The counts of some of the scenarios."""
+        chosen = ValueCounts()
+        chosen._parts = [part for part in self._parts if part[0] in scenarios]
+        return chosen
 
     @property
     def scenarios(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,15 @@ from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import Frame
 from lib.preprocessing.conversion_cache import ConvertedScenario, files_state, keep, take
 from lib.preprocessing.data_formats import find_recordings
+from lib.preprocessing.drive_facts import drive_facts
+from lib.preprocessing.odometry import Odometry, require_odometry
+from lib.preprocessing.pose_timing import Matrix, StillCloud, still_cloud
 from lib.preprocessing.preprocess_params import PreprocessParams
 from lib.preprocessing.resize import resize_frame
 from lib.preprocessing.statistics import Problem, Statistics, data_metrics, frame_statistics
 from lib.reading.findings import Finding, ScenarioReason
 from lib.reading.recorded_frames import Opener, ReadFrame, Recording, SkippedFrame, largest_usable_cloud, open_recording
+from lib.reading.timing import time_findings
 from lib.shards.index import ShardEntry, write_index
 from lib.shards.schema import Storage
 from lib.shards.shard_writer import ShardWriter, padded_length
@@ -29,8 +33,8 @@ from lib.shards.shard_writer import ShardWriter, padded_length
 class Job:
     """One recording to convert: images to height x width, clouds to max_points, in the format of `storage`.
 
-    `files`: state of its files when it was opened. `key`: of its entry in `cache`, which is None to convert without
-    one.
+    `files`: state of its files when it was opened. `odometry`: whether poses are found from the clouds. `key`: of its
+    entry in `cache`, which is None to convert without one.
     """
 
     recording: Recording
@@ -40,8 +44,26 @@ class Job:
     width: int
     max_points: int
     storage: Storage
+    odometry: bool
     cache: Cache | None
     key: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Drive:
+    """What `drive_facts` needs of the ticks so far."""
+
+    times_s: list[float | None]
+    poses: dict[float, Matrix]
+    clouds: list[StillCloud]
+
+    def add(self, frame: Frame) -> None:
+        """Take note of the next tick; the clouds of short recordings tell nothing, and are few."""
+        self.times_s.append(frame.time_s)
+        cloud = still_cloud(frame)
+        if cloud is not None:
+            self.poses[cloud.time_s] = cloud.world_SE3_ego
+            self.clouds.append(cloud)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +112,8 @@ def convert_data_set(
         if not usable:
             raise DataError(_nothing_usable(root, findings))
         _check_names([recording for _, recording, _ in usable])
+        for finding in time_findings({each.name: tuple(each.times_s.values()) for _, each, _ in usable}):
+            report(finding)
         jobs = _jobs(usable, folder, params, cache)
         results = run_tasks(pool, _cached_or_converted, jobs, "converting", "scenario", _log_frames)
     converted = [scenario for scenario in results if scenario.entries]
@@ -136,11 +160,13 @@ def _jobs(
     clouds = ((recording.largest_cloud, opener) for opener, recording, _ in usable)
     max_points = params.max_points or padded_length(largest_usable_cloud(clouds))
     storage = Storage(params.compression, params.point_dtype)
+    odometry = require_odometry() if params.poses == "odometry" else None
     code, jobs = code_fingerprint("preprocess"), []
     for _, recording, files in usable:
         read = str(recording.path), recording.name, files, recording.settings
-        key = fingerprint(*read, height, width, max_points, asdict(storage), code)
-        jobs.append(Job(recording, files, folder, height, width, max_points, storage, cache if files else None, key))
+        key = fingerprint(*read, height, width, max_points, asdict(storage), odometry, code)
+        written = folder, height, width, max_points, storage, odometry is not None
+        jobs.append(Job(recording, files, *written, cache if files else None, key))
     return jobs
 
 
@@ -157,14 +183,20 @@ def _convert(job: Job) -> ConvertedScenario:
     statistics, skipped = Statistics(), list[SkippedFrame]()
     before: dict[str, Frame] = {}
     shards: dict[Path, ShardWriter] = {}
+    drive, odometry, pose = _Drive([], {}, []), Odometry() if job.odometry else None, None
     with ExitStack() as stack:
         for read in job.recording.frames(None):
             if not isinstance(read, ReadFrame):
                 skipped.append(read)
                 continue
+            if odometry is not None:
+                pose = pose if read.shares_cloud else odometry.pose(read.frame)
+                read = replace(read, frame=replace(read.frame, world_SE3_ego=pose))
             camera = read.frame.camera_name
             statistics += frame_statistics(read, before.get(camera))
             before[camera] = read.frame
+            if not read.shares_cloud:
+                drive.add(read.frame)
             frame = resize_frame(read.frame, job.height, job.width)
             path = job.folder / shard_file(frame)
             if path not in shards:
@@ -173,6 +205,7 @@ def _convert(job: Job) -> ConvertedScenario:
             shards[path].append(frame)
         ids_seen = np.any([shard.ids_seen for shard in shards.values()], axis=0)
         entries = tuple(shard.finish(ids_seen) for shard in shards.values())
+    statistics += Statistics(drive=drive_facts(drive.times_s, drive.poses, drive.clouds))
     return ConvertedScenario(job.recording.name, entries, statistics, tuple(skipped))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from lib.geometry.frame import Frame, ScenarioType
 from lib.preprocessing.agreement import Agreement, read_agreement
 from lib.preprocessing.cloud_facts import CloudFacts, cloud_facts
+from lib.preprocessing.neighbour_ticks import TickFit, tick_fit
 from lib.preprocessing.pictures import PictureCounts, picture_counts
 from lib.preprocessing.summed import Summed
 from lib.reading.recorded_frames import LabelSource, ReadFrame
@@ -45,6 +46,7 @@ class Evidence(Summed):
     pictures: PictureCounts = field(default_factory=PictureCounts)
     clouds: CloudFacts = field(default_factory=CloudFacts)
     repeats: Repeats = field(default_factory=Repeats)
+    ticks: TickFit = field(default_factory=TickFit)
 
 
 def frame_evidence(read: ReadFrame, before: Frame | None = None) -> Evidence:
@@ -59,9 +61,10 @@ def frame_evidence(read: ReadFrame, before: Frame | None = None) -> Evidence:
     if read.frame.scenario_type is ScenarioType.UNLABELLED:
         return Evidence(clouds=cloud_facts(read.clouds, read.frame.lidars, read.class_ids_by_lidar), repeats=repeats)
     agreement, pictures = read_agreement(read), picture_counts(read.frame, before)
+    ticks = TickFit() if before is None else tick_fit(read.frame, before)
     if read.shares_cloud:
-        return Evidence(agreement=agreement, pictures=pictures, repeats=repeats)
+        return Evidence(agreement=agreement, pictures=pictures, repeats=repeats, ticks=ticks)
     sources = (LabelSource.ROW, LabelSource.DIRECTION, LabelSource.VOXEL, LabelSource.NONE)
     labels = LabelCounts(*(read.point_labels.count(source) for source in sources))
     clouds = cloud_facts(read.clouds, read.frame.lidars, read.class_ids_by_lidar)
-    return Evidence(labels, agreement, pictures, clouds, repeats)
+    return Evidence(labels, agreement, pictures, clouds, repeats, ticks)

@@ -16,4 +16,5 @@ class PreprocessParams(Section):
     max_points: Annotated[int, Field(ge=1, le=10_000_000)] | None
     compression: Literal["none", "gzip", "lz4"]
     point_dtype: Literal["float32", "float16"]
+    poses: Literal["action", "odometry"]
     trust_labels: bool

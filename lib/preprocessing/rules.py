@@ -54,6 +54,9 @@ MIN_ANOMALY_FIT: Final = 0.5
 MIN_ANOMALY_PAIRS: Final = 500
 MAX_OTHER_TICK: Final = 0.02
 """Maximum by which outlines of another tick may fit better. Sound cameras: -0.026 and less."""
+MIN_TELLING_POINTS: Final = 300
+MAX_OTHER_CLOUD: Final = 0.6
+"""Fraction of other tick's points, of those that tell two ticks apart (neighbour_ticks). Sound drives: 0.2 and less."""
 MAX_CLIPPED: Final = 0.2
 """Above this fraction of channels at 255, outlines are invisible. Sound images: 0.014."""
 MAX_REPEATED: Final = 0.5
@@ -266,6 +269,29 @@ def _other_tick_text(found: Evidence) -> str:
     return f"RGB-CAM shows another time than its labels: its edges fit the outlines of the tick {side} better"
 
 
+def _other_cloud(found: Evidence) -> float | None:
+    late, early = _other_cloud_fractions(found)
+    return None if _frozen(found) is not None else _excess(max(late, early), 1.0, MAX_OTHER_CLOUD)
+
+
+def _other_cloud_fractions(found: Evidence) -> tuple[float, float]:
+    """Of the points that tell two ticks apart, those of clouds that are late, and early; 0 with few such points."""
+    ticks = found.ticks
+    sides = (ticks.late, ticks.own_now), (ticks.early, ticks.own_before)
+    late, early = (other / (other + own) if other + own >= MIN_TELLING_POINTS else 0.0 for other, own in sides)
+    return late, early
+
+
+def _other_cloud_text(found: Evidence) -> str:
+    late, early = _other_cloud_fractions(found)
+    side, other = ("before", "after") if late > early else ("after", "before")
+    return (
+        f"LIDAR shows another time than the camera: of the points that tell two ticks apart, {max(late, early):.0%} "
+        f"fit the depth image of the tick {side}: the clouds are those of the tick {side}, or the camera's files those "
+        f"of the tick {other}"
+    )
+
+
 def _other_image(found: Evidence) -> float | None:
     gap = _reliable_gap(found.pictures)
     if gap is None or gap >= MIN_IMAGE_AGREEMENT or hides_outlines(found):
@@ -376,6 +402,14 @@ RULES: Final = (
         _CAMERA,
     ),
     Rule("other_tick", _other_tick, _other_tick_text, _CAMERA, Level.CAMERA),
+    Rule(
+        "clouds_of_other_tick",
+        _other_cloud,
+        _other_cloud_text,
+        "compare both with the poses (see the line on poses), then rename the folder that is off, or take it from the "
+        "archive again",
+        Level.CAMERA,
+    ),
     Rule("frozen", _frozen, _frozen_text, _again("RGB-CAM and LIDAR"), Level.CAMERA),
     Rule(
         "other_image",

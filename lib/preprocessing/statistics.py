@@ -13,6 +13,7 @@ from pydantic import PlainSerializer, PlainValidator
 from lib.common.labels import ANOMALY_SIZES, LABELS, UNKNOWN, class_counts, is_anomaly
 from lib.geometry.frame import Frame, ScenarioType
 from lib.preprocessing.cloud_facts import SECTORS
+from lib.preprocessing.drive_facts import DriveFacts
 from lib.preprocessing.evidence import Evidence, frame_evidence
 from lib.preprocessing.rules import RULES, Level
 from lib.reading.file_errors import Reason
@@ -66,7 +67,7 @@ class Statistics:
     `anomaly_sizes` and `anomaly_distances` count frames in which a sensor sees an anomaly; `undefined_ids`: file kinds
     and undefined class ids in them; `frames_with_undefined_ids`: frames with any. `cloud_sizes`: points of each cloud;
     `farthest_m`: range of the farthest point. `by_camera`: evidence by the camera's name. `contents`: digests of the
-    frames' images and clouds; `label_contents`: of depths and classes.
+    frames' images and clouds; `label_contents`: of depths and classes. `drive`: of the whole recording.
     """
 
     frames: int = 0
@@ -83,6 +84,7 @@ class Statistics:
     bad_frames: tuple[BadFrame, ...] = ()
     contents: frozenset[int] = frozenset()
     label_contents: frozenset[int] = frozenset()
+    drive: DriveFacts = field(default_factory=DriveFacts)
 
     def __add__(self, other: "Statistics") -> "Statistics":
         return Statistics(
@@ -103,6 +105,7 @@ class Statistics:
             self.bad_frames + other.bad_frames,
             self.contents | other.contents,
             self.label_contents | other.label_contents,
+            self.drive + other.drive,
         )
 
     @cached_property

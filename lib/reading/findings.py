@@ -34,6 +34,8 @@ class Notice(StrEnum):
     OTHER_FIELD_OF_VIEW = "other_field_of_view"
     OTHER_LIDAR_CHANNELS = "other_lidar_channels"
     OTHER_TIME_STEP = "other_time_step"
+    SEVERAL_TIME_STEPS = "several_time_steps"
+    TIMES_GO_BACK = "times_go_back"
     MISSING_SENSOR_FOLDER = "missing_sensor_folder"
     VOXEL_GRID_MISFIT = "voxel_grid_misfit"
     UNPAIRED_FILES = "unpaired_files"

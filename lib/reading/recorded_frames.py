@@ -93,9 +93,9 @@ class Recording:
 
     `name` identifies it in a data set. `path`: its place, for messages; `folders`: those whose files it reads.
     `settings`: plain values that its frames depend on beside the files. `image_sizes`: (height, width) of its cameras'
-    images; `cloud_sizes`: number of points of each frame by id, in order, from the headers of the files; `findings`:
-    problems despite which it is used. `frames(frame_ids)` reads the frames with these ids, None: all, one in memory at
-    a time.
+    images; `cloud_sizes`: number of points of each frame by id, in order, from the headers of the files; `times_s`: of
+    the frames, by id, as far as known; `findings`: problems despite which it is used. `frames(frame_ids)` reads the
+    frames with these ids, None: all, one in memory at a time.
     """
 
     name: str
@@ -108,6 +108,7 @@ class Recording:
     frames: Frames
     town: str = ""
     weather: str = ""
+    times_s: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def largest_cloud(self) -> int:

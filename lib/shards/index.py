@@ -27,7 +27,8 @@ CHECKSUM: Final = "crc32"
 
 @dataclass(frozen=True)
 class ShardEntry:
-    """One shard's line. `frames_with_anomaly`: frames with any point or pixel labelled as an anomaly.
+    """One shard's line. `frames_with_anomaly`: frames with any point or pixel labelled as an anomaly;
+    `frames_before_anomaly`: those before the first of them, all if there is none.
 
     A scenario has one shard, or with preprocess.sensors=all one per `camera`, which is empty otherwise.
     """
@@ -37,6 +38,7 @@ class ShardEntry:
     file: str
     frames: int
     frames_with_anomaly: int
+    frames_before_anomaly: int
     image_height: int
     image_width: int
     max_points: int
@@ -96,7 +98,9 @@ def _entry(row: dict[str, str]) -> ShardEntry:
     entry = _ENTRY.validate_python(row)
     if entry.file in ("", ".", "..") or Path(entry.file).name != entry.file or not entry.file.isprintable():
         raise ValueError(f"{entry.file[:100]!r} is not the name of a file in this folder")
-    if not entry.scenario or not 0 <= entry.frames_with_anomaly <= entry.frames or entry.frames < 1:
+    within = min(entry.frames_with_anomaly, entry.frames_before_anomaly) >= 0
+    within &= entry.frames_with_anomaly + entry.frames_before_anomaly <= entry.frames
+    if not entry.scenario or not within or entry.frames < 1:
         raise ValueError(f"the line of {entry.file[:100]!r} cannot be right")
     if min(entry.image_height, entry.image_width, entry.max_points, entry.lidar_channels) < 1:
         raise ValueError(f"the sizes of {entry.file[:100]!r} cannot be right")

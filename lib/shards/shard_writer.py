@@ -48,7 +48,7 @@ class ShardWriter:
         self._path, self._storage = path, storage
         self._first, self._max_points, self._place = first, max_points, (town, weather)
         self._num_voxels, self._anomaly = 0, first.anomaly
-        self._frames, self._frames_with_anomaly = 0, 0
+        self._frames, self._frames_with_anomaly, self._frames_before_anomaly = 0, 0, 0
         self.ids_seen: npt.NDArray[np.bool_] = np.zeros(256, dtype=bool)
         """(256,) bool: the class ids of the points and pixels so far."""
         camera = first.camera
@@ -83,6 +83,7 @@ class ShardWriter:
         self.ids_seen |= point_ids | pixel_ids
         self._frames += 1
         self._frames_with_anomaly += bool((kept_ids | pixel_ids)[list(ANOMALY_IDS)].any())
+        self._frames_before_anomaly += self._frames_with_anomaly == 0
         self._anomaly = self._anomaly or frame.anomaly
 
     def finish(self, ids_seen: npt.NDArray[np.bool_]) -> ShardEntry:
@@ -109,6 +110,7 @@ class ShardWriter:
             file=self._path.name,
             frames=self._frames,
             frames_with_anomaly=self._frames_with_anomaly,
+            frames_before_anomaly=self._frames_before_anomaly,
             image_height=first.camera.height_px,
             image_width=first.camera.width_px,
             max_points=self._max_points,

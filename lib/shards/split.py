@@ -46,16 +46,23 @@ def assign_splits(entries: Sequence[ShardEntry], params: SplitParams) -> dict[st
 def training_frames(shard: Shard, params: SplitParams) -> npt.NDArray[np.int64]:
     """Indices of the frames that training and validation may use, ascending int64.
 
-    `normality`: all frames of a normality scenario, none of another; `anomaly_free`: frames without a labelled anomaly.
+    `normality`: all frames of a normality scenario, none of another; `anomaly_free`: frames without a labelled anomaly,
+    of a dynamic drive only those before the first with one: a vehicle that has just stopped is no normal sight.
     """
     if params.train_on == "anomaly_free":
-        return np.flatnonzero(~frames_with_anomaly(shard)).astype(np.int64)
+        anomalous = frames_with_anomaly(shard)
+        if shard.scenario_type is ScenarioType.DYNAMIC:
+            anomalous = np.logical_or.accumulate(anomalous)
+        return np.flatnonzero(~anomalous).astype(np.int64)
     return np.arange(len(shard) if shard.scenario_type is ScenarioType.NORMALITY else 0, dtype=np.int64)
 
 
 def trainable_frames(entry: ShardEntry, params: SplitParams) -> int:
     """How many of a shard's frames training may use, if its scenario trains: the number of `training_frames`."""
-    return entry.frames - (entry.frames_with_anomaly if params.train_on == "anomaly_free" else 0)
+    if params.train_on == "normality":
+        return entry.frames
+    dynamic = entry.type is ScenarioType.DYNAMIC
+    return entry.frames_before_anomaly if dynamic else entry.frames - entry.frames_with_anomaly
 
 
 def _hashed(seed: int, name: str) -> tuple[str, str]:

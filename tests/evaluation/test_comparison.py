@@ -15,7 +15,12 @@ from lib.shards.shard_reader import read_shard
 from tests.scored_sample import Ball, made_up_scores, write_scenario
 
 PARAMS = EvaluateParams(
-    seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=200, voxel_score="centerpoint"
+    seed=1,
+    min_anomaly_image_fraction=0.0012,
+    min_anomaly_points=10,
+    bootstrap_resamples=200,
+    voxel_score="centerpoint",
+    hold_s=3.0,
 )
 SCENARIOS: list[tuple[list[Ball | None], Anomaly | None]] = [
     ([Ball(6 + i, 0, 0.5), None], Anomaly("Small", kind=("both", "geometry")[i % 2])) for i in range(6)

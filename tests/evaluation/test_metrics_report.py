@@ -10,12 +10,17 @@ from lib.common.errors import DataError
 from lib.evaluation.evaluate_params import EvaluateParams
 from lib.evaluation.levels import LevelScores, score_scenario
 from lib.evaluation.metrics_report import evaluate
-from lib.geometry.frame import Anomaly
+from lib.geometry.frame import Anomaly, ScenarioType
 from lib.shards.shard_reader import read_shard
 from tests.scored_sample import Ball, made_up_scores, write_scenario
 
 PARAMS = EvaluateParams(
-    seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=200, voxel_score="mean"
+    seed=1,
+    min_anomaly_image_fraction=0.0012,
+    min_anomaly_points=10,
+    bootstrap_resamples=200,
+    voxel_score="mean",
+    hold_s=3.0,
 )
 
 
@@ -170,3 +175,19 @@ def test_the_cameras_of_a_scenario_are_resampled_together(report, folder):
             yield replace(s, levels=other, truth=(), groups=(), voxels=(), points=(), time_s=nobody, frame_score=nobody)
 
     assert evaluate(in_parts(), PARAMS) == report
+
+
+def test_levels_by_scenario_type_agree_with_scikit_learn(report, folder):
+    """A type's own scenarios and those of normality; without a dynamic scenario there is nothing to divide."""
+    assert report.by_type == {}
+    types = ["STATIC", ScenarioType.DYNAMIC.value, "STATIC", "NORMALITY", "NORMALITY"]
+    every = [replace(s, scenario_type=kind) for s, kind in zip(scored(folder, SCENARIOS), types, strict=True)]
+    by_type = evaluate(every, PARAMS).by_type
+    assert set(by_type) == {"STATIC", "DYNAMIC"}
+    for name, places in (("STATIC", (0, 2, 3, 4)), ("DYNAMIC", (1, 3, 4))):
+        some = [every[place] for place in places]
+        for level, block in by_type[name].items():
+            labels, scores = pooled(some, level)
+            assert block["auroc"] == pytest.approx(metrics.roc_auc_score(labels, scores), abs=1e-12), (name, level)
+            assert block["ap"] == pytest.approx(metrics.average_precision_score(labels, scores), abs=1e-12)
+            assert (block["positives"], block["negatives"]) == (labels.sum(), (~labels).sum())

@@ -35,3 +35,21 @@ def test_what_could_not_be_computed_is_absent(block):
 def test_an_operating_point_that_was_left_out_leaves_no_empty_block():
     found = summary_of({**METRICS, "events": {"objects": 50, "normal_minutes": 0.9}, "calibration": {"point": {}}})
     assert set(found) == {"frame", "point", "point_all", "pixel", "voxel"}
+
+
+def test_four_numbers_of_braking_under_joined_keys():
+    braking = {
+        "drives": 100,
+        "detector": {"onset": {"auroc": 0.6}, "label_held": {"auroc": 0.7}, "detected_within_1_s": 0.2},
+        "tracker": {"onset": {"auroc": 0.95}},
+    }
+    found = summary_of({**METRICS, "braking": braking})
+    assert found["braking"] == {
+        "detector_onset_auroc": 0.6,
+        "detector_label_held_auroc": 0.7,
+        "detector_detected_within_1_s": 0.2,
+        "tracker_onset_auroc": 0.95,
+    }
+    del braking["detector"]
+    assert summary_of({**METRICS, "braking": braking})["braking"] == {"tracker_onset_auroc": 0.95}
+    assert "braking" not in summary_of({**METRICS, "braking": {"drives": 1, "detector": {}}})

@@ -13,7 +13,12 @@ from lib.shards.shard_reader import read_shard
 from tests.scored_sample import Ball, made_up_scores, write_scenario
 
 PARAMS = EvaluateParams(
-    seed=1, min_anomaly_image_fraction=0.0012, min_anomaly_points=10, bootstrap_resamples=100, voxel_score="centerpoint"
+    seed=1,
+    min_anomaly_image_fraction=0.0012,
+    min_anomaly_points=10,
+    bootstrap_resamples=100,
+    voxel_score="centerpoint",
+    hold_s=3.0,
 )
 SCENARIOS: list[tuple[list[Ball | None], Anomaly | None]] = [
     ([None, None, Ball(6, 0, 0.5), Ball(7, 1, 0.5)], Anomaly("Small")),

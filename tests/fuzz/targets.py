@@ -149,7 +149,10 @@ def _key_values(path: Path) -> None:
 
 def _index(path: Path) -> None:
     for entry in read_index(path.parent):
-        assert 0 <= entry.frames_with_anomaly <= entry.frames and Path(entry.file).name == entry.file
+        assert (
+            0 <= entry.frames_with_anomaly <= entry.frames - entry.frames_before_anomaly
+            and Path(entry.file).name == entry.file
+        )
 
 
 def _shard(path: Path) -> None:

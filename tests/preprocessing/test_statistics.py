@@ -94,7 +94,7 @@ def test_a_fraction_of_nothing_is_left_out():
 
 
 def test_each_scenario_has_a_row():
-    entry = ShardEntry("a", ScenarioType.NORMALITY, "a.h5", 2, 0, 48, 72, 1536, 16, "Town03", "CLEAR_NOON")
+    entry = ShardEntry("a", ScenarioType.NORMALITY, "a.h5", 2, 0, 2, 48, 72, 1536, 16, "Town03", "CLEAR_NOON")
     statistics = sum((frame_statistics(read) for read in golden(MONO_NORMALITY)), Statistics())
     [row] = scenario_rows([entry], {"a": statistics})
     [both] = scenario_rows([entry, replace(entry, file="a_camera1.h5", camera="camera1")], {"a": statistics})

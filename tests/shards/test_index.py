@@ -10,8 +10,10 @@ from tests.shard_data import shard_entry
 from tests.shards.test_shards import frame
 
 ENTRIES = (
-    ShardEntry("Scenario_b", ScenarioType.DYNAMIC, "Scenario_b.h5", 200, 31, 512, 768, 92032, 64, "Town10HD", "A, B"),
-    ShardEntry("Scenario_a", ScenarioType.NORMALITY, "Scenario_a.h5", 4, 0, 512, 768, 92032, 64, "", ""),
+    ShardEntry(
+        "Scenario_b", ScenarioType.DYNAMIC, "Scenario_b.h5", 200, 31, 124, 512, 768, 92032, 64, "Town10HD", "A, B"
+    ),
+    ShardEntry("Scenario_a", ScenarioType.NORMALITY, "Scenario_a.h5", 4, 0, 4, 512, 768, 92032, 64, "", ""),
 )
 
 
@@ -26,7 +28,7 @@ def test_an_entry_says_what_the_shard_holds(tmp_path):
     points[4] = 100
     write_shard(tmp_path / "a.h5", [frame(1), frame(2, point_class=points), frame(3)], 64, "Town03", "CLEAR")
     entry = shard_entry(read_shard(tmp_path / "a.h5"))
-    assert entry == ShardEntry("Scenario_a", ScenarioType.STATIC, "a.h5", 3, 1, 8, 12, 64, 16, "Town03", "CLEAR")
+    assert entry == ShardEntry("Scenario_a", ScenarioType.STATIC, "a.h5", 3, 1, 1, 8, 12, 64, 16, "Town03", "CLEAR")
 
 
 def test_a_missing_index_is_named(tmp_path):

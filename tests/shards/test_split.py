@@ -12,13 +12,14 @@ from lib.geometry.frame import ScenarioType
 from lib.shards.index import ShardEntry
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
-from lib.shards.split import assign_splits, training_frames
+from lib.shards.split import assign_splits, trainable_frames, training_frames
 from lib.shards.split_params import SplitParams
 from tests.shards.test_shards import frame
 
 
 def entry(name, kind=ScenarioType.NORMALITY, anomalous=0):
-    return ShardEntry(f"Scenario_{name}", kind, f"Scenario_{name}.h5", 10, anomalous, 8, 12, 64, 16, "Town01", "")
+    counts = 10, anomalous, 0 if anomalous else 10
+    return ShardEntry(f"Scenario_{name}", kind, f"Scenario_{name}.h5", *counts, 8, 12, 64, 16, "Town01", "")
 
 
 def params(train_on="normality", validation=0.2, test=0.25, seed=1):
@@ -104,6 +105,24 @@ def test_training_frames(tmp_path, kind):
     normal = kind is ScenarioType.NORMALITY
     assert training_frames(shard, params()).tolist() == ([0, 1, 2, 3] if normal else [])
     assert training_frames(shard, params("anomaly_free")).tolist() == ([0, 1, 2, 3] if normal else [0, 1])
+
+
+@pytest.mark.parametrize("kind", [ScenarioType.NORMALITY, ScenarioType.DYNAMIC, ScenarioType.STATIC])
+@given(st.lists(st.booleans(), min_size=1, max_size=6))
+def test_of_a_dynamic_drive_only_what_comes_before_the_onset_trains(kind, tmp_path_factory, anomalous):
+    """And the index knows how many frames that are, before any shard is opened."""
+    path = tmp_path_factory.mktemp("drive") / "a.h5"
+    braking = np.full(20, 100, dtype=np.uint8)
+    made = [frame(i + 1, scenario_type=kind) for i in range(len(anomalous))]
+    made = [replace(f, point_class=braking) if bad else f for f, bad in zip(made, anomalous, strict=True)]
+    written = write_shard(path, made, 64)
+    shard = read_shard(path)
+    chosen = training_frames(shard, params("anomaly_free")).tolist()
+    first = anomalous.index(True) if any(anomalous) else len(anomalous)
+    normal = [i for i, bad in enumerate(anomalous) if not bad]
+    assert chosen == (list(range(first)) if written.type is ScenarioType.DYNAMIC else normal)
+    assert trainable_frames(written, params("anomaly_free")) == len(chosen) and written.frames_before_anomaly == first
+    assert (written.type is ScenarioType.NORMALITY) == (kind is ScenarioType.NORMALITY and not any(anomalous))
 
 
 @given(st.integers(1, 12), st.integers(0, 4), st.integers(1, 4), st.integers(0, 99))

@@ -15,14 +15,17 @@ from lib.shards.predictions import read_predictions
 from lib.shards.validation_scores import write_validation
 from stages import evaluate
 from tests.all_params import all_params
+from tests.braking_sample import TEST_FRACTION, write_braking_sample
 from tests.processes import python_path
 from tests.scored_sample import change_predictions, made_up_validation, write_sample
+from tools.smoke import set_params
 
 ROOT = Path(__file__).parents[2]
 TABLES = (
     *("roc.csv", "pr.csv", "scores.csv", "breakdown.csv"),
     *("events.csv", "first_detections.csv", "reliability.csv"),
 )
+OF_BRAKING = "braking.csv", "drives.csv"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +59,11 @@ def keys(block):
 def test_writes_finite_metrics_and_tables_the_same_bytes_each_time(project):
     evaluate.main()
     first = outputs(project)
-    assert set(first) == {"metrics/evaluate.json", "metrics/summary.json", *(f"plots/{name}" for name in TABLES)}
+    assert set(first) == {
+        "metrics/evaluate.json",
+        "metrics/summary.json",
+        *(f"plots/{name}" for name in (*TABLES, *OF_BRAKING)),
+    }
     metrics = json.loads(first["metrics/evaluate.json"], parse_constant=pytest.fail)
     assert list(metrics) == [
         "frame", "frame_any", "frame_within", "pixel", "point", "point_all", "voxel", "anovox", "outside_shift",
@@ -73,8 +80,72 @@ def test_writes_finite_metrics_and_tables_the_same_bytes_each_time(project):
         rows = list(csv.reader(first[f"plots/{name}"].decode().splitlines()))
         assert len(rows) > 10 and {len(row) for row in rows} == {len(rows[0])}
         assert not {"nan", "inf", ""} & {cell for row in rows for cell in row}
+    assert all(first[f"plots/{name}"].count(b"\n") == 1 for name in OF_BRAKING), "a header, and no drive"
     evaluate.main()
     assert outputs(project) == first
+
+
+@pytest.fixture(scope="module")
+def braking(tmp_path_factory):
+    """A project after evaluate, with drives in which the vehicle ahead brakes; its output."""
+    root = tmp_path_factory.mktemp("braking")
+    write_braking_sample(root)
+    shutil.copy(ROOT / "params.yaml", root)
+    set_params(root / "params.yaml", {"split.test_fraction": TEST_FRACTION, "evaluate.bootstrap_resamples": 100})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        evaluate.main()
+        return root, outputs(root)
+
+
+def test_drives_that_brake_are_judged_beside_the_levels(braking):
+    _, first = braking
+    metrics = json.loads(first["metrics/evaluate.json"], parse_constant=pytest.fail)
+    assert list(metrics)[-2:] == ["by_type", "braking"]
+    assert set(metrics["by_type"]) == {"DYNAMIC"} and set(metrics["by_type"]["DYNAMIC"]) == {
+        *("frame", "pixel", "point", "voxel")
+    }
+    assert metrics["by_type"]["DYNAMIC"]["frame"] == metrics["frame"], "there is no other type"
+    block = metrics["braking"]
+    assert (block["drives"], block["drives_without_onset"], block["hold_s"]) == (4, 0, 3.0)
+    assert block["normal_minutes"] == pytest.approx((2 * 260 + 25 + 26 + 27 + 28) / 600)
+    tracker = block["tracker"]
+    assert tracker["detected_within_1_s"] == 1.0 and tracker["median_delay_s"] == pytest.approx(0.1)
+    assert tracker["onset"]["positives"] == 40 and tracker["onset"]["negatives"] == 25 + 26 + 27 + 28
+    summary = json.loads(first["metrics/summary.json"])["braking"]
+    assert summary == {
+        "detector_onset_auroc": block["detector"]["onset"]["auroc"],
+        "detector_label_held_auroc": block["detector"]["label_held"]["auroc"],
+        "detector_detected_within_1_s": block["detector"]["detected_within_1_s"],
+        "tracker_onset_auroc": tracker["onset"]["auroc"],
+    }
+    rows = list(csv.DictReader(first["plots/braking.csv"].decode().splitlines()))
+    assert [row["method"] for row in rows] == [key for key, value in block.items() if isinstance(value, dict)]
+    assert not {"nan", "inf"} & {cell for row in rows for cell in row.values()}
+    assert first["plots/drives.csv"].count(b"\n") == 1 + 4 * 60
+
+
+def test_drives_that_brake_change_no_other_number_and_the_same_bytes_each_time(braking, tmp_path, monkeypatch):
+    """Where no drive can be judged, all blocks but these two are as they were."""
+    root, first = braking
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    evaluate.main()
+    assert outputs(tmp_path) == first
+    monkeypatch.setattr("lib.evaluation.braking_report.is_drive", lambda shard: False)
+    evaluate.main()
+    metrics = json.loads(first["metrics/evaluate.json"])
+    del metrics["by_type"], metrics["braking"]
+    assert json.loads((tmp_path / "metrics/evaluate.json").read_text()) == metrics
+
+
+def test_missing_tracks(braking, tmp_path, monkeypatch):
+    root, _ = braking
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    for folder in ("metrics", "plots", "data/tracks"):
+        shutil.rmtree(tmp_path / folder)
+    monkeypatch.chdir(tmp_path)
+    fails(r"data/tracks/Scenario_d0\.h5: there is no such track file; run `dvc repro track`")
 
 
 def fails(match):

@@ -9,6 +9,7 @@ from PIL import Image
 from lib.common.errors import DataError
 from lib.figures.cases import CATEGORIES
 from stages import evaluate, plot
+from tests.braking_sample import TEST_FRACTION, write_braking_sample
 from tests.scored_sample import write_sample
 from tools.smoke import set_params
 
@@ -92,3 +93,27 @@ def test_missing_predictions(project):
     shutil.rmtree(project / "data/predictions")
     with pytest.raises(DataError, match="data/predictions: lacks"):
         plot.main()
+
+
+def test_drives_that_brake_have_figures_of_their_own(tmp_path, monkeypatch):
+    """One of each: the best, the middle and the worst of four; the same bytes each time."""
+    write_braking_sample(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    changes = {"split.test_fraction": TEST_FRACTION, "evaluate.bootstrap_resamples": 100}
+    changes |= {"plot.gallery_frames": 1, "plot.dpi": 40, "execution.workers": 1}
+    set_params(tmp_path / "params.yaml", changes)
+    monkeypatch.chdir(tmp_path)
+    evaluate.main()
+    (tmp_path / "plots/training.csv").write_text(TRAINING)
+    plot.main()
+    first = pictures(tmp_path)
+    drives = {"braking.png", *(f"drive_{number:02}.png" for number in (1, 2, 3))}
+    assert {name.removeprefix("figures/") for name in first if name.startswith("figures/")} == FIGURES | drives
+    plot.main()
+    assert pictures(tmp_path) == first
+    for table in ("drives.csv", "braking.csv"):
+        (tmp_path / "plots" / table).rename(tmp_path / table)
+        with pytest.raises(DataError, match=rf"plots/{table}: cannot be read .*run `dvc repro`"):
+            plot.main()
+        (tmp_path / table).rename(tmp_path / "plots" / table)
+    assert pictures(tmp_path) == first

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.tracking.braking import Moment, braking, register
+from lib.tracking.rear_braking import Moment, braking, register
 
 EAST = np.array([1.0, 0.0])
 

@@ -9,7 +9,7 @@ from lib.anovox.format.configurations import read_configurations
 from lib.anovox.format.folders import find_scenarios
 from lib.anovox.format.recording import ScenarioConfig
 from lib.anovox.reading.frames import read_frames
-from lib.anovox.reading.scenario import Sensors, cloud_sizes, open_scenario
+from lib.anovox.reading.scenario import Sensors, cloud_sizes, open_scenario, times_s
 from lib.reading.findings import Report
 from lib.reading.recorded_frames import Opener, ReadFrame, Recording, SkippedFrame
 
@@ -35,6 +35,7 @@ def open_anovox(path: Path, config: ScenarioConfig | None, sensors: Sensors, lab
         frames=partial(_frames, path, config, sensors, labelled),
         town=scenario.config.town,
         weather=scenario.config.weather_preset,
+        times_s=times_s(scenario),
     )
 
 

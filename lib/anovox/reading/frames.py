@@ -169,7 +169,7 @@ def _read_tick(scenario: Scenario, frame_id: int) -> _Tick:
         cloud_sizes=sizes,
         labels=merged_labels(labels),
         voxels=voxels,
-        ego=_ego_state(scenario, frame_id),
+        ego=read_ego_state(scenario, frame_id),
         anomaly=_anomaly(scenario, frame_id),
         undefined_ids={kind: tuple(sorted(ids)) for kind, ids in undefined.items() if ids},
         clouds=tuple(clouds),
@@ -198,7 +198,8 @@ def compute_voxels(scenario: Scenario, frame_id: int, voxel_size_m: float = VOXE
     return voxel_grid(lidars, cameras, voxel_size_m)
 
 
-def _ego_state(scenario: Scenario, frame_id: int) -> EgoState:
+def read_ego_state(scenario: Scenario, frame_id: int) -> EgoState:
+    """The ego's pose and speed of a tick from ACTION, both None without the file; raises FileError if it is damaged."""
     path = optional_file(scenario, layout.ACTION, frame_id)
     if path is None:
         return EgoState(None, None)

@@ -31,6 +31,9 @@ MAX_TIME_PAIRS: Final = 8
 MIN_SPEED_MPS: Final = 1.0
 MAX_SPEED_CHANGE: Final = 0.2
 TIME_ROUNDING_S: Final = 0.05
+MIN_TIMES: Final = 2
+MAX_TIME_RATIO: Final = 1.5
+"""By which estimates of the time step may differ within a drive."""
 
 MIN_POINTS: Final = 100
 MIN_CONFIRMED_FRACTION: Final = 0.8
@@ -126,8 +129,8 @@ def with_measured_rows(args: LidarArgs, cloud: npt.NDArray[np.float32]) -> Lidar
     return replace(args, channels=channels, lower_fov=lower, upper_fov=upper) if channels <= MAX_CHANNELS else args
 
 
-def seconds_per_tick(listing: Listing) -> float:
-    """Time between consecutive frame ids: 0.1 s, unless speeds and positions in ACTION files clearly show another."""
+def tick_estimates_s(listing: Listing) -> tuple[float, ...]:
+    """Times [s] between consecutive frame ids, in several places, by what speeds and positions in ACTION files show."""
     paths = listing[layout.ACTION].paths if layout.ACTION in listing else {}
     pairs = list(pairwise(paths))
     estimates = []
@@ -138,9 +141,22 @@ def seconds_per_tick(listing: Listing) -> float:
         if abs(end_mps - start_mps) <= MAX_SPEED_CHANGE * start_mps:
             mean_mps = (start_mps + end_mps) / 2
             estimates.append(float(np.linalg.norm(end - start)) / mean_mps / (second - first))
-    if not estimates:
+    return tuple(estimates)
+
+
+def differing_ticks_s(estimates_s: Sequence[float]) -> tuple[float, float] | None:
+    """The shortest and longest estimate, if several of either differ by more than a measurement may; else None."""
+    ordered = sorted(estimates_s)
+    short, long = ordered[:MIN_TIMES], ordered[-MIN_TIMES:]
+    differ = len(ordered) >= 2 * MIN_TIMES and long[0] > MAX_TIME_RATIO * short[-1]
+    return (float(np.median(short)), float(np.median(long))) if differ else None
+
+
+def seconds_per_tick(estimates_s: Sequence[float]) -> float:
+    """Time [s] between consecutive frame ids: AnoVox's, unless estimates clearly show another one."""
+    if not estimates_s or differing_ticks_s(estimates_s):
         return SECONDS_PER_TICK
-    measured_s = float(np.median(estimates))
+    measured_s = float(np.median(estimates_s))
     rounded_s = round(round(measured_s / TIME_ROUNDING_S) * TIME_ROUNDING_S, 2)
     clear = rounded_s > 0 and abs(measured_s - rounded_s) <= 0.1 * rounded_s
     return rounded_s if clear else SECONDS_PER_TICK

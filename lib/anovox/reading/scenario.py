@@ -16,7 +16,13 @@ from lib.anovox.format.folders import FrameFiles, list_files
 from lib.anovox.format.old_layout import adapted_files, is_old_layout, old_sensor_setup
 from lib.anovox.format.recording import ScenarioConfig, SensorPose
 from lib.anovox.format.sensor_setup import CameraRig, LidarRig, SensorSetup, read_sensor_setup, sensor_setup_of_folders
-from lib.anovox.reading.measured import SECONDS_PER_TICK, corrected, seconds_per_tick
+from lib.anovox.reading.measured import (
+    SECONDS_PER_TICK,
+    corrected,
+    differing_ticks_s,
+    seconds_per_tick,
+    tick_estimates_s,
+)
 from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Lidar, ScenarioType
@@ -89,7 +95,8 @@ def open_scenario(
     setup, absent = _sensor_setup(path, listing, old)
     setup, measured = corrected(path, setup, listing, (path / layout.SENSOR_SETUP).exists())
     blueprint = config.anomaly_blueprint or _config_from_files(path, listing).anomaly_blueprint
-    tick_s = seconds_per_tick(listing)
+    estimates_s = tick_estimates_s(listing)
+    tick_s = seconds_per_tick(estimates_s)
     camera_rigs, lidar_rigs = _choose_sensors(path, setup, sensors, labelled)
     cameras, lidars = ([vehicle_SE3_sensor(*rig.pose) for rig in rigs] for rigs in (camera_rigs, lidar_rigs))
     vehicle_SE3_points = lidars[0] if len(lidars) == 1 else np.eye(4)
@@ -112,7 +119,7 @@ def open_scenario(
         vehicle_SE3_action=vehicle_SE3_sensor(*(setup.action_pose(layout.LIDAR) or SensorPose())),
         files=listing,
         frame_ids=_frame_ids(path, listing, [*camera_rigs, *lidar_rigs], labelled),
-        findings=(*findings, *absent, *measured, *_time_findings(path, tick_s)),
+        findings=(*findings, *absent, *measured, *_time_findings(path, tick_s, estimates_s)),
         anomaly_id=anomaly_id_of(blueprint),
         seconds_per_tick=tick_s,
         labelled=labelled,
@@ -154,6 +161,11 @@ def cloud_sizes(scenario: Scenario) -> dict[int, int]:
     return sizes
 
 
+def times_s(scenario: Scenario) -> dict[int, float]:
+    """The time [s] of each tick by its id, since tick 0."""
+    return {frame_id: frame_id * scenario.seconds_per_tick for frame_id in scenario.frame_ids}
+
+
 def _config_from_files(path: Path, listing: Mapping[str, FrameFiles]) -> ScenarioConfig:
     """Infer the type from the ANOMALY folder: absent means NORMALITY, a vehicle DYNAMIC, anything else STATIC."""
     blueprint, scenario_type = None, ScenarioType.NORMALITY
@@ -189,7 +201,15 @@ def _sensor_setup(path: Path, listing: Mapping[str, FrameFiles], old: bool) -> t
     return setup.without(absent), (*findings, *missing)
 
 
-def _time_findings(path: Path, tick_s: float) -> Iterator[Finding]:
+def _time_findings(path: Path, tick_s: float, estimates_s: Sequence[float]) -> Iterator[Finding]:
+    differing = differing_ticks_s(estimates_s)
+    if differing:
+        shortest, longest = differing
+        problem = f"show {shortest:.2g} s between frame ids in a part of the drive, and {longest:.2g} s in another"
+        message = (
+            f"{path}: speeds and positions in ACTION {problem}, taken as {tick_s:g}; split it where the rate changes"
+        )
+        yield Finding(Notice.SEVERAL_TIME_STEPS, message)
     if tick_s != SECONDS_PER_TICK:
         problem = f"show {tick_s:g} s between frame ids, where AnoVox has {SECONDS_PER_TICK:g}"
         message = f"{path}: speeds and positions in ACTION {problem}; nothing to do: the value from ACTION is used"
