@@ -135,7 +135,10 @@ def _nearness(cloud_m: Values) -> float:
 
 
 def _clouds(params: SimulateParams, plan: ScenarioPlan, frames: range) -> Iterator[tuple[Values, Matrix]]:
-    """Clouds (N, 4) [m, vehicle frame], intensity, and poses of the ego (4, 4), with the sample's own noise."""
+    """Clouds (N, 4) [m, vehicle frame], intensity, and poses of the ego (4, 4).
+
+    Of the clouds, the half ahead: neither the tracker nor the others look behind the ego.
+    """
     scene, sensors = build_scene(plan, params), sensor_set(params)
     worlds, vehicle_SE3_lidar = SceneWorlds(scene), extrinsics(sensors.lidars[0])
     for index in frames:
@@ -143,7 +146,7 @@ def _clouds(params: SimulateParams, plan: ScenarioPlan, frames: range) -> Iterat
         pose = world_SE3_ego(scene, time_s)
         _, rng = np.random.default_rng([params.seed, 11, plan.index, index]).spawn(2)
         world = worlds.at(time_s)
-        recording = sense_lidar(world, sensors.lidar_args, pose @ vehicle_SE3_lidar, TICKS_PER_SECOND, rng)
+        recording = sense_lidar(world, sensors.lidar_args, pose @ vehicle_SE3_lidar, TICKS_PER_SECOND, rng, True)
         cloud_m = recording.lidar.astype(np.float64)
         cloud_m[:, :3] = apply(vehicle_SE3_lidar, cloud_m[:, :3])
         yield cloud_m, pose

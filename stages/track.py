@@ -1,4 +1,7 @@
-"""Follow the vehicle ahead through the drives of the test: data/shards -> data/tracks, without a model."""
+"""Follow the vehicle ahead through the drives of the test: data/shards -> data/tracks, without a model.
+
+Where the test has no dynamic scenario, there is nothing to find, and the folder stays empty.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -14,7 +17,7 @@ from lib.shards.index import SHARD_FILES, ShardEntry, open_entry, read_index
 from lib.shards.split import assign_splits
 from lib.shards.split_params import SplitParams
 from lib.shards.tracks import write_tracks
-from lib.tracking.shard_tracks import SEQUENCE_FRAMES, is_tracked, tracks_of
+from lib.tracking.shard_tracks import is_tracked, tracks_of
 from lib.tracking.track_params import TrackParams
 
 
@@ -31,13 +34,12 @@ def main() -> None:
     params = load_params(Params)
     entries = read_index(SHARDS)
     splits = assign_splits(entries, params.split)
-    long = [e for e in entries if e.type is ScenarioType.DYNAMIC or e.frames >= SEQUENCE_FRAMES]
-    drives = [entry for entry in long if splits[entry.scenario] == "test"]
+    test = [entry for entry in entries if splits[entry.scenario] == "test"]
     with atomic_folder(TRACKS, (SHARD_FILES,)) as folder:
         tracked = 0
-        if drives:
-            with processes_or_here(params.execution.workers, len(drives)) as pool:
-                tracked = sum(run_tasks(pool, partial(_track, folder, params.track), drives, "track", "shard"))
+        if any(entry.type is ScenarioType.DYNAMIC for entry in test):
+            with processes_or_here(params.execution.workers, len(test)) as pool:
+                tracked = sum(run_tasks(pool, partial(_track, folder, params.track), test, "track", "shard"))
     log(f"{tracked} drives of the test in {TRACKS}")
 
 

@@ -70,15 +70,22 @@ def sense_camera(
 
 
 def sense_lidar(
-    world: World, args: LidarArgs, world_SE3_lidar: Matrix, frames_per_second: int, rng: np.random.Generator
+    world: World,
+    args: LidarArgs,
+    world_SE3_lidar: Matrix,
+    frames_per_second: int,
+    rng: np.random.Generator,
+    ahead_only: bool = False,
 ) -> LidarRecording:
     """Record the world with a LiDAR whose full turn is instantaneous, with points_per_second / frames_per_second rays.
 
     Rays without a return have no row: those into the sky or beyond the range, random losses (`Scene.lidar_dropout`),
     and weak returns. Intensity as in CARLA: reflectivity, angle of incidence, exp(-0.004 d).
-    A camouflaged surface returns the intensity of the background.
+    A camouflaged surface returns the intensity of the background. `ahead_only`: without the rays to the back.
     """
     rays = lidar_directions(args, args.points_per_second // (frames_per_second * args.channels))
+    if ahead_only:
+        rays = np.ascontiguousarray(rays[:, rays[0] > 0])
     cast = _cast(world, world_SE3_lidar, rays)
     chance = rng.random(rays.shape[1], dtype=np.float32)
     range_noise_m = np.asarray(rng.normal(0.0, args.noise_stddev, rays.shape[1]))

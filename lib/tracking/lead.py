@@ -86,16 +86,19 @@ def nearest_in_path(cloud: Cloud, curvature_1pm: float, half_width_m: float, max
     return None
 
 
-def rear_at(cloud: Cloud, expected: Expected) -> Rear | None:
-    """The rear at the place where one is expected; None where there are too few points, or it is another thing's."""
+def rear_at(cloud: Cloud, expected: Expected, least_points: int = MIN_POINTS, slack_m: float = 0.0) -> Rear | None:
+    """The rear at the place where one is expected; None where there are too few points, or it is another thing's.
+
+    slack_m: how much farther than usual it may be from where it is expected.
+    """
     along, beside = expected.along_and_beside(cloud.place_m)
     upright = (cloud.height_m > LOWEST_M) & (cloud.height_m < HIGHEST_M)
-    near = upright & (np.abs(beside) < REAR_HALF_WIDTH_M) & (along > -REAR_BEHIND_M) & (along < REAR_AHEAD_M)
-    rows = np.flatnonzero(near)
-    if len(rows) < MIN_POINTS:
+    within = (along > -REAR_BEHIND_M - slack_m) & (along < REAR_AHEAD_M + slack_m)
+    rows = np.flatnonzero(upright & within & (np.abs(beside) < REAR_HALF_WIDTH_M))
+    if len(rows) < least_points:
         return None
     edge_m = float(np.quantile(along[rows], _EDGE_SHARE))
-    if not -_EARLY_M < edge_m < _LATE_M:
+    if not -_EARLY_M - slack_m < edge_m < _LATE_M + slack_m:
         return None
     at_edge = rows[along[rows] < edge_m + _DEPTH_M]
     return Rear(rows, edge_m, float((beside[at_edge].min() + beside[at_edge].max()) / 2))

@@ -7,33 +7,18 @@ import numpy as np
 from lib.common.errors import DataError
 from lib.geometry.frame import ScenarioType
 from lib.geometry.rigid import Matrix, apply, vehicle_SE3_sensor
-from lib.shards.sequences import NO_FRAME, TICKS_PER_SECOND, ticks_of
+from lib.shards.sequences import NO_FRAME, TICKS_PER_SECOND, is_sequence, ticks_of
 from lib.shards.shard_reader import Shard
 from lib.shards.tracks import Tracks
 from lib.tracking.track_params import TrackParams
 from lib.tracking.tracker import NO_LEAD, LeadState, LeadTracker
 
-SEQUENCE_FRAMES: Final = TICKS_PER_SECOND + 1
-"""A second of frames, with both its ends."""
 _LEAST_WITH_POSE: Final = 0.5
 
 
 def is_tracked(shard: Shard) -> bool:
-    """Whether a shard's frames are a drive: at AnoVox's rate for a second at least, or of a dynamic scenario.
-
-    Raises DataError where a dynamic scenario's frames have no times, or lie too far apart to see a vehicle brake.
-    """
-    ticks = ticks_of(shard)
-    known = np.unique(ticks[ticks != NO_FRAME]) if ticks is not None else np.empty(0, dtype=np.int64)
-    steady = len(known) > 1 and float(np.median(np.diff(known))) == 1.0
-    if shard.scenario_type is not ScenarioType.DYNAMIC:
-        return steady and len(known) >= SEQUENCE_FRAMES
-    if ticks is None or (len(shard) > 1 and not steady):
-        raise DataError(
-            f"{shard.path}: the frames of {shard.scenario} have no times, or are not {1 / TICKS_PER_SECOND} s apart, "
-            "and a vehicle that brakes can be told by them alone; keep all frames of dynamic scenarios in data.root"
-        )
-    return True
+    """Whether the vehicle ahead is followed in a shard: a drive at AnoVox's rate, normal or with a braking lead."""
+    return shard.scenario_type in (ScenarioType.DYNAMIC, ScenarioType.NORMALITY) and is_sequence(shard)
 
 
 def tracks_of(shard: Shard, params: TrackParams) -> Tracks:

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.geometry.rigid import Matrix, apply, invert
+from lib.shards.sequences import TICKS_PER_SECOND
 from lib.tracking.ground_fit import fit_ground
 from lib.tracking.lead import Cloud, Expected, Rear, beside_path, body_of, nearest_in_path, rear_at
-from lib.tracking.rear_braking import TIME_TOLERANCE_S, Braking, Moment, braking, register
+from lib.tracking.rear_braking import TIME_TOLERANCE_S, Braking, Moment, Registered, braking, register
 from lib.tracking.track_params import TrackParams
 
 Values = npt.NDArray[np.float64]
@@ -22,6 +23,8 @@ _WAY_S: Final = 2.0
 """The way's curvature is read from so much of the past,"""
 _LEAST_WAY_M: Final = 2.0
 """and stays as it was while the ego drives less than this in it."""
+_REACH_AT_FIRST_M: Final = 15.0
+"""How far a vehicle is looked for before the ego has driven, while the way is not known."""
 _SHARPEST_1PM: Final = 0.1
 _CROP_HALF_WIDTH_M, _CROP_BEYOND_M = 6.0, 14.0
 _BLIND_M: Final = 1.5
@@ -29,6 +32,10 @@ _MOST_POINTS: Final = 160
 """Of a rear; more say no more."""
 _PATIENCE_S: Final = 0.55
 """A vehicle that is not found for longer is lost."""
+_LEAST_POINTS: Final = 2
+"""Of a rear that is followed."""
+_SLACK_MPS: Final = 4.0
+"""How much faster or slower than expected a vehicle may have become while it was not found."""
 _FIRST_STEP_MPS: Final = 25.0
 """How fast what was seen only once may move against the ego,"""
 _FIRST_STEP_BESIDE_M: Final = 0.8
@@ -37,7 +44,9 @@ _SPEED_WINDOW_S: Final = 0.45
 _MIDDLE_GAIN: Final = 0.5
 _TURNED_AWAY_M, _TURNED_AWAY_FAR_M, _FAR_M = 2.2, 3.2, 25.0
 """A followed vehicle so far beside the way leaves it; far away, the way is less well known."""
-_TURNED_AWAY_CLOUDS: Final = 3
+_BESIDE_EACH_OTHER_M: Final = 1.6
+"""Two vehicles so far apart to the side are in two lanes: the one in the ego's is ahead."""
+_TURNED_AWAY_CLOUDS: Final = 4
 _NEARER_M: Final = 1.5
 _NEARER_CLOUDS: Final = 2
 """Something so much nearer than the followed vehicle, in so many clouds one after the other, is the vehicle ahead."""
@@ -92,7 +101,7 @@ class LeadTracker:
         self._poses: deque[tuple[float, Matrix]] = deque()
         self._moments: deque[Moment] = deque()
         self._followed: _Followed | None = None
-        self._curvature_1pm = 0.0
+        self._curvature_1pm, self._reach_m = 0.0, min(_REACH_AT_FIRST_M, params.max_range_m)
         self._turned_away = self._nearer = 0
 
     def update(self, time_s: float, points_m: npt.NDArray[np.floating], world_SE3_ego: Matrix) -> LeadState:
@@ -104,7 +113,9 @@ class LeadTracker:
         self._poses.append((time_s, world_SE3_ego))
         while self._poses[0][0] < time_s - _WAY_S - TIME_TOLERANCE_S:
             self._poses.popleft()
-        self._curvature_1pm = _curvature([pose for _, pose in self._poses], self._curvature_1pm)
+        curvature_1pm = _curvature([pose for _, pose in self._poses])
+        if curvature_1pm is not None:
+            self._curvature_1pm, self._reach_m = curvature_1pm, self._params.max_range_m
         cloud, rows = self._cropped(points_m)
         found = self._found(time_s, cloud, world_SE3_ego)
         if found is None:
@@ -131,8 +142,7 @@ class LeadTracker:
 
     def _found(self, time_s: float, cloud: Cloud, world_SE3_ego: Matrix) -> tuple[Expected, Rear] | None:
         """The rear of the followed vehicle, or of the nearest in the way; and where it was expected."""
-        params = self._params
-        nearest = nearest_in_path(cloud, self._curvature_1pm, params.lane_half_width_m, params.max_range_m)
+        nearest = nearest_in_path(cloud, self._curvature_1pm, self._params.lane_half_width_m, self._reach_m)
         if self._followed is not None and time_s - self._followed.time_s > _PATIENCE_S:
             self._forget()
         if self._followed is not None:
@@ -140,7 +150,8 @@ class LeadTracker:
             if len(self._moments) == 1:  # Its speed is not known yet.
                 expected = _same(nearest, expected, time_s - self._followed.time_s)
             if not self._has_left(expected, nearest):
-                rear = rear_at(cloud, expected)
+                unseen_s = time_s - self._followed.time_s
+                rear = rear_at(cloud, expected, _LEAST_POINTS, _SLACK_MPS * max(0.0, unseen_s - 1 / TICKS_PER_SECOND))
                 return None if rear is None else (expected, rear)
             self._forget()
         rear = None if nearest is None else rear_at(cloud, nearest)
@@ -149,7 +160,9 @@ class LeadTracker:
     def _has_left(self, expected: Expected, nearest: Expected | None) -> bool:
         """Whether the followed vehicle is the vehicle ahead no more."""
         beside_m = abs(float(beside_path(np.array([[expected.x_m, expected.y_m]]), self._curvature_1pm)[0]))
-        away = beside_m > (_TURNED_AWAY_M if expected.x_m < _FAR_M else _TURNED_AWAY_FAR_M)
+        another = nearest is not None and abs(nearest.y_m - expected.y_m) > _BESIDE_EACH_OTHER_M
+        wide_m = _TURNED_AWAY_M if expected.x_m < _FAR_M else _TURNED_AWAY_FAR_M
+        away = beside_m > (_BESIDE_EACH_OTHER_M if another else wide_m)
         nearer = nearest is not None and nearest.x_m < expected.x_m - _NEARER_M
         self._turned_away = self._turned_away + 1 if away else 0
         self._nearer = self._nearer + 1 if nearer else 0
@@ -173,12 +186,11 @@ class LeadTracker:
             return None
         direction = _direction(self._moments, heading / np.linalg.norm(heading))
         registered = register(self._moments, direction)
-        last = registered.time_s > -_SPEED_WINDOW_S
-        speed_mps = (
-            float(np.polyfit(registered.time_s[last], registered.position_m[last], 1)[0]) if last.sum() > 1 else 0.0
-        )
-        self._followed = _Followed(time_s, here_m, speed_mps * direction, float(np.arctan2(direction[1], direction[0])))
-        return braking(registered, self._params.seconds, self._params.usual_acceleration_mps2)
+        result = braking(registered, self._params.seconds, self._params.usual_acceleration_mps2)
+        speed_mps = _mean_speed(registered) if result is None else result.speed_mps
+        yaw_rad = float(np.arctan2(direction[1], direction[0]))
+        self._followed = _Followed(time_s, here_m, speed_mps * direction, yaw_rad)
+        return result
 
     def _ego_velocity(self) -> Values:
         """The ego's velocity (2,) [m/s, world] since the last pose."""
@@ -208,6 +220,14 @@ def _middle(expected: Expected, rear: Rear) -> Expected:
     return Expected(x_m, y_m, expected.yaw_rad)
 
 
+def _mean_speed(registered: Registered) -> float:
+    """Speed [m/s] over the last moments; 0 where only one is that young."""
+    last = registered.time_s > -_SPEED_WINDOW_S
+    if np.count_nonzero(last) < 2:
+        return 0.0
+    return float(np.polyfit(registered.time_s[last], registered.position_m[last], 1)[0])
+
+
 def _direction(moments: deque[Moment], heading: Values) -> Values:
     """Unit vector (2,) of the way that a vehicle has come; where that is short, its heading."""
     way_m = moments[-1].xy_m.mean(axis=0) - moments[0].xy_m.mean(axis=0)
@@ -215,8 +235,8 @@ def _direction(moments: deque[Moment], heading: Values) -> Values:
     return way_m / length_m if length_m > _MOVED_M and way_m @ heading > 0 else heading
 
 
-def _curvature(poses: list[Matrix], before_1pm: float) -> float:
-    """Curvature [1/m] of the way of the last poses, to the left; as before where the ego hardly moves."""
+def _curvature(poses: list[Matrix]) -> float | None:
+    """Curvature [1/m] of the way of the last poses, to the left; None where the ego hardly moves."""
     pose = poses[-1]
     for earlier in poses:
         way_m = float(np.linalg.norm((pose - earlier)[:2, 3]))
@@ -224,4 +244,4 @@ def _curvature(poses: list[Matrix], before_1pm: float) -> float:
             (forward_x, forward_y), (x, y) = earlier[:2, 0], pose[:2, 0]
             turn_rad = np.arctan2(forward_x * y - forward_y * x, forward_x * x + forward_y * y)
             return float(np.clip(turn_rad / way_m, -_SHARPEST_1PM, _SHARPEST_1PM))
-    return before_1pm
+    return None

@@ -62,6 +62,24 @@ def test_shards_of_single_frames_have_no_tracks(project):
     assert contents(project) == {}
 
 
+def test_normal_drives_alone_need_no_tracks(project):
+    (project / "data/shards").mkdir(parents=True)
+    shards = [
+        drive_shard(
+            project / f"data/shards/Scenario_{n}.h5",
+            RANGE_M,
+            EGO_M,
+            scenario_type=ScenarioType.NORMALITY,
+            seed=n,
+            posed=False,
+        )
+        for n in range(4)
+    ]
+    write_index(project / "data/shards", [shard_entry(shard) for shard in shards])
+    track.main()
+    assert contents(project) == {}
+
+
 def test_drives_without_poses_end_in_a_sentence_and_leave_nothing(project):
     write_drives(project / "data/shards", posed=False)
     with pytest.raises(DataError, match=r"frames of Scenario_\d have no pose"):

@@ -88,3 +88,21 @@ def test_in_a_bend_the_vehicle_ahead_is_the_one_on_the_way():
         points = np.concatenate([rear_cloud(30.0, index, beside_m=4.5), rear_cloud(24.0, index, beside_m=-1.0)])
         ranges.append(tracker.update(index * 0.1, points, pose).range_m)
     assert ranges[-1] == pytest.approx(30.0, abs=0.6)
+
+
+def test_a_vehicle_that_changes_lanes_gives_way_to_the_one_in_the_egos():
+    """It keeps its speed in the lane beside; the one behind which the ego then drives is followed."""
+    tracker, states = LeadTracker(PARAMS), []
+    for index in range(45):
+        beside_m = float(np.clip((index - 10) * 0.15, 0, 3.0))
+        points = np.concatenate([rear_cloud(22.0, index, beside_m=beside_m), rear_cloud(28.0, 100 + index)])
+        states.append(tracker.update(index * 0.1, points, yaw_transform(0.0, (index * 1.0, 0.0, 0.0))))
+    assert states[9].range_m == pytest.approx(22.0, abs=0.5) and states[-1].range_m == pytest.approx(28.0, abs=0.5)
+    assert max(state.score for state in states) < 2.0
+
+
+def test_far_vehicles_are_taken_when_the_way_is_known():
+    """At first, while standing or with a single pose, only what is near."""
+    states = followed(np.full(6, 25.0), 10.0 * np.arange(6) * 0.1)
+    assert np.isnan(states[0].range_m) and states[5].range_m == pytest.approx(25.0, abs=0.5)
+    assert followed(np.full(2, 8.0), np.zeros(2))[1].range_m == pytest.approx(8.0, abs=0.4)
