@@ -66,6 +66,14 @@ class Project:
             timeout=600,
         )
 
+    def queue_status(self) -> str:
+        """What `dvc queue status` prints; asked again where it meets a file that the queue's worker is writing."""
+        for _ in range(5):
+            done = self.run(sys.executable, "-m", "dvc", "queue", "status")
+            if "Expecting value" not in done.stderr:
+                break
+        return done.stdout + done.stderr
+
     def processes(self, part_of_command: bytes = b"") -> list[int]:
         """What runs in its folder or below, workers of the queue and their experiments included."""
         found = []

@@ -121,7 +121,7 @@ def test_queued_experiments_leave_the_workspace_alone(project):
     project.dvc("exp", "run", "--queue", "--name", "sweep", "-S", "evaluate.min_anomaly_points=1,20")
     project.start_queue()
     deadline = time.monotonic() + QUEUE_TIMEOUT_S
-    while not re.search(r"No experiment tasks|Failed|(?s:Success.*Success)", status := project.dvc("queue", "status")):
+    while not re.search(r"No experiment tasks|Failed|(?s:Success.*Success)", status := project.queue_status()):
         assert time.monotonic() < deadline, status
         time.sleep(1)
     assert len(re.findall("Success", status)) == 2, status + project.dvc("queue", "logs", "sweep-1")
