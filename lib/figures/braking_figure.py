@@ -46,7 +46,7 @@ def draw_braking(table: Path, metrics: Path) -> Figure:
     drives, minutes = block["drives"], block["normal_minutes"]
     note_below(
         figure,
-        f"{drives} drives with braking, {minutes:.3g} minutes without; found at one false alarm a minute; "
+        f"{drives} drives with braking, {minutes:.1f} minutes without; found at one false alarm a minute; "
         "lines: 95 % intervals over drives; grey: shortcuts; dotted: chance",
     )
     return figure
