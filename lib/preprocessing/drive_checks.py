@@ -14,6 +14,8 @@ MIN_TICKS_PER_SECOND: Final = 5.0
 MIN_TELLING_POINTS: Final = 300
 MIN_CLEAR: Final = 0.6
 """Fraction of the points that tell two ticks apart from which on they are believed. Sound drives: 0.7 and more."""
+_WHOLE: Final = 0.9
+"""Share of a drive's ticks that must have been read to say that no label comes: `tools.check` reads some of them."""
 _AGENTS: Final = tuple(class_id for class_id in IGNORED_IDS if 112 <= class_id <= 119)
 _NEEDED: Final = (
     "without poses, windows of the past cannot be compensated for the ego's motion, and a vehicle ahead that brakes "
@@ -116,7 +118,8 @@ def _lead_notes(dynamic: Mapping[str, Statistics]) -> Iterator[DriveNote]:
         what = "no point or pixel is the vehicle ahead (classes 100 and 112 to 119), though it is a braking drive"
         remedy = "its frames count as normal; check SEMANTIC-LIDAR and SEMANTIC-CAM, or leave the drive out"
         yield DriveNote("no_lead", tuple(absent), what, remedy)
-    calm = [name for name, found in dynamic.items() if name not in absent and not _seen(found, ANOMALY_IDS)]
+    whole = {name: found for name, found in dynamic.items() if found.frames >= _WHOLE * found.drive.ticks}
+    calm = [name for name, found in whole.items() if name not in absent and not _seen(found, ANOMALY_IDS)]
     if calm:
         what = "no point or pixel is labelled as braking (class 100), though it is a braking drive"
         remedy = "its frames count as normal, which is right if the vehicle ahead brakes out of sight"

@@ -72,6 +72,12 @@ def test_a_braking_drive_without_its_vehicle_is_named(class_ids, name):
     assert notes(a=statistics(DRIVE, *class_ids)) == {}
 
 
+def test_a_drive_of_which_some_ticks_were_read_may_brake_in_another():
+    part = replace(statistics(DRIVE, 114), frames=DRIVE.ticks // 2)
+    assert notes(ScenarioType.DYNAMIC, a=part) == {}
+    assert set(notes(ScenarioType.DYNAMIC, a=replace(statistics(DRIVE), frames=DRIVE.ticks // 2))) == {"no_lead"}
+
+
 def test_a_drive_shorter_than_a_window_is_named():
     short = replace(DRIVE, ticks=9, posed=9, seconds=0.8)
     found = notes(ScenarioType.DYNAMIC, a=statistics(short, 100, 114))
