@@ -174,7 +174,7 @@ def page(results: Mapping[str, Any]) -> str:
             methods = [key for key, value in block[ego].items() if isinstance(value, dict) and key != "twins"]
             lines += ["| " + " | ".join(_cells(method, block[ego])) + " |" for method in methods] + [""]
         lines += [
-            f"Seeds {setting['seed']} and {setting['seed'] + 1}. The tracker took {block['tracker_ms']} ms of the "
+            f"Seeds {setting['seed']} and {setting['seed'] + 1}. The tracker took {block['tracker_ms']:.1f} ms of the "
             "processor's time for a cloud.",
             "",
         ]
@@ -215,13 +215,19 @@ _EGOS: Final[Mapping[Ego, str]] = {
 }
 _HEAD: Final = """# Finding a vehicle ahead that brakes
 
-Written by `python -m benchmarks.braking` (its `--help` has the options); [metrics.md](metrics.md) explains the columns,
-[tracker.md](tracker.md) the tracker, [simulator.md](simulator.md) the drives. All drives last 9 s at 10 Hz. In
-brackets: 95 % intervals over drives. Shares and delays are at one false alarm a minute, over all drives; a drive in
-which an alarm already sounds in the second before counts as missed. `middle of drive` looks at the frame's index alone,
-`nearness` at the range of what stands ahead in the lane, `ego deceleration` at the ego's poses and `pedal` at its brake
-less its throttle: the last two know what the ego's driver saw. In a twin the ego drives on as if the lead did not
-brake; there only the lead itself can tell.
+Written by `python -m benchmarks.braking` (`--help` has the options). [metrics.md](metrics.md#braking) explains the
+columns, [tracker.md](tracker.md) the tracker, [simulator.md](simulator.md) the drives. They last 9 s at 10 Hz; of the
+clouds, the half ahead is cast. In brackets: 95 % intervals over drives. Shares and delays are at one false alarm a
+minute and over all drives: one in which an alarm already sounds in the second before counts as missed.
+
+| method | looks at |
+|---|---|
+| `tracker` | the vehicle ahead in the clouds, and the ego's poses |
+| `middle of drive` | the frame's index alone. Frames before the onset are early ones, so it does well at `onset` |
+| `nearness` | the range of what stands ahead in the lane |
+| `ego deceleration`, `pedal` | the ego's poses; its brake less its throttle. The ego's driver knows the truth at once |
+
+In a twin, the ego drives on as if the lead did not brake: there only the lead itself can tell.
 
 ![Ranges, speeds and stops of simulated and real drives](braking_ranges.png)
 
