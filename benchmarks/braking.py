@@ -23,7 +23,8 @@ from lib.common.outputs import write_json, write_text
 from lib.common.params import Sections, load_params
 from lib.common.terminal import log, log_to_stderr
 from lib.common.workers import processes, run_tasks
-from lib.evaluation.braking import judge_drives
+from lib.evaluation.braking import DriveScores, judge_drives
+from lib.geometry.frame import ScenarioType
 from lib.simulator.driving.drive_plan import Ego
 from lib.simulator.scenario_plan import plan_scenarios
 from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
@@ -80,11 +81,19 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes; 0: one per core")
     parser.add_argument("--boxes", type=Path, help="CSV with boxes of the vehicle ahead in real drives")
     parser.add_argument("--save", type=Path, help="keep the drives' scores in this file (.npz)")
+    parser.add_argument(
+        "--braking-from",
+        type=Path,
+        help="take the drives with a braking lead from a saved run of the same LiDAR and seed, and simulate normal "
+        "driving alone: hard stops are in normality only",
+    )
     args = parser.parse_args()
     log_to_stderr("%(levelname)s: %(message)s")
     channels, rays = args.lidar
     setting = Setting(channels, rays, args.drives, args.minutes, args.hard_stops, args.seed)
-    drives = simulate(setting, load_params(Params), args.workers)
+    drives = simulate(setting, load_params(Params), args.workers, normal_only=args.braking_from is not None)
+    if args.braking_from is not None:
+        drives += [each for each in _load(args.braking_from) if each.scores.is_dynamic]
     if args.save:
         _save(args.save, drives)
     numbers = {"setting": asdict(setting)} | judged(drives)
@@ -100,7 +109,7 @@ def main() -> None:
     log(f"{setting.name}: written to {RESULTS} and {PAGE}")
 
 
-def simulate(setting: Setting, params: Params, workers: int) -> list[FollowedDrive]:
+def simulate(setting: Setting, params: Params, workers: int, normal_only: bool = False) -> list[FollowedDrive]:
     """All drives of a setting: each ego has its seed, so many drives with a braking lead, and half of the minutes."""
     normal = round(setting.minutes * 60 * TICKS_PER_SECOND / FRAMES / 2)
     found = list[FollowedDrive]()
@@ -119,7 +128,7 @@ def simulate(setting: Setting, params: Params, workers: int) -> list[FollowedDri
             "sensor_set": "mono",
         }
         chosen = SimulateParams.model_validate(params.simulate.model_dump() | changes)
-        plans = plan_scenarios(chosen)
+        plans = [plan for plan in plan_scenarios(chosen) if not (normal_only and plan.dynamic)]
         with processes(workers, len(plans)) as pool:
             found += run_tasks(pool, partial(follow_drive, chosen, params.track), plans, f"ego: {ego}", "drive")
     return found
@@ -135,7 +144,7 @@ def judged(drives: Sequence[FollowedDrive]) -> dict[str, Any]:
         block = judge_drives([*originals, *normal], HOLD_S, _RESAMPLES, 1)
         of_twins = judge_drives([*twins, *normal], HOLD_S, _RESAMPLES, 1)
         blocks[ego] = {**block, "twins": {method: of_twins[method]["onset"] for method in originals[0].scores}}
-    blocks["tracker_ms"] = float(np.mean([each.tracker_ms for each in drives]))
+    blocks["tracker_ms"] = float(np.nanmean([each.tracker_ms for each in drives]))
     return {key: _rounded(value) for key, value in blocks.items()}
 
 
@@ -156,6 +165,32 @@ def _save(path: Path, drives: Sequence[FollowedDrive]) -> None:
         arrays[f"{number}/ego"] = np.array(each.ego)
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def _load(path: Path, tracker_ms: float = np.nan) -> list[FollowedDrive]:
+    """The drives that `_save` kept; how long the tracker took was not kept."""
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file.files}
+    numbers = sorted({int(key.split("/")[0]) for key in arrays})
+    found = []
+    for number in numbers:
+        scores, twin = (_loaded(number, name, arrays) for name in ("drive", "twin"))
+        assert scores is not None
+        range_m, closing_mps = arrays[f"{number}/range_m"], arrays[f"{number}/closing_mps"]
+        ego: Ego = "follower" if str(arrays[f"{number}/ego"]) == "follower" else "idm"
+        found.append(FollowedDrive(ego, scores, twin, range_m, closing_mps, tracker_ms))
+    return found
+
+
+def _loaded(number: int, name: str, arrays: Mapping[str, npt.NDArray[Any]]) -> DriveScores | None:
+    start = f"{number}/{name}/"
+    columns = {key.removeprefix(start): values for key, values in arrays.items() if key.startswith(start)}
+    if not columns:
+        return None
+    labelled, contact = columns.pop("labelled"), columns.pop("contact")
+    kind = ScenarioType.DYNAMIC if labelled.any() else ScenarioType.NORMALITY
+    time_s = np.arange(len(labelled)) / TICKS_PER_SECOND
+    return DriveScores(f"saved {number}", kind, time_s, labelled, contact, columns)
 
 
 def page(results: Mapping[str, Any]) -> str:
@@ -232,7 +267,8 @@ In a twin, the ego drives on as if the lead did not brake: there only the lead i
 ![Ranges, speeds and stops of simulated and real drives](braking_ranges.png)
 
 *The vehicle ahead in simulated drives and in 13 real drives of AnoVox, whose boxes (a detector's) were turned into
-ranges by a width of 2.0 m.*
+ranges by a width of 2.0 m. Some of these boxes are of another vehicle, or of a part of one: hence the steps to 20 m and
+the speeds beyond 5 m/s.*
 """
 
 

@@ -36,7 +36,7 @@ TWIN_TICKS: Final = 12
 @dataclass(frozen=True, eq=False)
 class FollowedDrive:
     """A drive's scores, and those of its twin in which the ego does not react (None in normality); the ego's driver;
-    the truth of the lead: range_m of its rear from the LiDAR and its speed against the ego (T,); standing (T,).
+    the truth of the lead: range_m of its rear from the LiDAR and its speed against the ego (T,).
     tracker_ms: what the tracker takes for a cloud, of the processor's time.
     """
 
@@ -45,7 +45,6 @@ class FollowedDrive:
     twin: DriveScores | None
     range_m: Values
     closing_mps: Values
-    standing: npt.NDArray[np.bool_]
     tracker_ms: float
 
 
@@ -76,7 +75,6 @@ def follow_drive(params: SimulateParams, track: TrackParams, plan: ScenarioPlan)
         twin,
         (lead.way_m - ego.way_m)[rows] - length_m / 2,
         (lead.speed_mps - ego.speed_mps)[rows],
-        lead.speed_mps[rows] < 0.1,
         1000 * used_s / frames,
     )
 

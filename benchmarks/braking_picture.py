@@ -22,10 +22,13 @@ _LAG: Final = 5
 
 @dataclass(frozen=True, eq=False)
 class Ranges:
-    """Ranges [m] and speeds against the ego [m/s] of the vehicle ahead, of all frames where they are known."""
+    """Ranges [m] and speeds against the ego [m/s] of the vehicle ahead, of all frames where they are known, and how
+    near it comes in each drive [m]: where one of the two has stopped, or at contact.
+    """
 
     range_m: Values
     closing_mps: Values
+    nearest_m: Values
 
 
 def real_drives(path: Path) -> Ranges:
@@ -48,30 +51,37 @@ def real_drives(path: Path) -> Ranges:
         speed_mps[_LAG:] = (range_m[_LAG:] - range_m[:-_LAG]) / (_LAG / 10)
         ranges.append(range_m[np.isfinite(range_m)])
         speeds.append(speed_mps[np.isfinite(speed_mps) & ~jumps])
-    return Ranges(np.concatenate(ranges), np.concatenate(speeds))
+    nearest_m = np.array([float(range_m.min()) for range_m in ranges])
+    return Ranges(np.concatenate(ranges), np.concatenate(speeds), nearest_m)
 
 
 def simulated(drives: Sequence[FollowedDrive], ego: str) -> Ranges:
     """Ranges and speeds of one kind of ego's drives with a braking lead."""
     chosen = [each for each in drives if each.ego == ego and each.scores.is_dynamic]
-    return Ranges(np.concatenate([e.range_m for e in chosen]), np.concatenate([e.closing_mps for e in chosen]))
+    nearest_m = np.array([float(each.range_m.min()) for each in chosen])
+    return Ranges(
+        np.concatenate([each.range_m for each in chosen]),
+        np.concatenate([each.closing_mps for each in chosen]),
+        nearest_m,
+    )
 
 
 def write_ranges(path: Path, drives: Sequence[FollowedDrive], real: Ranges) -> None:
     """Draw both as cumulative shares of frames."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
     parts = {
         "AnoVox, 13 drives": (real, "black", "-"),
         "simulated, AnoVox's ego": (simulated(drives, "follower"), "#0072b2", "-"),
         "simulated, ego that keeps a distance": (simulated(drives, "idm"), "#d55e00", "--"),
     }
     for name, (each, color, style) in parts.items():
-        for axes, values in ((left, each.range_m), (right, each.closing_mps)):
+        for axes, values in ((left, each.range_m), (middle, each.closing_mps), (right, each.nearest_m)):
             axes.plot(np.sort(values), np.linspace(0, 1, len(values)), style, color=color, label=name)
     left.set(xlabel="range of its rear [m]", ylabel="share of frames", xlim=(0, 45))
-    right.set(xlabel="its speed less the ego's [m/s]", xlim=(-10, 10))
-    left.legend(loc="lower right", frameon=False, fontsize=8)
-    for axes in (left, right):
+    middle.set(xlabel="its speed less the ego's [m/s]", xlim=(-10, 10))
+    right.set(xlabel="nearest range in a drive [m]", ylabel="share of drives", xlim=(0, 30))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    for axes in (left, middle, right):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from benchmarks.braking import Params, Setting, judged, page, simulate
+from benchmarks.braking import Params, Setting, _load, _save, judged, page, simulate
 from benchmarks.braking_drives import FollowedDrive
 from benchmarks.braking_picture import real_drives, write_ranges
 from lib.common.params import load_params
@@ -63,11 +63,21 @@ def test_the_page_has_a_row_for_each_method(drives):
     assert "16 x 128, 0.3 hard stops a minute" in text
 
 
+def test_saved_drives_give_the_same_numbers(tmp_path, drives):
+    _save(tmp_path / "drives.npz", drives)
+    found, expected = judged(_load(tmp_path / "drives.npz", tracker_ms=1.0)), judged(drives)
+    for ego in ("follower", "idm"):
+        for method in ("tracker", "pedal"):
+            assert found[ego][method]["onset"]["auroc"] == expected[ego][method]["onset"]["auroc"]
+            assert found[ego]["twins"][method]["auroc"] == expected[ego]["twins"][method]["auroc"]
+
+
 def test_boxes_become_ranges(tmp_path, drives):
     rows = [f"1,{index},{384 - 384 / (10 + index)},{384 + 384 / (10 + index)}" for index in range(20)]
     (tmp_path / "boxes.csv").write_text("\n".join(["drive,index,left_px,right_px", *rows, "1,20,,"]), encoding="utf-8")
     real = real_drives(tmp_path / "boxes.csv")
     assert real.range_m == pytest.approx(np.arange(10.0, 30.0))
     assert real.closing_mps == pytest.approx(np.full(15, 10.0))
+    assert real.nearest_m == pytest.approx([10.0])
     write_ranges(tmp_path / "ranges.png", drives, real)
     assert (tmp_path / "ranges.png").stat().st_size > 10_000
