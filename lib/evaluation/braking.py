@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from lib.common.ranking import auroc
 from lib.evaluation.events import FEW_MINUTES, Drive, false_alarms, normal_minutes, threshold_for
+from lib.evaluation.inputs import some_names
 from lib.evaluation.pools import ALL, Pool
 from lib.geometry.frame import ScenarioType
 from lib.metrics.bootstrap import resample_scenarios
@@ -158,11 +159,6 @@ def delay_s(drive: DriveScores, scores: npt.NDArray[Any], threshold: float) -> f
     if already_alarmed(drive, scores, threshold) or not reached.any():
         return np.inf
     return float(drive.time_s[np.argmax(reached)]) - drive.onset_s
-
-
-def some_names(names: Sequence[str]) -> str:
-    """The first name, and how many more there are."""
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
 
 
 def _negative(drive: DriveScores) -> Booleans:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from lib.common.errors import DataError
 from lib.common.labels import is_anomaly, is_ignored
-from lib.evaluation.braking import QUESTIONS, WITHIN_S, Block, DriveScores, judge_drives, resampled, some_names
+from lib.evaluation.braking import QUESTIONS, WITHIN_S, Block, DriveScores, judge_drives, resampled
 from lib.evaluation.braking_shortcuts import ego_deceleration_mps2, middle_of_drive, vehicle_ahead
 from lib.evaluation.braking_truth import (
     CONTACT_M,
@@ -25,6 +25,7 @@ from lib.evaluation.braking_truth import (
     lead_speed_mps,
 )
 from lib.evaluation.evaluate_params import EvaluateParams
+from lib.evaluation.inputs import some_names
 from lib.evaluation.levels import FramePoints, ScenarioScores, Scores, level_of
 from lib.evaluation.plot_tables import Row
 from lib.evaluation.pools import LevelCounter, level_metrics

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
+from lib.common.labels import BRAKING
 from lib.geometry.frame import ScenarioType
 from lib.geometry.rigid import apply_to_columns, vehicle_SE3_sensor
 from lib.shards.sequences import is_sequence
@@ -13,14 +14,13 @@ from lib.shards.shard_reader import Shard
 
 Floats = npt.NDArray[np.floating]
 
-BRAKING_ID: Final = 100
 AGENT_IDS: Final = tuple(range(112, 120))
 """Of the vehicle ahead, which is an agent of the scenario, outside the labelled ticks."""
 CONTACT_M: Final = 3.0
 """AnoVox's ego is 4.9 m long with the LiDAR at its middle: a vehicle so near touches it, or all but does."""
 _SPEED_HALF_WINDOW: Final = 3
 _IS_AGENT: Final = np.isin(np.arange(256), AGENT_IDS)
-_IS_LEAD: Final = np.isin(np.arange(256), (BRAKING_ID, *AGENT_IDS))
+_IS_LEAD: Final = np.isin(np.arange(256), (BRAKING, *AGENT_IDS))
 
 
 def is_drive(shard: Shard) -> bool:
@@ -51,7 +51,7 @@ def in_vehicle_frame(shard: Shard, points_m: npt.NDArray[np.floating]) -> npt.ND
 
 def is_braking(classes: npt.NDArray[np.uint8]) -> bool:
     """Whether points or pixels of any shape are labelled as the braking vehicle."""
-    return bool((classes == BRAKING_ID).any())
+    return bool((classes == BRAKING).any())
 
 
 def is_agent(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

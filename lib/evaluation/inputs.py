@@ -1,6 +1,6 @@
 """Which scenarios are tested, and whether the predictions are of exactly these shards."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +52,9 @@ def scored_scenarios(shards: Path, predictions: Path, params: SplitParams) -> tu
         )
     found = {path.name for path in predictions.glob("*.h5")}
     if missing := [e.file for e in test if e.file not in found]:
-        raise DataError(f"{predictions}: lacks {_some(missing)} of {len(test)} test shards; {REMEDY}")
+        raise DataError(f"{predictions}: lacks {some_names(missing)} of {len(test)} test shards; {REMEDY}")
     if foreign := sorted(found - {e.file for e in test}):
-        raise DataError(f"{predictions}: holds {_some(foreign)}, not of the test scenarios; {REMEDY}")
+        raise DataError(f"{predictions}: holds {some_names(foreign)}, not of the test scenarios; {REMEDY}")
     return tuple(ScoredScenario(e.scenario, e.camera, e.type, shards / e.file, predictions / e.file) for e in test)
 
 
@@ -65,7 +65,7 @@ def predicted_scenarios(shards: Path, predictions: Path) -> tuple[ScoredScenario
     if not found:
         raise DataError(f"{predictions}: holds no predictions (<scenario>.h5); {REMEDY}")
     if foreign := sorted(found - {e.file for e in entries}):
-        raise DataError(f"{predictions}: holds {_some(foreign)}, not of the shards in {shards}; {REMEDY}")
+        raise DataError(f"{predictions}: holds {some_names(foreign)}, not of the shards in {shards}; {REMEDY}")
     chosen = (e for e in entries if e.file in found)
     return tuple(ScoredScenario(e.scenario, e.camera, e.type, shards / e.file, predictions / e.file) for e in chosen)
 
@@ -110,5 +110,6 @@ def check_predictions(path: Path, shard: Shard, predictions: Predictions) -> Non
                 )
 
 
-def _some(names: list[str]) -> str:
+def some_names(names: Sequence[str]) -> str:
+    """The first name, and how many more there are."""
     return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
