@@ -7,18 +7,19 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from lib.common.cache import Cache, cache, code_fingerprint, fingerprint, store
+from lib.common.cache import Cache, cache, code_fingerprint, file_digest, fingerprint, store
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params
-from lib.common.paths import PREDICTIONS, SHARDS, VALIDATION_SCORES, WEIGHTS
+from lib.common.paths import PREDICTIONS, SHARDS, TRACKS, VALIDATION_SCORES, WEIGHTS
 from lib.common.terminal import log
 from lib.common.workers import available_cores
-from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
+from lib.inference.calibration_set import matched_outside, score_validation, validation_set
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
 from lib.inference.threads import Threads
+from lib.loading.windows import windows_of
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import check_unseen, load_detector
 from lib.model.weights_file import model_fingerprint
@@ -27,6 +28,7 @@ from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
 from lib.shards.split_params import SplitParams
 from lib.shards.validation_scores import write_validation
+from lib.views.frame_batch import SINGLE_FRAME
 
 
 class Params(Sections):
@@ -47,22 +49,20 @@ def main() -> None:
     test = _test_entries(params)
     scorer = also_without_image(detector, detector.config.fuses, params.predict)
     predicting = for_sensors(params.predict, detector.config.fusion)
-    seen, refs = validation_frames(SHARDS, params.split)
+    validation = validation_set(SHARDS, params.split, TRACKS, detector.config.window)
     raw = Scoring(scorer, detector.config.grid(), predicting, device, precision)
     model, cached = model_fingerprint(WEIGHTS), cache("predict")
     with Threads((params.execution.workers or available_cores()) if device.type == "cpu" else 1) as threads:
-        scoring = matched_outside(raw, seen, refs, threads)
+        scoring = matched_outside(raw, validation, threads)
         if scoring.outside_shift:
             log(f"points outside the image: scores {scoring.outside_shift:+.3f} (predict.outside_false_alarms)")
         made_from = model, params.predict.model_dump(mode="json"), scoring.outside_shift
         how = device.type, precision, code_fingerprint("predict")
-        keys = {
-            entry.file: fingerprint(*made_from, *how, entry.file, open_entry(SHARDS, entry, verify=False).fingerprint)
-            for entry in test
-        }
+        window = detector.config.window
+        keys = {entry.file: fingerprint(*made_from, *how, entry.file, *_read(entry, window)) for entry in test}
         with atomic_folder(PREDICTIONS, (SHARD_FILES,)) as folder:
-            reused = _score_test(partial(predict_shard, scoring, model), test, folder, cached, keys, threads)
-            write_validation(VALIDATION_SCORES, score_validation(scoring, seen, refs, model, threads))
+            reused = _score_test(partial(predict_shard, scoring, model, window), test, folder, cached, keys, threads)
+            write_validation(VALIDATION_SCORES, score_validation(scoring, validation, model, threads))
     cached.discard(keys.values())
     if reused:
         log(f"{reused} of {len(test)} shards were scored by a run that was interrupted ({store()})")
@@ -99,9 +99,16 @@ def _score_test(
     return len(test) - len(missing)
 
 
-def predict_shard(scoring: Scoring, model: str, entry: ShardEntry) -> Predictions:
+def _read(entry: ShardEntry, window: tuple[int, ...]) -> tuple[str | None, ...]:
+    """Fingerprints of what is read to score a shard."""
+    shard, tracks = open_entry(SHARDS, entry, verify=False).fingerprint, TRACKS / entry.file
+    return shard, file_digest(tracks) if window != SINGLE_FRAME and tracks.exists() else None
+
+
+def predict_shard(scoring: Scoring, model: str, window: tuple[int, ...], entry: ShardEntry) -> Predictions:
     """Score a shard's frames; on the CPU the result does not depend on the number of threads."""
-    return predictions_of(scoring, open_entry(SHARDS, entry), model)
+    shard = open_entry(SHARDS, entry)
+    return predictions_of(scoring, shard, model, windows_of([shard], window, TRACKS))
 
 
 if __name__ == "__main__":

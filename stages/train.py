@@ -9,9 +9,10 @@ from lib.common.cache import code_fingerprint, fingerprint, resumable_work
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import exclusive_lock, write_csv, write_json
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
-from lib.common.paths import SHARDS, TRAIN_METRICS, TRAINING_LOG, TRAINING_TABLE, WEIGHTS
+from lib.common.paths import SHARDS, TRACKS, TRAIN_METRICS, TRAINING_LOG, TRAINING_TABLE, WEIGHTS
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
+from lib.loading.windows import fastest_mps
 from lib.model.detector import Detector, DetectorConfig, build_detector
 from lib.model.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
 from lib.model.model_file import save_detector
@@ -49,11 +50,14 @@ def _train(params: Params, group: ProcessGroup) -> None:
     device = choose_device(params.execution.device, group.local_rank)
     precision = choose_precision(params.train.precision, device)
     make_deterministic(params.train.seed)
-    data = training_set(SHARDS, params.split, params.data.root)
+    data = training_set(SHARDS, params.split, params.data.root, TRACKS, params.model.window)
     config = detector_config(params.model, data.shards)
     detector = build_detector(config)
+    fastest = fastest_mps(data.windows) if data.windows else 0.0
     compiled = choose_compiled(params.execution.compile, device)
-    recipe = Recipe(params.train, range_grid(config, data.shards[0]), device, precision, compiled=compiled)
+    recipe = Recipe(
+        params.train, range_grid(config, data.shards[0]), device, precision, compiled=compiled, fastest_mps=fastest
+    )
     with stop_requests() as asked:
         if not group.is_main:
             checkpoints = Checkpoints(None, params.execution.checkpoint_seconds, asked)

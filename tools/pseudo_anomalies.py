@@ -13,7 +13,7 @@ from lib.common.terminal import log
 from lib.figures.plot_params import PlotParams
 from lib.figures.pseudo_anomaly_sheet import draw_pasted
 from lib.figures.style import house_style, save
-from lib.inference.calibration_set import validation_frames
+from lib.inference.calibration_set import validation_set
 from lib.loading.dataset import FrameRef, batches
 from lib.model.devices import choose_device
 from lib.model.model_params import ModelParams
@@ -46,7 +46,8 @@ def main() -> None:
     if not 1 <= args.each <= FRAMES:
         parser.error(f"--each must be 1 to {FRAMES}")
     params = load_params(Params)
-    shards, refs = validation_frames(args.shards, params.split)
+    found = validation_set(args.shards, params.split)
+    shards, refs = found.shards, found.frames
     chosen: list[FrameRef] = [refs[i] for i in np.unique(np.linspace(0, len(refs) - 1, FRAMES).round().astype(int))]
     config = detector_config(params.model, shards)
     grid = range_grid(config, shards[0])

@@ -27,7 +27,7 @@ from lib.evaluation.inputs import opened, scored_scenarios
 from lib.evaluation.levels import score_scenario
 from lib.evaluation.metrics_report import evaluate
 from lib.evaluation.platt_scaling import pasted_truth
-from lib.inference.calibration_set import check_both_kinds, matched_outside, score_validation
+from lib.inference.calibration_set import ValidationSet, check_both_kinds, matched_outside, score_validation
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Scorer, also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
@@ -132,15 +132,16 @@ def _scorings(
 def _with_best_frame_score(scoring: Scoring, data: TrainingSet, sensors: Sensors, params: BaselineParams) -> Scoring:
     """Choose the frame score with the best validation AUROC; match false alarms outside the image to those inside."""
     found: list[tuple[float, Scoring]] = []
+    validation = ValidationSet(data.shards, data.validation, data.windows)
     with Threads(_threads(params, scoring.device)) as threads:
         for changed in _frame_score_params(sensors, scoring.params):
             candidate = replace(scoring, params=changed)
-            scores = score_validation(candidate, data.shards, data.validation, "", threads)
+            scores = score_validation(candidate, validation, "", threads)
             truth, counts = pasted_truth(scores.pasted_image_fraction, scores.pasted_points, params.evaluate)
             check_both_kinds(truth[counts], "predict.validation_frames")
             found.append((float(roc_auc_score(truth[counts], scores.pasted_score[counts])), candidate))
         best = max(found, key=lambda pair: pair[0])[1]
-        return matched_outside(best, data.shards, data.validation, threads)
+        return matched_outside(best, validation, threads)
 
 
 def _frame_score_params(sensors: Sensors, params: PredictParams) -> list[PredictParams]:

@@ -1,8 +1,8 @@
 """Scores of validation frames, original and with pseudo-anomalies, for calibration without any test data."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,10 +15,12 @@ from torch.nn.functional import max_pool2d
 
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import NORMAL_IDS
+from lib.common.paths import TRACKS
 from lib.inference.frame_scores import frame_scores
 from lib.inference.shard_scoring import Scoring, logits_of
 from lib.inference.threads import Threads
 from lib.loading.dataset import FrameRef, batches
+from lib.loading.windows import ShardWindows, windows_of
 from lib.model.backbones import PIXEL_STRIDE
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import to_float16
@@ -28,10 +30,12 @@ from lib.shards.split_params import SplitParams
 from lib.shards.validation_scores import NORMAL, NOT_SCORED, PASTED, ValidationScores
 from lib.synthesis.families import VALIDATION
 from lib.synthesis.objects import class_mask
-from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
+from lib.synthesis.pasted_windows import pasted_windows
+from lib.synthesis.pseudo_anomalies import Mix
 from lib.synthesis.targets import UNSURE, Targets, no_targets
-from lib.views.frame_batch import FrameBatch
-from lib.views.range_view import Views, make_views
+from lib.views.frame_batch import SINGLE_FRAME, FrameBatch
+from lib.views.past_views import views_of
+from lib.views.range_view import Views
 
 SLOTS: Final = 1  # as many anomalies as a scenario of AnoVox has
 SEED: Final = 15_485_863
@@ -48,10 +52,21 @@ class _Scored(NamedTuple):
     pixel_label_BL: Tensor
 
 
-def validation_frames(folder: Path, params: SplitParams) -> tuple[list[Shard], list[FrameRef]]:
-    """Shards of the validation scenarios, and their usable frames, ordered by name and time.
+@dataclass(frozen=True, eq=False)
+class ValidationSet:
+    """Shards of the validation scenarios, and their usable frames, ordered by name and time; windows as in batches."""
 
-    Raises ParamsError if there are none.
+    shards: Sequence[Shard]
+    frames: Sequence[FrameRef]
+    windows: Sequence[ShardWindows] | None
+
+
+def validation_set(
+    folder: Path, params: SplitParams, tracks: Path = TRACKS, window: tuple[int, ...] = SINGLE_FRAME
+) -> ValidationSet:
+    """Open the validation scenarios of a folder of shards, with their tracks if the window has several lags.
+
+    Raises ParamsError if no frame is usable.
     """
     entries = read_index(folder)
     splits = assign_splits(entries, params)
@@ -63,19 +78,20 @@ def validation_frames(folder: Path, params: SplitParams) -> tuple[list[Shard], l
             f"split.validation_fraction: got {params.validation_fraction}, which leaves no frame for calibration; "
             "raise it or add more scenarios"
         )
-    return shards, refs
+    return ValidationSet(shards, refs, windows_of(shards, window, tracks))
 
 
 def score_validation(
-    scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], model_fingerprint: str, threads: Threads
+    scoring: Scoring, validation: ValidationSet, model_fingerprint: str, threads: Threads
 ) -> ValidationScores:
     """Score all original frames, and `predict.validation_frames` frames of which some have pseudo-anomalies.
 
     The latter are drawn from all frames; if there are fewer, frames are repeated with other pseudo-anomalies.
     """
+    shards, refs = validation.shards, validation.frames
 
     def scored(chosen: Sequence[FrameRef], seed: int | None) -> _Scored:
-        numbered = enumerate(batches(shards, chosen, scoring.params.batch_size, scoring.device))
+        numbered = enumerate(_batches(scoring, validation, chosen))
         seeded = ((batch, None if seed is None else seed + number) for number, batch in numbered)
         parts = threads.map(partial(_score_batch, scoring), seeded)
         return _Scored(*(torch.cat(tensors).cpu() for tensors in zip(*parts, strict=True)))
@@ -100,7 +116,7 @@ def score_validation(
     )
 
 
-def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[FrameRef], threads: Threads) -> Scoring:
+def matched_outside(scoring: Scoring, validation: ValidationSet, threads: Threads) -> Scoring:
     """Lower the scores of points outside the image until they have the same false positive rate as those inside.
 
     Training covers only the camera's view, so that normal points outside it score higher. The rate is
@@ -110,8 +126,9 @@ def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[Fr
     fraction = scoring.params.outside_false_alarms
     if fraction is None:
         return scoring
+    refs = validation.frames
     chosen_refs = _draw_frames(refs, min(len(refs), scoring.params.validation_frames))
-    frames = batches(shards, chosen_refs, scoring.params.batch_size, scoring.device)
+    frames = _batches(scoring, validation, chosen_refs)
     scored = list(threads.map(partial(_of_normal_points, scoring), frames))
     inside, outside = (torch.cat(parts).numpy() for parts in zip(*scored, strict=True))
     if not len(inside) or not len(outside):
@@ -125,10 +142,15 @@ def matched_outside(scoring: Scoring, shards: Sequence[Shard], refs: Sequence[Fr
     return replace(scoring, outside_shift=min(0.0, shift))
 
 
+def _batches(scoring: Scoring, validation: ValidationSet, chosen: Sequence[FrameRef]) -> Iterator[FrameBatch]:
+    size, device = scoring.params.batch_size, scoring.device
+    return batches(validation.shards, chosen, size, device, validation.windows)
+
+
 @torch.inference_mode()
 def _of_normal_points(scoring: Scoring, batch: FrameBatch) -> tuple[Tensor, Tensor]:
     """Scores of cells of normal classes inside the image, and of those outside."""
-    views, _ = make_views(batch, scoring.grid)
+    views, _ = views_of(batch, scoring.grid)
     seen = views.seen_BRC
     normal = class_mask(views.point_class_BRC, NORMAL_IDS) & views.has_return_BRC
     cell_BRC = logits_of(scoring, views).cell_BRC
@@ -162,12 +184,13 @@ def _draw_frames(refs: Sequence[FrameRef], count: int) -> list[FrameRef]:
 def _score_batch(scoring: Scoring, seeded: tuple[FrameBatch, int | None]) -> _Scored:
     """Score a batch; with a seed, pseudo-anomalies are pasted first."""
     batch, seed = seeded
-    views, _ = make_views(batch, scoring.grid)
-    targets = no_targets(views)
-    if seed is not None:
+    if seed is None:
+        views, _ = views_of(batch, scoring.grid)
+        targets = no_targets(views)
+    else:
         generator = torch.Generator(scoring.device).manual_seed(seed)
         mix = Mix(SLOTS, scoring.params.validation_clean_fraction)
-        views, targets = paste_pseudo_anomalies(views, scoring.grid, mix, VALIDATION, generator)
+        views, targets = pasted_windows(batch, scoring.grid, mix, VALIDATION, generator)
     image_fraction_B, points_B = in_view(views, targets)
     cell_label_BRC = torch.where(views.seen_BRC, _labels(targets.cell_BRC), NOT_SCORED)
     logits = logits_of(scoring, views)

@@ -1,7 +1,7 @@
 """Frames of shards as a torch dataset, copied once from the memory maps, and batches of them by torch's DataLoader."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -12,11 +12,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from lib.common.labels import UNKNOWN
 from lib.geometry.frame import Frame
-from lib.geometry.rigid import invert
+from lib.geometry.ground_fit import fit_ground
+from lib.geometry.rigid import Matrix, apply, invert, vehicle_SE3_sensor
+from lib.loading.windows import ShardWindows
+from lib.shards.sequences import NO_FRAME
 from lib.shards.shard_reader import Shard
-from lib.views.frame_batch import FrameBatch
+from lib.views.frame_batch import FrameBatch, Past
 
 CUDA_WORKERS = 4
+MAX_GROUND_M: Final = 60.0
+"""How far ahead the ground is fitted."""
 STORED: Final = {
     "image_BHW3": "image",
     "points_BP4": "points",
@@ -37,17 +42,24 @@ class FrameRef:
 
 
 class ShardDataset(Dataset[FrameBatch]):
-    """Frames (by default all) of shards that share one image size and cloud length.
+    """Frames (by default all) of shards that share one image size and cloud length; with `windows` (of each shard),
+    also what came before them.
 
     `dataset[i]` is a FrameBatch of one frame. A DataLoader reads a whole batch at once, so that nothing is left to
     collate: `DataLoader(dataset, batch_size=8, collate_fn=as_read)`.
     """
 
-    def __init__(self, shards: Sequence[Shard], frames: Sequence[FrameRef] | None = None) -> None:
+    def __init__(
+        self,
+        shards: Sequence[Shard],
+        frames: Sequence[FrameRef] | None = None,
+        windows: Sequence[ShardWindows] | None = None,
+    ) -> None:
         every = (FrameRef(number, index) for number, shard in enumerate(shards) for index in range(len(shard)))
         self.frames = tuple(every if frames is None else frames)
         self._shards = tuple(shards)
         self._places = [_place(shard) for shard in shards]
+        self._windows = windows
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -59,6 +71,11 @@ class ShardDataset(Dataset[FrameBatch]):
     def __getitems__(self, indices: Sequence[int]) -> FrameBatch:
         """Read several frames into one batch on the CPU."""
         refs = [self.frames[index] for index in indices]
+        batch = self._read(refs)
+        return batch if self._windows is None else replace(batch, past=self._past(refs, batch, self._windows))
+
+    def _read(self, refs: Sequence[FrameRef]) -> FrameBatch:
+        """Read the frames without what came before them."""
         batch = self._empty(len(refs), "cpu")
         for field, stored in STORED.items():
             rows = getattr(batch, field).numpy()
@@ -71,10 +88,47 @@ class ShardDataset(Dataset[FrameBatch]):
                 np.subtract(points, origin, out=points)
         return batch
 
+    def _past(self, refs: Sequence[FrameRef], now: FrameBatch, windows: Sequence[ShardWindows]) -> Past:
+        """Read what came before frames. In place of a missing frame, the present one is read; it counts as missing."""
+        earlier_BL = np.stack([windows[ref.shard].earlier[ref.index] for ref in refs])
+        exists_BL = earlier_BL != NO_FRAME
+        read_BL = np.where(exists_BL, earlier_BL, np.array([[ref.index] for ref in refs]))
+        frames = [
+            self._read([FrameRef(ref.shard, int(index)) for ref, index in zip(refs, column, strict=True)])
+            for column in read_BL.T
+        ]
+        lead_BLP = [
+            [windows[ref.shard].lead_rows(i) for i in row] for ref, row in zip(refs, read_BL.tolist(), strict=True)
+        ]
+        vehicle_SE3 = [_vehicle_SE3_points(self._shards[ref.shard]) for ref in refs]
+        now_SE3_past = np.tile(np.eye(4, dtype=np.float32), (*exists_BL.shape, 1, 1))
+        for row, lag in zip(*np.nonzero(exists_BL), strict=True):
+            window, index = windows[refs[row].shard], refs[row].index
+            now_SE3_past[row, lag] = window.now_SE3_past(index, int(earlier_BL[row, lag]), vehicle_SE3[row])
+        clouds = [points[:count, :3] for points, count in zip(now.points_BP4.numpy(), now.num_points_B, strict=True)]
+        ground = [
+            fit_ground(apply(transform, cloud), MAX_GROUND_M).coefficients
+            for transform, cloud in zip(vehicle_SE3, clouds, strict=True)
+        ]
+        vehicle_SE3_B44 = torch.from_numpy(np.stack(vehicle_SE3).astype(np.float32))
+        return Past(
+            lags=windows[0].lags[1:],
+            frames=tuple(frames),
+            now_SE3_past_BL44=torch.from_numpy(now_SE3_past),
+            exists_BL=torch.from_numpy(exists_BL),
+            vehicle_R_camera_B33=vehicle_SE3_B44[:, :3, :3] @ now.camera_SE3_lidar_B44[:, :3, :3].mT,
+            vehicle_t_lidar_B3=vehicle_SE3_B44[:, :3, 3],
+            ground_B4=torch.from_numpy(np.stack(ground).astype(np.float32)),
+            lead_BP=torch.from_numpy(np.stack([windows[ref.shard].lead_rows(ref.index) for ref in refs])),
+            lead_BLP=torch.from_numpy(np.stack([np.stack(rows) for rows in lead_BLP])),
+            places_m_BT=torch.from_numpy(np.stack([windows[ref.shard].places_m(ref.index) for ref in refs])),
+        )
+
     @property
     def frame_bytes(self) -> int:
         """Bytes of a frame in a batch."""
-        return sum(tensor.nbytes for tensor in self._empty(1, "meta").tensors())
+        frames = 1 if self._windows is None else len(self._windows[0].lags)
+        return frames * sum(tensor.nbytes for tensor in self._empty(1, "meta").tensors())
 
     def _empty(self, frames: int, device: str) -> FrameBatch:
         """A batch of unset memory."""
@@ -116,12 +170,16 @@ def load_batches(dataset: ShardDataset, batches: Iterable[Sequence[int]], device
 
 
 def batches(
-    shards: Sequence[Shard], refs: Sequence[FrameRef], batch_size: int, device: torch.device
+    shards: Sequence[Shard],
+    refs: Sequence[FrameRef],
+    batch_size: int,
+    device: torch.device,
+    windows: Sequence[ShardWindows] | None = None,
 ) -> Iterator[FrameBatch]:
     """Yield frames in their order, `batch_size` at a time (the last batch may be smaller)."""
     numbers = range(len(refs))
     groups = [numbers[start : start + batch_size] for start in range(0, len(refs), batch_size)]
-    return load_batches(ShardDataset(shards, refs), groups, device)
+    return load_batches(ShardDataset(shards, refs, windows), groups, device)
 
 
 def batch_of(frames: Sequence[Frame]) -> FrameBatch:
@@ -163,3 +221,12 @@ def _place(
     turned = np.eye(4, dtype=np.float32)
     turned[:3, :3] = camera_SE3_points[:3, :3]
     return intrinsics, turned, np.append(invert(camera_SE3_lidar)[:3, 3], 0.0).astype(np.float32)
+
+
+def _vehicle_SE3_points(recorded: Shard | Frame) -> Matrix:
+    """Transform (4, 4) from the points' frame of a batch to the vehicle's."""
+    if len(recorded.lidars) == 1:
+        return vehicle_SE3_sensor(recorded.lidars[0].location, recorded.lidars[0].rotation)
+    shifted = np.eye(4)
+    shifted[:3, 3] = invert(recorded.calibration.camera_SE3_lidar)[:3, 3]
+    return shifted

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from lib.model.image_encoder import FINE_STRIDE, ImageFeatures
-from lib.model.lidar_encoder import range_view_inputs
 from lib.model.sampling import cells_in_image, sample_image
 from lib.views.range_view import Views
 
@@ -26,7 +25,7 @@ class ImageBackbone(nn.Module):
     def forward(self, views: Views) -> tuple[Tensor, Tensor]:
         """Features of cells (B, F, R, C) and of quarter-size pixels (B, F', h, w)."""
         uv, seen = views.projection
-        image: ImageFeatures = self.image_encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
+        image: ImageFeatures = self.image_encoder(views)
         fine = self.surroundings(image.fine)
         cells = sample_image(fine, uv, seen, FINE_STRIDE)
         on_image = nn.functional.avg_pool2d(fine, PIXEL_STRIDE // FINE_STRIDE, ceil_mode=True)
@@ -50,16 +49,12 @@ class RangeViewBackbone(nn.Module):
         uv, seen = views.projection
         image: ImageFeatures | None = None
         if self.image_encoder is not None:
-            image = self.image_encoder(views.image_B3HW.contiguous(memory_format=torch.channels_last))
-        cells = self.surroundings(self.fusion(self._lidar(views), image, views))
+            image = self.image_encoder(views)
+        cells = self.surroundings(self.fusion(self.lidar_encoder(views), image, views))
         size = (views.image_B3HW.shape[2], views.image_B3HW.shape[3])
         on_image = cells_in_image(cells, uv, seen, size, PIXEL_STRIDE)
         return cells, on_image if image is None else torch.cat([image.coarse, on_image.to(image.coarse.dtype)], dim=1)
 
     def without_image(self, views: Views) -> Tensor:
         """Features of cells (B, F, R, C) without the camera; the image is not read."""
-        return torch.as_tensor(self.surroundings(self.fusion(self._lidar(views), None, views)))
-
-    def _lidar(self, views: Views) -> Tensor:
-        inputs = range_view_inputs(views).contiguous(memory_format=torch.channels_last)
-        return torch.as_tensor(self.lidar_encoder(inputs))
+        return torch.as_tensor(self.surroundings(self.fusion(self.lidar_encoder(views), None, views)))

@@ -18,6 +18,7 @@ from lib.model.image_encoder import ImageEncoder
 from lib.model.lidar_encoder import LidarEncoder
 from lib.model.model_params import Encoding, Fusion
 from lib.model.unet import UNet
+from lib.views.frame_batch import SINGLE_FRAME
 from lib.views.range_view import RangeGrid, Views
 
 INITIAL_LOGIT = -2.0
@@ -37,6 +38,7 @@ class DetectorConfig:
     upper_fov_deg: float
     lower_fov_deg: float
     positional_encoding: Encoding = "none"
+    window: tuple[int, ...] = SINGLE_FRAME
 
     @property
     def fuses(self) -> bool:
@@ -117,13 +119,13 @@ class Detector(nn.Module):
 def build_detector(config: DetectorConfig) -> Detector:
     """A detector with new weights, drawn from torch's generator."""
     ci, cl, cf = config.image_channels, config.lidar_channels, config.fusion_channels
-    image_encoder = None if config.fusion == "lidar" else ImageEncoder(ci, cf)
+    image_encoder = None if config.fusion == "lidar" else ImageEncoder(ci, cf, config.window)
     backbone: ImageBackbone | RangeViewBackbone
     if config.fusion == "image":
         assert image_encoder is not None
         backbone = ImageBackbone(image_encoder, UNet(cf))
     else:
-        lidar_encoder = LidarEncoder(cl)
+        lidar_encoder = LidarEncoder(cl, config.window)
         attends = config.fusion == "cross_attention"
         fusion = CrossAttentionFusion(cl, ci, cf, config.positional_encoding) if attends else ConcatFusion(cl, cf)
         backbone = RangeViewBackbone(image_encoder, lidar_encoder, fusion, UNet(cf))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from lib.common.errors import DataError
 from lib.model.detector import Detector, DetectorConfig, build_detector
 from lib.model.weights_file import ModelContent, TrainedOn, not_ours, read_model, write_model
+from lib.shards.tracks import HISTORY_TICKS
+from lib.views.frame_batch import SINGLE_FRAME
 
 MAX_ROWS: Final = 4_096
 MAX_CHANNELS: Final = 65_536
@@ -21,7 +23,7 @@ _CONFIG: Final = TypeAdapter(DetectorConfig)
 def save_detector(path: Path, detector: Detector, trained_on: TrainedOn | None = None) -> None:
     """Write the detector and what it was trained on, whole or not at all."""
     weights = {name: value.detach().cpu().numpy() for name, value in detector.state_dict().items()}
-    write_model(path, ModelContent(asdict(detector.config), weights, trained_on))
+    write_model(path, ModelContent(_record(detector.config), weights, trained_on))
 
 
 def load_detector(path: Path) -> Detector:
@@ -63,6 +65,14 @@ def check_unseen(path: Path, scenarios: Iterable[str]) -> None:
         )
 
 
+def _record(config: DetectorConfig) -> dict[str, Any]:
+    """A configuration as a file holds it: without the window of a detector that looks at single frames."""
+    record = asdict(config) | {"window": list(config.window)}
+    if config.window == SINGLE_FRAME:
+        del record["window"]
+    return record
+
+
 def _config(path: Path, content: ModelContent) -> DetectorConfig:
     try:
         config = _CONFIG.validate_python(content.config)
@@ -70,7 +80,8 @@ def _config(path: Path, content: ModelContent) -> DetectorConfig:
         raise not_ours(path, f"its configuration: {error.errors()[0]['msg']}") from None
     channels = config.image_channels, config.lidar_channels, config.fusion_channels
     fits = (
-        asdict(config) == content.config,
+        _record(config) == content.config,
+        config.window == SINGLE_FRAME or (config.window[0] == 0 and max(config.window) <= HISTORY_TICKS),
         1 <= config.range_view_rows <= MAX_ROWS,
         1 <= config.range_view_columns <= MAX_COLUMNS,
         1 <= min(channels) <= max(channels) <= MAX_CHANNELS,

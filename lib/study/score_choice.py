@@ -25,11 +25,11 @@ from lib.model.detector import Detector
 from lib.model.devices import Precision
 from lib.model.model_params import Score
 from lib.synthesis.families import VALIDATION
-from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
+from lib.synthesis.pasted_windows import pasted_windows
+from lib.synthesis.pseudo_anomalies import Mix
 from lib.synthesis.targets import UNSURE
 from lib.training.recipe import TrainingSet
 from lib.views.frame_batch import FrameBatch
-from lib.views.range_view import make_views
 
 Alternative = tuple[Score, FrameScore]
 DEFAULT: Final[Alternative] = ("anomaly_logit", "points_or_pixels")
@@ -128,7 +128,7 @@ def _batches(data: TrainingSet, trial: Trial) -> Iterator[tuple[FrameBatch, npt.
     """Batches of validation frames, the index of each frame's shard, and a seed."""
     size = trial.predict.batch_size
     for repeat in range(trial.repeats):
-        for number, batch in enumerate(batches(data.shards, data.validation, size, trial.device)):
+        for number, batch in enumerate(batches(data.shards, data.validation, size, trial.device, data.windows)):
             refs = data.validation[number * size : (number + 1) * size]
             yield batch, np.array([ref.shard for ref in refs]), SEED * (repeat + 1) + number
 
@@ -142,9 +142,8 @@ def _score_batch(
 ) -> ScoredFrames:
     batch, scenario, seed = seeded
     generator = torch.Generator(scoring.device).manual_seed(seed)
-    views, _ = make_views(batch, scoring.grid)
     mix = Mix(trial.slots, trial.predict.validation_clean_fraction)
-    views, targets = paste_pseudo_anomalies(views, scoring.grid, mix, VALIDATION, generator)
+    views, targets = pasted_windows(batch, scoring.grid, mix, VALIDATION, generator)
     logits = logits_of(scoring, views)
     image_fraction_B, points_B = (each.cpu().numpy() for each in in_view(views, targets))
     positive, counts = pasted_truth(image_fraction_B, points_B, trial.evaluate)

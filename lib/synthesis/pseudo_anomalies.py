@@ -41,6 +41,8 @@ class Mix:
     clean: without pseudo-anomalies; misfit: fraction of the frames with pseudo-anomalies that get a misfit as well, if
     the families have misfits and one can be made; ground_negative: with a shadow of an object out of sight, or dirt;
     transplant: with a normal object of another frame. The defaults are those of the calibration set.
+    Of frames with a past (pasted_windows.py), retimed: whose vehicle ahead is re-timed, never faster than fastest_mps;
+    lost_lag: each lag, and the track, is lost in such a fraction of the frames.
     """
 
     slots: int
@@ -48,6 +50,9 @@ class Mix:
     misfit_fraction: float = 0.0
     ground_negative_fraction: float = 0.2
     transplant_fraction: float = 0.8
+    retimed_fraction: float = 0.0
+    fastest_mps: float = 0.0
+    lost_lag_fraction: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ from torch import Tensor
 from lib.views.range_view import Views
 
 UNSURE = 255  # ignored in losses and scores
-MAX_SLOTS = 17  # train.pseudo_anomalies_per_frame is 16 at most; the last is the misfit
+MAX_SLOTS = 18  # train.pseudo_anomalies_per_frame is 16 at most; then the misfit, and the vehicle ahead
+RETIMED = MAX_SLOTS - 1
 
 
 @dataclass(frozen=True, eq=False)

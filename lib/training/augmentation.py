@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lib.synthesis.targets import Targets
 from lib.views.mirror import mirrored
-from lib.views.range_view import Views
+from lib.views.range_view import Motion, Views, by_field
 from lib.views.tensors import blurred
 
 
@@ -19,17 +19,26 @@ def augment(views: Views, targets: Targets, fog_fraction: float, generator: torc
     def chosen(there: Tensor, here: Tensor) -> Tensor:
         return torch.where(turned_B.view(B, *[1] * (here.dim() - 1)), there, here)
 
-    there = mirrored(views)
-    views = Views(*(chosen(getattr(there, each.name), getattr(views, each.name)) for each in fields(views)))
+    motion = views.motion
+    if motion is not None:
+        there = motion.flipped()
+        motion = Motion(*(chosen(getattr(there, each.name), getattr(motion, each.name)) for each in fields(Motion)))
+    views = replace(views, motion=None)
+    views = by_field(chosen, mirrored(views), views)
     targets = Targets(**{name: chosen(here.flip(-1), here) for name, here in vars(targets).items()})
     gain = torch.exp((torch.rand(B, 1, 1, 1, generator=generator, device=device) - 0.5) * 0.5)
     tint = torch.exp((torch.rand(B, 3, 1, 1, generator=generator, device=device) - 0.5) * 0.16)
     contrast = torch.exp((torch.rand(B, 1, 1, 1, generator=generator, device=device) - 0.5) * 0.4)
     mean = views.image_B3HW.mean(dim=(1, 2, 3), keepdim=True)
     light = gain * tint
-    image = torch.addcmul(mean * (1 - contrast) * light, views.image_B3HW, contrast * light)
+    offset, gain = mean * (1 - contrast) * light, contrast * light
+    if motion is not None:
+        lags = motion.exists_BL.shape[1]
+        images = torch.addcmul(offset.repeat(1, lags, 1, 1), motion.images_BLhw, gain.repeat(1, lags, 1, 1))
+        motion = replace(motion, images_BLhw=images.clamp_(0, 1))
+    image = torch.addcmul(offset, views.image_B3HW, gain)
     image = _fogged(image, views.depth_m_BHW, fog_fraction, generator)
-    return replace(views, image_B3HW=_worn(image, generator)), targets
+    return replace(views, image_B3HW=_worn(image, generator), motion=motion), targets
 
 
 def _fogged(image_B3HW: Tensor, depth_m_BHW: Tensor, fog_fraction: float, generator: torch.Generator) -> Tensor:

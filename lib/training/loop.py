@@ -17,7 +17,7 @@ from lib.loading.order import shuffled, window_frames
 from lib.model.detector import Detector
 from lib.model.devices import autocast, compiler_errors
 from lib.synthesis.families import TRAINING
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pasted_windows import pasted_windows
 from lib.synthesis.targets import Targets, no_targets
 from lib.training.augmentation import augment
 from lib.training.checkpoints import Checkpoints
@@ -31,7 +31,8 @@ from lib.training.train_params import TrainParams
 from lib.training.training_state import EpochRecord, TrainingState
 from lib.training.validation import validate
 from lib.views.frame_batch import FrameBatch
-from lib.views.range_view import Views, make_views
+from lib.views.past_views import views_of
+from lib.views.range_view import Views
 from lib.views.sensor_dropout import drop_modality
 
 
@@ -50,7 +51,9 @@ def train_detector(
     are constant; Stopped when a signal asks for it.
     """
     group, params = group or ProcessGroup(), recipe.params
-    training, validation = (ShardDataset(data.shards, frames) for frames in (data.training, data.validation))
+    training, validation = (
+        ShardDataset(data.shards, frames, data.windows) for frames in (data.training, data.validation)
+    )
     state = begin_training(detector, recipe, len(training))
     if checkpoints:
         checkpoints.restore(state, group)
@@ -155,10 +158,11 @@ def training_views(batch: FrameBatch, recipe: Recipe, fuses: bool, generator: to
     """
     params = recipe.params
     with torch.no_grad():
-        views, _ = make_views(batch, recipe.grid)
-        targets = no_targets(views)
         if recipe.objective == "anomalies":
-            views, targets = paste_pseudo_anomalies(views, recipe.grid, recipe.mix, TRAINING, generator)
+            views, targets = pasted_windows(batch, recipe.grid, recipe.mix, TRAINING, generator)
+        else:
+            views, _ = views_of(batch, recipe.grid)
+            targets = no_targets(views)
         views, targets = augment(views, targets, params.fog_fraction, generator)
         if fuses:
             views = drop_modality(views, params.modality_dropout, generator)

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from lib.loading.dataset import FrameRef
+from lib.loading.windows import ShardWindows
 from lib.model.devices import Precision
 from lib.shards.shard_reader import Shard
 from lib.synthesis.pseudo_anomalies import Mix
@@ -16,11 +17,15 @@ from lib.views.range_view import RangeGrid
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Shards, the frames to train on, and the frames (of other scenarios) to validate on."""
+    """Shards, the frames to train on, and the frames (of other scenarios) to validate on.
+
+    windows: of each shard, for a detector that looks at a short past.
+    """
 
     shards: Sequence[Shard]
     training: Sequence[FrameRef]
     validation: Sequence[FrameRef]
+    windows: Sequence[ShardWindows] | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Recipe:
 
     `objective`: to find anomalies, or only to tell the normal classes apart, from frames without pseudo-anomalies;
     both are validated on pseudo-anomalies. `compiled`: torch.compile fuses network, loss and their gradient.
+    `fastest_mps`: no vehicle ahead is faster in its past.
     """
 
     params: TrainParams
@@ -37,6 +43,7 @@ class Recipe:
     precision: Precision
     objective: Literal["anomalies", "classes"] = "anomalies"
     compiled: bool = False
+    fastest_mps: float = 0.0
 
     @property
     def mix(self) -> Mix:
@@ -48,4 +55,7 @@ class Recipe:
             misfit_fraction=p.misfit_fraction,
             ground_negative_fraction=p.ground_negative_fraction,
             transplant_fraction=p.transplant_fraction,
+            retimed_fraction=p.retimed_fraction,
+            fastest_mps=self.fastest_mps,
+            lost_lag_fraction=p.lost_lag_fraction,
         )

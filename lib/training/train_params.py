@@ -29,6 +29,8 @@ class TrainParams(Section):
     misfit_fraction: Fraction
     ground_negative_fraction: Fraction
     transplant_fraction: Fraction
+    retimed_fraction: Fraction
+    lost_lag_fraction: PartFraction
     fog_fraction: Fraction
     modality_dropout: Fraction
     anomaly_weight: Weight

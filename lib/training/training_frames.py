@@ -6,7 +6,9 @@ import torch
 
 from lib.common.cache import fingerprint
 from lib.common.errors import DataError, ParamsError
+from lib.common.paths import TRACKS
 from lib.loading.dataset import FrameRef
+from lib.loading.windows import windows_of
 from lib.model.weights_file import TrainedOn
 from lib.sensors.sensor_statistics import evenly_spread, measure
 from lib.shards.index import open_entry, read_index
@@ -15,10 +17,15 @@ from lib.shards.shard_reader import Shard
 from lib.shards.split import assign_splits, training_frames
 from lib.shards.split_params import SplitParams
 from lib.training.recipe import TrainingSet
+from lib.views.frame_batch import SINGLE_FRAME
 
 
-def training_set(folder: Path, params: SplitParams, data_root: str) -> TrainingSet:
-    """Open the shards of a folder that train and validate; data_root: where they came from.
+def training_set(
+    folder: Path, params: SplitParams, data_root: str, tracks: Path = TRACKS, window: tuple[int, ...] = SINGLE_FRAME
+) -> TrainingSet:
+    """Open the shards of a folder that train and validate, with their tracks if the window has several lags.
+
+    data_root: where the shards came from.
 
     Raises DataError or ParamsError where no frame is left to train or to validate on, a frame is in the test as well,
     or the shards differ in shape.
@@ -51,7 +58,7 @@ def training_set(folder: Path, params: SplitParams, data_root: str) -> TrainingS
             f"{folder}: the shards differ in image size or cloud length; set preprocess.image_height, "
             "preprocess.image_width and preprocess.max_points and run `dvc repro`"
         )
-    return TrainingSet(shards, training, validation)
+    return TrainingSet(shards, training, validation, windows_of(shards, window, tracks))
 
 
 def trained_on(data: TrainingSet) -> TrainedOn:

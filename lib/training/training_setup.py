@@ -29,6 +29,7 @@ def detector_config(params: ModelParams, shards: Sequence[Shard]) -> DetectorCon
         upper_fov_deg=max(lidar.upper_fov_deg for lidar in lidars),
         lower_fov_deg=min(lidar.lower_fov_deg for lidar in lidars),
         positional_encoding=params.positional_encoding,
+        window=params.window,
     )
 
 

@@ -14,14 +14,13 @@ from lib.model.class_scores import rescored
 from lib.model.detector import Detector
 from lib.model.devices import autocast
 from lib.synthesis.families import VALIDATION
-from lib.synthesis.pseudo_anomalies import paste_pseudo_anomalies
+from lib.synthesis.pasted_windows import pasted_windows
 from lib.synthesis.targets import UNSURE
 from lib.training.losses import training_loss
 from lib.training.micro_batches import MicroBatch, divide
 from lib.training.process_group import ProcessGroup
 from lib.training.recipe import Recipe
 from lib.views.frame_batch import FrameBatch
-from lib.views.range_view import make_views
 
 CONSTANT_SCORES = 1e-3
 VALIDATION_SEED = 7919
@@ -86,8 +85,7 @@ def validate(
 @torch.no_grad()
 def _score(detector: Detector, batch: FrameBatch, micro_batch: MicroBatch, recipe: Recipe) -> _Scored:
     generator = micro_batch.generator(recipe.device, VALIDATION_SEED)
-    views, _ = make_views(batch, recipe.grid)
-    views, targets = paste_pseudo_anomalies(views, recipe.grid, recipe.mix, VALIDATION, generator)
+    views, targets = pasted_windows(batch, recipe.grid, recipe.mix, VALIDATION, generator)
     with autocast(recipe.device, recipe.precision):
         detections = detector(views)
     loss = training_loss(detections, views, targets, recipe)

@@ -24,4 +24,5 @@ def mirrored(views: Views) -> Views:
         intrinsics_B4=torch.stack([fx, fy, views.image_B3HW.shape[-1] - cx, cy], dim=1),
         lidar_offset_m_B3=views.lidar_offset_m_B3 * turned,
         level_R_camera_B33=views.level_R_camera_B33 * turned * turned[:, None],
+        motion=views.motion.flipped() if views.motion else None,
     )

@@ -7,6 +7,7 @@ Shape letters: B frames, P points, R range-view rows (elevation, top first), C r
 H and W image rows and columns.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import pi
 
@@ -37,6 +38,27 @@ class RangeGrid:
 
 
 @dataclass(frozen=True, eq=False)
+class Motion:
+    """What is seen of a short past (past_views.py); L lags, the latest first.
+
+    channels_BMRC float32 of each cell; lead_BRC bool: cells of the vehicle ahead, and places_m_BT float32 [m]: where it
+    was (Past.places_m_BT); images_BLhw float32: earlier images of half the size, turned to where the camera looks now,
+    red, green and blue of each lag one after another; exists_BL bool: which lags there are.
+    """
+
+    channels_BMRC: Tensor
+    lead_BRC: Tensor
+    places_m_BT: Tensor
+    images_BLhw: Tensor
+    exists_BL: Tensor
+
+    def flipped(self) -> "Motion":
+        """The same of frames that are flipped horizontally."""
+        maps = self.channels_BMRC.flip(-1), self.lead_BRC.flip(-1)
+        return Motion(*maps, self.places_m_BT, self.images_BLhw.flip(-1), self.exists_BL)
+
+
+@dataclass(frozen=True, eq=False)
 class Views:
     """Camera image and range view of B frames, with labels; camera frame axes, lengths in metres.
 
@@ -47,6 +69,7 @@ class Views:
     level_R_camera_B33 float32: rotation from the camera's axes to the range view's, the identity for a level camera;
     has_image_B bool: if False, the image is black and the detector reads no image features at the cells;
     has_lidar_B bool: if False, the cells keep their positions, but the detector gets no LiDAR features.
+    motion: None for a detector that looks at single frames.
     """
 
     image_B3HW: Tensor
@@ -61,6 +84,7 @@ class Views:
     level_R_camera_B33: Tensor
     has_image_B: Tensor
     has_lidar_B: Tensor
+    motion: Motion | None = None
 
     @property
     def projection(self) -> tuple[Tensor, Tensor]:
@@ -105,8 +129,15 @@ class Views:
 
 
 def rolled(views: Views, places: int) -> Views:
-    """Shift the frames by `places` along the batch, cyclically (torch.roll)."""
-    return Views(**{field.name: getattr(views, field.name).roll(places, 0) for field in fields(views)})
+    """Shift the frames by `places` along the batch, cyclically (torch.roll). They must not have motion yet."""
+    return by_field(lambda here: here.roll(places, 0), views)
+
+
+def by_field(change: Callable[..., Tensor], *views: "Views") -> "Views":
+    """Views of which each field is made of that field of all given ones, which have no motion."""
+    assert all(each.motion is None for each in views)
+    named = [field.name for field in fields(Views) if field.name != "motion"]
+    return Views(**{name: change(*(getattr(each, name) for each in views)) for name in named})
 
 
 def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:
@@ -161,14 +192,18 @@ def level_rotation(camera_R_lidar_B33: Tensor) -> Tensor:
 
 
 def _cells(xyz_B3P: Tensor, range_m_BP: Tensor, num_points_B: Tensor, grid: RangeGrid) -> Tensor:
-    x, y, z = xyz_B3P.unbind(1)
+    exists = torch.arange(xyz_B3P.shape[2], device=xyz_B3P.device) < num_points_B[:, None]
+    return torch.where(exists & (range_m_BP > 0), cell_of(xyz_B3P, grid), -1)
+
+
+def cell_of(xyz_B3N: Tensor, grid: RangeGrid) -> Tensor:
+    """Cell (B, N) int64 in the direction of points (B, 3, N) of the range view's axes; -1 outside the columns."""
+    x, y, z = xyz_B3N.unbind(1)
     row = cell_row((x.square() + y.square()).sqrt(), z, grid).round().long().clamp(0, grid.rows - 1)
     turn = 0.5 - torch.atan2(y, x) / (2 * pi)
     first = (grid.columns - grid.visible_columns) // 2
     column = (turn * grid.columns).floor().long().clamp(0, grid.columns - 1) - first
-    exists = torch.arange(x.shape[1], device=x.device) < num_points_B[:, None]
-    inside = exists & (range_m_BP > 0) & (column >= 0) & (column < grid.visible_columns)
-    return torch.where(inside, row * grid.visible_columns + column, -1)
+    return torch.where((column >= 0) & (column < grid.visible_columns), row * grid.visible_columns + column, -1)
 
 
 def cell_row(flat_m: Tensor, z_m: Tensor, grid: RangeGrid) -> Tensor:

@@ -13,10 +13,12 @@ from lib.views.range_view import Views
 
 def without_image(views: Views, lost_B: Tensor) -> Views:
     """Make the images of the frames `lost_B` (B,) bool black, and mark them as missing."""
+    lost_B111, motion = lost_B[:, None, None, None], views.motion
     return replace(
         views,
-        image_B3HW=torch.where(lost_B[:, None, None, None], 0.0, views.image_B3HW),
+        image_B3HW=torch.where(lost_B111, 0.0, views.image_B3HW),
         has_image_B=views.has_image_B & ~lost_B,
+        motion=motion and replace(motion, images_BLhw=torch.where(lost_B111, 0.0, motion.images_BLhw)),
     )
 
 

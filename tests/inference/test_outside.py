@@ -9,7 +9,7 @@ import torch
 from lib.common.errors import DataError
 from lib.common.labels import IGNORED_IDS, NORMAL_IDS
 from lib.geometry.frame import ScenarioType
-from lib.inference.calibration_set import matched_outside, score_validation, validation_frames
+from lib.inference.calibration_set import matched_outside, score_validation, validation_set
 from lib.inference.shard_scoring import Scoring, score_shard
 from lib.inference.threads import Threads
 from lib.loading.dataset import FrameRef, batches
@@ -47,7 +47,7 @@ def louder_outside(by):
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     write_street_shards(folder, normality=8, frames=4)
-    return validation_frames(folder, SPLIT)
+    return validation_set(folder, SPLIT)
 
 
 def scoring_of(by, predict=PREDICT):
@@ -55,16 +55,14 @@ def scoring_of(by, predict=PREDICT):
 
 
 def matched(scoring, data):
-    shards, frames = data
     with Threads(2) as threads:
-        return matched_outside(scoring, shards, frames, threads)
+        return matched_outside(scoring, data, threads)
 
 
 def logits_of(scorer, data):
     """Logits of the points of validation's frames, inside the image and outside."""
-    shards, frames = data
     inside, outside = [], []
-    for batch in batches(shards, frames, 8, CPU):
+    for batch in batches(data.shards, data.frames, 8, CPU):
         views, _ = make_views(batch, WHOLE)
         seen = views.seen_BRC
         logit = scorer(views).cell_BRC
@@ -117,7 +115,7 @@ def test_what_is_no_normal_class_has_no_say(tmp_path):
         frame = replace(frame, point_class=np.where(near, np.uint8(EGO), frame.point_class))
         entries.append(write_shard(tmp_path / f"{frame.scenario}.h5", [frame], padded_length(len(frame.points))))
     write_index(tmp_path, entries)
-    data = validation_frames(tmp_path, SPLIT)
+    data = validation_set(tmp_path, SPLIT)
 
     def scorer(views):
         found = louder_outside(0.0)(views)
@@ -128,7 +126,7 @@ def test_what_is_no_normal_class_has_no_say(tmp_path):
 
 
 def test_only_points_outside_the_image_change(data):
-    shard = data[0][0]
+    shard = data.shards[0]
     of_all_cells = scoring_of(
         0.0, PREDICT.model_copy(update={"frame_top_points": 100_000, "frame_score": "top_points"})
     )
@@ -145,10 +143,9 @@ def test_only_points_outside_the_image_change(data):
 
 
 def test_validation_tells_the_shift_and_has_no_part_in_it(data):
-    shards, frames = data
     with Threads(1) as threads:
-        raw = score_validation(scoring_of(0.0), shards, frames, "", threads)
-        lowered = score_validation(replace(scoring_of(0.0), outside_shift=-9.0), shards, frames, "", threads)
+        raw = score_validation(scoring_of(0.0), data, "", threads)
+        lowered = score_validation(replace(scoring_of(0.0), outside_shift=-9.0), data, "", threads)
     assert (raw.outside_shift, lowered.outside_shift) == (0.0, -9.0)
     assert np.array_equal(raw.point_score, lowered.point_score)
     assert np.array_equal(raw.frame_score, lowered.frame_score)

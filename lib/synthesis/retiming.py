@@ -1,0 +1,228 @@
+"""Temporal pseudo-anomalies: the past of the vehicle ahead is changed, so that it brakes fully now.
+
+The present frame and the ego's motion stay as they are; only where the vehicle was before changes, in earlier clouds
+and images and in its track. The same editing makes negatives: it brakes or accelerates as drivers do, starts, or drives
+at another speed. So that something was edited tells nothing.
+Shape letters as in past_views.py.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from lib.common.labels import BICYCLE, BUS, CAR, DYNAMIC, MOTORCYCLE, TRUCK
+from lib.synthesis.objects import class_mask
+from lib.synthesis.targets import RETIMED, Targets
+from lib.views.frame_batch import Past
+from lib.views.past_views import PAST_STRIDE, TICK_S, Lead, PastView, pixel_rays
+from lib.views.range_view import RangeGrid, Views, cell_directions, cell_of
+
+HARD_MPS2: Final = (6.0, 10.0)
+"""Full braking; drivers brake and accelerate with up to"""
+USUAL_MPS2: Final = 3.5
+OTHER_SPEED_MPS: Final = 3.0
+POSITIVE_FRACTION: Final = 0.5
+STANDING_M: Final = 0.35
+"""What has moved less in all known ticks stands."""
+LONGEST_S: Final = 1.3
+STOOD_S: Final = 0.7
+"""A vehicle that stands may have come to rest up to so long ago."""
+LEAST_BRAKED_S: Final = 0.08
+LEAST_TICKS: Final = 3
+NEAREST_M: Final = 3.0
+"""So near to the LiDAR, no vehicle is put."""
+BODY_M: Final = 6.0
+"""Of a vehicle's length, so much counts as its own; it is as wide as"""
+HALF_WIDTH_M: Final = 1.5
+BEFORE_M: Final = 0.8
+VEHICLES: Final = (CAR, TRUCK, BUS, MOTORCYCLE, BICYCLE, DYNAMIC, 114, 115, 116, 118, 119)
+
+
+@dataclass(frozen=True, eq=False)
+class Retiming:
+    """How the motion of the vehicle ahead is changed in B frames.
+
+    edited_B, positive_B bool: whether, and whether it then brakes fully. It decelerates with deceleration_mps2_B
+    (below 0: accelerates) over braked_s_B, until ended_s_B ago, and is faster by faster_mps_B all the time.
+    """
+
+    edited_B: Tensor
+    positive_B: Tensor
+    deceleration_mps2_B: Tensor
+    braked_s_B: Tensor
+    ended_s_B: Tensor
+    faster_mps_B: Tensor
+
+    def farther_m(self, ago_s_BN: Tensor) -> Tensor:
+        """How much farther back (B, N) [m] the vehicle was so long ago than in truth."""
+        since_s = (ago_s_BN - self.ended_s_B[:, None]).clamp(min=0)
+        braked_s, deceleration = self.braked_s_B[:, None], self.deceleration_mps2_B[:, None]
+        while_s = torch.minimum(since_s, braked_s)
+        farther_m = deceleration * while_s * (since_s - while_s / 2)
+        return (farther_m + self.faster_mps_B[:, None] * ago_s_BN) * self.edited_B[:, None]
+
+
+def draw_retiming(lead: Lead, fraction: float, fastest_mps: float, generator: torch.Generator) -> Retiming:
+    """Draw for each frame whether and how the vehicle ahead is re-timed; `fraction`: of those whose track is known.
+
+    No vehicle becomes faster than fastest_mps in its past.
+    """
+    B, device = len(lead.places_m_BT), lead.places_m_BT.device
+    known_BT = torch.isfinite(lead.places_m_BT)
+    way_m_BT = -torch.where(known_BT, lead.places_m_BT, 0.0)
+    lasts = known_BT.sum(1) > LEAST_TICKS
+    ticks = torch.arange(known_BT.shape[1], device=device)
+    recent = known_BT & (ticks > 0) & (ticks <= 3)
+    speed_mps_B = (way_m_BT * recent).sum(1) / (ticks * recent).sum(1).clamp(min=1) / TICK_S
+    stands_B = way_m_BT.abs().amax(1) < STANDING_M
+    drawn = torch.rand(7, B, generator=generator, device=device)
+    edited_B = lasts & lead.cells_BRC.flatten(1).any(1) & (drawn[0] < fraction)
+    hard_B = drawn[1] < POSITIVE_FRACTION
+    low, high = HARD_MPS2
+    deceleration_B = torch.where(hard_B, low + (high - low) * drawn[2], USUAL_MPS2 * (2 * drawn[2] - 1))
+    room_s_B = ((fastest_mps - speed_mps_B) / deceleration_B.clamp(min=0.1)).clamp(min=0)
+    braked_s_B = torch.minimum(LONGEST_S * drawn[3], room_s_B)
+    ended_s_B = torch.where(stands_B, STOOD_S * drawn[4], 0.0)
+    faster_B = torch.where(~hard_B & (drawn[5] < 0.3), OTHER_SPEED_MPS * (2 * drawn[6] - 1), 0.0)
+    positive_B = edited_B & hard_B & (braked_s_B > LEAST_BRAKED_S)
+    return Retiming(edited_B & (positive_B | ~hard_B), positive_B, deceleration_B, braked_s_B, ended_s_B, faster_B)
+
+
+def retimed(
+    views: Views,
+    targets: Targets,
+    pasts: list[PastView],
+    lead: Lead,
+    past: Past,
+    retiming: Retiming,
+    grid: RangeGrid,
+) -> tuple[list[PastView], Lead, Targets]:
+    """Change the past of the vehicle ahead; mark its cells and pixels where it brakes fully."""
+    forward_B3 = past.vehicle_R_camera_B33[:, 0]
+    ticks = torch.arange(lead.places_m_BT.shape[1], device=lead.places_m_BT.device)
+    farther_m_BT = retiming.farther_m((ticks * TICK_S).expand_as(lead.places_m_BT))
+    # Nothing drives backwards, as far as noise lets one tell.
+    farther_m_BT = torch.maximum(farther_m_BT, torch.nan_to_num(lead.places_m_BT).clamp(max=0.0))
+    edited = [_edited(each, views, forward_B3, farther_m_BT[:, each.lag], retiming.edited_B, grid) for each in pasts]
+    lead = Lead(lead.cells_BRC, lead.places_m_BT - farther_m_BT)
+    marked_BRC = lead.cells_BRC & (targets.cell_BRC == 0) & retiming.positive_B[:, None, None]
+    pixels_BHW = lead_pixels(views, lead, forward_B3) & (targets.pixel_BHW == 0) & retiming.positive_B[:, None, None]
+    return (
+        edited,
+        lead,
+        Targets(
+            torch.where(pixels_BHW, 1, targets.pixel_BHW).to(torch.uint8),
+            torch.where(marked_BRC, 1, targets.cell_BRC).to(torch.uint8),
+            torch.where(marked_BRC, RETIMED, targets.cell_object_BRC),
+        ),
+    )
+
+
+def lead_pixels(views: Views, lead: Lead, forward_B3: Tensor) -> Tensor:
+    """Pixels (B, H, W) bool of the vehicle ahead, by the labels and its place."""
+    H, W = views.depth_m_BHW.shape[1:]
+    rear_m_B, beside_m_B = _rear(views.xyz_B3RC, lead.cells_BRC, forward_B3)
+    place_B3N = pixel_rays(views, H, W, 1) * views.depth_m_BHW.flatten(1)[:, None] - views.lidar_offset_m_B3[..., None]
+    inside_BN = _is_of(place_B3N, forward_B3, rear_m_B, beside_m_B)
+    return inside_BN.view(-1, H, W) & class_mask(views.pixel_class_BHW, VEHICLES)
+
+
+def _edited(
+    past: PastView, views: Views, forward_B3: Tensor, farther_m_B: Tensor, edited_B: Tensor, grid: RangeGrid
+) -> PastView:
+    """An earlier frame in which the vehicle ahead is so much farther back, that is nearer to the ego."""
+    there_B = edited_B & past.exists_B & past.lead_BRC.flatten(1).any(1)
+    # The vehicle's direction now, in the axes of then.
+    forward_B3 = (past.past_R_now_B33 @ forward_B3[..., None])[..., 0]
+    rear_m_B, beside_m_B = _rear(past.xyz_B3RC, past.lead_BRC, forward_B3)
+    farther_m_B = torch.where(there_B, torch.minimum(farther_m_B, rear_m_B - NEAREST_M), 0.0)
+    changed_B = farther_m_B.abs() > 1e-3
+    ranges_BRC, lead_BRC = _moved_ranges(past, views, forward_B3, rear_m_B, farther_m_B, grid)
+    images_B3hw = _moved_images(past, views, forward_B3, rear_m_B, beside_m_B, farther_m_B)
+    chosen_B11 = changed_B[:, None, None]
+    return replace(
+        past,
+        range_m_BRC=torch.where(chosen_B11, ranges_BRC, past.range_m_BRC),
+        lead_BRC=torch.where(chosen_B11, lead_BRC, past.lead_BRC),
+        image_B3hw=torch.where(chosen_B11[..., None], images_B3hw, past.image_B3hw),
+    )
+
+
+def _moved_ranges(
+    past: PastView, views: Views, forward_B3: Tensor, rear_m_B: Tensor, farther_m_B: Tensor, grid: RangeGrid
+) -> tuple[Tensor, Tensor]:
+    """Earlier ranges and cells of the vehicle, moved back: what a ray meets now, it met before at a flatter angle."""
+    B, R, C = past.range_m_BRC.shape
+    rays_3N = cell_directions(grid, past.range_m_BRC.device).flatten(1)
+    rays_B3N = views.level_R_camera_B33.mT @ rays_3N
+    along_BN = (rays_B3N * forward_B3[..., None]).sum(1)
+    near_m_B1 = (rear_m_B - farther_m_B)[:, None].clamp(min=NEAREST_M)
+    # Where the ray meets the plane of the moved rear, moved back to the plane of the rear as it was.
+    moved_B31 = (forward_B3 * farther_m_B[:, None])[..., None]
+    met_B3N = rays_B3N * (near_m_B1 / along_BN.clamp(min=1e-3))[:, None] + moved_B31
+    source_BN = cell_of(views.level_R_camera_B33 @ met_B3N, grid)
+    exists_BN = (source_BN >= 0) & (along_BN > 0.2)
+    source_BN = source_BN.clamp(min=0)
+    own_BN = past.lead_BRC.flatten(1).gather(1, source_BN) & exists_BN
+    from_B3N = past.xyz_B3RC.flatten(2).gather(2, source_BN[:, None].expand(-1, 3, -1))
+    moved_m_BRC = (from_B3N - moved_B31).square().sum(1).sqrt().view(B, R, C)
+    behind_m_BRC = beside_filled(past.range_m_BRC[:, None], past.lead_BRC)[:, 0]
+    nearer_BRC = own_BN.view(B, R, C) & ((behind_m_BRC == 0) | (moved_m_BRC < behind_m_BRC))
+    return torch.where(nearer_BRC, moved_m_BRC, behind_m_BRC), nearer_BRC
+
+
+def _moved_images(
+    past: PastView, views: Views, forward_B3: Tensor, rear_m_B: Tensor, beside_m_B: Tensor, farther_m_B: Tensor
+) -> Tensor:
+    """Earlier images (B, 3, h, w) in which the vehicle is moved back, larger or smaller, like the ranges."""
+    B, _, h, w = past.image_B3hw.shape
+    rays_B3N = pixel_rays(views, h, w)
+    depth_m_BN, offset_m_B31 = past.depth_m_Bhw.flatten(1), views.lidar_offset_m_B3[..., None]
+    of_vehicle_BN = _is_of(rays_B3N * depth_m_BN[:, None] - offset_m_B31, forward_B3, rear_m_B, beside_m_B)
+    of_vehicle_BN &= class_mask(past.pixel_class_Bhw.flatten(1), VEHICLES)
+    near_m_B1 = (rear_m_B - farther_m_B)[:, None].clamp(min=NEAREST_M)
+    # As in _moved_ranges, from the camera: the plane is farther from it by the LiDAR's offset.
+    ahead_B1 = (offset_m_B31[..., 0] * forward_B3).sum(1, keepdim=True)
+    along_BN = (rays_B3N * forward_B3[..., None]).sum(1).clamp(min=1e-3)
+    met_B3N = rays_B3N * ((near_m_B1 + ahead_B1) / along_BN)[:, None] + (forward_B3 * farther_m_B[:, None])[..., None]
+    x, y, z = met_B3N.unbind(1)
+    fx, fy, cx, cy = views.intrinsics_B4[..., None].unbind(1)
+    column = ((cx - fx * y / x.clamp(min=0.1)) / PAST_STRIDE).floor().long()
+    row = ((cy - fy * z / x.clamp(min=0.1)) / PAST_STRIDE).floor().long()
+    inside_BN = (x > 0.1) & (column >= 0) & (column < w) & (row >= 0) & (row < h)
+    source_BN = torch.where(inside_BN, row * w + column, 0)
+    own_BN = of_vehicle_BN.gather(1, source_BN) & inside_BN
+    colors_B3N = past.image_B3hw.flatten(2).gather(2, source_BN[:, None].expand(-1, 3, -1))
+    filled_B3hw = beside_filled(past.image_B3hw, of_vehicle_BN.view(B, h, w))
+    return torch.where(own_BN.view(B, 1, h, w), colors_B3N.view(B, 3, h, w), filled_B3hw)
+
+
+def beside_filled(maps_BKhw: Tensor, holes_Bhw: Tensor) -> Tensor:
+    """Fill holes of maps (B, K, h, w) with the nearest value to the left or right, in the same row."""
+    w = holes_Bhw.shape[2]
+    column = torch.arange(w, device=holes_Bhw.device).expand_as(holes_Bhw)
+    left = torch.where(holes_Bhw, -1, column).cummax(2).values
+    right = w - 1 - torch.where(holes_Bhw.flip(2), -1, column).cummax(2).values.flip(2)
+    use_left = (left >= 0) & ((right >= w) | (column - left <= right - column))
+    source = torch.where(use_left, left, right.clamp(max=w - 1))
+    return maps_BKhw.gather(3, source[:, None].expand_as(maps_BKhw))
+
+
+def _rear(xyz_B3RC: Tensor, lead_BRC: Tensor, forward_B3: Tensor) -> tuple[Tensor, Tensor]:
+    """Place (B,) [m] of the rear along the direction `forward` from the LiDAR, and to the left of it."""
+    xyz_B3N, lead_BN = xyz_B3RC.flatten(2), lead_BRC.flatten(1)
+    along_BN = (xyz_B3N * forward_B3[..., None]).sum(1)
+    rear_m_B = torch.where(lead_BN, along_BN, torch.inf).amin(1)
+    at_rear_BN = lead_BN & (along_BN < rear_m_B[:, None] + 1.5)
+    beside_BN = forward_B3[:, :1] * xyz_B3N[:, 1] - forward_B3[:, 1:2] * xyz_B3N[:, 0]
+    beside_m_B = (beside_BN * at_rear_BN).sum(1) / at_rear_BN.sum(1).clamp(min=1)
+    return torch.where(torch.isfinite(rear_m_B), rear_m_B, 1e3), beside_m_B
+
+
+def _is_of(place_B3N: Tensor, forward_B3: Tensor, rear_m_B: Tensor, beside_m_B: Tensor) -> Tensor:
+    """Which places (B, 3, N) [m, relative to the LiDAR] are within the vehicle's length and width (B, N)."""
+    along_BN = (place_B3N * forward_B3[..., None]).sum(1) - rear_m_B[:, None]
+    beside_BN = forward_B3[:, :1] * place_B3N[:, 1] - forward_B3[:, 1:2] * place_B3N[:, 0] - beside_m_B[:, None]
+    return (along_BN > -BEFORE_M) & (along_BN < BODY_M) & (beside_BN.abs() < HALF_WIDTH_M)
