@@ -194,7 +194,7 @@ def batch_of(frames: Sequence[Frame]) -> FrameBatch:
     for row, (frame, (_, _, origin)) in enumerate(zip(frames, places, strict=True)):
         points[row, : len(frame.points)] = frame.points if origin is None else frame.points - origin
         point_class[row, : len(frame.points)] = frame.point_class
-    arrays = {
+    arrays: dict[str, Any] = {
         "image_BHW3": np.stack([frame.image for frame in frames]),
         "points_BP4": points,
         "num_points_B": np.array([len(frame.points) for frame in frames], dtype=np.int64),
@@ -204,7 +204,8 @@ def batch_of(frames: Sequence[Frame]) -> FrameBatch:
         "intrinsics_B4": np.stack([intrinsics for intrinsics, _, _ in places]),
         "camera_SE3_lidar_B44": np.stack([camera_SE3_points for _, camera_SE3_points, _ in places]),
     }
-    return FrameBatch(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+    tensors: dict[str, Any] = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return FrameBatch(**tensors)
 
 
 def _place(

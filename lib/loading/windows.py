@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
+from lib.common.ticks import HISTORY_TICKS
 from lib.geometry.rigid import Matrix, invert
 from lib.shards.sequences import NO_FRAME, ticks_of, window_of
 from lib.shards.shard_reader import Shard
-from lib.shards.tracks import HISTORY_TICKS, Tracks, read_tracks
+from lib.shards.tracks import Tracks, read_tracks
 from lib.views.frame_batch import SINGLE_FRAME
 
 FASTEST_QUANTILE: Final = 0.995
@@ -34,7 +35,7 @@ class ShardWindows:
         if ticks is None:
             return np.full((len(self.shard), len(self.lags) - 1), NO_FRAME, dtype=np.int64)
         window = window_of(ticks, self.lags)[:, 1:]
-        posed = np.isfinite(self.shard.world_SE3_ego).all(axis=(1, 2))
+        posed = np.asarray(np.isfinite(self.shard.world_SE3_ego).all(axis=(1, 2)))
         return np.where(posed[:, None] & posed[window], window, NO_FRAME)
 
     def lead_rows(self, index: int) -> npt.NDArray[np.bool_]:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from lib.common.ticks import HISTORY_TICKS, TICKS_PER_SECOND
 from lib.model.blocks import ConvNorm, Residual
-from lib.shards.tracks import HISTORY_TICKS
 from lib.views.frame_batch import SINGLE_FRAME
 from lib.views.range_view import Motion, Views
 
@@ -12,7 +12,7 @@ INPUTS = 6
 RANGE_SCALE_M = 40.0
 TRACK_FEATURES = 16
 TRACK_INPUTS = 4 * HISTORY_TICKS
-TICK_S = 0.1
+TICK_S = 1 / TICKS_PER_SECOND
 
 
 def range_view_inputs(views: Views) -> Tensor:
@@ -71,7 +71,7 @@ class TrackEncoder(nn.Module):
         """Encode."""
         range_m_B = torch.where(motion.lead_BRC, views.range_m_BRC, torch.inf).amin((1, 2))
         with torch.autocast(range_m_B.device.type, enabled=False):  # bfloat16 would round 10 m to 4 cm
-            features_BF = self.layers(track_inputs(motion.places_m_BT, range_m_B))
+            features_BF: Tensor = self.layers(track_inputs(motion.places_m_BT, range_m_B))
         return features_BF[:, :, None, None] * motion.lead_BRC[:, None]
 
 

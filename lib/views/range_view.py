@@ -10,6 +10,7 @@ H and W image rows and columns.
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import pi
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -137,7 +138,8 @@ def by_field(change: Callable[..., Tensor], *views: "Views") -> "Views":
     """Views of which each field is made of that field of all given ones, which have no motion."""
     assert all(each.motion is None for each in views)
     named = [field.name for field in fields(Views) if field.name != "motion"]
-    return Views(**{name: change(*(getattr(each, name) for each in views)) for name in named})
+    changed: dict[str, Any] = {name: change(*(getattr(each, name) for each in views)) for name in named}
+    return Views(**changed)
 
 
 def make_views(batch: FrameBatch, grid: RangeGrid) -> tuple[Views, Tensor]:

@@ -1,4 +1,4 @@
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -7,7 +7,7 @@ import torch
 from lib.inference.frame_scores import frame_scores, pooled
 from lib.inference.predict_params import FrameScore
 from lib.model.detector import Logits
-from lib.views.range_view import make_views
+from lib.views.range_view import by_field, make_views
 from tests.all_params import all_params
 from tests.views.streets import GRID, flat_street
 
@@ -56,7 +56,7 @@ def test_more_suspicious_points_never_make_a_frame_less_suspicious(views, seen, 
 def test_a_frame_does_not_depend_on_its_batch(views, how):
     cells = torch.randn(views.range_m_BRC.shape, generator=torch.Generator().manual_seed(0))
     pixels = torch.tensor([[-9.0, 9.0], [1.0, 2.0]]).view(2, 1, 2)
-    alone = [type(views)(*(getattr(views, field.name)[i : i + 1] for field in fields(views))) for i in range(2)]
+    alone = [by_field(lambda here, row=row: here[row : row + 1], views) for row in range(2)]
     together = frame_scores(logits(cells, pixels), views, params(how))
     apart = torch.cat(
         [frame_scores(logits(cells[i : i + 1], pixels[i : i + 1]), alone[i], params(how)) for i in range(2)]

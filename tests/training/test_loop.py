@@ -12,7 +12,8 @@ from lib.model.detector import DetectorConfig, build_detector
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from lib.synthesis.families import TRAINING, VALIDATION
-from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
+from lib.synthesis.pasted_windows import pasted_windows
+from lib.synthesis.pseudo_anomalies import Mix
 from lib.training.loop import begin_training, loss_model, train_detector, training_step, training_views
 from lib.training.losses import training_loss
 from lib.training.micro_batches import divide
@@ -66,27 +67,27 @@ def test_any_warm_up_ends_with_the_training(shards, warm_up_fraction):
 def test_fractions_say_what_is_pasted(shards, monkeypatch):
     asked = []
 
-    def spy(views, grid, mix, families, generator):
+    def spy(batch, grid, mix, families, generator):
         asked.append(mix)
-        return paste_pseudo_anomalies(views, grid, mix, families, generator)
+        return pasted_windows(batch, grid, mix, families, generator)
 
     for module in ("loop", "validation"):
-        monkeypatch.setattr(f"lib.training.{module}.paste_pseudo_anomalies", spy)
+        monkeypatch.setattr(f"lib.training.{module}.pasted_windows", spy)
     fractions = {"clean_fraction": 0.1, "misfit_fraction": 0.2, "ground_negative_fraction": 0.3}
     own = recipe(epochs=1, transplant_fraction=0.4, pseudo_anomalies_per_frame=5, **fractions)
     train_detector(build_detector(CONFIG), data_of(shards), own, lambda rows: None)
-    assert set(asked) == {Mix(5, 0.1, 0.2, 0.3, 0.4)}
+    assert set(asked) == {Mix(5, 0.1, 0.2, 0.3, 0.4, own.params.retimed_fraction, 0.0, own.params.lost_lag_fraction)}
 
 
 def test_validation_pastes_families_of_its_own(shards, monkeypatch):
     asked = []
 
-    def spy(views, grid, mix, families, generator):
+    def spy(batch, grid, mix, families, generator):
         asked.append(families)
-        return paste_pseudo_anomalies(views, grid, mix, families, generator)
+        return pasted_windows(batch, grid, mix, families, generator)
 
     for module in ("loop", "validation"):
-        monkeypatch.setattr(f"lib.training.{module}.paste_pseudo_anomalies", spy)
+        monkeypatch.setattr(f"lib.training.{module}.pasted_windows", spy)
     train_detector(build_detector(CONFIG), data_of(shards), recipe(epochs=2), lambda rows: None)
     assert asked == 2 * [TRAINING, TRAINING, VALIDATION]
 

@@ -1,9 +1,9 @@
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 
 from lib.model.detector import build_detector
-from lib.views.range_view import make_views
+from lib.views.range_view import by_field, make_views
 from lib.views.sensor_dropout import drop_modality, without_image, without_lidar
 from tests.model.test_detector import config
 from tests.views.streets import GRID, flat_street
@@ -15,7 +15,7 @@ def generator(seed=0):
 
 def test_a_fraction_of_the_frames_loses_one_sensor_and_never_both():
     views, _ = make_views(flat_street(1), GRID)
-    many = type(views)(*(getattr(views, f.name).expand(400, *getattr(views, f.name).shape[1:]) for f in fields(views)))
+    many = by_field(lambda here: here.expand(400, *here.shape[1:]), views)
     dropped = drop_modality(many, 0.4, generator())
     black, deaf = dropped.image_B3HW.flatten(1).amax(1) == 0, ~dropped.has_lidar_B
     assert not (black & deaf).any()
