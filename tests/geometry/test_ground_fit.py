@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.tracking.ground_fit import fit_ground
+from lib.geometry.ground_fit import fit_ground
 
 
 def ground_points(slope, bend, bank, count, seed=0):
@@ -40,3 +40,25 @@ def test_behind_a_near_vehicle_the_ground_is_still_flat():
 
 def test_without_points_the_ground_is_flat():
     assert fit_ground(np.empty((0, 4)), 60.0).height_above(np.array([[20.0, 1, 0.7]])) == pytest.approx(0.7)
+
+
+def test_the_order_of_the_points_does_not_matter():
+    points = ground_points(0.04, 0.0, 0.02, 3_000)
+    shuffled = np.random.default_rng(1).permutation(points)
+    assert np.array_equal(fit_ground(points, 60.0).coefficients, fit_ground(shuffled, 60.0).coefficients)
+
+
+def test_a_quarter_of_each_cell_lies_below_its_low_point():
+    """Four heights in each cell, all but the second out of the fit: the ground goes through the second."""
+    x, y = (grid.ravel() for grid in np.meshgrid(np.arange(2.25, 40, 1.5), np.arange(-7.0, 8, 2.0)))
+    layers = [np.column_stack([x, y, np.full_like(x, z)]) for z in (0.02, 0.01, 0.8, 0.9, 1.0)]
+    on_it = np.array([[10.0, 0.0, 0.02], [30.0, 4.0, 0.02]])
+    assert np.abs(fit_ground(np.concatenate(layers), 60.0).height_above(on_it)).max() < 0.002
+
+
+def test_points_that_are_equally_low_are_one_in_its_turn():
+    """Of nine points at one height the third stands for the cell, as sorting would have it."""
+    x = np.linspace(10.6, 11.9, 9)  # one cell
+    ground = [fit_ground(np.column_stack([x, np.zeros(9), np.full(9, 0.3)]), 60.0)]
+    ground.append(fit_ground(np.array([[x[2], 0.0, 0.3]]), 60.0))
+    assert np.array_equal(ground[0].coefficients, ground[1].coefficients)

@@ -14,6 +14,8 @@ _CELL_X_M, _CELL_Y_M = 1.5, 2.0
 _LOW_SHARE: Final = 0.25
 """The point of a cell that stands for its ground: low, but not the lowest, which noise has made low."""
 _STEEPEST: Final = 0.15
+_CELL_STEP_M: Final = 1024.0
+"""More than the heights of two points near the ground can differ."""
 _PRIOR_SIGMA: Final = np.array([0.1, 0.04, 0.03, 0.001])
 """How far height [m], slopes along x and y, and bend along x [1/m] are usually from those of flat ground."""
 _CELL_SIGMA_M: Final = 0.03
@@ -42,14 +44,15 @@ def fit_ground(points_m: Points, max_range_m: float) -> Ground:
     lies above it: of each cell of a grid a low point counts, and cells far above the fit do not.
     """
     x, y, z = points_m[:, 0], points_m[:, 1], points_m[:, 2]
-    near = (x > 1.0) & (x < max_range_m) & (np.abs(y) < HALF_WIDTH_M) & (np.abs(z) < 0.5 + _STEEPEST * x)
-    cells_m = _low_points(np.asarray(points_m[near, :3], dtype=np.float64))
+    near = np.flatnonzero((x > 1.0) & (x < max_range_m))
+    near = near[(np.abs(y[near]) < HALF_WIDTH_M) & (np.abs(z[near]) < 0.5 + _STEEPEST * x[near])]
+    cells_m = _low_points(np.array([x[near], y[near], z[near]], dtype=np.float64))
     terms, height = _terms(cells_m), cells_m[:, 2]
     prior = np.diag(_PRIOR_SIGMA**-2.0)
     coefficients: Values = np.zeros(4)
     for scale_m in _SCALES_M:
         residual = (height - terms @ coefficients) / scale_m
-        above = np.clip(1 - residual**2, 0, None) ** 2  # Tukey's biweight
+        above = np.maximum(1 - residual**2, 0) ** 2  # Tukey's biweight
         below = 1 / np.maximum(1.0, -residual)  # Huber's: nothing is below the ground, so these points are of it
         weight = np.where(residual > 0, above, below) / _CELL_SIGMA_M**2
         weighted = terms * weight[:, None]
@@ -62,12 +65,22 @@ def _terms(points_m: Points) -> Values:
     return np.column_stack([np.ones_like(x), x, y, x * x])
 
 
-def _low_points(points_m: Values) -> Values:
-    """A low point (cells, 3) of each occupied cell."""
-    column = np.floor(points_m[:, 0] / _CELL_X_M).astype(np.int64)
-    row = np.floor((points_m[:, 1] + HALF_WIDTH_M) / _CELL_Y_M).astype(np.int64)
+def _low_points(columns_m: Values) -> Values:
+    """A low point (cells, 3) of each occupied cell, of points as columns (3, N)."""
+    column = np.floor(columns_m[0] / _CELL_X_M).astype(np.int64)
+    row = np.floor((columns_m[1] + HALF_WIDTH_M) / _CELL_Y_M).astype(np.int64)
     cell = column * round(2 * HALF_WIDTH_M / _CELL_Y_M) + row
-    order = np.lexsort((points_m[:, 2], cell))
-    starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
-    counts = np.diff(starts, append=len(order))
-    return points_m[order[starts + (_LOW_SHARE * (counts - 1)).astype(np.int64)]]
+    # Sorting values is ten times as fast as finding their order, so the few that count are looked up afterwards.
+    key = cell * _CELL_STEP_M + columns_m[2]
+    ascending = np.sort(key)
+    counts = np.bincount(cell)
+    occupied = np.flatnonzero(counts)
+    counts = counts[occupied]
+    rank = np.cumsum(counts) - counts + (_LOW_SHARE * (counts - 1)).astype(np.int64)
+    low = np.zeros(occupied[-1] + 1 if len(occupied) else 0)
+    low[occupied] = ascending[rank]
+    found = np.flatnonzero(key == low[cell])
+    found = found[np.argsort(cell[found], kind="stable")]
+    # Of points that are equally low, one in its turn.
+    turn = rank - np.searchsorted(ascending, ascending[rank])
+    return columns_m[:, found[np.searchsorted(cell[found], occupied) + turn]].T
