@@ -22,12 +22,13 @@ from lib.common.errors import run_stage
 from lib.common.outputs import write_json, write_text
 from lib.common.params import Sections, load_params
 from lib.common.terminal import log, log_to_stderr
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.common.workers import processes, run_tasks
 from lib.evaluation.braking import DriveScores, judge_drives
 from lib.geometry.frame import ScenarioType
 from lib.simulator.driving.drive_plan import Ego
 from lib.simulator.scenario_plan import plan_scenarios
-from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
+from lib.simulator.simulate_params import SimulateParams
 from lib.tracking.track_params import TrackParams
 
 RESULTS: Final = Path("benchmarks/braking.json")

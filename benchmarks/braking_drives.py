@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.evaluation.braking import DriveScores
 from lib.evaluation.braking_shortcuts import ego_deceleration_mps2, middle_of_drive, vehicle_ahead
 from lib.geometry.frame import ScenarioType
@@ -23,7 +24,7 @@ from lib.simulator.mounting import extrinsics, sensor_set
 from lib.simulator.scenario_plan import ScenarioPlan
 from lib.simulator.scene_builder import build_scene
 from lib.simulator.sensors import sense_lidar
-from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
+from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.world import SceneWorlds, world_SE3_ego
 from lib.tracking.track_params import TrackParams
 from lib.tracking.tracker import LeadTracker

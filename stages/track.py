@@ -14,10 +14,11 @@ from lib.common.terminal import log
 from lib.common.workers import processes_or_here, run_tasks
 from lib.geometry.frame import ScenarioType
 from lib.shards.index import SHARD_FILES, ShardEntry, open_entry, read_index
+from lib.shards.sequences import is_drive
 from lib.shards.split import assign_splits
 from lib.shards.split_params import SplitParams
 from lib.shards.tracks import write_tracks
-from lib.tracking.shard_tracks import is_tracked, tracks_of
+from lib.tracking.shard_tracks import tracks_of
 from lib.tracking.track_params import TrackParams
 
 
@@ -46,7 +47,7 @@ def main() -> None:
 def _track(folder: Path, params: TrackParams, entry: ShardEntry) -> bool:
     """Write a shard's tracks, unless its frames are no drive; say whether they are one."""
     shard = open_entry(SHARDS, entry)
-    if not is_tracked(shard):
+    if not is_drive(shard):
         return False
     write_tracks(folder / entry.file, tracks_of(shard, params))
     return True

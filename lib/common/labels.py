@@ -72,12 +72,14 @@ VEGETATION, TERRAIN, SKY, PEDESTRIAN, RIDER, CAR, TRUCK, BUS, TRAIN, MOTORCYCLE,
 STATIC, DYNAMIC, OTHER, WATER, ROAD_LINE, GROUND, BRIDGE, RAIL_TRACK, GUARD_RAIL = range(20, 29)
 
 AGENT_CAR: Final = 114
+AGENT_IDS: Final = (112, 113, 114, 115, 116, 118, 119)
+"""Of road users that are part of a scenario: in a dynamic drive, the vehicle ahead outside the labelled frames."""
 BRAKING: Final = 100
 """The vehicle ahead, in the frames that AnoVox labels."""
 
 NORMAL_IDS: Final = tuple(range(1, 29))
 ANOMALY_IDS: Final = (29, 30, 31, 32, 33, 34, 100)
-IGNORED_IDS: Final = (112, 113, 114, 115, 116, 118, 119, 214, UNKNOWN)
+IGNORED_IDS: Final = (*AGENT_IDS, 214, UNKNOWN)
 ANOMALY_SIZES: Final = ("Tiny", "Small", "Medium", "Big", "Huge")
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.ranking import auroc
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.evaluation.events import FEW_MINUTES, Drive, false_alarms, normal_minutes, threshold_for
 from lib.evaluation.inputs import some_names
 from lib.evaluation.pools import ALL, Pool
@@ -22,7 +23,6 @@ from lib.geometry.frame import ScenarioType
 from lib.metrics.bootstrap import resample_scenarios
 from lib.metrics.value_counts import ValueCounts
 from lib.shards.predictions import to_float16
-from lib.shards.sequences import TICKS_PER_SECOND
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]

@@ -17,10 +17,9 @@ from lib.evaluation.braking import QUESTIONS, WITHIN_S, Block, DriveScores, judg
 from lib.evaluation.braking_shortcuts import ego_deceleration_mps2, middle_of_drive, vehicle_ahead
 from lib.evaluation.braking_truth import (
     CONTACT_M,
-    in_vehicle_frame,
     is_agent,
     is_braking,
-    is_drive,
+    is_judged,
     lead_range_m,
     lead_speed_mps,
 )
@@ -30,6 +29,7 @@ from lib.evaluation.levels import FramePoints, ScenarioScores, Scores, level_of
 from lib.evaluation.plot_tables import Row
 from lib.evaluation.pools import LevelCounter, level_metrics
 from lib.geometry.frame import ScenarioType
+from lib.geometry.merged import in_vehicle_frame
 from lib.shards.predictions import Predictions
 from lib.shards.sequences import ticks_of
 from lib.shards.shard_reader import Shard
@@ -142,7 +142,7 @@ class BrakingCounter:
             return
         pairs = defaultdict[tuple[str, str], list[tuple[Scores, npt.NDArray[np.bool_]]]](list)
         for index, points in zip(rows.tolist(), part.points, strict=True):
-            points_m = in_vehicle_frame(shard, points.points_m)
+            points_m = in_vehicle_frame(points.points_m, shard.lidars)
             range_m, nearest_m = lead_range_m(points_m, points.classes)
             ahead_m, ahead = vehicle_ahead(points_m)
             drive.labelled.append(is_braking(points.classes) or is_braking(shard.pixel_class[index]))
@@ -186,7 +186,7 @@ class BrakingCounter:
         return BrakingReport(block, methods, self._rows)
 
     def _begin(self, shard: Shard) -> _Drive | None:
-        if not is_drive(shard):
+        if not is_judged(shard):
             if shard.scenario_type is ScenarioType.DYNAMIC:
                 self._not_judged.append(shard.scenario)
             return None

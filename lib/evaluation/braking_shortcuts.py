@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.shards.sequences import NO_FRAME, TICKS_PER_SECOND, window_of
+from lib.common.ticks import TICKS_PER_SECOND
+from lib.shards.sequences import NO_FRAME, window_of
 
 Floats = npt.NDArray[np.float64]
 

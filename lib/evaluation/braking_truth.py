@@ -6,16 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
-from lib.common.labels import BRAKING
-from lib.geometry.frame import ScenarioType
-from lib.geometry.rigid import apply_to_columns, vehicle_SE3_sensor
-from lib.shards.sequences import is_sequence
+from lib.common.labels import AGENT_IDS, BRAKING
+from lib.shards.sequences import is_drive
 from lib.shards.shard_reader import Shard
 
 Floats = npt.NDArray[np.floating]
 
-AGENT_IDS: Final = tuple(range(112, 120))
-"""Of the vehicle ahead, which is an agent of the scenario, outside the labelled ticks."""
 CONTACT_M: Final = 3.0
 """AnoVox's ego is 4.9 m long with the LiDAR at its middle: a vehicle so near touches it, or all but does."""
 _SPEED_HALF_WINDOW: Final = 3
@@ -23,12 +19,9 @@ _IS_AGENT: Final = np.isin(np.arange(256), AGENT_IDS)
 _IS_LEAD: Final = np.isin(np.arange(256), (BRAKING, *AGENT_IDS))
 
 
-def is_drive(shard: Shard) -> bool:
-    """Whether a shard is a drive that can be judged: braking or normal, at 10 Hz, of more than 10 frames.
-
-    Raises DataError where the times of such a drive go back or stand still.
-    """
-    if shard.scenario_type not in (ScenarioType.DYNAMIC, ScenarioType.NORMALITY) or not is_sequence(shard):
+def is_judged(shard: Shard) -> bool:
+    """Whether a shard is a drive, and so judged; raises DataError where the times of a drive go back or stand still."""
+    if not is_drive(shard):
         return False
     steps_s = np.diff(shard.time_s)
     if (steps_s <= 0).any():
@@ -38,15 +31,6 @@ def is_drive(shard: Shard) -> bool:
             "mend the recording's times, then run `dvc repro`"
         )
     return True
-
-
-def in_vehicle_frame(shard: Shard, points_m: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Points (N, 3 or more) [m] of a shard's cloud in the vehicle's frame: (N, 3) float64 [m]."""
-    columns_m = np.asarray(points_m[:, :3].T, dtype=np.float64)
-    if len(shard.lidars) == 1:  # several are merged in the vehicle's frame already
-        lidar = shard.lidars[0]
-        columns_m = apply_to_columns(vehicle_SE3_sensor(lidar.location, lidar.rotation), columns_m)
-    return columns_m.T
 
 
 def is_braking(classes: npt.NDArray[np.uint8]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lib.common.labels import ANOMALY_IDS, IGNORED_IDS, UNKNOWN
+from lib.common.labels import AGENT_IDS, ANOMALY_IDS, UNKNOWN
 from lib.geometry.frame import ScenarioType
 from lib.preprocessing.pose_timing import PoseTiming
 from lib.preprocessing.statistics import Statistics
@@ -16,7 +16,6 @@ MIN_CLEAR: Final = 0.6
 """Fraction of the points that tell two ticks apart from which on they are believed. Sound drives: 0.7 and more."""
 _WHOLE: Final = 0.9
 """Share of a drive's ticks that must have been read to say that no label comes: `tools.check` reads some of them."""
-_AGENTS: Final = tuple(class_id for class_id in IGNORED_IDS if 112 <= class_id <= 119)
 _NEEDED: Final = (
     "without poses, windows of the past cannot be compensated for the ego's motion, and a vehicle ahead that brakes "
     "cannot be told from an ego that does"
@@ -113,7 +112,7 @@ def _clear(most: int, others: int) -> bool:
 
 
 def _lead_notes(dynamic: Mapping[str, Statistics]) -> Iterator[DriveNote]:
-    absent = [name for name, found in dynamic.items() if not _seen(found, (*ANOMALY_IDS, *_AGENTS))]
+    absent = [name for name, found in dynamic.items() if not _seen(found, (*ANOMALY_IDS, *AGENT_IDS))]
     if absent:
         what = "no point or pixel is the vehicle ahead (classes 100 and 112 to 119), though it is a braking drive"
         remedy = "its frames count as normal; check SEMANTIC-LIDAR and SEMANTIC-CAM, or leave the drive out"

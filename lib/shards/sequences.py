@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.common.ticks import TICKS_PER_SECOND
+from lib.geometry.frame import ScenarioType
 from lib.shards.shard_reader import Shard
 
-TICKS_PER_SECOND: Final = 10
-"""AnoVox's recording rate."""
 _TOLERANCE_S: Final = 0.02
 NO_FRAME: Final = -1
 _MOST_OFF_GRID: Final = 0.1
@@ -45,6 +45,11 @@ def is_sequence(shard: Shard) -> bool:
         return False
     known = np.unique(ticks[ticks != NO_FRAME])
     return len(known) > TICKS_PER_SECOND and float(np.median(np.diff(known))) == 1.0
+
+
+def is_drive(shard: Shard) -> bool:
+    """Whether a shard is a drive, normal or with a braking vehicle ahead: a sequence of such a scenario."""
+    return shard.scenario_type in (ScenarioType.DYNAMIC, ScenarioType.NORMALITY) and is_sequence(shard)
 
 
 def window_of(ticks: npt.NDArray[np.int64], lags: Sequence[int]) -> npt.NDArray[np.int64]:

@@ -3,9 +3,10 @@
 import numpy as np
 
 from lib.anovox.format.recording import SENSOR_POSES, CameraArgs, LidarArgs, SensorPose, SensorSet
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.geometry.rigid import Matrix, rotation_about, vehicle_SE3_sensor
 from lib.simulator.scenario_plan import ScenarioPlan
-from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
+from lib.simulator.simulate_params import SimulateParams
 
 
 def sensor_set(params: SimulateParams) -> SensorSet:

@@ -12,12 +12,13 @@ from lib.anovox.format.layout import SCENARIO_PREFIX
 from lib.anovox.format.recording import CameraRecording, LidarRecording, Recording, ScenarioConfig
 from lib.anovox.format.route_map import draw_route_map
 from lib.common.labels import AGENT_CAR, BRAKING, TRUCK
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.geometry.rigid import Matrix
 from lib.simulator.mounting import extrinsics, sensor_set, true_lidar_extrinsics
 from lib.simulator.scenario_plan import ScenarioPlan
 from lib.simulator.scene import Lead, Motion, Scene, without_anomaly
 from lib.simulator.sensors import sense_camera, sense_lidar
-from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
+from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.textures import ValueNoise
 from lib.simulator.world import SceneWorlds, between, ego_speed_mps, pose_at, world_SE3_ego
 

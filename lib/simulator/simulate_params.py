@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lib.common.params import Fraction, ImageSize, Metres, Section, Seed
+from lib.common.ticks import TICKS_PER_SECOND
 
-TICKS_PER_SECOND = 10
-"""AnoVox's recording rate."""
 MIN_DRIVE_FRAMES = 40
 """A braking lead needs some frames before it brakes, and some after."""
 

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.geometry.ground_fit import fit_ground
 from lib.geometry.rigid import Matrix, apply, invert
-from lib.shards.sequences import TICKS_PER_SECOND
 from lib.tracking.lead import Cloud, Expected, Rear, beside_path, body_of, nearest_in_path, rear_at
 from lib.tracking.rear_braking import TIME_TOLERANCE_S, Braking, Moment, Registered, braking, register
 from lib.tracking.track_params import TrackParams

@@ -4,6 +4,7 @@ from hypothesis.extra import numpy as hnp
 
 from lib.common import labels
 from lib.common.labels import (
+    AGENT_IDS,
     ANOMALY_IDS,
     IGNORED_IDS,
     LABELS,
@@ -21,6 +22,10 @@ def test_anomalies_ignored_and_normal_classes_do_not_overlap():
     groups = [set(ANOMALY_IDS), set(IGNORED_IDS), set(NORMAL_IDS)]
     assert sum(map(len, groups)) == len(set().union(*groups))
     assert {label.id for label in LABELS} | {labels.UNKNOWN} == set().union(*groups) | {0}
+
+
+def test_agents_are_the_classes_that_are_called_so():
+    assert {label.id for label in LABELS if label.name.startswith("agent_")} == set(AGENT_IDS)
 
 
 def test_the_anomaly_ids_are_anovoxs():

@@ -10,7 +10,7 @@ from sklearn import metrics
 from lib.common.errors import DataError
 from lib.evaluation.braking_report import BrakingCounter
 from lib.evaluation.braking_shortcuts import ego_deceleration_mps2, middle_of_drive, vehicle_ahead
-from lib.evaluation.braking_truth import is_drive, lead_speed_mps
+from lib.evaluation.braking_truth import is_judged, lead_speed_mps
 from lib.evaluation.levels import score_in_parts
 from lib.geometry.frame import ScenarioType
 from lib.geometry.rigid import yaw_transform
@@ -137,7 +137,7 @@ def test_without_a_dynamic_drive_there_is_no_report(tmp_path, paths, caplog):
     ],
 )
 def test_a_drive_is_at_10_hz(tmp_path, change, judged):
-    assert is_drive(read_shard(write_drive(tmp_path, "Scenario_x", braking_drive(), change))) is judged
+    assert is_judged(read_shard(write_drive(tmp_path, "Scenario_x", braking_drive(), change))) is judged
 
 
 def test_a_drive_at_another_rate_beside_others_is_named(tmp_path, paths, caplog):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.shards.sequences import NO_FRAME, ticks_of, window_of
+from lib.geometry.frame import ScenarioType
+from lib.shards.sequences import NO_FRAME, is_drive, is_sequence, ticks_of, window_of
 from lib.shards.shard_reader import read_shard
 from lib.shards.shard_writer import write_shard
 from tests.shards.test_shards import frame
@@ -16,8 +17,8 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("sequences")
 
 
-def shard_at(folder, times_s):
-    write_shard(folder / "a.h5", [frame(1, points=3, voxels=1, time_s=time_s) for time_s in times_s], 8)
+def shard_at(folder, times_s, kind=ScenarioType.STATIC):
+    write_shard(folder / "a.h5", [frame(1, 3, 1, kind, time_s=time_s) for time_s in times_s], 8)
     return read_shard(folder / "a.h5")
 
 
@@ -49,7 +50,24 @@ def test_a_slow_clock_stays_on_the_grid(folder):
 
 @pytest.mark.parametrize("times_s", [[None, None], [0.0, None, 0.2]])
 def test_without_times_there_are_no_ticks(folder, times_s):
-    assert ticks_of(shard_at(folder, times_s)) is None
+    shard = shard_at(folder, times_s)
+    assert ticks_of(shard) is None and not is_sequence(shard)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ticks", "sequence", "drive"),
+    [
+        (ScenarioType.NORMALITY, range(11), True, True),
+        (ScenarioType.NORMALITY, range(10), False, False),
+        (ScenarioType.DYNAMIC, range(11), True, True),
+        (ScenarioType.DYNAMIC, range(0, 55, 5), False, False),
+        (ScenarioType.STATIC, range(11), True, False),
+        (ScenarioType.UNLABELLED, range(11), True, False),
+    ],
+)
+def test_which_shards_are_sequences_and_drives(folder, kind, ticks, sequence, drive):
+    shard = shard_at(folder, [0.1 * tick for tick in ticks], kind)
+    assert is_sequence(shard) is sequence and is_drive(shard) is drive
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_drives_that_brake_change_no_other_number_and_the_same_bytes_each_time(b
     monkeypatch.chdir(tmp_path)
     evaluate.main()
     assert outputs(tmp_path) == first
-    monkeypatch.setattr("lib.evaluation.braking_report.is_drive", lambda shard: False)
+    monkeypatch.setattr("lib.evaluation.braking_report.is_judged", lambda shard: False)
     evaluate.main()
     metrics = json.loads(first["metrics/evaluate.json"])
     del metrics["by_type"], metrics["braking"]

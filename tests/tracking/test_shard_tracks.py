@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lib.common.errors import DataError
-from lib.geometry.frame import ScenarioType
-from lib.tracking.shard_tracks import is_tracked, tracks_of
+from lib.shards.sequences import is_sequence
+from lib.tracking.shard_tracks import tracks_of
 from lib.tracking.tracker import LOWEST_SCORE
 from tests.tracking.rear_clouds import PARAMS, braked_way_m, drive_shard
 
@@ -56,7 +56,7 @@ def test_missing_double_and_unsorted_ticks(tmp_path):
 
 def test_a_drive_shorter_than_the_window_has_finite_scores(tmp_path):
     shard = drive_shard(tmp_path / "Scenario_1.h5", RANGE_M[:3], EGO_M[:3])
-    assert not is_tracked(shard)
+    assert not is_sequence(shard)
     assert tracks_of(shard, PARAMS).frame_score.tolist() == [LOWEST_SCORE] * 3
 
 
@@ -66,14 +66,3 @@ def test_without_poses_there_is_one_sentence(tmp_path):
         DataError, match=r"26 of 26 frames of Scenario_1 have no pose.*ACTION.*preprocess.poses=odometry"
     ):
         tracks_of(shard, PARAMS)
-
-
-def test_which_shards_are_drives(tmp_path):
-    def tracked(kind, ticks):
-        frames = slice(0, len(ticks))
-        shard = drive_shard(tmp_path / "S.h5", RANGE_M[frames], EGO_M[frames], ticks=ticks, scenario_type=kind)
-        return is_tracked(shard)
-
-    assert tracked(ScenarioType.NORMALITY, list(range(11))) and not tracked(ScenarioType.NORMALITY, list(range(10)))
-    assert tracked(ScenarioType.DYNAMIC, list(range(11))) and not tracked(ScenarioType.STATIC, list(range(11)))
-    assert not tracked(ScenarioType.DYNAMIC, list(range(0, 55, 5)))

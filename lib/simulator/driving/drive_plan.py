@@ -5,8 +5,9 @@ from typing import Final, Literal
 
 import numpy as np
 
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.simulator.driving.controllers import Idm
-from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
+from lib.simulator.simulate_params import SimulateParams
 
 Ego = Literal["follower", "idm"]
 """The ego's driver: AnoVox's, which follows closely and drives into a lead that stops, or one who keeps a distance."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from lib.common.labels import AGENT_CAR
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.simulator import vehicles
 from lib.simulator.assembly import Object, SceneParts, bounds, weighted
 from lib.simulator.buildings import add_buildings
@@ -17,7 +18,7 @@ from lib.simulator.ground import add_ground
 from lib.simulator.occupancy import Occupancy, Route, waypoints
 from lib.simulator.scenario_plan import ScenarioPlan
 from lib.simulator.scene import Lead, Motion, Scene
-from lib.simulator.simulate_params import TICKS_PER_SECOND, SimulateParams
+from lib.simulator.simulate_params import SimulateParams
 from lib.simulator.street import BACK_M, FRONT_M, Street, draw_street
 from lib.simulator.streetside import add_streetside
 from lib.simulator.traffic import add_parked

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.simulator.driving.controllers import HARDEST_MPS2, Idm, follower_pedals, pedal_acceleration, pedals_for
 from lib.simulator.driving.drive_plan import SETTLED_S, SLOWEST_AT_ONSET_MPS, WARM_UP_S, Braking, DrivePlan
-from lib.simulator.simulate_params import TICKS_PER_SECOND
 
 Floats = npt.NDArray[np.float64]
 MARGIN_TICKS: Final = 12
