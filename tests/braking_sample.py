@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.common.ticks import HISTORY_TICKS
 from lib.geometry.frame import Frame, ScenarioType
 from lib.geometry.rigid import yaw_transform
 from lib.shards.index import write_index
@@ -85,6 +86,7 @@ def made_up_tracks(shard: Shard) -> Tracks:
         range_m=nothing,
         speed_mps=nothing,
         acceleration_mps2=nothing,
+        places_m=np.full((len(shard), HISTORY_TICKS + 1), np.nan, dtype=np.float32),
         points_flat=np.concatenate(points),
         point_offsets=np.concatenate([[0], np.cumsum([len(rows) for rows in points])]).astype(np.int64),
     )

@@ -4,3 +4,5 @@ from typing import Final
 
 TICKS_PER_SECOND: Final = 10
 """AnoVox's recording rate."""
+HISTORY_TICKS: Final = 10
+"""So far back reaches the past that a detector may look at."""

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
+from lib.common.ticks import HISTORY_TICKS
 from lib.shards.storage import ArraySpec, FileKind, read_arrays, write_arrays
 
-TRACKS_KIND: Final = FileKind("track file", 1, "run `dvc repro track` to write the tracks anew")
+TRACKS_KIND: Final = FileKind("track file", 2, "run `dvc repro track` to write the tracks anew")
 _ATTRIBUTES: Final = ("scenario", "shard_fingerprint")
 _ARRAYS: Final = (
     ArraySpec("frame_id", "<i8"),
@@ -18,6 +19,7 @@ _ARRAYS: Final = (
     ArraySpec("range_m", "<f4"),
     ArraySpec("speed_mps", "<f4"),
     ArraySpec("acceleration_mps2", "<f4"),
+    ArraySpec("places_m", "<f4", (HISTORY_TICKS + 1,)),
     ArraySpec("points_flat", "<i4"),
     ArraySpec("point_offsets", "<i8"),
 )
@@ -29,8 +31,11 @@ class Tracks:
 
     frame_score (F,) float16, finite: how hard the vehicle brakes, higher = more anomalous, also where none is found.
     range_m (F,) [m]: from the LiDAR to its rear, along the vehicle's x axis; speed_mps (F,) and acceleration_mps2 (F,):
-    over the ground, along the ego's heading; float32, nan = not known. points_flat (sum M,) int32 and point_offsets
-    (F + 1,) int64: the rows of its points in each frame's cloud.
+    over the ground, along the ego's heading; float32, nan = not known. places_m (F, HISTORY_TICKS + 1) float32 [m]:
+    where its rear was 0, 1, ... ticks ago, along its direction of motion over the ground, relative to its present
+    place: 0 for the present, negative for where it came from; nan where that tick's place is not known (no vehicle,
+    another one, not found then), all of it where fewer than two moments are. points_flat (sum M,) int32 and
+    point_offsets (F + 1,) int64: the rows of its points in each frame's cloud.
     """
 
     scenario: str
@@ -40,6 +45,7 @@ class Tracks:
     range_m: npt.NDArray[np.float32]
     speed_mps: npt.NDArray[np.float32]
     acceleration_mps2: npt.NDArray[np.float32]
+    places_m: npt.NDArray[np.float32]
     points_flat: npt.NDArray[np.int32]
     point_offsets: npt.NDArray[np.int64]
 

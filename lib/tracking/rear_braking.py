@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from lib.common.ticks import HISTORY_TICKS, TICKS_PER_SECOND
+
 Values = npt.NDArray[np.float64]
 
 _KNOT_M: Final = 0.15
@@ -32,6 +34,8 @@ ones are less noisy, but see a brake later, and long after its end.
 _FEWEST: Final = 4
 """Moments that a parabola is fitted to: one more than it has coefficients."""
 TIME_TOLERANCE_S: Final = 0.05
+_TICK_TOLERANCE_S: Final = 0.02
+"""A moment so near to a tick is of that tick."""
 _HARDEST_MPS2: Final = 12.0
 """What tyres hold, and a little more."""
 _PASSES: Final = (0.3, 0.15, 0.0, 0.0)
@@ -113,6 +117,19 @@ def _prior() -> Values:
     prior[:knots, :knots] = steps.T @ steps + np.eye(knots) / _PROFILE_REACH_M**2
     prior[knots, knots] = 1 / _TURN**2
     return prior
+
+
+def places_by_tick(registered: Registered) -> Values:
+    """Places (HISTORY_TICKS + 1,) [m] of a rear 0, 1, ... ticks before its last moment, relative to the place there.
+
+    nan: no moment is of that tick.
+    """
+    lag = -registered.time_s * TICKS_PER_SECOND
+    tick = np.rint(lag).astype(np.int64)
+    kept = (tick <= HISTORY_TICKS) & (np.abs(lag - tick) < _TICK_TOLERANCE_S * TICKS_PER_SECOND)
+    places_m = np.full(HISTORY_TICKS + 1, np.nan)
+    places_m[tick[kept]] = registered.position_m[kept] - registered.position_m[-1]
+    return places_m
 
 
 def braking(registered: Registered, seconds: float, usual_mps2: float) -> Braking | None:

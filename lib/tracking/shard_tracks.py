@@ -69,6 +69,7 @@ def _tracks(shard: Shard, states: list[LeadState], lidar_x_m: float) -> Tracks:
         range_m=np.array([state.range_m - lidar_x_m for state in states], dtype=np.float32),
         speed_mps=np.array([state.speed_mps for state in states], dtype=np.float32),
         acceleration_mps2=np.array([state.acceleration_mps2 for state in states], dtype=np.float32),
+        places_m=np.array([state.places_m for state in states], dtype=np.float32),
         points_flat=np.concatenate([state.rows for state in states]),
         point_offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
     )

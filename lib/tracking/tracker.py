@@ -7,11 +7,19 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.ticks import TICKS_PER_SECOND
+from lib.common.ticks import HISTORY_TICKS, TICKS_PER_SECOND
 from lib.geometry.ground_fit import fit_ground
 from lib.geometry.rigid import Matrix, apply, invert
 from lib.tracking.lead import Cloud, Expected, Rear, beside_path, body_of, nearest_in_path, rear_at
-from lib.tracking.rear_braking import TIME_TOLERANCE_S, Braking, Moment, Registered, braking, register
+from lib.tracking.rear_braking import (
+    TIME_TOLERANCE_S,
+    Braking,
+    Moment,
+    Registered,
+    braking,
+    places_by_tick,
+    register,
+)
 from lib.tracking.track_params import TrackParams
 
 Values = npt.NDArray[np.float64]
@@ -59,18 +67,22 @@ class LeadState:
     """The vehicle ahead in one cloud: nan and no points where none is known.
 
     score [m/s^2]: how hard it brakes, finite, LOWEST_SCORE where that is not known. range_m: x of its rear in
-    the vehicle's frame; speed_mps, acceleration_mps2: over the ground, along the ego's heading. rows (M,) int32: its
-    points in the cloud, ascending.
+    the vehicle's frame; speed_mps, acceleration_mps2: over the ground, along the ego's heading. places_m
+    (HISTORY_TICKS + 1,) float64 [m]: where its rear was 0, 1, ... ticks ago, along its direction of motion over the
+    ground, relative to its present place: 0 for the present, negative for where it came from; nan where that tick's
+    place is not known, all of it where fewer than two moments are. rows (M,) int32: its points in the cloud, ascending.
     """
 
     score: float
     range_m: float
     speed_mps: float
     acceleration_mps2: float
+    places_m: Values
     rows: Rows
 
 
-NO_LEAD: Final = LeadState(LOWEST_SCORE, np.nan, np.nan, np.nan, np.empty(0, dtype=np.int32))
+_UNKNOWN_PLACES: Final = np.full(HISTORY_TICKS + 1, np.nan)
+NO_LEAD: Final = LeadState(LOWEST_SCORE, np.nan, np.nan, np.nan, _UNKNOWN_PLACES, np.empty(0, dtype=np.int32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,13 +134,14 @@ class LeadTracker:
             return NO_LEAD
         expected, rear = found
         middle = _middle(expected, rear)
-        result = self._judged(time_s, cloud, middle, rear, world_SE3_ego)
+        result, places_m = self._judged(time_s, cloud, middle, rear, world_SE3_ego)
         body = rows[body_of(cloud, middle)].astype(np.int32)
         if result is None:
-            return LeadState(LOWEST_SCORE, middle.x_m, np.nan, np.nan, body)
+            return LeadState(LOWEST_SCORE, middle.x_m, np.nan, np.nan, places_m, body)
         along = float(np.cos(middle.yaw_rad))
         score = float(np.clip(result.score, LOWEST_SCORE, -LOWEST_SCORE))
-        return LeadState(score, middle.x_m, result.speed_mps * along, result.acceleration_mps2 * along, body)
+        speed_mps, acceleration_mps2 = result.speed_mps * along, result.acceleration_mps2 * along
+        return LeadState(score, middle.x_m, speed_mps, acceleration_mps2, places_m, body)
 
     def _cropped(self, points_m: npt.NDArray[np.floating]) -> tuple[Cloud, npt.NDArray[np.intp]]:
         """The cloud near the ego's way, and the rows of its points."""
@@ -170,8 +183,8 @@ class LeadTracker:
 
     def _judged(
         self, time_s: float, cloud: Cloud, middle: Expected, rear: Rear, world_SE3_ego: Matrix
-    ) -> Braking | None:
-        """Take in a rear that was found; say how it moves, if that is known."""
+    ) -> tuple[Braking | None, Values]:
+        """Take in a rear that was found; say how it moves, if that is known, and its places by tick."""
         rows = rear.rows
         if len(rows) > _MOST_POINTS:
             rows = rows[np.linspace(0, len(rows) - 1, _MOST_POINTS).astype(np.intp)]
@@ -183,14 +196,14 @@ class LeadTracker:
         heading = world_SE3_ego[:2, :2] @ [np.cos(middle.yaw_rad), np.sin(middle.yaw_rad)]
         if len(self._moments) == 1:
             self._followed = _Followed(time_s, here_m, self._ego_velocity(), float(np.arctan2(heading[1], heading[0])))
-            return None
+            return None, _UNKNOWN_PLACES
         direction = _direction(self._moments, heading / np.linalg.norm(heading))
         registered = register(self._moments, direction)
         result = braking(registered, self._params.seconds, self._params.usual_acceleration_mps2)
         speed_mps = _mean_speed(registered) if result is None else result.speed_mps
         yaw_rad = float(np.arctan2(direction[1], direction[0]))
         self._followed = _Followed(time_s, here_m, speed_mps * direction, yaw_rad)
-        return result
+        return result, places_by_tick(registered)
 
     def _ego_velocity(self) -> Values:
         """The ego's velocity (2,) [m/s, world] since the last pose."""

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lib.tracking.rear_braking import Moment, braking, register
+from lib.common.ticks import HISTORY_TICKS
+from lib.tracking.rear_braking import Moment, braking, places_by_tick, register
 
 EAST = np.array([1.0, 0.0])
 
@@ -70,3 +71,19 @@ def test_stray_points_of_another_thing_pull_little():
 def test_too_few_moments_and_impossible_brakes_say_nothing():
     assert braking(register(moments(-6.0, 100, count=3), EAST), 1.0, 3.0) is None
     assert braking(register(moments(-40.0, 100, speed_mps=40.0), EAST), 1.0, 3.0) is None
+
+
+@pytest.mark.parametrize(("count", "known"), [(2, 2), (6, 6), (11, 11), (25, 11)])
+def test_places_by_tick_are_those_of_the_rear(count, known):
+    """As many as there are moments; of a longer past, ten ticks."""
+    places_m = places_by_tick(register(moments(-6.0, 160, count=count), EAST))
+    assert places_m.shape == (HISTORY_TICKS + 1,) and places_m[0] == 0 and np.isnan(places_m[known:]).all()
+    time_s = -0.1 * np.arange(known)
+    assert np.abs(places_m[:known] - (8.0 * time_s - 3.0 * time_s**2)).max() < 0.08
+
+
+def test_places_of_missing_moments_and_off_the_ticks_are_unknown():
+    rear = moments(0.0, 160)
+    late = Moment(rear[4].time_s + 0.03, rear[4].xy_m, rear[4].height_m)
+    places_m = places_by_tick(register([*rear[:2], rear[3], late, *rear[5:]], EAST))
+    assert np.flatnonzero(np.isnan(places_m)).tolist() == [6, 8]  # rear[10] is the present

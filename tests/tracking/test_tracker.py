@@ -19,6 +19,10 @@ def followed(range_m, ego_m, keep=None, **cloud):
     return states
 
 
+def places(states):
+    return np.array([state.places_m for state in states.values()])
+
+
 def scores(states):
     return np.array([state.score for state in states.values()])
 
@@ -70,6 +74,7 @@ def test_the_past_alone_counts():
     cut = followed(25.0 + lead_m - ego_m, ego_m, range(24))
     for index, state in cut.items():
         assert state.score == whole[index].score and np.array_equal(state.rows, whole[index].rows)
+        assert np.array_equal(state.places_m, whole[index].places_m, equal_nan=True)
 
 
 def test_an_empty_cloud_and_an_empty_road_are_the_lowest_score():
@@ -77,6 +82,7 @@ def test_an_empty_cloud_and_an_empty_road_are_the_lowest_score():
     for index, points in enumerate([np.empty((0, 4), np.float32), rear_cloud(500.0, 0), rear_cloud(-5.0, 1)]):
         state = tracker.update(index * 0.1, points, np.eye(4))
         assert state.score == LOWEST_SCORE and np.isnan(state.range_m) and not len(state.rows)
+        assert state.places_m.shape == (11,) and np.isnan(state.places_m).all()
 
 
 def test_in_a_bend_the_vehicle_ahead_is_the_one_on_the_way():
@@ -106,3 +112,42 @@ def test_far_vehicles_are_taken_when_the_way_is_known():
     states = followed(np.full(6, 25.0), 10.0 * np.arange(6) * 0.1)
     assert np.isnan(states[0].range_m) and states[5].range_m == pytest.approx(25.0, abs=0.5)
     assert followed(np.full(2, 8.0), np.zeros(2))[1].range_m == pytest.approx(8.0, abs=0.4)
+
+
+def test_the_places_are_those_of_the_vehicle_whatever_the_ego_does():
+    """It brakes, and so does the ego; none is known at first, then one more with each cloud."""
+    lead_m, ego_m = braked_way_m(10.0, 8.5, BRAKE_S, FRAMES), braked_way_m(10.0, 5.0, BRAKE_S + 0.5, FRAMES)
+    found = places(followed(10.0 + lead_m - ego_m, ego_m))
+    known = np.isfinite(found).sum(axis=1).tolist()
+    assert known == [0, *range(2, 11), *[11] * (FRAMES - 10)]
+    for index in range(10, FRAMES):
+        assert found[index, 0] == 0
+        assert np.abs(found[index] - (lead_m[index - 10 : index + 1][::-1] - lead_m[index])).max() < 0.12
+
+
+def test_places_along_its_own_way_not_the_worlds_axes():
+    """To the north-west, with the ego behind it."""
+    tracker, angle = LeadTracker(PARAMS), 2.4
+    for index in range(12):
+        pose = yaw_transform(angle, (float(np.cos(angle)) * index, float(np.sin(angle)) * index, 0.0))
+        state = tracker.update(index * 0.1, rear_cloud(12.0, index), pose)
+    assert np.abs(state.places_m + np.arange(11)).max() < 0.12
+
+
+def test_places_of_another_vehicle_and_of_missing_clouds_are_unknown():
+    """At 20 m, then at 9 m: what the one did is none of the other's past. A lost cloud leaves a gap."""
+    ego_m = 10.0 * np.arange(45) * 0.1
+    range_m = np.where((np.arange(45) > 15) & (np.arange(45) < 30), 9.0, 20.0)
+    states = followed(range_m, ego_m, [index for index in range(45) if index not in (22, 24)])
+    begun = next(index for index in range(16, 30) if states[index].range_m < 12)
+    assert np.isnan(states[begun].places_m).all()
+    assert np.flatnonzero(np.isnan(states[begun + 4].places_m)).tolist() == [*range(5, 11)]
+    assert np.isnan(states[26].places_m[[2, 4]]).all() and np.isfinite(states[26].places_m[[0, 1, 3, 5]]).all()
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(0.4, 5), (0.7, 8), (2.0, 11)])
+def test_as_many_places_as_the_time_of_registration_holds(seconds, known):
+    tracker = LeadTracker(PARAMS.model_copy(update={"seconds": seconds}))
+    for index in range(24):
+        state = tracker.update(index * 0.1, rear_cloud(12.0, index), yaw_transform(0.0, (float(index), 0.0, 0.0)))
+    assert np.isfinite(state.places_m).tolist() == [True] * known + [False] * (11 - known)
