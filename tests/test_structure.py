@@ -78,6 +78,8 @@ WITH_TORCH = {
 NOT_OF_LIB = {"benchmarks", "faults", "fuzz", "golden", "no_network", "pipeline", "stages", "tools"}
 RUN = ("lib", "stages", "tools")
 """What the pipeline and its tools are."""
+PARTS = {("preprocess", "data"): "data.format", ("track", "model"): "model.window"}
+"""Stage and section of params.yaml -> the only key of it that the stage reads."""
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 600, 60
 
 
@@ -285,12 +287,14 @@ def test_pipeline_has_one_script_and_one_section_per_stage():
 def test_code_dependencies_are_the_folders_that_the_stage_imports_from(stage):
     """Exactly these: with one less, a change would be missed; with one more, it would run too much.
 
-    `check` needs of other folders than lib/common the files with the sections of params.yaml alone.
+    `check` needs of other folders than lib/common the files with the sections of params.yaml alone, and `track` that of
+    the model's.
     """
     code = [dep for dep in pipeline()["stages"][stage]["deps"] if dep.startswith(("lib", "stages"))]
     script = Path(f"stages/{stage}.py")
     files = sorted(closure(script) - {script}, key=lambda path: FOLDERS.index(folder_of(path)))
     alone = {path for path in files if stage == "check" and folder_of(path) != "common"}
+    alone |= {Path("lib/model/model_params.py")} if stage == "track" else set()
     needed = dict.fromkeys(str(path if path in alone else Path("lib", folder_of(path))) for path in files)
     assert code == [str(script), *needed]
 
@@ -321,7 +325,7 @@ def read_sections(stage: str) -> set[str]:
 def test_tracked_params_are_the_sections_that_the_stage_checks_and_reads(stage):
     checked = checked_sections(stage)
     assert pipeline()["stages"][stage]["params"] == [
-        {"data": "data.format"}.get(section, section) if stage == "preprocess" else section
+        PARTS.get((stage, section), section)
         for section in checked
         if section != "execution" and (section != "data" or stage in ("check", "preprocess"))
     ]
@@ -355,5 +359,5 @@ def test_only_stages_and_tools_read_params_yaml():
 def test_every_section_is_used_and_execution_is_tracked_nowhere():
     stages = pipeline()["stages"]
     tracked = {section for name, stage in stages.items() if name != "check" for section in stage["params"]}
-    assert tracked == set(Params.model_fields) - {"data", "execution"} | {"data.format"}
+    assert tracked == set(Params.model_fields) - {"data", "execution"} | set(PARTS.values())
     assert [name for name, stage in stages.items() if "${data.root}" in stage["deps"]] == ["preprocess"]

@@ -35,6 +35,11 @@ def test_the_repositorys_own_params_are_valid():
     assert params.train.epochs >= 1 and params.preprocess.max_points is None
 
 
+@pytest.mark.parametrize("window", [[0], [0, 2, 5, 10], list(range(8))])
+def test_windows_of_the_past(params_file, window):
+    assert all_params(params_file(changed("model.window", window))).model.window == tuple(window)
+
+
 def test_params_are_frozen():
     params = all_params(OWN)
     with pytest.raises(ValidationError, match="frozen"):
@@ -69,6 +74,17 @@ def test_words_that_look_like_numbers_stay_words(params_file, value):
         ("train.learning_rate", -1e-3, ["train.learning_rate", "-0.001", "greater than 0"]),
         ("train.learning_rate", float("inf"), ["train.learning_rate", "got inf", "less than or equal to 100"]),
         ("model.fusion", "sum", ["model.fusion", "'sum'", "'image', 'lidar', 'concat' or 'cross_attention'"]),
+        ("model.window", [], ["model.window: got []", "must be 1 to 8 lags that rise from 0, such as [0, 2, 5, 10]"]),
+        ("model.window", [2, 5], ["model.window: got [2, 5]", "rise from 0"]),
+        ("model.window", [0, 5, 2], ["model.window: got [0, 5, 2]", "rise from 0"]),
+        ("model.window", [0, 2, 2], ["model.window: got [0, 2, 2]", "rise from 0"]),
+        ("model.window", list(range(9)), ["model.window: got [0, 1, ", "1 to 8 lags"]),
+        ("model.window", [0, 11], ["model.window.1: got 11", "less than or equal to 10"]),
+        ("model.window", [-1, 0], ["model.window.0: got -1", "greater than or equal to 0"]),
+        ("model.window", [0, 2.5], ["model.window.1: got 2.5", "integer"]),
+        ("model.window", [False, True], ["model.window.0: got False", "integer"]),
+        ("model.window", 0, ["model.window: got 0", "tuple"]),
+        ("model.window", None, ["model.window: got None", "tuple"]),
         ("preprocess.image_height", -128, ["preprocess.image_height", "-128", "greater than or equal to 16"]),
         ("preprocess.max_points", 0, ["preprocess.max_points", "got 0"]),
         ("data.root", "", ["data.root", "at least 1 character"]),

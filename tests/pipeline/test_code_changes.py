@@ -16,6 +16,7 @@ CHANGED = {
     "lib/synthesis/solids.py": ["train", "predict"],
     "lib/sensors/scan_pattern.py": ["train", "predict", "export"],
     "lib/model/fusion.py": ["train", "predict", "export"],
+    "lib/model/model_params.py": ["check", "track", "train", "predict", "export"],
     "lib/training/losses.py": ["train"],
     "lib/inference/scores.py": ["predict", "export"],
     "lib/metrics/curves.py": ["evaluate", "export", "plot"],

@@ -1,4 +1,4 @@
-"""The stage track: tracks of the drives of the test, the same for any number of workers; none of single frames."""
+"""The stage track: tracks of drives, the same for any number of workers; none of single frames."""
 
 import shutil
 from pathlib import Path
@@ -54,6 +54,58 @@ def test_drives_of_the_test_are_tracked_the_same_by_any_number_of_workers(projec
     set_params(project / "params.yaml", {"execution.workers": 2})
     track.main()
     assert contents(project) == found
+
+
+def test_with_a_past_all_sequences_are_followed(project):
+    """Whatever their type and split, and without any dynamic drive in the test; shards of single frames are not."""
+    set_params(project / "params.yaml", {"model.window": [0, 2], "execution.workers": 1})
+    folder = project / "data/shards"
+    folder.mkdir(parents=True)
+    kinds = [ScenarioType.STATIC, ScenarioType.STATIC, *[ScenarioType.NORMALITY] * 3]
+    shards = [
+        drive_shard(folder / f"Scenario_{n}.h5", RANGE_M[:frames], EGO_M[:frames], scenario_type=kind, seed=n)
+        for n, (kind, frames) in enumerate(zip(kinds, (22, 5, 22, 22, 22), strict=True))
+    ]
+    write_index(folder, [shard_entry(shard) for shard in shards])
+    track.main()
+    assert set(contents(project)) == {f"Scenario_{n}.h5" for n in (0, 2, 3, 4)}
+    for shard in (shards[0], *shards[2:]):
+        tracks = read_tracks(project / "data/tracks" / shard.path.name)
+        assert tracks.shard_fingerprint == shard.fingerprint and tracks.frame_id.tolist() == shard.frame_id.tolist()
+        assert np.abs(tracks.places_m[13] + 0.8 * np.arange(11)).max() < 0.2
+    found = contents(project)
+    set_params(project / "params.yaml", {"execution.workers": 2})
+    track.main()
+    assert contents(project) == found
+
+
+def test_a_static_scenario_without_poses_is_left_out_with_a_line(project, capsys):
+    set_params(project / "params.yaml", {"model.window": [0, 2]})
+    folder = project / "data/shards"
+    folder.mkdir(parents=True)
+    shards = [
+        drive_shard(folder / f"Scenario_{n}.h5", RANGE_M, EGO_M, scenario_type=kind, seed=n, posed=n > 0)
+        for n, kind in enumerate([ScenarioType.STATIC, *[ScenarioType.NORMALITY] * 2])
+    ]
+    write_index(folder, [shard_entry(shard) for shard in shards])
+    track.main()
+    assert set(contents(project)) == {"Scenario_1.h5", "Scenario_2.h5"}
+    assert "Scenario_0: too few frames have a pose" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [ScenarioType.NORMALITY, ScenarioType.DYNAMIC])
+def test_with_a_past_each_drive_needs_poses(project, kind):
+    set_params(project / "params.yaml", {"model.window": [0, 2]})
+    folder = project / "data/shards"
+    folder.mkdir(parents=True)
+    shards = [
+        drive_shard(folder / f"Scenario_{n}.h5", RANGE_M, EGO_M, scenario_type=each, seed=n, posed=n > 0)
+        for n, each in enumerate([kind, *[ScenarioType.NORMALITY] * 2])
+    ]
+    write_index(folder, [shard_entry(shard) for shard in shards])
+    with pytest.raises(DataError, match=r"22 of 22 frames of Scenario_0 have no pose.*ACTION"):
+        track.main()
+    assert not (project / "data/tracks").exists()
 
 
 def test_shards_of_single_frames_have_no_tracks(project):
