@@ -67,7 +67,7 @@ class Retiming:
 def draw_retiming(lead: Lead, fraction: float, fastest_mps: float, generator: torch.Generator) -> Retiming:
     """Draw for each frame whether and how the vehicle ahead is re-timed; `fraction`: of those whose track is known.
 
-    No vehicle becomes faster than fastest_mps in its past.
+    By its speed now, no vehicle becomes faster than fastest_mps in its past, and none drives backwards.
     """
     B, device = len(lead.places_m_BT), lead.places_m_BT.device
     known_BT = torch.isfinite(lead.places_m_BT)
@@ -82,10 +82,13 @@ def draw_retiming(lead: Lead, fraction: float, fastest_mps: float, generator: to
     hard_B = drawn[1] < POSITIVE_FRACTION
     low, high = HARD_MPS2
     deceleration_B = torch.where(hard_B, low + (high - low) * drawn[2], USUAL_MPS2 * (2 * drawn[2] - 1))
-    room_s_B = ((fastest_mps - speed_mps_B) / deceleration_B.clamp(min=0.1)).clamp(min=0)
-    braked_s_B = torch.minimum(LONGEST_S * drawn[3], room_s_B)
     ended_s_B = torch.where(stands_B, STOOD_S * drawn[4], 0.0)
     faster_B = torch.where(~hard_B & (drawn[5] < 0.3), OTHER_SPEED_MPS * (2 * drawn[6] - 1), 0.0)
+    speed_mps_B = speed_mps_B.clamp(0.0, fastest_mps)
+    faster_B = (speed_mps_B + faster_B).clamp(0.0, fastest_mps) - speed_mps_B
+    after_mps_B = speed_mps_B + faster_B
+    room_mps_B = torch.where(deceleration_B > 0, fastest_mps - after_mps_B, after_mps_B)
+    braked_s_B = torch.minimum(LONGEST_S * drawn[3], room_mps_B / deceleration_B.abs().clamp(min=0.1))
     positive_B = edited_B & hard_B & (braked_s_B > LEAST_BRAKED_S)
     return Retiming(edited_B & (positive_B | ~hard_B), positive_B, deceleration_B, braked_s_B, ended_s_B, faster_B)
 
@@ -103,8 +106,7 @@ def retimed(
     forward_B3 = past.vehicle_R_camera_B33[:, 0]
     ticks = torch.arange(lead.places_m_BT.shape[1], device=lead.places_m_BT.device)
     farther_m_BT = retiming.farther_m((ticks * TICK_S).expand_as(lead.places_m_BT))
-    # Nothing drives backwards, as far as noise lets one tell.
-    farther_m_BT = torch.maximum(farther_m_BT, torch.nan_to_num(lead.places_m_BT).clamp(max=0.0))
+    farther_m_BT = _forwards(farther_m_BT, lead.places_m_BT)
     edited = [_edited(each, views, forward_B3, farther_m_BT[:, each.lag], retiming.edited_B, grid) for each in pasts]
     lead = Lead(lead.cells_BRC, lead.places_m_BT - farther_m_BT)
     marked_BRC = lead.cells_BRC & (targets.cell_BRC == 0) & retiming.positive_B[:, None, None]
@@ -118,6 +120,17 @@ def retimed(
             torch.where(marked_BRC, RETIMED, targets.cell_object_BRC),
         ),
     )
+
+
+def _forwards(farther_m_BT: Tensor, places_m_BT: Tensor) -> Tensor:
+    """farther_m_BT, changed where a vehicle that is to be slower would drive backwards; 0 where its place is not known.
+
+    There, the vehicle ahead may have been another one.
+    """
+    moved_m_BT = places_m_BT - farther_m_BT
+    rearmost_m_BT = torch.nan_to_num(moved_m_BT, nan=torch.inf).cummin(1).values
+    moved_m_BT = torch.where(farther_m_BT < 0, torch.minimum(moved_m_BT, rearmost_m_BT), moved_m_BT)
+    return torch.nan_to_num(places_m_BT - moved_m_BT)
 
 
 def lead_pixels(views: Views, lead: Lead, forward_B3: Tensor) -> Tensor:
