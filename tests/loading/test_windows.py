@@ -1,7 +1,8 @@
-"""What came before a frame, read by tick from shards whose frames are missing, twice there, unsorted or without pose."""
+"""What came before a frame, read by tick from shards whose frames are missing, twice there, unsorted, without pose."""
 
 import pickle
 from dataclasses import replace
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from lib.loading.dataset import MAX_GROUND_M, FrameRef, ShardDataset, as_read, b
 from lib.loading.windows import ShardWindows, fastest_mps, windows_of
 from lib.shards.sequences import NO_FRAME
 from lib.shards.tracks import write_tracks
+from tests.present import present
 from tests.views.moving_street import LIDAR, Box, Rig, Street, driving, straight, street_shard, true_tracks
 
 CPU = torch.device("cpu")
@@ -55,7 +57,8 @@ def shard_of(folder, ticks=range(6), rig=None, name="Scenario_1", poses=None):
 
 
 def past_of(shard, index, lags=LAGS, tracks=None):
-    return ShardDataset([shard], [FrameRef(0, index)], [ShardWindows(shard, lags, tracks)])[0].past
+    dataset = ShardDataset([shard], [FrameRef(0, index)], [ShardWindows(shard, lags, tracks)])
+    return present(dataset[0].past)
 
 
 def expected(ticks, index, lag):
@@ -139,7 +142,7 @@ def test_tracks_are_read_from_their_folder(folder, tmp_path):
     shard, other = shard_of(folder), shard_of(folder, name="Scenario_2", ticks=range(1, 7))
     tracks = true_tracks(shard, range(6), CAR, WAY)
     write_tracks(tmp_path / shard.path.name, tracks)
-    one, none = windows_of([shard, other], LAGS, tmp_path)
+    one, none = present(windows_of([shard, other], LAGS, tmp_path))
     assert one.tracks is not None and np.array_equal(one.tracks.points_flat, tracks.points_flat)
     assert none.tracks is None
     assert windows_of([shard], (0,), tmp_path) is None
@@ -182,24 +185,26 @@ def test_a_batch_of_shards_is_its_frames(two):
     shards, windows = two
     dataset = ShardDataset(shards, REFS, windows)
     whole = dataset.__getitems__(range(4))
-    assert whole.past.exists_BL.tolist() == [[True, True], [True, True], [False, False], [True, True]]
+    assert present(whole.past).exists_BL.tolist() == [[True, True], [True, True], [False, False], [True, True]]
     for row in range(4):
         alone = dataset[row]
-        cut = whole.changed(lambda tensor, row=row: tensor[row : row + 1])
-        assert cut.past.lags == alone.past.lags == LAGS[1:]
-        assert equal(cut.past, alone.past) and equal(cut, alone)
+        cut = whole.changed(itemgetter(slice(row, row + 1)))
+        cut_past, alone_past = present(cut.past), present(alone.past)
+        assert cut_past.lags == alone_past.lags == LAGS[1:]
+        assert equal(cut_past, alone_past) and equal(cut, alone)
 
 
 def test_the_past_survives_changes_pickling_and_copies(two):
     shards, windows = two
     batch = ShardDataset(shards, REFS, windows).__getitems__(range(4))
     copied = batch.changed(torch.clone)
-    assert copied.past is not batch.past and copied.past.lags == LAGS[1:] and len(copied.past.frames) == 2
+    past = present(copied.past)
+    assert past is not batch.past and past.lags == LAGS[1:] and len(past.frames) == 2
     assert equal(copied, batch) and len(copied.tensors()) == 8 + 2 * 8 + 8
     assert equal(pickle.loads(pickle.dumps(batch)), batch)
     assert equal(batch.to(CPU), batch)
-    halved = batch.changed(lambda tensor: tensor[:2])
-    assert len(halved.past.frames[1].image_BHW3) == 2 and len(halved.past.places_m_BT) == 2
+    halved = present(batch.changed(lambda tensor: tensor[:2]).past)
+    assert len(halved.frames[1].image_BHW3) == 2 and len(halved.places_m_BT) == 2
 
 
 def test_worker_processes_and_a_pickled_dataset_read_the_same_past(two):

@@ -148,9 +148,10 @@ def street_frame(
     vehicle_SE3_camera = vehicle_SE3_sensor(rig.location, rig.rotation)
     camera = rig.camera
     height, width = camera.height_px, camera.width_px
-    rays = camera.unproject(np.ones((height, width))).reshape(-1, 3)
+    through_pixels = camera.unproject(np.ones((height, width))).reshape(-1, 3)
     world_SE3_camera = world_SE3_ego @ vehicle_SE3_camera
-    depth_m, number = cast(street, world_SE3_camera[:3, 3], rays @ world_SE3_camera[:3, :3].T, time_s)
+    rotated = through_pixels @ world_SE3_camera[:3, :3].T
+    depth_m, number = cast(street, world_SE3_camera[:3, 3], rotated, time_s)
     colors = np.array([*(box.color for box in street.boxes), (150, 170, 220), (70, 70, 70)], dtype=np.uint8)
     return Frame(
         scenario=scenario,

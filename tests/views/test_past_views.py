@@ -14,6 +14,7 @@ from lib.loading.windows import ShardWindows
 from lib.views.mirror import mirrored
 from lib.views.past_views import half_size, make_past_views, views_of
 from lib.views.range_view import make_views
+from tests.present import present
 from tests.views.moving_street import (
     GRID,
     LIDAR,
@@ -58,7 +59,7 @@ def motion(path, street, poses, rig=None, grid=GRID, lags=LAGS, **changes):
     shard = street_shard(path / "Scenario_1.h5", street, poses, rig, **changes)
     batch, past = last_frame(shard, lags)
     views, _ = views_of(batch, grid)
-    channels = views.motion.channels_BMRC[0]
+    channels = present(views.motion).channels_BMRC[0]
     lags_count = len(lags) - 1
     return views, past, channels[: 4 * lags_count].view(lags_count, 4, *channels.shape[1:]), channels[4 * lags_count :]
 
@@ -155,10 +156,10 @@ def test_missing_lags_are_zeros_with_masks_of_zero(tmp_path, ticks, missing):
     street = Street((*WALLS, lead(driving(8.0))))
     views, past, channels, changes = motion(tmp_path, street, straight(8.0), ticks=ticks)
     assert past.exists_BL.tolist() == [[number not in missing for number in range(3)]]
-    assert torch.equal(views.motion.exists_BL, past.exists_BL)
+    assert torch.equal(present(views.motion).exists_BL, past.exists_BL)
     for number, lag in enumerate(channels):
         assert lag[MOVED_KNOWN].any().item() == lag[STILL_KNOWN].any().item() == (number not in missing)
-        images = views.motion.images_BLhw[0, 3 * number : 3 * number + 3]
+        images = present(views.motion).images_BLhw[0, 3 * number : 3 * number + 3]
         assert images.any().item() == (number not in missing)
         if number in missing:
             assert not lag.any()
@@ -189,10 +190,10 @@ def test_the_mirror_image_is_that_of_the_mirrored_world(tmp_path, rig):
     here = motion(tmp_path / "here", street, straight(6.0, 0.2), rig)[0]
     other_street = Street(tuple(flipped(box) for box in street.boxes))
     there = motion(tmp_path / "there", other_street, straight(6.0, -0.2), other_rig)[0]
-    found = mirrored(here).motion
-    difference = (found.channels_BMRC - there.motion.channels_BMRC).abs()
+    found = present(mirrored(here).motion)
+    difference = (found.channels_BMRC - present(there.motion).channels_BMRC).abs()
     assert (difference < 0.02).float().mean() > 0.995
-    assert ((found.images_BLhw - there.motion.images_BLhw).abs() < 0.02).float().mean() > 0.99
+    assert ((found.images_BLhw - present(there.motion).images_BLhw).abs() < 0.02).float().mean() > 0.99
     assert (mirrored(here).range_m_BRC - there.range_m_BRC).abs().median() < 1e-3
 
 
@@ -209,7 +210,7 @@ def test_after_a_pure_turn_the_earlier_image_lies_on_the_present_one(tmp_path, r
     for number, ago_s in enumerate((0.2, 0.5, 1.0)):
         lost = int(np.ceil(np.tan(0.35 * ago_s) * width)) + 1  # at the side, not seen then
         inner = (slice(None), slice(2, -2), slice(lost, -lost))
-        image = views.motion.images_BLhw[0, 3 * number : 3 * number + 3]
+        image = present(views.motion).images_BLhw[0, 3 * number : 3 * number + 3]
         difference = (image - small)[inner].abs().mean(0)
         assert (difference < 0.08).float().mean() > 0.9 and difference.median() < 0.01
 
@@ -232,8 +233,8 @@ def test_cells_of_the_vehicle_ahead_are_those_of_its_points(tmp_path):
     shard = street_shard(tmp_path / "Scenario_1.h5", Street((*WALLS, lead(way))), straight(8.0))
     batch, past = last_frame(shard, LAGS, true_tracks(shard, range(11), CAR, way))
     views, _ = views_of(batch, GRID)
-    assert torch.equal(views.motion.lead_BRC, views.point_class_BRC == CAR)
-    np.testing.assert_allclose(views.motion.places_m_BT[0], [-0.8 * ago for ago in range(11)], atol=1e-5)
+    assert torch.equal(present(views.motion).lead_BRC, views.point_class_BRC == CAR)
+    np.testing.assert_allclose(present(views.motion).places_m_BT[0], [-0.8 * ago for ago in range(11)], atol=1e-5)
     for each in make_past_views(batch, past, GRID):
         then, _ = make_views(past.frames[past.lags.index(each.lag)], GRID)
         assert torch.equal(each.lead_BRC, then.point_class_BRC == CAR)
@@ -250,8 +251,8 @@ def test_a_frame_does_not_depend_on_its_batch(tmp_path):
     windows = [ShardWindows(shard, LAGS, None) for shard in shards]
     refs = [FrameRef(0, 10), FrameRef(1, 6), FrameRef(0, 1)]
     dataset = ShardDataset(shards, refs, windows)
-    together = views_of(dataset.__getitems__([0, 1, 2]), GRID)[0].motion
+    together = present(views_of(dataset.__getitems__([0, 1, 2]), GRID)[0].motion)
     for row in range(3):
-        alone = views_of(dataset[row], GRID)[0].motion
+        alone = present(views_of(dataset[row], GRID)[0].motion)
         for whole, part in zip(vars(together).values(), vars(alone).values(), strict=True):
             torch.testing.assert_close(whole[row : row + 1], part, equal_nan=True, rtol=1e-5, atol=1e-5)
