@@ -81,7 +81,8 @@ def _config(path: Path, content: ModelContent) -> DetectorConfig:
     channels = config.image_channels, config.lidar_channels, config.fusion_channels
     fits = (
         _record(config) == content.config,
-        config.window == SINGLE_FRAME or (config.window[0] == 0 and max(config.window) <= HISTORY_TICKS),
+        config.window[:1] == SINGLE_FRAME and list(config.window) == sorted({*config.window}),
+        max(config.window, default=0) <= HISTORY_TICKS,
         1 <= config.range_view_rows <= MAX_ROWS,
         1 <= config.range_view_columns <= MAX_COLUMNS,
         1 <= min(channels) <= max(channels) <= MAX_CHANNELS,
