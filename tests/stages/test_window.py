@@ -52,11 +52,11 @@ def write_drives(folder):
     for number in range(5):
         braking = number == 4
         way = driving(7.0, -7.0 if braking else -0.5 * number)
-        car = Box((13.0, -0.9, 0.3), (17.0, 0.9, 1.7), BRAKING if braking else CAR, (200, 40, 40), way)
+        car = Box((13.0, -0.9, 0.3), (17.0, 0.9, 1.7), BRAKING if braking else CAR, (200, 40 + 20 * number, 40), way)
         kind = ScenarioType.DYNAMIC if braking else ScenarioType.NORMALITY
         shard = street_shard(
             folder / f"Scenario_{number}.h5",
-            Street((car, Box((4.0, 5.0, 0.0), (60.0, 6.0, 4.0), WALL))),
+            Street((car, Box((4.0, 5.0 - 0.3 * number, 0.0), (60.0, 6.0, 4.0), WALL))),
             straight(7.0 + 0.2 * number),
             RIG,
             range(FRAMES),
