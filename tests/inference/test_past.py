@@ -14,7 +14,7 @@ from lib.inference.frame_scores import frame_scores, lead_score
 from lib.inference.predict_params import FrameScore
 from lib.inference.scores import also_without_image
 from lib.inference.shard_scoring import Scoring, predictions_of, score_shard
-from lib.loading.windows import ShardWindows
+from lib.loading.shard_windows import ShardWindows
 from lib.model.detector import DetectorConfig, Logits, build_detector
 from lib.shards.tracks import read_tracks, write_tracks
 from lib.tracking.shard_tracks import tracks_of

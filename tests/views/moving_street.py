@@ -15,7 +15,7 @@ from lib.geometry.frame import Frame, Lidar, ScenarioType
 from lib.geometry.merged import merge_clouds
 from lib.geometry.rigid import Matrix, invert, vehicle_SE3_sensor, yaw_transform
 from lib.loading.dataset import FrameRef, ShardDataset
-from lib.loading.windows import ShardWindows
+from lib.loading.shard_windows import ShardWindows
 from lib.shards.shard_reader import Shard, read_shard
 from lib.shards.shard_writer import padded_length, write_shard
 from lib.shards.tracks import Tracks

@@ -10,7 +10,7 @@ from lib.common.labels import CAR, ROAD, WALL
 from lib.geometry.frame import Lidar
 from lib.geometry.rigid import rotation_about, yaw_transform
 from lib.loading.dataset import FrameRef, ShardDataset
-from lib.loading.windows import ShardWindows
+from lib.loading.shard_windows import ShardWindows
 from lib.views.mirror import mirrored
 from lib.views.past_views import half_size, make_past_views, views_of
 from lib.views.range_view import make_views

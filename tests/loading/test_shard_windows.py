@@ -17,7 +17,7 @@ from lib.geometry.ground_fit import fit_ground
 from lib.geometry.merged import in_vehicle_frame
 from lib.geometry.rigid import vehicle_SE3_sensor, yaw_transform
 from lib.loading.dataset import MAX_GROUND_M, FrameRef, ShardDataset, as_read, batches
-from lib.loading.windows import ShardWindows, fastest_mps, windows_of
+from lib.loading.shard_windows import ShardWindows, fastest_mps, windows_of
 from lib.shards.sequences import NO_FRAME
 from lib.shards.tracks import write_tracks
 from tests.present import present
