@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import partial
 
-from lib.common.cache import code_fingerprint, fingerprint, resumable_work
+from lib.common.cache import code_fingerprint, file_digest, fingerprint, resumable_work
 from lib.common.errors import DataError, run_stage
 from lib.common.outputs import exclusive_lock, write_csv, write_json
 from lib.common.params import DataParams, ExecutionParams, Sections, load_params
@@ -85,9 +85,11 @@ def _key(params: Params, data: TrainingSet, recipe: Recipe, config: DetectorConf
     """Fingerprint of all that a training depends on: an interrupted one goes on only with the same."""
     frames = [[ref.shard, ref.index] for ref in (*data.training, *data.validation)]
     shards = [[shard.path.name, shard.fingerprint] for shard in data.shards]
+    followed = [window.shard.path.name for window in data.windows or () if window.tracks is not None]
+    tracks = [[name, file_digest(TRACKS / name)] for name in followed]
     sections = params.split.model_dump(mode="json"), params.train.model_dump(mode="json")
     computed = recipe.device.type, recipe.precision, recipe.compiled
-    return fingerprint(*sections, asdict(config), frames, shards, *computed, code_fingerprint("train"))
+    return fingerprint(*sections, asdict(config), frames, shards, tracks, *computed, code_fingerprint("train"))
 
 
 def _write_summary(detector: Detector, data: TrainingSet, precision: Precision, history: Sequence[EpochRecord]) -> None:
