@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lib.common.labels import BRAKING, CAR, WALL
+from lib.common.params import load_params
+from lib.common.paths import SHARDS, TRACKS
 from lib.common.ticks import HISTORY_TICKS
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Lidar, ScenarioType
@@ -18,6 +21,11 @@ from lib.shards.index import write_index
 from lib.shards.predictions import read_predictions
 from lib.shards.tracks import read_tracks
 from lib.shards.validation_scores import read_validation
+from lib.training.recipe import Recipe
+from lib.training.training_frames import training_set
+from lib.training.training_setup import detector_config, range_grid
+from stages import train
+from tests.braking_sample import change_tracks
 from tests.processes import environment
 from tests.shard_data import shard_entry
 from tests.views.moving_street import Box, Rig, Street, driving, straight, street_shard
@@ -131,3 +139,23 @@ def test_again_with_two_processes_gives_the_same_bytes(drives, once, tmp_path):
     found, expected = outputs(again), outputs(once)
     assert found.keys() == expected.keys()
     assert [name for name in expected if found[name] != expected[name]] == []
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_goes_on_only_with_the_same_tracks(once, tmp_path, monkeypatch):
+    copy = Path(shutil.copytree(once, tmp_path / "copy"))
+    monkeypatch.chdir(copy)
+    params = load_params(train.Params)
+
+    def key():
+        data = training_set(SHARDS, params.split, params.data.root, TRACKS, params.model.window)
+        config = detector_config(params.model, data.shards)
+        recipe = Recipe(params.train, range_grid(config, data.shards[0]), torch.device("cpu"), "float32")
+        return train._key(params, data, recipe, config)
+
+    before = key()
+    assert key() == before
+    for name in ("Scenario_0", "Scenario_1", "Scenario_2", "Scenario_3"):
+        path = copy / "data/tracks" / f"{name}.h5"
+        change_tracks(path, places_m=read_tracks(path).places_m * 2)
+    assert key() != before

@@ -111,7 +111,8 @@ def test_random_solids_are_still(tmp_path, rig):
     """Of all that is pasted in training; without the past's part they would have come out of nowhere."""
     views, pasts, past = seen(tmp_path / "drive", WALLS, straight(7.0, 0.1), rig)
     nobody = Lead(torch.zeros_like(views.range_m_BRC, dtype=torch.bool), torch.full((1, HISTORY_TICKS + 1), torch.nan))
-    still, abrupt = [], []
+    still: list[torch.Tensor] = []
+    abrupt: list[torch.Tensor] = []
     for seed in range(8):
         after, targets = paste_pseudo_anomalies(views, GRID, Mix(2, 0.0, 0.0, 0.0, 0.0), TRAINING, generator(seed))
         solid = (targets.cell_BRC == 1) & (after.range_m_BRC != views.range_m_BRC)
