@@ -86,8 +86,8 @@ def _past(lags: list[int]) -> str:
     return f"""\
 ### The past
 The detector also looks {named} s back, and follows the vehicle ahead over the last second. That needs
-frames in the order of time at {TICKS_PER_SECOND} Hz, each with the pose of the vehicle in a frame that stands still (of odometry, for
-example). A frame for which these are missing is scored as without a past.
+frames in the order of time at {TICKS_PER_SECOND} Hz, each with the vehicle's pose in a frame that stands still,
+such as odometry's. A frame for which these are missing is scored as without a past.
 ```python
 stream = detector.stream()  # one for each drive
 detections = stream.detect(image, points, calibration, time_s, world_SE3_ego)
