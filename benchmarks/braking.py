@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.braking_drives import FollowedDrive, follow_drive
-from lib.common.errors import run_stage
+from benchmarks.braking_frames import Models
+from lib.common.errors import ParamsError, run_stage
 from lib.common.outputs import write_json, write_text
 from lib.common.params import Sections, load_params
 from lib.common.terminal import log, log_to_stderr
@@ -26,6 +27,7 @@ from lib.common.ticks import TICKS_PER_SECOND
 from lib.common.workers import processes, run_tasks
 from lib.evaluation.braking import DriveScores, judge_drives
 from lib.geometry.frame import ScenarioType
+from lib.inference.predict_params import PredictParams
 from lib.simulator.driving.drive_plan import Ego
 from lib.simulator.scenario_plan import plan_scenarios
 from lib.simulator.simulate_params import SimulateParams
@@ -50,6 +52,7 @@ class Params(Sections):
 
     simulate: SimulateParams
     track: TrackParams
+    predict: PredictParams
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,20 @@ def main() -> None:
         help="take the drives with a braking lead from a saved run of the same LiDAR and seed, and simulate normal "
         "driving alone: hard stops are in normality only",
     )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        default=[],
+        metavar="NAME=FILE",
+        help="detectors to score the drives with, which are then rendered as images, too (models/weights.safetensors)",
+    )
     args = parser.parse_args()
     log_to_stderr("%(levelname)s: %(message)s")
     channels, rays = args.lidar
     setting = Setting(channels, rays, args.drives, args.minutes, args.hard_stops, args.seed)
-    drives = simulate(setting, load_params(Params), args.workers, normal_only=args.braking_from is not None)
+    params, files = load_params(Params), tuple(_named(each) for each in args.models)
+    models = Models(files, params.predict) if files else None
+    drives = simulate(setting, params, args.workers, args.braking_from is not None, models)
     if args.braking_from is not None:
         drives += [each for each in _load(args.braking_from) if each.scores.is_dynamic]
     if args.save:
@@ -110,7 +122,19 @@ def main() -> None:
     log(f"{setting.name}: written to {RESULTS} and {PAGE}")
 
 
-def simulate(setting: Setting, params: Params, workers: int, normal_only: bool = False) -> list[FollowedDrive]:
+def _named(option: str) -> tuple[str, Path]:
+    """NAME=FILE of the command line; raises ParamsError where the file is missing or the name is no word."""
+    name, _, file = option.partition("=")
+    if not name.isidentifier() or not Path(file).is_file():
+        raise ParamsError(
+            f"--models: got {option!r}; give NAME=FILE of a model file, such as a=models/weights.safetensors"
+        )
+    return name, Path(file)
+
+
+def simulate(
+    setting: Setting, params: Params, workers: int, normal_only: bool = False, models: Models | None = None
+) -> list[FollowedDrive]:
     """All drives of a setting: each ego has its seed, so many drives with a braking lead, and half of the minutes."""
     normal = round(setting.minutes * 60 * TICKS_PER_SECOND / FRAMES / 2)
     found = list[FollowedDrive]()
@@ -131,7 +155,7 @@ def simulate(setting: Setting, params: Params, workers: int, normal_only: bool =
         chosen = SimulateParams.model_validate(params.simulate.model_dump() | changes)
         plans = [plan for plan in plan_scenarios(chosen) if not (normal_only and plan.dynamic)]
         with processes(workers, len(plans)) as pool:
-            found += run_tasks(pool, partial(follow_drive, chosen, params.track), plans, f"ego: {ego}", "drive")
+            found += run_tasks(pool, partial(follow_drive, chosen, params.track, models), plans, f"ego: {ego}", "drive")
     return found
 
 

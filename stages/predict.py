@@ -19,7 +19,7 @@ from lib.inference.predict_params import PredictParams
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
 from lib.inference.threads import Threads
-from lib.loading.windows import windows_of
+from lib.loading.shard_windows import windows_of
 from lib.model.devices import choose_device, choose_precision
 from lib.model.model_file import check_unseen, load_detector
 from lib.model.weights_file import model_fingerprint

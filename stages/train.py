@@ -12,7 +12,7 @@ from lib.common.params import DataParams, ExecutionParams, Sections, load_params
 from lib.common.paths import SHARDS, TRACKS, TRAIN_METRICS, TRAINING_LOG, TRAINING_TABLE, WEIGHTS
 from lib.common.stopping import stop_requests
 from lib.common.terminal import PlainFormatter
-from lib.loading.windows import fastest_mps
+from lib.loading.shard_windows import fastest_mps
 from lib.model.detector import Detector, DetectorConfig, build_detector
 from lib.model.devices import Precision, choose_compiled, choose_device, choose_precision, make_deterministic
 from lib.model.model_file import save_detector

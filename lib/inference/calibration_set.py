@@ -20,7 +20,7 @@ from lib.inference.frame_scores import frame_scores
 from lib.inference.shard_scoring import Scoring, logits_of
 from lib.inference.threads import Threads
 from lib.loading.dataset import FrameRef, batches
-from lib.loading.windows import ShardWindows, windows_of
+from lib.loading.shard_windows import ShardWindows, windows_of
 from lib.model.backbones import PIXEL_STRIDE
 from lib.shards.index import open_entry, read_index
 from lib.shards.predictions import to_float16

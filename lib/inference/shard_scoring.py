@@ -10,7 +10,7 @@ import torch
 from lib.inference.predict_params import PredictParams
 from lib.inference.scores import Scorer, Scores, score_both_ways, scores_of
 from lib.loading.dataset import FrameRef, batches
-from lib.loading.windows import ShardWindows
+from lib.loading.shard_windows import ShardWindows
 from lib.model.class_scores import rescored
 from lib.model.detector import Logits
 from lib.model.devices import Precision, autocast

@@ -14,7 +14,7 @@ from lib.common.labels import UNKNOWN
 from lib.geometry.frame import Frame
 from lib.geometry.ground_fit import fit_ground
 from lib.geometry.rigid import Matrix, apply, invert, vehicle_SE3_sensor
-from lib.loading.windows import ShardWindows
+from lib.loading.shard_windows import ShardWindows
 from lib.shards.sequences import NO_FRAME
 from lib.shards.shard_reader import Shard
 from lib.views.frame_batch import FrameBatch, Past

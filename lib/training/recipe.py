@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from lib.loading.dataset import FrameRef
-from lib.loading.windows import ShardWindows
+from lib.loading.shard_windows import ShardWindows
 from lib.model.devices import Precision
 from lib.shards.shard_reader import Shard
 from lib.synthesis.pseudo_anomalies import Mix

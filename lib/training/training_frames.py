@@ -8,7 +8,7 @@ from lib.common.cache import fingerprint
 from lib.common.errors import DataError, ParamsError
 from lib.common.paths import TRACKS
 from lib.loading.dataset import FrameRef
-from lib.loading.windows import windows_of
+from lib.loading.shard_windows import windows_of
 from lib.model.weights_file import TrainedOn
 from lib.sensors.sensor_statistics import evenly_spread, measure
 from lib.shards.index import open_entry, read_index
