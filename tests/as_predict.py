@@ -7,7 +7,7 @@ from lib.detection.anomaly_detector import AnomalyDetector
 from lib.geometry.frame import Frame
 from lib.inference.scores import also_without_image, for_sensors
 from lib.inference.shard_scoring import Scoring, predictions_of
-from lib.loading.windows import windows_of
+from lib.loading.shard_windows import windows_of
 from lib.model.devices import choose_precision
 from lib.shards.predictions import Predictions
 from lib.shards.shard_reader import read_shard

@@ -17,7 +17,7 @@ from lib.figures.pseudo_anomaly_sheet import draw_pasted
 from lib.figures.style import house_style, save
 from lib.inference.calibration_set import ValidationSet, validation_set
 from lib.loading.dataset import FrameRef, batches
-from lib.loading.windows import fastest_mps
+from lib.loading.shard_windows import fastest_mps
 from lib.model.devices import choose_device
 from lib.model.model_params import ModelParams
 from lib.shards.split_params import SplitParams

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from lib.common.ticks import HISTORY_TICKS
 from lib.geometry.frame import Frame
 from lib.loading.dataset import batch_of, past_of, vehicle_SE3_points
-from lib.loading.windows import now_SE3_past
+from lib.loading.shard_windows import now_SE3_past
 from lib.views.frame_batch import SINGLE_FRAME, FrameBatch
 
 _NO_ROWS: Final = np.empty(0, dtype=np.int32)

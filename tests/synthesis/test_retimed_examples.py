@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib.loading.dataset import FrameRef, batches
-from lib.loading.windows import windows_of
+from lib.loading.shard_windows import windows_of
 from lib.shards.index import open_entry, read_index
 from lib.synthesis.retimed_examples import RETIMED_KINDS, retimed_examples
 from lib.views.range_view import RangeGrid
