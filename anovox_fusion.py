@@ -40,7 +40,9 @@ from lib.anovox.reading.scenario import Sensors, open_scenario
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import ANOMALY_IDS, LABELS, UNKNOWN, Label, is_anomaly, is_ignored
 from lib.common.params import DataFormat
-from lib.detection.anomaly_detector import AnomalyDetector, Detections, load
+from lib.detection.anomaly_detector import AnomalyDetector, load
+from lib.detection.detection_stream import DetectionStream
+from lib.detection.detections import Detections
 from lib.export.model_record import ModelRecord
 from lib.export.model_record import load_record as _load_record
 from lib.folder.calibration_file import read_calibration as _read_calibration
@@ -71,6 +73,7 @@ __all__ = [
     "Calibration",
     "Camera",
     "DataError",
+    "DetectionStream",
     "Detections",
     "Detector",
     "DetectorConfig",

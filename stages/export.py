@@ -32,6 +32,7 @@ class Params(Sections):
     simulate: AnySection
     preprocess: AnySection
     split: AnySection
+    track: AnySection
     model: AnySection
     train: AnySection
     predict: PredictParams
@@ -61,6 +62,7 @@ def _record(content: ModelContent, params: Params) -> ModelRecord:
     if metrics["evaluate"].get("outside_shift") != round(validation.outside_shift, 9):
         raise DataError(f"{EVALUATE_METRICS}: is of other scores than {VALIDATION_SCORES}; run `dvc repro evaluate`")
     levels = score_levels(validation, metrics["evaluate"])
+    with_past = "window" in content.config  # Only then is the vehicle ahead followed for the detector.
     return ModelRecord(
         version=VERSION,
         weights=weights,
@@ -74,6 +76,7 @@ def _record(content: ModelContent, params: Params) -> ModelRecord:
             "simulate": params.simulate,
             "preprocess": params.preprocess,
             "split": params.split,
+            **({"track": params.track} if with_past else {}),
             "model": params.model,
             "train": params.train,
             "evaluate": params.evaluate,

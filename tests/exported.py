@@ -18,17 +18,20 @@ from lib.sensors.sensor_statistics import measure
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from lib.shards.validation_scores import read_validation, write_validation
+from lib.views.frame_batch import SINGLE_FRAME
 from stages import evaluate
 from tests.all_params import all_params
 from tests.scored_sample import ROOT, change_predictions, made_up_validation, write_sample
 
 CONFIG = DetectorConfig("concat", 4, 4, 8, 16, 64, 15.0, -25.0)
+WITH_PAST = replace(CONFIG, window=(0, 2, 5, 10))
 TRAIN_METRICS = {"epoch": 2, "parameters": 4711, "training_frames": 21, "validation_frames": 6}
 DATA_METRICS = {"scenarios": {"normality": 9, "static": 6, "dynamic": 0}, "frames": {"total": 51}}
 
 
-def made_up_record(trained_on: TrainedOn) -> ModelRecord:
+def made_up_record(trained_on: TrainedOn, config: DetectorConfig = CONFIG) -> ModelRecord:
     """A record as `export` writes it, of scores that nobody computed."""
+    track = {} if config.window == SINGLE_FRAME else {"track": all_params().track.model_dump(mode="json")}
     levels = score_levels(made_up_validation(), {"calibration": {"frame": {"slope": 2.0, "intercept": -1.0}}})
     return ModelRecord(
         version=VERSION,
@@ -39,7 +42,7 @@ def made_up_record(trained_on: TrainedOn) -> ModelRecord:
         point=levels["point"],
         pixel=levels["pixel"],
         trained_on=trained_on,
-        params={"train": {"epochs": 20}},
+        params={"train": {"epochs": 20}, **track},
         metrics={"train": {**TRAIN_METRICS}},
         card="# A card",
     )
@@ -50,7 +53,7 @@ def write_model(path: Path, frames: Iterable[Frame], config: DetectorConfig = CO
     torch.manual_seed(1)
     trained_on = TrainedOn(("Scenario_t0",), "0a1b", measure(frames), "2.13.0")
     save_detector(path, build_detector(config), trained_on)
-    write_record(path, read_model(path), made_up_record(trained_on))
+    write_record(path, read_model(path), made_up_record(trained_on, config))
 
 
 def write_trained(root: Path) -> None:

@@ -45,7 +45,7 @@ def main() -> None:
             else:
                 _warn(differences)
             _say_thresholds(detector)
-            rows = _detect(detector, recordings, found.failures, args, threads, asked)
+            rows = _detect(detector, recordings, found, args, threads, asked)
         write_table(args.output / f"detections.{args.table}", rows)
         write_json(args.output / "summary.json", _summary(detector, found, rows, differences, args))
     _finish(detector, found, rows, args.output)
@@ -94,12 +94,14 @@ def _with_normal(
         detector = detector.with_thresholds_of(
             item.detections
             for recording in recordings
-            for item in progress(score_recording(detector, recording, threads, normal.failures))
+            for item in progress(score_recording(detector, recording, threads, normal.failures, normal.notes))
         )
     if not detector.levels["frame"].normal_items:
         raise DataError(f"{args.normal}: no normal frame can be scored: {'; '.join(normal.failures[:3])}")
     for failure in normal.failures:
         log(f"left out of the normal frames: {failure}")
+    for note in normal.notes[:SHOWN]:
+        log(f"noticed in the normal frames: {note}")
     return detector
 
 
@@ -128,7 +130,7 @@ def _say_thresholds(detector: AnomalyDetector) -> None:
 def _detect(
     detector: AnomalyDetector,
     recordings: list[Recording],
-    failures: list[str],
+    found: Recordings,
     args: argparse.Namespace,
     threads: Threads,
     asked: Asked,
@@ -138,14 +140,14 @@ def _detect(
     begin = perf_counter()
     with _progress(recordings, "detect", asked) as progress:
         for recording in recordings:
-            scored = progress(score_recording(detector, recording, threads, failures))
+            scored = progress(score_recording(detector, recording, threads, found.failures, found.notes))
             try:
                 written, problems = write_recording(args.output, recording, scored, args.pictures, args.video)
             except DataError as error:
-                failures.append(str(error))
+                found.failures.append(str(error))
                 continue
             rows += written
-            failures += problems
+            found.failures += problems
     log(f"{len(rows)} frames, {len(rows) / (perf_counter() - begin):.1f} frames/s")
     return rows
 

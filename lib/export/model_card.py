@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lib.common.terminal import readable
+from lib.common.ticks import TICKS_PER_SECOND
 from lib.export.model_record import ModelRecord
 from lib.export.score_levels import ScoreLevel
 from lib.sensors.sensor_statistics import Quantiles, SensorStatistics
@@ -45,20 +46,52 @@ LIMITS: Final = """\
   not been tested on real sensors. Expect more false alarms there, and choose thresholds on normal frames of your own.
 - **Sensors.** Training saw the sensors above only. Images and range views of others are scaled to look alike; what
   still differs changes the scores. `tools.detect` names the differences.
-- **Objects.** Objects much smaller, farther away or of other kinds than those of the test have not been measured. An
-  unusual behaviour of a normal object is not an anomaly here.
+- **Objects.** Objects much smaller, farther away or of other kinds than those of the test have not been measured.
+  {behaviour}
 - **View.** Training covers what the camera sees. Points elsewhere are judged by the LiDAR alone, less reliably.
-- **Time.** Each frame is judged by itself.
+- **Time.** {time}
 - **Safety.** This is a research model. Do not rely on it in a vehicle."""
+
+EACH_BY_ITSELF: Final = {
+    "behaviour": "An unusual behaviour of a normal object is not an anomaly here.",
+    "time": "Each frame is judged by itself.",
+}
+WITH_PAST: Final = {
+    "behaviour": "Of unusual behaviour it has learned one kind: the vehicle ahead brakes fully.",
+    "time": "Frames at another rate, or without poses, are judged by themselves: braking is not found in them.",
+}
 
 
 def model_card(record: ModelRecord) -> str:
     """Describe a detector from its record; same record, same text."""
+    lags = _lags(record)
+    limits = LIMITS.format(**(WITH_PAST if lags else EACH_BY_ITSELF))
+    use = (USE, _past(lags)) if lags else (USE,)
     sections = (
-        *(INTRODUCTION, USE, _training_data(record), _results(record), _scores(record), LIMITS),
+        *(INTRODUCTION, *use, _training_data(record), _results(record), _scores(record), limits),
         *(_params(record), _origin(record)),
     )
     return "\n\n".join(sections) + "\n"
+
+
+def _lags(record: ModelRecord) -> list[int]:
+    """The lags [ticks of 0.1 s] of the earlier frames that the detector looks at."""
+    window = _block(record.params, "model").get("window")
+    return [lag for lag in window if lag] if isinstance(window, list) else []
+
+
+def _past(lags: list[int]) -> str:
+    ago = [f"{lag / TICKS_PER_SECOND:g}" for lag in lags]
+    named = f"{', '.join(ago[:-1])} and {ago[-1]}" if ago[1:] else ago[0]
+    return f"""\
+### The past
+The detector also looks {named} s back, and follows the vehicle ahead over the last second. That needs
+frames in the order of time at {TICKS_PER_SECOND} Hz, each with the vehicle's pose in a frame that stands still,
+such as odometry's. A frame for which these are missing is scored as without a past.
+```python
+stream = detector.stream()  # one for each drive
+detections = stream.detect(image, points, calibration, time_s, world_SE3_ego)
+```"""
 
 
 def _training_data(record: ModelRecord) -> str:

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from lib.figures.retimed_rows import FARTHEST_M, MARK, NEAREST_M, draw_retimed, retimed_height_in
 from lib.figures.style import INK, MUTED, new_figure
 from lib.synthesis.examples import Example
+from lib.synthesis.retimed_examples import RetimedExample
 
-MARK: Final = "#00e5ff"
-NEAREST_M, FARTHEST_M = 3.0, 60.0
 _CELL_IN, _GAP_IN, _LEFT_IN, _HEAD_IN, _FOOT_IN = 2.6, 0.1, 1.95, 0.95, 0.4
 _STRIP: Final = 0.28
 """Height of a range view relative to its width."""
@@ -27,8 +27,11 @@ _MEANING: Final = {
 }
 
 
-def draw_pasted(examples: Sequence[Example]) -> Figure:
-    """Draw a row per kind and columns per family: the image above the range view, with pasted objects outlined."""
+def draw_pasted(examples: Sequence[Example], retimed: Sequence[RetimedExample] = ()) -> Figure:
+    """Draw a row per kind and columns per family: the image above the range view, with pasted objects outlined.
+
+    Below them the rows of re-timed vehicles.
+    """
     kinds = list(dict.fromkeys(example.kind for example in examples))
     families = list(dict.fromkeys(example.families for example in examples))
     each = max(sum((e.kind, e.families) == (k, f) for e in examples) for k in kinds for f in families)
@@ -36,7 +39,8 @@ def draw_pasted(examples: Sequence[Example]) -> Figure:
     image_in, strip_in = _CELL_IN * height / width, _CELL_IN * _STRIP
     row_in = image_in + strip_in + 2 * _GAP_IN
     width_in = _LEFT_IN + len(families) * each * (_CELL_IN + _GAP_IN) + _GAP_IN
-    height_in = _HEAD_IN + len(kinds) * row_in + _FOOT_IN
+    pasted_in = _HEAD_IN + len(kinds) * row_in
+    height_in = pasted_in + retimed_height_in(retimed, width_in - _LEFT_IN) + _FOOT_IN
     figure = new_figure(width_in, height_in, constrained=False)
     figure.text(0.1 / width_in, 1 - 0.15 / height_in, "Pseudo-anomalies", fontsize=15, weight="bold", va="top")
     for column, name in enumerate(families):
@@ -56,8 +60,9 @@ def draw_pasted(examples: Sequence[Example]) -> Figure:
                 bottom_in -= strip_in + 0.3 * _GAP_IN
                 strip = figure.add_axes((left_in / width_in, bottom_in / height_in, size, strip_in / height_in))
                 _draw(image, strip, example)
+    draw_retimed(figure, retimed, _LEFT_IN, height_in - pasted_in)
     ranges = f"range view: {NEAREST_M:g} m dark to {FARTHEST_M:g} m bright, black: no return"
-    text = f"{ranges}; outlines: what was pasted"
+    text = f"{ranges}; outlines: what was pasted{', or the vehicle ahead' if retimed else ''}"
     figure.text(_LEFT_IN / width_in, 0.13 / height_in, text, fontsize=9, color=MUTED)
     return figure
 

@@ -1,5 +1,6 @@
 """Rigid transforms as 4 x 4 float64 matrices; `a_SE3_b` maps points of frame b to frame a."""
 
+from math import atan2, degrees, hypot
 from typing import Final
 
 import numpy as np
@@ -43,6 +44,14 @@ def vehicle_SE3_sensor(location: tuple[float, float, float], rotation: tuple[flo
         pitched = rotation_about(np.array([0.0, 1.0, 0.0]), -pitch_rad)
         transform[:3, :3] = transform[:3, :3] @ pitched @ rotation_about(np.array([1.0, 0.0, 0.0]), roll_rad)
     return transform
+
+
+def sensor_place(vehicle_SE3: Matrix) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Location [m] and rotation (roll, pitch, yaw) [degrees] of extrinsics (4, 4): undoes `vehicle_SE3_sensor`."""
+    x, y, z = vehicle_SE3[:3, 3].tolist()
+    (r00, _, _), (r10, _, _), (r20, r21, r22) = vehicle_SE3[:3, :3].tolist()
+    roll_rad, pitch_rad, yaw_rad = atan2(r21, r22), atan2(r20, hypot(r21, r22)), -atan2(r10, r00)
+    return (x, -y, z), (degrees(roll_rad), degrees(pitch_rad), degrees(yaw_rad))
 
 
 def invert(transform: Matrix) -> Matrix:

@@ -100,28 +100,21 @@ class ShardDataset(Dataset[FrameBatch]):
         lead_BLP = [
             [windows[ref.shard].lead_rows(i) for i in row] for ref, row in zip(refs, read_BL.tolist(), strict=True)
         ]
-        vehicle_SE3 = [_vehicle_SE3_points(self._shards[ref.shard]) for ref in refs]
+        vehicle_SE3 = [vehicle_SE3_points(self._shards[ref.shard]) for ref in refs]
         now_SE3_past = np.tile(np.eye(4, dtype=np.float32), (*exists_BL.shape, 1, 1))
         for row, lag in zip(*np.nonzero(exists_BL), strict=True):
             window, index = windows[refs[row].shard], refs[row].index
             now_SE3_past[row, lag] = window.now_SE3_past(index, int(earlier_BL[row, lag]), vehicle_SE3[row])
-        clouds = [points[:count, :3] for points, count in zip(now.points_BP4.numpy(), now.num_points_B, strict=True)]
-        ground = [
-            fit_ground(apply(transform, cloud), MAX_GROUND_M).coefficients
-            for transform, cloud in zip(vehicle_SE3, clouds, strict=True)
-        ]
-        vehicle_SE3_B44 = torch.from_numpy(np.stack(vehicle_SE3).astype(np.float32))
-        return Past(
-            lags=windows[0].lags[1:],
-            frames=tuple(frames),
-            now_SE3_past_BL44=torch.from_numpy(now_SE3_past),
-            exists_BL=torch.from_numpy(exists_BL),
-            vehicle_R_camera_B33=vehicle_SE3_B44[:, :3, :3] @ now.camera_SE3_lidar_B44[:, :3, :3].mT,
-            vehicle_t_lidar_B3=vehicle_SE3_B44[:, :3, 3],
-            ground_B4=torch.from_numpy(np.stack(ground).astype(np.float32)),
-            lead_BP=torch.from_numpy(np.stack([windows[ref.shard].lead_rows(ref.index) for ref in refs])),
-            lead_BLP=torch.from_numpy(np.stack([np.stack(rows) for rows in lead_BLP])),
-            places_m_BT=torch.from_numpy(np.stack([windows[ref.shard].places_m(ref.index) for ref in refs])),
+        return past_of(
+            now,
+            windows[0].lags[1:],
+            frames,
+            vehicle_SE3,
+            now_SE3_past,
+            exists_BL,
+            np.stack([windows[ref.shard].lead_rows(ref.index) for ref in refs]),
+            np.stack([np.stack(rows) for rows in lead_BLP]),
+            np.stack([windows[ref.shard].places_m(ref.index) for ref in refs]),
         )
 
     @property
@@ -208,6 +201,38 @@ def batch_of(frames: Sequence[Frame]) -> FrameBatch:
     return FrameBatch(**tensors)
 
 
+def past_of(
+    now: FrameBatch,
+    lags: tuple[int, ...],
+    frames: Sequence[FrameBatch],
+    vehicle_SE3: Sequence[Matrix],
+    now_SE3_past_BL44: npt.NDArray[np.float32],
+    exists_BL: npt.NDArray[np.bool_],
+    lead_BP: npt.NDArray[np.bool_],
+    lead_BLP: npt.NDArray[np.bool_],
+    places_m_BT: npt.NDArray[np.float32],
+) -> Past:
+    """What came before the B frames of a batch, as of Past; vehicle_SE3: of each frame's points (4, 4)."""
+    clouds = [points[:count, :3] for points, count in zip(now.points_BP4.numpy(), now.num_points_B, strict=True)]
+    ground = [
+        fit_ground(apply(transform, cloud), MAX_GROUND_M).coefficients
+        for transform, cloud in zip(vehicle_SE3, clouds, strict=True)
+    ]
+    vehicle_SE3_B44 = torch.from_numpy(np.stack(vehicle_SE3).astype(np.float32))
+    return Past(
+        lags=lags,
+        frames=tuple(frames),
+        now_SE3_past_BL44=torch.from_numpy(now_SE3_past_BL44),
+        exists_BL=torch.from_numpy(exists_BL),
+        vehicle_R_camera_B33=vehicle_SE3_B44[:, :3, :3] @ now.camera_SE3_lidar_B44[:, :3, :3].mT,
+        vehicle_t_lidar_B3=vehicle_SE3_B44[:, :3, 3],
+        ground_B4=torch.from_numpy(np.stack(ground).astype(np.float32)),
+        lead_BP=torch.from_numpy(lead_BP),
+        lead_BLP=torch.from_numpy(lead_BLP),
+        places_m_BT=torch.from_numpy(places_m_BT),
+    )
+
+
 def _place(
     recorded: Shard | Frame,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
@@ -224,7 +249,7 @@ def _place(
     return intrinsics, turned, np.append(invert(camera_SE3_lidar)[:3, 3], 0.0).astype(np.float32)
 
 
-def _vehicle_SE3_points(recorded: Shard | Frame) -> Matrix:
+def vehicle_SE3_points(recorded: Shard | Frame) -> Matrix:
     """Transform (4, 4) from the points' frame of a batch to the vehicle's."""
     if len(recorded.lidars) == 1:
         return vehicle_SE3_sensor(recorded.lidars[0].location, recorded.lidars[0].rotation)

@@ -53,8 +53,14 @@ class ShardWindows:
 
     def now_SE3_past(self, index: int, earlier: int, vehicle_SE3_points: Matrix) -> Matrix:
         """Transform (4, 4) from the points' frame at an earlier frame to that at frame `index`."""
-        world_SE3_now, world_SE3_past = (self.shard.world_SE3_ego[i] @ vehicle_SE3_points for i in (index, earlier))
-        return np.asarray(invert(world_SE3_now) @ world_SE3_past, dtype=np.float64)
+        poses = self.shard.world_SE3_ego
+        return now_SE3_past(poses[index], poses[earlier], vehicle_SE3_points)
+
+
+def now_SE3_past(world_SE3_now: Matrix, world_SE3_past: Matrix, vehicle_SE3_points: Matrix) -> Matrix:
+    """Transform (4, 4) from the points' frame at an earlier pose (4, 4) of the vehicle to that at the present one."""
+    points_now, points_past = world_SE3_now @ vehicle_SE3_points, world_SE3_past @ vehicle_SE3_points
+    return np.asarray(invert(points_now) @ points_past, dtype=np.float64)
 
 
 def windows_of(shards: Sequence[Shard], lags: tuple[int, ...], tracks: Path) -> tuple[ShardWindows, ...] | None:

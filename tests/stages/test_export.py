@@ -13,12 +13,13 @@ import torch
 import anovox_fusion
 from lib.common.errors import DataError, ParamsError
 from lib.export.model_record import load_record, write_record
-from lib.model.model_file import load_detector, scenarios_seen
+from lib.model.detector import build_detector
+from lib.model.model_file import load_detector, save_detector, scenarios_seen
 from lib.model.weights_file import model_fingerprint, read_model, write_model
-from lib.shards.validation_scores import read_validation
+from lib.shards.validation_scores import read_validation, write_validation
 from stages import export
 from tests.all_params import all_params
-from tests.exported import write_trained
+from tests.exported import WITH_PAST, write_trained
 from tools.smoke import set_params
 
 MODEL, WEIGHTS, CARD = (Path("models", name) for name in ("detector.safetensors", "weights.safetensors", "detector.md"))
@@ -99,6 +100,26 @@ def test_the_cards_numbers_are_the_metrics_and_it_fits_two_pages(project):
         assert words in card, words
     assert len(card.splitlines()) < 120 and len(card.split()) < 1200
     assert not re.search(r"\bNone\b|\bnan\b| \? ", card)
+
+
+def test_a_detector_with_a_window_says_what_it_needs(project):
+    """Its file also says how the vehicle ahead was followed, and the card how the past is shown."""
+    export.main()
+    assert "Each frame is judged by itself." in CARD.read_text() and "stream" not in CARD.read_text()
+    content = read_model(WEIGHTS)
+    detector = build_detector(WITH_PAST)
+    save_detector(WEIGHTS, detector, content.trained_on)
+    fingerprint, validation = model_fingerprint(WEIGHTS), Path("data/validation.h5")
+    write_validation(validation, replace(read_validation(validation), model_fingerprint=fingerprint))
+    set_params(project / "params.yaml", {"model.window": list(WITH_PAST.window)})
+    export.main()
+    record, card = load_record(MODEL), CARD.read_text()
+    assert record.params["track"] == all_params().track.model_dump(mode="json") and record.card == card
+    for words in ("0.2, 0.5 and 1 s back", "at 10 Hz", "pose", "detector.stream()", "the vehicle ahead brakes fully"):
+        assert words in card, words
+    assert "judged by itself." not in card and "{" not in card
+    assert anovox_fusion.load(MODEL, "cpu").window == WITH_PAST.window
+    anovox_fusion.load(MODEL, "cpu").stream()
 
 
 def test_levels_that_could_not_be_computed_are_left_out_of_the_card(project):

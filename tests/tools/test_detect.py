@@ -19,7 +19,9 @@ import anovox_fusion
 from lib.common.errors import run_stage
 from lib.figures import video
 from tests.anovox_sample import GOLDEN
-from tests.exported import write_model
+from tests.as_predict import as_predict
+from tests.drives import write_drive
+from tests.exported import WITH_PAST, write_model
 from tests.sensor_files import HEIGHT, P2, WIDTH, raw_cloud, write_folder, write_kitti_object, write_kitti_odometry
 from tools.detect import main
 
@@ -318,3 +320,50 @@ def test_a_signal_ends_it_between_two_frames(drive, model, tmp_path):
     _, err = run.communicate(timeout=60)
     assert run.returncode == 130 and err.splitlines()[-1] == "stopped: by SIGINT; recordings that are finished stay"
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.fixture(scope="module")
+def anovox_drive(tmp_path_factory):
+    """An AnoVox drive at 10 Hz, with poses."""
+    return write_drive(tmp_path_factory.mktemp("anovox"), np.full(14, 6.0))
+
+
+@pytest.fixture(scope="module")
+def with_past(anovox_drive, tmp_path_factory):
+    """A model with a window for that drive's sensors."""
+    path = tmp_path_factory.mktemp("past") / "detector.safetensors"
+    write_model(path, anovox_fusion.read_scenario(anovox_drive), WITH_PAST)
+    return path
+
+
+def test_a_drive_is_scored_with_its_past_as_predict_does(detect, anovox_drive, with_past, tmp_path):
+    out, _ = detect(anovox_drive, "--model", with_past, "--no-pictures")
+    assert "without a past" not in out and "10 Hz" not in out
+    detector, frames = anovox_fusion.load(with_past, "cpu"), list(anovox_fusion.read_scenario(anovox_drive))
+    expected, folder = as_predict(detector, frames, tmp_path), tmp_path / "out" / anovox_drive.name
+    np.testing.assert_array_equal(np.load(folder / "frame_scores.npy"), expected.frame_score)
+    for place, points in enumerate(sorted((folder / "points").iterdir())):
+        found = np.load(points)
+        np.testing.assert_array_equal(found, expected.point_score[place][: len(found)])
+    alone = [detector.detect_frame(frame).frame_score for frame in frames]
+    assert np.abs(alone - expected.frame_score.astype(np.float64)).max() > 0.03
+
+
+def test_without_poses_one_line_says_that_there_is_no_past(detect, anovox_drive, with_past, tmp_path):
+    copy = tmp_path / "copy" / anovox_drive.name
+    shutil.copytree(anovox_drive, copy)
+    for action in copy.glob("ACTION*"):
+        shutil.rmtree(action)
+    out, _ = detect(copy, "--model", with_past, "--no-pictures")
+    assert f"noticed: {copy.name}: 14 of 14 frames have no pose, so these are scored without a past\n" in out
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert len([note for note in summary["notes"] if "without a past" in note]) == 1
+    detector = anovox_fusion.load(with_past, "cpu")
+    frames = list(anovox_fusion.read_scenario(copy))[:8]
+    scores = [each.frame_score for each in detector.score(frames, detector.range_view(frames[0]))]
+    assert np.load(tmp_path / "out" / copy.name / "frame_scores.npy")[:8].tolist() == scores
+
+
+def test_folders_have_no_poses(detect, drive, with_past):
+    out, _ = detect(drive, "--model", with_past, "--no-pictures")
+    assert "noticed: drive: 4 of 4 frames have no pose, so these are scored without a past\n" in out

@@ -1,3 +1,4 @@
+import io
 import shutil
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from PIL import Image
 
 from lib.synthesis.examples import FAMILIES, KINDS, MAX_IMAGE_FRACTION, examples
 from lib.views.range_view import make_views
+from tests.followed_drive import write_followed_drives
 from tests.processes import environment
 from tests.shard_data import write_street_shards
 from tests.synthesis.test_misfits import street_with_objects
 from tests.views.streets import GRID
+from tools.smoke import set_params
 
 ROOT = Path(__file__).parents[2]
 NORMAL = ("shadow (normal)", "dirt (normal)", "transplanted (normal)")
@@ -60,3 +63,26 @@ def test_no_shards_is_one_sentence(project):
     shutil.rmtree(project / "data")
     result = sheet(project)
     assert result.returncode == 1 and result.stderr.startswith("error: data/shards") and result.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def followed(tmp_path):
+    """A project of drives with tracks, for a detector with a window."""
+    write_followed_drives(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    set_params(tmp_path / "params.yaml", {"model.window": [0, 2, 5]})
+    return tmp_path
+
+
+def test_with_a_window_the_sheet_shows_re_timed_vehicles(followed):
+    path = followed / "plots/pseudo_anomalies.png"
+    result = sheet(followed, "--each", "1")
+    assert result.returncode == 0, result.stderr
+    first = path.read_bytes()
+    assert sheet(followed, "--each", "1", "--tracks", "data/tracks").returncode == 0
+    assert path.read_bytes() == first
+    shutil.rmtree(followed / "data" / "tracks")
+    result = sheet(followed, "--each", "1")
+    assert result.returncode == 0 and "no vehicle ahead is followed for a second" in result.stdout
+    with Image.open(path) as without, Image.open(io.BytesIO(first)) as whole:
+        assert whole.width == without.width and whole.height > 1.1 * without.height

@@ -51,7 +51,7 @@ def read_frames(scenario: Scenario, frame_ids: Sequence[int] | None = None) -> I
     Files are matched by their frame id; `frame_ids` selects some of the scenario's ticks. A frame is a SkippedFrame if
     its image, depth, pixel labels, cloud or point labels are missing, damaged or duplicate. Without ACTION its pose is
     None, without ANOMALY its anomaly; a missing VOXEL_GRID is computed. A scenario that was opened without labels needs
-    only images and clouds, and reads no other file.
+    only images and clouds, and reads but ACTION besides.
     """
     if not scenario.labelled:
         yield from _unlabelled_frames(scenario, scenario.frame_ids if frame_ids is None else frame_ids)
@@ -79,6 +79,10 @@ def _unlabelled_frames(scenario: Scenario, frame_ids: Sequence[int]) -> Iterator
         except FileError as error:
             yield from [SkippedFrame(frame_id, error.reason, str(error))] * len(scenario.views)
             continue
+        try:
+            ego = read_ego_state(scenario, frame_id)
+        except FileError:  # only a detector with a past needs it, and takes the pose as unknown
+            ego = EgoState(None, None)
         points, sizes = _merged(scenario, clouds)
         for view in scenario.views:
             height, width = view.camera.height_px, view.camera.width_px
@@ -90,7 +94,8 @@ def _unlabelled_frames(scenario: Scenario, frame_ids: Sequence[int]) -> Iterator
                 continue
             time_s = frame_id * scenario.seconds_per_tick
             of_frame = scenario.config.name, frame_id, image, points, view.calibration, scenario.lidars, time_s
-            yield unlabelled_frame(*of_frame, camera_name=view.name, cloud_sizes=sizes)
+            read = unlabelled_frame(*of_frame, camera_name=view.name, cloud_sizes=sizes)
+            yield replace(read, frame=replace(read.frame, world_SE3_ego=ego.world_SE3_ego, speed_mps=ego.speed_mps))
 
 
 def _merged(

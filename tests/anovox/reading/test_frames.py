@@ -86,6 +86,15 @@ def test_without_labels_images_and_clouds_suffice_and_are_the_same(tmp_path, pat
         assert not len(read.frame.voxels) and (read.frame.point_class == 255).all()
 
 
+def test_without_labels_poses_are_read_where_they_are(tmp_path):
+    """A detector with a past needs them, and the speed comes along; what cannot be read is unknown."""
+    path = write_scenario(tmp_path, NORMALITY, SENSORS, [recording(i) for i in (8, 9)])
+    frame_path(path, "ACTION", 8).write_text("no pose")
+    first, second = (whole(read).frame for read in read_frames(open_scenario(path, None, "forward", labelled=False)))
+    assert first.world_SE3_ego is None and first.speed_mps is None
+    assert second.speed_mps == 10
+
+
 def test_what_is_written_is_read_again(tmp_path):
     ids = (8, 996, 1000)
     path = write_scenario(tmp_path, STATIC, SENSORS, [recording(i, anomaly_id=29) for i in ids])
