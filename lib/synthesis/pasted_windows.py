@@ -26,7 +26,7 @@ def pasted_windows(
     lead = lead_now(batch.past, views, cell_BP)
     lead = replace(lead, cells_BRC=lead.cells_BRC & (pasted.range_m_BRC == views.range_m_BRC))
     pasts = with_pasted(make_past_views(batch, batch.past, grid), views, pasted, grid, generator)
-    retiming = draw_retiming(lead, mix.retimed_fraction, mix.fastest_mps, generator)
+    retiming = draw_retiming(lead, pasts, mix.retimed_fraction, mix.fastest_mps, generator)
     pasts, lead, targets = retimed(pasted, targets, pasts, lead, batch.past, retiming, grid)
     pasts, lead = _with_losses(pasts, lead, mix.lost_lag_fraction, generator)
     return with_motion(pasted, pasts, lead, batch.past, grid), targets

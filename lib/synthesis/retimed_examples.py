@@ -65,7 +65,7 @@ def retimed_examples(batch: FrameBatch, grid: RangeGrid, fastest_mps: float, eac
     views, cell_BP = make_views(batch, grid)
     pasts, lead = make_past_views(batch, batch.past, grid), lead_now(batch.past, views, cell_BP)
     generator = torch.Generator(views.image_B3HW.device).manual_seed(SEED)
-    retimings = [draw_retiming(lead, 1.0, fastest_mps, generator) for _ in range(ROUNDS)]
+    retimings = [draw_retiming(lead, pasts, 1.0, fastest_mps, generator) for _ in range(ROUNDS)]
     edited = [retimed(views, no_targets(views), pasts, lead, batch.past, retiming, grid)[0] for retiming in retimings]
     changed_SB = torch.stack([_changed_pixels(pasts, after).flatten(1).sum(1) for after in edited])
     pixels_BHW = lead_pixels(views, lead, batch.past.vehicle_R_camera_B33[:, 0])

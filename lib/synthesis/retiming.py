@@ -11,6 +11,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from lib.common.labels import BICYCLE, BUS, CAR, DYNAMIC, MOTORCYCLE, TRUCK
 from lib.synthesis.objects import class_mask
@@ -31,7 +32,7 @@ STOOD_S: Final = 0.7
 """A vehicle that stands may have come to rest up to so long ago."""
 LEAST_BRAKED_S: Final = 0.08
 LEAST_TICKS: Final = 3
-NEAREST_M: Final = 3.0
+NEAREST_M: Final = 2.7
 """So near to the LiDAR, no vehicle is put."""
 BODY_M: Final = 6.0
 """Of a vehicle's length, so much counts as its own; it is as wide as"""
@@ -64,10 +65,13 @@ class Retiming:
         return (farther_m + self.faster_mps_B[:, None] * ago_s_BN) * self.edited_B[:, None]
 
 
-def draw_retiming(lead: Lead, fraction: float, fastest_mps: float, generator: torch.Generator) -> Retiming:
+def draw_retiming(
+    lead: Lead, pasts: list[PastView], fraction: float, fastest_mps: float, generator: torch.Generator
+) -> Retiming:
     """Draw for each frame whether and how the vehicle ahead is re-timed; `fraction`: of those whose track is known.
 
-    By its speed now, no vehicle becomes faster than fastest_mps in its past, and none drives backwards.
+    By its speed now, no vehicle becomes faster than fastest_mps in its past, and none drives backwards; nor does any
+    come nearer to the ego than NEAREST_M at a lag.
     """
     B, device = len(lead.places_m_BT), lead.places_m_BT.device
     known_BT = torch.isfinite(lead.places_m_BT)
@@ -89,8 +93,22 @@ def draw_retiming(lead: Lead, fraction: float, fastest_mps: float, generator: to
     after_mps_B = speed_mps_B + faster_B
     room_mps_B = torch.where(deceleration_B > 0, fastest_mps - after_mps_B, after_mps_B)
     braked_s_B = torch.minimum(LONGEST_S * drawn[3], room_mps_B / deceleration_B.abs().clamp(min=0.1))
-    positive_B = edited_B & hard_B & (braked_s_B > LEAST_BRAKED_S)
-    return Retiming(edited_B & (positive_B | ~hard_B), positive_B, deceleration_B, braked_s_B, ended_s_B, faster_B)
+    rooms_m = [torch.where(past.lead_BRC, past.range_m_BRC, torch.inf).amin((1, 2)) - NEAREST_M for past in pasts]
+    for past, room_m_B in zip(pasts, rooms_m, strict=True):
+        braked_s_B = torch.minimum(braked_s_B, _longest_s(past.lag * TICK_S - ended_s_B, room_m_B, deceleration_B))
+    wish = Retiming(edited_B, edited_B & hard_B, deceleration_B, braked_s_B, ended_s_B, faster_B)
+    for past, room_m_B in zip(pasts, rooms_m, strict=True):
+        farther_m_B = wish.farther_m(torch.full((B, 1), past.lag * TICK_S, device=device))[:, 0]
+        edited_B = edited_B & (farther_m_B <= room_m_B.clamp(min=0) + 1e-3)
+    edited_B = edited_B & (~hard_B | (braked_s_B > LEAST_BRAKED_S))
+    return replace(wish, edited_B=edited_B, positive_B=edited_B & hard_B)
+
+
+def _longest_s(since_s_B: Tensor, room_m_B: Tensor, deceleration_mps2_B: Tensor) -> Tensor:
+    """How long (B,) a vehicle may have braked that was at most room_m farther back since_s before it ended."""
+    way_s2 = 2 * room_m_B.clamp(min=0.0) / deceleration_mps2_B.clamp(min=1e-3)
+    since_s = since_s_B.clamp(min=0.0)
+    return torch.where(way_s2 < since_s.square(), since_s - (since_s.square() - way_s2).clamp(min=0).sqrt(), torch.inf)
 
 
 def retimed(
@@ -150,7 +168,7 @@ def _edited(
     # The vehicle's direction now, in the axes of then.
     forward_B3 = (past.past_R_now_B33 @ forward_B3[..., None])[..., 0]
     rear_m_B, beside_m_B = _rear(past.xyz_B3RC, past.lead_BRC, forward_B3)
-    farther_m_B = torch.where(there_B, torch.minimum(farther_m_B, rear_m_B - NEAREST_M), 0.0)
+    farther_m_B = torch.where(there_B, farther_m_B, 0.0)
     changed_B = farther_m_B.abs() > 1e-3
     ranges_BRC, lead_BRC = _moved_ranges(past, views, forward_B3, rear_m_B, farther_m_B, grid)
     images_B3hw = _moved_images(past, views, forward_B3, rear_m_B, beside_m_B, farther_m_B)
@@ -171,17 +189,21 @@ def _moved_ranges(
     rays_3N = cell_directions(grid, past.range_m_BRC.device).flatten(1)
     rays_B3N = views.level_R_camera_B33.mT @ rays_3N
     along_BN = (rays_B3N * forward_B3[..., None]).sum(1)
-    near_m_B1 = (rear_m_B - farther_m_B)[:, None].clamp(min=NEAREST_M)
+    near_m_B1 = (rear_m_B - farther_m_B)[:, None].clamp(min=0.5)
     # Where the ray meets the plane of the moved rear, moved back to the plane of the rear as it was.
     moved_B31 = (forward_B3 * farther_m_B[:, None])[..., None]
     met_B3N = rays_B3N * (near_m_B1 / along_BN.clamp(min=1e-3))[:, None] + moved_B31
     source_BN = cell_of(views.level_R_camera_B33 @ met_B3N, grid)
     exists_BN = (source_BN >= 0) & (along_BN > 0.2)
     source_BN = source_BN.clamp(min=0)
-    own_BN = past.lead_BRC.flatten(1).gather(1, source_BN) & exists_BN
-    from_B3N = past.xyz_B3RC.flatten(2).gather(2, source_BN[:, None].expand(-1, 3, -1))
+    # A ray of the vehicle without a return would become a window in it that grows: it takes its neighbour's.
+    whole_BRC = closed(past.lead_BRC)
+    xyz_B3RC = beside_filled(past.xyz_B3RC, whole_BRC & ~past.lead_BRC)
+    own_BN = whole_BRC.flatten(1).gather(1, source_BN) & exists_BN
+    from_B3N = xyz_B3RC.flatten(2).gather(2, source_BN[:, None].expand(-1, 3, -1))
     moved_m_BRC = (from_B3N - moved_B31).square().sum(1).sqrt().view(B, R, C)
-    behind_m_BRC = beside_filled(past.range_m_BRC[:, None], past.lead_BRC)[:, 0]
+    filled_BRC = beside_filled(past.range_m_BRC[:, None], whole_BRC | (past.range_m_BRC == 0))[:, 0]
+    behind_m_BRC = torch.where(whole_BRC, filled_BRC, past.range_m_BRC)
     nearer_BRC = own_BN.view(B, R, C) & ((behind_m_BRC == 0) | (moved_m_BRC < behind_m_BRC))
     return torch.where(nearer_BRC, moved_m_BRC, behind_m_BRC), nearer_BRC
 
@@ -195,7 +217,7 @@ def _moved_images(
     depth_m_BN, offset_m_B31 = past.depth_m_Bhw.flatten(1), views.lidar_offset_m_B3[..., None]
     of_vehicle_BN = _is_of(rays_B3N * depth_m_BN[:, None] - offset_m_B31, forward_B3, rear_m_B, beside_m_B)
     of_vehicle_BN &= class_mask(past.pixel_class_Bhw.flatten(1), VEHICLES)
-    near_m_B1 = (rear_m_B - farther_m_B)[:, None].clamp(min=NEAREST_M)
+    near_m_B1 = (rear_m_B - farther_m_B)[:, None].clamp(min=0.5)
     # As in _moved_ranges, from the camera: the plane is farther from it by the LiDAR's offset.
     ahead_B1 = (offset_m_B31[..., 0] * forward_B3).sum(1, keepdim=True)
     along_BN = (rays_B3N * forward_B3[..., None]).sum(1).clamp(min=1e-3)
@@ -208,8 +230,16 @@ def _moved_images(
     source_BN = torch.where(inside_BN, row * w + column, 0)
     own_BN = of_vehicle_BN.gather(1, source_BN) & inside_BN
     colors_B3N = past.image_B3hw.flatten(2).gather(2, source_BN[:, None].expand(-1, 3, -1))
-    filled_B3hw = beside_filled(past.image_B3hw, of_vehicle_BN.view(B, h, w))
+    # Pixels on the outline are mixtures.
+    outlined_Bhw = max_pool2d(of_vehicle_BN.view(B, 1, h, w).float(), 3, stride=1, padding=1)[:, 0] > 0
+    filled_B3hw = beside_filled(past.image_B3hw, outlined_Bhw)
     return torch.where(own_BN.view(B, 1, h, w), colors_B3N.view(B, 3, h, w), filled_B3hw)
+
+
+def closed(mask_BRC: Tensor) -> Tensor:
+    """A mask (B, R, C) with its gaps of up to two cells in a row closed."""
+    wide = max_pool2d(mask_BRC[:, None].float(), (1, 3), stride=1, padding=(0, 1))
+    return mask_BRC | (-max_pool2d(-wide, (1, 3), stride=1, padding=(0, 1))[:, 0] > 0)
 
 
 def beside_filled(maps_BKhw: Tensor, holes_Bhw: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Earlier frames as range views and small images, and what a detector sees of the motion between them and the present.
 
 Shape letters as in range_view.py; L: lags, the latest first; M: motion channels; h, w: half the image's size, rounded
-down; T: ticks of the track of the vehicle ahead. Coordinates are the camera's axes then or now, relative to the LiDAR.
+up; T: ticks of the track of the vehicle ahead. Coordinates are the camera's axes then or now, relative to the LiDAR.
 """
 
 from dataclasses import dataclass, replace
@@ -178,14 +178,13 @@ def height_above_ground(xyz_B3N: Tensor, past: Past) -> Tensor:
 
 
 def half_size(image_B3HW: Tensor) -> Tensor:
-    """Images of half the height and width: means of 2 x 2 pixels."""
-    return avg_pool2d(image_B3HW, PAST_STRIDE)
+    """Images of half the height and width, rounded up: means of 2 x 2 pixels, fewer at the border."""
+    return avg_pool2d(image_B3HW, PAST_STRIDE, ceil_mode=True)
 
 
 def every_second(map_BHW: Tensor) -> Tensor:
     """Every second row and column of a map, as many as `half_size` has."""
-    H, W = map_BHW.shape[1:]
-    return map_BHW[:, : H // PAST_STRIDE * PAST_STRIDE : PAST_STRIDE, : W // PAST_STRIDE * PAST_STRIDE : PAST_STRIDE]
+    return map_BHW[:, ::PAST_STRIDE, ::PAST_STRIDE]
 
 
 def pixel_rays(views: Views, h: int, w: int, stride: int = PAST_STRIDE) -> Tensor:

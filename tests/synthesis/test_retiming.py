@@ -217,7 +217,7 @@ def test_what_was_pasted_before_keeps_its_target(tmp_path):
 
 def drawn(places_m_BT, fraction=1.0, fastest_mps=14.0, seed=0):
     cells = torch.ones(len(places_m_BT), 2, 2, dtype=torch.bool)
-    return draw_retiming(Lead(cells, places_m_BT), fraction, fastest_mps, torch.Generator().manual_seed(seed))
+    return draw_retiming(Lead(cells, places_m_BT), [], fraction, fastest_mps, torch.Generator().manual_seed(seed))
 
 
 def places(speed_mps, acceleration_mps2=0.0, B=4000):
@@ -252,7 +252,7 @@ def test_only_a_vehicle_whose_track_is_known_is_edited():
     unknown[:, 3:] = torch.nan
     assert not drawn(unknown).edited_B.any()
     gone = draw_retiming(
-        Lead(torch.zeros(8, 2, 2, dtype=torch.bool), places(8.0, B=8)), 1.0, 14.0, torch.Generator().manual_seed(0)
+        Lead(torch.zeros(8, 2, 2, dtype=torch.bool), places(8.0, B=8)), [], 1.0, 14.0, torch.Generator().manual_seed(0)
     )
     assert not gone.edited_B.any()
     nothing = torch.full((50, HISTORY_TICKS + 1), torch.nan)
@@ -265,7 +265,7 @@ def test_nobody_drives_backwards_or_faster_than_the_fastest(tmp_path, speed_mps)
     window = window_of(tmp_path / "drive", driving(speed_mps), straight(7.0), ticks=range(HISTORY_TICKS + 1))
     B, fastest_mps = 600, 14.0
     window = Window(*(each_B(getattr(window, field.name), B) for field in fields(Window)))
-    how = draw_retiming(window.lead, 1.0, fastest_mps, torch.Generator().manual_seed(3))
+    how = draw_retiming(window.lead, [], 1.0, fastest_mps, torch.Generator().manual_seed(3))
     _, lead, _ = edited(replace(window, pasts=[]), how)
     speeds = -lead.places_m_BT.diff(dim=1) * 10
     assert speeds.min() > -0.01
