@@ -24,7 +24,8 @@ def frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor:
     score_B = _frame_scores(logits, views, params)
     if views.motion is None:
         return score_B
-    return torch.maximum(score_B, lead_score(logits.cell_BRC, views.motion.lead_BRC, params.frame_top_points))
+    lead_BRC = views.motion.lead_BRC & views.has_lidar_B[:, None, None]
+    return torch.maximum(score_B, lead_score(logits.cell_BRC, lead_BRC, params.frame_top_points))
 
 
 def _frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor:
