@@ -25,7 +25,8 @@ def frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor:
     if views.motion is None:
         return score_B
     lead_BRC = views.motion.lead_BRC & views.has_lidar_B[:, None, None]
-    return torch.maximum(score_B, lead_score(logits.cell_BRC, lead_BRC, params.frame_top_points))
+    lead_B = lead_score(logits.cell_BRC, lead_BRC, params.frame_top_points)
+    return torch.maximum(score_B, lead_B + params.vehicle_ahead_shift)
 
 
 def _frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor:

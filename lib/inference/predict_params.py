@@ -23,5 +23,6 @@ class PredictParams(Section):
     frame_top_points: Count
     frame_top_pixels: Count
     frame_radius_m: Metres
+    vehicle_ahead_shift: Annotated[float, Field(ge=-20, le=20)]
     validation_frames: Annotated[int, Field(ge=1, le=10_000)]
     validation_clean_fraction: Annotated[float, Field(ge=0, le=0.9)]
