@@ -141,11 +141,12 @@ def test_the_frame_score_counts_the_vehicle_ahead(how):
     params = all_params().predict.model_copy(update={"frame_score": how, "frame_top_points": 10})
     cell_BRC = torch.full_like(views.range_m_BRC, -3.0)
     low = frame_scores(logits(cell_BRC), views, params)
-    assert low.tolist() == pytest.approx([-3.0, -3.0])
+    shift = params.vehicle_ahead_shift
+    assert low.tolist() == pytest.approx([-3.0 + shift, -3.0]) and shift > 0
     cell_BRC[:, 20, 38:42] = 5.0
     found = frame_scores(logits(cell_BRC), views, params)
     single = frame_scores(logits(cell_BRC), replace(views, motion=None), params)
-    assert found[0] == pytest.approx(5.0) and found[1] == single[1] < 5.0
+    assert found[0] == pytest.approx(5.0 + shift) and found[1] == single[1] < 5.0
 
 
 def test_the_vehicles_score_is_the_mean_of_its_highest_cells():
