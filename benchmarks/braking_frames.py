@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lib.common.ticks import TICKS_PER_SECOND
+from lib.common.ticks import SINGLE_FRAME, TICKS_PER_SECOND
 from lib.geometry.calibration import Calibration
 from lib.geometry.camera import Camera
 from lib.geometry.frame import Frame, Lidar, ScenarioType
@@ -35,7 +35,6 @@ from lib.simulator.world import SceneWorlds, world_SE3_ego
 from lib.tracking.shard_tracks import tracks_of
 from lib.tracking.track_params import TrackParams
 from lib.training.training_setup import range_grid
-from lib.views.frame_batch import SINGLE_FRAME
 
 Values = npt.NDArray[np.float64]
 

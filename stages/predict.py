@@ -13,6 +13,7 @@ from lib.common.outputs import atomic_folder
 from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.paths import PREDICTIONS, SHARDS, TRACKS, VALIDATION_SCORES, WEIGHTS
 from lib.common.terminal import log
+from lib.common.ticks import SINGLE_FRAME
 from lib.common.workers import available_cores
 from lib.inference.calibration_set import matched_outside, score_validation, validation_set
 from lib.inference.predict_params import PredictParams
@@ -28,7 +29,6 @@ from lib.shards.predictions import Predictions, write_predictions
 from lib.shards.split import assign_splits
 from lib.shards.split_params import SplitParams
 from lib.shards.validation_scores import write_validation
-from lib.views.frame_batch import SINGLE_FRAME
 
 
 class Params(Sections):

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from lib.common.outputs import write_json
+from lib.common.ticks import SINGLE_FRAME
 from lib.export.model_record import VERSION, ModelRecord, write_record
 from lib.export.score_levels import score_levels
 from lib.geometry.frame import Frame
@@ -18,7 +19,6 @@ from lib.sensors.sensor_statistics import measure
 from lib.shards.index import read_index
 from lib.shards.shard_reader import read_shard
 from lib.shards.validation_scores import read_validation, write_validation
-from lib.views.frame_batch import SINGLE_FRAME
 from stages import evaluate
 from tests.all_params import all_params
 from tests.scored_sample import ROOT, change_predictions, made_up_validation, write_sample

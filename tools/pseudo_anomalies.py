@@ -12,6 +12,7 @@ from lib.common.outputs import atomic_file
 from lib.common.params import ExecutionParams, Sections, load_params
 from lib.common.paths import SHARDS, TABLES, TRACKS
 from lib.common.terminal import log
+from lib.common.ticks import SINGLE_FRAME
 from lib.figures.plot_params import PlotParams
 from lib.figures.pseudo_anomaly_sheet import draw_pasted
 from lib.figures.style import house_style, save
@@ -24,7 +25,6 @@ from lib.shards.split_params import SplitParams
 from lib.synthesis.examples import examples
 from lib.synthesis.retimed_examples import RetimedExample, retimed_examples
 from lib.training.training_setup import detector_config, range_grid
-from lib.views.frame_batch import SINGLE_FRAME
 from lib.views.range_view import RangeGrid, make_views
 
 FRAMES = 24

@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from lib.common.errors import DataError, ParamsError
+from lib.common.ticks import SINGLE_FRAME
 from lib.detection.detection_stream import DetectionStream
 from lib.detection.detections import Detections, scores_by_level
 from lib.detection.frame_history import FrameHistory
@@ -29,7 +30,6 @@ from lib.model.model_file import load_detector
 from lib.sensors.sensor_statistics import SensorStatistics
 from lib.shards.predictions import to_float16
 from lib.tracking.track_params import TrackParams
-from lib.views.frame_batch import SINGLE_FRAME
 from lib.views.range_view import RangeGrid
 
 FALSE_ALARMS: Final = 0.01

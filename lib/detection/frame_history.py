@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from lib.common.errors import DataError
-from lib.common.ticks import HISTORY_TICKS, TICKS_PER_SECOND
+from lib.common.ticks import HISTORY_TICKS, SINGLE_FRAME, TICKS_PER_SECOND
 from lib.detection.sensor_match import scaled_to_training
 from lib.geometry.frame import Frame
 from lib.geometry.merged import in_vehicle_frame
@@ -15,7 +15,6 @@ from lib.sensors.sensor_statistics import SensorStatistics
 from lib.shards.sequences import NO_FRAME, TickClock
 from lib.tracking.track_params import TrackParams
 from lib.tracking.tracker import NO_LEAD, LeadState, LeadTracker
-from lib.views.frame_batch import SINGLE_FRAME
 
 ANEW_S: Final = HISTORY_TICKS / TICKS_PER_SECOND
 """After so long without a frame on the grid of ticks, nothing that is kept is of use: the next frame begins anew."""

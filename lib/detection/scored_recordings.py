@@ -11,6 +11,7 @@ import numpy as np
 from lib.anovox.reading.scenario import Sensors
 from lib.common.errors import DataError
 from lib.common.params import DataFormat
+from lib.common.ticks import SINGLE_FRAME
 from lib.detection.anomaly_detector import AnomalyDetector
 from lib.detection.detections import Detections
 from lib.detection.frame_history import FrameHistory
@@ -22,7 +23,6 @@ from lib.reading.findings import Finding, ScenarioReason
 from lib.reading.recorded_frames import Opener, ReadFrame, Recording, SkippedFrame, open_recording
 from lib.sensors.sensor_statistics import evenly_spread, measure
 from lib.shards.sequences import is_sequence_at
-from lib.views.frame_batch import SINGLE_FRAME
 from lib.views.range_view import RangeGrid
 
 MEASURED_FRAMES: Final = 40

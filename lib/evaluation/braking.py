@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.ranking import auroc
-from lib.common.ticks import TICKS_PER_SECOND
+from lib.common.ticks import TICK_S
 from lib.evaluation.events import FEW_MINUTES, Drive, false_alarms, normal_minutes, threshold_for
 from lib.evaluation.inputs import some_names
 from lib.evaluation.pools import ALL, Pool
@@ -30,7 +30,6 @@ Block = dict[str, Any]
 Question = Callable[["DriveScores"], tuple[Booleans, Booleans]]
 """Which frames (F,) of a drive are positive, and which negative."""
 
-TICK_S: Final = 1 / TICKS_PER_SECOND
 ONSET_S: Final = 1.0
 WITHIN_S: Final = {"detected_within_0_6_s": 0.6, "detected_within_1_s": 1.0}
 ALARM_BEFORE_S: Final = 1.0

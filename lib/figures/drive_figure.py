@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.common.errors import DataError
-from lib.evaluation.braking import TICK_S, DriveScores, already_alarmed, delay_s, held
+from lib.common.ticks import TICK_S
+from lib.evaluation.braking import DriveScores, already_alarmed, delay_s, held
 from lib.evaluation.metrics_files import read_metrics
 from lib.figures.braking_figure import METHOD_COLORS
 from lib.figures.read_tables import Row, numbers, read_table

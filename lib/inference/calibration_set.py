@@ -16,6 +16,7 @@ from torch.nn.functional import max_pool2d
 from lib.common.errors import DataError, ParamsError
 from lib.common.labels import NORMAL_IDS
 from lib.common.paths import TRACKS
+from lib.common.ticks import SINGLE_FRAME
 from lib.inference.frame_scores import frame_scores
 from lib.inference.shard_scoring import Scoring, logits_of
 from lib.inference.threads import Threads
@@ -33,7 +34,7 @@ from lib.synthesis.objects import class_mask
 from lib.synthesis.pasted_windows import pasted_windows
 from lib.synthesis.pseudo_anomalies import Mix
 from lib.synthesis.targets import UNSURE, Targets, no_targets
-from lib.views.frame_batch import SINGLE_FRAME, FrameBatch
+from lib.views.frame_batch import FrameBatch
 from lib.views.past_views import views_of
 from lib.views.range_view import Views
 

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lib.common.ticks import HISTORY_TICKS
+from lib.common.ticks import HISTORY_TICKS, SINGLE_FRAME
 from lib.geometry.frame import Frame
 from lib.loading.dataset import batch_of, past_of, vehicle_SE3_points
 from lib.loading.shard_windows import now_SE3_past
-from lib.views.frame_batch import SINGLE_FRAME, FrameBatch
+from lib.views.frame_batch import FrameBatch
 
 _NO_ROWS: Final = np.empty(0, dtype=np.int32)
 

@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.common.errors import DataError
-from lib.common.ticks import HISTORY_TICKS
+from lib.common.ticks import HISTORY_TICKS, SINGLE_FRAME
 from lib.geometry.rigid import Matrix, invert
 from lib.shards.sequences import NO_FRAME, ticks_of, window_of
 from lib.shards.shard_reader import Shard
 from lib.shards.tracks import Tracks, read_tracks
-from lib.views.frame_batch import SINGLE_FRAME
 
 FASTEST_QUANTILE: Final = 0.995
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.common.labels import NORMAL_IDS
+from lib.common.ticks import SINGLE_FRAME
 from lib.model.backbones import PIXEL_STRIDE, ImageBackbone, RangeViewBackbone
 from lib.model.blocks import ConvNorm
 from lib.model.fusion import ConcatFusion, CrossAttentionFusion
@@ -18,7 +19,6 @@ from lib.model.image_encoder import ImageEncoder
 from lib.model.lidar_encoder import LidarEncoder
 from lib.model.model_params import Encoding, Fusion
 from lib.model.unet import UNet
-from lib.views.frame_batch import SINGLE_FRAME
 from lib.views.range_view import RangeGrid, Views
 
 INITIAL_LOGIT = -2.0

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lib.common.ticks import SINGLE_FRAME
 from lib.model.blocks import ConvNorm, Residual, upsample_add
-from lib.views.frame_batch import SINGLE_FRAME
 from lib.views.past_views import half_size
 from lib.views.range_view import Views
 

@@ -3,16 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from lib.common.ticks import HISTORY_TICKS, TICKS_PER_SECOND
+from lib.common.ticks import HISTORY_TICKS, SINGLE_FRAME, TICK_S
 from lib.model.blocks import ConvNorm, Residual
-from lib.views.frame_batch import SINGLE_FRAME
 from lib.views.range_view import Motion, Views
 
 INPUTS = 6
 RANGE_SCALE_M = 40.0
 TRACK_FEATURES = 16
 TRACK_INPUTS = 4 * HISTORY_TICKS
-TICK_S = 1 / TICKS_PER_SECOND
 
 
 def range_view_inputs(views: Views) -> Tensor:

@@ -9,10 +9,9 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from lib.common.errors import DataError
-from lib.common.ticks import HISTORY_TICKS
+from lib.common.ticks import HISTORY_TICKS, SINGLE_FRAME
 from lib.model.detector import Detector, DetectorConfig, build_detector
 from lib.model.weights_file import ModelContent, TrainedOn, not_ours, read_model, write_model
-from lib.views.frame_batch import SINGLE_FRAME
 
 MAX_ROWS: Final = 4_096
 MAX_CHANNELS: Final = 65_536

@@ -9,10 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lib.common.ticks import TICK_S
 from lib.synthesis.retiming import Retiming, draw_retiming, lead_pixels, retimed
 from lib.synthesis.targets import no_targets
 from lib.views.frame_batch import FrameBatch
-from lib.views.past_views import PAST_STRIDE, TICK_S, Lead, PastView, lead_now, make_past_views
+from lib.views.past_views import PAST_STRIDE, Lead, PastView, lead_now, make_past_views
 from lib.views.range_view import RangeGrid, Views, make_views
 
 RETIMED_KINDS: Final = ("brakes fully", "brakes as drivers do (normal)", "other speed (normal)")

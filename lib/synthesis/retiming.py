@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from lib.common.labels import BICYCLE, BUS, CAR, DYNAMIC, MOTORCYCLE, TRUCK
+from lib.common.ticks import TICK_S
 from lib.synthesis.objects import class_mask
 from lib.synthesis.targets import RETIMED, Targets
 from lib.views.frame_batch import Past
-from lib.views.past_views import PAST_STRIDE, TICK_S, Lead, PastView, pixel_rays
+from lib.views.past_views import PAST_STRIDE, Lead, PastView, pixel_rays
 from lib.views.range_view import RangeGrid, Views, cell_directions, cell_of
 
 HARD_MPS2: Final = (6.0, 10.0)

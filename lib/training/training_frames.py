@@ -7,6 +7,7 @@ import torch
 from lib.common.cache import fingerprint
 from lib.common.errors import DataError, ParamsError
 from lib.common.paths import TRACKS
+from lib.common.ticks import SINGLE_FRAME
 from lib.loading.dataset import FrameRef
 from lib.loading.shard_windows import windows_of
 from lib.model.weights_file import TrainedOn
@@ -17,7 +18,6 @@ from lib.shards.shard_reader import Shard
 from lib.shards.split import assign_splits, training_frames
 from lib.shards.split_params import SplitParams
 from lib.training.recipe import TrainingSet
-from lib.views.frame_batch import SINGLE_FRAME
 
 
 def training_set(

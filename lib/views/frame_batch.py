@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Self
 
 import torch
 from torch import Tensor
-
-SINGLE_FRAME: Final = (0,)
-"""The window of a detector that looks at each frame by itself."""
 
 
 @dataclass(frozen=True, eq=False)

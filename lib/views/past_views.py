@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample
 
-from lib.common.ticks import TICKS_PER_SECOND
+from lib.common.ticks import TICK_S
 from lib.views.frame_batch import FrameBatch, Past
 from lib.views.range_view import Motion, RangeGrid, Views, cell_of, make_views
 
 PAST_STRIDE: Final = 2
 """Earlier images are so much smaller."""
-TICK_S: Final = 1 / TICKS_PER_SECOND
 STILL_M: Final = 3.0
 """What stands still is found within this distance of where it was."""
 FASTEST_MPS: Final = 35.0
