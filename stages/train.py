@@ -53,7 +53,7 @@ def _train(params: Params, group: ProcessGroup) -> None:
     data = training_set(SHARDS, params.split, params.data.root, TRACKS, params.model.window)
     config = detector_config(params.model, data.shards)
     detector = build_detector(config)
-    fastest = fastest_mps(data.windows) if data.windows else 0.0
+    fastest = fastest_mps(data.windows or ())
     compiled = choose_compiled(params.execution.compile, device)
     recipe = Recipe(
         params.train, range_grid(config, data.shards[0]), device, precision, compiled=compiled, fastest_mps=fastest

@@ -14,14 +14,13 @@ from lib.common.labels import UNKNOWN
 from lib.geometry.frame import Frame
 from lib.geometry.ground_fit import fit_ground
 from lib.geometry.rigid import Matrix, apply, invert, vehicle_SE3_sensor
-from lib.loading.shard_windows import ShardWindows
+from lib.loading.shard_windows import ShardWindows, now_SE3_past
 from lib.shards.sequences import NO_FRAME
 from lib.shards.shard_reader import Shard
 from lib.views.frame_batch import FrameBatch, Past
+from lib.views.past_views import GROUND_REACH_M
 
 CUDA_WORKERS = 4
-MAX_GROUND_M: Final = 60.0
-"""How far ahead the ground is fitted."""
 STORED: Final = {
     "image_BHW3": "image",
     "points_BP4": "points",
@@ -90,9 +89,10 @@ class ShardDataset(Dataset[FrameBatch]):
 
     def _past(self, refs: Sequence[FrameRef], now: FrameBatch, windows: Sequence[ShardWindows]) -> Past:
         """Read what came before frames. In place of a missing frame, the present one is read; it counts as missing."""
+        now_B1 = np.array([[ref.index] for ref in refs])
         earlier_BL = np.stack([windows[ref.shard].earlier[ref.index] for ref in refs])
         exists_BL = earlier_BL != NO_FRAME
-        read_BL = np.where(exists_BL, earlier_BL, np.array([[ref.index] for ref in refs]))
+        read_BL = np.where(exists_BL, earlier_BL, now_B1)
         frames = [
             self._read([FrameRef(ref.shard, int(index)) for ref, index in zip(refs, column, strict=True)])
             for column in read_BL.T
@@ -100,17 +100,13 @@ class ShardDataset(Dataset[FrameBatch]):
         lead_BLP = [
             [windows[ref.shard].lead_rows(i) for i in row] for ref, row in zip(refs, read_BL.tolist(), strict=True)
         ]
-        vehicle_SE3 = [vehicle_SE3_points(self._shards[ref.shard]) for ref in refs]
-        now_SE3_past = np.tile(np.eye(4, dtype=np.float32), (*exists_BL.shape, 1, 1))
-        for row, lag in zip(*np.nonzero(exists_BL), strict=True):
-            window, index = windows[refs[row].shard], refs[row].index
-            now_SE3_past[row, lag] = window.now_SE3_past(index, int(earlier_BL[row, lag]), vehicle_SE3[row])
+        indices = np.concatenate([now_B1, read_BL], axis=1)
         return past_of(
             now,
             windows[0].lags[1:],
             frames,
-            vehicle_SE3,
-            now_SE3_past,
+            [vehicle_SE3_points(self._shards[ref.shard]) for ref in refs],
+            [self._shards[ref.shard].world_SE3_ego[row] for ref, row in zip(refs, indices, strict=True)],
             exists_BL,
             np.stack([windows[ref.shard].lead_rows(ref.index) for ref in refs]),
             np.stack([np.stack(rows) for rows in lead_BLP]),
@@ -206,16 +202,23 @@ def past_of(
     lags: tuple[int, ...],
     frames: Sequence[FrameBatch],
     vehicle_SE3: Sequence[Matrix],
-    now_SE3_past_BL44: npt.NDArray[np.float32],
+    world_SE3_ego: Sequence[npt.NDArray[np.float64]],
     exists_BL: npt.NDArray[np.bool_],
     lead_BP: npt.NDArray[np.bool_],
     lead_BLP: npt.NDArray[np.bool_],
     places_m_BT: npt.NDArray[np.float32],
 ) -> Past:
-    """What came before the B frames of a batch, as of Past; vehicle_SE3: of each frame's points (4, 4)."""
+    """What came before the B frames of a batch, as of Past.
+
+    Of each frame: vehicle_SE3 (4, 4) of its points; world_SE3_ego (L + 1, 4, 4): its pose, then those at the lags.
+    """
+    now_SE3_past_BL44 = np.tile(np.eye(4, dtype=np.float32), (*exists_BL.shape, 1, 1))
+    for row, lag in zip(*np.nonzero(exists_BL), strict=True):
+        pose, earlier_pose = world_SE3_ego[row][0], world_SE3_ego[row][lag + 1]
+        now_SE3_past_BL44[row, lag] = now_SE3_past(pose, earlier_pose, vehicle_SE3[row])
     clouds = [points[:count, :3] for points, count in zip(now.points_BP4.numpy(), now.num_points_B, strict=True)]
     ground = [
-        fit_ground(apply(transform, cloud), MAX_GROUND_M).coefficients
+        fit_ground(apply(transform, cloud), GROUND_REACH_M).coefficients
         for transform, cloud in zip(vehicle_SE3, clouds, strict=True)
     ]
     vehicle_SE3_B44 = torch.from_numpy(np.stack(vehicle_SE3).astype(np.float32))

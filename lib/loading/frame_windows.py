@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from lib.common.ticks import HISTORY_TICKS, SINGLE_FRAME
 from lib.geometry.frame import Frame
+from lib.geometry.rigid import Matrix
 from lib.loading.dataset import batch_of, past_of, vehicle_SE3_points
-from lib.loading.shard_windows import now_SE3_past
 from lib.views.frame_batch import FrameBatch
 
 _NO_ROWS: Final = np.empty(0, dtype=np.int32)
@@ -55,25 +55,24 @@ def batch_of_windows(windows: Sequence[FrameWindow], lags: tuple[int, ...]) -> F
     for row, each in enumerate(seen):
         lead[row, each.lead_rows] = True
     now, *earlier = (_rows(together, slice(first, first + number)) for first in range(0, len(seen), number))
-    vehicle_SE3 = [vehicle_SE3_points(window.now.frame) for window in windows]
     exists_BL = np.array([[each is not None for each in window.earlier] for window in windows], dtype=np.bool_)
-    now_SE3_past_BL44 = np.tile(np.eye(4, dtype=np.float32), (*exists_BL.shape, 1, 1))
-    for row, lag in zip(*np.nonzero(exists_BL), strict=True):
-        of_now, of_past = windows[row].now.frame, seen[number * (lag + 1) + row].frame
-        assert of_now.world_SE3_ego is not None and of_past.world_SE3_ego is not None
-        now_SE3_past_BL44[row, lag] = now_SE3_past(of_now.world_SE3_ego, of_past.world_SE3_ego, vehicle_SE3[row])
     past = past_of(
         now,
         lags[1:],
         earlier,
-        vehicle_SE3,
-        now_SE3_past_BL44,
+        [vehicle_SE3_points(window.now.frame) for window in windows],
+        [np.stack([_pose(each.frame) for each in seen[row::number]]) for row in range(number)],
         exists_BL,
         lead[:number],
         np.ascontiguousarray(lead[number:].reshape(len(lags) - 1, number, -1).swapaxes(0, 1)),
         np.stack([window.places_m for window in windows]),
     )
     return replace(now, past=past)
+
+
+def _pose(frame: Frame) -> Matrix:
+    """The vehicle's pose (4, 4); nan where it is not known."""
+    return np.full((4, 4), np.nan) if frame.world_SE3_ego is None else frame.world_SE3_ego
 
 
 def _rows(batch: FrameBatch, rows: slice) -> FrameBatch:

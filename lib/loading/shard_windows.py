@@ -50,11 +50,6 @@ class ShardWindows:
             return np.full(HISTORY_TICKS + 1, np.nan, dtype=np.float32)
         return np.array(self.tracks.places_m[index])
 
-    def now_SE3_past(self, index: int, earlier: int, vehicle_SE3_points: Matrix) -> Matrix:
-        """Transform (4, 4) from the points' frame at an earlier frame to that at frame `index`."""
-        poses = self.shard.world_SE3_ego
-        return now_SE3_past(poses[index], poses[earlier], vehicle_SE3_points)
-
 
 def now_SE3_past(world_SE3_now: Matrix, world_SE3_past: Matrix, vehicle_SE3_points: Matrix) -> Matrix:
     """Transform (4, 4) from the points' frame at an earlier pose (4, 4) of the vehicle to that at the present one."""

@@ -22,7 +22,7 @@ _CONFIG: Final = TypeAdapter(DetectorConfig)
 def save_detector(path: Path, detector: Detector, trained_on: TrainedOn | None = None) -> None:
     """Write the detector and what it was trained on, whole or not at all."""
     weights = {name: value.detach().cpu().numpy() for name, value in detector.state_dict().items()}
-    write_model(path, ModelContent(_record(detector.config), weights, trained_on))
+    write_model(path, ModelContent(_as_written(detector.config), weights, trained_on))
 
 
 def load_detector(path: Path) -> Detector:
@@ -64,7 +64,7 @@ def check_unseen(path: Path, scenarios: Iterable[str]) -> None:
         )
 
 
-def _record(config: DetectorConfig) -> dict[str, Any]:
+def _as_written(config: DetectorConfig) -> dict[str, Any]:
     """A configuration as a file holds it: without the window of a detector that looks at single frames."""
     record = asdict(config) | {"window": list(config.window)}
     if config.window == SINGLE_FRAME:
@@ -79,7 +79,7 @@ def _config(path: Path, content: ModelContent) -> DetectorConfig:
         raise not_ours(path, f"its configuration: {error.errors()[0]['msg']}") from None
     channels = config.image_channels, config.lidar_channels, config.fusion_channels
     fits = (
-        _record(config) == content.config,
+        _as_written(config) == content.config,
         config.window[:1] == SINGLE_FRAME and list(config.window) == sorted({*config.window}),
         max(config.window, default=0) <= HISTORY_TICKS,
         1 <= config.range_view_rows <= MAX_ROWS,

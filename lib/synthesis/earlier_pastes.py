@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lib.synthesis.canvas import RANGE_NOISE_M
-from lib.views.past_views import PAST_STRIDE, PastView, every_second, half_size, pixel_rays
+from lib.views.past_views import PastView, every_second, half_size, pixel_rays, small_pixel
 from lib.views.range_view import RangeGrid, Views, cell_of
 
 CHANGED_COLOR = 0.02
@@ -61,17 +61,13 @@ def _pasted_ranges(
 def _pasted_images(past: PastView, after: Views, colors_B3N: Tensor, place_B3N: Tensor, painted_BN: Tensor) -> Tensor:
     """The earlier images (B, 3, h, w): the painted pixels' colours where they were seen, unless something hid them."""
     B, _, h, w = past.image_B3hw.shape
-    x, y, z = (past.seen_from(place_B3N) + after.lidar_offset_m_B3[..., None]).unbind(1)
-    fx, fy, cx, cy = after.intrinsics_B4[..., None].unbind(1)
-    depth_m = x.clamp(min=0.1)
-    column = ((cx - fx * y / depth_m) / PAST_STRIDE).floor().long()
-    row = ((cy - fy * z / depth_m) / PAST_STRIDE).floor().long()
-    inside = painted_BN & (x > 0.1) & (column >= 0) & (column < w) & (row >= 0) & (row < h)
-    slot_BN = torch.where(inside, row * w + column, h * w)
-    number_BN = torch.arange(x.shape[1], device=x.device).expand(B, -1)
-    winner_BN = torch.full((B, h * w + 1), -1, dtype=torch.int64, device=x.device)
+    then_B3N = past.seen_from(place_B3N) + after.lidar_offset_m_B3[..., None]
+    pixel_BN, inside_BN = small_pixel(then_B3N, after, h, w)
+    slot_BN = torch.where(painted_BN & inside_BN, pixel_BN, h * w)
+    number_BN = torch.arange(slot_BN.shape[1], device=slot_BN.device).expand(B, -1)
+    winner_BN = torch.full((B, h * w + 1), -1, dtype=torch.int64, device=slot_BN.device)
     winner_BN = winner_BN.scatter_reduce(1, slot_BN, number_BN, "amax")[:, :-1]
     source_BN = winner_BN.clamp(min=0)
-    hidden_BN = past.depth_m_Bhw.flatten(1) < 0.9 * x.gather(1, source_BN)
+    hidden_BN = past.depth_m_Bhw.flatten(1) < 0.9 * then_B3N[:, 0].gather(1, source_BN)
     colors = colors_B3N.gather(2, source_BN[:, None].expand(-1, 3, -1)).view(B, 3, h, w)
     return torch.where(((winner_BN >= 0) & ~hidden_BN).view(B, 1, h, w), colors, past.image_B3hw)

@@ -13,7 +13,7 @@ from lib.common.ticks import TICK_S
 from lib.synthesis.retiming import Retiming, draw_retiming, lead_pixels, retimed
 from lib.synthesis.targets import no_targets
 from lib.views.frame_batch import FrameBatch
-from lib.views.past_views import PAST_STRIDE, Lead, PastView, lead_now, make_past_views
+from lib.views.past_views import PAST_STRIDE, Lead, PastView, every_second, lead_now, make_past_views
 from lib.views.range_view import RangeGrid, Views, make_views
 
 RETIMED_KINDS: Final = ("brakes fully", "brakes as drivers do (normal)", "other speed (normal)")
@@ -110,9 +110,8 @@ def _example(
     frame: int,
 ) -> RetimedExample:
     pairs = [(b, a) for b, a in zip(before, after, strict=True) if bool(b.exists_B[frame])]
-    small_hw = pixels_BHW[frame, ::PAST_STRIDE, ::PAST_STRIDE]
     changed_hw = _changed_pixels([b for b, _ in pairs], [a for _, a in pairs])[frame]
-    box = _around(changed_hw | small_hw[: changed_hw.shape[0], : changed_hw.shape[1]], _LEAST_PX)
+    box = _around(changed_hw | every_second(pixels_BHW)[frame], _LEAST_PX)
     cells_RC = torch.stack([lead.cells_BRC[frame], *(each.lead_BRC[frame] for pair in pairs for each in pair)]).any(0)
     cell_box = _around(cells_RC, _LEAST_CELLS)
     large = tuple(slice(PAST_STRIDE * side.start, PAST_STRIDE * side.stop) for side in box)

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from lib.common.labels import BICYCLE, BUS, CAR, DYNAMIC, MOTORCYCLE, TRUCK
+from lib.common.labels import AGENT_CAR, AGENT_IDS, BICYCLE, BUS, CAR, DYNAMIC, MOTORCYCLE, TRUCK
 from lib.common.ticks import TICK_S
 from lib.synthesis.objects import class_mask
 from lib.synthesis.targets import RETIMED, Targets
 from lib.views.frame_batch import Past
-from lib.views.past_views import PAST_STRIDE, Lead, PastView, pixel_rays
+from lib.views.past_views import Lead, PastView, pixel_rays, small_pixel
 from lib.views.range_view import RangeGrid, Views, cell_directions, cell_of
 
 HARD_MPS2: Final = (6.0, 10.0)
@@ -39,7 +39,8 @@ BODY_M: Final = 6.0
 """Of a vehicle's length, so much counts as its own; it is as wide as"""
 HALF_WIDTH_M: Final = 1.5
 BEFORE_M: Final = 0.8
-VEHICLES: Final = (CAR, TRUCK, BUS, MOTORCYCLE, BICYCLE, DYNAMIC, 114, 115, 116, 118, 119)
+_AGENT_VEHICLES: Final = tuple(class_id for class_id in AGENT_IDS if class_id >= AGENT_CAR)
+VEHICLES: Final = (CAR, TRUCK, BUS, MOTORCYCLE, BICYCLE, DYNAMIC, *_AGENT_VEHICLES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,12 +224,7 @@ def _moved_images(
     ahead_B1 = (offset_m_B31[..., 0] * forward_B3).sum(1, keepdim=True)
     along_BN = (rays_B3N * forward_B3[..., None]).sum(1).clamp(min=1e-3)
     met_B3N = rays_B3N * ((near_m_B1 + ahead_B1) / along_BN)[:, None] + (forward_B3 * farther_m_B[:, None])[..., None]
-    x, y, z = met_B3N.unbind(1)
-    fx, fy, cx, cy = views.intrinsics_B4[..., None].unbind(1)
-    column = ((cx - fx * y / x.clamp(min=0.1)) / PAST_STRIDE).floor().long()
-    row = ((cy - fy * z / x.clamp(min=0.1)) / PAST_STRIDE).floor().long()
-    inside_BN = (x > 0.1) & (column >= 0) & (column < w) & (row >= 0) & (row < h)
-    source_BN = torch.where(inside_BN, row * w + column, 0)
+    source_BN, inside_BN = small_pixel(met_B3N, views, h, w)
     own_BN = of_vehicle_BN.gather(1, source_BN) & inside_BN
     colors_B3N = past.image_B3hw.flatten(2).gather(2, source_BN[:, None].expand(-1, 3, -1))
     # Pixels on the outline are mixtures.
@@ -257,16 +253,21 @@ def beside_filled(maps_BKhw: Tensor, holes_Bhw: Tensor) -> Tensor:
 def _rear(xyz_B3RC: Tensor, lead_BRC: Tensor, forward_B3: Tensor) -> tuple[Tensor, Tensor]:
     """Place (B,) [m] of the rear along the direction `forward` from the LiDAR, and to the left of it."""
     xyz_B3N, lead_BN = xyz_B3RC.flatten(2), lead_BRC.flatten(1)
-    along_BN = (xyz_B3N * forward_B3[..., None]).sum(1)
+    along_BN, beside_BN = _along_and_beside(xyz_B3N, forward_B3)
     rear_m_B = torch.where(lead_BN, along_BN, torch.inf).amin(1)
     at_rear_BN = lead_BN & (along_BN < rear_m_B[:, None] + 1.5)
-    beside_BN = forward_B3[:, :1] * xyz_B3N[:, 1] - forward_B3[:, 1:2] * xyz_B3N[:, 0]
     beside_m_B = (beside_BN * at_rear_BN).sum(1) / at_rear_BN.sum(1).clamp(min=1)
     return torch.where(torch.isfinite(rear_m_B), rear_m_B, 1e3), beside_m_B
 
 
+def _along_and_beside(place_B3N: Tensor, forward_B3: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances (B, N) [m] of places (B, 3, N) along a direction (B, 3), and to the left of it."""
+    along_BN = (place_B3N * forward_B3[..., None]).sum(1)
+    return along_BN, forward_B3[:, :1] * place_B3N[:, 1] - forward_B3[:, 1:2] * place_B3N[:, 0]
+
+
 def _is_of(place_B3N: Tensor, forward_B3: Tensor, rear_m_B: Tensor, beside_m_B: Tensor) -> Tensor:
     """Which places (B, 3, N) [m, relative to the LiDAR] are within the vehicle's length and width (B, N)."""
-    along_BN = (place_B3N * forward_B3[..., None]).sum(1) - rear_m_B[:, None]
-    beside_BN = forward_B3[:, :1] * place_B3N[:, 1] - forward_B3[:, 1:2] * place_B3N[:, 0] - beside_m_B[:, None]
+    along_BN, beside_BN = _along_and_beside(place_B3N, forward_B3)
+    along_BN, beside_BN = along_BN - rear_m_B[:, None], beside_BN - beside_m_B[:, None]
     return (along_BN > -BEFORE_M) & (along_BN < BODY_M) & (beside_BN.abs() < HALF_WIDTH_M)

@@ -24,6 +24,7 @@ FASTEST_MPS: Final = 35.0
 HARDEST_MPS2: Final = 20.0
 ON_GROUND_M: Final = 0.3
 GROUND_REACH_M: Final = 60.0
+"""So far ahead the ground is fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +194,20 @@ def pixel_rays(views: Views, h: int, w: int, stride: int = PAST_STRIDE) -> Tenso
     row, column = torch.meshgrid(torch.arange(h, device=device), torch.arange(w, device=device), indexing="ij")
     u, v = (stride * (place.flatten() + 0.5) for place in (column, row))
     return torch.stack([torch.ones_like(u).expand(len(fx), -1), (cx - u) / fx, (cy - v) / fy], dim=1)
+
+
+def small_pixel(place_B3N: Tensor, views: Views, h: int, w: int) -> tuple[Tensor, Tensor]:
+    """Half-size pixel (B, N) int64 that sees places (B, 3, N) [m, camera frame], and whether it is in the image.
+
+    The pixel is row * w + column; 0 where it is not in the image.
+    """
+    x, y, z = place_B3N.unbind(1)
+    fx, fy, cx, cy = views.intrinsics_B4[..., None].unbind(1)
+    depth_m = x.clamp(min=0.1)
+    column = ((cx - fx * y / depth_m) / PAST_STRIDE).floor().long()
+    row = ((cy - fy * z / depth_m) / PAST_STRIDE).floor().long()
+    inside_BN = (x > 0.1) & (column >= 0) & (column < w) & (row >= 0) & (row < h)
+    return torch.where(inside_BN, row * w + column, 0), inside_BN
 
 
 def _turned_image(past: PastView, views: Views) -> Tensor:

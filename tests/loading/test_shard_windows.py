@@ -16,10 +16,11 @@ from lib.geometry.frame import Lidar
 from lib.geometry.ground_fit import fit_ground
 from lib.geometry.merged import in_vehicle_frame
 from lib.geometry.rigid import vehicle_SE3_sensor, yaw_transform
-from lib.loading.dataset import MAX_GROUND_M, FrameRef, ShardDataset, as_read, batches
+from lib.loading.dataset import FrameRef, ShardDataset, as_read, batches
 from lib.loading.shard_windows import ShardWindows, fastest_mps, windows_of
 from lib.shards.sequences import NO_FRAME
 from lib.shards.tracks import write_tracks
+from lib.views.past_views import GROUND_REACH_M
 from tests.present import present
 from tests.views.moving_street import LIDAR, Box, Rig, Street, driving, straight, street_shard, true_tracks
 
@@ -102,7 +103,7 @@ def test_transforms_between_frames_are_those_of_the_poses(folder, rig):
     np.testing.assert_allclose(past.vehicle_R_camera_B33[0], vehicle_R_camera, atol=1e-5)
     np.testing.assert_allclose(past.vehicle_t_lidar_B3[0], vehicle_SE3_points[:3, 3], atol=1e-5)
     cloud = in_vehicle_frame(np.asarray(shard.points[5][: shard.num_points[5]]), shard.lidars)
-    np.testing.assert_allclose(past.ground_B4[0], fit_ground(cloud, MAX_GROUND_M).coefficients, atol=1e-5)
+    np.testing.assert_allclose(past.ground_B4[0], fit_ground(cloud, GROUND_REACH_M).coefficients, atol=1e-5)
 
 
 @pytest.mark.parametrize("unknown", [[5], [4], [2], [2, 4]])
