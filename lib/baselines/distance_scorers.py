@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lib.baselines.references import References
 from lib.common.labels import NORMAL_IDS
-from lib.model.detector import Detector, Logits, quarter_size
+from lib.model.detector import Detector, Logits, no_lead, quarter_size
 from lib.model.devices import Precision, autocast
 from lib.views.frame_batch import FrameBatch
 from lib.views.range_view import RangeGrid, Views, make_views
@@ -70,7 +70,7 @@ class DistanceScorer:
     def __call__(self, views: Views) -> Logits:
         """Logits with distances as `cell_BRC` and `pixel_Bhw`; the class logits are the network's."""
         cells, pixels = self.detector.features(views)
-        logits = self.detector.heads(cells, pixels)
+        logits = self.detector.heads(cells, pixels, no_lead(views.range_m_BRC))
         with torch.autocast(cells.device.type, enabled=False):
             cell_BRC = _distance_map(self.point, cells)
             pixel_Bhw = _distance_map(self.pixel, pixels)

@@ -15,18 +15,14 @@ SEEDS = 32
 
 
 def frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor:
-    """Score (B,) of each frame by predict.frame_score, a mean of the highest logits; or that of the vehicle ahead.
+    """Score (B,) of each frame by predict.frame_score, a mean of the highest logits; or, if higher, that of the
+    vehicle ahead, to which `vehicle_ahead_shift` is added.
 
     top_points: mean of the `frame_top_points` highest cells; points_or_pixels: maximum of that and of the mean of the
     `frame_top_pixels` highest pixels; pooled: top_points after averaging each cell with its neighbours within
     `frame_radius_m`; cluster: the highest mean of cells within `frame_radius_m` of one cell.
     """
-    score_B = _frame_scores(logits, views, params)
-    if views.motion is None:
-        return score_B
-    lead_BRC = views.motion.lead_BRC & views.has_lidar_B[:, None, None]
-    lead_B = lead_score(logits.cell_BRC, lead_BRC, params.frame_top_points)
-    return torch.maximum(score_B, lead_B + params.vehicle_ahead_shift)
+    return torch.maximum(_frame_scores(logits, views, params), logits.lead_B + params.vehicle_ahead_shift)
 
 
 def _frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor:
@@ -42,15 +38,6 @@ def _frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor
         return points_B
     pixels_B = _mean_of_highest(logits.pixel_Bhw, params.frame_top_pixels)
     return torch.maximum(points_B, pixels_B)
-
-
-def lead_score(cell_BRC: Tensor, lead_BRC: Tensor, top_points: int) -> Tensor:
-    """Mean (B,) of the highest logits of the vehicle ahead, which may have fewer cells; -inf where there is none."""
-    flat = torch.where(lead_BRC, cell_BRC, -torch.inf).flatten(1)
-    highest = flat.topk(min(top_points, flat.shape[1]), dim=1).values
-    known = torch.isfinite(highest)
-    mean = torch.where(known, highest, 0.0).sum(1) / known.sum(1).clamp(min=1)
-    return torch.where(known.any(1), mean, -torch.inf)
 
 
 def pooled(cell_BRC: Tensor, xyz_B3RC: Tensor, seen_BRC: Tensor, radius_m: float) -> Tensor:

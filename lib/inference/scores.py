@@ -51,7 +51,8 @@ def _mirrored_back(there: Logits, width_px: int) -> Logits:
     interpolated.
     """
     beside_px = -width_px % PIXEL_STRIDE
-    flipped = Logits(*(getattr(there, f.name).flip(-1) for f in fields(Logits)))
+    maps = {f.name: getattr(there, f.name).flip(-1) for f in fields(Logits) if f.name != "lead_B"}
+    flipped = replace(there, **maps)
     if beside_px == 0:
         return flipped
 
@@ -103,10 +104,15 @@ def scores_of(
     """Give every point its cell's logit, and every frame a score by `frame_scores`.
 
     `cell_BP` as returned by make_views; points outside the range view (padding) get 0. `outside_shift` is added to the
-    logits of cells outside the image, which frame scores do not use.
+    logits of cells outside the image, which frame scores do not use. Cells of the vehicle ahead have at least the
+    logit that it brakes.
     """
     seen = views.seen_BRC
-    flat = torch.where(seen, logits.cell_BRC, logits.cell_BRC + outside_shift).flatten(1)
+    cell_BRC = torch.where(seen, logits.cell_BRC, logits.cell_BRC + outside_shift)
+    if views.motion is not None:
+        lead_BRC = torch.where(views.motion.lead_BRC, logits.lead_B[:, None, None], -torch.inf)
+        cell_BRC = torch.maximum(cell_BRC, lead_BRC + params.vehicle_ahead_shift)
+    flat = cell_BRC.flatten(1)
     point_BP = torch.where(cell_BP >= 0, flat.gather(1, cell_BP.clamp(min=0)), 0.0)
     frame_B = frame_scores(logits, views, params)
     return Scores(point_BP, upsampled(logits.pixel_Bhw, views.image_B3HW.shape[-2:]), frame_B)

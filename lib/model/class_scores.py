@@ -5,19 +5,22 @@ from dataclasses import replace
 from torch import Tensor
 from torch.nn.functional import log_softmax, softplus
 
-from lib.model.detector import Logits
+from lib.model.detector import Logits, no_lead
 from lib.model.model_params import Score
 
 
 def rescored(logits: Logits, score: Score) -> Logits:
-    """Replace the anomaly logits by another score (see class_score; combined: plus the anomaly logit)."""
+    """Replace the anomaly logits by another score (see class_score; combined: plus the anomaly logit).
+
+    Of these, none is of the vehicle ahead.
+    """
     if score == "anomaly_logit":
         return logits
     cell_BRC = class_score(logits.cell_class_BSRC, score)
     pixel_Bhw = class_score(logits.pixel_class_BShw, score)
     if score == "combined":
         cell_BRC, pixel_Bhw = cell_BRC + logits.cell_BRC, pixel_Bhw + logits.pixel_Bhw
-    return replace(logits, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw)
+    return replace(logits, cell_BRC=cell_BRC, pixel_Bhw=pixel_Bhw, lead_B=no_lead(cell_BRC))
 
 
 def class_score(logits_BSRC: Tensor, score: Score) -> Tensor:

@@ -18,6 +18,7 @@ from lib.model.fusion import ConcatFusion, CrossAttentionFusion
 from lib.model.image_encoder import ImageEncoder
 from lib.model.lidar_encoder import LidarEncoder
 from lib.model.model_params import Encoding, Fusion
+from lib.model.track_head import TrackHead
 from lib.model.unet import UNet
 from lib.views.range_view import RangeGrid, Views
 
@@ -63,12 +64,14 @@ class Logits:
     cell_BRC per range-view cell; cell_class_BSRC one-versus-all logits of the normal classes (labels.NORMAL_IDS);
     pixel_Bhw and pixel_class_BShw at a quarter of the image size, rounded up: quarter-size pixel k covers the pixels
     [4 k, 4 k + 4), fewer at the border.
+    lead_B: that the vehicle ahead brakes fully, by its track; -inf where that is not known.
     """
 
     cell_BRC: Tensor
     cell_class_BSRC: Tensor
     pixel_Bhw: Tensor
     pixel_class_BShw: Tensor
+    lead_B: Tensor
 
 
 class Detector(nn.Module):
@@ -81,6 +84,7 @@ class Detector(nn.Module):
         cell_head: nn.Module,
         pixel_mix: nn.Module,
         pixel_head: nn.Module,
+        track_head: TrackHead | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -88,13 +92,24 @@ class Detector(nn.Module):
         self.cell_head = cell_head
         self.pixel_mix = pixel_mix
         self.pixel_head = pixel_head
+        self.track_head = track_head
 
     def forward(self, views: Views) -> Logits:
-        """Compute the logits of every cell and pixel."""
-        return self.heads(*self.features(views))
+        """Compute the logits of every cell and pixel, and of the vehicle ahead."""
+        return self.heads(*self.features(views), self.lead_logits(views))
+
+    def lead_logits(self, views: Views) -> Tensor:
+        """Logits.lead_B."""
+        if self.track_head is None:
+            return no_lead(views.range_m_BRC)
+        motion = views.motion
+        assert motion is not None, "a detector with a window needs views with motion"
+        lead_BRC = motion.lead_BRC & views.has_lidar_B[:, None, None]
+        range_m_B = torch.where(lead_BRC, views.range_m_BRC, torch.inf).amin((1, 2))
+        return torch.where(lead_BRC.any(2).any(1), self.track_head(motion.places_m_BT, range_m_B), -torch.inf)
 
     def features(self, views: Views) -> tuple[Tensor, Tensor]:
-        """Inputs of the heads: features of cells (B, F, R, C) and of quarter-size pixels (B, F, h, w)."""
+        """Inputs of `heads`: features of cells (B, F, R, C) and of quarter-size pixels (B, F, h, w)."""
         cells, pixels = self.backbone(views)
         return cells, torch.as_tensor(self.pixel_mix(pixels))
 
@@ -103,9 +118,9 @@ class Detector(nn.Module):
         assert isinstance(self.backbone, RangeViewBackbone)
         return self.backbone.without_image(views)
 
-    def heads(self, cells: Tensor, pixels: Tensor) -> Logits:
-        """Compute the logits from features."""
-        return Logits(*self.cell_logits(cells), *_logits(self.pixel_head, pixels))
+    def heads(self, cells: Tensor, pixels: Tensor, lead_B: Tensor) -> Logits:
+        """Compute the logits from features, and add those of the vehicle ahead."""
+        return Logits(*self.cell_logits(cells), *_logits(self.pixel_head, pixels), lead_B)
 
     def cell_logits(self, cells: Tensor) -> tuple[Tensor, Tensor]:
         """cell_BRC and cell_class_BSRC of Logits from features of cells."""
@@ -136,7 +151,13 @@ def build_detector(config: DetectorConfig) -> Detector:
     for head in (cell_head, pixel_head):
         assert head.bias is not None
         nn.init.constant_(head.bias, INITIAL_LOGIT)
-    return Detector(config, backbone, cell_head, pixel_mix, pixel_head)
+    track_head = TrackHead() if len(config.window) > 1 and config.fusion != "image" else None
+    return Detector(config, backbone, cell_head, pixel_mix, pixel_head, track_head)
+
+
+def no_lead(like_BRC: Tensor) -> Tensor:
+    """Logits.lead_B of B frames in which no vehicle ahead is known."""
+    return torch.full_like(like_BRC[:, 0, 0], -torch.inf, dtype=torch.float32)
 
 
 def quarter_size(map_BHW: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from lib.synthesis.earlier_pastes import with_pasted
 from lib.synthesis.families import Families
 from lib.synthesis.pseudo_anomalies import Mix, paste_pseudo_anomalies
-from lib.synthesis.retiming import draw_retiming, retimed
+from lib.synthesis.retimed_views import retimed, retiming_of
 from lib.synthesis.targets import Targets
 from lib.views.frame_batch import FrameBatch
 from lib.views.past_views import Lead, PastView, lead_now, make_past_views, with_motion
@@ -26,7 +26,7 @@ def pasted_windows(
     lead = lead_now(batch.past, views, cell_BP)
     lead = replace(lead, cells_BRC=lead.cells_BRC & (pasted.range_m_BRC == views.range_m_BRC))
     pasts = with_pasted(make_past_views(batch, batch.past, grid), views, pasted, grid, generator)
-    retiming = draw_retiming(lead, pasts, mix.retimed_fraction, mix.fastest_mps, generator)
+    retiming = retiming_of(lead, pasts, mix.retimed_fraction, mix.fastest_mps, generator)
     pasts, lead, targets = retimed(pasted, targets, pasts, lead, batch.past, retiming, grid)
     pasts, lead = _with_losses(pasts, lead, mix.lost_lag_fraction, generator)
     return with_motion(pasted, pasts, lead, batch.past, grid), targets

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from lib.common.ticks import TICK_S
-from lib.synthesis.retiming import Retiming, draw_retiming, lead_pixels, retimed
+from lib.synthesis.retimed_views import lead_pixels, retimed, retiming_of
+from lib.synthesis.retiming import Retiming
 from lib.synthesis.targets import no_targets
 from lib.views.frame_batch import FrameBatch
 from lib.views.past_views import PAST_STRIDE, Lead, PastView, every_second, lead_now, make_past_views
@@ -66,7 +67,7 @@ def retimed_examples(batch: FrameBatch, grid: RangeGrid, fastest_mps: float, eac
     views, cell_BP = make_views(batch, grid)
     pasts, lead = make_past_views(batch, batch.past, grid), lead_now(batch.past, views, cell_BP)
     generator = torch.Generator(views.image_B3HW.device).manual_seed(SEED)
-    retimings = [draw_retiming(lead, pasts, 1.0, fastest_mps, generator) for _ in range(ROUNDS)]
+    retimings = [retiming_of(lead, pasts, 1.0, fastest_mps, generator) for _ in range(ROUNDS)]
     edited = [retimed(views, no_targets(views), pasts, lead, batch.past, retiming, grid)[0] for retiming in retimings]
     changed_SB = torch.stack([_changed_pixels(pasts, after).flatten(1).sum(1) for after in edited])
     pixels_BHW = lead_pixels(views, lead, batch.past.vehicle_R_camera_B33[:, 0])

@@ -7,7 +7,7 @@ from lib.baselines.baseline_runs import BaselineParams, _with_best_frame_score
 from lib.common.labels import UNKNOWN
 from lib.inference.shard_scoring import Scoring
 from lib.model.backbones import PIXEL_STRIDE
-from lib.model.detector import DetectorConfig, Logits
+from lib.model.detector import DetectorConfig, Logits, no_lead
 from lib.training.training_frames import training_set
 from tests.all_params import all_params
 from tests.shard_data import write_street_shards
@@ -18,7 +18,8 @@ CPU = torch.device("cpu")
 
 def logits(views, cells, pixels):
     B = len(cells)
-    return Logits(cells, cells.new_zeros(B, 1, *cells.shape[1:]), pixels, pixels.new_zeros(B, 1, *pixels.shape[1:]))
+    classes, pixel_classes = (of.new_zeros(B, 1, *of.shape[1:]) for of in (cells, pixels))
+    return Logits(cells, classes, pixels, pixel_classes, no_lead(cells))
 
 
 def sees_cells_alone(views):

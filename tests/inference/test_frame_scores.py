@@ -6,7 +6,7 @@ import torch
 
 from lib.inference.frame_scores import frame_scores, pooled
 from lib.inference.predict_params import FrameScore
-from lib.model.detector import Logits
+from lib.model.detector import Logits, no_lead
 from lib.views.range_view import by_field, make_views
 from tests.all_params import all_params
 from tests.views.streets import GRID, flat_street
@@ -36,7 +36,8 @@ def params(how, points=POINTS):
 def logits(cell_BRC, pixel_Bhw=None):
     """Logits of which only the anomaly logits matter; those of pixels are low unless given."""
     none = cell_BRC.new_empty(0)
-    return Logits(cell_BRC, none, torch.full((len(cell_BRC), 8, 12), LOW) if pixel_Bhw is None else pixel_Bhw, none)
+    pixel_Bhw = torch.full((len(cell_BRC), 8, 12), LOW) if pixel_Bhw is None else pixel_Bhw
+    return Logits(cell_BRC, none, pixel_Bhw, none, no_lead(cell_BRC))
 
 
 def score(views, cells, how, logit=HIGH):

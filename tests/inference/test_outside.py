@@ -13,7 +13,7 @@ from lib.inference.calibration_set import matched_outside, score_validation, val
 from lib.inference.shard_scoring import Scoring, score_shard
 from lib.inference.threads import Threads
 from lib.loading.dataset import FrameRef, batches
-from lib.model.detector import DetectorConfig, Logits
+from lib.model.detector import DetectorConfig, Logits, no_lead
 from lib.shards.index import write_index
 from lib.shards.shard_writer import padded_length, write_shard
 from lib.views.range_view import make_views
@@ -38,7 +38,8 @@ def louder_outside(by):
         seen = views.seen_BRC
         small = views.depth_m_BHW[:, ::4, ::4] * 0
         classes = torch.zeros(len(drawn), len(NORMAL_IDS), *drawn.shape[1:])
-        return Logits(drawn + by * ~seen, classes, small, torch.zeros(len(drawn), len(NORMAL_IDS), *small.shape[1:]))
+        small_classes = torch.zeros(len(drawn), len(NORMAL_IDS), *small.shape[1:])
+        return Logits(drawn + by * ~seen, classes, small, small_classes, no_lead(drawn))
 
     return scorer
 

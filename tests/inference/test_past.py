@@ -10,9 +10,9 @@ import torch
 from lib.common.labels import CAR, WALL
 from lib.common.ticks import HISTORY_TICKS
 from lib.geometry.frame import Lidar
-from lib.inference.frame_scores import frame_scores, lead_score
+from lib.inference.frame_scores import frame_scores
 from lib.inference.predict_params import FrameScore
-from lib.inference.scores import also_without_image
+from lib.inference.scores import also_without_image, scores_of
 from lib.inference.shard_scoring import Scoring, predictions_of, score_shard
 from lib.loading.shard_windows import ShardWindows
 from lib.model.detector import DetectorConfig, Logits, build_detector
@@ -123,36 +123,34 @@ def with_lead(cells_BRC):
     return replace(views, motion=motion)
 
 
-def logits(cell_BRC):
+def logits(cell_BRC, lead_B):
     none = cell_BRC.new_empty(0)
-    return Logits(cell_BRC, none, torch.full((len(cell_BRC), 8, 12), -3.0), none)
+    return Logits(cell_BRC, none, torch.full((len(cell_BRC), 8, 12), -3.0), none, torch.tensor(lead_B))
 
 
 @pytest.mark.parametrize("how", get_args(FrameScore))
-def test_the_frame_score_counts_the_vehicle_ahead(how):
-    """Of four cells, fewer than count elsewhere; in the other frame none is ahead."""
+def test_a_frame_scores_as_high_as_the_vehicle_ahead(how):
+    """In the other frame none is ahead."""
+    views, _ = make_views(flat_street(2), GRID)
+    params = all_params().predict.model_copy(update={"frame_score": how, "vehicle_ahead_shift": 2.0})
+    cell_BRC = torch.full_like(views.range_m_BRC, -3.0)
+    assert frame_scores(logits(cell_BRC, [4.0, -torch.inf]), views, params).tolist() == [6.0, -3.0]
+    assert frame_scores(logits(cell_BRC, [-9.0, -torch.inf]), views, params).tolist() == [-3.0, -3.0]
 
+
+def test_points_of_the_vehicle_ahead_score_at_least_that_it_brakes():
     def four(views):
         cells = torch.zeros_like(views.range_m_BRC, dtype=torch.bool)
         cells[0, 20, 38:42] = True
         return cells
 
     views = with_lead(four)
-    params = all_params().predict.model_copy(update={"frame_score": how, "frame_top_points": 10})
-    cell_BRC = torch.full_like(views.range_m_BRC, -3.0)
-    low = frame_scores(logits(cell_BRC), views, params)
-    shift = params.vehicle_ahead_shift
-    assert low.tolist() == pytest.approx([-3.0 + shift, -3.0]) and shift > 0
-    cell_BRC[:, 20, 38:42] = 5.0
-    found = frame_scores(logits(cell_BRC), views, params)
-    single = frame_scores(logits(cell_BRC), replace(views, motion=None), params)
-    assert found[0] == pytest.approx(5.0 + shift) and found[1] == single[1] < 5.0
+    cell_BP = torch.tensor([[20 * GRID.visible_columns + 38, 20 * GRID.visible_columns + 37, -1]]).expand(2, -1)
+    params = all_params().predict.model_copy(update={"vehicle_ahead_shift": 2.0})
 
+    def scored(lead):
+        found = scores_of(logits(torch.full_like(views.range_m_BRC, -3.0), [lead, -torch.inf]), views, cell_BP, params)
+        return found.point_BP.tolist()
 
-def test_the_vehicles_score_is_the_mean_of_its_highest_cells():
-    cell_BRC = torch.arange(24.0).view(2, 3, 4)
-    lead_BRC = torch.zeros(2, 3, 4, dtype=torch.bool)
-    lead_BRC[0, :, 0] = True  # 0, 4, 8
-    assert lead_score(cell_BRC, lead_BRC, 2).tolist() == [6.0, -torch.inf]
-    assert lead_score(cell_BRC, lead_BRC, 10).tolist() == [4.0, -torch.inf]
-    assert lead_score(cell_BRC, lead_BRC, 1000)[0] == 4.0
+    assert scored(4.0) == [[6.0, -3.0, 0.0], [-3.0, -3.0, 0.0]]
+    assert scored(-9.0) == [[-3.0, -3.0, 0.0]] * 2

@@ -20,7 +20,7 @@ def logits(generator):
     def random(*shape):
         return torch.randn(shape, generator=generator) * 4
 
-    return Logits(random(2, 8, 16), random(2, S, 8, 16), random(2, 4, 6), random(2, S, 4, 6))
+    return Logits(random(2, 8, 16), random(2, S, 8, 16), random(2, 4, 6), random(2, S, 4, 6), random(2))
 
 
 @pytest.fixture

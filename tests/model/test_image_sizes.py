@@ -119,7 +119,7 @@ def test_pixels_judged_in_the_mirror_image_come_back_to_their_place(width):
         flipped = torch.equal(seen.image_B3HW, mirrored(views).image_B3HW)
         place = width - middles_px if flipped else middles_px
         pixels, classes = place.expand(2, 16, -1), place.expand(2, len(NORMAL_IDS), 16, -1)
-        return Logits(torch.zeros(2, 32, 80), torch.zeros(2, len(NORMAL_IDS), 32, 80), pixels, classes)
+        return Logits(torch.zeros(2, 32, 80), torch.zeros(2, len(NORMAL_IDS), 32, 80), pixels, classes, torch.zeros(2))
 
     found = score_both_ways(scorer, views)
     for values in (found.pixel_Bhw, found.pixel_class_BShw):

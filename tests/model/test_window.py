@@ -10,8 +10,9 @@ from lib.common.errors import DataError
 from lib.common.ticks import HISTORY_TICKS
 from lib.inference.scores import also_without_image, score_both_ways, scores_of
 from lib.model.detector import DetectorConfig, build_detector
-from lib.model.lidar_encoder import TRACK_INPUTS, motion_inputs, track_inputs
+from lib.model.lidar_encoder import motion_inputs
 from lib.model.model_file import load_detector, save_detector
+from lib.model.track_head import INPUTS, track_inputs
 from lib.model.weights_file import ModelContent, read_model, write_model
 from lib.synthesis.targets import no_targets
 from lib.training.losses import detection_loss, segmentation_loss
@@ -101,6 +102,7 @@ def test_every_variant_trains_and_scores_images_of_any_size(fusion, size):
     detector = detector_of(fusion, grid=grid)
     logits = detector(views)
     loss = detection_loss(logits, views, no_targets(views), TRAIN) + segmentation_loss(logits, views)
+    loss = loss + (logits.lead_B.sum() if fusion != "image" else 0)
     gradients = torch.autograd.grad(loss, list(detector.parameters()))
     assert all(gradient.isfinite().all() for gradient in gradients)
     with torch.inference_mode():
@@ -119,11 +121,33 @@ def test_each_part_of_the_past_is_read(window):
     for changes in (
         {"channels_BMRC": motion.channels_BMRC + 1},
         {"images_BLhw": motion.images_BLhw.flip(2)},
-        {"places_m_BT": motion.places_m_BT * 2},
-        {"lead_BRC": torch.zeros_like(motion.lead_BRC)},
         {"exists_BL": ~motion.exists_BL},
     ):
         assert not torch.equal(cells(detector, changed(views, **changes)), plain), changes.keys()
+
+
+@pytest.mark.parametrize("fusion", VARIANTS)
+def test_the_vehicle_ahead_is_judged_by_its_track_alone(fusion):
+    views, _ = moving((64, 96))
+    detector, motion = detector_of(fusion), present(views.motion)
+
+    def lead(views):
+        with torch.no_grad():
+            return detector(views).lead_B
+
+    unknown = torch.full((2,), -torch.inf)
+    if fusion == "image":
+        assert torch.equal(lead(views), unknown)
+        return
+    plain, everywhere = lead(views), torch.ones(2, dtype=torch.bool)
+    assert plain.isfinite().all()
+    assert not torch.equal(lead(changed(views, places_m_BT=motion.places_m_BT * 2)), plain)
+    assert not torch.equal(lead(replace(views, range_m_BRC=views.range_m_BRC * 2)), plain)
+    assert torch.equal(lead(changed(views, channels_BMRC=motion.channels_BMRC + 1)), plain)
+    assert torch.equal(lead(without_image(views, everywhere)), plain)
+    assert torch.equal(lead(without_lidar(views, everywhere)), unknown)
+    assert torch.equal(lead(changed(views, lead_BRC=torch.zeros_like(motion.lead_BRC))), unknown)
+    assert torch.equal(lead(changed(views, places_m_BT=torch.full_like(motion.places_m_BT, torch.nan))), unknown)
 
 
 def test_a_missing_earlier_image_is_as_one_that_shows_no_change():
@@ -137,18 +161,13 @@ def test_a_missing_earlier_image_is_as_one_that_shows_no_change():
 
 @pytest.mark.parametrize("fusion", ["concat", "cross_attention"])
 def test_without_the_lidar_cells_depend_on_the_images_alone(fusion):
-    """Neither on the channels of motion nor on the track, which are the LiDAR's; the earlier images still count."""
+    """Not on the channels of motion, which are the LiDAR's; the earlier images still count."""
     views, _ = moving((64, 96))
     detector, everywhere = detector_of(fusion), torch.ones(2, dtype=torch.bool)
     lost = without_lidar(views, everywhere)
     plain, motion = cells(detector, lost), present(views.motion)
     assert plain.isfinite().all() and not torch.equal(plain, cells(detector, views))
-    for changes in (
-        {"channels_BMRC": motion.channels_BMRC + 1},
-        {"places_m_BT": motion.places_m_BT * 2},
-        {"lead_BRC": torch.zeros_like(motion.lead_BRC)},
-    ):
-        assert torch.equal(cells(detector, changed(lost, **changes)), plain)
+    assert torch.equal(cells(detector, changed(lost, channels_BMRC=motion.channels_BMRC + 1)), plain)
     assert not torch.equal(cells(detector, changed(lost, images_BLhw=motion.images_BLhw.flip(2))), plain)
 
 
@@ -162,7 +181,6 @@ def test_without_the_image_cells_depend_on_the_lidar_alone(fusion):
     other = changed(replace(views, image_B3HW=1 - views.image_B3HW), images_BLhw=motion.images_BLhw.flip(2))
     assert torch.equal(cells(detector, without_image(other, everywhere)), plain)
     assert not torch.equal(cells(detector, changed(lost, channels_BMRC=motion.channels_BMRC + 1)), plain)
-    assert not torch.equal(cells(detector, changed(lost, places_m_BT=motion.places_m_BT * 2)), plain)
 
 
 def test_a_fraction_without_a_sensor_leaves_the_others_as_they_are():
@@ -180,7 +198,7 @@ def test_a_track_that_is_not_known_gives_finite_inputs_and_its_speed_is_read():
     places[1] = -(8 * ago_s + 6 * ago_s**2 / 2)  # brakes by 6 m/s2, to 8 m/s
     places[2, :4] = places[1, :4]
     inputs = track_inputs(places, torch.tensor([torch.inf, 12.0, 12.0]))
-    assert inputs.shape == (3, TRACK_INPUTS) and inputs.isfinite().all() and not inputs[0].any()
+    assert inputs.shape == (3, INPUTS) and inputs.isfinite().all() and not inputs[0].any()
     speeds, known, changes = inputs[1].split([HISTORY_TICKS, HISTORY_TICKS, 2 * HISTORY_TICKS])
     torch.testing.assert_close(10 * speeds, 8 + 6 * ago_s[1:] / 2)
     assert known.all()

@@ -12,6 +12,7 @@ from lib.geometry.frame import Lidar
 from lib.synthesis.families import TRAINING
 from lib.synthesis.pasted_windows import pasted_windows
 from lib.synthesis.pseudo_anomalies import Mix
+from lib.synthesis.retimed_views import retimed, retiming_of
 from lib.synthesis.retiming import (
     HARD_MPS2,
     LEAST_BRAKED_S,
@@ -20,8 +21,6 @@ from lib.synthesis.retiming import (
     POSITIVE_FRACTION,
     USUAL_MPS2,
     Retiming,
-    draw_retiming,
-    retimed,
 )
 from lib.synthesis.targets import RETIMED, no_targets
 from lib.views.frame_batch import FrameBatch, Past
@@ -217,7 +216,7 @@ def test_what_was_pasted_before_keeps_its_target(tmp_path):
 
 def drawn(places_m_BT, fraction=1.0, fastest_mps=14.0, seed=0):
     cells = torch.ones(len(places_m_BT), 2, 2, dtype=torch.bool)
-    return draw_retiming(Lead(cells, places_m_BT), [], fraction, fastest_mps, torch.Generator().manual_seed(seed))
+    return retiming_of(Lead(cells, places_m_BT), [], fraction, fastest_mps, torch.Generator().manual_seed(seed))
 
 
 def places(speed_mps, acceleration_mps2=0.0, B=4000):
@@ -251,7 +250,7 @@ def test_only_a_vehicle_whose_track_is_known_is_edited():
     unknown = places(8.0).clone()
     unknown[:, 3:] = torch.nan
     assert not drawn(unknown).edited_B.any()
-    gone = draw_retiming(
+    gone = retiming_of(
         Lead(torch.zeros(8, 2, 2, dtype=torch.bool), places(8.0, B=8)), [], 1.0, 14.0, torch.Generator().manual_seed(0)
     )
     assert not gone.edited_B.any()
@@ -265,7 +264,7 @@ def test_nobody_drives_backwards_or_faster_than_the_fastest(tmp_path, speed_mps)
     window = window_of(tmp_path / "drive", driving(speed_mps), straight(7.0), ticks=range(HISTORY_TICKS + 1))
     B, fastest_mps = 600, 14.0
     window = Window(*(each_B(getattr(window, field.name), B) for field in fields(Window)))
-    how = draw_retiming(window.lead, [], 1.0, fastest_mps, torch.Generator().manual_seed(3))
+    how = retiming_of(window.lead, [], 1.0, fastest_mps, torch.Generator().manual_seed(3))
     _, lead, _ = edited(replace(window, pasts=[]), how)
     speeds = -lead.places_m_BT.diff(dim=1) * 10
     assert speeds.min() > -0.01
