@@ -8,6 +8,7 @@ from lib.common.ticks import HISTORY_TICKS, TICK_S
 HIDDEN = 64
 INPUTS = 4 * HISTORY_TICKS
 RANGE_SCALE_M = 40.0
+SILENT = -20.0
 
 
 class TrackHead(nn.Module):
@@ -26,6 +27,12 @@ class TrackHead(nn.Module):
         with torch.autocast(range_m_B.device.type, enabled=False):  # bfloat16 would round 10 m to 4 cm
             logit_B: Tensor = self.layers(track_inputs(places_m_BT, range_m_B))[:, 0]
         return torch.where(torch.isfinite(places_m_BT[:, 1:]).any(1), logit_B, -torch.inf)
+
+    def silence(self) -> None:
+        """Make all logits SILENT."""
+        last = self.layers[-1]
+        nn.init.zeros_(last.weight)
+        nn.init.constant_(last.bias, SILENT)
 
 
 def track_inputs(places_m_BT: Tensor, range_m_B: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from lib.training.muon import Muon
 from lib.training.process_group import ProcessGroup
 from lib.training.recipe import Recipe, TrainingSet
 from lib.training.running_statistics import RunningStatistics
-from lib.training.track_training import train_track_head
+from lib.training.track_training import known_tracks, train_track_head
 from lib.training.train_params import TrainParams
 from lib.training.training_state import EpochRecord, TrainingState
 from lib.training.validation import validate
@@ -56,7 +56,7 @@ def train_detector(
         ShardDataset(data.shards, frames, data.windows) for frames in (data.training, data.validation)
     )
     if detector.track_head is not None and recipe.objective == "anomalies":
-        train_track_head(detector.track_head, data, recipe)
+        train_track_head(detector.track_head, *known_tracks(data), recipe)
     state = begin_training(detector, recipe, len(training))
     if checkpoints:
         checkpoints.restore(state, group)
