@@ -31,6 +31,7 @@ class TrackHead(nn.Module):
     def silence(self) -> None:
         """Make all logits SILENT."""
         last = self.layers[-1]
+        assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
         nn.init.constant_(last.bias, SILENT)
 
