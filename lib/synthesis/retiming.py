@@ -79,7 +79,7 @@ def draw_retiming(
     low, high = HARD_MPS2
     deceleration_B = torch.where(hard_B, low + (high - low) * drawn[2], USUAL_MPS2 * (2 * drawn[2] - 1))
     ended_s_B = torch.where(stands_B, STOOD_S * drawn[4], 0.0)
-    faster_B = torch.where(~hard_B & (drawn[5] < 0.3), OTHER_SPEED_MPS * (2 * drawn[6] - 1), 0.0)
+    faster_B = torch.where(drawn[5] < 0.3, OTHER_SPEED_MPS * (2 * drawn[6] - 1), 0.0)
     speed_mps_B = speed_mps_B.clamp(0.0, fastest_mps)
     faster_B = (speed_mps_B + faster_B).clamp(0.0, fastest_mps) - speed_mps_B
     after_mps_B = speed_mps_B + faster_B

@@ -10,7 +10,7 @@ from lib.model.track_head import TrackHead
 from lib.synthesis.retiming import LEAST_TICKS, draw_retiming, farther_back_m
 from lib.training.recipe import Recipe, TrainingSet
 
-STEPS = 3000
+STEPS = 2000
 ROWS = 2048
 LEARNING_RATE = 3e-3
 
@@ -42,7 +42,7 @@ def train_track_head(head: TrackHead, places_m_NT: Tensor, range_m_N: Tensor, re
         rows = torch.randint(len(places_m_NT), (ROWS,), generator=generator)
         places_m_BT = places_m_NT[rows]
         retiming = draw_retiming(places_m_BT, (), recipe.params.retimed_fraction, recipe.fastest_mps, generator)
-        logit_B = head(places_m_BT - farther_back_m(places_m_BT, retiming), range_m_N[rows])
+        logit_B = head.logits(places_m_BT - farther_back_m(places_m_BT, retiming), range_m_N[rows])
         loss = binary_cross_entropy_with_logits(logit_B, retiming.positive_B.float())
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -61,5 +61,5 @@ def test_the_head_is_frozen_and_depends_on_the_seed_alone():
 
 def test_without_a_track_it_never_says_that_a_vehicle_brakes():
     head = trained(places_m=torch.empty(0, HISTORY_TICKS + 1))
-    assert (head(tracks(-8.0), torch.full((400,), 12.0)) == SILENT).all()
+    assert (head(tracks(-8.0), torch.full((400,), 12.0)) < SILENT / 2).all()
     assert not any(value.requires_grad for value in head.parameters())
