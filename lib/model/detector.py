@@ -64,7 +64,7 @@ class Logits:
     cell_BRC per range-view cell; cell_class_BSRC one-versus-all logits of the normal classes (labels.NORMAL_IDS);
     pixel_Bhw and pixel_class_BShw at a quarter of the image size, rounded up: quarter-size pixel k covers the pixels
     [4 k, 4 k + 4), fewer at the border.
-    lead_B: that the vehicle ahead brakes fully, by its track; -inf where that is not known.
+    lead_B: of the vehicle ahead, that it brakes fully, by its track (track_head.py); -inf where that is not known.
     """
 
     cell_BRC: Tensor

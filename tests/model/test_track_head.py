@@ -42,12 +42,18 @@ def test_of_several_windows_the_hardest_braking_counts():
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_what_is_not_known_and_what_no_vehicle_does_counts_as_no_braking():
+def test_missing_places_are_left_out():
+    places = track(-6.0)
+    places[:, [2, 4]] = torch.nan
+    assert float(deceleration_mps2(places, torch.zeros(1))[0]) == pytest.approx(6.0, rel=0.2)
+
+
+def test_a_track_is_too_short_to_tell_and_what_no_vehicle_does_is_not_told():
     short = track(-8.0)
-    short[:, 4:] = torch.nan
+    short[:, 3:] = torch.nan
     impossible = track(-3 * HARDEST_MPS2, 40.0)
-    found = deceleration_mps2(torch.cat([short, impossible]), torch.tensor([10.0, torch.inf]))
-    assert found.tolist() == [0.0, 0.0]
+    found = deceleration_mps2(torch.cat([short, impossible, track(torch.nan)]), torch.tensor([10.0, torch.inf, 5.0]))
+    assert found.tolist() == [-torch.inf] * 3
 
 
 def test_the_score_is_the_sum_of_logit_and_deceleration():
