@@ -15,14 +15,15 @@ SEEDS = 32
 
 
 def frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor:
-    """Score (B,) of each frame by predict.frame_score, a mean of the highest logits; or, if higher, that of the
-    vehicle ahead, to which `vehicle_ahead_shift` is added.
+    """Score (B,) of each frame by predict.frame_score, a mean of the highest logits, and by the vehicle ahead.
+
+    The odds of both are added: log(exp(score) + exp(that of the vehicle ahead + `vehicle_ahead_shift`)).
 
     top_points: mean of the `frame_top_points` highest cells; points_or_pixels: maximum of that and of the mean of the
     `frame_top_pixels` highest pixels; pooled: top_points after averaging each cell with its neighbours within
     `frame_radius_m`; cluster: the highest mean of cells within `frame_radius_m` of one cell.
     """
-    return torch.maximum(_frame_scores(logits, views, params), logits.lead_B + params.vehicle_ahead_shift)
+    return torch.logaddexp(_frame_scores(logits, views, params), logits.lead_B + params.vehicle_ahead_shift)
 
 
 def _frame_scores(logits: Logits, views: Views, params: PredictParams) -> Tensor:

@@ -104,14 +104,14 @@ def scores_of(
     """Give every point its cell's logit, and every frame a score by `frame_scores`.
 
     `cell_BP` as returned by make_views; points outside the range view (padding) get 0. `outside_shift` is added to the
-    logits of cells outside the image, which frame scores do not use. Cells of the vehicle ahead have at least the
-    logit that it brakes.
+    logits of cells outside the image, which frame scores do not use. To the odds of the vehicle ahead's cells,
+    those that it brakes are added.
     """
     seen = views.seen_BRC
     cell_BRC = torch.where(seen, logits.cell_BRC, logits.cell_BRC + outside_shift)
     if views.motion is not None:
         lead_BRC = torch.where(views.motion.lead_BRC, logits.lead_B[:, None, None], -torch.inf)
-        cell_BRC = torch.maximum(cell_BRC, lead_BRC + params.vehicle_ahead_shift)
+        cell_BRC = torch.logaddexp(cell_BRC, lead_BRC + params.vehicle_ahead_shift)
     flat = cell_BRC.flatten(1)
     point_BP = torch.where(cell_BP >= 0, flat.gather(1, cell_BP.clamp(min=0)), 0.0)
     frame_B = frame_scores(logits, views, params)

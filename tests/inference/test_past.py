@@ -129,16 +129,17 @@ def logits(cell_BRC, lead_B):
 
 
 @pytest.mark.parametrize("how", get_args(FrameScore))
-def test_a_frame_scores_as_high_as_the_vehicle_ahead(how):
+def test_the_odds_of_the_vehicle_ahead_are_added_to_the_frames(how):
     """In the other frame none is ahead."""
     views, _ = make_views(flat_street(2), GRID)
     params = all_params().predict.model_copy(update={"frame_score": how, "vehicle_ahead_shift": 2.0})
     cell_BRC = torch.full_like(views.range_m_BRC, -3.0)
-    assert frame_scores(logits(cell_BRC, [4.0, -torch.inf]), views, params).tolist() == [6.0, -3.0]
-    assert frame_scores(logits(cell_BRC, [-9.0, -torch.inf]), views, params).tolist() == [-3.0, -3.0]
+    for lead in (4.0, -5.0, -20.0):
+        found = frame_scores(logits(cell_BRC, [lead, -torch.inf]), views, params).tolist()
+        assert found == pytest.approx([np.log(np.exp(-3.0) + np.exp(lead + 2.0)), -3.0])
 
 
-def test_points_of_the_vehicle_ahead_score_at_least_that_it_brakes():
+def test_the_odds_of_the_vehicle_ahead_are_added_to_those_of_its_points():
     def four(views):
         cells = torch.zeros_like(views.range_m_BRC, dtype=torch.bool)
         cells[0, 20, 38:42] = True
@@ -152,5 +153,7 @@ def test_points_of_the_vehicle_ahead_score_at_least_that_it_brakes():
         found = scores_of(logits(torch.full_like(views.range_m_BRC, -3.0), [lead, -torch.inf]), views, cell_BP, params)
         return found.point_BP.tolist()
 
-    assert scored(4.0) == [[6.0, -3.0, 0.0], [-3.0, -3.0, 0.0]]
-    assert scored(-9.0) == [[-3.0, -3.0, 0.0]] * 2
+    for lead in (4.0, -5.0):
+        here, other = scored(lead)
+        assert here == pytest.approx([np.log(np.exp(-3.0) + np.exp(lead + 2.0)), -3.0, 0.0])
+        assert other == [-3.0, -3.0, 0.0]
