@@ -71,7 +71,7 @@ def deceleration_mps2(places_m_BT: Tensor, range_m_B: Tensor) -> Tensor:
     """How hard vehicles brake (B,) [m/s2], by parabolas fitted to the last ticks: the hardest of several windows.
 
     Drivers usually brake and accelerate with up to USUAL_MPS2; the less certain a fit is, the more that counts against
-    it. -inf where each window holds too few places, or its fit is beyond what tyres hold.
+    it: by PLACE_SIGMA_M, or by how far the places are from the parabola. -inf where each window holds too few places, or its fit is beyond what tyres hold.
     """
     sigma_m_B = PLACE_SIGMA_M * (1 + torch.nan_to_num(range_m_B, posinf=0.0).div(FAR_M).square())
     hardest_B = torch.full_like(sigma_m_B, -torch.inf)
@@ -85,7 +85,10 @@ def deceleration_mps2(places_m_BT: Tensor, range_m_B: Tensor) -> Tensor:
         inverse_B33 = torch.linalg.inv_ex(normal_B33).inverse  # inv would wait for CUDA
         fit_B3 = (inverse_B33 @ terms_BN3.mT @ torch.nan_to_num(places_m_BN)[..., None])[..., 0]
         braking_B = -fit_B3[:, 2].float()
-        variance_B = sigma_m_B.square() * inverse_B33[:, 2, 2].float()
+        residual_BN = (torch.nan_to_num(places_m_BN) - (terms_BN3 @ fit_B3[..., None])[..., 0]) * known_BN
+        freedom_B = (known_BN.sum(1) - 3).clamp(min=1)
+        measured_B = residual_BN.square().sum(1).float() / freedom_B
+        variance_B = torch.maximum(sigma_m_B.square(), measured_B) * inverse_B33[:, 2, 2].float()
         trust_B = USUAL_MPS2**2 / (USUAL_MPS2**2 + variance_B)
         known_B = (known_BN.sum(1) >= FEWEST) & (braking_B.abs() < HARDEST_MPS2)
         hardest_B = torch.where(known_B, torch.maximum(hardest_B, trust_B * braking_B), hardest_B)

@@ -34,9 +34,9 @@ def test_of_several_windows_the_hardest_braking_counts():
         for ticks in WINDOWS:
             time_s = -AGO_S[: ticks + 1].numpy().astype(float)
             terms = np.column_stack([np.ones_like(time_s), time_s, time_s**2 / 2])
-            covariance = 0.02**2 * np.linalg.inv(terms.T @ terms)
-            trust = USUAL_MPS2**2 / (USUAL_MPS2**2 + covariance[2, 2])
-            fits.append(-2 * trust * np.polyfit(time_s, row[: ticks + 1], 2)[0])
+            fit, squares, *_ = np.polyfit(time_s, row[: ticks + 1], 2, full=True)
+            variance = max(0.02**2, squares[0] / (ticks - 2)) * np.linalg.inv(terms.T @ terms)[2, 2]
+            fits.append(-2 * fit[0] * USUAL_MPS2**2 / (USUAL_MPS2**2 + variance))
         expected.append(max(fits))
     found = deceleration_mps2(places, torch.zeros(50))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
