@@ -71,8 +71,8 @@ def deceleration_mps2(places_m_BT: Tensor, range_m_B: Tensor) -> Tensor:
     """How hard vehicles brake (B,) [m/s2], by parabolas fitted to the last ticks: the hardest of several windows.
 
     Drivers usually brake and accelerate with up to USUAL_MPS2; the less certain a fit is, the more that counts against
-    it: by PLACE_SIGMA_M, or by how far the places are from the parabola. -inf where each window holds too few places, or
-    its fit is beyond what tyres hold.
+    it: by PLACE_SIGMA_M, or by how far the places are from the parabola. -inf where no window holds enough places with
+    a fit that tyres can hold.
     """
     sigma_m_B = PLACE_SIGMA_M * (1 + torch.nan_to_num(range_m_B, posinf=0.0).div(FAR_M).square())
     hardest_B = torch.full_like(sigma_m_B, -torch.inf)
